@@ -1,0 +1,140 @@
+"""Values to bin numbers, many rows at a time, and bin numbers to counts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline._frames import as_floats, as_objects
+from driftline._values import Bins, CategoricalBins, Column, Counts, Feature, NumericBins
+
+__all__ = ["Binner", "Layout", "binner"]
+
+Binner: TypeAlias = Callable[[Column], NDArray[np.intp]]
+
+
+def binner(bins: Bins) -> Binner:
+    """The function that maps a column of values, shape (rows,), to their bin numbers, shape (rows,)."""
+    return _numeric(bins) if isinstance(bins, NumericBins) else _categorical(bins)
+
+
+def _numeric(bins: NumericBins) -> Binner:
+    cuts = np.array(bins.cuts, dtype=np.float64)
+    missing = bins.missing
+
+    def number(column: Column) -> NDArray[np.intp]:
+        values = as_floats(column)
+        numbers = np.searchsorted(cuts, values, side="right")
+        # nan sorts behind everything and would count as above the range.
+        numbers[values != values] = missing  # noqa: PLR0124 - only nan differs from itself
+        return numbers
+
+    return number
+
+
+def _categorical(bins: CategoricalBins) -> Binner:
+    numbers: dict[object, int] = {label: bins.other for label in bins.others}
+    numbers.update((label, place) for place, label in enumerate(bins.categories))
+    unknown = bins.other if bins.open else bins.unseen
+    missing = bins.missing
+
+    def one(value: object) -> int:
+        if value is None:
+            return missing
+        try:
+            found = numbers.get(value)
+        except TypeError:  # unhashable: a list or dict where a label was expected
+            return unknown
+        if found is not None:
+            return found
+        # nan, NaT and pandas.NA: missing values are what does not equal itself (or does not want to say).
+        try:
+            return missing if not (value == value) else unknown  # noqa: PLR0124
+        except (TypeError, ValueError):
+            return missing
+
+    def number(column: Column) -> NDArray[np.intp]:
+        values = as_objects(column)
+        try:
+            # The common case, all labels known, in one pass without a Python call per value.
+            return np.fromiter(map(numbers.__getitem__, values), dtype=np.intp, count=len(values))
+        except (KeyError, TypeError):
+            return np.fromiter(map(one, values), dtype=np.intp, count=len(values))
+
+    return number
+
+
+class Layout:
+    """
+    The bins of all features laid side by side in one flat vector of counts.
+
+    Args:
+        features: the features in the order of the columns that will be counted.
+    """
+
+    __slots__ = ("_all_numeric", "_binners", "fingerprint", "offsets", "sizes", "slices", "total")
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self.sizes = tuple(feature.bins.size for feature in features)
+        ends = np.cumsum([0, *self.sizes])
+        self.offsets = tuple(int(end) for end in ends[:-1])
+        self.total = int(ends[-1])
+        self.slices = tuple(
+            slice(start, start + size) for start, size in zip(self.offsets, self.sizes, strict=True)
+        )
+        self._binners = tuple(binner(feature.bins) for feature in features)
+        self._all_numeric = all(isinstance(feature.bins, NumericBins) for feature in features)
+        self.fingerprint = _fingerprint(features)
+
+    def count(self, columns: Sequence[Column | None], rows: int) -> Counts:
+        """
+        Count columns of *rows* values each: shape (total,).
+
+        A column that is None holds nothing but missing values. Fewer columns than features leave the rest uncounted:
+        rows without a prediction are still rows.
+        """
+        counts = np.zeros(self.total, dtype=np.int64)
+        for place, column in zip(self.slices, columns, strict=False):
+            if column is None:
+                counts[place.stop - 1] = rows
+        for place, number, column in zip(self.slices, self._binners, columns, strict=False):
+            if column is not None:
+                counts[place] = np.bincount(number(column), minlength=place.stop - place.start)
+        return counts
+
+    def numbers(self, columns: Sequence[Column | None], rows: int) -> tuple[NDArray[np.uint16], ...]:
+        """
+        The bin numbers of each column, shape (rows,), small and independent of the columns they came from.
+
+        The caller may change its frame afterwards: this is the copy.
+        """
+        return tuple(
+            np.full(rows, size - 1, dtype=np.uint16) if column is None else number(column).astype(np.uint16)
+            for size, number, column in zip(self.sizes, self._binners, columns, strict=False)
+        )
+
+    def tally(self, numbers: Sequence[NDArray[np.uint16]], rows: slice) -> Counts:
+        """Count a stretch of rows that are bin numbers already: shape (total,)."""
+        counts = np.zeros(self.total, dtype=np.int64)
+        for place, column in zip(self.slices, numbers, strict=False):
+            counts[place] = np.bincount(column[rows], minlength=place.stop - place.start)
+        return counts
+
+    def count_rows(self, rows: Sequence[tuple[object, ...]]) -> Counts:
+        """Count rows of values, each a tuple in the order of the features (shorter by the prediction at most)."""
+        if self._all_numeric:
+            try:
+                return self.count(np.array(rows, dtype=np.float64).T, len(rows))  # type: ignore[arg-type]
+            except (TypeError, ValueError, OverflowError):
+                pass  # a text, a list: value by value below
+        return self.count(tuple(zip(*rows, strict=True)), len(rows))
+
+
+def _fingerprint(features: Sequence[Feature]) -> str:
+    """Which bins these are: equal for equal bins of equally named features, in any process."""
+    bins = repr([(feature.name, feature.bins) for feature in features])
+    return hashlib.sha256(bins.encode()).hexdigest()[:16]

@@ -1,0 +1,406 @@
+"""What a value is: the frozen values of driftline in the order of its flow, and the Protocols that plug in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.errors import ConfigurationError
+
+__all__ = [
+    "PREDICTION",
+    "Bins",
+    "CanaryState",
+    "CategoricalBins",
+    "Column",
+    "Counts",
+    "Correct",
+    "Criterion",
+    "Distance",
+    "DriftState",
+    "Feature",
+    "FeatureStatus",
+    "Label",
+    "Moments",
+    "NumericBins",
+    "OutcomeCounts",
+    "RetrainingRequest",
+    "Score",
+    "Snapshot",
+    "StateChange",
+    "Verdict",
+    "Window",
+    "seconds_of",
+]
+
+PREDICTION = "prediction"
+"""The name under which the model's output is watched like any feature."""
+
+Counts: TypeAlias = NDArray[np.int64]
+Label: TypeAlias = "str | int | float | bool"
+Column: TypeAlias = "NDArray[np.generic] | Sequence[object]"
+DriftState: TypeAlias = Literal["stable", "drifting", "insufficient_data"]
+CanaryState: TypeAlias = Literal["promote", "rollback", "inconclusive"]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(value: object, what: str) -> float:
+    """
+    The seconds in ``"30s"``, ``"10min"``, ``"1h"``, ``"30d"`` or a positive number of seconds.
+
+    >>> seconds_of("10min", "every")
+    600.0
+    """
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        seconds = float(match[1]) * _SECONDS[match[2]]
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        seconds = float("nan")
+    if not 0.0 < seconds < float("inf"):
+        msg = f"{what}={value!r}: expected a positive duration such as '30s', '10min', '1h' or '30d'"
+        raise ConfigurationError(msg)
+    return seconds
+
+
+# --- the reference ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NumericBins:
+    """
+    Half-open bins ``[cuts[i], cuts[i+1])`` with a bin below the first cut, one above the last and one for missing.
+
+    With ``k`` cuts the bin numbers are 0 (below), 1 … k-1 (between), k (above) and k+1 (missing).
+    """
+
+    cuts: tuple[float, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of bins, the ones out of range and the one for missing included."""
+        return len(self.cuts) + 2
+
+    @property
+    def missing(self) -> int:
+        """The number of the bin of missing values."""
+        return len(self.cuts) + 1
+
+    def label(self, number: int) -> str:
+        """The bin in words."""
+        last = len(self.cuts)
+        if number == last + 1:
+            return "missing"
+        if not self.cuts:
+            return "present"
+        if number == 0:
+            return f"below {self.cuts[0]:.6g}"
+        if number == last:
+            return f"above {self.cuts[-1]:.6g}"
+        return f"{self.cuts[number - 1]:.6g} to {self.cuts[number]:.6g}"
+
+
+@dataclass(frozen=True, slots=True)
+class CategoricalBins:
+    """
+    A bin per frequent category, then *other* (known but rare), *unseen* and *missing*.
+
+    ``open`` says that the reference had more categories than are kept, so that an unknown one may well have been among
+    them: it counts as *other*, and nothing is ever *unseen*.
+    """
+
+    categories: tuple[Label, ...]
+    others: tuple[Label, ...] = ()
+    open: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of bins, *other*, *unseen* and *missing* included."""
+        return len(self.categories) + 3
+
+    @property
+    def other(self) -> int:
+        """The number of the bin of known, rare categories."""
+        return len(self.categories)
+
+    @property
+    def unseen(self) -> int:
+        """The number of the bin of categories that the reference did not have."""
+        return len(self.categories) + 1
+
+    @property
+    def missing(self) -> int:
+        """The number of the bin of missing values."""
+        return len(self.categories) + 2
+
+    def label(self, number: int) -> str:
+        """The bin in words."""
+        if number < len(self.categories):
+            return str(self.categories[number])
+        return ("other", "unseen", "missing")[number - len(self.categories)]
+
+
+Bins: TypeAlias = "NumericBins | CategoricalBins"
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count, mean, population standard deviation and range of the finite values of a numeric feature."""
+
+    count: int
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature of the reference: its bins, what the training data put into them, and the mean within each bin."""
+
+    name: str
+    bins: Bins
+    counts: tuple[int, ...]
+    means: tuple[float, ...] = ()
+    moments: Moments | None = None
+
+    def positions(self) -> NDArray[np.float64]:
+        """
+        Where each bin lies, in standard deviations from the reference's mean; nan where a bin has no place.
+
+        Values out of range lie at least at the reference's minimum or maximum: how far out is not known from counts, so
+        distances that use positions understate a shift beyond the range (the out-of-range bin itself tells of it).
+        """
+        places = np.full(self.bins.size, np.nan)
+        if not isinstance(self.bins, NumericBins) or self.moments is None or not self.bins.cuts:
+            return places
+        last = len(self.bins.cuts)
+        places[1:last] = self.means[1:last]
+        places[0], places[last] = self.moments.minimum, self.moments.maximum
+        if self.moments.std == 0.0:
+            # A constant has no spread to measure in: whatever differs from it lies one unit away.
+            places[:-1] = np.sign(np.arange(last + 1) - 1.0)
+            return places
+        return (places - self.moments.mean) / self.moments.std
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCounts:
+    """Per bin of the prediction: outcomes known in the reference, and how many of them the prediction got right."""
+
+    known: tuple[int, ...]
+    correct: tuple[int, ...]
+
+
+# --- windows ---------------------------------------------------------------------------------------------------------
+
+MAX_PANES = 1024
+"""Panes in one ring: beyond this a window costs more memory than its resolution can be worth."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Window:
+    """
+    What is judged at once: a number of rows or a stretch of time, anew every so many rows or seconds.
+
+    Args:
+        length:
+            A stretch of time: ``"10min"``, ``"1h"``, or seconds. Give this or *rows*.
+        rows:
+            A number of rows.
+        every:
+            How far the window moves from one judgement to the next (a duration, or rows). The length must be a multiple
+            of it. Without it the window tumbles: it moves by its own length.
+
+    Raises:
+        ConfigurationError: neither or both lengths, a length that is no multiple of *every*, more than 1024 panes.
+
+    >>> Window(rows=5_000).panes, Window("10min", every="1min").panes
+    (1, 10)
+    """
+
+    rows: int | None
+    seconds: float | None
+    panes: int
+
+    def __init__(
+        self, length: str | float | None = None, *, rows: int | None = None, every: str | float | None = None
+    ) -> None:
+        if (length is None) == (rows is None):
+            msg = f"Window(length={length!r}, rows={rows!r}): expected exactly one of a length of time and rows="
+            raise ConfigurationError(msg)
+        whole: float
+        if rows is not None:
+            whole = _positive_int(rows, "rows")
+            step: float = whole if every is None else _positive_int(every, "every")
+        else:
+            whole = seconds_of(length, "length")
+            step = whole if every is None else seconds_of(every, "every")
+        panes = round(whole / step)
+        if panes < 1 or abs(panes * step - whole) > 1e-9 * whole:
+            msg = f"every={every!r}: expected a length that divides {rows if rows is not None else length!r} evenly"
+            raise ConfigurationError(msg)
+        if panes > MAX_PANES:
+            msg = f"every={every!r}: {panes} panes in a window, expected at most {MAX_PANES}"
+            raise ConfigurationError(msg)
+        object.__setattr__(self, "rows", None if rows is None else int(whole))
+        object.__setattr__(self, "seconds", None if rows is not None else whole)
+        object.__setattr__(self, "panes", panes)
+
+    @property
+    def pane_rows(self) -> int | None:
+        """Rows of one pane; None for a window of time."""
+        return None if self.rows is None else self.rows // self.panes
+
+    @property
+    def pane_seconds(self) -> float | None:
+        """Seconds of one pane; None for a window of rows."""
+        return None if self.seconds is None else self.seconds / self.panes
+
+    @property
+    def label(self) -> str:
+        """The length in words, as in the attribute ``ml.window.length``."""
+        if self.rows is not None:
+            return f"{self.rows} rows"
+        seconds = self.seconds or 0.0
+        for unit in ("d", "h", "min", "s"):
+            if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
+                return f"{seconds / _SECONDS[unit]:.0f}{unit}"
+        return f"{seconds:g}s"
+
+
+def _positive_int(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        msg = f"{what}={value!r}: expected a positive whole number of rows"
+        raise ConfigurationError(msg)
+    return int(value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """
+    The counts of some rows: one flat vector over the bins of all features, in the order of the reference.
+
+    Snapshots over the same bins add up: of two threads, processes, hosts or stretches of time.
+    """
+
+    counts: Counts
+    rows: int
+    fingerprint: str
+
+    def __add__(self, other: Snapshot) -> Snapshot:
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        if self.fingerprint != other.fingerprint:
+            msg = f"snapshots over different bins do not add up: {self.fingerprint} and {other.fingerprint}"
+            raise ConfigurationError(msg)
+        return Snapshot(self.counts + other.counts, self.rows + other.rows, self.fingerprint)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        return (
+            self.fingerprint == other.fingerprint
+            and self.rows == other.rows
+            and bool(np.array_equal(self.counts, other.counts))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.fingerprint, self.rows, self.counts.tobytes()))
+
+
+# --- judgement -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A distance with its evidence: raw, corrected for the bias of small windows where that is known, and n."""
+
+    feature: str
+    distance: str
+    value: float
+    corrected: float | None
+    rows: int
+    length: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStatus:
+    """Whether a feature drifts, how sure that is (p-value), how large (corrected PSI), on how many rows, and why."""
+
+    state: DriftState
+    p_value: float | None
+    effect: float | None
+    rows: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A feature has gone from one state to another."""
+
+    feature: str
+    previous: DriftState
+    status: FeatureStatus
+    length: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One criterion of a canary: what was seen, what is allowed, and what follows from it alone."""
+
+    name: str
+    state: CanaryState
+    value: float | None
+    limit: float
+    rows: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do with a candidate, the reason in words, and the criteria behind it."""
+
+    state: CanaryState
+    reason: str
+    criteria: tuple[Criterion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingRequest:
+    """A request to train anew: an id, since when (UNIX seconds), and why."""
+
+    id: str
+    model: str
+    version: str | None
+    reason: Literal["drift", "accuracy", "latency"]
+    detail: str
+    features: tuple[str, ...]
+    created: float
+
+
+# --- what plugs in ---------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Distance(Protocol):
+    """Two count vectors over the same bins in, one number out. Pure; nan where it is undefined."""
+
+    def __call__(self, reference: Counts, current: Counts, /) -> float:
+        """The distance of *current* from *reference*."""
+        ...
+
+
+class Correct(Protocol):
+    """Decides whether a prediction was right, once the outcome is known."""
+
+    def __call__(self, prediction: object, actual: object, /) -> bool:
+        """True when *prediction* got *actual* right."""
+        ...

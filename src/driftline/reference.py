@@ -1,0 +1,426 @@
+"""Training data to a reference: the bins of every feature, fixed once, and what the training data put into them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftline._binning import Layout, binner
+from driftline._frames import Table, as_floats, as_objects, read_table
+from driftline._outputs import as_outputs, default_correct
+from driftline._reference_json import MAX_BINS, MAX_FEATURES, dumps, loads
+from driftline._values import (
+    PREDICTION,
+    Bins,
+    CategoricalBins,
+    Column,
+    Correct,
+    Feature,
+    Label,
+    Moments,
+    NumericBins,
+    OutcomeCounts,
+)
+from driftline.errors import ConfigurationError, ReferenceError
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+__all__ = ["Learn", "Reference"]
+
+QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""Deciles miss the tail; with 1, 5, 95 and 99 % outliers have bins of their own (design, section 5)."""
+
+FEW_VALUES = 20
+"""A numeric column of at most so many distinct values has a bin per value."""
+
+FEW_CODES = 10
+"""An integer column of at most so many distinct values holds codes, not quantities: it is categorical …"""
+
+ROWS_PER_CODE = 5
+"""… if each appears so often on average: five rows of five numbers say nothing about a column."""
+
+KNOWN_CATEGORIES = 4_096
+"""Categories remembered by name: beyond that a column looks like an identifier, and memory stays bounded."""
+
+MAX_FILE_BYTES = 64 * 2**20
+"""A reference of 10,000 features is about 10 MB: a larger file is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """A reference that is yet to be learnt from the first *rows* rows served."""
+
+    rows: int
+    categorical: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """
+    The bins of every feature and the counts of the training data in them.
+
+    Made by `fit`, `load` or `merge`; its only raw values are cuts, category labels and moments.
+    """
+
+    features: tuple[Feature, ...]
+    rows: int
+    prediction: Feature | None = None
+    outcomes: OutcomeCounts | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        data: Any,
+        *,
+        categorical: Sequence[str] = (),
+        numeric: Sequence[str] = (),
+        predictions: Any = None,
+        outcomes: Any = None,
+        correct: Correct | None = None,
+        max_categories: int = 50,
+        like: Reference | None = None,
+    ) -> Reference:
+        """
+        Fit a reference to training data.
+
+        Args:
+            data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array (its columns are
+                then named ``"0"``, ``"1"``, … and served rows are aligned by order).
+            categorical: columns whose numbers are codes. Texts and booleans are categorical anyway, integers of at most
+                ten distinct values too.
+            numeric: columns that are quantities all the same.
+            predictions: the model's outputs for these rows, one per row.
+            outcomes: what turned out to be true, one per row (None or nan: unknown); needs *predictions*.
+            correct: decides whether a prediction was right; by default a probability of at least 0.5 stands for true,
+                and labels are compared.
+            max_categories: categories with a bin of their own.
+            like: a reference whose bins are used instead of fitting new ones, for data that do not fit in memory: fit
+                the first part, count each other part ``like`` it, and `merge`.
+
+        Raises:
+            ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates.
+        """
+        table = _table(data)
+        names = table.names or tuple(str(place) for place in range(len(table.columns)))
+        _check_names(names, categorical, numeric)
+        if isinstance(max_categories, bool) or not isinstance(max_categories, int) or not 1 <= max_categories <= MAX_BINS - 3:
+            msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {MAX_BINS - 3}"
+            raise ConfigurationError(msg)
+        outputs = None if predictions is None else _outputs(predictions, table.rows, "predictions")
+        if like is not None:
+            return _count_like(like, dict(zip(names, table.columns, strict=True)), table.rows, outputs, outcomes, correct)
+        kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
+        features = tuple(
+            _fit_feature(name, column, kinds.get(name), max_categories)
+            for name, column in zip(names, table.columns, strict=True)
+        )
+        prediction = None if outputs is None else _fit_feature(PREDICTION, outputs, None, max_categories)
+        known = _outcome_counts(prediction, outputs, outcomes, correct, table.rows)
+        return cls(features, table.rows, prediction, known)
+
+    @staticmethod
+    def learn(rows: int = 10_000, *, categorical: Sequence[str] = ()) -> Learn:
+        """
+        Ask a monitor to learn its reference from the first *rows* rows served: no training data at hand.
+
+        Until then nothing is judged; the rows are kept in memory and are not part of any window.
+
+        Raises:
+            ConfigurationError: fewer than 100 rows (bins of a few values each say nothing) or more than 1,000,000.
+        """
+        if isinstance(rows, bool) or not isinstance(rows, int) or not 100 <= rows <= 1_000_000:  # noqa: PLR2004
+            msg = f"rows={rows!r}: expected a whole number from 100 to 1000000"
+            raise ConfigurationError(msg)
+        return Learn(rows, tuple(categorical))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Reference:
+        """
+        Read a reference from a JSON file.
+
+        Raises:
+            ReferenceError: the file is absent, too large, damaged, or of a newer schema; the message says where.
+        """
+        file = Path(path)
+        try:
+            size = file.stat().st_size
+            if size > MAX_FILE_BYTES:
+                msg = f"{file}: {size} bytes, expected at most {MAX_FILE_BYTES}"
+                raise ReferenceError(msg)
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"{file}: cannot be read: {error}"
+            raise ReferenceError(msg) from error
+        return cls(*loads(text, str(file)))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the reference as JSON: the same bytes for the same reference."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    def to_json(self) -> str:
+        """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
+        return dumps(self.features, self.rows, self.prediction, self.outcomes)
+
+    @classmethod
+    def from_json(cls, text: str) -> Reference:
+        """
+        Read a reference from JSON text.
+
+        Raises:
+            ReferenceError: the text is damaged or of a newer schema.
+        """
+        return cls(*loads(text, "reference"))
+
+    @property
+    def watched(self) -> tuple[Feature, ...]:
+        """All that is counted: the features, then the prediction where there is one."""
+        return self.features if self.prediction is None else (*self.features, self.prediction)
+
+    @property
+    def fingerprint(self) -> str:
+        """Which bins these are: references and snapshots of equal fingerprint add up."""
+        return Layout(self.watched).fingerprint
+
+    def merge(self, other: Reference) -> Reference:
+        """
+        Add a reference over the same bins.
+
+        Raises:
+            ConfigurationError: the bins differ.
+        """
+        if not isinstance(other, Reference) or self.fingerprint != other.fingerprint:
+            msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"
+            raise ConfigurationError(msg)
+        outcomes = self.outcomes
+        if outcomes is not None and other.outcomes is not None:
+            outcomes = OutcomeCounts(
+                _added(outcomes.known, other.outcomes.known), _added(outcomes.correct, other.outcomes.correct)
+            )
+        merged = tuple(_merged(*pair) for pair in zip(self.features, other.features, strict=True))
+        prediction = self.prediction
+        if prediction is not None and other.prediction is not None:
+            prediction = _merged(prediction, other.prediction)
+        return replace(
+            self, features=merged, rows=self.rows + other.rows, prediction=prediction, outcomes=outcomes or other.outcomes
+        )
+
+
+def _table(data: Any) -> Table:
+    try:
+        table = read_table(data)
+    except (TypeError, ValueError) as error:
+        msg = f"data: {error}"
+        raise ConfigurationError(msg) from error
+    if not table.rows or not table.columns:
+        msg = f"data: {table.rows} rows and {len(table.columns)} columns, expected at least one of each"
+        raise ConfigurationError(msg)
+    if len(table.columns) > MAX_FEATURES:
+        msg = f"data: {len(table.columns)} columns, expected at most {MAX_FEATURES}"
+        raise ConfigurationError(msg)
+    return table
+
+
+def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequence[str]) -> None:
+    if PREDICTION in names:
+        msg = f"data: a column is named {PREDICTION!r}, the name of the model's output: expected another name"
+        raise ConfigurationError(msg)
+    for what, asked in (("categorical", categorical), ("numeric", numeric)):
+        if isinstance(asked, str):
+            msg = f"{what}={asked!r}: expected a sequence of column names"
+            raise ConfigurationError(msg)
+        if unknown := [name for name in asked if name not in names]:
+            msg = f"{what}={unknown!r}: no such columns, expected names out of {list(names)}"
+            raise ConfigurationError(msg)
+    if both := sorted(set(categorical) & set(numeric)):
+        msg = f"{both!r}: named both as categorical and as numeric"
+        raise ConfigurationError(msg)
+
+
+def _outputs(values: Any, rows: int, what: str) -> Column:
+    column = as_outputs(values, rows)
+    if column is None:
+        msg = f"{what}: expected one value for each of the {rows} rows, got {type(values).__name__}"
+        raise ConfigurationError(msg)
+    return column
+
+
+def _fit_feature(name: str, column: Column, categorical: bool | None, max_categories: int) -> Feature:  # noqa: FBT001
+    if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
+        msg = f"column {name!r} holds dates: expected numbers, texts or booleans (derive a number, such as an age)"
+        raise ConfigurationError(msg)
+    if isinstance(column, np.ndarray) and column.dtype.kind == "V":
+        msg = f"column {name!r} is of dtype {column.dtype}: expected numbers, texts or booleans"
+        raise ConfigurationError(msg)
+    if categorical is None:
+        categorical = _looks_categorical(column)
+    if categorical:
+        return _counted(name, _categories(column, max_categories), column)
+    return _counted(name, NumericBins(_cuts(as_floats(column))), column)
+
+
+def _looks_categorical(column: Column) -> bool:
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
+        kind = column.dtype.kind
+        if kind in "fb":
+            return kind == "b"
+        present: Sequence[object] = column.tolist()
+    else:
+        present = [value for value in as_objects(column) if not _is_missing(value)]
+    if not present:
+        return False
+    if any(isinstance(value, (str, bytes, bool, np.bool_)) for value in present):
+        return True
+    distinct = set(present)
+    return (
+        all(isinstance(value, (int, np.integer)) for value in distinct)
+        and len(distinct) <= FEW_CODES
+        and len(present) >= ROWS_PER_CODE * len(distinct)
+    )
+
+
+def _is_missing(value: object) -> bool:
+    if value is None:
+        return True
+    try:
+        return not (value == value)  # noqa: PLR0124 - nan, NaT
+    except (TypeError, ValueError):
+        return True  # pandas.NA
+
+
+def _categories(column: Column, max_categories: int) -> CategoricalBins:
+    seen = Counter(_label(value) for value in as_objects(column) if not _is_missing(value))
+    # Most frequent first, ties by name: the same data in another order gives the same bins.
+    ordered = sorted(seen, key=lambda label: (-seen[label], str(label)))
+    kept, rare = ordered[:max_categories], ordered[max_categories:]
+    if len(rare) > KNOWN_CATEGORIES:
+        return CategoricalBins(tuple(kept), (), open=True)
+    return CategoricalBins(tuple(kept), tuple(rare))
+
+
+def _label(value: object) -> Label:
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()  # type: ignore[no-any-return]
+    return str(value)
+
+
+def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
+    finite = np.sort(values[np.isfinite(values)])
+    if not len(finite):
+        return ()
+    distinct = np.unique(finite)
+    low, high = distinct[0], distinct[-1]
+    # The range reaches one float32 step further: a service that computes in float32 is not out of range by rounding.
+    bottom = min(low, float(np.nextafter(np.float32(low), np.float32(-np.inf))))
+    top = max(np.nextafter(high, np.inf), float(np.nextafter(np.float32(high), np.float32(np.inf))))
+    if len(distinct) <= FEW_VALUES:
+        # Cut half-way between neighbours: rounding does not move a value into another bin.
+        inner = distinct[:-1] + np.diff(distinct) / 2
+    else:
+        quantiles = np.quantile(finite, QUANTILES, method="inverted_cdf")
+        # A value that takes more than one quantile is a spike (the zero of many columns): it has a bin to itself.
+        spikes = {float(value) for value, times in Counter(quantiles.tolist()).items() if times > 1}
+        after = {float(distinct[np.searchsorted(distinct, value, side="right")]) for value in spikes if value < high}
+        inner = np.array(sorted({float(value) for value in quantiles if value > low} | after))
+    cuts = np.unique(np.array([bottom, *inner, top], dtype=np.float64))
+    cuts = cuts[np.isfinite(cuts)]
+    return tuple(float(cut) for cut in cuts)
+
+
+def _counted(name: str, bins: Bins, column: Column) -> Feature:
+    numbers = binner(bins)(column)
+    counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
+    if isinstance(bins, CategoricalBins):
+        return Feature(name, bins, counts)
+    values = as_floats(column)
+    finite = np.isfinite(values)
+    values, numbers = values[finite], numbers[finite]
+    if not len(values):
+        return Feature(name, bins, counts)
+    sums = np.bincount(numbers, weights=values, minlength=bins.size)
+    inside = np.bincount(numbers, minlength=bins.size)
+    low, high = float(values.min()), float(values.max())
+    means = np.clip(np.divide(sums, inside, out=_centres(bins), where=inside > 0), low, high)
+    moments = Moments(len(values), float(values.mean()), float(values.std()), low, high)
+    return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
+
+
+def _centres(bins: NumericBins) -> NDArray[np.float64]:
+    """Where an empty bin is taken to lie: its middle."""
+    cuts = np.array(bins.cuts)
+    return np.array([cuts[0], *(cuts[:-1] + np.diff(cuts) / 2), cuts[-1], 0.0])
+
+
+def _outcome_counts(
+    prediction: Feature | None, outputs: Column | None, outcomes: Any, correct: Correct | None, rows: int
+) -> OutcomeCounts | None:
+    if outcomes is None:
+        return None
+    if prediction is None or outputs is None:
+        msg = "outcomes= without predictions=: expected both, accuracy needs something to compare"
+        raise ConfigurationError(msg)
+    truth = as_objects(_outputs(outcomes, rows, "outcomes"))
+    right = correct or default_correct(prediction)
+    if right is None:
+        msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
+        raise ConfigurationError(msg)
+    numbers = binner(prediction.bins)(outputs)
+    known = np.zeros(prediction.bins.size, dtype=np.int64)
+    hits = np.zeros(prediction.bins.size, dtype=np.int64)
+    for number, output, actual in zip(numbers, as_objects(outputs), truth, strict=True):
+        if not _is_missing(actual):
+            known[number] += 1
+            hits[number] += bool(right(output, actual))
+    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()))
+
+
+def _count_like(
+    like: Reference,
+    columns: dict[str, Column],
+    rows: int,
+    outputs: Column | None,
+    outcomes: Any,
+    correct: Correct | None,
+) -> Reference:
+    if absent := [feature.name for feature in like.features if feature.name not in columns]:
+        msg = f"data: columns {absent} of the reference given as like= are absent"
+        raise ConfigurationError(msg)
+    if (like.prediction is None) != (outputs is None):
+        msg = "predictions= must be given exactly when the reference given as like= has predictions"
+        raise ConfigurationError(msg)
+    features = tuple(_counted(feature.name, feature.bins, columns[feature.name]) for feature in like.features)
+    prediction = None
+    if like.prediction is not None and outputs is not None:
+        prediction = _counted(PREDICTION, like.prediction.bins, outputs)
+    return Reference(features, rows, prediction, _outcome_counts(prediction, outputs, outcomes, correct, rows))
+
+
+def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
+
+
+def _merged(ours: Feature, theirs: Feature) -> Feature:
+    counts = _added(ours.counts, theirs.counts)
+    if ours.moments is None or theirs.moments is None:
+        return replace(ours if theirs.moments is None else theirs, counts=counts)
+    a, b = ours.moments, theirs.moments
+    count = a.count + b.count
+    share = b.count / count
+    mean = a.mean + (b.mean - a.mean) * share
+    # Chan, Golub & LeVeque 1979: the variance of two samples from their own.
+    variance = a.std**2 * (1 - share) + b.std**2 * share + (b.mean - a.mean) ** 2 * share * (1 - share)
+    means = tuple(
+        (one * n + other * m) / (n + m) if n + m else one
+        for one, other, n, m in zip(ours.means, theirs.means, ours.counts, theirs.counts, strict=True)
+    )
+    low, high = min(a.minimum, b.minimum), max(a.maximum, b.maximum)
+    return replace(ours, counts=counts, means=means, moments=Moments(count, mean, float(variance**0.5), low, high))
