@@ -1,1 +1,59 @@
-"""driftline."""
+"""OpenTelemetry instrumentation for machine-learning models: drift scores, canary verdicts, prediction counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from driftline._values import (
+    Criterion,
+    Distance,
+    FeatureStatus,
+    RetrainingRequest,
+    Score,
+    Snapshot,
+    Verdict,
+    Window,
+)
+from driftline.canary import Canary, CanaryPolicy
+from driftline.detection import FalseAlarms, Thresholds
+from driftline.errors import ConfigurationError, DriftlineError, ReferenceError  # noqa: A004 - the public name
+from driftline.monitor import Monitor
+from driftline.otlp import configure_otlp
+from driftline.reference import Reference
+from driftline.retraining import RetrainingPolicy, RetrainingQueue
+
+__all__ = [
+    "Canary",
+    "CanaryPolicy",
+    "ConfigurationError",
+    "Criterion",
+    "Distance",
+    "DriftlineError",
+    "FalseAlarms",
+    "FeatureStatus",
+    "Monitor",
+    "Reference",
+    "ReferenceError",
+    "RetrainingPolicy",
+    "RetrainingQueue",
+    "RetrainingRequest",
+    "Score",
+    "Snapshot",
+    "Thresholds",
+    "Verdict",
+    "Window",
+    "configure_otlp",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - paid only by who asks
+
+        return version("driftline")
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -28,13 +28,17 @@ WAKE_ROWS = 1_024
 CHUNK_ROWS = 512
 """Rows drained at once: numpy holds the interpreter meanwhile, about a quarter of a millisecond for 20 features."""
 
+MAX_PENDING = 64
+"""Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
+
 DURATION_EDGES = np.logspace(-6, 3, 145)
 """Seconds, 1 µs to 1000 s, sixteen bins a decade: a quantile read from them is off by at most 15 %."""
 
 Call: TypeAlias = "tuple[float, object, int]"
 """Seconds, the OpenTelemetry context in which the call ran (None: no exemplar is wanted), and predictions made."""
 
-Failure: TypeAlias = "tuple[float, object, str]"
+Failure: TypeAlias = "tuple[float, object, str, int]"
+"""Seconds, context, error type, and predictions that were not made."""
 
 
 @dataclass(slots=True)
@@ -85,6 +89,7 @@ class Recorder:
         "_time_ring",
         "_window",
         "layout",
+        "overdue",
         "tally",
         "wake",
         "width",
@@ -104,6 +109,7 @@ class Recorder:
         self._clock = clock
         self._on_calls = on_calls
         self.wake: Callable[[], None] | None = None
+        self.overdue: Callable[[], None] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -119,6 +125,15 @@ class Recorder:
         self._ring = make_ring(self._window, self.layout.total)
         self._time_ring = self._ring if isinstance(self._ring, TimeRing) else None
         self.tally = Tally(np.zeros(self.layout.total, dtype=np.int64))
+
+    def adopt(self, other: Recorder) -> None:
+        """Go on with the calls that *other* has counted; it had no features, so there are no rows to take over."""
+        with other._lock:
+            self._lock = other._lock
+            self._calls, self._failures, self._drained = other._calls, other._failures, other._drained
+            self.tally = Tally(
+                self.tally.counts, 0, other.tally.served, other.tally.failed, other.tally.dropped, other.tally.durations
+            )
 
     # --- what callers do ---------------------------------------------------------------------------------------------
 
@@ -146,7 +161,8 @@ class Recorder:
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised: its features have been seen, a prediction has not been made."""
-        self._failures.append((seconds, context, error))
+        rows = 1 if captured is None or captured.__class__ is tuple else _length(captured)
+        self._failures.append((seconds, context, error, rows))
         if captured.__class__ is tuple:
             self._bare.append(captured)  # type: ignore[arg-type]
         elif isinstance(captured, list):
@@ -285,6 +301,8 @@ class Recorder:
             (calls, failures), self._drained = self._drained, ([], [])
         if calls or failures:
             self._on_calls(calls, failures)
+        if len(self._pending) > MAX_PENDING and self.overdue is not None:
+            self.overdue()
 
     def _drain_chunk(self) -> bool:
         """Drain one chunk of each list; whether there was anything."""
@@ -297,8 +315,8 @@ class Recorder:
             return False
         tally = self.tally
         tally.served += sum(call[2] for call in calls)
-        for _, _, error in failures:
-            tally.failed[error] = tally.failed.get(error, 0) + 1
+        for _, _, error, rows in failures:
+            tally.failed[error] = tally.failed.get(error, 0) + rows
         seconds = np.array([call[0] for call in calls])
         tally.durations += np.bincount(
             np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(tally.durations)

@@ -1,0 +1,122 @@
+"""A reference learnt from the first rows served, for those who have no training data at hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from driftline._capture import Batch, Captured, Report
+from driftline._outputs import as_outputs
+from driftline._recorder import Recorder
+from driftline._window import WindowCounts
+from driftline.reference import Learn, Reference
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """
+    Stands in for a recorder until enough rows have been served, then hands over to one.
+
+    Args:
+        ask: how many rows to learn from.
+        calls: a recorder over no features at all, which counts calls, failures and durations meanwhile.
+        learnt: makes the recorder for the reference that has been learnt, and puts it in this one's place.
+        report: told when the rows cannot be made a reference.
+    """
+
+    def __init__(
+        self, ask: Learn, calls: Recorder, learnt: Callable[[Reference], Recorder], report: Report
+    ) -> None:
+        self.names: tuple[str, ...] = ()
+        self._ask = ask
+        self._calls = calls
+        self._learnt = learnt
+        self._report = report
+        self._lock = threading.RLock()
+        self._rows: list[tuple[object, ...]] = []
+        self._outputs: list[object] = []
+        self._successor: Recorder | None = None
+
+    @property
+    def progress(self) -> str:
+        """How far the learning is, in words."""
+        return f"learning the reference: {len(self._rows)} of {self._ask.rows} rows"
+
+    def reset(self) -> None:
+        """Start anew: the child of a fork has served nothing yet."""
+        self._lock = threading.RLock()
+        self._rows, self._outputs = [], []
+        self._calls.reset()
+
+    def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
+        """Take down one successful call."""
+        if self._successor is not None:
+            self._successor.record(captured, output, seconds, context)
+            return
+        rows = _rows_of(captured)
+        self._keep(rows, output)
+        self._calls.record(None if captured is None else [()] * len(rows), output, seconds, context)
+
+    def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
+        """Take down a call that raised; its rows are not learnt from."""
+        if self._successor is not None:
+            self._successor.record_failure(captured, seconds, context, error)
+            return
+        self._calls.record_failure(None if captured is None else [()] * len(_rows_of(captured)), seconds, context, error)
+
+    def record_batch(self, captured: Captured, outputs: Any) -> None:
+        """Take down rows without a call."""
+        if self._successor is not None:
+            self._successor.record_batch(captured, outputs)
+            return
+        rows = _rows_of(captured)
+        self._keep(rows, outputs)
+        self._calls.record_batch([()] * len(rows), outputs)
+
+    def _keep(self, rows: list[tuple[object, ...]], outputs: Any) -> None:
+        column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None
+        values = [None] * len(rows) if column is None else np.asarray(column, dtype=object).tolist()
+        with self._lock:
+            room = self._ask.rows - len(self._rows)
+            self._rows.extend(rows[:room])
+            self._outputs.extend(values[:room])
+        if len(self._rows) >= self._ask.rows and self._calls.wake is not None:
+            self._calls.wake()
+
+    def drain(self) -> None:
+        """Count calls, and learn when there are rows enough."""
+        self._calls.drain()
+        with self._lock:
+            if self._successor is not None or len(self._rows) < self._ask.rows:
+                return
+            columns = dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True))
+            predictions = None if all(output is None for output in self._outputs) else self._outputs
+            categorical = [name for name in self._ask.categorical if name in columns]
+            try:
+                reference = Reference.fit(columns, categorical=categorical, predictions=predictions)
+            except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
+                self._report("learn", f"the rows served make no reference: {error}")
+            else:
+                self._successor = self._learnt(reference)
+            self._rows, self._outputs = [], []
+
+    def windows(self) -> Iterable[WindowCounts]:
+        """Nothing is judged yet."""
+        return ()
+
+
+def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
+    if isinstance(captured, Batch):
+        absent: list[object] = [None] * captured.rows
+        columns = [
+            absent if column is None else column.tolist() if isinstance(column, np.ndarray) else column
+            for column in captured.columns
+        ]
+        return list(zip(*columns, strict=True))
+    if isinstance(captured, list):
+        return captured
+    return [] if captured is None else [captured]

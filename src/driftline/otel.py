@@ -1,0 +1,379 @@
+"""Values to instruments, events and spans: the one door to OpenTelemetry, through its API only."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from opentelemetry import context as otel_context
+from opentelemetry import metrics, trace
+from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+
+from driftline import semconv as sc
+from driftline._values import CanaryState, Counts, FeatureStatus, RetrainingRequest, Score, StateChange, Verdict
+
+__all__ = ["Emitter", "Instruments", "Reading", "Source", "Tracing", "current_context", "instruments_for"]
+
+SCOPE = "driftline"
+
+SERIES_LIMIT = 1_900
+"""
+Attribute sets of one metric that driftline exports at most: the SDK merges whatever is beyond 2,000 of one stream into
+one nameless overflow point.
+"""
+
+CLOSED_KEPT = 64
+"""Last readings of monitors that were shut down, kept so that a final collection still has their counters."""
+
+current_context = otel_context.get_current
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a monitor has to say at one moment; empty parts yield nothing."""
+
+    attributes: Mapping[str, str]
+    served: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, int] = field(default_factory=dict)
+    scores: Sequence[Score] = ()
+    status: Mapping[str, FeatureStatus] = field(default_factory=dict)
+    bins: Sequence[tuple[str, Counts]] = ()
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    accuracy: float | None = None
+    accuracy_estimated: float | None = None
+    retraining_requests: Mapping[str, int] = field(default_factory=dict)
+    retraining_queue: Mapping[str, int] = field(default_factory=dict)
+    canary: CanaryState | None = None
+
+    def counters(self) -> Reading:
+        """The part that adds up for ever: what is left of a monitor that was shut down."""
+        return Reading(
+            self.attributes,
+            self.served,
+            self.failed,
+            self.dropped,
+            self.errors,
+            bins=self.bins,
+            outcomes=self.outcomes,
+            retraining_requests=self.retraining_requests,
+        )
+
+
+class Source(Protocol):
+    """Something that has a reading, or None before its first prediction in this process."""
+
+    def reading(self, *, settle: bool) -> Reading | None:
+        """The present reading; *settle*: bin and judge what waits first, so that nothing served is left out."""
+        ...
+
+
+class Instruments:
+    """
+    The instruments of one meter provider: one observable per metric, whatever the number of monitors.
+
+    The SDK ignores the callbacks of an observable that is registered twice, so each is made once and asks every source.
+    """
+
+    def __init__(self, provider: MeterProvider | None) -> None:
+        if provider is None:
+            meter = metrics.get_meter(SCOPE, _version(), schema_url=sc.SCHEMA_URL)
+        else:
+            meter = provider.get_meter(SCOPE, _version(), schema_url=sc.SCHEMA_URL)
+        self._sources: tuple[Source, ...] = ()
+        self._closed: tuple[Reading, ...] = ()
+        self._lock = threading.Lock()
+        self._reserved = 0
+        duration = sc.METRIC_PREDICTION_DURATION
+        self.duration = meter.create_histogram(
+            duration.name,
+            duration.unit,
+            duration.brief,
+            explicit_bucket_boundaries_advisory=list(sc.DURATION_BUCKETS),
+        )
+        counter, gauge, updown = (
+            meter.create_observable_counter,
+            meter.create_observable_gauge,
+            meter.create_observable_up_down_counter,
+        )
+        # The first one settles: callbacks run in the order of registration, so the others read what it left.
+        for create, metric, observe in (
+            (counter, sc.METRIC_PREDICTIONS_SERVED, _served),
+            (counter, sc.METRIC_MONITOR_ERRORS, _by(lambda reading: reading.errors, sc.ML_MONITOR_PLACE)),
+            (counter, sc.METRIC_MONITOR_ROWS_DROPPED, _by(lambda reading: reading.dropped, sc.ML_MONITOR_REASON)),
+            (counter, sc.METRIC_OUTCOMES, _by(lambda reading: reading.outcomes, sc.ML_OUTCOME_RESULT)),
+            (counter, sc.METRIC_FEATURE_OBSERVATIONS, _bins),
+            (counter, sc.METRIC_RETRAINING_REQUESTS, _by(lambda r: r.retraining_requests, sc.ML_RETRAINING_REASON)),
+            (updown, sc.METRIC_RETRAINING_QUEUE_SIZE, _by(lambda r: r.retraining_queue, sc.ML_RETRAINING_STATE)),
+            (gauge, sc.METRIC_FEATURE_DRIFT_SCORE, _scores),
+            (updown, sc.METRIC_FEATURE_DRIFT_STATUS, _statuses),
+            (updown, sc.METRIC_CANARY_STATUS, _canary),
+            (gauge, sc.METRIC_MODEL_ACCURACY, _value(lambda reading: reading.accuracy)),
+            (gauge, sc.METRIC_MODEL_ACCURACY_ESTIMATED, _value(lambda reading: reading.accuracy_estimated)),
+        ):
+            create(
+                metric.name,
+                callbacks=[self._callback(observe, settle=metric is sc.METRIC_PREDICTIONS_SERVED, once=create is not counter)],
+                unit=metric.unit,
+                description=metric.brief,
+            )
+
+    def reserve(self, per_feature: int, features: int) -> int:
+        """How many of so many features may be exported with so many series each; they are taken from what is left."""
+        with self._lock:
+            granted = min(features, max(0, SERIES_LIMIT - self._reserved) // per_feature)
+            self._reserved += granted * per_feature
+            return granted
+
+    def add(self, source: Source) -> None:
+        """Ask *source* from now on."""
+        with self._lock:
+            self._sources = (*self._sources, source)
+
+    def close(self, source: Source) -> None:
+        """Ask *source* no more; its counters stay as they are."""
+        reading = source.reading(settle=True)
+        with self._lock:
+            self._sources = tuple(one for one in self._sources if one is not source)
+            if reading is not None:
+                self._closed = (*self._closed, reading.counters())[-CLOSED_KEPT:]
+
+    def after_fork(self) -> None:
+        """Start empty in the child of a fork."""
+        self._lock = threading.Lock()
+        self._closed = ()
+
+    def _callback(
+        self, observe: Callable[[Reading], Iterator[Observation]], *, settle: bool, once: bool
+    ) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def callback(_: CallbackOptions) -> Iterable[Observation]:
+            found: list[Observation] = []
+            for source in self._sources:
+                reading = source.reading(settle=settle)
+                if reading is not None:
+                    found.extend(observe(reading))
+            for reading in self._closed:
+                found.extend(observe(reading))
+            # Two monitors of one name: their counters add up; a state or score is that of the one made last.
+            return _last_of_each(found) if once else found
+
+        return callback
+
+
+def _last_of_each(observations: Sequence[Observation]) -> list[Observation]:
+    return list({tuple(sorted((one.attributes or {}).items())): one for one in observations}.values())  # type: ignore[type-var]
+
+
+def _served(reading: Reading) -> Iterator[Observation]:
+    yield Observation(reading.served, reading.attributes)
+    for error, count in reading.failed.items():
+        yield Observation(count, {**reading.attributes, "error.type": error})
+
+
+def _by(part: Callable[[Reading], Mapping[str, int]], key: str) -> Callable[[Reading], Iterator[Observation]]:
+    def observe(reading: Reading) -> Iterator[Observation]:
+        for name, count in part(reading).items():
+            yield Observation(count, {**reading.attributes, key: name})
+
+    return observe
+
+
+def _value(part: Callable[[Reading], float | None]) -> Callable[[Reading], Iterator[Observation]]:
+    def observe(reading: Reading) -> Iterator[Observation]:
+        value = part(reading)
+        if value is not None:
+            yield Observation(value, reading.attributes)
+
+    return observe
+
+
+def _bins(reading: Reading) -> Iterator[Observation]:
+    for feature, counts in reading.bins:
+        for number, count in enumerate(counts.tolist()):
+            if count:
+                yield Observation(
+                    count, {**reading.attributes, sc.ML_FEATURE_NAME: feature, sc.ML_FEATURE_BIN: str(number)}
+                )
+
+
+def _scores(reading: Reading) -> Iterator[Observation]:
+    for score in reading.scores:
+        yield Observation(
+            score.value,
+            {
+                **reading.attributes,
+                sc.ML_FEATURE_NAME: score.feature,
+                sc.ML_DRIFT_DISTANCE: score.distance,
+                sc.ML_WINDOW_LENGTH: score.length,
+            },
+        )
+
+
+def _statuses(reading: Reading) -> Iterator[Observation]:
+    for feature, status in reading.status.items():
+        for state in sc.FEATURE_DRIFT_STATES:
+            yield Observation(
+                int(state == status.state),
+                {**reading.attributes, sc.ML_FEATURE_NAME: feature, sc.ML_FEATURE_DRIFT_STATE: state},
+            )
+
+
+def _canary(reading: Reading) -> Iterator[Observation]:
+    if reading.canary is not None:
+        for state in sc.CANARY_STATES:
+            yield Observation(int(state == reading.canary), {**reading.attributes, sc.ML_CANARY_STATE: state})
+
+
+_made: weakref.WeakKeyDictionary[Any, Instruments] = weakref.WeakKeyDictionary()
+_global: list[Instruments] = []
+_making = threading.Lock()
+
+
+def instruments_for(provider: MeterProvider | None) -> Instruments:
+    """
+    The instruments of a meter provider, made at the first call; None: the global provider.
+
+    Instruments made before the application has set its global provider are proxies that turn real when it does. They are
+    then those of the real provider, whoever asks.
+    """
+    with _making:
+        present = metrics.get_meter_provider()
+        if provider is None or provider is present:
+            if type(present).__name__ == "_ProxyMeterProvider":
+                if not _global:
+                    _global.append(Instruments(None))
+                return _global[0]
+            if present not in _made:
+                _made[present] = _global.pop() if _global else Instruments(present)
+            return _made[present]
+        if provider not in _made:
+            _made[provider] = Instruments(provider)
+        return _made[provider]
+
+
+def all_instruments() -> tuple[Instruments, ...]:
+    """All that have been made, for the child of a fork to reset."""
+    return (*_made.values(), *_global)
+
+
+class Emitter:
+    """
+    Events of one monitor through the Logs API, each with its evidence.
+
+    Args:
+        attributes: model, version, variant.
+        provider: the logger provider; None: the global one.
+    """
+
+    def __init__(self, attributes: Mapping[str, str], provider: LoggerProvider | None) -> None:
+        self._attributes = dict(attributes)
+        self._logger = get_logger(SCOPE, _version(), provider, sc.SCHEMA_URL)
+
+    def state_changed(self, change: StateChange) -> None:
+        """A feature's drift state has changed."""
+        status = change.status
+        attributes: dict[str, Any] = {
+            sc.ML_FEATURE_NAME: change.feature,
+            sc.ML_FEATURE_DRIFT_STATE: status.state,
+            sc.ML_FEATURE_DRIFT_PREVIOUS_STATE: change.previous,
+            sc.ML_DRIFT_REASON: status.reason,
+            sc.ML_WINDOW_LENGTH: change.length,
+            sc.ML_WINDOW_ROWS: status.rows,
+        }
+        if status.effect is not None:
+            attributes[sc.ML_DRIFT_EFFECT] = status.effect
+        if status.p_value is not None:
+            attributes[sc.ML_DRIFT_P_VALUE] = status.p_value
+        self._emit(sc.EVENT_FEATURE_DRIFT_STATE_CHANGED, attributes, warn=status.state == "drifting")
+
+    def verdict_changed(self, previous: CanaryState, verdict: Verdict) -> None:
+        """A canary's verdict has changed."""
+        self._emit(
+            sc.EVENT_CANARY_VERDICT_CHANGED,
+            {
+                sc.ML_CANARY_STATE: verdict.state,
+                sc.ML_CANARY_PREVIOUS_STATE: previous,
+                sc.ML_CANARY_REASON: verdict.reason,
+            },
+            warn=verdict.state == "rollback",
+        )
+
+    def retraining_requested(self, request: RetrainingRequest) -> None:
+        """A request for retraining has been queued."""
+        attributes: dict[str, Any] = {
+            sc.ML_RETRAINING_REASON: request.reason,
+            sc.ML_RETRAINING_ID: request.id,
+            sc.ML_DRIFT_REASON: request.detail,
+        }
+        if len(request.features) == 1:
+            attributes[sc.ML_FEATURE_NAME] = request.features[0]
+        self._emit(sc.EVENT_RETRAINING_REQUESTED, attributes, warn=True)
+
+    def _emit(self, name: str, attributes: Mapping[str, Any], *, warn: bool) -> None:
+        self._logger.emit(
+            timestamp=time.time_ns(),
+            severity_number=SeverityNumber.WARN if warn else SeverityNumber.INFO,
+            event_name=name,
+            attributes={**self._attributes, **attributes},
+        )
+
+
+class Tracing:
+    """
+    A span per call of one monitor.
+
+    Args:
+        attributes: model, version, variant.
+        provider: the tracer provider; None: the global one.
+    """
+
+    def __init__(self, attributes: Mapping[str, str], provider: TracerProvider | None) -> None:
+        self._attributes = dict(attributes)
+        self._name = f"predict {attributes[sc.ML_MODEL_NAME]}"
+        self._tracer = trace.get_tracer(SCOPE, _version(), provider, sc.SCHEMA_URL)
+
+    def start(self, prediction_id: str, user_id: str | None) -> Span:
+        """Start a span, to be made current by `attach`."""
+        attributes = {**self._attributes, sc.ML_PREDICTION_ID: prediction_id}
+        if user_id is not None:
+            attributes["user.id"] = user_id
+        return self._tracer.start_span(self._name, kind=SpanKind.INTERNAL, attributes=attributes)
+
+    @staticmethod
+    def attach(span: Span) -> object:
+        """Make a span the current one; the token goes to `end`."""
+        return otel_context.attach(trace.set_span_in_context(span))
+
+    @staticmethod
+    def end(span: Span, token: object, error: BaseException | None) -> None:
+        """End a span, with the error that the call raised."""
+        if error is not None:
+            span.set_attribute("error.type", error_type(error))
+            span.set_status(Status(StatusCode.ERROR, str(error)))
+        span.end()
+        if token is not None:
+            otel_context.detach(token)  # type: ignore[arg-type]
+
+    @staticmethod
+    def context_of(span: Span) -> object:
+        """The context in which *span* is current: exemplars of the duration lead to it."""
+        return trace.set_span_in_context(span)
+
+
+def error_type(error: BaseException) -> str:
+    """The value of ``error.type``: the class, with its module unless it is a builtin."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - costs 20 ms to import, and only instruments need it
+
+    return version("driftline")

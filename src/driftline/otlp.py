@@ -1,0 +1,128 @@
+"""OpenTelemetry set up in one call, for programs that have no set-up of their own (extra ``otlp``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from driftline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import LoggerProvider  # noqa: TID251 - a set-up is made of the SDK
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: TID251 - as above
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251 - as above
+
+__all__ = ["OtlpSetup", "configure_otlp"]
+
+PROTOCOLS = ("http/protobuf", "grpc")
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpSetup:
+    """The providers that were set up; they shut down by themselves at exit."""
+
+    meter_provider: MeterProvider
+    logger_provider: LoggerProvider
+    tracer_provider: TracerProvider
+
+    def force_flush(self) -> bool:
+        """Send all that there is; whether everything was sent in time."""
+        flushes: tuple[Callable[[], bool], ...] = (
+            self.tracer_provider.force_flush,
+            self.logger_provider.force_flush,
+            self.meter_provider.force_flush,
+        )
+        return all([flush() for flush in flushes])
+
+    def shutdown(self) -> None:
+        """Send all that there is and stop."""
+        self.tracer_provider.shutdown()
+        self.logger_provider.shutdown()
+        self.meter_provider.shutdown()
+
+
+def configure_otlp(
+    service_name: str | None = None, *, protocol: str | None = None, endpoint: str | None = None
+) -> OtlpSetup:
+    """
+    Send metrics, events and spans through OTLP, and make that the global set-up.
+
+    All ``OTEL_*`` variables are respected (endpoint, headers, protocol, intervals, temporality, resource …); an argument
+    goes before its variable.
+
+    Args:
+        service_name: ``service.name``.
+        protocol: ``"http/protobuf"`` (the default: it survives a fork) or ``"grpc"``.
+        endpoint: the collector's base URL, such as ``"http://localhost:4318"``.
+
+    Raises:
+        ConfigurationError: an unknown protocol, an endpoint without a scheme, the extra ``otlp`` is not installed, or the
+            program has an OpenTelemetry set-up already.
+    """
+    protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
+    if protocol not in PROTOCOLS:
+        msg = f"protocol={protocol!r}: expected one of {PROTOCOLS}"
+        raise ConfigurationError(msg)
+    if endpoint is not None and (not isinstance(endpoint, str) or "://" not in endpoint):
+        msg = f"endpoint={endpoint!r}: expected a URL such as 'http://localhost:4318'"
+        raise ConfigurationError(msg)
+    if service_name is not None and (not isinstance(service_name, str) or not service_name):
+        msg = f"service_name={service_name!r}: expected a text"
+        raise ConfigurationError(msg)
+    try:
+        return _set_up(service_name, protocol, endpoint)
+    except ModuleNotFoundError as error:
+        msg = f"configure_otlp needs the extra otlp (pip install 'driftline[otlp]'): {error}"
+        raise ConfigurationError(msg) from error
+
+
+def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> OtlpSetup:
+    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415, TID251 - the extra otlp
+    from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415, TID251 - as above
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415, TID251 - as above
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415, TID251 - as above
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415, TID251 - as above
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415, TID251 - as above
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415, TID251 - as above
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415, TID251 - as above
+
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415, TID251
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415, TID251
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415, TID251
+
+        where = dict.fromkeys(("metrics", "logs", "traces"), endpoint)
+    else:
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # type: ignore[assignment]  # noqa: PLC0415, TID251
+            OTLPLogExporter,
+        )
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # type: ignore[assignment]  # noqa: PLC0415, TID251
+            OTLPMetricExporter,
+        )
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # type: ignore[assignment]  # noqa: PLC0415, TID251
+            OTLPSpanExporter,
+        )
+
+        base = None if endpoint is None else endpoint.rstrip("/")
+        where = {signal: base and f"{base}/v1/{signal}" for signal in ("metrics", "logs", "traces")}
+
+    for what, provider in (
+        ("meter", metrics.get_meter_provider()),
+        ("tracer", trace.get_tracer_provider()),
+        ("logger", _logs.get_logger_provider()),
+    ):
+        if "Proxy" not in type(provider).__name__:
+            msg = f"the program has a global {what} provider already ({type(provider).__name__}): use that, or pass providers"
+            raise ConfigurationError(msg)
+    resource = Resource.create({} if service_name is None else {"service.name": service_name})
+    meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=where["metrics"]))], resource=resource)
+    loggers = LoggerProvider(resource=resource)
+    loggers.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=where["logs"])))
+    tracers = TracerProvider(resource=resource)
+    tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=where["traces"])))
+    metrics.set_meter_provider(meters)
+    _logs.set_logger_provider(loggers)
+    trace.set_tracer_provider(tracers)
+    return OtlpSetup(meters, loggers, tracers)

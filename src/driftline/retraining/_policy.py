@@ -1,0 +1,78 @@
+"""When a model should be trained anew."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from driftline._values import FeatureStatus, RetrainingRequest
+from driftline.errors import ConfigurationError
+from driftline.retraining._queue import RetrainingQueue
+
+__all__ = ["RetrainingPolicy"]
+
+Reason = Literal["drift", "accuracy", "latency"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingPolicy:
+    """
+    Ask for retraining on drift, on low accuracy or on high latency; the limits are those of the one-shot functions.
+
+    Args:
+        min_drifting: features that must drift at once; None: drift asks for nothing.
+        min_accuracy: realised accuracy below which to ask; None: accuracy asks for nothing.
+        max_latency: seconds of the median call above which to ask; None: latency asks for nothing.
+        queue: where requests wait; by default in memory.
+
+    Raises:
+        ConfigurationError: a limit is of the wrong type or out of range.
+    """
+
+    min_drifting: int | None = 1
+    min_accuracy: float | None = 0.78
+    max_latency: float | None = 0.5
+    queue: RetrainingQueue = field(default_factory=RetrainingQueue)
+
+    def __post_init__(self) -> None:
+        if self.min_drifting is not None and (
+            isinstance(self.min_drifting, bool) or not isinstance(self.min_drifting, int) or self.min_drifting < 1
+        ):
+            msg = f"min_drifting={self.min_drifting!r}: expected a whole number of features of at least 1, or None"
+            raise ConfigurationError(msg)
+        for name, high in (("min_accuracy", 1.0), ("max_latency", float("inf"))):
+            value = getattr(self, name)
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= high
+            ):
+                msg = f"{name}={value!r}: expected a positive number of at most {high:g}, or None"
+                raise ConfigurationError(msg)
+        if not isinstance(self.queue, RetrainingQueue):
+            msg = f"queue={self.queue!r}: expected a RetrainingQueue"
+            raise ConfigurationError(msg)
+
+    def requests(
+        self,
+        model: str,
+        version: str | None,
+        status: Mapping[str, FeatureStatus],
+        accuracy: float | None,
+        latency: float | None,
+    ) -> tuple[RetrainingRequest, ...]:
+        """The requests that follow from what is known of a model; None where something is not known."""
+        found: list[tuple[Reason, str, tuple[str, ...]]] = []
+        drifting = tuple(name for name, feature in status.items() if feature.state == "drifting")
+        if self.min_drifting is not None and len(drifting) >= self.min_drifting:
+            found.append(("drift", "; ".join(status[name].reason for name in drifting), drifting))
+        if self.min_accuracy is not None and accuracy is not None and accuracy < self.min_accuracy:
+            found.append(("accuracy", f"accuracy {accuracy:.2%} below {self.min_accuracy:.2%}", ()))
+        if self.max_latency is not None and latency is not None and latency > self.max_latency:
+            found.append(("latency", f"median latency {latency:.3g} s above {self.max_latency:g} s", ()))
+        now = time.time()
+        return tuple(
+            RetrainingRequest(str(uuid.uuid4()), model, version, reason, detail, features, now)
+            for reason, detail, features in found
+        )

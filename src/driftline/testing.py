@@ -1,0 +1,75 @@
+"""For the tests of those who use driftline: a clock that stands still, a monitor without threads, checks for plug-ins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from driftline._values import Distance
+from driftline.monitor import Monitor
+
+__all__ = ["ManualClock", "check_distance", "in_memory_monitor"]
+
+
+class ManualClock:
+    """
+    A clock that goes when it is told to.
+
+    >>> clock = ManualClock()
+    >>> clock.advance(90.0)
+    >>> clock()
+    90.0
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+
+    def __call__(self) -> float:
+        """Seconds since an arbitrary start."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move on by so many seconds; a negative number is a clock that jumps back."""
+        self._now += seconds
+
+
+def in_memory_monitor(name: str = "model", **options: Any) -> Monitor:
+    """
+    A monitor that starts no thread and raises what it would otherwise log.
+
+    Args:
+        name: the model.
+        options: as for `driftline.Monitor`; the defaults of *synchronous*, *on_error* and *enabled* are for tests.
+    """
+    return Monitor(name, **{"synchronous": True, "on_error": "raise", "enabled": True, **options})
+
+
+def check_distance(distance: Distance | Callable[..., float]) -> None:
+    """
+    Check that a function keeps the contract of a distance.
+
+    Raises:
+        AssertionError: it changes its arguments, gives different numbers for the same counts, does not give 0 for equal
+            counts, or gives anything but a number of at least 0 for different ones.
+    """
+    seeded = np.random.default_rng(0)
+    for _ in range(50):
+        reference, current = seeded.integers(0, 100, 8), seeded.integers(1, 100, 8)
+        kept = reference.copy(), current.copy()
+        value = float(distance(reference, current))
+        if not (np.array_equal(kept[0], reference) and np.array_equal(kept[1], current)):
+            msg = "the distance changes the counts that it is given"
+            raise AssertionError(msg)
+        if not math.isnan(value) and value < 0:
+            msg = f"distance({kept[0].tolist()}, {kept[1].tolist()}) is {value}, expected at least 0"
+            raise AssertionError(msg)
+        if float(distance(reference, current)) != value and not math.isnan(value):
+            msg = "the distance gives different numbers for the same counts"
+            raise AssertionError(msg)
+        same = float(distance(current, current))
+        if abs(same) > 1e-9:  # noqa: PLR2004 - rounding
+            msg = f"distance of {current.tolist()} from itself is {same}, expected 0"
+            raise AssertionError(msg)
