@@ -77,7 +77,9 @@ def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
             "",
         ]
     lines.append("METRICS: Final = {")
-    lines += [f'    "{one["name"]}": METRIC_{constant(one["name"]).removeprefix("ML_")},' for one in registry["metrics"]]
+    lines += [
+        f'    "{one["name"]}": METRIC_{constant(one["name"]).removeprefix("ML_")},' for one in registry["metrics"]
+    ]
     lines += ["}", "", "EVENTS: Final = {"]
     for one in registry["events"]:
         lines.append(f'    "{one["name"]}": frozenset(')
@@ -115,8 +117,8 @@ def markdown(registry: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# Metrics, attributes and events",
         "",
-        "Generated from `model/`: do not edit. Every metric and event carries `ml.model.name`, and `ml.model.version` and",
-        "`ml.model.variant` where the monitor has them.",
+        "Generated from `model/`: do not edit. Every metric and event carries `ml.model.name`,",
+        "and `ml.model.version` and `ml.model.variant` where the monitor has them.",
         "",
         "## Metrics",
         "",
@@ -160,7 +162,11 @@ def main() -> int:
             continue
         stale = True
         if check:
-            sys.stdout.writelines(difflib.unified_diff(present.splitlines(True), text.splitlines(True), str(path), "registry"))
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    present.splitlines(keepends=True), text.splitlines(keepends=True), str(path), "registry"
+                )
+            )
         else:
             path.write_text(text, encoding="utf-8")
     return int(check and stale)

@@ -16,7 +16,7 @@ from driftline._values import (
 )
 from driftline.canary import Canary, CanaryPolicy
 from driftline.detection import FalseAlarms, Thresholds
-from driftline.errors import ConfigurationError, DriftlineError, ReferenceError  # noqa: A004 - the public name
+from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
 from driftline.monitor import Monitor
 from driftline.otlp import configure_otlp
 from driftline.reference import Reference

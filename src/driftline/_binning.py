@@ -37,7 +37,7 @@ def _numeric(bins: NumericBins) -> Binner:
 
 
 def _categorical(bins: CategoricalBins) -> Binner:
-    numbers: dict[object, int] = {label: bins.other for label in bins.others}
+    numbers: dict[object, int] = dict.fromkeys(bins.others, bins.other)
     numbers.update((label, place) for place, label in enumerate(bins.categories))
     unknown = bins.other if bins.open else bins.unseen
     missing = bins.missing
@@ -53,7 +53,7 @@ def _categorical(bins: CategoricalBins) -> Binner:
             return found
         # nan, NaT and pandas.NA: missing values are what does not equal itself (or does not want to say).
         try:
-            return missing if not (value == value) else unknown  # noqa: PLR0124
+            return missing if value != value else unknown  # noqa: PLR0124
         except (TypeError, ValueError):
             return missing
 
@@ -83,9 +83,7 @@ class Layout:
         ends = np.cumsum([0, *self.sizes])
         self.offsets = tuple(int(end) for end in ends[:-1])
         self.total = int(ends[-1])
-        self.slices = tuple(
-            slice(start, start + size) for start, size in zip(self.offsets, self.sizes, strict=True)
-        )
+        self.slices = tuple(slice(start, start + size) for start, size in zip(self.offsets, self.sizes, strict=True))
         self._binners = tuple(binner(feature.bins) for feature in features)
         self._all_numeric = all(isinstance(feature.bins, NumericBins) for feature in features)
         self.fingerprint = _fingerprint(features)
@@ -128,7 +126,7 @@ class Layout:
         """Count rows of values, each a tuple in the order of the features (shorter by the prediction at most)."""
         if self._all_numeric:
             try:
-                return self.count(np.array(rows, dtype=np.float64).T, len(rows))  # type: ignore[arg-type]
+                return self.count(np.array(rows, dtype=np.float64).T, len(rows))
             except (TypeError, ValueError, OverflowError):
                 pass  # a text, a list: value by value below
         return self.count(tuple(zip(*rows, strict=True)), len(rows))

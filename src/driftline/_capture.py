@@ -214,12 +214,13 @@ class Capture:
         if unknown:
             self._report("unknown_feature", f"features {unknown[:10]} are not in the reference: not counted")
 
-    def _wrong_width(self, width: int, rows: int) -> None:
-        self._drop("shape", rows, f"{width} features in a row without names: expected {len(self.names)}")
+    def _wrong_width(self, width: int, rows: int) -> Captured:
+        return self._drop("shape", rows, f"{width} features in a row without names: expected {len(self.names)}")
 
-    def _drop(self, reason: str, rows: int, message: str) -> None:
+    def _drop(self, reason: str, rows: int, message: str) -> Captured:
         self._dropped(reason, rows)
         self._report("capture", message)
+        return None
 
 
 def _field_names(kind: type) -> tuple[str, ...] | None:

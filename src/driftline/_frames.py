@@ -44,9 +44,11 @@ def is_column(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return True
     library, kind = _origin(value)
-    return (library in {"pandas", "polars"} and (kind == "Series" or kind.endswith("Index"))) or (
-        library == "pandas" and kind.endswith("Array")
-    ) or (library == "pyarrow" and kind.endswith("Array"))
+    return (
+        (library in {"pandas", "polars"} and (kind == "Series" or kind.endswith("Index")))
+        or (library == "pandas" and kind.endswith("Array"))
+        or (library == "pyarrow" and kind.endswith("Array"))
+    )
 
 
 def read_table(data: Any) -> Table:

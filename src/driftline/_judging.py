@@ -58,7 +58,8 @@ class Judging:
         self._last: float = self._clock()
         self.scores: tuple[Score, ...] = ()
         self.status: dict[str, FeatureStatus] = {
-            feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet") for feature in self._features
+            feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
+            for feature in self._features
         }
         self.window: WindowCounts | None = None
 

@@ -28,9 +28,7 @@ class Learner:
         report: told when the rows cannot be made a reference.
     """
 
-    def __init__(
-        self, ask: Learn, calls: Recorder, learnt: Callable[[Reference], Recorder], report: Report
-    ) -> None:
+    def __init__(self, ask: Learn, calls: Recorder, learnt: Callable[[Reference], Recorder], report: Report) -> None:
         self.names: tuple[str, ...] = ()
         self._ask = ask
         self._calls = calls
@@ -66,7 +64,9 @@ class Learner:
         if self._successor is not None:
             self._successor.record_failure(captured, seconds, context, error)
             return
-        self._calls.record_failure(None if captured is None else [()] * len(_rows_of(captured)), seconds, context, error)
+        self._calls.record_failure(
+            None if captured is None else [()] * len(_rows_of(captured)), seconds, context, error
+        )
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
         """Take down rows without a call."""

@@ -60,7 +60,7 @@ def as_output(value: Any) -> object:
             return value.item()
         if isinstance(value, (str, int, float)):
             return value
-        msg = f"the output is a {type(value).__name__}: expected a number, text or boolean, or output= to take one from it"
+        msg = f"the output is a {type(value).__name__}: expected a number, text or boolean (output= takes one from it)"
         raise TypeError(msg)
     first = column[0]
     return first.item() if isinstance(first, np.generic) else first
@@ -70,9 +70,9 @@ def default_correct(prediction: Feature) -> Correct | None:
     """
     When a prediction is right, as far as the reference's predictions tell.
 
-    Labels are compared. Numbers that all lie in [0, 1] and are more than labels are probabilities: right when the outcome
-    is true and it is at least 0.5, or false and below. Any other number is a quantity, and None is returned: how near is
-    near enough is for the user to say.
+    Labels are compared. Numbers that all lie in [0, 1] are probabilities: right when the outcome is true and it is at
+    least 0.5, or false and it is below. Any other number is a quantity, and None is returned: how near is near enough
+    is for the user to say.
     """
     if isinstance(prediction.bins, CategoricalBins):
         return _same

@@ -55,7 +55,12 @@ class Tally:
     def copy(self) -> Tally:
         """A tally that later rows do not change."""
         return Tally(
-            self.counts.copy(), self.rows, self.served, dict(self.failed), dict(self.dropped), self.durations.copy()
+            self.counts.copy(),
+            self.rows,
+            self.served,
+            dict(self.failed),
+            dict(self.dropped),
+            self.durations.copy(),
         )
 
 
@@ -63,8 +68,8 @@ class Recorder:
     """
     The buffer that callers append to, and the windows that it is drained into.
 
-    Appending takes no lock: ``list.append`` is atomic, with and without the GIL, and so are the copy and the deletion of
-    a stretch at the list's head, which only the one who holds the lock does.
+    Appending takes no lock: ``list.append`` is atomic, with and without the GIL, and so are the copy and the deletion
+    of a stretch at the list's head, which only the one who holds the lock does.
 
     Args:
         layout: the bins of the features and, last, of the prediction where it is watched.
@@ -132,7 +137,12 @@ class Recorder:
             self._lock = other._lock
             self._calls, self._failures, self._drained = other._calls, other._failures, other._drained
             self.tally = Tally(
-                self.tally.counts, 0, other.tally.served, other.tally.failed, other.tally.dropped, other.tally.durations
+                self.tally.counts,
+                0,
+                other.tally.served,
+                other.tally.failed,
+                other.tally.dropped,
+                other.tally.durations,
             )
 
     # --- what callers do ---------------------------------------------------------------------------------------------
@@ -149,11 +159,11 @@ class Recorder:
         if captured.__class__ is tuple:
             self._calls.append((seconds, context, 1))
             if len(self.layout.sizes) == self.width:
-                self._rows.append(captured)  # type: ignore[arg-type]
+                self._rows.append(captured)
             elif output.__class__ in SCALARS:
-                self._rows.append((*captured, output))  # type: ignore[misc]
+                self._rows.append((*captured, output))
             else:
-                self._odd_output(captured, output)  # type: ignore[arg-type]
+                self._odd_output(captured, output)
             if len(self._rows) >= WAKE_ROWS:
                 self._crowded()
         else:
@@ -164,7 +174,7 @@ class Recorder:
         rows = 1 if captured is None or captured.__class__ is tuple else _length(captured)
         self._failures.append((seconds, context, error, rows))
         if captured.__class__ is tuple:
-            self._bare.append(captured)  # type: ignore[arg-type]
+            self._bare.append(captured)
         elif isinstance(captured, list):
             self._bare.extend(captured)
         elif isinstance(captured, Batch):
@@ -196,7 +206,7 @@ class Recorder:
 
     def _record_many(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
         if captured.__class__ is tuple:
-            captured = [captured]  # type: ignore[list-item]
+            captured = [captured]
         rows = _length(captured)
         watched = len(self.layout.sizes) > self.width
         column = as_outputs(outputs, rows) if watched and outputs is not None else None
@@ -210,7 +220,7 @@ class Recorder:
                 self._rows.extend(captured)
             else:
                 values = column.tolist() if isinstance(column, np.ndarray) else column
-                self._rows.extend((*row, value) for row, value in zip(captured, values, strict=True))  # type: ignore[misc]
+                self._rows.extend((*row, value) for row, value in zip(captured, values, strict=True))
             self._served(rows, seconds, context)
         elif isinstance(captured, Batch):
             self._served(rows, seconds, context)
@@ -268,12 +278,9 @@ class Recorder:
         self._hand_over()
 
     def windows(self) -> Iterable[WindowCounts]:
-        """Take the windows that have been completed, oldest first."""
-        while True:
-            try:
-                yield self._pending.popleft()
-            except IndexError:
-                return
+        """Take the windows that have been completed, oldest first; one taker at a time."""
+        for _ in range(len(self._pending)):
+            yield self._pending.popleft()
 
     @property
     def due(self) -> bool:
@@ -357,4 +364,3 @@ def _length(captured: Captured | Column) -> int:
     if isinstance(captured, Batch):
         return captured.rows
     return 0 if captured is None else len(captured)
-

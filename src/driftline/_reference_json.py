@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from driftline._values import CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
@@ -28,18 +29,14 @@ MAX_COUNT = 2**53
 """Counts beyond this are not exact in every JSON reader, and no training set is that long."""
 
 
-def dumps(
-    features: tuple[Feature, ...], rows: int, prediction: Feature | None, outcomes: OutcomeCounts | None
-) -> str:
+def dumps(features: tuple[Feature, ...], rows: int, prediction: Feature | None, outcomes: OutcomeCounts | None) -> str:
     """Write a reference as JSON text: the same text for the same values."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "rows": rows,
         "features": [_feature_out(feature) for feature in features],
         "prediction": None if prediction is None else _feature_out(prediction),
-        "outcomes": None
-        if outcomes is None
-        else {"known": list(outcomes.known), "correct": list(outcomes.correct)},
+        "outcomes": None if outcomes is None else {"known": list(outcomes.known), "correct": list(outcomes.correct)},
         # Block covariance of the counts (dependence of consecutive rows): the place is kept for it.
         "dependence": None,
     }
@@ -70,9 +67,7 @@ def _feature_out(feature: Feature) -> dict[str, object]:
     return out
 
 
-def loads(
-    text: str, source: str
-) -> tuple[tuple[Feature, ...], int, Feature | None, OutcomeCounts | None]:
+def loads(text: str, source: str) -> tuple[tuple[Feature, ...], int, Feature | None, OutcomeCounts | None]:
     """
     Read a reference from JSON text that may be anything.
 
@@ -150,7 +145,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.fail(where, value, "a finite number")
         try:
-            number = float(value)  # type: ignore[arg-type]
+            number = float(value)
         except OverflowError:
             number = math.inf
         if not math.isfinite(number):
@@ -191,7 +186,7 @@ class _Reader:
 
     def _numeric(self, item: dict[str, Any], name: str, where: str) -> Feature:
         cuts = self.each(item.get("cuts"), f"{where}.cuts", MAX_BINS - 2, self.number)
-        if len(cuts) == 1 or any(high <= low for low, high in zip(cuts, cuts[1:], strict=False)):
+        if len(cuts) == 1 or any(high <= low for low, high in pairwise(cuts)):
             self.fail(f"{where}.cuts", list(cuts), "none, or at least two strictly increasing numbers")
         bins = NumericBins(cuts)
         counts = self._counts(item.get("counts"), f"{where}.counts", bins.size)

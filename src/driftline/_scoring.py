@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class NamedDistance:
     """A distance, the name that it is exported under, and whether it wants to know where the bins lie."""
 
     name: str
-    function: Callable[..., object]
+    function: Callable[..., Any]
     positioned: bool
     vectorised: bool
 
@@ -53,7 +54,7 @@ def _named(distance: str | Distance) -> NamedDistance:
         if distance not in builtin.BY_NAME:
             msg = f"distances: {distance!r} is unknown, expected one of {sorted(builtin.BY_NAME)} or a function"
             raise ConfigurationError(msg)
-        function: Callable[..., object] = builtin.BY_NAME[distance]
+        function: Callable[..., Any] = builtin.BY_NAME[distance]
         return NamedDistance(distance, function, _is_positioned(function), vectorised=True)
     if not callable(distance):
         msg = f"distances: {distance!r}: expected a name or a function of two vectors of counts"
@@ -150,13 +151,14 @@ class Scorer:
     def _values(self, distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
         if distance.vectorised:
             keywords = {"positions": group.positions} if distance.positioned else {}
-            return np.atleast_1d(distance.function(group.reference, current, **keywords))  # type: ignore[arg-type, return-value]
+            values: list[float] = np.atleast_1d(distance.function(group.reference, current, **keywords)).tolist()
+            return values
         return [self._value(distance, group, current, index) for index in range(len(group.places))]
 
     def _value(self, distance: NamedDistance, group: Group, current: Counts, index: int) -> float:
         keywords = {"positions": group.positions[index].copy()} if distance.positioned else {}
         try:
-            return float(distance.function(group.reference[index].copy(), current[index].copy(), **keywords))  # type: ignore[arg-type]
+            return float(distance.function(group.reference[index].copy(), current[index].copy(), **keywords))
         except Exception as error:  # noqa: BLE001 - a user's function; the other distances go on
             self._report("distance", f"distance {distance.name} raised {error!r}")
             return math.nan

@@ -63,7 +63,12 @@ class CanaryPolicy:
             elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 msg = f"{field.name}={value!r}: expected a whole number of at least 1"
                 raise ConfigurationError(msg)
-        limits = (self.min_accuracy, self.allowed_latency_delta, self.max_error_ratio, self.max_prediction_drift)
+        limits = (
+            self.min_accuracy,
+            self.allowed_latency_delta,
+            self.max_error_ratio,
+            self.max_prediction_drift,
+        )
         if all(limit is None for limit in limits):
             msg = "CanaryPolicy: every limit is None, expected at least one criterion"
             raise ConfigurationError(msg)
@@ -119,8 +124,8 @@ def judge_canary(baseline: VariantEvidence, candidate: VariantEvidence, policy: 
     """
     Judge a candidate: a pure function of counts.
 
-    Any criterion that is violated rolls back; any that lacks rows is inconclusive; else promote. The thresholds are those
-    of `driftline.oneshot.evaluate_canary`, in its order, and the drift between the two variants' predictions.
+    Any criterion that is violated rolls back; any that lacks rows is inconclusive; else promote. The thresholds are
+    those of `driftline.oneshot.evaluate_canary`, in its order, and the drift between the two variants' predictions.
     """
     rows = min(baseline.calls, candidate.calls)
     criteria = []
@@ -133,7 +138,11 @@ def judge_canary(baseline: VariantEvidence, candidate: VariantEvidence, policy: 
         limit = theirs * policy.max_error_ratio
         words = f"error rate {ours:.2%} against {theirs:.2%}, allowed {limit:.2%}"
         criteria.append(_criterion("error_rate", ours, limit, ours > limit, rows, policy.min_rows, words))
-    if policy.max_prediction_drift is not None and baseline.predictions is not None and candidate.predictions is not None:
+    if (
+        policy.max_prediction_drift is not None
+        and baseline.predictions is not None
+        and candidate.predictions is not None
+    ):
         a, b = baseline.predictions, candidate.predictions
         counted = int(min(a.sum(), b.sum()))
         psi = float(corrected_psi(a, b)) if counted else 0.0
@@ -168,12 +177,21 @@ def _latency(baseline: VariantEvidence, candidate: VariantEvidence, policy: Cana
     enough = min(baseline.served, candidate.served) if calls >= 1 / (1 - min(quantile, 0.999)) else 0
     if ours is None or theirs is None:
         return _criterion("latency", 0.0, allowed, False, 0, policy.min_rows, "")  # noqa: FBT003
-    words = f"p{100 * quantile:g} latency {ours * 1e3:.3g} ms against {theirs * 1e3:.3g} ms, allowed +{allowed * 1e3:g} ms"
+    words = (
+        f"p{100 * quantile:g} latency {ours * 1e3:.3g} ms against {theirs * 1e3:.3g} ms, allowed +{allowed * 1e3:g} ms"
+    )
     return _criterion("latency", ours - theirs, allowed, ours - theirs > allowed, enough, policy.min_rows, words)
 
 
 def _criterion(
-    name: str, value: float, limit: float, violated: bool, rows: int, least: int, words: str, unit: str = "rows"  # noqa: FBT001
+    name: str,
+    value: float,
+    limit: float,
+    violated: bool,  # noqa: FBT001 - called in this module only
+    rows: int,
+    least: int,
+    words: str,
+    unit: str = "rows",
 ) -> Criterion:
     if rows < least:
         return Criterion(name, "inconclusive", None, limit, rows, f"{name} on {rows} of {least} {unit} needed")
@@ -246,7 +264,10 @@ class Canary:
 
     def verdict(self) -> Verdict:
         """Judge what both variants have done so far."""
-        baseline, candidate = self._baseline.evidence() - self._began[0], self._candidate.evidence() - self._began[1]
+        baseline, candidate = (
+            self._baseline.evidence() - self._began[0],
+            self._candidate.evidence() - self._began[1],
+        )
         verdict = judge_canary(baseline, candidate, self._policy)
         with self._lock:
             previous, self._last = self._last, verdict.state

@@ -126,7 +126,15 @@ class Thresholds:
                     by_feature[score.feature].append(score)
             rows, effect = effects(counts.counts)
             return tuple(
-                self._evidence(feature, by_feature[feature.name], int(rows[place]), float(effect[place]), counts, layout, place)
+                self._evidence(
+                    feature,
+                    by_feature[feature.name],
+                    int(rows[place]),
+                    float(effect[place]),
+                    counts,
+                    layout,
+                    place,
+                )
                 for place, feature in enumerate(features)
             )
 
@@ -146,7 +154,9 @@ class Thresholds:
         near = [score for score in scores if score.value >= LEAVE_SHARE * self.limits[score.distance]]
         reason = ""
         if near:
-            named = ", ".join(f"{score.distance} {score.value:.3g} (limit {self.limits[score.distance]:g})" for score in near)
+            named = ", ".join(
+                f"{score.distance} {score.value:.3g} (limit {self.limits[score.distance]:g})" for score in near
+            )
             reason = f"{what_moved(feature, counts.counts[layout.slices[place]])}; {named}"
         return Evidence(bool(over), bool(near), None, effect, rows, reason)
 
@@ -157,8 +167,8 @@ class FalseAlarms:
     A budget of false alarms: under no drift, at most so many for the whole model in so long.
 
     The budget becomes a level per judgement, from how often windows are judged, and is shared over the features by
-    Benjamini & Hochberg (1995). A feature drifts when it is significant at that level *and* its bias-corrected PSI is at
-    least *min_effect*: in a large window a difference that matters to nobody is significant too.
+    Benjamini & Hochberg (1995). A feature drifts when it is significant at that level *and* its bias-corrected PSI is
+    at least *min_effect*: in a large window a difference that matters to nobody is significant too.
 
     Args:
         count: false alarms that are acceptable …
@@ -189,7 +199,11 @@ class FalseAlarms:
         if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0.0 < count < float("inf"):
             msg = f"count={count!r}: expected a positive number of false alarms"
             raise ConfigurationError(msg)
-        if isinstance(min_effect, bool) or not isinstance(min_effect, (int, float)) or not 0.0 <= min_effect < float("inf"):
+        if (
+            isinstance(min_effect, bool)
+            or not isinstance(min_effect, (int, float))
+            or not 0.0 <= min_effect < float("inf")
+        ):
             msg = f"min_effect={min_effect!r}: expected a PSI of at least 0"
             raise ConfigurationError(msg)
         object.__setattr__(self, "count", float(count))
@@ -226,7 +240,17 @@ class FalseAlarms:
             adjusted = np.full(len(p), np.nan)
             adjusted[judged] = benjamini_hochberg(p[judged])
             return tuple(
-                self._evidence(feature, p[place], adjusted[place], level, effect[place], rows[place], counts, layout, place)
+                self._evidence(
+                    feature,
+                    p[place],
+                    adjusted[place],
+                    level,
+                    effect[place],
+                    rows[place],
+                    counts,
+                    layout,
+                    place,
+                )
                 for place, feature in enumerate(features)
             )
 
@@ -257,8 +281,8 @@ def next_status(previous: FeatureStatus | None, evidence: Evidence, min_rows: in
     """
     The state of a feature after a window, given the one before it.
 
-    A state is entered on *enter* and left only when *stay* is false too; a window with too few rows changes a drift into
-    nothing: what is not known is said.
+    A state is entered on *enter* and left only when *stay* is false too; a window with too few rows ends it:
+    what is not known is said.
     """
     if evidence.rows < min_rows:
         reason = f"{evidence.rows} rows, needs {min_rows}"
@@ -266,7 +290,11 @@ def next_status(previous: FeatureStatus | None, evidence: Evidence, min_rows: in
     drifting = evidence.enter or (previous is not None and previous.state == "drifting" and evidence.stay)
     state: DriftState = "drifting" if drifting else "stable"
     return FeatureStatus(
-        state, evidence.p_value, evidence.effect, evidence.rows, evidence.reason if drifting else "as the reference"
+        state,
+        evidence.p_value,
+        evidence.effect,
+        evidence.rows,
+        evidence.reason if drifting else "as the reference",
     )
 
 
@@ -288,9 +316,7 @@ class _Effects:
         return rows, effect
 
 
-def two_sample_p_values(
-    features: Sequence[Feature], layout: Layout
-) -> Callable[[Counts], NDArray[np.float64]]:
+def two_sample_p_values(features: Sequence[Feature], layout: Layout) -> Callable[[Counts], NDArray[np.float64]]:
     """
     Pearson's two-sample chi-square test of each feature's counts against the reference's, rows taken as independent.
 
@@ -366,7 +392,7 @@ def check_rule(rule: Any) -> Rule:
         ConfigurationError: it is no rule, or names a distance that is not built in.
     """
     if not all(hasattr(rule, name) for name in ("min_rows", "distances", "prepare")):
-        msg = f"rule={rule!r}: expected FalseAlarms(...), Thresholds(...) or an object with min_rows, distances and prepare"
+        msg = f"rule={rule!r}: expected FalseAlarms(...), Thresholds(...) or an object like these"
         raise ConfigurationError(msg)
     return rule  # type: ignore[no-any-return]
 

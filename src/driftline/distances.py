@@ -60,8 +60,8 @@ def corrected_psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: flo
     """
     PSI less what it is expected to be under no drift: PSI − (B − 1)(1/n + 1/m), B the bins that hold anything.
 
-    Of two samples of one distribution the corrected value is about 0, and below it half of the time: it is an estimate, and
-    cutting it off at 0 would bias it again.
+    Of two samples of one distribution the corrected value is about 0, and below it half of the time: it is an estimate,
+    and cutting it off at 0 would bias it again.
 
     Source: Yurdakul & Naranjo (2020), *Statistical properties of the population stability index*.
 
@@ -146,8 +146,8 @@ def chi_square(reference: ArrayLike, current: ArrayLike, /) -> Any:
 
     It grows with the number of rows: a test statistic rather than a distance.
 
-    Source: Pearson (1911), *On the probability that two independent distributions of frequency are really samples from the
-    same population*.
+    Source: Pearson (1911), *On the probability that two independent distributions of frequency are really samples from
+    the same population*.
 
     >>> chi_square([10, 10], [15, 5])
     2.6666666666666665
@@ -167,8 +167,8 @@ def ks(reference: ArrayLike, current: ArrayLike, /, *, positions: ArrayLike | No
     Source: Smirnov (1939). On bins it is at most that of the values themselves.
 
     Args:
-        positions: of the same shape as the counts; bins at nan have no place in the order and are left out, and a feature
-            with no position at all (a categorical one) gives nan. None: the bins are in order as they are.
+        positions: of the same shape as the counts; bins at nan have no place in the order and are left out, and a
+            feature with no position at all (a categorical one) gives nan. None: the bins are in order as they are.
 
     >>> ks([10, 10, 10], [0, 10, 20])
     0.3333333333333333
@@ -187,8 +187,8 @@ def wasserstein(reference: ArrayLike, current: ArrayLike, /, *, positions: Array
     Source: Kantorovich (1942); for distributions on a line Vallender (1974).
 
     Args:
-        positions: where each bin lies, of the same shape as the counts, non-decreasing but for nan: bins at nan (missing
-            values, categories) are left out. `driftline` gives them in standard deviations of the reference.
+        positions: where each bin lies, of the same shape as the counts, non-decreasing but for nan: bins at nan
+            (missing values, categories) are left out. `driftline` gives them in standard deviations of the reference.
 
     >>> wasserstein([10, 0], [0, 10], positions=[0.0, 2.0])
     2.0
@@ -204,8 +204,8 @@ def mean(reference: ArrayLike, current: ArrayLike, /, *, positions: ArrayLike) -
     Distance of the means: |Σ q x − Σ p x|, in the unit of *positions*.
 
     Args:
-        positions: as for `wasserstein`; in standard deviations of the reference this is the standardised mean difference
-            (Cohen 1988, with the reference's deviation), up to the width of the bins.
+        positions: as for `wasserstein`; in standard deviations of the reference this is the standardised mean
+            difference (Cohen 1988, with the reference's deviation), up to the width of the bins.
 
     >>> mean([10, 0], [5, 5], positions=[0.0, 2.0])
     1.0
@@ -240,7 +240,8 @@ def _counts(reference: ArrayLike, current: ArrayLike) -> tuple[Floats, Floats]:
 
 def _shares(counts: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return counts / counts.sum(axis=-1, keepdims=True)
+        shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def _placed(r: Floats, c: Floats, positions: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -250,7 +251,7 @@ def _placed(r: Floats, c: Floats, positions: ArrayLike) -> tuple[Floats, Floats,
         msg = f"positions of shape {x.shape}: expected {r.shape}, one for each count"
         raise ValueError(msg)
     placed = ~np.isnan(x)
-    # A bin without a position holds nothing, wherever it is put: at the last position before it, or at the first of all.
+    # A bin without a position holds nothing, wherever it is put: at the last position before it, or at the first.
     before = np.maximum.accumulate(np.where(placed, x, -np.inf), axis=-1)
     first = np.where(placed, x, np.inf).min(axis=-1, keepdims=True)
     x = np.where(np.isfinite(before), before, np.where(np.isfinite(first), first, 0.0))

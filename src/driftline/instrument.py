@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -17,6 +17,8 @@ from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from typing_extensions import Self
 
     from driftline.otel import Tracing
     from driftline.reference import Reference
@@ -79,7 +81,7 @@ class PredictionCall:
             self._id = uuid.uuid4().hex
         return self._id
 
-    def __enter__(self) -> PredictionCall:
+    def __enter__(self) -> Self:
         tracing = self._target.tracing
         if tracing is not None and self._target.enabled:
             try:
@@ -110,7 +112,7 @@ class PredictionCall:
             except Exception as caught:  # noqa: BLE001 - the guard
                 target.caught("span", caught)
 
-    async def __aenter__(self) -> PredictionCall:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(
@@ -239,7 +241,12 @@ def instrument(
     if not callable(function) or isinstance(function, type):
         msg = f"instrument({function!r}): expected a function, a method or another callable object"
         raise ConfigurationError(msg)
-    for what, given in (("features", features), ("output", output), ("prediction_id", prediction_id), ("user_id", user_id)):
+    for what, given in (
+        ("features", features),
+        ("output", output),
+        ("prediction_id", prediction_id),
+        ("user_id", user_id),
+    ):
         if given is not None and not callable(given):
             msg = f"{what}={given!r}: expected a function"
             raise ConfigurationError(msg)
@@ -276,7 +283,7 @@ def _fast(plan: _Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         if outer is not None and outer[0]:
             return function(*args, **kwargs)
         captured = capture(args, kwargs)
-        # A list and not a flag: a task started within the call inherits the context, and must not stay "within" for ever.
+        # A list and not a flag: a task started within the call inherits the context, and must not stay within for ever.
         within = [True]
         token = active.set(within)
         context = current_context()
@@ -353,7 +360,7 @@ def _generator(plan: _Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """A generator is one prediction; its output is the last value it yielded, also when it is abandoned half-way."""
 
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         call = plan.call(args, kwargs)
         last: Any = None
         inner = function(*args, **kwargs)
@@ -386,7 +393,7 @@ def _generator(plan: _Plan, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _async_generator(plan: _Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         call = plan.call(args, kwargs)
         last: Any = None
         inner = function(*args, **kwargs)
@@ -440,7 +447,8 @@ def _picker(target: Target, function: Any, parameters: list[inspect.Parameter], 
     usable = [
         parameter
         for parameter in parameters[skip:]
-        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+        and parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
     keywords = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     if not usable and not keywords:
@@ -468,7 +476,11 @@ def _picker(target: Target, function: Any, parameters: list[inspect.Parameter], 
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, (str, bytes, int, float, type(None))) and not isinstance(value, Mapping) and not is_table(value)
+    return (
+        isinstance(value, (str, bytes, int, float, type(None)))
+        and not isinstance(value, Mapping)
+        and not is_table(value)
+    )
 
 
 def _first(name: str, default: Any, skip: int) -> Pick:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
 from driftline._binning import Layout
@@ -18,20 +18,34 @@ from driftline._learning import Learner
 from driftline._outputs import default_correct
 from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
 from driftline._scoring import named_distances
-from driftline._values import PREDICTION, CanaryState, Correct, Distance, FeatureStatus, Score, Snapshot, Verdict, Window
+from driftline._values import (
+    CanaryState,
+    Correct,
+    Distance,
+    FeatureStatus,
+    Score,
+    Snapshot,
+    Verdict,
+    Window,
+)
 from driftline.canary import Canary, VariantEvidence
 from driftline.detection import FalseAlarms, Rule, check_rule
 from driftline.errors import ConfigurationError
-from driftline.otel import Emitter, Instruments, Reading, Tracing, current_context, instruments_for
+from driftline.otel import (
+    Emitter,
+    Instruments,
+    LoggerProvider,
+    MeterProvider,
+    Reading,
+    TracerProvider,
+    Tracing,
+    current_context,
+    instruments_for,
+)
 from driftline.outcomes import OutcomeStore, estimated_accuracy
 from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
-
-if TYPE_CHECKING:
-    from opentelemetry._logs import LoggerProvider  # noqa: TID251 - a type of an argument
-    from opentelemetry.metrics import MeterProvider  # noqa: TID251 - as above
-    from opentelemetry.trace import TracerProvider  # noqa: TID251 - as above
 
 __all__ = ["Monitor"]
 
@@ -110,7 +124,12 @@ class Monitor:
         self._rule: Rule = FalseAlarms() if rule is None else check_rule(rule)
         self._distances = named_distances(distances)
         named_distances([*self._rule.distances])
-        self._correct, self._export_bins, self._retraining, self._clock = correct, export_bins, retraining, clock
+        self._correct, self._export_bins, self._retraining, self._clock = (
+            correct,
+            export_bins,
+            retraining,
+            clock,
+        )
         given = _reference(reference)
         # One for all functions of a monitor: a predict that calls another one of the same model is one prediction.
         self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
@@ -179,30 +198,49 @@ class Monitor:
     @overload
     def instrument(
         self,
+        function: None = None,
+        /,
         *,
         features: Callable[..., Any] | None = None,
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
     ) -> Callable[[F], F]: ...
-    def instrument(self, function: Any = None, /, **options: Any) -> Any:
+    def instrument(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        features: Callable[..., Any] | None = None,
+        output: Callable[[Any], Any] | None = None,
+        prediction_id: Callable[..., Any] | None = None,
+        user_id: Callable[..., str] | None = None,
+    ) -> Any:
         """
         Watch a predict function: sync, async, a generator or an async generator, a method, or any callable.
 
-        Its signature, docstring, results and exceptions stay as they are.
+        Its signature, docstring, results and exceptions stay as they are. A call whose features are n rows is n
+        predictions and one duration. A function that calls another one of the same monitor is one prediction.
 
         Args:
             function: the function, when used without parentheses.
-            options: *features*, *prediction_id* and *user_id* take the call's arguments (a method's without self) and
-                return the features, an id (a sequence of ids for a batch) and the end user's id (spans only);
-                *output* takes the result and returns what is watched of it.
+            features: takes the call's arguments (a method's without self) and returns the features; by default they are
+                the first argument, or the arguments by name where these are named like features of the reference.
+            output: takes the result and returns what is watched of it.
+            prediction_id: takes the call's arguments and returns the id under which the outcome will be told, a
+                sequence of ids for a batch.
+            user_id: takes the call's arguments and returns the end user's id; on spans only, as ``user.id``.
 
         Raises:
             ConfigurationError: not callable, or no argument that could be the features.
         """
-        if function is None:
-            return lambda decorated: surface.instrument(self, decorated, **options)
-        return surface.instrument(self, function, **options)
+
+        def decorate(decorated: Any) -> Any:
+            return surface.instrument(
+                self, decorated, features=features, output=output, prediction_id=prediction_id, user_id=user_id
+            )
+
+        return decorate if function is None else decorate(function)
 
     def prediction(
         self, features: Any, *, prediction_id: object = None, user_id: str | None = None
@@ -215,7 +253,12 @@ class Monitor:
         return surface.PredictionCall(self, features, prediction_id, user_id)
 
     def observe(
-        self, features: Any, outputs: Any = None, *, prediction_ids: Sequence[object] | None = None, seconds: float | None = None
+        self,
+        features: Any,
+        outputs: Any = None,
+        *,
+        prediction_ids: Sequence[object] | None = None,
+        seconds: float | None = None,
     ) -> None:
         """
         Take down a batch of n rows as n predictions, with nothing to call.
@@ -441,7 +484,9 @@ class Monitor:
             status = {name: one for name, one in judging.status.items() if name in self._exported}
             places = zip(self.reference.watched, self._layout.slices, strict=True)
             if self._export_bins:
-                bins = tuple((feature.name, tally.counts[place]) for feature, place in places if feature.name in self._exported)
+                bins = tuple(
+                    (feature.name, tally.counts[place]) for feature, place in places if feature.name in self._exported
+                )
             if self.reference.outcomes is not None and judging.window is not None:
                 estimated = estimated_accuracy(self.reference.outcomes, judging.window.counts[self._layout.slices[-1]])
         policy = self._retraining

@@ -16,9 +16,29 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from driftline import semconv as sc
-from driftline._values import CanaryState, Counts, FeatureStatus, RetrainingRequest, Score, StateChange, Verdict
+from driftline._values import (
+    CanaryState,
+    Counts,
+    FeatureStatus,
+    RetrainingRequest,
+    Score,
+    StateChange,
+    Verdict,
+)
 
-__all__ = ["Emitter", "Instruments", "Reading", "Source", "Tracing", "current_context", "instruments_for"]
+__all__ = [
+    "Emitter",
+    "Instruments",
+    "LoggerProvider",
+    "MeterProvider",
+    "Reading",
+    "Source",
+    "TracerProvider",
+    "Tracing",
+    "current_context",
+    "error_type",
+    "instruments_for",
+]
 
 SCOPE = "driftline"
 
@@ -107,11 +127,23 @@ class Instruments:
         for create, metric, observe in (
             (counter, sc.METRIC_PREDICTIONS_SERVED, _served),
             (counter, sc.METRIC_MONITOR_ERRORS, _by(lambda reading: reading.errors, sc.ML_MONITOR_PLACE)),
-            (counter, sc.METRIC_MONITOR_ROWS_DROPPED, _by(lambda reading: reading.dropped, sc.ML_MONITOR_REASON)),
+            (
+                counter,
+                sc.METRIC_MONITOR_ROWS_DROPPED,
+                _by(lambda reading: reading.dropped, sc.ML_MONITOR_REASON),
+            ),
             (counter, sc.METRIC_OUTCOMES, _by(lambda reading: reading.outcomes, sc.ML_OUTCOME_RESULT)),
             (counter, sc.METRIC_FEATURE_OBSERVATIONS, _bins),
-            (counter, sc.METRIC_RETRAINING_REQUESTS, _by(lambda r: r.retraining_requests, sc.ML_RETRAINING_REASON)),
-            (updown, sc.METRIC_RETRAINING_QUEUE_SIZE, _by(lambda r: r.retraining_queue, sc.ML_RETRAINING_STATE)),
+            (
+                counter,
+                sc.METRIC_RETRAINING_REQUESTS,
+                _by(lambda r: r.retraining_requests, sc.ML_RETRAINING_REASON),
+            ),
+            (
+                updown,
+                sc.METRIC_RETRAINING_QUEUE_SIZE,
+                _by(lambda r: r.retraining_queue, sc.ML_RETRAINING_STATE),
+            ),
             (gauge, sc.METRIC_FEATURE_DRIFT_SCORE, _scores),
             (updown, sc.METRIC_FEATURE_DRIFT_STATUS, _statuses),
             (updown, sc.METRIC_CANARY_STATUS, _canary),
@@ -120,7 +152,9 @@ class Instruments:
         ):
             create(
                 metric.name,
-                callbacks=[self._callback(observe, settle=metric is sc.METRIC_PREDICTIONS_SERVED, once=create is not counter)],
+                callbacks=[
+                    self._callback(observe, settle=metric is sc.METRIC_PREDICTIONS_SERVED, once=create is not counter)
+                ],
                 unit=metric.unit,
                 description=metric.brief,
             )
@@ -168,7 +202,7 @@ class Instruments:
 
 
 def _last_of_each(observations: Sequence[Observation]) -> list[Observation]:
-    return list({tuple(sorted((one.attributes or {}).items())): one for one in observations}.values())  # type: ignore[type-var]
+    return list({tuple(sorted((one.attributes or {}).items())): one for one in observations}.values())
 
 
 def _served(reading: Reading) -> Iterator[Observation]:
@@ -240,8 +274,8 @@ def instruments_for(provider: MeterProvider | None) -> Instruments:
     """
     The instruments of a meter provider, made at the first call; None: the global provider.
 
-    Instruments made before the application has set its global provider are proxies that turn real when it does. They are
-    then those of the real provider, whoever asks.
+    Instruments made before the application has set its global provider are proxies that turn real when it does. They
+    are then those of the real provider, whoever asks.
     """
     with _making:
         present = metrics.get_meter_provider()
@@ -256,11 +290,6 @@ def instruments_for(provider: MeterProvider | None) -> Instruments:
         if provider not in _made:
             _made[provider] = Instruments(provider)
         return _made[provider]
-
-
-def all_instruments() -> tuple[Instruments, ...]:
-    """All that have been made, for the child of a fork to reset."""
-    return (*_made.values(), *_global)
 
 
 class Emitter:

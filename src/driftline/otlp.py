@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from driftline.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk._logs import LoggerProvider  # noqa: TID251 - a set-up is made of the SDK
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: TID251 - as above
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251 - as above
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
 
 __all__ = ["OtlpSetup", "configure_otlp"]
 
@@ -34,7 +34,8 @@ class OtlpSetup:
             self.logger_provider.force_flush,
             self.meter_provider.force_flush,
         )
-        return all([flush() for flush in flushes])
+        done = [flush() for flush in flushes]
+        return all(done)
 
     def shutdown(self) -> None:
         """Send all that there is and stop."""
@@ -49,7 +50,7 @@ def configure_otlp(
     """
     Send metrics, events and spans through OTLP, and make that the global set-up.
 
-    All ``OTEL_*`` variables are respected (endpoint, headers, protocol, intervals, temporality, resource …); an argument
+    All ``OTEL_*`` variables are respected (endpoint, headers, protocol, intervals, temporality, resource); an argument
     goes before its variable.
 
     Args:
@@ -58,8 +59,8 @@ def configure_otlp(
         endpoint: the collector's base URL, such as ``"http://localhost:4318"``.
 
     Raises:
-        ConfigurationError: an unknown protocol, an endpoint without a scheme, the extra ``otlp`` is not installed, or the
-            program has an OpenTelemetry set-up already.
+        ConfigurationError: an unknown protocol, an endpoint without a scheme, the extra ``otlp`` is not installed, or
+            the program has an OpenTelemetry set-up already.
     """
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
     if protocol not in PROTOCOLS:
@@ -79,29 +80,29 @@ def configure_otlp(
 
 
 def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> OtlpSetup:
-    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415, TID251 - the extra otlp
-    from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415, TID251 - as above
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415, TID251 - as above
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415, TID251 - as above
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415, TID251 - as above
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415, TID251 - as above
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415, TID251 - as above
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415, TID251 - as above
+    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - the extra otlp
+    from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415 - as above
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
     if protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415, TID251
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415, TID251
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415, TID251
+        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
         where = dict.fromkeys(("metrics", "logs", "traces"), endpoint)
     else:
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # type: ignore[assignment]  # noqa: PLC0415, TID251
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
             OTLPLogExporter,
         )
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # type: ignore[assignment]  # noqa: PLC0415, TID251
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
             OTLPMetricExporter,
         )
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # type: ignore[assignment]  # noqa: PLC0415, TID251
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
             OTLPSpanExporter,
         )
 
@@ -114,10 +115,12 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
         ("logger", _logs.get_logger_provider()),
     ):
         if "Proxy" not in type(provider).__name__:
-            msg = f"the program has a global {what} provider already ({type(provider).__name__}): use that, or pass providers"
+            msg = f"the program has a global {what} provider already ({type(provider).__name__}): use that"
             raise ConfigurationError(msg)
     resource = Resource.create({} if service_name is None else {"service.name": service_name})
-    meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=where["metrics"]))], resource=resource)
+    meters = MeterProvider(
+        [PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=where["metrics"]))], resource=resource
+    )
     loggers = LoggerProvider(resource=resource)
     loggers.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=where["logs"])))
     tracers = TracerProvider(resource=resource)

@@ -24,8 +24,8 @@ def estimated_accuracy(outcomes: OutcomeCounts, current: Counts) -> float | None
     Accuracy expected of a window from its predictions alone: Σ q_b A_b.
 
     ``q_b`` is the share of the window's predictions in bin b, ``A_b`` the reference's accuracy there: the idea of
-    confidence-based performance estimation, from counts. It holds while a score goes on meaning what it meant (covariate
-    shift), and knows nothing of concept shift. None where no prediction falls into a bin of known accuracy.
+    confidence-based performance estimation, from counts. It holds while a score goes on meaning what it meant
+    (covariate shift), and knows nothing of concept shift. None where no prediction falls into a bin of known accuracy.
 
     >>> estimated_accuracy(OutcomeCounts((10, 10), (9, 5)), np.array([30, 10]))
     0.8

@@ -92,10 +92,10 @@ class Reference:
         Fit a reference to training data.
 
         Args:
-            data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array (its columns are
-                then named ``"0"``, ``"1"``, … and served rows are aligned by order).
-            categorical: columns whose numbers are codes. Texts and booleans are categorical anyway, integers of at most
-                ten distinct values too.
+            data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array (its columns
+                are then named ``"0"``, ``"1"``, … and served rows are aligned by order).
+            categorical: columns whose numbers are codes. Texts and booleans are categorical anyway, integers of at
+                most ten distinct values too.
             numeric: columns that are quantities all the same.
             predictions: the model's outputs for these rows, one per row.
             outcomes: what turned out to be true, one per row (None or nan: unknown); needs *predictions*.
@@ -111,12 +111,18 @@ class Reference:
         table = _table(data)
         names = table.names or tuple(str(place) for place in range(len(table.columns)))
         _check_names(names, categorical, numeric)
-        if isinstance(max_categories, bool) or not isinstance(max_categories, int) or not 1 <= max_categories <= MAX_BINS - 3:
+        if (
+            isinstance(max_categories, bool)
+            or not isinstance(max_categories, int)
+            or not 1 <= max_categories <= MAX_BINS - 3
+        ):
             msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {MAX_BINS - 3}"
             raise ConfigurationError(msg)
         outputs = None if predictions is None else _outputs(predictions, table.rows, "predictions")
         if like is not None:
-            return _count_like(like, dict(zip(names, table.columns, strict=True)), table.rows, outputs, outcomes, correct)
+            return _count_like(
+                like, dict(zip(names, table.columns, strict=True)), table.rows, outputs, outcomes, correct
+            )
         kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
         features = tuple(
             _fit_feature(name, column, kinds.get(name), max_categories)
@@ -209,7 +215,11 @@ class Reference:
         if prediction is not None and other.prediction is not None:
             prediction = _merged(prediction, other.prediction)
         return replace(
-            self, features=merged, rows=self.rows + other.rows, prediction=prediction, outcomes=outcomes or other.outcomes
+            self,
+            features=merged,
+            rows=self.rows + other.rows,
+            prediction=prediction,
+            outcomes=outcomes or other.outcomes,
         )
 
 
@@ -290,7 +300,7 @@ def _is_missing(value: object) -> bool:
     if value is None:
         return True
     try:
-        return not (value == value)  # noqa: PLR0124 - nan, NaT
+        return bool(value != value)  # noqa: PLR0124 - nan, NaT
     except (TypeError, ValueError):
         return True  # pandas.NA
 

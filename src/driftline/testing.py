@@ -1,4 +1,4 @@
-"""For the tests of those who use driftline: a clock that stands still, a monitor without threads, checks for plug-ins."""
+"""For the tests of those who use driftline: a manual clock, a monitor without threads, checks for plug-ins."""
 
 from __future__ import annotations
 

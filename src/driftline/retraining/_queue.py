@@ -78,19 +78,21 @@ class RetrainingQueue:
 
     def acknowledge(self, request_id: str) -> bool:
         """Take a request on; False where it is not pending."""
-        return self._run("UPDATE requests SET state = 'acknowledged' WHERE id = ? AND state = 'pending'", (request_id,)) == 1
+        return (
+            self._run("UPDATE requests SET state = 'acknowledged' WHERE id = ? AND state = 'pending'", (request_id,))
+            == 1
+        )
 
     def sizes(self, model: str, version: str | None) -> dict[str, int]:
         """Requests of a model by state."""
         rows = self._read(
-            "SELECT state, COUNT(*) FROM requests WHERE model = ? AND version = ? GROUP BY state", (model, version or "")
+            "SELECT state, COUNT(*) FROM requests WHERE model = ? AND version = ? GROUP BY state",
+            (model, version or ""),
         )
         return {"pending": 0, "acknowledged": 0, **{state: int(count) for state, count in rows}}
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(
-            self._path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
-        )
+        database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
         if self._path != ":memory:":
             database.execute("PRAGMA journal_mode = WAL")
         database.execute(_TABLE)
