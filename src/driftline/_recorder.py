@@ -86,6 +86,7 @@ class Recorder:
         "_clock",
         "_drained",
         "_failures",
+        "_handing_over",
         "_lock",
         "_on_calls",
         "_pending",
@@ -121,6 +122,7 @@ class Recorder:
         """Forget everything, a lock that another thread held included: the child of a fork starts here."""
         # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that may predict.
         self._lock = threading.RLock()
+        self._handing_over = threading.RLock()
         self._rows: list[tuple[object, ...]] = []
         self._bare: list[tuple[object, ...]] = []
         self._calls: list[Call] = []
@@ -269,13 +271,13 @@ class Recorder:
                     break
             if self._time_ring is not None:
                 self._pending.extend(self._time_ring.advance(self._clock()))
-        self._hand_over()
+        self._hand_over(wait=True)
 
     def drain_chunk(self) -> None:
         """Move one chunk into windows: what a caller does when the buffer is full."""
         with self._lock:
             self._drain_chunk()
-        self._hand_over()
+        self._hand_over(wait=len(self._drained[0]) >= BUFFER_ROWS)
 
     def windows(self) -> Iterable[WindowCounts]:
         """Take the windows that have been completed, oldest first; one taker at a time."""
@@ -302,12 +304,20 @@ class Recorder:
         with self._lock:
             return self.tally.copy()
 
-    def _hand_over(self) -> None:
-        """Report the durations drained, outside the lock: OpenTelemetry is not ours to trust with it."""
-        with self._lock:
-            (calls, failures), self._drained = self._drained, ([], [])
-        if calls or failures:
-            self._on_calls(calls, failures)
+    def _hand_over(self, *, wait: bool) -> None:
+        """
+        Report the durations drained, outside the lock: OpenTelemetry is not ours to trust with it.
+
+        Whoever drains before a collection waits for those that another thread is reporting, else they would miss it.
+        """
+        if self._handing_over.acquire(blocking=wait):
+            try:
+                with self._lock:
+                    (calls, failures), self._drained = self._drained, ([], [])
+                if calls or failures:
+                    self._on_calls(calls, failures)
+            finally:
+                self._handing_over.release()
         if len(self._pending) > MAX_PENDING and self.overdue is not None:
             self.overdue()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -10,6 +9,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._durations import UNITS, seconds_of
 from driftline.errors import ConfigurationError
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "StateChange",
     "Verdict",
     "Window",
-    "seconds_of",
 ]
 
 PREDICTION = "prediction"
@@ -46,28 +45,6 @@ Label: TypeAlias = "str | int | float | bool"
 Column: TypeAlias = "NDArray[np.generic] | Sequence[object]"
 DriftState: TypeAlias = Literal["stable", "drifting", "insufficient_data"]
 CanaryState: TypeAlias = Literal["promote", "rollback", "inconclusive"]
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds_of(value: object, what: str) -> float:
-    """
-    The seconds in ``"30s"``, ``"10min"``, ``"1h"``, ``"30d"`` or a positive number of seconds.
-
-    >>> seconds_of("10min", "every")
-    600.0
-    """
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        seconds = float(match[1]) * _SECONDS[match[2]]
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
-    else:
-        seconds = float("nan")
-    if not 0.0 < seconds < float("inf"):
-        msg = f"{what}={value!r}: expected a positive duration such as '30s', '10min', '1h' or '30d'"
-        raise ConfigurationError(msg)
-    return seconds
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------
@@ -271,8 +248,8 @@ class Window:
             return f"{self.rows} rows"
         seconds = self.seconds or 0.0
         for unit in ("d", "h", "min", "s"):
-            if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
-                return f"{seconds / _SECONDS[unit]:.0f}{unit}"
+            if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0:
+                return f"{seconds / UNITS[unit]:.0f}{unit}"
         return f"{seconds:g}s"
 
 

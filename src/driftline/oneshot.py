@@ -74,7 +74,9 @@ def compute_mean_drift(baseline: Any, current: Any, *, threshold: float = 0.2) -
 
 def _report(feature: str, baseline: Any, current: Any, threshold: float) -> DriftReport:
     before, after = _sample(baseline, "baseline"), _sample(current, "current")
-    spread = float(before.std()) or LEAST_SPREAD
+    # By its range: rounding gives a constant such as 0.1, 0.1, 0.1 a standard deviation that is not quite 0.
+    constant = before.min() == before.max()
+    spread = LEAST_SPREAD if constant else float(before.std()) or LEAST_SPREAD
     score = abs(float(after.mean()) - float(before.mean())) / spread
     return DriftReport(
         feature,

@@ -1,46 +1,21 @@
-"""Values to instruments, events and spans: the one door to OpenTelemetry, through its API only."""
+"""Readings to metrics: one observable per metric, and one histogram."""
 
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from opentelemetry import context as otel_context
-from opentelemetry import metrics, trace
-from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
+from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from driftline import semconv as sc
-from driftline._values import (
-    CanaryState,
-    Counts,
-    FeatureStatus,
-    RetrainingRequest,
-    Score,
-    StateChange,
-    Verdict,
-)
+from driftline._values import CanaryState, Counts, FeatureStatus, Score
+from driftline.otel._scope import SCOPE, version
 
-__all__ = [
-    "Emitter",
-    "Instruments",
-    "LoggerProvider",
-    "MeterProvider",
-    "Reading",
-    "Source",
-    "TracerProvider",
-    "Tracing",
-    "current_context",
-    "error_type",
-    "instruments_for",
-]
-
-SCOPE = "driftline"
+__all__ = ["Instruments", "Reading", "Source", "instruments_for"]
 
 SERIES_LIMIT = 1_900
 """
@@ -50,8 +25,6 @@ one nameless overflow point.
 
 CLOSED_KEPT = 64
 """Last readings of monitors that were shut down, kept so that a final collection still has their counters."""
-
-current_context = otel_context.get_current
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +77,9 @@ class Instruments:
 
     def __init__(self, provider: MeterProvider | None) -> None:
         if provider is None:
-            meter = metrics.get_meter(SCOPE, _version(), schema_url=sc.SCHEMA_URL)
+            meter = metrics.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
         else:
-            meter = provider.get_meter(SCOPE, _version(), schema_url=sc.SCHEMA_URL)
+            meter = provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
         self._sources: tuple[Source, ...] = ()
         self._closed: tuple[Reading, ...] = ()
         self._lock = threading.Lock()
@@ -290,119 +263,3 @@ def instruments_for(provider: MeterProvider | None) -> Instruments:
         if provider not in _made:
             _made[provider] = Instruments(provider)
         return _made[provider]
-
-
-class Emitter:
-    """
-    Events of one monitor through the Logs API, each with its evidence.
-
-    Args:
-        attributes: model, version, variant.
-        provider: the logger provider; None: the global one.
-    """
-
-    def __init__(self, attributes: Mapping[str, str], provider: LoggerProvider | None) -> None:
-        self._attributes = dict(attributes)
-        self._logger = get_logger(SCOPE, _version(), provider, sc.SCHEMA_URL)
-
-    def state_changed(self, change: StateChange) -> None:
-        """A feature's drift state has changed."""
-        status = change.status
-        attributes: dict[str, Any] = {
-            sc.ML_FEATURE_NAME: change.feature,
-            sc.ML_FEATURE_DRIFT_STATE: status.state,
-            sc.ML_FEATURE_DRIFT_PREVIOUS_STATE: change.previous,
-            sc.ML_DRIFT_REASON: status.reason,
-            sc.ML_WINDOW_LENGTH: change.length,
-            sc.ML_WINDOW_ROWS: status.rows,
-        }
-        if status.effect is not None:
-            attributes[sc.ML_DRIFT_EFFECT] = status.effect
-        if status.p_value is not None:
-            attributes[sc.ML_DRIFT_P_VALUE] = status.p_value
-        self._emit(sc.EVENT_FEATURE_DRIFT_STATE_CHANGED, attributes, warn=status.state == "drifting")
-
-    def verdict_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """A canary's verdict has changed."""
-        self._emit(
-            sc.EVENT_CANARY_VERDICT_CHANGED,
-            {
-                sc.ML_CANARY_STATE: verdict.state,
-                sc.ML_CANARY_PREVIOUS_STATE: previous,
-                sc.ML_CANARY_REASON: verdict.reason,
-            },
-            warn=verdict.state == "rollback",
-        )
-
-    def retraining_requested(self, request: RetrainingRequest) -> None:
-        """A request for retraining has been queued."""
-        attributes: dict[str, Any] = {
-            sc.ML_RETRAINING_REASON: request.reason,
-            sc.ML_RETRAINING_ID: request.id,
-            sc.ML_DRIFT_REASON: request.detail,
-        }
-        if len(request.features) == 1:
-            attributes[sc.ML_FEATURE_NAME] = request.features[0]
-        self._emit(sc.EVENT_RETRAINING_REQUESTED, attributes, warn=True)
-
-    def _emit(self, name: str, attributes: Mapping[str, Any], *, warn: bool) -> None:
-        self._logger.emit(
-            timestamp=time.time_ns(),
-            severity_number=SeverityNumber.WARN if warn else SeverityNumber.INFO,
-            event_name=name,
-            attributes={**self._attributes, **attributes},
-        )
-
-
-class Tracing:
-    """
-    A span per call of one monitor.
-
-    Args:
-        attributes: model, version, variant.
-        provider: the tracer provider; None: the global one.
-    """
-
-    def __init__(self, attributes: Mapping[str, str], provider: TracerProvider | None) -> None:
-        self._attributes = dict(attributes)
-        self._name = f"predict {attributes[sc.ML_MODEL_NAME]}"
-        self._tracer = trace.get_tracer(SCOPE, _version(), provider, sc.SCHEMA_URL)
-
-    def start(self, prediction_id: str, user_id: str | None) -> Span:
-        """Start a span, to be made current by `attach`."""
-        attributes = {**self._attributes, sc.ML_PREDICTION_ID: prediction_id}
-        if user_id is not None:
-            attributes["user.id"] = user_id
-        return self._tracer.start_span(self._name, kind=SpanKind.INTERNAL, attributes=attributes)
-
-    @staticmethod
-    def attach(span: Span) -> object:
-        """Make a span the current one; the token goes to `end`."""
-        return otel_context.attach(trace.set_span_in_context(span))
-
-    @staticmethod
-    def end(span: Span, token: object, error: BaseException | None) -> None:
-        """End a span, with the error that the call raised."""
-        if error is not None:
-            span.set_attribute("error.type", error_type(error))
-            span.set_status(Status(StatusCode.ERROR, str(error)))
-        span.end()
-        if token is not None:
-            otel_context.detach(token)  # type: ignore[arg-type]
-
-    @staticmethod
-    def context_of(span: Span) -> object:
-        """The context in which *span* is current: exemplars of the duration lead to it."""
-        return trace.set_span_in_context(span)
-
-
-def error_type(error: BaseException) -> str:
-    """The value of ``error.type``: the class, with its module unless it is a builtin."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - costs 20 ms to import, and only instruments need it
-
-    return version("driftline")

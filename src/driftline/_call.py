@@ -1,0 +1,215 @@
+"""One call from its start to its end: what is read of it, and what its end is told to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from driftline._arguments import Pick
+from driftline._capture import Captured
+from driftline.otel import current_context, error_type
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from driftline.otel import Tracing
+    from driftline.reference import Reference
+
+__all__ = ["OpenCall", "Plan", "PredictionCall", "Target"]
+
+_UNSET = object()
+
+
+class Target(Protocol):
+    """What the surface needs of a monitor."""
+
+    active: ContextVar[list[bool] | None]
+    enabled: bool
+    tracing: Tracing | None
+    reference: Reference | None
+
+    def capture(self, features: Any) -> Captured:
+        """Read and copy the features of a call."""
+        ...
+
+    def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
+        """Take down a call that returned."""
+        ...
+
+    def failed(self, captured: Captured, seconds: float, context: object, error: str) -> None:
+        """Take down a call that raised."""
+        ...
+
+    def caught(self, place: str, error: Exception) -> None:
+        """Count an error of a function that the user gave."""
+        ...
+
+
+class PredictionCall:
+    """
+    One prediction as a context manager.
+
+    Attributes:
+        output: what the model returned; set it within the block.
+    """
+
+    __slots__ = ("_captured", "_context", "_id", "_span", "_start", "_target", "_token", "_user", "output")
+
+    def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
+        self._target = target
+        self._id = prediction_id
+        self._user = user_id
+        self._span: Any = None
+        self._token: object = None
+        self.output: Any = _UNSET
+        # Read and copied now: what the caller does to its features afterwards changes nothing.
+        self._captured = target.capture(features) if target.enabled else None
+
+    @property
+    def id(self) -> Any:
+        """The id under which the outcome is told: the one given, or one made at the first reading."""
+        if self._id is None:
+            self._id = uuid.uuid4().hex
+        return self._id
+
+    def __enter__(self) -> Self:
+        tracing = self._target.tracing
+        if tracing is not None and self._target.enabled:
+            try:
+                self._span = tracing.start(str(self.id), self._user)
+                self._token = tracing.attach(self._span)
+            except Exception as error:  # noqa: BLE001 - the guard
+                self._target.caught("span", error)
+        self._context = current_context()
+        self._start = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = perf_counter() - self._start
+        target = self._target
+        if not target.enabled:
+            return
+        if error is not None:
+            target.failed(self._captured, seconds, self._context, error_type(error))
+        elif self.output is _UNSET:
+            target.done(self._captured, None, seconds, self._context, None)
+        else:
+            target.done(self._captured, self.output, seconds, self._context, self._id)
+        if self._span is not None and target.tracing is not None:
+            try:
+                target.tracing.end(self._span, self._token, error)
+            except Exception as caught:  # noqa: BLE001 - the guard
+                target.caught("span", caught)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+class Plan:
+    """All that is decided when a function is decorated: where its features, output and ids are."""
+
+    __slots__ = ("_pick", "_prediction_id", "_user_id", "active", "output", "target")
+
+    def __init__(
+        self,
+        target: Target,
+        pick: Pick,
+        output: Callable[[Any], Any] | None,
+        prediction_id: Pick | None,
+        user_id: Pick | None,
+    ) -> None:
+        self.target = target
+        self._pick = pick
+        self.output = output
+        self._prediction_id = prediction_id
+        self._user_id = user_id
+        self.active = target.active
+
+    def capture(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
+        try:
+            return self.target.capture(self._pick(args, kwargs))
+        except Exception as error:  # noqa: BLE001 - the user's extractor
+            self.target.caught("features", error)
+            return None
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:
+        return OpenCall(self, args, kwargs)
+
+    def ids(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, str | None]:
+        try:
+            given = None if self._prediction_id is None else self._prediction_id(args, kwargs)
+            user = None if self._user_id is None else self._user_id(args, kwargs)
+        except Exception as error:  # noqa: BLE001 - the user's functions
+            self.target.caught("prediction_id", error)
+            return None, None
+        return given, user
+
+    def done(self, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object) -> None:
+        if self.output is not None:
+            try:
+                result = self.output(result)
+            except Exception as error:  # noqa: BLE001 - the user's function
+                result = None
+                self.target.caught("output", error)
+        self.target.done(captured, result, seconds, context, prediction_id)
+
+
+class OpenCall:
+    """One call from its start to its end: what generators, ids and spans need, and the plain call does without."""
+
+    __slots__ = ("captured", "context", "plan", "prediction_id", "span", "start", "token")
+
+    def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.plan = plan
+        self.captured = plan.capture(args, kwargs)
+        self.prediction_id, user = plan.ids(args, kwargs)
+        self.span: Any = None
+        self.token: object = None
+        tracing = plan.target.tracing
+        if tracing is not None:
+            try:
+                self.span = tracing.start(_span_id(self.prediction_id), user)
+            except Exception as error:  # noqa: BLE001 - the guard
+                plan.target.caught("span", error)
+        self.context = current_context() if self.span is None or tracing is None else tracing.context_of(self.span)
+        self.start = perf_counter()
+
+    def attach(self) -> None:
+        """Make the span current; not for generators, whose body shares the context of whoever resumes them."""
+        tracing = self.plan.target.tracing
+        if self.span is not None and tracing is not None:
+            self.token = tracing.attach(self.span)
+
+    def done(self, result: Any) -> None:
+        self.plan.done(self.captured, result, perf_counter() - self.start, self.context, self.prediction_id)
+        self._end(None)
+
+    def failed(self, error: BaseException) -> None:
+        self.plan.target.failed(self.captured, perf_counter() - self.start, self.context, error_type(error))
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        tracing = self.plan.target.tracing
+        if self.span is not None and tracing is not None:
+            try:
+                tracing.end(self.span, self.token, error)
+            except Exception as caught:  # noqa: BLE001 - the guard
+                self.plan.target.caught("span", caught)
+
+
+def _span_id(prediction_id: object) -> str:
+    if prediction_id is None:
+        return uuid.uuid4().hex
+    return prediction_id if isinstance(prediction_id, str) else str(prediction_id)[:200]

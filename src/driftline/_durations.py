@@ -1,0 +1,33 @@
+"""Stretches of time as people write them, in seconds."""
+
+from __future__ import annotations
+
+import re
+
+from driftline.errors import ConfigurationError
+
+__all__ = ["UNITS", "seconds_of"]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+
+UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+"""Seconds in each unit."""
+
+
+def seconds_of(value: object, what: str) -> float:
+    """
+    The seconds in ``"30s"``, ``"10min"``, ``"1h"``, ``"30d"`` or a positive number of seconds.
+
+    >>> seconds_of("10min", "every")
+    600.0
+    """
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        seconds = float(match[1]) * UNITS[match[2]]
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        seconds = float("nan")
+    if not 0.0 < seconds < float("inf"):
+        msg = f"{what}={value!r}: expected a positive duration such as '30s', '10min', '1h' or '30d'"
+        raise ConfigurationError(msg)
+    return seconds

@@ -1,0 +1,358 @@
+"""The way of a prediction through one process: captured, counted, judged, and read by telemetry and canaries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from driftline._binning import Layout
+from driftline._capture import Capture, Captured, names_of
+from driftline._drain import DrainThread, watch
+from driftline._guard import Guard
+from driftline._judging import Judging
+from driftline._learning import Learner
+from driftline._outputs import default_correct
+from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
+from driftline._settings import Settings
+from driftline._values import FeatureStatus, Score, Snapshot, Window
+from driftline.canary import Canary, VariantEvidence
+from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
+from driftline.outcomes import OutcomeStore, estimated_accuracy
+from driftline.reference import Learn, Reference
+from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """
+    All state of one monitor in one process.
+
+    Args:
+        settings: what the monitor was asked for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._attributes = settings.attributes
+        self.enabled = settings.enabled
+        self.guard = Guard(settings.attributes[ML_MODEL_NAME], settings.on_error)
+        # One for all functions of a monitor: a predict that calls another one of the same model is one prediction.
+        self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
+        self.emitter = Emitter(settings.attributes, settings.logger_provider)
+        self.tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
+        self.outcomes = OutcomeStore(settings.correct)
+        self.reference: Reference | None = None
+        self._requests: dict[str, int] = {}
+        self._asked: tuple[object, ...] = ()
+        self._canaries: tuple[Canary, ...] = ()
+        self._closed = False
+        self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
+        self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
+        self._capture: Capture | None = None
+        self._judging: Judging | None = None
+        self._recorder: Recorder | Learner
+        if isinstance(settings.reference, Learn):
+            # Calls are counted from the first one on, by a recorder over no features.
+            self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
+            self._calls.wake = self._wake
+            self._recorder = Learner(settings.reference, self._calls, self._start_watching, self.guard.note)
+        else:
+            self._start_watching(settings.reference)
+        if self._instruments is not None:
+            self._instruments.add(self)
+            watch(self)
+
+    def _start_watching(self, reference: Reference) -> Recorder:
+        """Put everything that needs a reference in place."""
+        settings, watched = self._settings, reference.watched
+        layout = Layout(watched)
+        judging = Judging(
+            reference,
+            layout,
+            settings.window,
+            settings.rule,
+            settings.distances,
+            settings.clock,
+            self.emitter.state_changed,
+            self.guard.note,
+        )
+        recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls)
+        recorder.wake = self._wake
+        recorder.overdue = self._judge_windows
+        if isinstance(getattr(self, "_recorder", None), Learner):
+            recorder.adopt(self._calls)
+        self._capture = Capture(tuple(feature.name for feature in reference.features), self.guard.note, recorder.drop)
+        if settings.correct is None and reference.prediction is not None:
+            self.outcomes.judge_by(default_correct(reference.prediction))
+        exported = len(watched)
+        if self._instruments is not None:
+            # A state has three series per feature, scores have one per distance: the larger counts.
+            exported = self._instruments.reserve(max(3, len(settings.distances)), len(watched))
+            if exported < len(watched):
+                left = [feature.name for feature in watched[exported:]]
+                self.guard.note("cardinality", f"{len(left)} features are judged but not exported: {left[:5]} …")
+        self._exported = frozenset(feature.name for feature in watched[:exported])
+        self.reference, self._judging, self._layout = reference, judging, layout
+        self._calls = self._recorder = recorder
+        return recorder
+
+    # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
+
+    def capture(self, features: Any) -> Captured:
+        """Read and copy the features of a call; None where that fails."""
+        try:
+            if self._capture is None:
+                self._discover(features)
+            return self._capture(features)  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - the guard
+            self.guard.caught("capture", error)
+            return None
+
+    def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
+        """Take down a call that returned."""
+        try:
+            if self._thread is not None and not self._thread.running:
+                self._thread.start()
+            if prediction_id is not None:
+                self.remember(prediction_id, output)
+            self._recorder.record(captured, output, seconds, context)
+        except Exception as error:  # noqa: BLE001 - the guard
+            self.guard.caught("output", error)
+
+    def failed(self, captured: Captured, seconds: float, context: object, error: str) -> None:
+        """Take down a call that raised."""
+        try:
+            self._begin()
+            self._recorder.record_failure(captured, seconds, context, error)
+        except Exception as caught:  # noqa: BLE001 - the guard
+            self.guard.caught("failure", caught)
+
+    def caught(self, place: str, error: Exception) -> None:
+        """Count an error of ours, or of a function that the user gave."""
+        self.guard.caught(place, error)
+
+    def batch(self, features: Any, outputs: Any) -> None:
+        """Take down rows that were no call."""
+        captured = self.capture(features)
+        self._begin()
+        self._recorder.record_batch(captured, outputs)
+
+    def remember(self, prediction_id: Any, output: Any) -> None:
+        """Keep an output, or those of a batch, until the outcome arrives."""
+        if isinstance(prediction_id, (str, int)) or not hasattr(prediction_id, "__len__"):
+            self.outcomes.remember(prediction_id, output)
+            return
+        for one, value in zip(prediction_id, output, strict=True):
+            self.outcomes.remember(one, value)
+
+    def _begin(self) -> None:
+        """Start the thread at the first prediction of this process."""
+        if self._thread is not None and not self._thread.running:
+            self._thread.start()
+
+    def _discover(self, features: Any) -> None:
+        """While a reference is learnt the first call says what the features are."""
+        learner = self._recorder
+        if not isinstance(learner, Learner):
+            return
+        names = names_of(features)
+        if names is None:
+            shape = getattr(features, "shape", None)
+            names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
+        learner.names = names
+        self._capture = Capture(names, self.guard.note, self._calls.drop)
+
+    # --- draining and judging ----------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Bin and judge all that waits."""
+        if self.enabled:
+            self._recorder.drain()
+            self._judge_windows()
+            self._after_judgement()
+
+    def flush(self) -> None:
+        """Bin and judge all that waits, and what there is of the first window as long as none has been full."""
+        try:
+            self.settle()
+            if isinstance(self._recorder, Recorder) and self._judging is not None:
+                partial = self._recorder.partial()
+                if partial is not None and partial.rows:
+                    with self._judging.lock:
+                        self._judging.judge([partial])
+                    self._after_judgement()
+        except Exception as error:  # noqa: BLE001 - the guard
+            self.guard.caught("flush", error)
+
+    def shutdown(self) -> None:
+        """Flush, end the thread, and leave the counters as they are for the collections that follow."""
+        if self._closed:
+            return
+        self.flush()
+        self._closed = True
+        if self._thread is not None:
+            self._thread.stop()
+        if self._instruments is not None:
+            self._instruments.close(self)
+
+    def _wake(self) -> None:
+        if self._thread is not None and self._thread.running:
+            self._thread.wake()
+        else:
+            self._recorder.drain()
+            self._judge_windows()
+
+    def _round(self) -> None:
+        """One round of the thread."""
+        try:
+            self.settle()
+        except Exception as error:  # noqa: BLE001 - the guard
+            self.guard.caught("drain", error)
+
+    def _judge_windows(self) -> None:
+        judging = self._judging
+        if judging is None or not isinstance(self._recorder, Recorder):
+            return
+        with judging.lock:
+            windows = list(self._recorder.windows())
+            if windows:
+                judging.judge(windows)
+
+    def _after_judgement(self) -> None:
+        for canary in self._canaries:
+            canary.verdict()
+        policy = self._settings.retraining
+        if policy is None:
+            return
+        status, outcomes = self.states(), self.outcomes.read()
+        seen = (id(status), outcomes.known)
+        if seen == self._asked:
+            return  # nothing has been judged and no outcome has come: the queue on disk is left in peace
+        self._asked = seen
+        name, version = self._attributes[ML_MODEL_NAME], self._attributes.get(ML_MODEL_VERSION)
+        latency = self.evidence().latency(0.5)
+        for request in policy.requests(name, version, status, outcomes.accuracy, latency):
+            if policy.queue.put(request):
+                self._requests[request.reason] = self._requests.get(request.reason, 0) + 1
+                self.emitter.retraining_requested(request)
+
+    def _on_calls(self, calls: Sequence[Call], failures: Sequence[Failure]) -> None:
+        if self._instruments is None:
+            return
+        record = self._instruments.duration.record
+        for seconds, context, _ in calls:
+            record(seconds, self._attributes, context)  # type: ignore[arg-type]
+        for seconds, context, error, _ in failures:
+            record(seconds, {**self._attributes, "error.type": error}, context)  # type: ignore[arg-type]
+
+    # --- what is read ------------------------------------------------------------------------------------------------
+
+    def scores(self) -> tuple[Score, ...]:
+        """The scores of the last window judged."""
+        return self._judging.scores if self._judging is not None else ()
+
+    def states(self) -> dict[str, FeatureStatus]:
+        """The states after the last window judged; another object after each."""
+        if self._judging is not None:
+            return self._judging.status
+        reason = self._recorder.progress if isinstance(self._recorder, Learner) else ""
+        names = self._capture.names if self._capture is not None else ()
+        return {name: FeatureStatus("insufficient_data", None, None, 0, reason) for name in names}
+
+    def snapshot(self) -> Snapshot | None:
+        """The counts in the window so far; None while a reference is learnt."""
+        if not isinstance(self._recorder, Recorder):
+            return None
+        window = self._recorder.snapshot()
+        return Snapshot(window.counts, window.rows, self._layout.fingerprint)
+
+    def evidence(self) -> VariantEvidence:
+        """What this variant has done since the start of the process, in counts."""
+        self._recorder.drain()
+        tally = self._calls.read()
+        outcomes = self.outcomes.read()
+        predictions = None
+        if self.reference is not None and self.reference.prediction is not None:
+            predictions = tally.counts[self._layout.slices[-1]]
+        return VariantEvidence(
+            tally.served,
+            sum(tally.failed.values()),
+            tally.durations,
+            tuple(DURATION_EDGES.tolist()),
+            outcomes.known,
+            outcomes.correct,
+            predictions,
+        )
+
+    def reading(self, *, settle: bool) -> Reading | None:
+        """The present reading for the metrics; None before the first prediction in this process."""
+        try:
+            if settle:
+                self.settle()
+        except Exception as error:  # noqa: BLE001 - the guard
+            self.guard.caught("collect", error)
+        tally, outcomes = self._calls.read(), self.outcomes.read()
+        if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
+            return None
+        judging, reference, exported = self._judging, self.reference, self._exported_features()
+        estimated = None
+        bins: tuple[tuple[str, Any], ...] = ()
+        if judging is not None and reference is not None:
+            if self._settings.export_bins:
+                places = zip(reference.watched, self._layout.slices, strict=True)
+                bins = tuple(
+                    (feature.name, tally.counts[place]) for feature, place in places if feature.name in exported
+                )
+            if reference.outcomes is not None and judging.window is not None:
+                estimated = estimated_accuracy(reference.outcomes, judging.window.counts[self._layout.slices[-1]])
+        states = [canary.state for canary in self._canaries if canary.state is not None]
+        return Reading(
+            self._attributes,
+            tally.served,
+            tally.failed,
+            tally.dropped,
+            dict(self.guard.counts),
+            [score for score in self.scores() if score.feature in exported],
+            {} if judging is None else {name: one for name, one in judging.status.items() if name in exported},
+            bins,
+            outcomes.results,
+            outcomes.accuracy,
+            estimated,
+            dict(self._requests),
+            self._queue_sizes(),
+            states[-1] if states else None,
+        )
+
+    def _exported_features(self) -> frozenset[str]:
+        return frozenset() if self._judging is None else self._exported
+
+    def _queue_sizes(self) -> dict[str, int]:
+        policy = self._settings.retraining
+        if policy is None:
+            return {}
+        try:
+            return policy.queue.sizes(self._attributes[ML_MODEL_NAME], self._attributes.get(ML_MODEL_VERSION))
+        except Exception as error:  # noqa: BLE001 - a disk that is full or gone takes the queue's size with it, no more
+            self.guard.caught("retraining", error)
+            return {}
+
+    def attach(self, canary: Canary) -> None:
+        """Judge *canary* along with the features, and export its state."""
+        self._canaries = (*self._canaries, canary)
+
+    def after_fork(self) -> None:
+        """Start empty in the child of a fork."""
+        self.guard.reset()
+        self.outcomes.reset()
+        self._recorder.reset()
+        self._requests, self._asked = {}, ()
+        if self._judging is not None:
+            self._judging.reset()
+        if self._thread is not None:
+            self._thread.after_fork()
+        if self._instruments is not None:
+            self._instruments.after_fork()
+        for canary in self._canaries:
+            canary.restart()

@@ -1,0 +1,155 @@
+"""What a monitor was asked for, checked: every mistake in configuration is found here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from driftline._scoring import NamedDistance, named_distances
+from driftline._values import Correct, Distance, Window
+from driftline.detection import FalseAlarms, Rule, check_rule
+from driftline.errors import ConfigurationError
+from driftline.otel import LoggerProvider, MeterProvider, TracerProvider
+from driftline.reference import Learn, Reference
+from driftline.retraining import RetrainingPolicy
+from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
+
+__all__ = ["Settings"]
+
+MAX_TEXT = 255
+"""Characters of a model's name, version and variant: an attribute of every series."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Settings:
+    """The checked arguments of a monitor; `driftline.Monitor` documents them."""
+
+    attributes: dict[str, str]
+    reference: Reference | Learn
+    window: Window
+    distances: tuple[NamedDistance, ...]
+    rule: Rule
+    correct: Correct | None
+    export_bins: bool
+    trace: bool
+    retraining: RetrainingPolicy | None
+    on_error: str
+    synchronous: bool
+    enabled: bool
+    clock: Callable[[], float]
+    meter_provider: MeterProvider | None
+    logger_provider: LoggerProvider | None
+    tracer_provider: TracerProvider | None
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        name: str,
+        version: str | None,
+        variant: str | None,
+        reference: Reference | Learn | str | os.PathLike[str],
+        window: Window | None,
+        distances: Sequence[str | Distance],
+        rule: Rule | None,
+        correct: Correct | None,
+        export_bins: bool,
+        trace: bool,
+        retraining: RetrainingPolicy | None,
+        on_error: str,
+        synchronous: bool,
+        enabled: bool | None,
+        clock: Callable[[], float],
+        meter_provider: MeterProvider | None,
+        logger_provider: LoggerProvider | None,
+        tracer_provider: TracerProvider | None,
+    ) -> Settings:
+        """
+        Check everything.
+
+        Raises:
+            ConfigurationError: an argument is of the wrong type or out of range.
+            ReferenceError: the file of the reference is damaged.
+        """
+        attributes = _attributes(name, version, variant)
+        _check_kind("window", window, Window, "Window(rows=...) or Window('10min')")
+        _check_kind("retraining", retraining, RetrainingPolicy, "a RetrainingPolicy")
+        for what, function in (("correct", correct), ("clock", clock)):
+            if function is not None and not callable(function):
+                msg = f"{what}={function!r}: expected a function"
+                raise ConfigurationError(msg)
+        for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
+            if not isinstance(flag, bool):
+                msg = f"{what}={flag!r}: expected True or False"
+                raise ConfigurationError(msg)
+        if enabled is not None and not isinstance(enabled, bool):
+            msg = f"enabled={enabled!r}: expected True, False or None"
+            raise ConfigurationError(msg)
+        if on_error not in {"log", "raise"}:
+            msg = f"on_error={on_error!r}: expected 'log' or 'raise'"
+            raise ConfigurationError(msg)
+        for what, provider, method in (
+            ("meter_provider", meter_provider, "get_meter"),
+            ("logger_provider", logger_provider, "get_logger"),
+            ("tracer_provider", tracer_provider, "get_tracer"),
+        ):
+            if provider is not None and not hasattr(provider, method):
+                msg = f"{what}={provider!r}: expected an OpenTelemetry provider with {method}()"
+                raise ConfigurationError(msg)
+        checked_rule: Rule = FalseAlarms() if rule is None else check_rule(rule)
+        named_distances([*checked_rule.distances])
+        return cls(
+            attributes=attributes,
+            reference=_reference(reference),
+            window=window or Window(rows=5_000),
+            distances=named_distances(distances),
+            rule=checked_rule,
+            correct=correct,
+            export_bins=export_bins,
+            trace=trace,
+            retraining=retraining,
+            on_error=on_error,
+            synchronous=synchronous,
+            enabled=_enabled() if enabled is None else enabled,
+            clock=clock,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            tracer_provider=tracer_provider,
+        )
+
+
+def _attributes(name: object, version: object, variant: object) -> dict[str, str]:
+    attributes = {}
+    for what, key, value in (
+        ("name", ML_MODEL_NAME, name),
+        ("version", ML_MODEL_VERSION, version),
+        ("variant", ML_MODEL_VARIANT, variant),
+    ):
+        if value is None and what != "name":
+            continue
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+            msg = f"{what}={str(value)[:60]!r}: expected a text of 1 to {MAX_TEXT} characters"
+            raise ConfigurationError(msg)
+        attributes[key] = value
+    return attributes
+
+
+def _check_kind(what: str, value: object, kind: type, expected: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        msg = f"{what}={value!r}: expected {expected}"
+        raise ConfigurationError(msg)
+
+
+def _reference(given: object) -> Reference | Learn:
+    if isinstance(given, (Reference, Learn)):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        return Reference.load(given)
+    msg = f"reference={given!r}: expected a Reference, the path of one, or Reference.learn(rows=...)"
+    raise ConfigurationError(msg)
+
+
+def _enabled() -> bool:
+    off = os.environ.get("DRIFTLINE_ENABLED", "true").strip().lower() in {"false", "0", "no", "off"}
+    return not off and os.environ.get("OTEL_SDK_DISABLED", "false").strip().lower() != "true"

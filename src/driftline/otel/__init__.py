@@ -1,0 +1,25 @@
+"""Values to instruments, events and spans: the one door to OpenTelemetry, through its API only."""
+
+from __future__ import annotations
+
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from driftline.otel._events import Emitter
+from driftline.otel._instruments import Instruments, Reading, Source, instruments_for
+from driftline.otel._spans import Tracing, current_context, error_type
+
+__all__ = [
+    "Emitter",
+    "Instruments",
+    "LoggerProvider",
+    "MeterProvider",
+    "Reading",
+    "Source",
+    "TracerProvider",
+    "Tracing",
+    "current_context",
+    "error_type",
+    "instruments_for",
+]

@@ -1,0 +1,77 @@
+"""Changes to events, through the Logs API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
+
+from driftline import semconv as sc
+from driftline._values import CanaryState, RetrainingRequest, StateChange, Verdict
+from driftline.otel._scope import SCOPE, version
+
+__all__ = ["Emitter"]
+
+
+class Emitter:
+    """
+    Events of one monitor through the Logs API, each with its evidence.
+
+    Args:
+        attributes: model, version, variant.
+        provider: the logger provider; None: the global one.
+    """
+
+    def __init__(self, attributes: Mapping[str, str], provider: LoggerProvider | None) -> None:
+        self._attributes = dict(attributes)
+        self._logger = get_logger(SCOPE, version(), provider, sc.SCHEMA_URL)
+
+    def state_changed(self, change: StateChange) -> None:
+        """A feature's drift state has changed."""
+        status = change.status
+        attributes: dict[str, Any] = {
+            sc.ML_FEATURE_NAME: change.feature,
+            sc.ML_FEATURE_DRIFT_STATE: status.state,
+            sc.ML_FEATURE_DRIFT_PREVIOUS_STATE: change.previous,
+            sc.ML_DRIFT_REASON: status.reason,
+            sc.ML_WINDOW_LENGTH: change.length,
+            sc.ML_WINDOW_ROWS: status.rows,
+        }
+        if status.effect is not None:
+            attributes[sc.ML_DRIFT_EFFECT] = status.effect
+        if status.p_value is not None:
+            attributes[sc.ML_DRIFT_P_VALUE] = status.p_value
+        self._emit(sc.EVENT_FEATURE_DRIFT_STATE_CHANGED, attributes, warn=status.state == "drifting")
+
+    def verdict_changed(self, previous: CanaryState, verdict: Verdict) -> None:
+        """A canary's verdict has changed."""
+        self._emit(
+            sc.EVENT_CANARY_VERDICT_CHANGED,
+            {
+                sc.ML_CANARY_STATE: verdict.state,
+                sc.ML_CANARY_PREVIOUS_STATE: previous,
+                sc.ML_CANARY_REASON: verdict.reason,
+            },
+            warn=verdict.state == "rollback",
+        )
+
+    def retraining_requested(self, request: RetrainingRequest) -> None:
+        """A request for retraining has been queued."""
+        attributes: dict[str, Any] = {
+            sc.ML_RETRAINING_REASON: request.reason,
+            sc.ML_RETRAINING_ID: request.id,
+            sc.ML_DRIFT_REASON: request.detail,
+        }
+        if len(request.features) == 1:
+            attributes[sc.ML_FEATURE_NAME] = request.features[0]
+        self._emit(sc.EVENT_RETRAINING_REQUESTED, attributes, warn=True)
+
+    def _emit(self, name: str, attributes: Mapping[str, Any], *, warn: bool) -> None:
+        self._logger.emit(
+            timestamp=time.time_ns(),
+            severity_number=SeverityNumber.WARN if warn else SeverityNumber.INFO,
+            event_name=name,
+            attributes={**self._attributes, **attributes},
+        )

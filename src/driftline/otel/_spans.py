@@ -1,0 +1,64 @@
+"""Calls to spans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+
+from driftline import semconv as sc
+from driftline.otel._scope import SCOPE, version
+
+__all__ = ["Tracing", "current_context", "error_type"]
+
+current_context = otel_context.get_current
+
+
+class Tracing:
+    """
+    A span per call of one monitor.
+
+    Args:
+        attributes: model, version, variant.
+        provider: the tracer provider; None: the global one.
+    """
+
+    def __init__(self, attributes: Mapping[str, str], provider: TracerProvider | None) -> None:
+        self._attributes = dict(attributes)
+        self._name = f"predict {attributes[sc.ML_MODEL_NAME]}"
+        self._tracer = trace.get_tracer(SCOPE, version(), provider, sc.SCHEMA_URL)
+
+    def start(self, prediction_id: str, user_id: str | None) -> Span:
+        """Start a span, to be made current by `attach`."""
+        attributes = {**self._attributes, sc.ML_PREDICTION_ID: prediction_id}
+        if user_id is not None:
+            attributes["user.id"] = user_id
+        return self._tracer.start_span(self._name, kind=SpanKind.INTERNAL, attributes=attributes)
+
+    @staticmethod
+    def attach(span: Span) -> object:
+        """Make a span the current one; the token goes to `end`."""
+        return otel_context.attach(trace.set_span_in_context(span))
+
+    @staticmethod
+    def end(span: Span, token: object, error: BaseException | None) -> None:
+        """End a span, with the error that the call raised."""
+        if error is not None:
+            span.set_attribute("error.type", error_type(error))
+            span.set_status(Status(StatusCode.ERROR, str(error)))
+        span.end()
+        if token is not None:
+            otel_context.detach(token)  # type: ignore[arg-type]
+
+    @staticmethod
+    def context_of(span: Span) -> object:
+        """The context in which *span* is current: exemplars of the duration lead to it."""
+        return trace.set_span_in_context(span)
+
+
+def error_type(error: BaseException) -> str:
+    """The value of ``error.type``: the class, with its module unless it is a builtin."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
