@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from driftline._frames import as_floats, is_column, read_table
+from driftline._values import CanaryState, FeatureStatus, Score
 from driftline.errors import ConfigurationError
+from driftline.otel import Instruments, MeterProvider, Reading, instruments_for
+from driftline.semconv import ML_MODEL_NAME
 
 __all__ = [
     "CanaryVerdict",
@@ -19,6 +25,7 @@ __all__ = [
     "detect_drift_across_features",
     "enqueue_retraining_tasks",
     "evaluate_canary",
+    "record_snapshot",
     "should_trigger_retraining",
 ]
 
@@ -35,6 +42,12 @@ ERROR_RATIO = 1.2
 """A candidate's error rate may be the baseline's times this."""
 
 DECIMALS = 4
+
+MODEL = "oneshot"
+"""``ml.model.name`` of what `record_snapshot` exports: a snapshot does not know its model."""
+
+LENGTH = "sample"
+"""``ml.window.length`` of the same: two samples are no window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +191,71 @@ def build_observability_snapshot(
         "canary": {"promote": verdict.promote, "reason": verdict.reason, "metrics": dict(verdict.metrics)},
         "counters": {"predictions_served_total": predictions_served},
     }
+
+
+class _Recorded:
+    """The snapshots recorded with one meter provider: the last of every feature, the last verdict and count."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._scores: dict[str, Score] = {}
+        self._status: dict[str, FeatureStatus] = {}
+        self._canary: CanaryState | None = None
+        self._served = 0
+        self._process: int | None = None
+
+    def put(self, feature: str, score: float, *, triggered: bool, promote: bool, served: int) -> None:
+        with self._lock:
+            self._scores[feature] = Score(feature, "mean", score, None, 0, LENGTH)
+            self._status[feature] = FeatureStatus("drifting" if triggered else "stable", None, None, 0, "")
+            self._canary = "promote" if promote else "rollback"
+            self._served = served
+            self._process = os.getpid()
+
+    def reading(self, *, settle: bool) -> Reading | None:
+        """See `driftline.otel.Source`; None in the child of a fork, which has recorded nothing yet."""
+        del settle
+        if self._process != os.getpid():
+            return None
+        with self._lock:
+            return Reading(
+                {ML_MODEL_NAME: MODEL},
+                self._served,
+                scores=tuple(self._scores.values()),
+                status=dict(self._status),
+                canary=self._canary,
+            )
+
+
+_recorded: weakref.WeakKeyDictionary[Instruments, _Recorded] = weakref.WeakKeyDictionary()
+_recording = threading.Lock()
+
+
+def record_snapshot(snapshot: Mapping[str, Any], *, meter_provider: MeterProvider | None = None) -> None:
+    """
+    Export a snapshot of `build_observability_snapshot` as metrics, from now on and until the next one of its feature.
+
+    They are ``ml.feature.drift.score`` (distance ``mean``), ``ml.feature.drift.status``, ``ml.canary.status`` and
+    ``ml.predictions.served``, of the model ``oneshot``.
+
+    Args:
+        snapshot: the drift, the verdict and the count.
+        meter_provider: the global one by default.
+
+    Raises:
+        ConfigurationError: the snapshot lacks a part, or one is of the wrong type.
+    """
+    try:
+        drift, canary = snapshot["drift"], snapshot["canary"]
+        feature, score, triggered = str(drift["feature"]), float(drift["score"]), bool(drift["triggered"])
+        promote, served = bool(canary["promote"]), int(snapshot["counters"]["predictions_served_total"])
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"snapshot={str(snapshot)[:200]}: expected what build_observability_snapshot returns ({error!r})"
+        raise ConfigurationError(msg) from error
+    instruments = instruments_for(meter_provider)
+    with _recording:
+        recorded = _recorded.get(instruments)
+        if recorded is None:
+            recorded = _recorded[instruments] = _Recorded()
+            instruments.add(recorded)
+    recorded.put(feature, score, triggered=triggered, promote=promote, served=served)
