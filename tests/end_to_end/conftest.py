@@ -1,0 +1,209 @@
+"""The real collector and the real Prometheus, each started on free ports with the shipped configurations."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "collector-config"
+SECONDS = 60.0
+"""How long a server may take to come up, or a number to arrive: it only matters when something is broken."""
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """The folder of the built binaries; DRIFTLINE_REQUIRE_TOOLS=1 makes their absence a failure."""
+    where = subprocess.run(["bash", ROOT / "tools" / "build", "--where"], capture_output=True, text=True, check=True)
+    folder = Path(where.stdout.strip())
+    absent = [name for name in ("otelcol", "prometheus", "promtool") if not (folder / name).exists()]
+    if absent:
+        message = f"{', '.join(absent)} not built: run `make tools`"
+        if os.environ.get("DRIFTLINE_REQUIRE_TOOLS") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+def free_port():
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session", name="eventually")
+def _eventually():
+    """The function that waits for a value to arrive."""
+    return eventually
+
+
+def eventually(read, expected, seconds=SECONDS):
+    """The value of *read* as soon as it is *expected*; the last one seen when it never is."""
+    end = time.monotonic() + seconds
+    while True:
+        seen = read()
+        if seen == expected or time.monotonic() > end:
+            return seen
+        time.sleep(0.2)
+
+
+@contextmanager
+def process(command, log, *, ready, environment=None):
+    """A server that runs for as long as the block does; *ready* is a port that it listens on when it is up."""
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+        )
+    try:
+        end = time.monotonic() + SECONDS
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", ready)) == 0:
+                    break
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@dataclass
+class Collector:
+    """A running collector: where it listens, and the file that it writes."""
+
+    grpc: int
+    http: int
+    file: Path
+    log: Path
+
+    def endpoint(self, protocol):
+        """The URL for an exporter of *protocol*."""
+        return f"http://127.0.0.1:{self.grpc if protocol == 'grpc' else self.http}"
+
+    def requests(self):
+        """The OTLP requests in the file."""
+        if not self.file.exists():
+            return []
+        return [json.loads(line) for line in self.file.read_text().splitlines() if line.endswith("}")]
+
+    def points(self, metric):
+        """(attributes, value) of every point of a metric in the file, in the order of arrival."""
+        found = []
+        for request in self.requests():
+            for resource in request.get("resourceMetrics", []):
+                for scope in resource["scopeMetrics"]:
+                    for one in scope["metrics"]:
+                        if one["name"] == metric:
+                            kind = next(one[key] for key in ("sum", "gauge", "histogram") if key in one)
+                            found += [
+                                (plain(point.get("attributes", [])), number(point)) for point in kind["dataPoints"]
+                            ]
+        return found
+
+
+def plain(attributes):
+    """OTLP attributes as a dict."""
+    return {one["key"]: next(iter(one["value"].values())) for one in attributes}
+
+
+def number(point):
+    """The value of an OTLP point: of a histogram its count."""
+    for key, kind in (("asInt", int), ("asDouble", float), ("count", int)):
+        if key in point:
+            return kind(point[key])
+    return 0
+
+
+@pytest.fixture
+def collector(tools, tmp_path):
+    """The collector with a shipped configuration, for as long as a with block lasts."""
+
+    @contextmanager
+    def start(config, **environment):
+        grpc, http = free_port(), free_port()
+        running = Collector(grpc, http, tmp_path / f"{config}.jsonl", tmp_path / f"{config}.log")
+        with process(
+            [tools / "otelcol", "--config", CONFIG / config],
+            running.log,
+            ready=http,
+            environment={
+                "DRIFTLINE_OTLP_GRPC": f"127.0.0.1:{grpc}",
+                "DRIFTLINE_OTLP_HTTP": f"127.0.0.1:{http}",
+                "DRIFTLINE_OTLP_FILE": str(running.file),
+                "NO_PROXY": "127.0.0.1",
+                "no_proxy": "127.0.0.1",
+                **environment,
+            },
+        ):
+            yield running
+
+    return start
+
+
+class Prometheus:
+    """A running Prometheus server."""
+
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}"
+
+    def query(self, expression):
+        """The samples of an instant query: (labels, value)."""
+        where = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+        with _direct.open(where, timeout=10) as response:
+            answer = json.load(response)
+        assert answer["status"] == "success", answer
+        return [(sample["metric"], float(sample["value"][1])) for sample in answer["data"]["result"]]
+
+    def value(self, expression):
+        """The one value of a query, None where there is none."""
+        samples = self.query(expression)
+        assert len(samples) <= 1, samples
+        return samples[0][1] if samples else None
+
+
+@pytest.fixture
+def prometheus(tools, tmp_path):
+    """A Prometheus server that takes OTLP, with the shipped configuration."""
+    port = free_port()
+    command = [
+        tools / "prometheus",
+        f"--config.file={CONFIG / 'prometheus-server.yaml'}",
+        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-otlp-receiver",
+    ]
+    with process(command, tmp_path / "prometheus.log", ready=port):
+        server = Prometheus(port)
+
+        def up():
+            with _direct.open(f"{server.url}/-/ready", timeout=10) as response:
+                return response.status
+
+        assert eventually(lambda: _quiet(up), 200) == 200
+        yield server
+
+
+def _quiet(read):
+    try:
+        return read()
+    except OSError:
+        return None

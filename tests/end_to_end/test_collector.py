@@ -1,0 +1,141 @@
+"""What a service sends arrives in the real collector and the real Prometheus: exactly what was served."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+SERVICE = Path(__file__).with_name("service.py")
+
+
+def serve(endpoint, protocol, *arguments, processes=1, **environment):
+    """Run the service in so many processes at once; predictions made by all of them."""
+    running = [
+        subprocess.Popen(
+            [sys.executable, SERVICE, "--seed", str(seed), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+                "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+                "NO_PROXY": "127.0.0.1",
+                "no_proxy": "127.0.0.1",
+                "no_grpc_proxy": "127.0.0.1",
+                "OTEL_METRIC_EXPORT_INTERVAL": "500",
+                **environment,
+            },
+        )
+        for seed in range(1, processes + 1)
+    ]
+    served = 0
+    for one in running:
+        out, error = one.communicate(timeout=120)
+        assert one.returncode == 0, error
+        served += json.loads(out)["served"]
+    return served
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("processes", [1, 4])
+def test_predictions_made_are_predictions_in_prometheus(collector, prometheus, protocol, processes, eventually):
+    """One and four processes, over HTTP and gRPC: the counter in Prometheus is what was served, exactly."""
+    with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
+        served = serve(running.endpoint(protocol), protocol, processes=processes)
+        assert eventually(lambda: prometheus.value("sum(ml_predictions_served_total)"), served) == served
+        instances = prometheus.value("count(count by (instance) (ml_predictions_served_total))")
+    assert instances == processes
+    observed = prometheus.query("sum by (ml_feature_name) (ml_feature_observations_total)")
+    assert {labels["ml_feature_name"]: value for labels, value in observed} == dict.fromkeys(
+        ("amount", "age", "channel", "prediction"), served
+    )
+    # 1000 single calls and one batch: each call is one duration, whatever its rows.
+    assert prometheus.value("sum(ml_prediction_duration_seconds_count)") == 1001 * processes
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_deltas_add_up_to_what_was_served(collector, protocol, eventually):
+    """Through cumulativetodelta the deltas in the collector's file add up to what four processes served."""
+    with collector("delta.yaml") as running:
+        served = serve(running.endpoint(protocol), protocol, processes=4)
+
+        def arrived():
+            return sum(value for _, value in running.points("ml.predictions.served"))
+
+        assert eventually(arrived, served) == served
+        states = [value for _, value in running.points("ml.feature.drift.status")]
+    assert set(states) <= {0, 1}
+
+
+def test_delta_temporality_of_the_sdk_adds_up(collector, eventually):
+    """A service that sends deltas itself: the points add up, and states stay 0 or 1."""
+    with collector("local.yaml") as running:
+        served = serve(
+            running.endpoint("http/protobuf"),
+            "http/protobuf",
+            OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta",
+        )
+
+        def arrived():
+            return sum(value for _, value in running.points("ml.predictions.served"))
+
+        assert eventually(arrived, served) == served
+        assert sum(value for _, value in running.points("ml.prediction.duration")) == 1001
+        assert {value for _, value in running.points("ml.feature.drift.status")} == {0, 1}
+
+
+def test_local_configuration_keeps_metrics_and_events(collector, eventually):
+    """The local configuration prints what arrives and keeps it in a file, the events of a drift among it."""
+    with collector("local.yaml") as running:
+        serve(running.endpoint("http/protobuf"), "http/protobuf", "--shift")
+
+        def changed():
+            return [
+                record["eventName"]
+                for request in running.requests()
+                for resource in request.get("resourceLogs", [])
+                for scope in resource["scopeLogs"]
+                for record in scope["logRecords"]
+            ]
+
+        eventually(lambda: bool(changed()) and bool(running.points("ml.feature.drift.score")), expected=True)
+        names = Counter(changed())
+        assert set(names) == {"ml.feature.drift.state_changed"}
+        scored = {attributes["ml.feature.name"] for attributes, _ in running.points("ml.feature.drift.score")}
+        assert scored == {"amount", "age", "channel", "prediction"}
+        assert "Metrics" in running.log.read_text()
+
+
+def test_injected_drift_shows_on_its_feature_and_on_no_other(collector, prometheus, eventually):
+    """A shift of one feature is `drifting` in Prometheus on that feature alone."""
+    with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
+        serve(running.endpoint("http/protobuf"), "http/protobuf", "--shift")
+
+        def drifting():
+            samples = prometheus.query('ml_feature_drift_status{ml_feature_drift_state="drifting"} == 1')
+            return [labels["ml_feature_name"] for labels, _ in samples]
+
+        assert eventually(drifting, ["age"]) == ["age"]
+        stable = prometheus.query('ml_feature_drift_status{ml_feature_drift_state="stable"} == 1')
+        assert {labels["ml_feature_name"] for labels, _ in stable} == {"amount", "channel", "prediction"}
+
+
+def test_regressing_canary_shows_as_rollback(collector, prometheus, eventually):
+    """A candidate that fails on one channel is `rollback` in Prometheus, and neither of the other states."""
+    with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
+        served = serve(running.endpoint("http/protobuf"), "http/protobuf", "--canary")
+        made = 'sum(ml_predictions_served_total{error_type=""})'
+        assert eventually(lambda: prometheus.value(made), served) == served
+        rollback = 'ml_canary_status{ml_canary_state="rollback"}'
+        assert eventually(lambda: prometheus.value(rollback), 1.0) == 1.0
+        assert prometheus.value("sum(ml_canary_status)") == 1.0
+        assert prometheus.value('ml_predictions_served_total{error_type="KeyError"}') > 0
