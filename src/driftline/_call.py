@@ -45,6 +45,10 @@ class Target(Protocol):
         """Take down a call that raised."""
         ...
 
+    def done_with_id(self, prediction_id: object, output: Any) -> None:
+        """Keep the output of a call taken down already, for the outcome that is told under this id."""
+        ...
+
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of a function that the user gave."""
         ...
@@ -58,7 +62,18 @@ class PredictionCall:
         output: what the model returned; set it within the block.
     """
 
-    __slots__ = ("_captured", "_context", "_id", "_span", "_start", "_target", "_token", "_user", "output")
+    __slots__ = (
+        "_captured",
+        "_context",
+        "_id",
+        "_returned",
+        "_span",
+        "_start",
+        "_target",
+        "_token",
+        "_user",
+        "output",
+    )
 
     def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
         self._target = target
@@ -66,6 +81,7 @@ class PredictionCall:
         self._user = user_id
         self._span: Any = None
         self._token: object = None
+        self._returned = False
         self.output: Any = _UNSET
         # Read and copied now: what the caller does to its features afterwards changes nothing.
         self._captured = target.capture(features) if target.enabled else None
@@ -75,6 +91,9 @@ class PredictionCall:
         """The id under which the outcome is told: the one given, or one made at the first reading."""
         if self._id is None:
             self._id = uuid.uuid4().hex
+            if self._returned:
+                # Asked for after the block: only now is it known that an outcome may come.
+                self._target.done_with_id(self._id, self.output)
         return self._id
 
     def __enter__(self) -> Self:
@@ -102,6 +121,7 @@ class PredictionCall:
             target.done(self._captured, None, seconds, self._context, None)
         else:
             target.done(self._captured, self.output, seconds, self._context, self._id)
+            self._returned = True
         if self._span is not None and target.tracing is not None:
             try:
                 target.tracing.end(self._span, self._token, error)

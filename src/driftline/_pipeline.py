@@ -129,6 +129,13 @@ class Pipeline:
         except Exception as caught:  # noqa: BLE001 - the guard
             self.guard.caught("failure", caught)
 
+    def done_with_id(self, prediction_id: object, output: Any) -> None:
+        """Keep the output of a call taken down already, for the outcome that is told under this id."""
+        try:
+            self.remember(prediction_id, output)
+        except Exception as error:  # noqa: BLE001 - the guard
+            self.guard.caught("output", error)
+
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of ours, or of a function that the user gave."""
         self.guard.caught(place, error)

@@ -23,9 +23,6 @@ Attribute sets of one metric that driftline exports at most: the SDK merges what
 one nameless overflow point.
 """
 
-CLOSED_KEPT = 64
-"""Last readings of monitors that were shut down, kept so that a final collection still has their counters."""
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -59,6 +56,24 @@ class Reading:
             retraining_requests=self.retraining_requests,
         )
 
+    def plus(self, other: Reading) -> Reading:
+        """The counters of both; they are of one model, version and variant."""
+        bins = dict(self.bins)
+        for feature, counts in other.bins:
+            # Another reference may have other bins: then there is no sum, and the later one stands.
+            same = feature in bins and len(bins[feature]) == len(counts)
+            bins[feature] = bins[feature] + counts if same else counts
+        return Reading(
+            self.attributes,
+            self.served + other.served,
+            _sum(self.failed, other.failed),
+            _sum(self.dropped, other.dropped),
+            _sum(self.errors, other.errors),
+            bins=tuple(bins.items()),
+            outcomes=_sum(self.outcomes, other.outcomes),
+            retraining_requests=_sum(self.retraining_requests, other.retraining_requests),
+        )
+
 
 class Source(Protocol):
     """Something that has a reading, or None before its first prediction in this process."""
@@ -81,7 +96,8 @@ class Instruments:
         else:
             meter = provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
         self._sources: tuple[Source, ...] = ()
-        self._closed: tuple[Reading, ...] = ()
+        self._closed: dict[frozenset[tuple[str, str]], Reading] = {}
+        self._parting: tuple[tuple[Reading, set[str]], ...] = ()
         self._lock = threading.Lock()
         self._reserved = 0
         duration = sc.METRIC_PREDICTION_DURATION
@@ -91,43 +107,23 @@ class Instruments:
             duration.brief,
             explicit_bucket_boundaries_advisory=list(sc.DURATION_BUCKETS),
         )
-        counter, gauge, updown = (
-            meter.create_observable_counter,
-            meter.create_observable_gauge,
-            meter.create_observable_up_down_counter,
-        )
         # The first one settles: callbacks run in the order of registration, so the others read what it left.
-        for create, metric, observe in (
-            (counter, sc.METRIC_PREDICTIONS_SERVED, _served),
-            (counter, sc.METRIC_MONITOR_ERRORS, _by(lambda reading: reading.errors, sc.ML_MONITOR_PLACE)),
-            (
-                counter,
-                sc.METRIC_MONITOR_ROWS_DROPPED,
-                _by(lambda reading: reading.dropped, sc.ML_MONITOR_REASON),
-            ),
-            (counter, sc.METRIC_OUTCOMES, _by(lambda reading: reading.outcomes, sc.ML_OUTCOME_RESULT)),
-            (counter, sc.METRIC_FEATURE_OBSERVATIONS, _bins),
-            (
-                counter,
-                sc.METRIC_RETRAINING_REQUESTS,
-                _by(lambda r: r.retraining_requests, sc.ML_RETRAINING_REASON),
-            ),
-            (
-                updown,
-                sc.METRIC_RETRAINING_QUEUE_SIZE,
-                _by(lambda r: r.retraining_queue, sc.ML_RETRAINING_STATE),
-            ),
-            (gauge, sc.METRIC_FEATURE_DRIFT_SCORE, _scores),
-            (updown, sc.METRIC_FEATURE_DRIFT_STATUS, _statuses),
-            (updown, sc.METRIC_CANARY_STATUS, _canary),
-            (gauge, sc.METRIC_MODEL_ACCURACY, _value(lambda reading: reading.accuracy)),
-            (gauge, sc.METRIC_MODEL_ACCURACY_ESTIMATED, _value(lambda reading: reading.accuracy_estimated)),
-        ):
+        for metric, observe in _COUNTERS.items():
+            meter.create_observable_counter(
+                metric.name,
+                callbacks=[self._counter(observe, settle=metric is sc.METRIC_PREDICTIONS_SERVED)],
+                unit=metric.unit,
+                description=metric.brief,
+            )
+        for metric, observe in _STATES.items():
+            create = (
+                meter.create_observable_gauge
+                if metric.instrument == "gauge"
+                else meter.create_observable_up_down_counter
+            )
             create(
                 metric.name,
-                callbacks=[
-                    self._callback(observe, settle=metric is sc.METRIC_PREDICTIONS_SERVED, once=create is not counter)
-                ],
+                callbacks=[self._state(observe, metric.name)],
                 unit=metric.unit,
                 description=metric.brief,
             )
@@ -145,37 +141,64 @@ class Instruments:
             self._sources = (*self._sources, source)
 
     def close(self, source: Source) -> None:
-        """Ask *source* no more; its counters stay as they are."""
+        """
+        Ask *source* no more. Its counters stay as they are, for as long as the process lasts.
+
+        Its states and scores are told once more: a job that shuts its monitor down before telemetry is sent has them,
+        and a version that was replaced does not go on drifting for ever.
+        """
         reading = source.reading(settle=True)
         with self._lock:
             self._sources = tuple(one for one in self._sources if one is not source)
             if reading is not None:
-                self._closed = (*self._closed, reading.counters())[-CLOSED_KEPT:]
+                key, counters = frozenset(reading.attributes.items()), reading.counters()
+                before = self._closed.get(key)
+                self._closed = {**self._closed, key: counters if before is None else before.plus(counters)}
+                self._parting = (*self._parting, (reading, set()))
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""
         self._lock = threading.Lock()
-        self._closed = ()
+        self._closed, self._parting = {}, ()
 
-    def _callback(
-        self, observe: Callable[[Reading], Iterator[Observation]], *, settle: bool, once: bool
+    def _counter(
+        self, observe: Callable[[Reading], Iterator[Observation]], *, settle: bool
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
+            # The counters of two monitors of one name add up.
             found: list[Observation] = []
-            for source in self._sources:
-                reading = source.reading(settle=settle)
-                if reading is not None:
-                    found.extend(observe(reading))
-            for reading in self._closed:
+            for reading in (*self._closed.values(), *self._readings(settle=settle)):
                 found.extend(observe(reading))
-            # Two monitors of one name: their counters add up; a state or score is that of the one made last.
-            return _last_of_each(found) if once else found
+            return found
 
         return callback
 
+    def _state(
+        self, observe: Callable[[Reading], Iterator[Observation]], metric: str
+    ) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def callback(_: CallbackOptions) -> Iterable[Observation]:
+            found: list[Observation] = []
+            for reading, told in self._parting:
+                if metric not in told:
+                    told.add(metric)
+                    found.extend(observe(reading))
+            self._parting = tuple(one for one in self._parting if len(one[1]) < len(_STATES))
+            for reading in self._readings(settle=False):
+                found.extend(observe(reading))
+            # Two monitors of one name: a state or score is that of the one made last.
+            return list({frozenset((one.attributes or {}).items()): one for one in found}.values())
 
-def _last_of_each(observations: Sequence[Observation]) -> list[Observation]:
-    return list({tuple(sorted((one.attributes or {}).items())): one for one in observations}.values())
+        return callback
+
+    def _readings(self, *, settle: bool) -> Iterator[Reading]:
+        for source in self._sources:
+            reading = source.reading(settle=settle)
+            if reading is not None:
+                yield reading
+
+
+def _sum(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
+    return {key: ours.get(key, 0) + theirs.get(key, 0) for key in (*ours, *theirs)}
 
 
 def _served(reading: Reading) -> Iterator[Observation]:
@@ -236,6 +259,24 @@ def _canary(reading: Reading) -> Iterator[Observation]:
     if reading.canary is not None:
         for state in sc.CANARY_STATES:
             yield Observation(int(state == reading.canary), {**reading.attributes, sc.ML_CANARY_STATE: state})
+
+
+_COUNTERS: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
+    sc.METRIC_PREDICTIONS_SERVED: _served,
+    sc.METRIC_MONITOR_ERRORS: _by(lambda reading: reading.errors, sc.ML_MONITOR_PLACE),
+    sc.METRIC_MONITOR_ROWS_DROPPED: _by(lambda reading: reading.dropped, sc.ML_MONITOR_REASON),
+    sc.METRIC_OUTCOMES: _by(lambda reading: reading.outcomes, sc.ML_OUTCOME_RESULT),
+    sc.METRIC_FEATURE_OBSERVATIONS: _bins,
+    sc.METRIC_RETRAINING_REQUESTS: _by(lambda reading: reading.retraining_requests, sc.ML_RETRAINING_REASON),
+}
+_STATES: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
+    sc.METRIC_RETRAINING_QUEUE_SIZE: _by(lambda reading: reading.retraining_queue, sc.ML_RETRAINING_STATE),
+    sc.METRIC_FEATURE_DRIFT_SCORE: _scores,
+    sc.METRIC_FEATURE_DRIFT_STATUS: _statuses,
+    sc.METRIC_CANARY_STATUS: _canary,
+    sc.METRIC_MODEL_ACCURACY: _value(lambda reading: reading.accuracy),
+    sc.METRIC_MODEL_ACCURACY_ESTIMATED: _value(lambda reading: reading.accuracy_estimated),
+}
 
 
 _made: weakref.WeakKeyDictionary[Any, Instruments] = weakref.WeakKeyDictionary()
