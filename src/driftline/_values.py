@@ -78,10 +78,15 @@ class NumericBins:
         if not self.cuts:
             return "present"
         if number == 0:
-            return f"below {self.cuts[0]:.6g}"
+            return f"below {_shown(self.cuts[0])}"
         if number == last:
-            return f"above {self.cuts[-1]:.6g}"
-        return f"{self.cuts[number - 1]:.6g} to {self.cuts[number]:.6g}"
+            return f"above {_shown(self.cuts[-1])}"
+        return f"{_shown(self.cuts[number - 1])} to {_shown(self.cuts[number])}"
+
+
+def _shown(cut: float) -> str:
+    """A cut in words; one that lies below zero only because the range was widened by one float32 step is zero."""
+    return "0" if abs(cut) < np.finfo(np.float32).tiny else f"{cut:.6g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ class FalseAlarms:
         reason = ""
         if stay:
             moved = what_moved(feature, counts.counts[layout.slices[place]])
-            reason = f"{moved}; corrected PSI {effect:.3g}, p {p:.2g} (level {level:.2g}), n = {rows}"
+            reason = f"{moved}; corrected PSI {effect:.3g}, p {_shown(p)} (level {level:.2g}), n = {rows}"
         return Evidence(enter, stay, float(p), float(effect), int(rows), reason)
 
 
@@ -324,6 +324,11 @@ def check_rule(rule: Any) -> Rule:
         msg = f"rule={rule!r}: expected FalseAlarms(...), Thresholds(...) or an object like these"
         raise ConfigurationError(msg)
     return rule  # type: ignore[no-any-return]
+
+
+def _shown(p: float) -> str:
+    """A p-value in words: none is 0, some are smaller than a float can say."""
+    return f"{p:.2g}" if p > 0.0 else "< 1e-300"
 
 
 def _at_least_one(value: object, what: str) -> int:

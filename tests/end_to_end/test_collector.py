@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -139,3 +140,19 @@ def test_regressing_canary_shows_as_rollback(collector, prometheus, eventually):
         assert eventually(lambda: prometheus.value(rollback), 1.0) == 1.0
         assert prometheus.value("sum(ml_canary_status)") == 1.0
         assert prometheus.value('ml_predictions_served_total{error_type="KeyError"}') > 0
+
+
+def test_the_demo_sends_to_a_collector(collector):
+    """``--otlp`` sends the demo's telemetry to a collector instead of its own receiver."""
+    with collector("local.yaml") as running:
+        done = subprocess.run(
+            [sys.executable, "-m", "driftline.demo", "--quick", "--otlp", running.endpoint("http")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        made = int(re.search(r"^([\d,]+) predictions made", done.stdout, re.MULTILINE)[1].replace(",", ""))
+        last = {}
+        for attributes, value in running.points("ml.predictions.served"):
+            last[attributes["ml.model.variant"]] = value
+    assert sum(last.values()) == made > 20_000

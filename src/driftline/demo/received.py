@@ -1,0 +1,153 @@
+"""What has arrived through OTLP: the only thing that the screen and the summary know."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline import semconv as sc
+from driftline.demo.flights import hour_to_date
+
+__all__ = ["DAY_BEGAN", "SIMULATED_HOUR", "DriftEvent", "Received"]
+
+SIMULATED_HOUR = "demo.simulated_hour"
+"""The demo's own gauge: hours since the start of the data."""
+
+DAY_BEGAN = "demo.day.began"
+"""The demo's own event, which carries the hour too: the events after it happened on that day."""
+
+RECENT_EXPORTS = 4
+"""The small histograms show what the last exports brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftEvent:
+    """A feature has changed its state, at a simulated hour."""
+
+    hour: float
+    feature: str
+    state: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Received:
+    """
+    The state of the receiver.
+
+    Args:
+        variant: whose features are shown.
+    """
+
+    variant: str
+    hour: float = 0.0
+    day: float = 0.0
+    requests: int = 0
+    served: dict[str, int] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    psi: dict[str, float] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
+    estimated: dict[str, float] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    canary: str = ""
+    canary_reason: str = ""
+    retraining: list[tuple[float, str, str]] = field(default_factory=list)
+    drift: list[DriftEvent] = field(default_factory=list)
+    verdicts: list[tuple[float, str, str]] = field(default_factory=list)
+    _bins: dict[str, dict[int, int]] = field(default_factory=dict)
+    _history: deque[dict[str, dict[int, int]]] = field(default_factory=lambda: deque(maxlen=RECENT_EXPORTS))
+
+    @property
+    def total(self) -> int:
+        """Predictions served by all variants."""
+        return sum(self.served.values())
+
+    def counts(self, feature: str, bins: int) -> NDArray[np.int64]:
+        """What the last exports brought into the bins of a feature, shape (bins,)."""
+        now, before = self._bins.get(feature, {}), self._history[0].get(feature, {}) if self._history else {}
+        return np.array([now.get(number, 0) - before.get(number, 0) for number in range(bins)])
+
+    def metrics(self, request: Any) -> None:
+        """Take an ``ExportMetricsServiceRequest`` in."""
+        self.requests += 1
+        bins: dict[str, dict[int, int]] = {}
+        for name, attributes, value in _points(request):
+            variant = str(attributes.get(sc.ML_MODEL_VARIANT, ""))
+            if name == SIMULATED_HOUR:
+                self.hour = max(self.hour, value)
+            elif name == sc.METRIC_PREDICTIONS_SERVED.name and "error.type" not in attributes:
+                self.served[variant] = int(value)
+            elif name == sc.METRIC_OUTCOMES.name:
+                self.outcomes[f"{variant} {attributes[sc.ML_OUTCOME_RESULT]}"] = int(value)
+            elif name == sc.METRIC_MODEL_ACCURACY.name:
+                self.accuracy[variant] = value
+            elif name == sc.METRIC_MODEL_ACCURACY_ESTIMATED.name:
+                self.estimated[variant] = value
+            elif name == sc.METRIC_CANARY_STATUS.name and value:
+                self.canary = str(attributes[sc.ML_CANARY_STATE])
+            elif variant == self.variant:
+                self._feature(name, attributes, value, bins)
+        if bins:
+            self._history.append(self._bins)
+            self._bins = bins
+
+    def _feature(self, name: str, attributes: Mapping[str, Any], value: float, bins: dict[str, dict[int, int]]) -> None:
+        feature = str(attributes.get(sc.ML_FEATURE_NAME, ""))
+        if name == sc.METRIC_FEATURE_DRIFT_STATUS.name and value:
+            self.states[feature] = str(attributes[sc.ML_FEATURE_DRIFT_STATE])
+        elif name == sc.METRIC_FEATURE_DRIFT_SCORE.name and attributes[sc.ML_DRIFT_DISTANCE] == "psi":
+            self.psi[feature] = value
+        elif name == sc.METRIC_FEATURE_OBSERVATIONS.name:
+            bins.setdefault(feature, {})[int(attributes[sc.ML_FEATURE_BIN])] = int(value)
+
+    def logs(self, request: Any) -> None:
+        """Take an ``ExportLogsServiceRequest`` in."""
+        records = [
+            record
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+        # A request is grouped by scope; the order of what happened is that of the times.
+        for record in sorted(records, key=lambda record: int(record.time_unix_nano)):
+            self._event(record.event_name, _plain(record.attributes))
+
+    def _event(self, name: str, attributes: Mapping[str, Any]) -> None:
+        hour = self.day
+        if name == DAY_BEGAN:
+            self.day = float(attributes[SIMULATED_HOUR])
+        elif name == sc.EVENT_FEATURE_DRIFT_STATE_CHANGED:
+            if attributes.get(sc.ML_MODEL_VARIANT) == self.variant:
+                state, reason = str(attributes[sc.ML_FEATURE_DRIFT_STATE]), str(attributes[sc.ML_DRIFT_REASON])
+                self.drift.append(DriftEvent(hour, str(attributes[sc.ML_FEATURE_NAME]), state, reason))
+        elif name == sc.EVENT_CANARY_VERDICT_CHANGED:
+            self.canary_reason = str(attributes[sc.ML_CANARY_REASON])
+            self.verdicts.append((hour, str(attributes[sc.ML_CANARY_STATE]), self.canary_reason))
+        elif name == sc.EVENT_RETRAINING_REQUESTED:
+            reason, detail = str(attributes[sc.ML_RETRAINING_REASON]), str(attributes[sc.ML_DRIFT_REASON])
+            self.retraining.append((hour, reason, detail))
+
+    @property
+    def date(self) -> str:
+        """The simulated date."""
+        return f"{hour_to_date(self.hour):%Y-%m-%d}"
+
+
+def _points(request: Any) -> Iterator[tuple[str, dict[str, Any], float]]:
+    for resource in request.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                kind = metric.WhichOneof("data")
+                if kind in {"sum", "gauge"}:
+                    for point in getattr(metric, kind).data_points:
+                        number = getattr(point, point.WhichOneof("value"))
+                        yield metric.name, _plain(point.attributes), float(number)
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}

@@ -1,0 +1,128 @@
+"""An OTLP receiver over HTTP in a process of its own, which draws what arrives."""
+
+from __future__ import annotations
+
+import gzip
+import signal
+import threading
+import zlib
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from rich.console import Console
+
+from driftline import Reference
+from driftline.demo.received import Received
+from driftline.demo.screen import Lines, Picture, Screen, Span
+from driftline.demo.summary import summary
+
+__all__ = ["Finished", "receive"]
+
+DRAW_SECONDS = 0.25
+MOST_BYTES = 64 * 2**20
+"""Of one request: the demo's are about 100 kB."""
+
+_ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
+    "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse),
+    "/v1/logs": (ExportLogsServiceRequest, ExportLogsServiceResponse),
+    "/v1/traces": (ExportTraceServiceRequest, ExportTraceServiceResponse),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The sender's last word: how many predictions it has made, and whether it was stopped."""
+
+    made: int
+    interrupted: bool
+
+
+def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> None:
+    """
+    Listen on a free port, tell it through *pipe*, draw until `Finished` comes (or the sender is gone), sum up.
+
+    Runs as the target of a process.
+    """
+    # Ctrl-C reaches the whole group of processes: the sender ends first, and then tells this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reference = Reference.from_json(reference_json)
+    received, lock = Received(variant), threading.Lock()
+    server = _server(received, lock)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    pipe.send(server.server_port)
+    console = Console()
+    screen: Screen = Picture(console, reference, span) if console.is_terminal else Lines(span)
+    word: Finished | None = None
+    with screen:
+        while True:
+            try:
+                if pipe.poll(DRAW_SECONDS):
+                    word = pipe.recv()
+                    break
+            except (EOFError, OSError):
+                break
+            with lock:
+                screen.show(received)
+        with lock:
+            screen.show(received)
+    server.shutdown()
+    names = [feature.name for feature in reference.watched]
+    print()
+    for line in summary(
+        received, names, None if word is None else word.made, interrupted=word is None or word.interrupted
+    ):
+        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+    pipe.close()
+
+
+def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            if self.path not in _ROUTES or length > MOST_BYTES:
+                self.send_error(404 if self.path not in _ROUTES else 413)
+                return
+            asked, answered = _ROUTES[self.path]
+            try:
+                message: Any = asked.FromString(_body(self.rfile.read(length), self.headers.get("Content-Encoding")))
+            except (DecodeError, OSError, zlib.error):
+                self.send_error(400)
+                return
+            with lock:
+                if self.path == "/v1/metrics":
+                    received.metrics(message)
+                elif self.path == "/v1/logs":
+                    received.logs(message)
+            answer = answered().SerializeToString()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in http.server
+            """The terminal belongs to the picture."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    return server
+
+
+def _body(sent: bytes, encoding: str | None) -> bytes:
+    if encoding == "gzip":
+        return gzip.decompress(sent)
+    return zlib.decompress(sent) if encoding == "deflate" else sent

@@ -1,0 +1,191 @@
+"""Draws what has arrived: a live picture in a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from typing_extensions import Self
+
+from driftline import Reference
+from driftline.demo.flights import hour_to_date
+from driftline.demo.received import Received
+
+__all__ = ["Lines", "Picture", "Screen", "Span", "bars"]
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+COLOURS = {"drifting": "bold red", "stable": "green", "insufficient_data": "dim"}
+VERDICTS = {"promote": "bold green", "rollback": "bold red", "inconclusive": "yellow"}
+LINE_EVERY = 14 * 24
+"""Simulated hours between two lines."""
+
+MOST_BARS = 18
+"""Bars of one histogram: more do not fit beside a second one in 80 columns."""
+
+REASON_CHARACTERS = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The hours between which the replay runs."""
+
+    first: int
+    last: int
+
+
+class Screen(Protocol):
+    """Something that shows what has arrived."""
+
+    def show(self, received: Received) -> None:
+        """Show it as it is now."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Take the terminal."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        ...
+
+
+def bars(counts: NDArray[np.int64]) -> str:
+    """
+    Counts as a row of blocks, the largest one full.
+
+    >>> bars(np.array([0, 4, 8]))
+    ' ▄█'
+    """
+    top = counts.max(initial=0)
+    if top <= 0:
+        return " " * len(counts)
+    # A bin that holds anything shows at least the lowest block.
+    heights = np.where(counts > 0, np.maximum(1, np.round(counts / top * (len(BLOCKS) - 1))), 0)
+    return "".join(BLOCKS[int(height)] for height in heights)
+
+
+class Picture:
+    """A picture that is drawn over and over in place."""
+
+    def __init__(self, console: Console, reference: Reference, span: Span) -> None:
+        self._reference = reference
+        self._span = span
+        self._live = Live(console=console, auto_refresh=False)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, received: Received) -> None:
+        """Draw."""
+        self._live.update(Panel(Group(*self._parts(received)), title="driftline: flights of 2013"), refresh=True)
+
+    def _parts(self, received: Received) -> list[Any]:
+        done = max(0.0, received.hour - self._span.first)
+        head = Table.grid(expand=True, padding=(0, 1))
+        head.add_column(no_wrap=True)
+        head.add_column(ratio=1)
+        head.add_column(justify="right", no_wrap=True)
+        rate = received.total / max(time.monotonic() - self._began, 0.1)
+        date = f"{hour_to_date(max(received.hour, self._span.first)):%a %d %b %Y}"
+        head.add_row(
+            Text(date, style="bold"),
+            ProgressBar(total=self._span.last - self._span.first, completed=done),
+            f"{received.total:,} predictions, {rate:,.0f}/s",
+        )
+        return [head, Text(), self._features(received), Text(), *_verdicts(received)]
+
+    def _features(self, received: Received) -> Table:
+        table = Table(box=None, expand=True, padding=(0, 1), pad_edge=False, header_style="dim")
+        table.add_column("feature", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+        table.add_column("psi", justify="right", no_wrap=True)
+        table.add_column("reference", no_wrap=True)
+        table.add_column("now", no_wrap=True)
+        for feature in self._reference.watched:
+            state = received.states.get(feature.name, "")
+            psi = received.psi.get(feature.name)
+            before, now = np.array(feature.counts), received.counts(feature.name, feature.bins.size)
+            table.add_row(
+                feature.name,
+                Text("waiting" if state == "insufficient_data" else state, style=COLOURS.get(state, "")),
+                "" if psi is None else f"{psi:.2f}",
+                Text(bars(before[-MOST_BARS:]), style="dim"),
+                Text(bars(now[-MOST_BARS:]), style="red" if state == "drifting" else "cyan"),
+            )
+        return table
+
+
+def _verdicts(received: Received) -> list[Text]:
+    lines = []
+    if received.canary:
+        line = Text("canary      ")
+        line.append(received.canary, style=VERDICTS.get(received.canary, ""))
+        if received.canary_reason:
+            line.append(f"  {received.canary_reason}", style="dim")
+        lines.append(line)
+    if received.accuracy:
+        said = (
+            f"{variant} {accuracy:.1%}"
+            + (f" (estimated {received.estimated[variant]:.1%})" if variant in received.estimated else "")
+            for variant, accuracy in sorted(received.accuracy.items())
+        )
+        lines.append(Text(f"accuracy    {', '.join(said)}"))
+    if received.retraining:
+        hour, reason, detail = received.retraining[-1]
+        lines.append(Text(f"retraining  asked for on {hour_to_date(hour):%d %b}: {reason}, {detail}", style="yellow"))
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return lines
+
+
+class Lines:
+    """Lines for a log: every fortnight of simulated time, and whenever something changes."""
+
+    def __init__(self, span: Span) -> None:
+        self._next = float(span.first)
+        self._told = (0, 0, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, received: Received) -> None:
+        """Print what is new."""
+        drift, verdicts, retraining = self._told
+        for event in received.drift[drift:]:
+            print(f"{hour_to_date(event.hour):%Y-%m-%d}  {event.feature} is {event.state}: {event.reason}")
+        for hour, state, reason in received.verdicts[verdicts:]:
+            print(f"{hour_to_date(hour):%Y-%m-%d}  canary: {state}, {reason}")
+        for hour, reason, detail in received.retraining[retraining:]:
+            print(f"{hour_to_date(hour):%Y-%m-%d}  retraining asked for because of {reason}: {detail}")
+        self._told = len(received.drift), len(received.verdicts), len(received.retraining)
+        if received.hour >= self._next:
+            drifting = sorted(name for name, state in received.states.items() if state == "drifting")
+            print(
+                f"{received.date}  {received.total:,} predictions; drifting: {', '.join(drifting) or 'nothing'}",
+                flush=True,
+            )
+            self._next = received.hour + LINE_EVERY

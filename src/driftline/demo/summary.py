@@ -1,0 +1,78 @@
+"""What happened, in words, from what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from driftline.demo.flights import hour_to_date
+from driftline.demo.received import DriftEvent, Received
+
+__all__ = ["Spell", "spells", "summary"]
+
+NAMED_SPELLS = 3
+"""A feature that came and went more often is told in one line."""
+
+Spell = tuple[float, float | None, str]
+"""(first hour, last hour or None when it lasts, reason) of a time in which a feature drifted."""
+
+
+def spells(events: Sequence[DriftEvent]) -> dict[str, list[Spell]]:
+    """The times in which each feature drifted, features in the order of their first drift."""
+    found: dict[str, list[Spell]] = {}
+    for event in sorted(events, key=lambda event: event.hour):
+        times = found.setdefault(event.feature, []) if event.state == "drifting" else found.get(event.feature, [])
+        if event.state == "drifting":
+            times.append((event.hour, None, event.reason))
+        elif times and times[-1][1] is None:
+            times[-1] = (times[-1][0], event.hour, times[-1][2])
+    return found
+
+
+def summary(received: Received, features: Sequence[str], made: int | None, *, interrupted: bool) -> Iterator[str]:
+    """The lines of the summary; *made*: the predictions that the sender says it has made."""
+    if interrupted:
+        yield f"Stopped on {received.date}."
+    if made is not None:
+        verdict = "all of them arrived" if made == received.total else f"{received.total:,} of them arrived"
+        yield f"{made:,} predictions were made, {verdict} through OTLP, in {received.requests} exports."
+    drifted = spells(received.drift)
+    for feature, times in drifted.items():
+        yield from _feature_lines(feature, times, received.hour)
+    stable = [feature for feature in features if feature not in drifted]
+    if stable:
+        yield f"Never drifted: {', '.join(stable)}."
+    for hour, verdict, words in received.verdicts:
+        yield f"Canary on {_day(hour)}: {verdict}, {words}."
+    for variant, accuracy in sorted(received.accuracy.items()):
+        estimate = received.estimated.get(variant)
+        expected = "" if estimate is None else f", estimated without outcomes {estimate:.1%}"
+        yield f"Accuracy of the {variant} on its latest outcomes: {accuracy:.1%}{expected}."
+    for hour, cause, detail in received.retraining:
+        yield f"Retraining was asked for on {_day(hour)} because of {cause}: {_brief(detail)}."
+
+
+def _feature_lines(feature: str, times: list[Spell], end: float) -> Iterator[str]:
+    if len(times) > NAMED_SPELLS:
+        days = sum((stop or end) - start for start, stop, _ in times) / 24
+        yield (
+            f"{feature} drifted {len(times)} times, {days:.0f} days in all, "
+            f"first on {_day(times[0][0])}: {_what(times[0][2])}."
+        )
+        return
+    for start, stop, reason in times:
+        until = "and still does" if stop is None else f"until {_day(stop)}"
+        yield f"{feature} drifted from {_day(start)} {until}: {_what(reason)}."
+
+
+def _what(reason: str) -> str:
+    """The part of a reason that says what moved, without the feature's name before it and the statistics after."""
+    return reason.split(";", maxsplit=1)[0].partition(": ")[2] or reason
+
+
+def _brief(detail: str) -> str:
+    """The first of the details of a request, of several features perhaps."""
+    return detail.split(";", maxsplit=1)[0]
+
+
+def _day(hour: float) -> str:
+    return f"{hour_to_date(hour):%Y-%m-%d}"

@@ -1,0 +1,36 @@
+"""The demo's OpenTelemetry set-up: `configure_otlp`, and the simulated time beside everything that is sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from opentelemetry._logs import Logger
+from opentelemetry.metrics import Observation
+
+from driftline import configure_otlp
+from driftline.demo.received import DAY_BEGAN, SIMULATED_HOUR
+from driftline.otlp import OtlpSetup
+
+__all__ = ["Telemetry", "set_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What sends, and the demo's own logger beside driftline's."""
+
+    setup: OtlpSetup
+    logger: Logger
+
+    def day_began(self, hour: float) -> None:
+        """Tell of a simulated day: the events that follow belong to it."""
+        self.logger.emit(timestamp=time.time_ns(), event_name=DAY_BEGAN, attributes={SIMULATED_HOUR: float(hour)})
+
+
+def set_up(endpoint: str | None, protocol: str | None, hour: Callable[[], float]) -> Telemetry:
+    """Send to *endpoint*; *hour* is the simulated time, in hours since the start of the data."""
+    setup = configure_otlp("flights", endpoint=endpoint, protocol=protocol)
+    meter = setup.meter_provider.get_meter("driftline.demo")
+    meter.create_observable_gauge(SIMULATED_HOUR, [lambda _: [Observation(hour())]], unit="h")
+    return Telemetry(setup, setup.logger_provider.get_logger("driftline.demo"))

@@ -1,0 +1,142 @@
+"""The demo as people run it: in a process of its own, with and without a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from driftline.demo.received import DriftEvent, Received
+from driftline.demo.screen import bars
+from driftline.demo.summary import spells, summary
+
+DEMO = [sys.executable, "-m", "driftline.demo", "--quick"]
+SECONDS = 120.0
+"""It takes about six; this only matters when something is broken."""
+
+
+def run(*arguments):
+    done = subprocess.run([*DEMO, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_lines_and_summary_without_a_terminal():
+    """Every prediction made has arrived, and the summary tells of states, canary and accuracy."""
+    done = run()
+    made = re.search(r"^([\d,]+) predictions were made, all of them arrived through OTLP", done.stdout, re.MULTILINE)
+    assert made, done.stdout
+    assert int(made[1].replace(",", "")) > 20_000
+    assert "\x1b" not in done.stdout
+    assert re.search(r"^temp drifted from 2013-0", done.stdout, re.MULTILINE)
+    assert re.search(r"^Never drifted: .*distance", done.stdout, re.MULTILINE)
+    assert re.search(r"^Canary on 2013-\d\d-\d\d: promote, canary healthy", done.stdout, re.MULTILINE)
+    assert re.search(r"^Accuracy of the candidate on its latest outcomes: [89]\d\.\d%", done.stdout, re.MULTILINE)
+    assert re.search(r"^Retraining was asked for on 2013-\d\d-\d\d because of drift", done.stdout, re.MULTILINE)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("incident", "found"),
+    [
+        ("missing", r"^dep_delay drifted from 2013-02-2[0-3] and still does: missing [\d.]+% to \d\d"),
+        ("unit", r"^distance drifted from 2013-02-2[0-3] and still does"),
+    ],
+)
+def test_an_incident_shows_in_the_summary(incident, found):
+    """A feature that is broken on 19 February is reported as drifting since."""
+    stdout = run("--incident", incident, "--incident-at", "2013-02-19").stdout
+    assert re.search(found, stdout, re.MULTILINE), stdout
+
+
+def gone(group):
+    """Whether no process of a group is left, the helper of multiprocessing included, which ends a moment later."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_ctrl_c_leaves_the_terminal_clean():
+    """The picture stops, the cursor is back, the summary is told, and no process stays."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm-256color"
+        os.execv(sys.executable, [sys.executable, "-m", "driftline.demo"])
+    shown, interrupted, end = b"", False, time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                more = os.read(terminal, 65_536)
+            except OSError:  # all who had the terminal are gone
+                break
+            if not more:
+                break
+            shown += more
+        if not interrupted and b"drifting" in shown:
+            interrupted = True
+            os.write(terminal, b"\x03")
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert interrupted
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGINT
+    text = shown.decode()
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    plain = " ".join(re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text).split())
+    assert re.search(r"Stopped on 2013-\d\d-\d\d\.", plain)
+    assert re.search(r"predictions were made, all of them arrived", plain), plain[-2000:]
+    assert "Traceback" not in plain
+    assert gone(child)
+
+
+def test_bad_arguments_are_refused():
+    """The message names what was given and what was expected."""
+    for arguments, message in (
+        (["--incident-at", "soon"], "--incident-at soon: expected a date such as 2013-09-01"),
+        (["--weeks", "3"], "--weeks 3: expected more than 6"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "driftline.demo", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert message in done.stderr
+
+
+def test_spells_join_the_events_of_a_feature():
+    """A spell goes from drifting to the next other state; one that is open lasts."""
+    events = [
+        DriftEvent(24, "a", "drifting", "a: up; psi"),
+        DriftEvent(48, "a", "stable", ""),
+        DriftEvent(24, "b", "stable", ""),
+        DriftEvent(72, "a", "drifting", "a: down"),
+    ]
+    assert spells(events) == {"a": [(24, 48, "a: up; psi"), (72, None, "a: down")]}
+
+
+def test_the_summary_says_when_predictions_are_lost():
+    """Fewer that arrived than were made: not 'all of them'."""
+    received = Received("baseline", served={"baseline": 90})
+    first = next(summary(received, ["a"], 100, interrupted=False))
+    assert first.startswith("100 predictions were made, 90 of them arrived")
+
+
+def test_bars_show_every_bin_that_holds_something():
+    """The smallest count has the lowest block, none has none."""
+    assert bars(np.array([1, 1000, 0])) == "▁█ "
+    assert bars(np.array([0, 0])) == "  "
