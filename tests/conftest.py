@@ -1,0 +1,145 @@
+"""What many tests need: a small reference over several kinds of features, and an OpenTelemetry set-up in memory."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import driftline as dl
+
+
+@pytest.fixture(scope="session")
+def training():
+    """4,000 rows of a normal, a skewed, a categorical and a boolean feature, with predictions and outcomes."""
+    random = np.random.default_rng(7)
+    rows = 4_000
+    features = {
+        "age": random.normal(40.0, 10.0, rows),
+        "amount": random.lognormal(3.0, 1.0, rows),
+        "channel": random.choice(["web", "shop", "phone"], rows, p=[0.6, 0.3, 0.1]).tolist(),
+        "member": (random.random(rows) < 0.5).tolist(),
+    }
+    predictions = 1.0 / (1.0 + np.exp(-(features["age"] - 40.0) / 10.0))
+    return SimpleNamespace(features=features, predictions=predictions, outcomes=random.random(rows) < predictions)
+
+
+@pytest.fixture(scope="session")
+def reference(training):
+    """The reference of the training data."""
+    return dl.Reference.fit(training.features, predictions=training.predictions, outcomes=training.outcomes)
+
+
+@pytest.fixture(scope="session")
+def row():
+    """One call's features."""
+    return {"age": 41.0, "amount": 20.0, "channel": "web", "member": True}
+
+
+class Telemetry:
+    """Meter, logger and tracer providers in memory, and what they were given."""
+
+    def __init__(self, temporality=None):
+        self.reader = InMemoryMetricReader(preferred_temporality=temporality or {})
+        self.meter_provider = MeterProvider([self.reader])
+        self._logs = InMemoryLogRecordExporter()
+        self.logger_provider = LoggerProvider()
+        self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
+        self._spans = InMemorySpanExporter()
+        self.tracer_provider = TracerProvider()
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
+
+    @property
+    def providers(self):
+        """As keyword arguments of a monitor."""
+        return {
+            "meter_provider": self.meter_provider,
+            "logger_provider": self.logger_provider,
+            "tracer_provider": self.tracer_provider,
+        }
+
+    def metrics(self):
+        """Every metric of one collection, by name."""
+        data = self.reader.get_metrics_data()
+        if data is None:
+            return {}
+        return {
+            metric.name: metric
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+    def points(self):
+        """Name, attributes and value (of a histogram its count) of every point of one collection."""
+        return [
+            (name, dict(point.attributes), point.count if hasattr(point, "count") else point.value)
+            for name, metric in self.metrics().items()
+            for point in metric.data.data_points
+        ]
+
+    def value(self, name, **attributes):
+        """The sum of the points of a metric whose attributes (dots as __) contain those given; None without any."""
+        wanted = {key.replace("__", "."): value for key, value in attributes.items()}
+        found = [value for one, have, value in self.points() if one == name and wanted.items() <= have.items()]
+        return sum(found) if found else None
+
+    def events(self):
+        """The log records: (event name, attributes)."""
+        return [(one.log_record.event_name, dict(one.log_record.attributes)) for one in self._logs.get_finished_logs()]
+
+    def spans(self):
+        """The finished spans."""
+        return self._spans.get_finished_spans()
+
+    def close(self):
+        """Shut everything down."""
+        for provider in (self.meter_provider, self.logger_provider, self.tracer_provider):
+            provider.shutdown()
+
+
+@pytest.fixture
+def telemetry():
+    """An OpenTelemetry set-up in memory, cumulative."""
+    made = Telemetry()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_telemetry():
+    """Make further set-ups: ``make_telemetry(temporality)``."""
+    made = []
+
+    def make(temporality=None):
+        made.append(Telemetry(temporality))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def make_monitor(reference, telemetry):
+    """Make monitors that report to *telemetry*, raise what they would log and are shut down afterwards."""
+    made = []
+
+    def make(name="m", **options):
+        monitor = dl.Monitor(
+            name, **{"reference": reference, "on_error": "raise", "enabled": True, **telemetry.providers, **options}
+        )
+        made.append(monitor)
+        return monitor
+
+    yield make
+    for one in made:
+        one.shutdown()
