@@ -1,0 +1,187 @@
+"""Files of references that are damaged or hostile: a ReferenceError that says where, at once, in bounded memory."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftline import Monitor, Reference, ReferenceError
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.fixture(scope="module")
+def document(reference):
+    """A valid file, parsed."""
+    return json.loads(reference.to_json())
+
+
+def places(value, path=()):
+    """Every place in a JSON value."""
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+def replaced(document, path, value):
+    """The document with another value at a place."""
+    changed = copy.deepcopy(document)
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return changed
+
+
+def attempt(text):
+    """The reference that is read, and what is said where none is."""
+    try:
+        return Reference.from_json(text), ""
+    except ReferenceError as error:
+        return None, str(error)
+
+
+def test_truncated_anywhere_it_is_refused(reference, tmp_path):
+    """Cut at every hundredth byte."""
+    text = reference.to_json()
+    path = tmp_path / "cut.json"
+    for end in range(0, len(text) - 2, 101):
+        path.write_text(text[:end], encoding="utf-8")
+        with pytest.raises(ReferenceError, match=r"cut\.json: expected JSON"):
+            Reference.load(path)
+
+
+def test_a_newer_schema_is_refused_by_name(document):
+    """The message says which version came and which can be read."""
+    with pytest.raises(ReferenceError, match="schema_version is 2, this driftline reads up to 1"):
+        Reference.from_json(json.dumps({**document, "schema_version": 2}))
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused(reference, constant):
+    """Python's json would read them."""
+    text = reference.to_json().replace('"std": ', f'"std": {constant}, "was": ', 1)
+    with pytest.raises(ReferenceError, match=f"{constant} is no JSON number"):
+        Reference.from_json(text)
+
+
+def test_a_million_bins_are_refused(document):
+    """Memory is features times bins times panes, and is not chosen by a file."""
+    cuts = list(range(1_000_000))
+    hostile = replaced(document, ("features", 0, "cuts"), cuts)
+    with pytest.raises(ReferenceError, match=r"features\[0\]\.cuts is 'an array of 1000000', expected at most 4094"):
+        Reference.from_json(json.dumps(hostile))
+    many = replaced(document, ("features",), [document["features"][0]] * 10_001)
+    with pytest.raises(ReferenceError, match="features is 'an array of 10001', expected at most 10000"):
+        Reference.from_json(json.dumps(many))
+
+
+def test_a_huge_file_is_refused_unread(tmp_path):
+    """By its size."""
+    path = tmp_path / "huge.json"
+    with path.open("wb") as file:
+        file.truncate(10 * 2**30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ReferenceError, match="10737418240 bytes, expected at most"):
+            Reference.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "5",
+        '"x"',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "{}",
+        '{"schema_version": true}',
+        "\x00\x01",
+        "1e999999",
+    ],
+)
+def test_texts_that_are_no_reference_are_refused(text):
+    """Empty, nested a hundred thousand deep, of another kind."""
+    with pytest.raises(ReferenceError):
+        Reference.from_json(text)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    """Not UTF-8, a folder, nothing there."""
+    path = tmp_path / "bytes.json"
+    path.write_bytes(b"\xff\xfe\x00{")
+    for where in (path, tmp_path, tmp_path / "absent.json"):
+        with pytest.raises(ReferenceError, match="cannot be read"):
+            Reference.load(where)
+
+
+def test_every_value_of_a_wrong_kind_is_refused_or_harmless(document):
+    """Each place in turn holds each of many wrong values: never another error, never something half read."""
+    short = copy.deepcopy(document)
+    wrong = [None, True, -1, 1.5, 2**70, "text", "", [], [[]], {}, {"a": 1}]
+    refused = 0
+    for path in places(short):
+        if not path or (isinstance(path[-1], int) and path[-1] > 2):
+            continue
+        for value in wrong:
+            read, said = attempt(json.dumps(replaced(short, path, value)))
+            refused += read is None
+            # What is read must be sound enough to watch a model with.
+            assert said.startswith("reference: ") if read is None else Reference.from_json(read.to_json()) == read
+    assert refused > 500
+
+
+@settings(max_examples=200)
+@given(JSON)
+def test_any_json_is_refused_or_read(value):
+    """Whatever it is."""
+    with pytest.raises(ReferenceError):
+        Reference.from_json(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("rows",), 0, "rows is 0, expected a whole number of at least 1"),
+        (("features",), [], "features is .*, expected at least one feature"),
+        (("features", 0, "cuts"), [1.0, 1.0], r"features\[0\]\.cuts is .*strictly increasing"),
+        (("features", 0, "cuts"), [2.0], r"features\[0\]\.cuts is .*at least two"),
+        (("features", 0, "counts"), [1, 2], r"features\[0\]\.counts is .*expected \d+ counts, one for each bin"),
+        (("features", 0, "counts", 1), -4, r"features\[0\]\.counts\[1\] is -4, expected a whole number of at least 0"),
+        (("features", 0, "kind"), "date", r"features\[0\]\.kind is 'date', expected 'numeric' or 'categorical'"),
+        (("features", 0, "moments", "std"), -1.0, r"features\[0\]\.moments is .*a std of at least 0"),
+        (("features", 1, "name"), "age", "features is 'a name that appears twice', expected different names"),
+        (("features", 2, "categories", 0), {}, r"features\[2\]\.categories\[0\] is {}, expected a text, number"),
+        (("features", 2, "open"), "no", r"features\[2\]\.open is 'no', expected true or false"),
+        (("prediction",), None, "outcomes is .*expected null where there is no prediction"),
+        (("outcomes", "correct", 3), 10**9, "outcomes.correct is .*at most outcomes.known"),
+    ],
+)
+def test_the_message_says_where(document, path, value, message):
+    """And what stands there, and what was expected."""
+    with pytest.raises(ReferenceError, match=message):
+        Reference.from_json(json.dumps(replaced(document, path, value)))
+
+
+def test_a_monitor_refuses_a_damaged_file(tmp_path):
+    """At configuration."""
+    path = tmp_path / "damaged.json"
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(ReferenceError, match=r"damaged\.json: expected JSON"):
+        Monitor("m", reference=path)
