@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._frames import as_floats, as_objects
-from driftline._values import Bins, CategoricalBins, Column, Counts, Feature, NumericBins
+from driftline._values import Bins, CategoricalBins, Column, Counts, Feature, Label, NumericBins
 
-__all__ = ["Binner", "Layout", "binner"]
+__all__ = ["Binner", "Layout", "binner", "is_missing", "label_of"]
 
 Binner: TypeAlias = Callable[[Column], NDArray[np.intp]]
 
@@ -20,6 +21,32 @@ Binner: TypeAlias = Callable[[Column], NDArray[np.intp]]
 def binner(bins: Bins) -> Binner:
     """The function that maps a column of values, shape (rows,), to their bin numbers, shape (rows,)."""
     return _numeric(bins) if isinstance(bins, NumericBins) else _categorical(bins)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is None, nan, NaT or NA: missing values do not equal themselves, or do not want to say."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)  # noqa: PLR0124
+    except Exception:  # noqa: BLE001 - pandas.NA; the values are the host's and may raise anything
+        return True
+
+
+def label_of(value: object) -> Label:
+    """The label under which a value is remembered, the same before and after it was written as JSON."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    # A member of an enumeration may be a text or a number too: it is that.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    return str(value)
 
 
 def _numeric(bins: NumericBins) -> Binner:
@@ -47,22 +74,18 @@ def _categorical(bins: CategoricalBins) -> Binner:
             return missing
         try:
             found = numbers.get(value)
-        except TypeError:  # unhashable: a list or dict where a label was expected
+            if found is not None:
+                return found
+            return missing if is_missing(value) else numbers.get(label_of(value), unknown)
+        except Exception:  # noqa: BLE001 - a list where a label was expected; a __hash__ or __str__ that raises
             return unknown
-        if found is not None:
-            return found
-        # nan, NaT and pandas.NA: missing values are what does not equal itself (or does not want to say).
-        try:
-            return missing if value != value else unknown  # noqa: PLR0124
-        except (TypeError, ValueError):
-            return missing
 
     def number(column: Column) -> NDArray[np.intp]:
         values = as_objects(column)
         try:
             # The common case, all labels known, in one pass without a Python call per value.
             return np.fromiter(map(numbers.__getitem__, values), dtype=np.intp, count=len(values))
-        except (KeyError, TypeError):
+        except Exception:  # noqa: BLE001 - an unknown label, or a value that cannot be compared
             return np.fromiter(map(one, values), dtype=np.intp, count=len(values))
 
     return number
@@ -126,9 +149,11 @@ class Layout:
         """Count rows of values, each a tuple in the order of the features (shorter by the prediction at most)."""
         if self._all_numeric:
             try:
-                return self.count(np.array(rows, dtype=np.float64).T, len(rows))
-            except (TypeError, ValueError, OverflowError):
-                pass  # a text, a list: value by value below
+                matrix = np.array(rows, dtype=np.float64)
+            except Exception:  # noqa: BLE001 - a text, a list, a __float__ that raises
+                matrix = None
+            if matrix is not None and matrix.ndim == 2:  # noqa: PLR2004 - rows and columns
+                return self.count(matrix.T, len(rows))
         return self.count(tuple(zip(*rows, strict=True)), len(rows))
 
 

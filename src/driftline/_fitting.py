@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+from enum import Enum
+from numbers import Real
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning import binner
+from driftline._binning import binner, is_missing, label_of
 from driftline._frames import as_floats, as_objects
-from driftline._values import Bins, CategoricalBins, Column, Feature, Label, Moments, NumericBins
+from driftline._values import Bins, CategoricalBins, Column, Feature, Moments, NumericBins
 from driftline.errors import ConfigurationError
 
-__all__ = ["count_feature", "fit_feature", "is_missing"]
+__all__ = ["count_feature", "fit_feature"]
 
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Deciles miss the tail; with 1, 5, 95 and 99 % outliers have bins of their own (design, section 5)."""
@@ -27,8 +32,18 @@ FEW_CODES = 10
 ROWS_PER_CODE = 5
 """… if each appears so often on average: five rows of five numbers say nothing about a column."""
 
+LARGEST = 1e140
+"""Beyond it sums of squares overflow. Such a number is a stand-in for something: out of range, like an infinity."""
+
 KNOWN_CATEGORIES = 4_096
 """Categories remembered by name: beyond that a column looks like an identifier, and memory stays bounded."""
+
+
+TEXTS = (str, bytes, bool, np.bool_, Enum)
+"""Values that name something."""
+
+DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
+"""Values that lie on a calendar or a clock: they are never again what they were in training."""
 
 
 def fit_feature(name: str, column: Column, categorical: bool | None, max_categories: int) -> Feature:  # noqa: FBT001
@@ -36,19 +51,38 @@ def fit_feature(name: str, column: Column, categorical: bool | None, max_categor
     Fit the bins of a column and count it; *categorical* None: told by its values.
 
     Raises:
-        ConfigurationError: the column holds dates or records.
+        ConfigurationError: the column holds dates, records or objects, or texts where numbers were announced.
     """
-    if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
-        msg = f"column {name!r} holds dates: expected numbers, texts or booleans (derive a number, such as an age)"
-        raise ConfigurationError(msg)
-    if isinstance(column, np.ndarray) and column.dtype.kind == "V":
-        msg = f"column {name!r} is of dtype {column.dtype}: expected numbers, texts or booleans"
-        raise ConfigurationError(msg)
+    _check_values(name, column, categorical)
     if categorical is None:
         categorical = _looks_categorical(column)
     if categorical:
         return count_feature(name, _categories(column, max_categories), column)
-    return count_feature(name, NumericBins(_cuts(as_floats(column))), column)
+    values = as_floats(column)
+    if np.isnan(values).all() and not all(map(is_missing, as_objects(column))):
+        msg = f"column {name!r} is named in numeric= and holds no number"
+        raise ConfigurationError(msg)
+    return count_feature(name, NumericBins(_cuts(values)), column)
+
+
+def _check_values(name: str, column: Column, categorical: bool | None) -> None:  # noqa: FBT001 - as above
+    array = column.dtype.kind if isinstance(column, np.ndarray) else "O"
+    if array in "fiubU":
+        return
+    if array in "cV":
+        _refuse(name, f"values of dtype {column.dtype}")  # type: ignore[union-attr]
+    for kind, value in {type(value): value for value in as_objects(column)}.items():
+        if array in "mM" or (issubclass(kind, DATES) and not is_missing(value)):
+            _refuse(name, "dates", " (derive a number, such as an age)")
+        known = issubclass(kind, (*TEXTS, Real, Decimal)) or is_missing(value)
+        # An object that is named in categorical= is known by its text; a list or dict is no label.
+        if not known and (not categorical or isinstance(value, (Collection, complex))):
+            _refuse(name, f"values of type {kind.__name__}")
+
+
+def _refuse(name: str, found: str, hint: str = "") -> NoReturn:
+    msg = f"column {name!r} holds {found}: expected numbers, texts or booleans{hint}"
+    raise ConfigurationError(msg)
 
 
 def _looks_categorical(column: Column) -> bool:
@@ -61,7 +95,7 @@ def _looks_categorical(column: Column) -> bool:
         present = [value for value in as_objects(column) if not is_missing(value)]
     if not present:
         return False
-    if any(isinstance(value, (str, bytes, bool, np.bool_)) for value in present):
+    if any(isinstance(value, TEXTS) for value in present):
         return True
     distinct = set(present)
     return (
@@ -71,43 +105,24 @@ def _looks_categorical(column: Column) -> bool:
     )
 
 
-def is_missing(value: object) -> bool:
-    """Whether a value is None, nan, NaT or NA."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)  # noqa: PLR0124 - nan, NaT
-    except (TypeError, ValueError):
-        return True  # pandas.NA
-
-
 def _categories(column: Column, max_categories: int) -> CategoricalBins:
-    seen = Counter(_label(value) for value in as_objects(column) if not is_missing(value))
+    seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
     # Most frequent first, ties by name: the same data in another order gives the same bins.
-    ordered = sorted(seen, key=lambda label: (-seen[label], str(label)))
+    ordered = sorted(seen, key=lambda label: (-seen[label], str(label), type(label).__name__))
     kept, rare = ordered[:max_categories], ordered[max_categories:]
     if len(rare) > KNOWN_CATEGORIES:
         return CategoricalBins(tuple(kept), (), open=True)
     return CategoricalBins(tuple(kept), tuple(rare))
 
 
-def _label(value: object) -> Label:
-    if isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()  # type: ignore[no-any-return]
-    return str(value)
-
-
 def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
-    finite = np.sort(values[np.isfinite(values)])
+    finite = np.sort(values[np.abs(values) <= LARGEST])
     if not len(finite):
         return ()
     distinct = np.unique(finite)
     low, high = distinct[0], distinct[-1]
     # The range reaches one float32 step further: a service that computes in float32 is not out of range by rounding.
-    bottom = min(low, float(np.nextafter(np.float32(low), np.float32(-np.inf))))
-    top = max(np.nextafter(high, np.inf), float(np.nextafter(np.float32(high), np.float32(np.inf))))
+    bottom, top = _beyond(low, -np.inf), _beyond(high, np.inf)
     if len(distinct) <= FEW_VALUES:
         # Cut half-way between neighbours: rounding does not move a value into another bin.
         inner = distinct[:-1] + np.diff(distinct) / 2
@@ -118,8 +133,14 @@ def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
         after = {float(distinct[np.searchsorted(distinct, value, side="right")]) for value in spikes if value < high}
         inner = np.array(sorted({float(value) for value in quantiles if value > low} | after))
     cuts = np.unique(np.array([bottom, *inner, top], dtype=np.float64))
-    cuts = cuts[np.isfinite(cuts)]
     return tuple(float(cut) for cut in cuts)
+
+
+def _beyond(value: float, direction: float) -> float:
+    """The next number of float32 in a direction; of float64 where float32 does not reach."""
+    with np.errstate(over="ignore"):
+        beyond = float(np.nextafter(np.float32(value), np.float32(direction)))
+    return beyond if np.isfinite(beyond) else float(np.nextafter(value, direction))
 
 
 def count_feature(name: str, bins: Bins, column: Column) -> Feature:
@@ -129,15 +150,17 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     if isinstance(bins, CategoricalBins):
         return Feature(name, bins, counts)
     values = as_floats(column)
-    finite = np.isfinite(values)
-    values, numbers = values[finite], numbers[finite]
+    usable = np.abs(values) <= LARGEST
+    values, numbers = values[usable], numbers[usable]
     if not len(values):
         return Feature(name, bins, counts)
     sums = np.bincount(numbers, weights=values, minlength=bins.size)
     inside = np.bincount(numbers, minlength=bins.size)
     low, high = float(values.min()), float(values.max())
     means = np.clip(np.divide(sums, inside, out=_centres(bins), where=inside > 0), low, high)
-    moments = Moments(len(values), float(values.mean()), float(values.std()), low, high)
+    # A constant by its range: rounding gives 0.1, 0.1, 0.1 a deviation that is not quite 0.
+    mean, std = (low, 0.0) if low == high else (float(values.mean()), float(values.std()))
+    moments = Moments(len(values), mean, std, low, high)
     return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
 
 

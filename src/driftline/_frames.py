@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -98,13 +99,20 @@ def read_table(data: Any) -> Table:
 
 
 def as_floats(column: Column) -> NDArray[np.float64]:
-    """The column as float64, shape (rows,): None, NA and what is no number become nan, too large becomes inf."""
-    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
-        return column.astype(np.float64, copy=False)
+    """The column as float64, shape (rows,): None, NA and what is no number become nan, too large becomes ±inf."""
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind in "fiub":
+            return column.astype(np.float64, copy=False)
+        if column.dtype.kind in "cmMV":  # numpy would make numbers of them: of dates their days, say
+            return np.full(len(column), np.nan)
     try:
-        return np.array(column, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return np.fromiter(map(_as_float, column), dtype=np.float64, count=len(column))
+        floats = np.array(column, dtype=np.float64)
+    except Exception:  # noqa: BLE001 - the values are the host's: their __float__ may raise anything
+        floats = None
+    if floats is not None and floats.ndim == 1:
+        return floats
+    # Something is no number, or a list of numbers of its own: value by value.
+    return np.fromiter(map(_as_float, column), dtype=np.float64, count=len(column))
 
 
 def as_objects(column: Column) -> Sequence[object]:
@@ -113,11 +121,13 @@ def as_objects(column: Column) -> Sequence[object]:
 
 
 def _as_float(value: object) -> float:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return float("nan")
     try:
         return float(value)  # type: ignore[arg-type]
     except OverflowError:
-        return float("inf")
-    except (TypeError, ValueError):
+        return float("-inf") if isinstance(value, Real) and value < 0 else float("inf")
+    except Exception:  # noqa: BLE001 - as above
         return float("nan")
 
 
@@ -150,7 +160,7 @@ def _pandas_column(values: Any) -> Column:
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
         array: NDArray[np.generic] = values.to_numpy()
-        return array if dtype.kind in "fiubM" else array.tolist()
+        return array if dtype.kind in "fiubmM" else array.tolist()
     if getattr(dtype, "kind", "O") in "fiu" and getattr(dtype, "_is_numeric", False):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
     return values.astype(object).where(values.notna(), None).tolist()  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from driftline._capture import Batch, Captured, Report
 from driftline._outputs import as_outputs
 from driftline._recorder import Recorder
 from driftline._window import WindowCounts
+from driftline.errors import ConfigurationError
 from driftline.reference import Learn, Reference
 
 __all__ = ["Learner"]
@@ -95,14 +96,27 @@ class Learner:
                 return
             columns = dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True))
             predictions = None if all(output is None for output in self._outputs) else self._outputs
-            categorical = [name for name in self._ask.categorical if name in columns]
             try:
+                columns = self._usable(columns)
+                categorical = [name for name in self._ask.categorical if name in columns]
                 reference = Reference.fit(columns, categorical=categorical, predictions=predictions)
             except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
                 self._report("learn", f"the rows served make no reference: {error}")
             else:
                 self._successor = self._learnt(reference)
             self._rows, self._outputs = [], []
+
+    def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
+        """The columns that a reference can be fitted to: a date among the features must not cost all the others."""
+        return {name: column for name, column in columns.items() if self._can_learn(name, column)}
+
+    def _can_learn(self, name: str, column: list[object]) -> bool:
+        try:
+            Reference.fit({name: column}, categorical=[name] if name in self._ask.categorical else [])
+        except ConfigurationError as error:
+            self._report("learn", f"not watched: {error}")
+            return False
+        return True
 
     def windows(self) -> Iterable[WindowCounts]:
         """Nothing is judged yet."""
