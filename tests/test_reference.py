@@ -208,6 +208,13 @@ def test_unknown_outcomes_are_left_out(training):
     assert sum(reference.outcomes.known) == len(unknown) / 2
 
 
+def test_a_missing_prediction_is_neither_right_nor_wrong():
+    """Its outcome is known, and there is nothing to compare it with."""
+    reference = Reference.fit({"x": [1, 2, 3]}, predictions=[0.1, None, 0.9], outcomes=[0, 1, 0])
+    assert sum(reference.outcomes.known) == 2
+    assert sum(reference.outcomes.correct) == 1
+
+
 def test_two_probability_columns_are_the_second():
     """predict_proba of a binary classifier."""
     p = np.random.default_rng(0).random(200)
@@ -278,6 +285,11 @@ def test_the_fingerprint_is_that_of_the_bins():
         ({"x": [1]}, {"categorical": ["y"]}, r"categorical=\['y'\]: no such columns"),
         ({"x": [1]}, {"numeric": ["y"]}, r"numeric=\['y'\]: no such columns"),
         ({"x": [1]}, {"categorical": "x"}, "categorical='x': expected a sequence of column names"),
+        ({"x": [1]}, {"categorical": 5}, "categorical=5: expected a sequence of column names"),
+        ({"x": [1]}, {"numeric": [5]}, r"numeric=\[5\]: expected column names, which are texts"),
+        ({"x": [1]}, {"like": 5}, "like=5: expected a Reference"),
+        ({"x": [1]}, {"correct": 5}, "correct=5: expected a function of a prediction and an outcome"),
+        ({str(place): [1] for place in range(10_001)}, {}, "data: 10001 columns, expected at most 10000"),
         ({"x": [1]}, {"categorical": ["x"], "numeric": ["x"]}, r"\['x'\]: named both as categorical and as numeric"),
         ({"prediction": [1]}, {}, "a column is named 'prediction'"),
         ({"x": [1]}, {"max_categories": 0}, "max_categories=0: expected a whole number from 1"),
@@ -318,3 +330,18 @@ def test_learning_from_too_few_or_too_many_rows_is_refused(rows):
     """Between a hundred and a million."""
     with pytest.raises(ConfigurationError, match="expected a whole number from 100 to 1000000"):
         Reference.learn(rows=rows)
+
+
+@pytest.mark.parametrize("categorical", ["carrier", 5, [5]])
+def test_learning_asks_for_names(categorical):
+    """A text is no sequence of names."""
+    with pytest.raises(ConfigurationError, match=r"categorical=.*: expected"):
+        Reference.learn(categorical=categorical)
+
+
+@pytest.mark.parametrize("path", [5, None, ["a"]])
+def test_a_path_is_a_path(path, reference):
+    """For reading and for writing."""
+    for use in (Reference.load, reference.save):
+        with pytest.raises(ConfigurationError, match="expected the path of a file"):
+            use(path)

@@ -122,11 +122,24 @@ def test_texts_that_are_no_reference_are_refused(text):
         Reference.from_json(text)
 
 
+def test_a_device_is_read_no_further_than_a_file_may_be_long():
+    """It has no size to refuse it by."""
+    with pytest.raises(ReferenceError, match="67108865 bytes, expected at most 67108864"):
+        Reference.load("/dev/zero")
+
+
+@pytest.mark.parametrize("text", [None, 5, b"{}", ["{}"]])
+def test_only_a_text_is_a_text(text):
+    """Bytes are not decoded by guess."""
+    with pytest.raises(ReferenceError, match="expected JSON text"):
+        Reference.from_json(text)
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     """Not UTF-8, a folder, nothing there."""
     path = tmp_path / "bytes.json"
     path.write_bytes(b"\xff\xfe\x00{")
-    for where in (path, tmp_path, tmp_path / "absent.json"):
+    for where in (path, tmp_path, tmp_path / "absent.json", "nul\0.json"):
         with pytest.raises(ReferenceError, match="cannot be read"):
             Reference.load(where)
 
@@ -169,6 +182,9 @@ def test_any_json_is_refused_or_read(value):
         (("features", 1, "name"), "age", "features is 'a name that appears twice', expected different names"),
         (("features", 2, "categories", 0), {}, r"features\[2\]\.categories\[0\] is {}, expected a text, number"),
         (("features", 2, "open"), "no", r"features\[2\]\.open is 'no', expected true or false"),
+        (("features", 0, "moments", "count"), 0, r"moments\.count is 0, expected a whole number of at least 1"),
+        (("features", 0, "name"), "prediction", r"features\[0\]\.name is 'prediction', expected another name"),
+        (("prediction", "name"), "age", "prediction.name is 'age', expected 'prediction'"),
         (("prediction",), None, "outcomes is .*expected null where there is no prediction"),
         (("outcomes", "correct", 3), 10**9, "outcomes.correct is .*at most outcomes.known"),
     ],

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from driftline._values import CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
+from driftline._values import PREDICTION, CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
 from driftline.errors import ReferenceError
 
 __all__ = ["MAX_BINS", "MAX_FEATURES", "SCHEMA_VERSION", "dumps", "loads"]
@@ -40,7 +40,9 @@ def dumps(features: tuple[Feature, ...], rows: int, prediction: Feature | None, 
         # Block covariance of the counts (dependence of consecutive rows): the place is kept for it.
         "dependence": None,
     }
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    # Half a surrogate pair has no UTF-8; Python's name for it happens to be its escape in JSON.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _feature_out(feature: Feature) -> dict[str, object]:
@@ -98,9 +100,13 @@ def loads(text: str, source: str) -> tuple[tuple[Feature, ...], int, Feature | N
     names = [feature.name for feature in features]
     if len(set(names)) != len(names):
         reader.fail("features", "a name that appears twice", "different names")
+    if PREDICTION in names:
+        reader.fail(f"features[{names.index(PREDICTION)}].name", PREDICTION, "another name: it is the model's output")
     prediction = None
     if top.get("prediction") is not None:
         prediction = reader.feature(top["prediction"], "prediction")
+        if prediction.name != PREDICTION:
+            reader.fail("prediction.name", prediction.name, repr(PREDICTION))
     outcomes = None
     if top.get("outcomes") is not None:
         outcomes = reader.outcomes(top["outcomes"], prediction)
@@ -198,7 +204,7 @@ class _Reader:
         mean, std, minimum, maximum = values
         if std < 0 or minimum > maximum:
             self.fail(place, fields, "a std of at least 0 and a minimum of at most the maximum")
-        moments = Moments(self.count(fields.get("count"), f"{place}.count"), mean, std, minimum, maximum)
+        moments = Moments(self.count(fields.get("count"), f"{place}.count", at_least=1), mean, std, minimum, maximum)
         means = self.each(item.get("means"), f"{where}.means", bins.size, self.number)
         if len(means) != bins.size:
             self.fail(f"{where}.means", list(means), f"{bins.size} numbers, one for each bin")

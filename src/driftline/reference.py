@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftline._binning import Layout, binner
-from driftline._fitting import count_feature, fit_feature, is_missing
+from driftline._binning import Layout, binner, is_missing
+from driftline._fitting import count_feature, fit_feature
 from driftline._frames import Table, as_objects, read_table
 from driftline._outputs import as_outputs, default_correct
 from driftline._reference_json import MAX_BINS, MAX_FEATURES, dumps, loads
@@ -91,6 +91,12 @@ class Reference:
         table = _table(data)
         names = table.names or tuple(str(place) for place in range(len(table.columns)))
         _check_names(names, categorical, numeric)
+        if like is not None and not isinstance(like, Reference):
+            msg = f"like={like!r}: expected a Reference"
+            raise ConfigurationError(msg)
+        if correct is not None and not callable(correct):
+            msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
+            raise ConfigurationError(msg)
         if (
             isinstance(max_categories, bool)
             or not isinstance(max_categories, int)
@@ -125,7 +131,7 @@ class Reference:
         if isinstance(rows, bool) or not isinstance(rows, int) or not 100 <= rows <= 1_000_000:  # noqa: PLR2004
             msg = f"rows={rows!r}: expected a whole number from 100 to 1000000"
             raise ConfigurationError(msg)
-        return Learn(rows, tuple(categorical))
+        return Learn(rows, _names(categorical, "categorical"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Reference:
@@ -135,21 +141,24 @@ class Reference:
         Raises:
             ReferenceError: the file is absent, too large, damaged, or of a newer schema; the message says where.
         """
-        file = Path(path)
+        file = _file(path)
         try:
             size = file.stat().st_size
-            if size > MAX_FILE_BYTES:
-                msg = f"{file}: {size} bytes, expected at most {MAX_FILE_BYTES}"
-                raise ReferenceError(msg)
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            with file.open("rb") as stream:
+                # Devices and pipes have no size: no more than the limit is read of anything.
+                data = stream.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
+            text = data.decode("utf-8")
+        except (OSError, ValueError) as error:
             msg = f"{file}: cannot be read: {error}"
             raise ReferenceError(msg) from error
+        if max(size, len(data)) > MAX_FILE_BYTES:
+            msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
+            raise ReferenceError(msg)
         return cls(*loads(text, str(file)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the reference as JSON: the same bytes for the same reference."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        _file(path).write_bytes(self.to_json().encode("utf-8"))
 
     def to_json(self) -> str:
         """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
@@ -161,8 +170,11 @@ class Reference:
         Read a reference from JSON text.
 
         Raises:
-            ReferenceError: the text is damaged or of a newer schema.
+            ReferenceError: the text is damaged, of a newer schema, or no text.
         """
+        if not isinstance(text, str):
+            msg = f"reference: a {type(text).__name__}, expected JSON text"
+            raise ReferenceError(msg)
         return cls(*loads(text, "reference"))
 
     @property
@@ -223,15 +235,31 @@ def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequ
         msg = f"data: a column is named {PREDICTION!r}, the name of the model's output: expected another name"
         raise ConfigurationError(msg)
     for what, asked in (("categorical", categorical), ("numeric", numeric)):
-        if isinstance(asked, str):
-            msg = f"{what}={asked!r}: expected a sequence of column names"
-            raise ConfigurationError(msg)
-        if unknown := [name for name in asked if name not in names]:
+        if unknown := [name for name in _names(asked, what) if name not in names]:
             msg = f"{what}={unknown!r}: no such columns, expected names out of {list(names)}"
             raise ConfigurationError(msg)
     if both := sorted(set(categorical) & set(numeric)):
         msg = f"{both!r}: named both as categorical and as numeric"
         raise ConfigurationError(msg)
+
+
+def _names(asked: Sequence[str], what: str) -> tuple[str, ...]:
+    if isinstance(asked, (str, bytes)) or not isinstance(asked, Iterable):
+        msg = f"{what}={asked!r}: expected a sequence of column names"
+        raise ConfigurationError(msg)
+    names = tuple(asked)
+    if odd := [name for name in names if not isinstance(name, str)]:
+        msg = f"{what}={odd!r}: expected column names, which are texts"
+        raise ConfigurationError(msg)
+    return names
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        msg = f"path={path!r}: expected the path of a file"
+        raise ConfigurationError(msg) from error
 
 
 def _outputs(values: Any, rows: int, what: str) -> Column:
@@ -259,7 +287,7 @@ def _outcome_counts(
     known = np.zeros(prediction.bins.size, dtype=np.int64)
     hits = np.zeros(prediction.bins.size, dtype=np.int64)
     for number, output, actual in zip(numbers, as_objects(outputs), truth, strict=True):
-        if not is_missing(actual):
+        if not is_missing(actual) and not is_missing(output):
             known[number] += 1
             hits[number] += bool(right(output, actual))
     return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()))
