@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from driftline._frames import Table, is_column, is_table, read_table
+from driftline._frames import Table, as_objects, is_column, is_table, read_column, read_table
 from driftline._outputs import SCALARS
 from driftline._values import Column
 
@@ -83,14 +83,6 @@ class Capture:
             self._handlers[features.__class__] = handler
         return handler(features)
 
-    def table(self, data: Any) -> Batch | None:
-        """Read a batch, whatever its size."""
-        try:
-            return self._aligned(read_table(data))
-        except (TypeError, ValueError) as error:
-            self._drop("unreadable", 1, f"features cannot be read as a table: {error}")
-            return None
-
     # --- one handler per kind of argument ----------------------------------------------------------------------------
 
     def _handler(self, features: Any) -> Callable[[Any], Captured]:
@@ -134,15 +126,21 @@ class Capture:
     def _mapping(self, features: Any) -> Captured:
         if features and all(is_column(value) for value in features.values()):
             return self._frame(features)
+        return self._by_name(features)
+
+    def _by_name(self, features: Mapping[Any, Any]) -> Row:
+        if not all(isinstance(name, str) for name in features):
+            # A reference names its features by texts, also those that were numbers in the training data.
+            features = {str(name): value for name, value in features.items()}
         self._note_unknown(features)
-        return tuple(features.get(name) for name in self.names)
+        return tuple([features.get(name) for name in self.names])
 
     def _attributes(self, fields: Sequence[str]) -> Callable[[Any], Captured]:
         names = self.names
         self._note_unknown(fields)
         if len(names) > 1 and all(name in fields for name in names):
             return attrgetter(*names)
-        return lambda features: tuple(getattr(features, name, None) for name in names)
+        return lambda features: tuple([getattr(features, name, None) for name in names])
 
     def _array(self, features: Any) -> Captured:
         width = len(self.names)
@@ -156,32 +154,38 @@ class Capture:
             return self._wrong_width(features.shape[1], features.shape[0])
         if features.shape[0] <= SMALL_BATCH:
             return [tuple(row) for row in features.tolist()]
-        return Batch(tuple(features.T), features.shape[0])
+        return Batch(tuple(features.T.copy()), features.shape[0])
 
     def _sequence(self, features: Any) -> Captured:
-        if features and isinstance(features[0], (list, tuple, np.ndarray)):
-            try:
-                matrix = np.array(features, dtype=object)
-            except ValueError:
-                return self._drop("shape", len(features), "features are rows of different lengths")
-            return self._array(matrix)
-        if features and isinstance(features[0], Mapping):
-            rows = [self(row) for row in features]
-            return [row for row in rows if isinstance(row, tuple)]
+        if features and features[0].__class__ not in SCALARS:
+            if all(map(_is_named, features)):
+                return self._rows([self._by_name(row) if isinstance(row, Mapping) else self(row) for row in features])
+            if all(isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim) for row in features):
+                wrong = next((len(row) for row in features if len(row) != len(self.names)), None)
+                if wrong is not None:
+                    return self._wrong_width(wrong, len(features))
+                return self._rows([tuple(row.tolist() if isinstance(row, np.ndarray) else row) for row in features])
         if len(features) != len(self.names):
             return self._wrong_width(len(features), 1)
         return tuple(features)
 
+    def _rows(self, rows: list[Any]) -> Captured:
+        return rows if len(rows) <= SMALL_BATCH else Batch(tuple(zip(*rows, strict=True)), len(rows))
+
     def _series(self, features: Any) -> Captured:
-        names = names_of(features)
-        if names is not None:
-            return self._mapping(dict(zip(names, features.tolist(), strict=True)))
-        return self._sequence(features.to_list() if hasattr(features, "to_list") else list(features))
+        names, values = names_of(features), as_objects(read_column(features))
+        return self._sequence(values) if names is None else self._by_name(dict(zip(names, values, strict=True)))
 
     def _frame(self, features: Any) -> Captured:
-        batch = self.table(features)
-        if batch is None or batch.rows > SMALL_BATCH:
-            return batch
+        try:
+            batch = self._aligned(read_table(features))
+        except (TypeError, ValueError) as error:
+            return self._drop("unreadable", 1, f"features cannot be read as a table: {error}")
+        if batch is None:
+            return None
+        if batch.rows > SMALL_BATCH:
+            # Binned when the call has returned: a model that works in place on its input changes nothing here.
+            return Batch([None if column is None else _copied(column) for column in batch.columns], batch.rows)
         absent: list[object] = [None] * batch.rows
         plain = [
             absent if column is None else column.tolist() if isinstance(column, np.ndarray) else column
@@ -221,6 +225,17 @@ class Capture:
         self._dropped(reason, rows)
         self._report("capture", message)
         return None
+
+
+def _copied(column: Column) -> Column:
+    return column.copy() if isinstance(column, np.ndarray) else tuple(column)
+
+
+def _is_named(row: object) -> bool:
+    """Whether a row says which value belongs to which feature."""
+    if isinstance(row, Mapping) or hasattr(row, "_fields") or _field_names(type(row)) is not None:
+        return True
+    return is_column(row) and not isinstance(row, (list, tuple, np.ndarray)) and names_of(row) is not None
 
 
 def _field_names(kind: type) -> tuple[str, ...] | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driftline._values import Column
 
-__all__ = ["Table", "as_floats", "as_objects", "is_table", "read_table"]
+__all__ = ["Table", "as_floats", "as_objects", "is_column", "is_table", "read_column", "read_table"]
 
 _ARROW_BATCHES = frozenset({"Table", "RecordBatch"})
 
@@ -68,19 +68,19 @@ def read_table(data: Any) -> Table:
     names: tuple[str, ...] | None
     if isinstance(data, Mapping):
         names = tuple(str(name) for name in data)
-        columns = tuple(_column(value) for value in data.values())
+        columns = tuple(read_column(value) for value in data.values())
     elif is_table(data):
         library, _ = _origin(data)
         if library == "pandas":
             # An unnamed frame has a RangeIndex of columns: it is aligned by order, as an array is.
             names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
-            columns = tuple(_column(data.iloc[:, place]) for place in range(data.shape[1]))
+            columns = tuple(read_column(data.iloc[:, place]) for place in range(data.shape[1]))
         elif library == "polars":
             names = tuple(data.columns)
-            columns = tuple(_column(series) for series in data.get_columns())
+            columns = tuple(read_column(series) for series in data.get_columns())
         else:
             names = tuple(data.schema.names)
-            columns = tuple(_column(data.column(place)) for place in range(data.num_columns))
+            columns = tuple(read_column(data.column(place)) for place in range(data.num_columns))
     else:
         msg = (
             f"got {type(data).__name__}, expected a dict of columns, a pandas or polars DataFrame, "
@@ -137,10 +137,10 @@ def _origin(value: object) -> tuple[str, str]:
 
 
 def _unnamed(columns: Any) -> bool:
-    return type(columns).__name__ == "RangeIndex"
+    return type(columns).__name__ == "RangeIndex" and (columns.start, columns.step) == (0, 1)
 
 
-def _column(values: Any) -> Column:
+def read_column(values: Any) -> Column:
     """One column as a numpy array of numbers where it is one, else as a list of Python values (None for missing)."""
     if isinstance(values, np.ndarray):
         return values

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from driftline._frames import _column, is_column
+from driftline._frames import is_column, read_column
 from driftline._values import CategoricalBins, Column, Correct, Feature
 
 __all__ = ["SCALARS", "as_output", "as_outputs", "default_correct"]
@@ -30,7 +30,7 @@ def as_outputs(values: Any, rows: int) -> Column | None:
     if not isinstance(values, np.ndarray):
         if not is_column(values):
             return None
-        column = _column(values)
+        column = read_column(values)
     else:
         column = values
     if isinstance(column, np.ndarray):
