@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from driftline.errors import ConfigurationError
 
 __all__ = ["UNITS", "seconds_of"]
@@ -12,6 +14,9 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
 
 UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Seconds in each unit."""
+
+MOST_SECONDS = 100 * 365.25 * 86400.0
+"""A century: a longer stretch of time is a mistake in the unit."""
 
 
 def seconds_of(value: object, what: str) -> float:
@@ -23,11 +28,11 @@ def seconds_of(value: object, what: str) -> float:
     """
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         seconds = float(match[1]) * UNITS[match[2]]
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
+    elif isinstance(value, (int, float, np.integer)) and not isinstance(value, bool):
+        seconds = float(value) if value < MOST_SECONDS else float("inf")
     else:
         seconds = float("nan")
-    if not 0.0 < seconds < float("inf"):
+    if not 0.0 < seconds < MOST_SECONDS:
         msg = f"{what}={value!r}: expected a positive duration such as '30s', '10min', '1h' or '30d'"
         raise ConfigurationError(msg)
     return seconds

@@ -156,8 +156,8 @@ class Recorder:
         Raises:
             TypeError: the output is not one value per row; the call and its features are counted all the same.
         """
-        if self._time_ring is not None and self._clock() >= self._time_ring.end:
-            self.drain()
+        if self._time_ring is not None:
+            self._close_panes(self._time_ring)
         if captured.__class__ is tuple:
             self._calls.append((seconds, context, 1))
             if len(self.layout.sizes) == self.width:
@@ -173,6 +173,8 @@ class Recorder:
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised: its features have been seen, a prediction has not been made."""
+        if self._time_ring is not None:
+            self._close_panes(self._time_ring)
         rows = 1 if captured is None or captured.__class__ is tuple else _length(captured)
         self._failures.append((seconds, context, error, rows))
         if captured.__class__ is tuple:
@@ -181,7 +183,7 @@ class Recorder:
             self._bare.extend(captured)
         elif isinstance(captured, Batch):
             self._put_batch(captured, None)
-        if len(self._bare) >= WAKE_ROWS or len(self._failures) >= WAKE_ROWS:
+        if max(len(self._bare), len(self._failures)) >= WAKE_ROWS:
             self._crowded()
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
@@ -191,12 +193,19 @@ class Recorder:
         Raises:
             TypeError: the outputs are not one value per row; the features are counted all the same.
         """
+        if self._time_ring is not None:
+            self._close_panes(self._time_ring)
         self._record_many(captured, outputs, None, None)
 
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that could not be read."""
         with self._lock:
             self.tally.dropped[reason] = self.tally.dropped.get(reason, 0) + rows
+
+    def _close_panes(self, ring: TimeRing) -> None:
+        """Rows that waited belong to the pane that ended before this one came."""
+        if self._clock() >= ring.end:
+            self.drain()
 
     def _odd_output(self, row: tuple[object, ...], output: Any) -> None:
         try:
@@ -227,7 +236,7 @@ class Recorder:
         elif isinstance(captured, Batch):
             self._served(rows, seconds, context)
             self._put_batch(captured, column)
-        if len(self._rows) >= WAKE_ROWS or len(self._bare) >= WAKE_ROWS:
+        if max(len(self._rows), len(self._bare), len(self._calls)) >= WAKE_ROWS:
             self._crowded()
         if column is None and watched and outputs is not None and captured is not None:
             msg = f"the output for {rows} rows is a {type(outputs).__name__}: expected one value per row"
@@ -252,12 +261,12 @@ class Recorder:
                 start = stop
 
     def _crowded(self) -> None:
-        if len(self._rows) >= BUFFER_ROWS or len(self._bare) >= BUFFER_ROWS or len(self._failures) >= BUFFER_ROWS:
+        # Batches bring calls without rows that wait, and failures whose features could not be read bring no rows.
+        waiting = max(len(self._rows), len(self._bare), len(self._calls), len(self._failures))
+        if waiting >= BUFFER_ROWS or self.wake is None:
             self.drain_chunk()
         if self.wake is not None:
             self.wake()
-        elif len(self._rows) + len(self._bare) >= WAKE_ROWS:
-            self.drain_chunk()
 
     # --- draining ----------------------------------------------------------------------------------------------------
 
@@ -277,7 +286,7 @@ class Recorder:
         """Move one chunk into windows: what a caller does when the buffer is full."""
         with self._lock:
             self._drain_chunk()
-        self._hand_over(wait=len(self._drained[0]) >= BUFFER_ROWS)
+        self._hand_over(wait=len(self._drained[0]) + len(self._drained[1]) >= BUFFER_ROWS)
 
     def windows(self) -> Iterable[WindowCounts]:
         """Take the windows that have been completed, oldest first; one taker at a time."""

@@ -183,6 +183,12 @@ class OutcomeCounts:
 
 # --- windows ---------------------------------------------------------------------------------------------------------
 
+LEAST_PANE = 0.001
+"""Seconds of a pane."""
+
+MOST_ROWS = 2**53
+"""Rows of a window: counts beyond it are not exact as floats."""
+
 MAX_PANES = 1024
 """Panes in one ring: beyond this a window costs more memory than its resolution can be worth."""
 
@@ -226,11 +232,15 @@ class Window:
             whole = seconds_of(length, "length")
             step = whole if every is None else seconds_of(every, "every")
         panes = round(whole / step)
-        if panes < 1 or abs(panes * step - whole) > 1e-9 * whole:
+        exact = whole % step == 0 if rows is not None else abs(panes * step - whole) <= 1e-9 * whole
+        if panes < 1 or not exact:
             msg = f"every={every!r}: expected a length that divides {rows if rows is not None else length!r} evenly"
             raise ConfigurationError(msg)
         if panes > MAX_PANES:
             msg = f"every={every!r}: {panes} panes in a window, expected at most {MAX_PANES}"
+            raise ConfigurationError(msg)
+        if rows is None and step < LEAST_PANE:
+            msg = f"panes of {step:g} s: expected at least {LEAST_PANE} s, clocks and threads are no finer"
             raise ConfigurationError(msg)
         object.__setattr__(self, "rows", None if rows is None else int(whole))
         object.__setattr__(self, "seconds", None if rows is not None else whole)
@@ -259,7 +269,7 @@ class Window:
 
 
 def _positive_int(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= MOST_ROWS:
         msg = f"{what}={value!r}: expected a positive whole number of rows"
         raise ConfigurationError(msg)
     return int(value)

@@ -1,0 +1,252 @@
+"""Many threads at one recorder: every row is counted once, and every window of rows has exactly its rows."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline import Reference, Window
+from driftline._binning import Layout
+from driftline._capture import Batch
+from driftline._recorder import BUFFER_ROWS, MAX_PENDING, Recorder
+
+THREADS = 8
+ROWS = 6_000
+
+
+@pytest.fixture
+def eager_switches():
+    """Threads change places a hundred times as often as they would."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 100)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.fixture
+def layout():
+    """One numeric feature, its prediction not watched."""
+    return Layout(Reference.fit({"x": np.arange(1_000.0)}).features)
+
+
+def recorder_of(layout, window, clock=lambda: 0.0):
+    calls = []
+    recorder = Recorder(layout, 1, window, clock, lambda *one: calls.append(one))
+    return recorder, calls
+
+
+@pytest.mark.usefixtures("eager_switches")
+@pytest.mark.parametrize("window", [Window(rows=500), Window(rows=700, every=70), Window("1h")])
+def test_eight_threads_lose_and_double_nothing(layout, window):
+    """Single rows, batches and failures at once, while another thread drains: the totals are exact."""
+    recorder, handed = recorder_of(layout, window)
+    windows, done = [], threading.Event()
+
+    def drain():
+        while not done.is_set():
+            recorder.drain()
+            windows.extend(recorder.windows())
+
+    def serve(seed):
+        random = np.random.default_rng(seed)
+        for turn in range(ROWS):
+            value = float(random.integers(0, 1_000))
+            if turn % 50 == 0:
+                recorder.record(Batch([np.full(40, value)], 40), None, 0.001, None)
+            elif turn % 7 == 0:
+                recorder.record_failure((value,), 0.001, None, "ValueError")
+            else:
+                recorder.record((value,), 0.5, 0.001, None)
+
+    drainer = threading.Thread(target=drain)
+    threads = [threading.Thread(target=serve, args=(seed,)) for seed in range(THREADS)]
+    for thread in (drainer, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    drainer.join()
+    recorder.drain()
+    windows.extend(recorder.windows())
+
+    batches = len(range(0, ROWS, 50))
+    failed = sum(turn % 7 == 0 and turn % 50 != 0 for turn in range(ROWS))
+    single = ROWS - batches - failed
+    tally = recorder.read()
+    assert tally.served == THREADS * (single + 40 * batches)
+    assert tally.failed == {"ValueError": THREADS * failed}
+    assert tally.rows == tally.counts.sum() == THREADS * (single + 40 * batches + failed)
+    assert sum(len(calls) for calls, _ in handed) == tally.durations.sum() == THREADS * (single + batches)
+    assert sum(len(failures) for _, failures in handed) == THREADS * failed
+    if window.rows is not None:
+        assert {one.rows for one in windows} == {window.rows}
+        assert {int(one.counts.sum()) for one in windows} == {window.rows}
+        assert len(windows) == tally.rows // window.pane_rows - window.panes + 1
+
+
+def test_the_counts_are_those_of_the_values(layout):
+    """Not only how many: which."""
+    recorder, _ = recorder_of(layout, Window(rows=100))
+    values = np.random.default_rng(0).integers(-100, 1_100, 5_000).astype(float)
+    threads = [
+        threading.Thread(target=lambda part=part: [recorder.record((one,), None, 0.0, None) for one in part])
+        for part in np.array_split(values, THREADS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorder.drain()
+    assert recorder.read().counts.tolist() == layout.count([values], len(values)).tolist()
+
+
+def test_the_buffer_is_bounded_when_nobody_drains(layout):
+    """The caller bins a chunk itself: nothing is lost and nothing grows."""
+    recorder, _ = recorder_of(layout, Window(rows=2**40))
+    woken = []
+    recorder.wake = lambda: woken.append(1)
+    for turn in range(5 * BUFFER_ROWS):
+        recorder.record((float(turn % 1_000),), None, 0.0, None)
+        assert len(recorder._rows) <= BUFFER_ROWS
+    assert woken
+    recorder.drain()
+    assert recorder.read().served == 5 * BUFFER_ROWS
+
+
+@pytest.mark.parametrize("kind", ["batches", "unreadable", "failures"])
+def test_calls_are_bounded_whatever_they_bring(layout, kind):
+    """Batches bring no rows that wait, unreadable features none at all."""
+    recorder, handed = recorder_of(layout, Window(rows=2**40))
+    batch = Batch([np.zeros(33)], 33)
+    for _ in range(2 * BUFFER_ROWS):
+        if kind == "batches":
+            recorder.record(batch, None, 0.1, None)
+        elif kind == "unreadable":
+            recorder.record(None, 0.5, 0.1, None)
+        else:
+            recorder.record_failure(None, 0.1, None, "ValueError")
+        assert len(recorder._calls) + len(recorder._failures) <= BUFFER_ROWS
+        assert len(recorder._drained[0]) + len(recorder._drained[1]) <= BUFFER_ROWS
+    recorder.drain()
+    assert sum(len(calls) + len(failures) for calls, failures in handed) == 2 * BUFFER_ROWS
+
+
+def test_windows_that_nobody_judges_are_bounded(layout):
+    """Whoever drains is told that they are overdue."""
+    recorder, _ = recorder_of(layout, Window(rows=1))
+    judged = []
+    recorder.overdue = lambda: judged.extend(recorder.windows())
+    for turn in range(5_000):
+        recorder.record((float(turn),), None, 0.0, None)
+        if turn % 100 == 0:
+            recorder.drain()
+            assert len(recorder._pending) <= MAX_PENDING + 100
+    assert len(judged) > 4_000
+
+
+def test_a_batch_is_split_at_the_ends_of_windows(layout):
+    """One batch of a thousand rows is three windows of 300 and a rest."""
+    recorder, _ = recorder_of(layout, Window(rows=300))
+    values = np.arange(1_000.0)
+    recorder.record(Batch([values], 1_000), None, 0.1, None)
+    windows = list(recorder.windows())
+    assert [one.rows for one in windows] == [300, 300, 300]
+    for place, one in enumerate(windows):
+        assert one.counts.tolist() == layout.count([values[300 * place : 300 * (place + 1)]], 300).tolist()
+
+
+def test_rows_fall_into_the_pane_of_their_time(layout):
+    """A row recorded after the end of a pane is in the next one, though nobody drained in between."""
+    now = [0.0]
+    recorder, _ = recorder_of(layout, Window(10.0), clock=lambda: now[0])
+    recorder.drain()
+    recorder.record((1.0,), None, 0.0, None)
+    now[0] = 10.0
+    recorder.record((2.0,), None, 0.0, None)
+    now[0] = 20.0
+    recorder.drain()
+    assert [one.rows for one in recorder.windows()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda recorder: recorder.record((1.0,), None, 0.0, None),
+        lambda recorder: recorder.record([(1.0,)], None, 0.0, None),
+        lambda recorder: recorder.record(Batch([np.ones(1)], 1), None, 0.0, None),
+        lambda recorder: recorder.record_batch((1.0,), None),
+        lambda recorder: recorder.record_failure((1.0,), 0.0, None, "ValueError"),
+        lambda recorder: recorder.record_failure(Batch([np.ones(1)], 1), 0.0, None, "ValueError"),
+    ],
+    ids=["row", "rows", "batch", "without a call", "failure", "failed batch"],
+)
+def test_whatever_comes_late_is_in_the_pane_of_its_time(layout, record):
+    """Every way in closes the panes that have ended before it."""
+    now = [0.0]
+    recorder, _ = recorder_of(layout, Window(10.0), clock=lambda: now[0])
+    for turn in range(4):
+        now[0] = 10.0 * turn
+        record(recorder)
+    assert [one.rows for one in recorder.windows()] == [1, 1, 1]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 15, allow_nan=False), st.sampled_from(["row", "batch", "failure", "drain"]))),
+    st.integers(1, 4),
+)
+def test_windows_of_time_equal_a_recount_through_the_recorder(steps, panes):
+    """Whoever drains when: each row is in the windows of its time."""
+    layout, now = Layout(Reference.fit({"x": np.arange(1_000.0)}).features), [0.0]
+    recorder, _ = recorder_of(layout, Window(float(5 * panes), every=5.0), clock=lambda: now[0])
+    recorder.drain()
+    times = []
+    for gap, kind in steps:
+        now[0] += gap
+        if kind == "row":
+            recorder.record((1.0,), None, 0.0, None)
+        elif kind == "batch":
+            recorder.record(Batch([np.ones(40)], 40), None, 0.0, None)
+        elif kind == "failure":
+            recorder.record_failure((1.0,), 0.0, None, "ValueError")
+        else:
+            recorder.drain()
+        times += [now[0]] * {"row": 1, "batch": 40, "failure": 1, "drain": 0}[kind]
+    recorder.drain()
+    ends = [5.0 * pane for pane in range(panes, int(now[0] // 5.0) + 1)]
+    expected = [sum(end - 5.0 * panes <= time < end for time in times) for end in ends]
+    counted = [one.rows for one in recorder.windows()]
+    assert [rows for rows in counted if rows] == [rows for rows in expected if rows]
+
+
+def test_an_output_that_is_no_single_value_keeps_its_features():
+    """The row is counted without a prediction, and the type is reported."""
+    reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
+    recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
+    with pytest.raises(TypeError, match="the output is a dict: expected a number"):
+        recorder.record((1.0,), {}, 0.0, None)
+    with pytest.raises(TypeError, match="the output for 2 rows is a int: expected one value per row"):
+        recorder.record([(1.0,), (2.0,)], 5, 0.0, None)
+    recorder.drain()
+    tally = recorder.read()
+    assert (tally.served, tally.rows, int(tally.counts.sum())) == (3, 3, 3)
+
+
+def test_code_of_the_host_may_predict_while_rows_are_counted(layout):
+    """A value whose conversion makes a prediction does not deadlock."""
+    recorder, _ = recorder_of(layout, Window(rows=5))
+
+    class Sneaky:
+        def __float__(self):
+            recorder.record((1.0,), None, 0.0, None)
+            recorder.drain()
+            return 2.0
+
+    recorder.record((Sneaky(),), None, 0.0, None)
+    recorder.drain()
+    recorder.drain()
+    assert recorder.read().rows >= 2
