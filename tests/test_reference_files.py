@@ -177,6 +177,7 @@ def test_any_json_is_refused_or_read(value):
         (("features", 0, "cuts"), [2.0], r"features\[0\]\.cuts is .*at least two"),
         (("features", 0, "counts"), [1, 2], r"features\[0\]\.counts is .*expected \d+ counts, one for each bin"),
         (("features", 0, "counts", 1), -4, r"features\[0\]\.counts\[1\] is -4, expected a whole number of at least 0"),
+        (("features", 0, "counts", 1), 5_000, r"features\[0\]\.counts is 'counts of .* rows', expected those of 4000"),
         (("features", 0, "kind"), "date", r"features\[0\]\.kind is 'date', expected 'numeric' or 'categorical'"),
         (("features", 0, "moments", "std"), -1.0, r"features\[0\]\.moments is .*a std of at least 0"),
         (("features", 1, "name"), "age", "features is 'a name that appears twice', expected different names"),

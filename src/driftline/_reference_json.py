@@ -96,7 +96,7 @@ def loads(text: str, source: str) -> tuple[tuple[Feature, ...], int, Feature | N
     items = reader.array(top.get("features"), "features", MAX_FEATURES)
     if not items:
         reader.fail("features", items, "at least one feature")
-    features = tuple(reader.feature(item, f"features[{place}]") for place, item in enumerate(items))
+    features = tuple(reader.feature(item, f"features[{place}]", rows) for place, item in enumerate(items))
     names = [feature.name for feature in features]
     if len(set(names)) != len(names):
         reader.fail("features", "a name that appears twice", "different names")
@@ -104,7 +104,7 @@ def loads(text: str, source: str) -> tuple[tuple[Feature, ...], int, Feature | N
         reader.fail(f"features[{names.index(PREDICTION)}].name", PREDICTION, "another name: it is the model's output")
     prediction = None
     if top.get("prediction") is not None:
-        prediction = reader.feature(top["prediction"], "prediction")
+        prediction = reader.feature(top["prediction"], "prediction", rows)
         if prediction.name != PREDICTION:
             reader.fail("prediction.name", prediction.name, repr(PREDICTION))
     outcomes = None
@@ -172,12 +172,12 @@ class _Reader:
             self.fail(where, value, "a text, number or boolean")
         return value
 
-    def feature(self, value: object, where: str) -> Feature:
+    def feature(self, value: object, where: str, rows: int) -> Feature:
         item = self.mapping(value, where)
         name = self.text(item.get("name"), f"{where}.name")
         kind = item.get("kind")
         if kind == "numeric":
-            return self._numeric(item, name, where)
+            return self._numeric(item, name, where, rows)
         if kind != "categorical":
             self.fail(f"{where}.kind", kind, "'numeric' or 'categorical'")
         categories = self.each(item.get("categories"), f"{where}.categories", MAX_BINS - 3, self.label)
@@ -188,14 +188,14 @@ class _Reader:
         if not isinstance(is_open, bool):
             self.fail(f"{where}.open", is_open, "true or false")
         bins = CategoricalBins(categories, others, is_open)
-        return Feature(name, bins, self._counts(item.get("counts"), f"{where}.counts", bins.size))
+        return Feature(name, bins, self._counts(item.get("counts"), f"{where}.counts", bins.size, rows))
 
-    def _numeric(self, item: dict[str, Any], name: str, where: str) -> Feature:
+    def _numeric(self, item: dict[str, Any], name: str, where: str, rows: int) -> Feature:
         cuts = self.each(item.get("cuts"), f"{where}.cuts", MAX_BINS - 2, self.number)
         if len(cuts) == 1 or any(high <= low for low, high in pairwise(cuts)):
             self.fail(f"{where}.cuts", list(cuts), "none, or at least two strictly increasing numbers")
         bins = NumericBins(cuts)
-        counts = self._counts(item.get("counts"), f"{where}.counts", bins.size)
+        counts = self._counts(item.get("counts"), f"{where}.counts", bins.size, rows)
         if item.get("moments") is None:
             return Feature(name, bins, counts)
         place = f"{where}.moments"
@@ -210,10 +210,12 @@ class _Reader:
             self.fail(f"{where}.means", list(means), f"{bins.size} numbers, one for each bin")
         return Feature(name, bins, counts, means, moments)
 
-    def _counts(self, value: object, where: str, size: int) -> tuple[int, ...]:
+    def _counts(self, value: object, where: str, size: int, rows: int | None = None) -> tuple[int, ...]:
         counts = self.each(value, where, MAX_BINS, self.count)
         if len(counts) != size:
             self.fail(where, list(counts), f"{size} counts, one for each bin")
+        if rows is not None and sum(counts) != rows:
+            self.fail(where, f"counts of {sum(counts)} rows", f"those of {rows}")
         return counts
 
     def outcomes(self, value: object, prediction: Feature | None) -> OutcomeCounts:
