@@ -233,7 +233,7 @@ class FalseAlarms:
             level = self.level(stated or min(max(elapsed, 1.0), DAY))
             rows, effect = effects(counts.counts)
             p = p_values(counts.counts)
-            judged = rows >= self.min_rows
+            judged = (rows >= self.min_rows) & np.isfinite(p)
             adjusted = np.full(len(p), np.nan)
             adjusted[judged] = benjamini_hochberg(p[judged])
             return tuple(
@@ -320,7 +320,7 @@ def check_rule(rule: Any) -> Rule:
     Raises:
         ConfigurationError: it is no rule, or names a distance that is not built in.
     """
-    if not all(hasattr(rule, name) for name in ("min_rows", "distances", "prepare")):
+    if isinstance(rule, type) or not all(hasattr(rule, name) for name in ("min_rows", "distances", "prepare")):
         msg = f"rule={rule!r}: expected FalseAlarms(...), Thresholds(...) or an object like these"
         raise ConfigurationError(msg)
     return rule  # type: ignore[no-any-return]
