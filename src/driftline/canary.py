@@ -16,6 +16,10 @@ from driftline.errors import ConfigurationError
 __all__ = ["Canary", "CanaryPolicy", "VariantEvidence", "judge_canary"]
 
 
+LARGEST_LIMIT = 1e9
+"""A larger limit allows everything: None says that in words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryPolicy:
     """
@@ -45,10 +49,10 @@ class CanaryPolicy:
     def __post_init__(self) -> None:
         ranges = {
             "min_accuracy": (0.0, 1.0),
-            "allowed_latency_delta": (0.0, float("inf")),
+            "allowed_latency_delta": (0.0, LARGEST_LIMIT),
             "latency_quantile": (0.0, 1.0),
-            "max_error_ratio": (0.0, float("inf")),
-            "max_prediction_drift": (0.0, float("inf")),
+            "max_error_ratio": (0.0, LARGEST_LIMIT),
+            "max_prediction_drift": (0.0, LARGEST_LIMIT),
         }
         for field in fields(self):
             value = getattr(self, field.name)
@@ -115,7 +119,7 @@ class VariantEvidence:
         total = int(self.durations.sum())
         if not total:
             return None
-        bin_number = int(np.searchsorted(np.cumsum(self.durations), quantile * total))
+        bin_number = int(np.searchsorted(np.cumsum(self.durations), max(quantile * total, 1.0)))
         edges = (self.edges[0], *self.edges, self.edges[-1])
         return float(np.sqrt(edges[bin_number] * edges[bin_number + 1]))
 
@@ -155,6 +159,8 @@ def judge_canary(baseline: VariantEvidence, candidate: VariantEvidence, policy: 
 
 
 def _combined(criteria: tuple[Criterion, ...], candidate: VariantEvidence) -> Verdict:
+    if not criteria:
+        return Verdict("inconclusive", "nothing to judge: the predictions are not watched", ())
     for state, head in (("rollback", ""), ("inconclusive", "too early to say: ")):
         found = [criterion for criterion in criteria if criterion.state == state]
         if found:

@@ -81,7 +81,8 @@ class OutcomeStore:
 
     def reset(self) -> None:
         """Forget everything: the child of a fork starts here."""
-        self._lock = threading.Lock()
+        # Re-entrant: forgetting an output may run a finalizer of the host, and that may predict.
+        self._lock = threading.RLock()
         self._waiting: OrderedDict[object, object] = OrderedDict()
         self._done: OrderedDict[object, None] = OrderedDict()
         self._results: dict[str, int] = {}

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,16 @@ class RetrainingQueue:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self._path = ":memory:" if path is None else os.fspath(Path(path))
+        try:
+            self._path = ":memory:" if path is None else os.fspath(Path(path))
+        except TypeError as error:
+            msg = f"path={path!r}: expected the path of a SQLite file"
+            raise ConfigurationError(msg) from error
         self._lock = threading.Lock()
         self._owner = os.getpid()
         try:
             self._database = self._open()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             msg = f"path={self._path!r}: expected a SQLite file that can be written: {error}"
             raise ConfigurationError(msg) from error
 
@@ -91,12 +96,23 @@ class RetrainingQueue:
         )
         return {"pending": 0, "acknowledged": 0, **{state: int(count) for state, count in rows}}
 
+    def close(self) -> None:
+        """Close the file, as the end of the queue's life does too; it cannot be used afterwards."""
+        with self._lock:
+            self._finalizer()
+
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-        if self._path != ":memory:":
-            database.execute("PRAGMA journal_mode = WAL")
-        database.execute(_TABLE)
-        database.execute(_INDEX)
+        # The finalizer also keeps a connection that has crossed a fork from being closed by the child.
+        self._finalizer = weakref.finalize(self, _close, database, os.getpid())
+        try:
+            if self._path != ":memory:":
+                database.execute("PRAGMA journal_mode = WAL")
+            database.execute(_TABLE)
+            database.execute(_INDEX)
+        except sqlite3.Error:
+            self._finalizer()
+            raise
         return database
 
     def _connection(self) -> sqlite3.Connection:
@@ -112,3 +128,8 @@ class RetrainingQueue:
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with self._lock, closing(self._connection().execute(statement, values)) as cursor:
             return cursor.fetchall()
+
+
+def _close(database: sqlite3.Connection, owner: int) -> None:
+    if os.getpid() == owner:
+        database.close()

@@ -1,0 +1,217 @@
+"""Canaries as a pure function of counts: every criterion at and around its limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline import CanaryPolicy, ConfigurationError
+from driftline._recorder import DURATION_EDGES
+from driftline.canary import VariantEvidence, judge_canary
+from driftline.distances import corrected_psi
+
+EDGES = tuple(DURATION_EDGES.tolist())
+ONLY = {"min_accuracy": None, "allowed_latency_delta": None, "max_error_ratio": None, "max_prediction_drift": None}
+
+
+def durations(*seconds):
+    """Counts of durations, as the recorder bins them."""
+    return np.bincount(np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(EDGES) + 1)
+
+
+def evidence(served=1_000, failed=0, seconds=0.01, known=1_000, correct=900, predictions=(500, 500)):
+    """What a variant has done, healthy unless said otherwise."""
+    counts = None if predictions is None else np.array(predictions, dtype=np.int64)
+    return VariantEvidence(served, failed, durations(*[seconds] * served), EDGES, known, correct, counts)
+
+
+def criterion(verdict, name):
+    return next(one for one in verdict.criteria if one.name == name)
+
+
+def test_a_healthy_candidate_is_promoted():
+    """All four criteria are met, in the order of the one-shot function, and the reason says how."""
+    verdict = judge_canary(evidence(), evidence(), CanaryPolicy())
+    assert verdict.state == "promote"
+    assert [one.name for one in verdict.criteria] == ["accuracy", "latency", "error_rate", "prediction_drift"]
+    assert {one.state for one in verdict.criteria} == {"promote"}
+    assert verdict.reason.startswith("canary healthy on 1000 predictions: accuracy 90.00%")
+
+
+@pytest.mark.parametrize(("correct", "state"), [(799, "rollback"), (800, "promote"), (801, "promote")])
+def test_accuracy_at_and_around_its_limit(correct, state):
+    """Below the least accuracy rolls back, at it does not."""
+    verdict = judge_canary(evidence(), evidence(correct=correct), CanaryPolicy(min_accuracy=0.8))
+    assert verdict.state == criterion(verdict, "accuracy").state == state
+    assert criterion(verdict, "accuracy").value == correct / 1_000
+
+
+@pytest.mark.parametrize(("failed", "state"), [(11, "promote"), (12, "promote"), (13, "rollback")])
+def test_the_error_rate_at_and_around_its_limit(failed, state):
+    """Of a thousand, ten errors of the baseline allow twelve."""
+    policy = CanaryPolicy(**ONLY | {"max_error_ratio": 1.2})
+    verdict = judge_canary(evidence(990, 10), evidence(1_000 - failed, failed), policy)
+    assert verdict.state == state
+
+
+def test_one_error_against_none_is_too_many():
+    """Nothing times 1.2 is nothing, as in the one-shot function."""
+    policy = CanaryPolicy(**ONLY | {"max_error_ratio": 1.2})
+    assert judge_canary(evidence(), evidence(), policy).state == "promote"
+    assert judge_canary(evidence(), evidence(999, 1), policy).state == "rollback"
+
+
+@pytest.mark.parametrize(("factor", "state"), [(0.99, "rollback"), (1.0, "promote"), (1.01, "promote")])
+def test_latency_at_and_around_its_limit(factor, state):
+    """More than the allowed difference of the quantiles rolls back."""
+    baseline, candidate = evidence(seconds=0.01), evidence(seconds=0.1)
+    delta = candidate.latency(0.95) - baseline.latency(0.95)
+    policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": delta * factor})
+    verdict = judge_canary(baseline, candidate, policy)
+    assert verdict.state == state
+    assert criterion(verdict, "latency").value == pytest.approx(delta)
+
+
+def test_the_quantile_is_the_one_asked_for():
+    """A tail of a tenth is seen at 0.95 and not at the median."""
+    tail = replace(evidence(), durations=durations(*[0.01] * 900, *[1.0] * 100))
+    for quantile, state in ((0.5, "promote"), (0.95, "rollback")):
+        policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": 0.05, "latency_quantile": quantile})
+        assert judge_canary(evidence(), tail, policy).state == state
+
+
+@given(st.lists(st.floats(1e-5, 900.0), min_size=1, max_size=60), st.floats(0.0, 1.0))
+def test_a_quantile_of_the_bins_is_that_of_the_calls_but_for_their_width(seconds, quantile):
+    """Sixteen bins a decade: off by 15 % at most."""
+    counted = replace(evidence(), durations=durations(*seconds))
+    exact = np.quantile(seconds, quantile, method="inverted_cdf")
+    assert counted.latency(quantile) == pytest.approx(exact, rel=0.16)
+
+
+def test_without_calls_there_is_no_latency():
+    """And the criterion says nothing yet."""
+    nothing = replace(evidence(), durations=durations())
+    assert nothing.latency(0.5) is None
+    policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": 0.05})
+    assert judge_canary(evidence(), nothing, policy).state == "inconclusive"
+    assert judge_canary(nothing, evidence(), policy).state == "inconclusive"
+
+
+def test_few_calls_of_many_rows_tell_no_quantile():
+    """Twenty calls at least for a 95th percentile, however many rows each brought."""
+    policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": 0.05})
+    for calls, state in ((19, "inconclusive"), (20, "promote")):
+        batches = replace(evidence(), durations=durations(*[0.01] * calls))
+        assert judge_canary(batches, batches, policy).state == state
+
+
+def test_prediction_drift_at_and_around_its_limit():
+    """Corrected PSI between the two variants' predictions: at the limit is too much."""
+    baseline, candidate = evidence(), evidence(predictions=(650, 350))
+    psi = corrected_psi([500, 500], [650, 350])
+    for limit, state in ((psi, "rollback"), (np.nextafter(psi, 0), "rollback"), (np.nextafter(psi, 1), "promote")):
+        policy = CanaryPolicy(**ONLY | {"max_prediction_drift": float(limit)})
+        assert judge_canary(baseline, candidate, policy).state == state
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "name"),
+    [
+        (evidence(), evidence(known=99, correct=10), "accuracy"),
+        (evidence(), evidence(known=0, correct=0), "accuracy"),
+        (evidence(served=499), evidence(), "latency"),
+        (evidence(), evidence(served=499), "error_rate"),
+        (evidence(), evidence(predictions=(200, 299)), "prediction_drift"),
+        (evidence(predictions=(0, 0)), evidence(), "prediction_drift"),
+    ],
+)
+def test_too_few_rows_are_inconclusive(baseline, candidate, name):
+    """However bad they look: the reason says how many are needed."""
+    verdict = judge_canary(baseline, candidate, CanaryPolicy())
+    found = criterion(verdict, name)
+    assert verdict.state == found.state == "inconclusive"
+    assert found.value is None
+    assert verdict.reason.startswith("too early to say: ")
+    assert found.reason.endswith("needed")
+    assert found.reason in verdict.reason
+
+
+def test_the_numbers_needed_are_enough():
+    """Exactly so many rows and outcomes are judged."""
+    least = evidence(served=500, known=100, correct=80, predictions=(250, 250))
+    assert judge_canary(least, least, CanaryPolicy()).state == "promote"
+
+
+def test_what_is_known_to_be_bad_rolls_back_whatever_is_still_unknown():
+    """A violated criterion decides, and it alone is the reason."""
+    verdict = judge_canary(evidence(), evidence(600, 400, known=0, correct=0), CanaryPolicy())
+    assert verdict.state == "rollback"
+    assert verdict.reason.startswith("error rate 40.00% against 0.00%")
+    assert "accuracy" not in verdict.reason
+
+
+def test_criteria_that_are_left_out_are_not_judged():
+    """A limit of None."""
+    policy = CanaryPolicy(min_accuracy=None)
+    verdict = judge_canary(evidence(), evidence(correct=0), policy)
+    assert verdict.state == "promote"
+    assert "accuracy" not in {one.name for one in verdict.criteria}
+
+
+def test_a_drift_of_predictions_that_nobody_watches_is_left_out():
+    """And where it was all that was asked, nothing is promoted."""
+    blind = evidence(predictions=None)
+    assert judge_canary(blind, blind, CanaryPolicy()).state == "promote"
+    verdict = judge_canary(blind, blind, CanaryPolicy(**ONLY | {"max_prediction_drift": 0.2}))
+    assert (verdict.state, verdict.criteria) == ("inconclusive", ())
+    assert verdict.reason == "nothing to judge: the predictions are not watched"
+
+
+@given(*[st.integers(0, 50)] * 4)
+def test_evidence_since_a_start_is_a_difference(served, failed, known, extra):
+    """What was before the canary began does not count."""
+    before = evidence(served, failed, known=known, correct=known, predictions=(served, failed))
+    after = evidence(served + extra, failed + 1, known=known + 2, correct=known + 1, predictions=(served + 3, failed))
+    since = after - before
+    assert (since.served, since.failed, since.known, since.correct) == (extra, 1, 2, 1)
+    assert since.calls == extra + 1
+    assert since.error_rate == 1 / (extra + 1)
+    assert int(since.durations.sum()) == extra
+    assert since.predictions.tolist() == [3, 0]
+
+
+def test_nothing_at_all_has_no_errors():
+    """A rate of nothing is nothing."""
+    assert evidence(0, 0).error_rate == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"min_accuracy": 1.1}, "min_accuracy=1.1: expected a number from 0 to 1 or None"),
+        ({"min_accuracy": -0.1}, "min_accuracy=-0.1: expected a number from 0 to 1"),
+        ({"min_accuracy": True}, "min_accuracy=True: expected a number from 0 to 1"),
+        ({"min_accuracy": "0.8"}, "min_accuracy='0.8': expected a number from 0 to 1"),
+        ({"min_accuracy": float("nan")}, "min_accuracy=nan: expected a number from 0 to 1"),
+        ({"allowed_latency_delta": -0.01}, "allowed_latency_delta=-0.01: expected a number from 0"),
+        ({"allowed_latency_delta": float("inf")}, "allowed_latency_delta=inf: expected a number from 0"),
+        ({"latency_quantile": 1.5}, "latency_quantile=1.5: expected a number from 0 to 1$"),
+        ({"latency_quantile": None}, "latency_quantile=None: expected a number from 0 to 1$"),
+        ({"max_error_ratio": -1}, "max_error_ratio=-1: expected a number from 0"),
+        ({"max_error_ratio": float("inf")}, "max_error_ratio=inf: expected a number from 0 to .* or None"),
+        ({"max_prediction_drift": "much"}, "max_prediction_drift='much': expected a number from 0"),
+        ({"min_rows": 0}, "min_rows=0: expected a whole number of at least 1"),
+        ({"min_rows": 2.5}, "min_rows=2.5: expected a whole number of at least 1"),
+        ({"min_outcomes": True}, "min_outcomes=True: expected a whole number of at least 1"),
+        ({"min_outcomes": None}, "min_outcomes=None: expected a whole number of at least 1"),
+        (ONLY, "every limit is None, expected at least one criterion"),
+    ],
+)
+def test_bad_policies_are_refused(arguments, message):
+    """The message names the limit, the value and what was expected."""
+    with pytest.raises(ConfigurationError, match=message):
+        CanaryPolicy(**arguments)
