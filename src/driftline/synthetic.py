@@ -61,7 +61,7 @@ class MeanShift:
         """See `Shift`."""
         del random
         values = _numeric(column, self.feature)
-        return values + strength * self.by * float(np.nanstd(values))
+        return values + strength * self.by * _middle_and_spread(values)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class ScaleShift:
         """See `Shift`."""
         del random
         values = _numeric(column, self.feature)
-        middle = np.nanmean(values) if np.isfinite(values).any() else 0.0
+        middle, _ = _middle_and_spread(values)
         return middle + (values - middle) * (1.0 + strength * (self.factor - 1.0))
 
 
@@ -114,7 +114,8 @@ class Outliers:
         """See `Shift`."""
         values = _numeric(column, self.feature)
         chosen = random.random(len(values)) < self.rate * strength
-        return np.where(chosen, np.nanmean(values) + self.at * np.nanstd(values), values)
+        middle, spread = _middle_and_spread(values)
+        return np.where(chosen, middle + self.at * spread, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,9 @@ class UnseenCategory:
 
     def apply(self, column: Column, strength: Strengths, random: np.random.Generator) -> Column:
         """See `Shift`."""
+        if self.label in as_objects(column):
+            msg = f"label={self.label!r}: expected a category that {self.feature!r} does not have"
+            raise ConfigurationError(msg)
         return _replaced(column, random.random(len(column)) < self.rate * strength, self.label)
 
 
@@ -164,10 +168,14 @@ class CategoryMix:
 
     def apply(self, column: Column, strength: Strengths, random: np.random.Generator) -> Column:
         """See `Shift`."""
-        if self.toward not in set(as_objects(column)):
+        if self.toward not in as_objects(column):
             msg = f"toward={self.toward!r}: expected a category that {self.feature!r} has"
             raise ConfigurationError(msg)
         return _replaced(column, random.random(len(column)) < self.rate * strength, self.toward)
+
+
+ROUNDING = 1e-9
+"""Shares of rows are told apart to this: a billion rows."""
 
 
 # --- when ------------------------------------------------------------------------------------------------------------
@@ -198,7 +206,14 @@ def recurring(period: float, duty: float = 0.5) -> Schedule:
     if not period:
         msg = f"period={period!r}: expected a share of the rows above 0"
         raise ConfigurationError(msg)
-    return lambda rows, _: (_places(rows) % period >= period * (1.0 - duty)).astype(np.float64)
+
+    def shares(rows: int, _: np.random.Generator) -> Strengths:
+        # In periods, and not by `%`: 0.6 % 0.2 is 0.2 less a rounding error, the end of a period instead of its start.
+        periods = _places(rows) / period
+        since = periods - np.floor(periods + ROUNDING)
+        return (since >= 1.0 - duty - ROUNDING).astype(np.float64) if duty else np.zeros(rows)
+
+    return shares
 
 
 def inject(data: Any, *shifts: Shift, schedule: Schedule | None = None, seed: int = 0) -> Any:
@@ -214,6 +229,15 @@ def inject(data: Any, *shifts: Shift, schedule: Schedule | None = None, seed: in
     Raises:
         ConfigurationError: an unknown feature, a numeric shift of a column of texts, data of another kind.
     """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        msg = f"seed={seed!r}: expected a whole number of at least 0"
+        raise ConfigurationError(msg)
+    if schedule is not None and not callable(schedule):
+        msg = f"schedule={schedule!r}: expected sudden(...), gradual(...), incremental(...) or recurring(...)"
+        raise ConfigurationError(msg)
+    if odd := [shift for shift in shifts if not hasattr(shift, "feature") or not hasattr(shift, "apply")]:
+        msg = f"shifts={odd!r}: expected shifts such as MeanShift(...)"
+        raise ConfigurationError(msg)
     random = np.random.default_rng(seed)
     if isinstance(data, Mapping):
         columns: dict[str, Any] = dict(data)
@@ -245,6 +269,12 @@ def _numeric(column: Column, feature: str) -> NDArray[np.float64]:
         msg = f"feature={feature!r} holds texts: expected a column of numbers for this shift"
         raise ConfigurationError(msg)
     return values
+
+
+def _middle_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation of the finite values; 0 and 0 where there is none."""
+    finite = values[np.isfinite(values)]
+    return (float(finite.mean()), float(finite.std())) if len(finite) else (0.0, 0.0)
 
 
 def _replaced(column: Column, chosen: NDArray[np.bool_], value: Any) -> Column:
