@@ -1,0 +1,266 @@
+"""The one-shot functions: at and around every threshold, in their order, rounded after they have compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline import ConfigurationError
+from driftline.oneshot import (
+    CanaryVerdict,
+    DriftReport,
+    build_observability_snapshot,
+    compute_mean_drift,
+    detect_drift_across_features,
+    enqueue_retraining_tasks,
+    evaluate_canary,
+    record_snapshot,
+    should_trigger_retraining,
+)
+
+SAMPLES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
+QUIET = DriftReport("feature_value", 1.0, 1.0, 0.0, triggered=False)
+LOUD = DriftReport("feature_value", 1.0, 2.0, 1.0, triggered=True)
+HEALTHY = {"accuracy": 0.9, "latency": 0.1, "error_rate": 0.01}
+
+
+# --- compute_mean_drift ----------------------------------------------------------------------------------------------
+
+
+def test_the_mean_drift_of_the_lesson():
+    """|3 - 2| over the population deviation of 1, 2, 3."""
+    report = compute_mean_drift([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+    assert report == DriftReport("feature_value", 2.0, 3.0, 1.2247, triggered=True)
+
+
+@given(SAMPLES, SAMPLES, st.floats(0.0, 5.0))
+def test_the_mean_drift_is_what_it_says(baseline, current, threshold):
+    """Against the formula with numpy; the decision is taken before rounding."""
+    report = compute_mean_drift(baseline, current, threshold=threshold)
+    spread = 1e-6 if min(baseline) == max(baseline) else float(np.std(baseline)) or 1e-6
+    before, after = float(np.mean(baseline)), float(np.mean(current))
+    score = abs(after - before) / spread
+    assert (report.baseline_mean, report.current_mean) == (round(before, 4), round(after, 4))
+    assert report.drift_score == round(score, 4)
+    assert report.triggered == (score >= threshold)
+
+
+@pytest.mark.parametrize(
+    ("shift", "score", "triggered"), [(0.199, 0.199, False), (0.2, 0.2, True), (0.201, 0.201, True), (-0.2, 0.2, True)]
+)
+def test_the_threshold_is_reached_at_itself(shift, score, triggered):
+    """A baseline of deviation 1 and mean 0: the shift is the score, whichever its direction."""
+    report = compute_mean_drift([-1.0, 1.0], [shift])
+    assert (report.drift_score, report.triggered) == (score, triggered)
+
+
+def test_rounding_comes_after_comparing():
+    """A score of 0.19999 is shown as 0.2, and has not triggered."""
+    report = compute_mean_drift([-1.0, 1.0], [0.19999])
+    assert (report.drift_score, report.triggered) == (0.2, False)
+
+
+def test_numbers_are_rounded_to_four_decimals():
+    """Both means and the score."""
+    report = compute_mean_drift([0.0, 2 / 3], [1 / 3 + 1e-5], threshold=1.0)
+    assert (report.baseline_mean, report.current_mean, report.drift_score) == (0.3333, 0.3333, 0.0)
+
+
+@pytest.mark.parametrize("constant", [5.0, 0.1, 1e-9])
+def test_a_constant_baseline_has_a_spread_of_a_millionth(constant):
+    """Of 0.1 too, whose deviation is not quite 0 by rounding."""
+    baseline = [constant] * 10
+    assert compute_mean_drift(baseline, baseline) == DriftReport(
+        "feature_value", round(constant, 4), round(constant, 4), 0.0, triggered=False
+    )
+    assert compute_mean_drift(baseline, [constant + 1e-3]).drift_score == pytest.approx(1e3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make", [list, tuple, np.array, pd.Series, pl.Series, pa.array, iter, lambda one: (x for x in one)]
+)
+def test_samples_of_any_kind(make):
+    """Lists, arrays, series, generators."""
+    assert compute_mean_drift(make([1.0, 2.0, 3.0]), make([2.0, 3.0, 4.0])).drift_score == 1.2247
+
+
+@pytest.mark.parametrize("empty", [[], (), np.array([]), pd.Series([], dtype=float), iter([])])
+def test_an_empty_sample_is_refused(empty):
+    """Either of them; the message says which."""
+    with pytest.raises(ValueError, match="current: an empty sample"):
+        compute_mean_drift([1.0], empty)
+    with pytest.raises(ValueError, match="baseline: an empty sample"):
+        compute_mean_drift([], [1.0])
+
+
+# --- detect_drift_across_features ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [dict, pd.DataFrame, pl.DataFrame, pa.table])
+def test_every_feature_that_both_frames_have(make):
+    """Named after its column; those that the current frame lacks are left out, as are new ones."""
+    before = make({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0], "gone": [1.0, 1.0, 1.0]})
+    after = make({"b": [1.0, 2.0, 3.0], "a": [2.0, 3.0, 4.0], "new": [1.0, 1.0, 1.0]})
+    reports = detect_drift_across_features(before, after)
+    assert list(reports) == ["a", "b"]
+    assert reports["a"] == DriftReport("a", 2.0, 3.0, 1.2247, triggered=True)
+    assert reports["b"] == DriftReport("b", 2.0, 2.0, 0.0, triggered=False)
+    assert detect_drift_across_features(before, after, threshold=2.0)["a"].triggered is False
+
+
+def test_two_frames_may_differ_in_length():
+    """As the columns of two dicts may."""
+    assert detect_drift_across_features({"a": [1, 2, 3]}, {"a": [2.0]})["a"].drift_score == 0.0
+    with pytest.raises(ValueError, match="current: an empty sample"):
+        detect_drift_across_features({"a": [1, 2, 3]}, {"a": []})
+
+
+@pytest.mark.parametrize("frame", [5, None, [1, 2], np.zeros((2, 2)), pd.DataFrame([[1, 2]])])
+def test_what_is_no_frame_with_names_is_refused(frame):
+    """The message says which of the two."""
+    with pytest.raises(ConfigurationError, match="baseline_frame: "):
+        detect_drift_across_features(frame, {"a": [1]})
+    with pytest.raises(ConfigurationError, match="current_frame: "):
+        detect_drift_across_features({"a": [1]}, frame)
+
+
+# --- retraining ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("report", "accuracy", "latency", "due"),
+    [
+        (QUIET, 0.9, 0.1, False),
+        (LOUD, 0.9, 0.1, True),
+        (QUIET, 0.7799, 0.1, True),
+        (QUIET, 0.78, 0.1, False),
+        (QUIET, 0.7801, 0.1, False),
+        (QUIET, 0.9, 0.4999, False),
+        (QUIET, 0.9, 0.5, False),
+        (QUIET, 0.9, 0.5001, True),
+        (LOUD, 0.1, 9.0, True),
+    ],
+)
+def test_retraining_is_due(report, accuracy, latency, due):
+    """On a trigger, below an accuracy of 0.78, above a latency of half a second; at either it is not."""
+    assert should_trigger_retraining(report, accuracy=accuracy, latency=latency) is due
+
+
+def test_the_features_that_ask_for_retraining():
+    """Of a mapping or a sequence of reports: the names of those that triggered, or all when the model does badly."""
+    reports = detect_drift_across_features({"a": [1.0, 2.0], "b": [1.0, 2.0]}, {"a": [5.0], "b": [1.5]})
+    assert enqueue_retraining_tasks(reports, accuracy=0.9, latency=0.1) == ["a"]
+    assert enqueue_retraining_tasks(list(reports.values()), accuracy=0.9, latency=0.1) == ["a"]
+    assert enqueue_retraining_tasks(reports, accuracy=0.5, latency=0.1) == ["a", "b"]
+    assert enqueue_retraining_tasks(reports, accuracy=0.9, latency=0.6) == ["a", "b"]
+    assert enqueue_retraining_tasks({}, accuracy=0.5, latency=0.6) == []
+
+
+# --- evaluate_canary -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        ({}, CanaryVerdict(True, "Canary healthy", {"accuracy": 0.9, "latency_delta": 0.0})),
+        ({"accuracy": 0.7999}, CanaryVerdict(False, "Accuracy below threshold", {"accuracy": 0.7999})),
+        ({"accuracy": 0.8}, CanaryVerdict(True, "Canary healthy", {"accuracy": 0.8, "latency_delta": 0.0})),
+        ({"latency": 0.1499}, CanaryVerdict(True, "Canary healthy", {"accuracy": 0.9, "latency_delta": 0.0499})),
+        ({"latency": 0.1501}, CanaryVerdict(False, "Latency regression", {"latency_delta": 0.0501})),
+        ({"latency": 0.15001}, CanaryVerdict(False, "Latency regression", {"latency_delta": 0.05})),
+        ({"latency": 0.01}, CanaryVerdict(True, "Canary healthy", {"accuracy": 0.9, "latency_delta": -0.09})),
+        ({"error_rate": 0.012}, CanaryVerdict(True, "Canary healthy", {"accuracy": 0.9, "latency_delta": 0.0})),
+        ({"error_rate": 0.0121}, CanaryVerdict(False, "Error rate increase", {"error_rate": 0.0121})),
+        (
+            {"accuracy": 0.1, "latency": 9.0, "error_rate": 1.0},
+            CanaryVerdict(False, "Accuracy below threshold", {"accuracy": 0.1}),
+        ),
+        ({"latency": 9.0, "error_rate": 1.0}, CanaryVerdict(False, "Latency regression", {"latency_delta": 8.9})),
+    ],
+)
+def test_a_canary_at_and_around_every_threshold(candidate, expected):
+    """Accuracy, then latency, then errors; the first that is violated is the reason."""
+    assert evaluate_canary(HEALTHY, {**HEALTHY, **candidate}) == expected
+
+
+def test_a_latency_difference_at_the_limit_is_allowed():
+    """Exactly, in numbers that floats hold exactly."""
+    verdict = evaluate_canary({"latency": 0.25}, {"accuracy": 0.9, "latency": 0.5}, allowed_latency_delta=0.25)
+    assert verdict.promote
+    verdict = evaluate_canary({"latency": 0.25}, {"accuracy": 0.9, "latency": 0.5}, allowed_latency_delta=0.24)
+    assert verdict.reason == "Latency regression"
+
+
+def test_what_is_absent_is_nothing():
+    """An accuracy of 0 is below the threshold; errors against none are too many."""
+    assert evaluate_canary({}, {}) == CanaryVerdict(False, "Accuracy below threshold", {"accuracy": 0.0})
+    assert evaluate_canary({}, {}, min_accuracy=0.0) == CanaryVerdict(
+        True, "Canary healthy", {"accuracy": 0.0, "latency_delta": 0.0}
+    )
+    assert evaluate_canary({}, {"accuracy": 0.9, "error_rate": 1e-9}).reason == "Error rate increase"
+
+
+# --- snapshots -------------------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_has_the_keys_of_the_lesson():
+    """drift, canary, counters."""
+    verdict = evaluate_canary(HEALTHY, HEALTHY)
+    snapshot = build_observability_snapshot(LOUD, verdict, predictions_served=1_250)
+    assert snapshot == {
+        "drift": {"feature": "feature_value", "score": 1.0, "triggered": True},
+        "canary": {
+            "promote": True,
+            "reason": "Canary healthy",
+            "metrics": {"accuracy": 0.9, "latency_delta": 0.0},
+        },
+        "counters": {"predictions_served_total": 1_250},
+    }
+    snapshot["canary"]["metrics"]["accuracy"] = 0.0
+    assert verdict.metrics["accuracy"] == 0.9
+
+
+def test_a_snapshot_arrives_as_metrics(telemetry):
+    """Under the names of the registry; the next one of the same feature takes its place."""
+    for report, promote, served in ((LOUD, False, 10), (QUIET, True, 25)):
+        verdict = CanaryVerdict(promote, "why", {})
+        snapshot = build_observability_snapshot(report, verdict, predictions_served=served)
+        record_snapshot(snapshot, meter_provider=telemetry.meter_provider)
+        state = "drifting" if report.triggered else "stable"
+        assert telemetry.value("ml.feature.drift.score", ml__drift__distance="mean") == report.drift_score
+        assert telemetry.value("ml.feature.drift.status", ml__feature__drift__state=state) == 1
+        assert telemetry.value("ml.feature.drift.status") == 1
+        assert telemetry.value("ml.canary.status", ml__canary__state="promote" if promote else "rollback") == 1
+        assert telemetry.value("ml.canary.status") == 1
+        assert telemetry.value("ml.predictions.served") == served
+    other = build_observability_snapshot(DriftReport("age", 1.0, 2.0, 3.0, True), verdict, predictions_served=30)
+    record_snapshot(other, meter_provider=telemetry.meter_provider)
+    assert telemetry.value("ml.feature.drift.score", ml__feature__name="age") == 3.0
+    assert telemetry.value("ml.feature.drift.score", ml__feature__name="feature_value") == 0.0
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        {},
+        None,
+        5,
+        {"drift": {}, "canary": {}, "counters": {}},
+        {"drift": {"feature": "a", "score": "high", "triggered": True}},
+        {
+            "drift": {"feature": "a", "score": 1.0, "triggered": True},
+            "canary": {"promote": True},
+            "counters": {"predictions_served_total": "many"},
+        },
+    ],
+)
+def test_a_snapshot_of_another_form_is_refused(snapshot, telemetry):
+    """The message says what was expected, and nothing is exported."""
+    with pytest.raises(ConfigurationError, match="expected what build_observability_snapshot returns"):
+        record_snapshot(snapshot, meter_provider=telemetry.meter_provider)
+    assert telemetry.points() == []

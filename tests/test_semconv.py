@@ -1,0 +1,152 @@
+"""The registry of names: generated files are fresh, and names and units follow OpenTelemetry's rules."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+
+from driftline import semconv
+from driftline._values import CanaryState, DriftState
+
+ROOT = Path(__file__).parent.parent
+ATTRIBUTES = yaml.safe_load((ROOT / "model/attributes.yaml").read_text(encoding="utf-8"))["attributes"]
+KEYS = {one["key"] for one in ATTRIBUTES}
+STANDARD = {"error.type", "user.id"}
+"""Attributes of OpenTelemetry's own registry."""
+
+NAME = re.compile(r"[a-z](?:[a-z0-9]*(?:[._][a-z0-9]+)*)")
+"""Lower case, namespaces apart by dots, words by underscores: https://opentelemetry.io/docs/specs/semconv/general/naming/"""
+
+METRICS = sorted(semconv.METRICS.values())
+
+
+def generate(root, *arguments):
+    """Run the generator that stands in a folder."""
+    command = [sys.executable, str(root / "model/generate.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_generated_files_are_fresh():
+    """semconv.py and the tables of the documentation are what the registry says."""
+    done = generate(ROOT, "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The registry and the generated files, to be changed."""
+    for name in (
+        "model/generate.py",
+        "model/attributes.yaml",
+        "model/metrics.yaml",
+        "model/events.yaml",
+        "model/manifest.yaml",
+        "src/driftline/semconv.py",
+        "docs/metrics.md",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["src/driftline/semconv.py", "docs/metrics.md"])
+def test_a_stale_file_is_told_and_written_anew(copy, name):
+    """The check fails and shows the difference; without it the file is generated, and the check is content."""
+    path = copy / name
+    fresh = path.read_text(encoding="utf-8")
+    path.write_text(fresh.replace("ml.canary.status", "ml.canary.state_of_it"), encoding="utf-8")
+    done = generate(copy, "--check")
+    assert done.returncode == 1
+    assert "ml.canary.state_of_it" in done.stdout
+    assert path.read_text(encoding="utf-8") != fresh
+    assert generate(copy).returncode == 0
+    assert path.read_text(encoding="utf-8") == fresh
+    assert generate(copy, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_metrics_follow_the_naming_rules(metric):
+    """A namespace, no unit and no instrument in the name, units of UCUM or in braces, a sentence of what it is."""
+    assert NAME.fullmatch(metric.name)
+    assert metric.name.startswith("ml.")
+    assert not metric.name.endswith(("_total", ".total", ".seconds", ".count", ".ratio"))
+    assert metric.instrument in {"counter", "updowncounter", "gauge", "histogram"}
+    assert re.fullmatch(r"1|s|\{[a-z]+\}", metric.unit)
+    # A gauge of unit 1 becomes a ratio in the name that Prometheus gives it, in some of its versions.
+    assert not (metric.instrument == "gauge" and metric.unit == "1")
+    assert (metric.unit == "s") == (metric.instrument == "histogram")
+    assert metric.brief.endswith(".")
+    assert metric.brief[0].isupper()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_attributes_of_metrics_are_known_few_and_bounded(metric):
+    """Each is in the registry; what has a value per prediction or user is on no metric."""
+    assert metric.attributes <= KEYS | STANDARD
+    assert {"ml.model.name", "ml.model.version", "ml.model.variant"} <= metric.attributes
+    assert len(metric.attributes) <= 6
+    assert not metric.attributes & {"user.id", "ml.prediction.id", "ml.drift.reason", "ml.canary.reason"}
+
+
+def test_no_name_is_the_namespace_of_another():
+    """Of metrics among each other, and of attributes: a backend that nests them would have a value and a map."""
+    for names in (set(semconv.METRICS), KEYS):
+        # The accuracy that is estimated stands beside the one that is known: an exception of the design.
+        nested = {(one, other) for one in names for other in names if other.startswith(f"{one}.")}
+        assert nested <= {("ml.model.accuracy", "ml.model.accuracy.estimated")}
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda one: one["key"])
+def test_attributes_follow_the_naming_rules(attribute):
+    """A name, a type, a sentence, examples or members; a constant in semconv with its name."""
+    key = attribute["key"]
+    assert NAME.fullmatch(key)
+    assert key.startswith("ml.")
+    assert attribute["brief"].endswith(".")
+    assert getattr(semconv, key.replace(".", "_").upper()) == key
+    if isinstance(attribute["type"], dict):
+        values = tuple(member["value"] for member in attribute["type"]["members"])
+        assert getattr(semconv, key.replace(".", "_").upper().removeprefix("ML_") + "S") == values
+        assert len(set(values)) == len(values)
+    else:
+        assert attribute["type"] in {"string", "int", "double", "boolean"}
+        assert attribute["examples"]
+
+
+def test_events_carry_known_attributes():
+    """Named as metrics are; each carries the model."""
+    for name, attributes in semconv.EVENTS.items():
+        assert NAME.fullmatch(name)
+        assert attributes <= KEYS | STANDARD
+        assert "ml.model.name" in attributes
+
+
+def test_the_metrics_are_those_of_the_design():
+    """A name that changes breaks somebody's dashboard: it must change here too."""
+    assert {(one.name, one.instrument, one.unit) for one in METRICS} == {
+        ("ml.predictions.served", "counter", "{prediction}"),
+        ("ml.prediction.duration", "histogram", "s"),
+        ("ml.feature.drift.score", "gauge", "{score}"),
+        ("ml.feature.drift.status", "updowncounter", "1"),
+        ("ml.feature.observations", "counter", "{observation}"),
+        ("ml.canary.status", "updowncounter", "1"),
+        ("ml.outcomes", "counter", "{outcome}"),
+        ("ml.model.accuracy", "gauge", "{ratio}"),
+        ("ml.model.accuracy.estimated", "gauge", "{ratio}"),
+        ("ml.retraining.requests", "counter", "{request}"),
+        ("ml.retraining.queue.size", "updowncounter", "{request}"),
+        ("ml.monitor.errors", "counter", "{error}"),
+        ("ml.monitor.rows.dropped", "counter", "{row}"),
+    }
+
+
+def test_states_are_those_of_the_types():
+    """What is exported is what a user compares with."""
+    assert get_args(DriftState) == semconv.FEATURE_DRIFT_STATES
+    assert get_args(CanaryState) == semconv.CANARY_STATES
