@@ -196,6 +196,25 @@ def test_a_budget_is_left_when_either_has_fallen_far_enough(two):
     assert states == ["stable", "drifting", "drifting", "drifting", "stable", "stable"]
 
 
+@pytest.mark.parametrize(("times", "stays"), [(0.5, True), (2.0, True), (9.0, True), (11.0, False)])
+def test_a_budget_is_left_above_ten_times_its_level(times, stays):
+    """A window so many times less significant than the level keeps a drift, and does not begin one."""
+    random = np.random.default_rng(6)
+    one = Reference.fit({"x": random.normal(size=4_000)})
+    strong, weak = (
+        WindowCounts(Layout(one.features).count([random.normal(by, size=400)], 400), 400) for by in (1.0, 0.25)
+    )
+    first, _, _ = judging(one, FalseAlarms(1, every="1h", min_effect=0.0))
+    first.judge([weak])
+    level = first.status["x"].p_value / times
+    judged, _, _ = judging(one, FalseAlarms(1, per=1 / level, every="1s", min_effect=0.0))
+    states = []
+    for window in (weak, strong, weak):
+        judged.judge([window])
+        states.append(judged.status["x"].state)
+    assert states == ["drifting" if times <= 1 else "stable", "drifting", "drifting" if stays else "stable"]
+
+
 def test_the_whole_model_keeps_its_budget():
     """Over many references and windows of eight features: at least one alarm in about a twentieth, and no more."""
     random = np.random.default_rng(4)

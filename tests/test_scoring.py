@@ -117,6 +117,7 @@ def test_a_distance_of_the_user_cannot_change_the_counts(two, window):
     scorer = Scorer(two.features, Layout(two.features), named_distances((greedy, "psi")), lambda *one: None)
     scores = scorer(window, "w")
     assert [score.value for score in scores if score.distance == "greedy"] == [1.0, 1.0]
+    assert [score for score in scores if score.distance == "psi"] == list(scorer_of(two, "psi")(window, "w"))
     assert scorer(window, "w") == scores
     assert window.counts.tolist() == before.tolist()
 
