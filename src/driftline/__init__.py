@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from driftline._values import (
+    Component,
     Criterion,
     Distance,
     FeatureStatus,
@@ -12,8 +13,8 @@ from driftline._values import (
     Score,
     Snapshot,
     Verdict,
-    Window,
 )
+from driftline._window import Window
 from driftline.canary import Canary, CanaryPolicy
 from driftline.detection import FalseAlarms, Thresholds
 from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
@@ -25,6 +26,7 @@ from driftline.retraining import RetrainingPolicy, RetrainingQueue
 __all__ = [
     "Canary",
     "CanaryPolicy",
+    "Component",
     "ConfigurationError",
     "Criterion",
     "Distance",

@@ -8,6 +8,7 @@ from typing import Any
 
 from driftline._binning import Layout
 from driftline._capture import Capture, Captured, names_of
+from driftline._dependence import Dependence
 from driftline._drain import DrainThread, watch
 from driftline._guard import Guard
 from driftline._judging import Judging
@@ -15,7 +16,8 @@ from driftline._learning import Learner
 from driftline._outputs import default_correct
 from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
 from driftline._settings import Settings
-from driftline._values import FeatureStatus, Score, Snapshot, Window
+from driftline._values import FeatureStatus, Score, Snapshot
+from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
 from driftline.outcomes import OutcomeStore, estimated_accuracy
@@ -79,6 +81,7 @@ class Pipeline:
             self.guard.note,
         )
         recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls)
+        recorder.divide(wanted=judging.learning)
         recorder.wake = self._wake
         recorder.overdue = self._judge_windows
         if isinstance(getattr(self, "_recorder", None), Learner):
@@ -188,7 +191,7 @@ class Pipeline:
                 partial = self._recorder.partial()
                 if partial is not None and partial.rows:
                     with self._judging.lock:
-                        self._judging.judge([partial])
+                        self._judging.judge([partial], partial=True)
                     self._after_judgement()
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("flush", error)
@@ -226,6 +229,7 @@ class Pipeline:
             windows = list(self._recorder.windows())
             if windows:
                 judging.judge(windows)
+                self._recorder.divide(wanted=judging.learning)
 
     def _after_judgement(self) -> None:
         for canary in self._canaries:
@@ -255,6 +259,11 @@ class Pipeline:
             record(seconds, {**self._attributes, "error.type": error}, context)  # type: ignore[arg-type]
 
     # --- what is read ------------------------------------------------------------------------------------------------
+
+    @property
+    def dependence(self) -> Dependence | None:
+        """What has been learnt of how rows depend on each other."""
+        return self._judging.dependence if self._judging is not None else None
 
     def scores(self) -> tuple[Score, ...]:
         """The scores of the last window judged."""

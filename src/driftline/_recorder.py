@@ -14,8 +14,8 @@ from driftline._binning import Layout
 from driftline._capture import Batch, Captured
 from driftline._frames import is_column
 from driftline._outputs import SCALARS, as_output, as_outputs
-from driftline._values import Column, Counts, Window
-from driftline._window import TimeRing, WindowCounts, make_ring
+from driftline._values import Column, Counts
+from driftline._window import TimeRing, Window, WindowCounts, make_ring
 
 __all__ = ["DURATION_EDGES", "Call", "Recorder", "Tally"]
 
@@ -298,6 +298,10 @@ class Recorder:
         """Whether a completed window waits to be judged."""
         return bool(self._pending)
 
+    def divide(self, *, wanted: bool) -> None:
+        """Cut windows into blocks, as long as somebody wants to learn from them how rows depend on each other."""
+        self._ring.divide = wanted
+
     def partial(self) -> WindowCounts | None:
         """What the ring holds so far, as long as it has never held a whole window; else None."""
         with self._lock:
@@ -306,7 +310,7 @@ class Recorder:
     def snapshot(self) -> WindowCounts:
         """What the ring holds, the open pane included."""
         with self._lock:
-            return self._ring.partial()
+            return self._ring.snapshot()
 
     def read(self) -> Tally:
         """A copy of the tally."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from driftline._scoring import NamedDistance, named_distances
-from driftline._values import Correct, Distance, Window
+from driftline._values import Correct, Distance
+from driftline._window import Window
 from driftline.detection import FalseAlarms, Rule, check_rule
 from driftline.errors import ConfigurationError
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider

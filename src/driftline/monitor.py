@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
 from driftline._binning import Layout
+from driftline._dependence import Dependence
 from driftline._pipeline import Pipeline
 from driftline._settings import Settings
 from driftline._values import (
@@ -19,8 +20,8 @@ from driftline._values import (
     Score,
     Snapshot,
     Verdict,
-    Window,
 )
+from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.detection import Rule
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
@@ -112,6 +113,17 @@ class Monitor:
     def reference(self) -> Reference | None:
         """What is compared with; None while it is learnt."""
         return self._pipeline.reference
+
+    @property
+    def dependence(self) -> Dependence | None:
+        """
+        How rows next to each other depend on each other, as the first windows served say; None before they do.
+
+        ``reference.with_traffic(monitor.dependence).save(path)`` keeps it for the next process, which then learns it no
+        more.
+        """
+        self._pipeline.settle()
+        return self._pipeline.dependence
 
     @property
     def enabled(self) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftline._binning import Layout, binner, is_missing
-from driftline._fitting import count_feature, fit_feature
+from driftline._dependence import Dependence
+from driftline._fitting import count_feature, fit_dependence, fit_feature
 from driftline._frames import Table, as_objects, read_table
 from driftline._outputs import as_outputs, default_correct
-from driftline._reference_json import MAX_BINS, MAX_FEATURES, dumps, loads
+from driftline._reference_json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
+from driftline._self_check import SelfCheck
 from driftline._values import (
     PREDICTION,
     Column,
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Learn", "Reference"]
+
+_log = logging.getLogger("driftline")
 
 MAX_FILE_BYTES = 64 * 2**20
 """A reference of 10,000 features is about 10 MB: a larger file is none of ours."""
@@ -48,12 +53,18 @@ class Reference:
     The bins of every feature and the counts of the training data in them.
 
     Made by `fit`, `load` or `merge`; its only raw values are cuts, category labels and moments.
+
+    ``dependence`` says how rows of the training data next to each other depend on each other, ``check`` what that means
+    (print it), ``traffic`` how rows that are served do, where that has been learnt.
     """
 
     features: tuple[Feature, ...]
     rows: int
     prediction: Feature | None = None
     outcomes: OutcomeCounts | None = None
+    dependence: Dependence | None = None
+    check: SelfCheck | None = None
+    traffic: Dependence | None = None
 
     @classmethod
     def fit(
@@ -70,6 +81,10 @@ class Reference:
     ) -> Reference:
         """
         Fit a reference to training data.
+
+        The rows are best given in the order in which they came to be: how rows next to each other depend on each other
+        is then known from the start, and what it means stands in ``check``. Of shuffled rows it cannot be known, and is
+        learnt from the first windows served.
 
         Args:
             data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array (its columns
@@ -116,7 +131,21 @@ class Reference:
         )
         prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
         known = _outcome_counts(prediction, outputs, outcomes, correct, table.rows)
-        return cls(features, table.rows, prediction, known)
+        return _with_dependence(cls(features, table.rows, prediction, known), table.columns, outputs)
+
+    def with_traffic(self, dependence: Dependence | None) -> Reference:
+        """
+        With the dependence of rows that a monitor has learnt (`Monitor.dependence`), so that the next one knows it.
+
+        Raises:
+            ConfigurationError: it is that of another number of features.
+        """
+        if dependence is None:
+            return self
+        if not isinstance(dependence, Dependence) or dependence.factors.shape[1] != len(self.watched):
+            msg = f"dependence={dependence!r}: expected that of a monitor of these {len(self.watched)} features"
+            raise ConfigurationError(msg)
+        return replace(self, traffic=dependence)
 
     @staticmethod
     def learn(rows: int = 10_000, *, categorical: Sequence[str] = ()) -> Learn:
@@ -154,7 +183,7 @@ class Reference:
         if max(size, len(data)) > MAX_FILE_BYTES:
             msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
             raise ReferenceError(msg)
-        return cls(*loads(text, str(file)))
+        return _from(loads(text, str(file)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the reference as JSON: the same bytes for the same reference."""
@@ -162,7 +191,7 @@ class Reference:
 
     def to_json(self) -> str:
         """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
-        return dumps(self.features, self.rows, self.prediction, self.outcomes)
+        return dumps(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
     @classmethod
     def from_json(cls, text: str) -> Reference:
@@ -175,7 +204,7 @@ class Reference:
         if not isinstance(text, str):
             msg = f"reference: a {type(text).__name__}, expected JSON text"
             raise ReferenceError(msg)
-        return cls(*loads(text, "reference"))
+        return _from(loads(text, "reference"))
 
     @property
     def watched(self) -> tuple[Feature, ...]:
@@ -212,7 +241,14 @@ class Reference:
             rows=self.rows + other.rows,
             prediction=prediction,
             outcomes=outcomes or other.outcomes,
+            dependence=_together(self.dependence, other.dependence),
+            check=None,
+            traffic=_together(self.traffic, other.traffic),
         )
+
+
+def _from(document: Document) -> Reference:
+    return Reference(**{field.name: getattr(document, field.name) for field in fields(document)})
 
 
 def _table(data: Any) -> Table:
@@ -311,7 +347,21 @@ def _count_like(
     prediction = None
     if like.prediction is not None and outputs is not None:
         prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
-    return Reference(features, rows, prediction, _outcome_counts(prediction, outputs, outcomes, correct, rows))
+    known = _outcome_counts(prediction, outputs, outcomes, correct, rows)
+    watched = [columns[feature.name] for feature in like.features]
+    return _with_dependence(Reference(features, rows, prediction, known), watched, outputs)
+
+
+def _with_dependence(reference: Reference, columns: Sequence[Column], outputs: Column | None) -> Reference:
+    """With what the rows of the training data say about each other."""
+    watched = columns if outputs is None else (*columns, outputs)
+    dependence, check = fit_dependence(reference.watched, watched, reference.rows)
+    _log.info("reference of %d rows: %s", reference.rows, check.words)
+    return replace(reference, dependence=dependence, check=check)
+
+
+def _together(ours: Dependence | None, theirs: Dependence | None) -> Dependence | None:
+    return ours.merged(theirs) if ours is not None and theirs is not None else ours or theirs
 
 
 def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
@@ -321,7 +371,7 @@ def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
 def _merged(ours: Feature, theirs: Feature) -> Feature:
     counts = _added(ours.counts, theirs.counts)
     if ours.moments is None or theirs.moments is None:
-        return replace(ours if theirs.moments is None else theirs, counts=counts)
+        return replace(ours if theirs.moments is None else theirs, counts=counts, once=ours.once + theirs.once)
     a, b = ours.moments, theirs.moments
     count = a.count + b.count
     share = b.count / count

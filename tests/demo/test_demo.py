@@ -36,18 +36,18 @@ def test_lines_and_summary_without_a_terminal():
     assert made, done.stdout
     assert int(made[1].replace(",", "")) > 20_000
     assert "\x1b" not in done.stdout
-    assert re.search(r"^temp drifted from 2013-0", done.stdout, re.MULTILINE)
+    # The snow storm of 8 February grounded one flight in ten: their delay is missing.
+    assert re.search(r"^dep_delay drifted from 2013-02-09 until .*more missing", done.stdout, re.MULTILINE)
     assert re.search(r"^Never drifted: .*distance", done.stdout, re.MULTILINE)
     assert re.search(r"^Canary on 2013-\d\d-\d\d: promote, canary healthy", done.stdout, re.MULTILINE)
     assert re.search(r"^Accuracy of the candidate on its latest outcomes: [89]\d\.\d%", done.stdout, re.MULTILINE)
-    assert re.search(r"^Retraining was asked for on 2013-\d\d-\d\d because of drift", done.stdout, re.MULTILINE)
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize(
     ("incident", "found"),
     [
-        ("missing", r"^dep_delay drifted from 2013-02-2[0-3] and still does: missing [\d.]+% to \d\d"),
+        ("missing", r"^dep_delay drifted from 2013-02-2[0-3] and still does: .*missing from [\d.]+% to \d\d"),
         ("unit", r"^distance drifted from 2013-02-2[0-3] and still does"),
     ],
 )
