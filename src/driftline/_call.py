@@ -38,6 +38,10 @@ class Target(Protocol):
         """Read and copy the features of a call."""
         ...
 
+    def unreadable(self, place: str, error: Exception) -> None:
+        """Count a call whose features could not be read."""
+        ...
+
     def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
         """Take down a call that returned."""
         ...
@@ -187,7 +191,7 @@ class Plan:
         try:
             return self.target.capture(self._pick(args, kwargs))
         except Exception as error:  # noqa: BLE001 - the user's extractor
-            self.target.caught("features", error)
+            self.target.unreadable("features", error)
             return None
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:
