@@ -45,8 +45,8 @@ from both of its neighbours, and nothing else.
 
 SHAPE_FREEDOM = 2.0
 """
-Degrees of freedom of the shape of dependent rows, in what its largest differences take away: few, as rows in one rare bin
-carry most of it.
+Degrees of freedom of the shape of dependent rows, in what its largest differences take away: few, as rows in one rare
+bin carry most of it.
 """
 
 
@@ -95,7 +95,7 @@ class BurnIn:
         """Start anew: the child of a fork has served nothing yet."""
         self._levels: list[_Level] = []
         self._served: Counts | None = None
-        self._heard = np.ones(self._size)
+        self._heard: Floats = np.ones(self._size)
         self.windows = 0
         self.dependence: Dependence | None = None
 
@@ -117,7 +117,7 @@ class BurnIn:
         """
         if self.complete:
             return
-        self._heard = np.ones(self._size) if drifting is None else 1.0 - drifting
+        self._heard = np.ones(self._size) if drifting is None else np.where(drifting, 0.0, 1.0)
         for block in blocks:
             if block.rows:
                 counts = np.concatenate([block.counts, [0]])

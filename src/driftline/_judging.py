@@ -109,8 +109,8 @@ class Judging:
         now = self._clock()
         elapsed, self._last = (now - self._last) / len(windows), now
         for window in windows:
-            # Of a reference whose rows were shuffled the first window tells all that is known; what comes later is learnt
-            # from once it has been judged, and not from features that drift: their drift is not how rows scatter.
+            # Of a reference whose rows were shuffled the first window tells all that is known. What comes later is
+            # learnt from when it has been judged, and not from features that drift: a drift is not how rows scatter.
             untold = self._burn_in is not None and self._burn_in.dependence is None
             if self._burn_in is not None and untold:
                 self._burn_in.learn(window.blocks, window=not partial)

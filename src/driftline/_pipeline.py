@@ -110,8 +110,13 @@ class Pipeline:
                 self._discover(features)
             return self._capture(features)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("capture", error)
+            self.unreadable("capture", error)
             return None
+
+    def unreadable(self, place: str, error: Exception) -> None:
+        """Count a call whose features raised when they were read: served all the same, in no window."""
+        self._calls.drop("unreadable", 1)
+        self.guard.caught(place, error)
 
     def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
         """Take down a call that returned."""

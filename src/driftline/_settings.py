@@ -77,7 +77,7 @@ class Settings:
         _check_kind("window", window, Window, "Window(rows=...) or Window('10min')")
         _check_kind("retraining", retraining, RetrainingPolicy, "a RetrainingPolicy")
         for what, function in (("correct", correct), ("clock", clock)):
-            if function is not None and not callable(function):
+            if not callable(function) and (function is not None or what == "clock"):
                 msg = f"{what}={function!r}: expected a function"
                 raise ConfigurationError(msg)
         for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
@@ -87,7 +87,7 @@ class Settings:
         if enabled is not None and not isinstance(enabled, bool):
             msg = f"enabled={enabled!r}: expected True, False or None"
             raise ConfigurationError(msg)
-        if on_error not in {"log", "raise"}:
+        if not isinstance(on_error, str) or on_error not in {"log", "raise"}:
             msg = f"on_error={on_error!r}: expected 'log' or 'raise'"
             raise ConfigurationError(msg)
         for what, provider, method in (

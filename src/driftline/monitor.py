@@ -168,7 +168,7 @@ class Monitor:
             output: takes the result and returns what is watched of it.
             prediction_id: takes the call's arguments and returns the id under which the outcome will be told, a
                 sequence of ids for a batch.
-            user_id: takes the call's arguments and returns the end user's id; on spans only, as ``user.id``.
+            user_id: takes the call's arguments and returns the end user's id; on spans only, as ``enduser.id``.
 
         Raises:
             ConfigurationError: not callable, or no argument that could be the features.
@@ -192,7 +192,8 @@ class Monitor:
         """
         Watch a block of code: ``with monitor.prediction(features) as call: call.output = model.predict(features)``.
 
-        Works with ``async with`` too. ``call.id`` is the id under which the outcome is told.
+        Works with ``async with`` too. ``call.id`` is the id under which the outcome is told. Functions of this monitor
+        that are called within the block belong to it: they are no further predictions.
         """
         return surface.PredictionCall(self._pipeline, features, prediction_id, user_id)
 
