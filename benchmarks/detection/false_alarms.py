@@ -96,18 +96,19 @@ def _cases() -> Iterable[Case]:
 CASES = tuple(_cases())
 
 
-def month(place: int, number: int, days: float | None = None) -> dict[str, Any]:
+def month(place: int, number: int, days: float | None = None, training: int | None = None) -> dict[str, Any]:
     """
     One month of a case of `CASES`: alarms by rule.
 
     An alarm is a feature that starts to drift (for peers: is flagged and was not in the window before). Returned are,
-    per rule, alarms, windows with an alarm, and windows in which anything was judged.
+    per rule, alarms, windows with an alarm, and windows in which anything was judged. *days* and *training* cut the
+    month and the reference short, for a smoke test.
     """
     case = CASES[place]
     days = days or case.days
     windows = case.windows(days)
     source = Source(case.world, generator(case.name, case.rows, case.reference, case.order, case.every, number))
-    columns = reference_of(source, case.reference, case.order)
+    columns = reference_of(source, min(case.reference, training or case.reference), case.order)
     categorical = case.world.categorical
     reference = fit(columns, categorical)
     watches = {"least effect 0": Watch(reference, case.rows, 0.0, case.every)}

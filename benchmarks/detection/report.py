@@ -43,7 +43,9 @@ def write_csv(results: Results, out: Path) -> None:
 def write_page(results: Results, page: Path, out: Path, machine: str) -> None:
     """The page, with what parts there are."""
     plots = os.path.relpath(out, page.parent)
-    seconds = ", ".join(f"{part} {value:.0f} s" for part, value in results["seconds"].items())
+    seconds = ", ".join(
+        f"{part} {taken:.0f} s ({cpu:.0f} s of CPU)" for part, (taken, cpu) in results["seconds"].items()
+    )
     lines = [INTRODUCTION.format(machine=machine, seconds=seconds)]
     for name, section in SECTIONS:
         if name in results:

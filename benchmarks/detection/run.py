@@ -18,7 +18,7 @@ import time
 import venv
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Size:
     """As a share of what each case asks for."""
     days: float | None
     """Of a month; None: all of it."""
+    training: int | None
+    """Rows of a reference at most; None: what each case asks for."""
     episodes: int
     tuning: int
     """References that the peers are tuned on, and as many again to check it."""
@@ -56,35 +58,74 @@ class Size:
     ticks: int
     quick: bool
 
+    def shared(self, share: float) -> Size:
+        """So much of it: fewer months, episodes and references, each as long as before."""
+        counts = {name: max(1, round(getattr(self, name) * share)) for name in ("episodes", "tuning", "levels")}
+        return replace(self, months=self.months * share, placebo=max(1, round(self.placebo * share)), **counts)
+
 
 FULL = Size(
-    months=1.0, days=None, episodes=50, tuning=10, tuning_windows=360, levels=30, placebo=3, ticks=200, quick=False
+    months=1.0,
+    days=None,
+    training=None,
+    episodes=50,
+    tuning=10,
+    tuning_windows=360,
+    levels=30,
+    placebo=3,
+    ticks=200,
+    quick=False,
 )
-QUICK = Size(months=0.0, days=0.02, episodes=1, tuning=1, tuning_windows=40, levels=1, placebo=1, ticks=5, quick=True)
+QUICK = Size(
+    months=0.0,
+    days=0.02,
+    training=3_000,
+    episodes=1,
+    tuning=1,
+    tuning_windows=40,
+    levels=1,
+    placebo=1,
+    ticks=5,
+    quick=True,
+)
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-def perform(task: Task) -> Any:
-    """Run a task in a process of the pool."""
+def perform(task: Task) -> tuple[Any, float]:
+    """Run a task in a process of the pool; its result, and seconds of CPU."""
     function, arguments = task
-    return function(*arguments)
+    start = time.process_time()
+    return function(*arguments), time.process_time() - start
 
 
-def spread(pool: ProcessPoolExecutor, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Call a function with many arguments, in the processes of the pool."""
-    return list(pool.map(perform, [(function, one) for one in arguments]))
+@dataclass(slots=True)
+class Workers:
+    """The pool, and the seconds of CPU that it has used."""
+
+    pool: ProcessPoolExecutor
+    cpu: float = 0.0
+
+    def run(self, tasks: Iterable[Task]) -> list[Any]:
+        """The results of tasks, in their order."""
+        done = list(self.pool.map(perform, tasks))
+        self.cpu += sum(seconds for _, seconds in done)
+        return [result for result, _ in done]
+
+    def spread(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Call one function with many arguments."""
+        return self.run((function, one) for one in arguments)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def run_false_alarms(pool: ProcessPoolExecutor, size: Size) -> dict[str, Any]:
+def run_false_alarms(workers: Workers, size: Size) -> dict[str, Any]:
     """Alarms without drift."""
-    months = [(place, number, size.days) for place, number in false_alarms.months_of(size.months)]
+    months = [(place, number, size.days, size.training) for place, number in false_alarms.months_of(size.months)]
     # The longest first, so that no core ends up alone with one of them.
     months.sort(key=lambda one: -_weight(false_alarms.CASES[one[0]]))
-    found = spread(pool, false_alarms.month, months)
+    found = workers.spread(false_alarms.month, months)
     return {"false_alarms": false_alarms.rows_of(sorted(found, key=lambda one: one["case"]))}
 
 
@@ -92,35 +133,33 @@ def _weight(case: false_alarms.Case) -> float:
     return len(case.world.kinds) * (case.rows + 300) * case.windows(case.days)
 
 
-def run_power(pool: ProcessPoolExecutor, size: Size) -> dict[str, Any]:
+def run_power(workers: Workers, size: Size) -> dict[str, Any]:
     """Power and delay, ours at the budget and the peers' tuned to it."""
     sizes = power.SIZES[:1] if size.quick else power.SIZES
     shifts = list(SHIFTS)[-2:] if size.quick else list(SHIFTS)
     arguments = [(rows, number, size.tuning_windows) for rows in sizes for number in range(2 * size.tuning)]
-    drawn = spread(pool, power.tune, arguments)
+    drawn = workers.spread(power.tune, arguments)
     for_tuning = [one for one, (_, number, _) in zip(drawn, arguments, strict=True) if number < size.tuning]
     others = [one for one, (_, number, _) in zip(drawn, arguments, strict=True) if number >= size.tuning]
     limits = power.limits_of(for_tuning)
-    episodes = spread(
-        pool,
+    episodes = workers.spread(
         power.episode,
         [(shift, rows, number, limits[rows]) for shift in shifts for rows in sizes for number in range(size.episodes)],
     )
     return {"tuning": power.held_out(others, limits), "power": power.power_rows(episodes)}
 
 
-def run_level(pool: ProcessPoolExecutor, size: Size) -> dict[str, Any]:
+def run_level(workers: Workers, size: Size) -> dict[str, Any]:
     """Single windows at the level of the prototypes."""
     sizes = power.SIZES[:1] if size.quick else power.SIZES
-    parts = spread(
-        pool,
+    parts = workers.spread(
         power.level,
         [(shift, rows, number) for shift in power.LEVEL_SHIFTS for rows in sizes for number in range(size.levels)],
     )
     return {"level": power.level_rows(parts)}
 
 
-def run_real(pool: ProcessPoolExecutor, size: Size) -> dict[str, Any]:
+def run_real(workers: Workers, size: Size) -> dict[str, Any]:
     """Flights, placebo, harmless change."""
     asked: list[Task] = [(real.placebo, (size.placebo,))] if not size.quick else []
     asked += [(real.flights_year, (window, "1d", effect)) for window in ("1d", 1_000) for effect in (None, 0.0)]
@@ -128,7 +167,7 @@ def run_real(pool: ProcessPoolExecutor, size: Size) -> dict[str, Any]:
     if size.quick:
         asked = [task for task in asked if task[0] is real.harmless]
     found: dict[str, list[Any]] = {}
-    for task, result in zip(asked, pool.map(perform, asked), strict=True):
+    for task, result in zip(asked, workers.run(asked), strict=True):
         found.setdefault(task[0].__name__, []).append(result)
     rows: dict[str, Any] = {"harmless": found["harmless"][0]}
     if not size.quick:
@@ -138,9 +177,9 @@ def run_real(pool: ProcessPoolExecutor, size: Size) -> dict[str, Any]:
     return rows
 
 
-def run_timing(pool: ProcessPoolExecutor, size: Size) -> dict[str, Any]:
+def run_timing(workers: Workers, size: Size) -> dict[str, Any]:
     """Ticks, with nothing else running here."""
-    del pool
+    del workers
     return {"timing": timing.ticks(size.ticks)}
 
 
@@ -189,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smoke test of all parts; writes only with --out")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--share", type=float, default=1.0, help="simulate so much of what the page asks for")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--no-peers", action="store_true", help="nothing that needs the peers' environment: no plots")
     parser.add_argument("--peers-python", type=Path, help="an interpreter that has requirements.txt installed")
@@ -197,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts = asked.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--only: {sorted(unknown)} unknown, expected some of {', '.join(PARTS)}")
-    size = QUICK if asked.quick else FULL
+    size = QUICK if asked.quick else FULL.shared(asked.share)
     out, page = (asked.out, asked.out / "detection.md") if asked.out else (HERE / "results", DOCS)
     write = bool(asked.out) or not asked.quick
     python = None if asked.no_peers else asked.peers_python or peers_python()
@@ -232,12 +272,14 @@ def simulate(
         for part in parts:
             if part == "timing" and peers is not None:
                 peers.wait()
-            start = time.perf_counter()
-            tables = RUN[part](pool, size)
+            start, own = time.perf_counter(), time.process_time()
+            workers = Workers(pool)
+            tables = RUN[part](workers, size)
             seconds = round(time.perf_counter() - start, 1)
-            print(f"{part}: {seconds:.0f} s", file=sys.stderr, flush=True)
+            cpu = round(workers.cpu + time.process_time() - own, 1)
+            print(f"{part}: {seconds:.0f} s, {cpu:.0f} s of CPU", file=sys.stderr, flush=True)
             if raw is not None:
-                _keep(raw / f"{part}.json", {**tables, "seconds": seconds})
+                _keep(raw / f"{part}.json", {**tables, "seconds": seconds, "cpu": cpu})
 
 
 def _pool_episodes(path: Path) -> None:
@@ -257,7 +299,7 @@ def _results(raw: Path) -> dict[str, Any]:
         path = raw / f"{part}.json"
         if path.exists():
             tables = json.loads(path.read_text(encoding="utf-8"))
-            results["seconds"][part] = tables.pop("seconds")
+            results["seconds"][part] = (tables.pop("seconds"), tables.pop("cpu"))
             results.update(tables)
     return results
 
