@@ -13,7 +13,7 @@ from streams import Source, World, generator, reference_of
 
 from driftline.demo.flights import hour_to_date, load
 
-__all__ = ["flights_year", "harmless", "placebo", "remarkable_days", "replayed"]
+__all__ = ["MONTH_WINDOWS", "flights_year", "harmless", "placebo", "remarkable_days", "replayed"]
 
 WEEKS = 8
 """Of the reference: January and February."""
@@ -22,6 +22,7 @@ FIRST_HOUR = WEEKS * 7 * 24
 YEAR_HOURS = 365 * 24
 HOUR = 3_600.0
 MONTH_WINDOWS = 720
+"""Windows in thirty days of hours."""
 
 EVENTS = {
     "2013-03-10": "clocks go forward",
@@ -80,8 +81,8 @@ def remarkable_days(most: int = 14) -> list[dict[str, Any]]:
     return [one for one in days if id(one) in worst or one["calendar"]]
 
 
-def placebo(months: int, rows: int = 1_000) -> list[dict[str, Any]]:
-    """The reference's own rows, permuted and appended, in windows an hour."""
+def placebo(months: int, windows: int, rows: int = 1_000) -> list[dict[str, Any]]:
+    """The reference's own rows, permuted and appended, in windows an hour; so many in each of some months."""
     training = load().between(0, FIRST_HOUR)
     found = []
     for rule, effect in (("least effect 0", 0.0), ("default least effect", None)):
@@ -90,13 +91,13 @@ def placebo(months: int, rows: int = 1_000) -> list[dict[str, Any]]:
             random = generator("placebo", month)
             watch = Watch(fit(training.columns), rows, effect)
             places = np.concatenate(
-                [random.permutation(len(training)) for _ in range(MONTH_WINDOWS * rows // len(training) + 1)]
+                [random.permutation(len(training)) for _ in range(windows * rows // len(training) + 1)]
             )
-            for window in range(MONTH_WINDOWS):
+            for window in range(windows):
                 chosen = places[window * rows : (window + 1) * rows]
                 alarms += watch.feed({name: column[chosen] for name, column in training.columns.items()}).started
             watch.close()
-        found.append(_placebo_row("permuted, 1,000 rows an hour", rule, alarms, float(months)))
+        found.append(_placebo_row("permuted, 1,000 rows an hour", rule, alarms, months * windows / MONTH_WINDOWS))
     return found
 
 
