@@ -6,6 +6,7 @@ from typing import Any
 
 from driftline._values import (
     Criterion,
+    Detector,
     Distance,
     FeatureStatus,
     RetrainingRequest,
@@ -27,6 +28,7 @@ __all__ = [
     "CanaryPolicy",
     "ConfigurationError",
     "Criterion",
+    "Detector",
     "Distance",
     "DriftlineError",
     "FalseAlarms",

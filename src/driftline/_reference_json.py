@@ -8,6 +8,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NoReturn
 
+from driftline._derived import Derived
+from driftline._derived_json import derived_in, derived_out
 from driftline._values import PREDICTION, CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
 from driftline.errors import ReferenceError
 
@@ -29,7 +31,13 @@ MAX_COUNT = 2**53
 """Counts beyond this are not exact in every JSON reader, and no training set is that long."""
 
 
-def dumps(features: tuple[Feature, ...], rows: int, prediction: Feature | None, outcomes: OutcomeCounts | None) -> str:
+def dumps(
+    features: tuple[Feature, ...],
+    rows: int,
+    prediction: Feature | None,
+    outcomes: OutcomeCounts | None,
+    derived: Derived | None,
+) -> str:
     """Write a reference as JSON text: the same text for the same values."""
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -39,6 +47,7 @@ def dumps(features: tuple[Feature, ...], rows: int, prediction: Feature | None, 
         "outcomes": None if outcomes is None else {"known": list(outcomes.known), "correct": list(outcomes.correct)},
         # Block covariance of the counts (dependence of consecutive rows): the place is kept for it.
         "dependence": None,
+        "derived": derived_out(derived),
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # Half a surrogate pair has no UTF-8; Python's name for it happens to be its escape in JSON.
@@ -69,7 +78,9 @@ def _feature_out(feature: Feature) -> dict[str, object]:
     return out
 
 
-def loads(text: str, source: str) -> tuple[tuple[Feature, ...], int, Feature | None, OutcomeCounts | None]:
+def loads(
+    text: str, source: str
+) -> tuple[tuple[Feature, ...], int, Feature | None, OutcomeCounts | None, Derived | None]:
     """
     Read a reference from JSON text that may be anything.
 
@@ -110,7 +121,7 @@ def loads(text: str, source: str) -> tuple[tuple[Feature, ...], int, Feature | N
     outcomes = None
     if top.get("outcomes") is not None:
         outcomes = reader.outcomes(top["outcomes"], prediction)
-    return features, rows, prediction, outcomes
+    return features, rows, prediction, outcomes, derived_in(reader, top.get("derived"), features, MAX_FEATURES)
 
 
 def _no_constant(name: str) -> float:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftline._binning import Layout, binner, is_missing
+from driftline._derived import Derive, Derived, as_functions, check_functions
+from driftline._derived_fitting import Asked, check_projections, derive_columns, fit_derived
+from driftline._deriving import fingerprint_of
 from driftline._fitting import count_feature, fit_feature
 from driftline._frames import Table, as_objects, read_table
 from driftline._outputs import as_outputs, default_correct
@@ -40,6 +43,9 @@ class Learn:
 
     rows: int
     categorical: tuple[str, ...] = ()
+    projections: int = 0
+    ignore: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Reference:
     rows: int
     prediction: Feature | None = None
     outcomes: OutcomeCounts | None = None
+    derived: Derived | None = None
 
     @classmethod
     def fit(
@@ -66,6 +73,9 @@ class Reference:
         outcomes: Any = None,
         correct: Correct | None = None,
         max_categories: int = 50,
+        projections: bool | int = False,
+        derive: Derive | None = None,
+        ignore: Sequence[str] = (),
         like: Reference | None = None,
     ) -> Reference:
         """
@@ -82,15 +92,21 @@ class Reference:
             correct: decides whether a prediction was right; by default a probability of at least 0.5 stands for true,
                 and labels are compared.
             max_categories: categories with a bin of their own.
+            projections: watch directions through the numeric features as well, so that a relation between features
+                that breaks is found: True, or how many directions at most (``driftline._derived.Projections``).
+            derive: functions of a row (a mapping of captured columns to values) by the name of the feature that they
+                make, a number or a label; the monitor is given the same ones. A row for which one raises lacks it.
+            ignore: columns that are no features: only *derive* sees them, such as free text.
             like: a reference whose bins are used instead of fitting new ones, for data that do not fit in memory: fit
-                the first part, count each other part ``like`` it, and `merge`.
+                the first part, count each other part ``like`` it, and `merge`. Directions and *ignore* are its own
+                too; *derive* is given again.
 
         Raises:
             ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates.
         """
         table = _table(data)
         names = table.names or tuple(str(place) for place in range(len(table.columns)))
-        _check_names(names, categorical, numeric)
+        _check_names(names, categorical, numeric, derive)
         if like is not None and not isinstance(like, Reference):
             msg = f"like={like!r}: expected a Reference"
             raise ConfigurationError(msg)
@@ -105,25 +121,50 @@ class Reference:
             msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {MAX_BINS - 3}"
             raise ConfigurationError(msg)
         outputs = None if predictions is None else _outputs(predictions, table.rows, "predictions")
+        columns = dict(zip(names, table.columns, strict=True))
         if like is not None:
-            return _count_like(
-                like, dict(zip(names, table.columns, strict=True)), table.rows, outputs, outcomes, correct
-            )
+            if like.derived is not None:
+                columns = derive_columns(like.derived, check_functions(like.derived, derive), columns, table.rows)
+            return _count_like(like, columns, table.rows, outputs, outcomes, correct)
+        asked = Asked.checked(columns, projections, derive, _names(ignore, "ignore"))
         kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
         features = tuple(
             fit_feature(name, column, kinds.get(name), max_categories)
-            for name, column in zip(names, table.columns, strict=True)
+            for name, column in columns.items()
+            if name not in asked.inputs
         )
+        derived = None
+        if not asked.nothing:
+            derived, made = fit_derived(asked, columns, table.rows, features, kinds, max_categories)
+            features = (*features, *made)
+        if not 0 < len(features) <= MAX_FEATURES:
+            msg = f"data: {len(features)} features, expected 1 to {MAX_FEATURES}"
+            raise ConfigurationError(msg)
         prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
         known = _outcome_counts(prediction, outputs, outcomes, correct, table.rows)
-        return cls(features, table.rows, prediction, known)
+        return cls(features, table.rows, prediction, known, derived)
 
     @staticmethod
-    def learn(rows: int = 10_000, *, categorical: Sequence[str] = ()) -> Learn:
+    def learn(
+        rows: int = 10_000,
+        *,
+        categorical: Sequence[str] = (),
+        projections: bool | int = False,
+        ignore: Sequence[str] = (),
+        vectors: Sequence[str] = (),
+    ) -> Learn:
         """
         Ask a monitor to learn its reference from the first *rows* rows served: no training data at hand.
 
         Until then nothing is judged; the rows are kept in memory and are not part of any window.
+
+        Args:
+            rows: how many rows to learn from.
+            categorical: as for `fit`, and so are *projections* and *ignore*; the functions of *derive* are the
+                monitor's.
+            projections: as for `fit`.
+            ignore: as for `fit`.
+            vectors: columns whose values are vectors, such as embeddings; `fit` sees that for itself.
 
         Raises:
             ConfigurationError: fewer than 100 rows (bins of a few values each say nothing) or more than 1,000,000.
@@ -131,7 +172,13 @@ class Reference:
         if isinstance(rows, bool) or not isinstance(rows, int) or not 100 <= rows <= 1_000_000:  # noqa: PLR2004
             msg = f"rows={rows!r}: expected a whole number from 100 to 1000000"
             raise ConfigurationError(msg)
-        return Learn(rows, _names(categorical, "categorical"))
+        return Learn(
+            rows,
+            _names(categorical, "categorical"),
+            check_projections(projections),
+            _names(ignore, "ignore"),
+            _names(vectors, "vectors"),
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Reference:
@@ -162,7 +209,7 @@ class Reference:
 
     def to_json(self) -> str:
         """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
-        return dumps(self.features, self.rows, self.prediction, self.outcomes)
+        return dumps(self.features, self.rows, self.prediction, self.outcomes, self.derived)
 
     @classmethod
     def from_json(cls, text: str) -> Reference:
@@ -183,9 +230,14 @@ class Reference:
         return self.features if self.prediction is None else (*self.features, self.prediction)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a row is captured as: the features, unless some are derived."""
+        return self.derived.columns if self.derived is not None else tuple(feature.name for feature in self.features)
+
+    @property
     def fingerprint(self) -> str:
         """Which bins these are: references and snapshots of equal fingerprint add up."""
-        return Layout(self.watched).fingerprint
+        return fingerprint_of(Layout(self.watched), self.derived)
 
     def merge(self, other: Reference) -> Reference:
         """
@@ -230,7 +282,10 @@ def _table(data: Any) -> Table:
     return table
 
 
-def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequence[str]) -> None:
+def _check_names(
+    columns: Sequence[str], categorical: Sequence[str], numeric: Sequence[str], derive: Derive | None
+) -> None:
+    names = [*columns, *as_functions(derive)]
     if PREDICTION in names:
         msg = f"data: a column is named {PREDICTION!r}, the name of the model's output: expected another name"
         raise ConfigurationError(msg)
@@ -311,7 +366,8 @@ def _count_like(
     prediction = None
     if like.prediction is not None and outputs is not None:
         prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
-    return Reference(features, rows, prediction, _outcome_counts(prediction, outputs, outcomes, correct, rows))
+    known = _outcome_counts(prediction, outputs, outcomes, correct, rows)
+    return Reference(features, rows, prediction, known, like.derived)
 
 
 def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
