@@ -139,7 +139,7 @@ def derive_columns(derived: Derived, functions: Derive, columns: Mapping[str, Co
 
     made = Deriver(derived, functions, caught)([columns[name] for name in derived.columns], rows)
     if useless := next((name for name, times in raised.items() if times == rows), None):
-        msg = f"derive[{useless!r}] raises {last[useless]!r} for every row: expected a number or a label"
+        msg = f"derive[{useless!r}] raises {type(last[useless]).__name__} for every row: expected a number or a label"
         raise ConfigurationError(msg) from last[useless]
     counted = zip((*derived.plain, *derived.names), made, strict=True)
     return {name: column for name, column in counted if column is not None}
