@@ -104,7 +104,11 @@ def test_other_directions_are_another_fingerprint(fitted, document):
         (("vectors", 0, "directions"), [], "derived.vectors[0].directions is [], expected at least one direction"),
         (("vectors", 0, "leading"), 9, "derived.vectors[0].leading is 9, expected at most the 8 directions"),
         (("vectors", 0, "leading"), True, "derived.vectors[0].leading is True, expected a whole number"),
-        (("projections", "columns", 0), "kind", "derived.projections.columns is 'kind', expected the name of a numeric"),
+        (
+            ("projections", "columns", 0),
+            "kind",
+            "derived.projections.columns is 'kind', expected the name of a numeric",
+        ),
         (("projections", "columns", 0), "no", "derived.projections.columns is 'no', expected the name of a numeric"),
         (("projections", "columns"), ["a"], "derived.projections.knots is 'another array', expected 1 arrays"),
         (("projections", "knots", 0), [1.0, 1.0], "derived.projections.knots is 'another array', expected 2 arrays of"),

@@ -15,13 +15,13 @@ from driftline._deriving import StagedLayout
 from driftline.testing import in_memory_monitor
 
 DERIVE = {"length": lambda row: len(row["text"]), "tone": lambda row: "loud" if row["text"].isupper() else "calm"}
-SECRET = "my account number is 12-345"
+PRIVATE = "my account number is 12-345"
 
 
 def draw(rows, seed=0, shout=0.1):
     """Free text and a number."""
     random = np.random.default_rng(seed)
-    texts = [f"{SECRET} {'x' * int(size)}" for size in random.poisson(20, rows)]
+    texts = [f"{PRIVATE} {'x' * int(size)}" for size in random.poisson(20, rows)]
     loud = random.random(rows) < shout
     return {
         "text": [text.upper() if one else text for text, one in zip(texts, loud, strict=True)],
@@ -51,8 +51,8 @@ def test_numbers_and_labels_become_features(reference):
     assert reference.columns == ("text", "amount")
     assert reference.features[2].bins.categories == ("calm", "loud")
     text = reference.to_json()
-    assert SECRET not in text
-    assert SECRET.upper() not in text
+    assert PRIVATE not in text
+    assert PRIVATE.upper() not in text
     assert json.loads(text)["derived"]["functions"] == ["length", "tone"]
     assert dl.Reference.from_json(text) == reference
 
@@ -136,7 +136,7 @@ def test_what_raises_is_missing_and_told_without_the_text(reference, caplog, tel
     monitor = dl.Monitor(
         "m", reference=reference, derive={**DERIVE, "length": fussy}, synchronous=True, **telemetry.providers
     )
-    for text in ("a", None, "b", None, SECRET):
+    for text in ("a", None, "b", None, PRIVATE):
         monitor.observe({"text": text, "amount": 1.0}, 0.5)
     counts = monitor.snapshot().counts
     places = Layout(reference.watched).slices
@@ -145,7 +145,7 @@ def test_what_raises_is_missing_and_told_without_the_text(reference, caplog, tel
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="derive") == 4
     monitor.shutdown()
     assert "derive['length'] raised ValueError" in caplog.text
-    assert SECRET not in caplog.text
+    assert PRIVATE not in caplog.text
     assert sum("derive[" in record.message for record in caplog.records) == 1
 
 
@@ -173,7 +173,7 @@ def test_text_is_gone_once_it_is_counted(reference):
         __slots__ = ()
 
     monitor = in_memory_monitor(reference=reference, derive=DERIVE)
-    monitor.observe({"text": Text(SECRET), "amount": 1.0}, 0.5)
+    monitor.observe({"text": Text(PRIVATE), "amount": 1.0}, 0.5)
     monitor.flush()
     gc.collect()
     assert not [one for one in gc.get_objects() if type(one) is Text]
@@ -220,7 +220,9 @@ def test_mistakes_are_found_at_fit(options, message):
 def test_kinds_of_derived_features_can_be_said():
     """categorical= and numeric= name them too."""
     columns = draw(200)
-    reference = dl.Reference.fit(columns, derive={"size": lambda row: len(row["text"])}, ignore=["text"], categorical=["size"])
+    reference = dl.Reference.fit(
+        columns, derive={"size": lambda row: len(row["text"])}, ignore=["text"], categorical=["size"]
+    )
     assert hasattr(reference.features[-1].bins, "categories")
 
 

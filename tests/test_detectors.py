@@ -81,7 +81,7 @@ def rows(values):
 
 
 def test_both_interfaces_are_taken_as_they_are():
-    """river says drift_detected, frouros says drift."""
+    """River says drift_detected, frouros says drift."""
     for detector in (Jump(0.5), Sticky(0.5)):
         check_detector(detector, [0.0] * 100, [1.0] * 100)
 
@@ -317,7 +317,10 @@ class Uncopyable(Jump):
         ([Jump()], "expected a dict of feature names and detectors"),
         ({1: Jump()}, "detectors: 1: expected the name of a feature, 'prediction' or 'error'"),
         ({"delay": Jump}, "expected an object, such as Jump()"),
-        ({"delay": "ADWIN"}, "detectors['delay']='ADWIN': expected an object with update(x) and drift_detected (or drift)"),
+        (
+            {"delay": "ADWIN"},
+            "detectors['delay']='ADWIN': expected an object with update(x) and drift_detected (or drift)",
+        ),
         ({"delay": SimpleNamespace(update=print)}, "expected an object with update(x) and drift_detected"),
         ({"delay": Uncopyable()}, "cannot be copied, which the child of a fork needs: TypeError('no copies')"),
         ({"delays": Jump()}, "detectors: 'delays': no such feature, expected a name out of ['delay', 'carrier',"),
@@ -397,7 +400,7 @@ def test_detectors_do_not_ask_for_retraining_twice(plain, tmp_path):
     monitor.shutdown()
 
 
-RIVER = ("ADWIN", "KSWIN", "PageHinkley")
+RIVER = {"ADWIN": {}, "KSWIN": {"alpha": 1e-6, "seed": 1}, "PageHinkley": {}}
 FROUROS = ("ADWIN", "CUSUM", "DDM", "PageHinkley", "STEPD")
 
 
@@ -405,8 +408,9 @@ FROUROS = ("ADWIN", "CUSUM", "DDM", "PageHinkley", "STEPD")
 def test_rivers_detectors_fit_as_they_are(plain, name):
     """A shift of five deviations is found, in the values and in the monitor's states."""
     drift = pytest.importorskip("river.drift")
-    check_detector(getattr(drift, name)(**({"seed": 1} if name == "KSWIN" else {})))
-    _found_in_a_monitor(plain, getattr(drift, name)())
+    detector = getattr(drift, name)(**RIVER[name])
+    check_detector(detector)
+    _found_in_a_monitor(plain, detector)
 
 
 @pytest.mark.parametrize("name", FROUROS)

@@ -57,8 +57,12 @@ def test_a_correlation_that_flips_is_found_beside_margins_that_stay(draw):
 
 def test_heavy_tails_hide_no_relation():
     """Directions are through normal scores: what holds for normal features holds for lognormal ones."""
-    training, served = ({name: np.exp(2 * x) for name, x in hidden(r, ROWS, s).items()} for r, s in ((0.5, 0), (-0.5, 1)))
-    assert {"a given the others", "b given the others"} <= drifting(dl.Reference.fit(training, projections=True), served)
+    training, served = (
+        {name: np.exp(2 * x) for name, x in hidden(r, ROWS, s).items()} for r, s in ((0.5, 0), (-0.5, 1))
+    )
+    assert {"a given the others", "b given the others"} <= drifting(
+        dl.Reference.fit(training, projections=True), served
+    )
 
 
 def test_leading_directions_show_a_shift_that_features_share():
@@ -66,9 +70,11 @@ def test_leading_directions_show_a_shift_that_features_share():
     random = np.random.default_rng(0)
 
     def draw(shift):
-        return {f"x{place}": common + random.normal(size=ROWS) for place in range(10)} if (
-            common := random.normal(shift, 1.0, ROWS)
-        ).any() else {}
+        return (
+            {f"x{place}": common + random.normal(size=ROWS) for place in range(10)}
+            if (common := random.normal(shift, 1.0, ROWS)).any()
+            else {}
+        )
 
     reference = dl.Reference.fit(draw(0.0), projections=4)
     projections = reference.derived.projections
@@ -111,7 +117,12 @@ def test_missing_constant_and_duplicate_columns(training):
     """A missing value is the mean, a constant takes no part, a duplicate costs nothing by rounding."""
     random = np.random.default_rng(0)
     a, b = random.normal(size=(2, ROWS))
-    columns = {"a": np.where(random.random(ROWS) < 0.1, np.nan, a), "b": a + b, "twin": a + b, "constant": np.ones(ROWS)}
+    columns = {
+        "a": np.where(random.random(ROWS) < 0.1, np.nan, a),
+        "b": a + b,
+        "twin": a + b,
+        "constant": np.ones(ROWS),
+    }
     reference = dl.Reference.fit(columns, projections=True)
     assert reference.derived.projections.columns == ("a", "b", "twin")
     assert all(feature.counts[-1] == 0 for feature in reference.features if "given" in feature.name)

@@ -18,6 +18,17 @@ from driftline.testing import in_memory_monitor
 LENGTH = 48
 
 
+class Tensor:
+    """Something that numpy can read, such as a tensor."""
+
+    def __init__(self, values):
+        self._values = values
+        self.shape = values.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._values, dtype=dtype)
+
+
 def draw(rows, seed=0, shift=0.0, topic=0.5):
     """Two topics with noise, and a plain feature; *shift* moves all vectors one way."""
     random = np.random.default_rng(seed)
@@ -28,8 +39,8 @@ def draw(rows, seed=0, shift=0.0, topic=0.5):
 
 @pytest.fixture(scope="module")
 def reference():
-    """4,000 vectors."""
-    return dl.Reference.fit(draw(4_000))
+    """5,000 vectors: more than are projected at once."""
+    return dl.Reference.fit(draw(5_000))
 
 
 def expected(reference, columns):
@@ -85,7 +96,7 @@ def test_features_of_a_vector(reference):
     (vector,) = reference.derived.vectors
     directions, centre = np.array(vector.directions), np.array(vector.centre)
     assert directions[:4] @ directions[:4].T == pytest.approx(np.eye(4), abs=1e-4)
-    vectors = draw(4_000)["embedding"]
+    vectors = draw(5_000)["embedding"]
     assert abs(directions[0] @ np.linalg.svd(vectors - centre, full_matrices=False)[2][0]) == pytest.approx(1, abs=1e-3)
     moments = {one.name: one.moments for one in reference.features}
     assert moments["embedding norm"].mean == pytest.approx(np.linalg.norm(vectors, axis=1).mean())
@@ -118,7 +129,7 @@ def test_batches_of_any_library_are_counted_alike(reference, kind, rows):
     assert dl.Reference.fit(frame, like=reference).features == dl.Reference.fit(columns, like=reference).features
 
 
-@pytest.mark.parametrize("convert", [lambda v: v, list, tuple, lambda v: v.astype(np.float32), lambda v: Tensor(v)])
+@pytest.mark.parametrize("convert", [lambda v: v, list, tuple, lambda v: v.astype(np.float32), Tensor])
 def test_single_rows_of_any_kind_are_counted_alike(reference, convert):
     """A dict, an object with attributes, a positional row."""
     columns = draw(30, seed=2)
@@ -129,21 +140,10 @@ def test_single_rows_of_any_kind_are_counted_alike(reference, convert):
     assert counted(reference, *([one["x"], one["embedding"]] for one in dicts)) == expected(reference, columns)
 
 
-class Tensor:
-    """Something that numpy can read, such as a tensor."""
-
-    def __init__(self, values):
-        self._values = values
-        self.shape = values.shape
-
-    def __array__(self, dtype=None, copy=None):
-        return np.array(self._values, dtype=dtype)
-
-
 def test_vectors_alone():
     """A model whose only input is a vector, by name, by itself, and as rows of vectors."""
     columns = {"embedding": draw(100, seed=3)["embedding"]}
-    reference = dl.Reference.fit({"embedding": draw(4_000)["embedding"]})
+    reference = dl.Reference.fit({"embedding": draw(5_000)["embedding"]})
     rows = columns["embedding"]
     for calls in ([columns], [rows], list(rows), [row.tolist() for row in rows], [{"embedding": row} for row in rows]):
         assert counted(reference, *calls) == expected(reference, columns)
@@ -151,7 +151,7 @@ def test_vectors_alone():
 
 def test_a_predict_function_may_take_the_vector(reference):
     """By the name of its parameter."""
-    alone = dl.Reference.fit({"embedding": draw(4_000)["embedding"]})
+    alone = dl.Reference.fit({"embedding": draw(5_000)["embedding"]})
     monitor = in_memory_monitor(reference=alone)
 
     @monitor.instrument
@@ -174,7 +174,7 @@ def test_what_the_caller_does_later_changes_nothing(reference, kind, rows):
     vectors = columns["embedding"].copy()
     given = {
         "array": lambda: vectors,
-        "lists": lambda: vectors.tolist(),
+        "lists": vectors.tolist,
         "object": lambda: [row for row in vectors],  # noqa: C416 - views of one array
     }[kind]()
     monitor = in_memory_monitor(reference=reference)
@@ -207,7 +207,9 @@ def test_huge_entries_are_out_of_range_and_warn_nobody(reference):
     assert counts[place][-2] == 1
 
 
-@pytest.mark.parametrize(("change", "name"), [({"topic": 0.2}, "projection 1"), ({"shift": 0.3}, "reconstruction error")])
+@pytest.mark.parametrize(
+    ("change", "name"), [({"topic": 0.2}, "projection 1"), ({"shift": 0.3}, "reconstruction error")]
+)
 def test_a_change_of_mix_and_a_change_of_place_are_found(reference, change, name):
     """Principal directions show the one, what they leave and random directions the other."""
     monitor = in_memory_monitor(reference=reference, window=dl.Window(rows=2_000))

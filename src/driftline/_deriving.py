@@ -68,8 +68,8 @@ class Deriver:
         if self._projector is not None:
             for place in self._projected:
                 column = given[place]
-                # Binned as floats too: they are read once.
-                given[place] = None if column is None else as_floats(column)
+                # Binned as floats too: they are read once, and lie side by side for both.
+                given[place] = None if column is None else np.ascontiguousarray(as_floats(column))
             made.extend(self._projector([given[place] for place in self._projected], rows))
         return [*(given[place] for place in self._plain), *made, *rest]
 
@@ -176,7 +176,7 @@ class StagedLayout(Layout):
     Args:
         features: the features, those that are made of others included, in the order in which they are counted.
         stages: each takes columns and their number of rows and gives columns.
-        fingerprint: that of the reference.
+        derived: what is derived of the captured columns.
     """
 
     __slots__ = ("_stages",)
@@ -184,11 +184,16 @@ class StagedLayout(Layout):
     defers: ClassVar[bool] = True
 
     def __init__(
-        self, features: Sequence[Feature], stages: Sequence[Callable[[Columns, int], Columns]], fingerprint: str
+        self,
+        features: Sequence[Feature],
+        stages: Sequence[Callable[[Columns, int], Columns]],
+        derived: Derived | None,
     ) -> None:
         super().__init__(features)
         self._stages = tuple(stages)
-        self.fingerprint = fingerprint
+        self.fingerprint = fingerprint_of(self, derived)
+        # Whether rows can be read as one matrix of numbers is told by what is captured.
+        self._all_numeric = self._all_numeric and (derived is None or not (derived.inputs or derived.functions))
 
     def count(self, columns: Columns, rows: int) -> Counts:
         """Count captured columns of *rows* values each: shape (total,)."""
@@ -197,10 +202,6 @@ class StagedLayout(Layout):
     def numbers(self, columns: Columns, rows: int) -> tuple[NDArray[np.uint16], ...]:
         """The bin numbers of each column that is counted, shape (rows,)."""
         return super().numbers(self._staged(columns, rows), rows)
-
-    def count_rows(self, rows: Sequence[tuple[object, ...]]) -> Counts:
-        """Count captured rows."""
-        return self.count(tuple(zip(*rows, strict=True)), len(rows))
 
     def _staged(self, columns: Columns, rows: int) -> Columns:
         for stage in self._stages:

@@ -41,7 +41,7 @@ def layout_for(reference: Reference, settings: Settings, detecting: Detecting | 
     if detecting is not None:
         detecting.watch([one.name for one in reference.watched], unwatched(reference, settings.detectors))
         stages.append(detecting.tap)
-    return StagedLayout(reference.watched, stages, reference.fingerprint) if stages else Layout(reference.watched)
+    return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
 
 
 def capture_for(

@@ -108,7 +108,9 @@ def check_detector(detector: Detector | Any, quiet: Sequence[float] = (), change
                     one.reset()  # type: ignore[attr-defined]
         early = [place for place in places if place < len(before)]
         if len(early) > len(before) / 100:
-            msg = f"{named.kind} finds {len(early)} changes in {len(before)} values without one, the first at {early[0]}"
+            msg = (
+                f"{named.kind} finds {len(early)} changes in {len(before)} values without one, the first at {early[0]}"
+            )
             raise AssertionError(msg)
         if len(early) == len(places):
             msg = f"{named.kind} finds no change in {len(after)} values after one"
