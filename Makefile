@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test tools lint bench format generate clean
+.PHONY: demo test tools lint bench bench-detection format generate clean
 
 # The environment is made anew when what the project asks for changes.
 $(VENV)/.base: pyproject.toml
@@ -51,6 +51,9 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-detection: $(VENV)/.bench
+	$(BIN)/python benchmarks/detection/run.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,7 +12,7 @@ import yaml
 
 MODEL = Path(__file__).parent
 ROOT = MODEL.parent
-STANDARD = frozenset({"error.type", "user.id"})
+STANDARD = frozenset({"error.type"})
 """Attributes of OpenTelemetry's own registry."""
 
 

@@ -17,7 +17,7 @@ from driftline._values import CanaryState, DriftState
 ROOT = Path(__file__).parent.parent
 ATTRIBUTES = yaml.safe_load((ROOT / "model/attributes.yaml").read_text(encoding="utf-8"))["attributes"]
 KEYS = {one["key"] for one in ATTRIBUTES}
-STANDARD = {"error.type", "user.id"}
+STANDARD = {"error.type"}
 """Attributes of OpenTelemetry's own registry."""
 
 NAME = re.compile(r"[a-z](?:[a-z0-9]*(?:[._][a-z0-9]+)*)")
@@ -91,7 +91,7 @@ def test_attributes_of_metrics_are_known_few_and_bounded(metric):
     assert metric.attributes <= KEYS | STANDARD
     assert {"ml.model.name", "ml.model.version", "ml.model.variant"} <= metric.attributes
     assert len(metric.attributes) <= 6
-    assert not metric.attributes & {"user.id", "ml.prediction.id", "ml.drift.reason", "ml.canary.reason"}
+    assert not metric.attributes & {"enduser.id", "ml.prediction.id", "ml.drift.reason", "ml.canary.reason"}
 
 
 def test_no_name_is_the_namespace_of_another():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from driftline._values import (
+    Component,
     Criterion,
     Detector,
     Distance,
@@ -13,8 +14,8 @@ from driftline._values import (
     Score,
     Snapshot,
     Verdict,
-    Window,
 )
+from driftline._window import Window
 from driftline.canary import Canary, CanaryPolicy
 from driftline.detection import FalseAlarms, Thresholds
 from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
@@ -26,6 +27,7 @@ from driftline.retraining import RetrainingPolicy, RetrainingQueue
 __all__ = [
     "Canary",
     "CanaryPolicy",
+    "Component",
     "ConfigurationError",
     "Criterion",
     "Detector",

@@ -156,7 +156,7 @@ class Layout:
             except Exception:  # noqa: BLE001 - a text, a list, a __float__ that raises
                 matrix = None
             if matrix is not None and matrix.ndim == 2:  # noqa: PLR2004 - rows and columns
-                return self.count(matrix.T, len(rows))
+                return self.count(tuple(matrix.T), len(rows))
         return self.count(tuple(zip(*rows, strict=True)), len(rows))
 
 

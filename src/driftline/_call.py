@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from driftline.otel import Tracing
     from driftline.reference import Reference
 
-__all__ = ["OpenCall", "Plan", "PredictionCall", "Target"]
+__all__ = ["OpenCall", "Plan", "PredictionCall", "Target", "leave"]
 
 _UNSET = object()
 
@@ -35,6 +36,10 @@ class Target(Protocol):
 
     def capture(self, features: Any) -> Captured:
         """Read and copy the features of a call."""
+        ...
+
+    def unreadable(self, place: str, error: Exception) -> None:
+        """Count a call whose features could not be read."""
         ...
 
     def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
@@ -54,9 +59,17 @@ class Target(Protocol):
         ...
 
 
+def leave(active: ContextVar[list[bool] | None], within: list[bool], token: Token[list[bool] | None]) -> None:
+    """End the stretch in which calls belong to an outer one."""
+    # What still has this list, a task that was started within, say, is within no longer.
+    within[0] = False
+    with suppress(ValueError):  # closed by another task or thread than the one that began it
+        active.reset(token)
+
+
 class PredictionCall:
     """
-    One prediction as a context manager.
+    One prediction as a context manager; monitored functions called within the block belong to it.
 
     Attributes:
         output: what the model returned; set it within the block.
@@ -72,6 +85,7 @@ class PredictionCall:
         "_target",
         "_token",
         "_user",
+        "_within",
         "output",
     )
 
@@ -81,6 +95,7 @@ class PredictionCall:
         self._user = user_id
         self._span: Any = None
         self._token: object = None
+        self._within: tuple[list[bool], Token[list[bool] | None]] | None = None
         self._returned = False
         self.output: Any = _UNSET
         # Read and copied now: what the caller does to its features afterwards changes nothing.
@@ -100,10 +115,14 @@ class PredictionCall:
         tracing = self._target.tracing
         if tracing is not None and self._target.enabled:
             try:
-                self._span = tracing.start(str(self.id), self._user)
+                self._span = tracing.start(str(self.id), _text(self._user))
                 self._token = tracing.attach(self._span)
             except Exception as error:  # noqa: BLE001 - the guard
                 self._target.caught("span", error)
+        outer = self._target.active.get()
+        if outer is None or not outer[0]:
+            within = [True]
+            self._within = within, self._target.active.set(within)
         self._context = current_context()
         self._start = perf_counter()
         return self
@@ -113,20 +132,31 @@ class PredictionCall:
     ) -> None:
         seconds = perf_counter() - self._start
         target = self._target
+        if self._within is not None:
+            leave(target.active, *self._within)
         if not target.enabled:
             return
+        if self._within is not None:
+            self._record(seconds, error)
+        if error is None and self.output is not _UNSET:
+            self._returned = True
+            if self._within is None and self._id is not None:
+                # Within another call: that one is the prediction, and the outcome is told of this one all the same.
+                target.done_with_id(self._id, self.output)
+        if self._span is not None and target.tracing is not None:
+            try:
+                target.tracing.end(self._span, self._token, error)
+            except Exception as caught:  # noqa: BLE001 - the guard
+                target.caught("span", caught)
+
+    def _record(self, seconds: float, error: BaseException | None) -> None:
+        target = self._target
         if error is not None:
             target.failed(self._captured, seconds, self._context, error_type(error))
         elif self.output is _UNSET:
             target.done(self._captured, None, seconds, self._context, None)
         else:
             target.done(self._captured, self.output, seconds, self._context, self._id)
-            self._returned = True
-        if self._span is not None and target.tracing is not None:
-            try:
-                target.tracing.end(self._span, self._token, error)
-            except Exception as caught:  # noqa: BLE001 - the guard
-                target.caught("span", caught)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -161,19 +191,25 @@ class Plan:
         try:
             return self.target.capture(self._pick(args, kwargs))
         except Exception as error:  # noqa: BLE001 - the user's extractor
-            self.target.caught("features", error)
+            self.target.unreadable("features", error)
             return None
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:
         return OpenCall(self, args, kwargs)
 
     def ids(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, str | None]:
+        given: object = None
+        user: str | None = None
+        # Each for itself: an unknown user must not cost the outcome of the prediction.
         try:
             given = None if self._prediction_id is None else self._prediction_id(args, kwargs)
-            user = None if self._user_id is None else self._user_id(args, kwargs)
-        except Exception as error:  # noqa: BLE001 - the user's functions
+        except Exception as error:  # noqa: BLE001 - the user's function
             self.target.caught("prediction_id", error)
-            return None, None
+        if self._user_id is not None and self.target.tracing is not None:
+            try:
+                user = _text(self._user_id(args, kwargs))
+            except Exception as error:  # noqa: BLE001 - as above
+                self.target.caught("user_id", error)
         return given, user
 
     def done(self, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object) -> None:
@@ -227,6 +263,11 @@ class OpenCall:
                 tracing.end(self.span, self.token, error)
             except Exception as caught:  # noqa: BLE001 - the guard
                 self.plan.target.caught("span", caught)
+
+
+def _text(user_id: object) -> str | None:
+    """An id as a span carries it: accounts that are known by a number or a UUID have one too."""
+    return None if user_id is None else str(user_id)
 
 
 def _span_id(prediction_id: object) -> str:

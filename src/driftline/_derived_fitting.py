@@ -88,9 +88,9 @@ def fit_derived(
     plain: Sequence[Feature],
     categorical: Mapping[str, bool],
     max_categories: int,
-) -> tuple[Derived, tuple[Feature, ...]]:
+) -> tuple[Derived, tuple[Feature, ...], dict[str, Column]]:
     """
-    Fit what is derived, and the features that it makes.
+    Fit what is derived, and the features that it makes; with all columns that are counted, by name.
 
     Args:
         asked: what is wanted.
@@ -117,7 +117,7 @@ def fit_derived(
     made = derive_columns(derived, asked.functions, columns, rows)
     kinds = {**dict.fromkeys(derived.names, False), **dict.fromkeys(derived.functions), **categorical}
     features = tuple(fit_feature(name, made[name], kinds.get(name), max_categories) for name in derived.names)
-    return derived, features
+    return derived, features, made
 
 
 def derive_columns(derived: Derived, functions: Derive, columns: Mapping[str, Column], rows: int) -> dict[str, Column]:

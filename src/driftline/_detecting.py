@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from driftline._capture import Report
 from driftline._detectors import ERROR, NamedDetector
 from driftline._frames import as_floats
-from driftline._values import Column, DriftState, FeatureStatus, StateChange, Window
+from driftline._values import Column, DriftState, FeatureStatus, StateChange
+from driftline._window import Window
 
 __all__ = ["Detecting"]
 

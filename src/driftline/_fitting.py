@@ -13,12 +13,14 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning import binner, is_missing, label_of
+from driftline._binning import Layout, binner, is_missing, label_of
+from driftline._dependence import Dependence, block_lengths, feature_dependence
 from driftline._frames import as_floats, as_objects
+from driftline._self_check import SelfCheck, check_block_rows, self_check
 from driftline._values import Bins, CategoricalBins, Column, Feature, Moments, NumericBins
 from driftline.errors import ConfigurationError
 
-__all__ = ["count_feature", "fit_feature"]
+__all__ = ["count_feature", "fit_dependence", "fit_feature"]
 
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Deciles miss the tail; with 1, 5, 95 and 99 % outliers have bins of their own (design, section 5)."""
@@ -38,6 +40,9 @@ LARGEST = 1e140
 KNOWN_CATEGORIES = 4_096
 """Categories remembered by name: beyond that a column looks like an identifier, and memory stays bounded."""
 
+
+DIGITS = 4
+"""Significant digits of what is estimated from blocks."""
 
 TEXTS = (str, bytes, bool, np.bool_, Enum)
 """Values that name something."""
@@ -148,7 +153,7 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     numbers = binner(bins)(column)
     counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
     if isinstance(bins, CategoricalBins):
-        return Feature(name, bins, counts)
+        return Feature(name, bins, counts, once=_seen_once(column))
     values = as_floats(column)
     usable = np.abs(values) <= LARGEST
     values, numbers = values[usable], numbers[usable]
@@ -164,7 +169,56 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
 
 
+def _seen_once(column: Column) -> int:
+    """Categories that a column has a single time."""
+    seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
+    return sum(times == 1 for times in seen.values())
+
+
 def _centres(bins: NumericBins) -> NDArray[np.float64]:
     """Where an empty bin is taken to lie: its middle."""
     cuts = np.array(bins.cuts)
     return np.array([cuts[0], *(cuts[:-1] + np.diff(cuts) / 2), cuts[-1], 0.0])
+
+
+def fit_dependence(
+    features: Sequence[Feature], columns: Sequence[Column], rows: int
+) -> tuple[Dependence | None, SelfCheck]:
+    """
+    How the rows of training data depend on each other, and what each block of them says about the rest.
+
+    Args:
+        features: fitted to the columns.
+        columns: of *rows* values each, in the order in which they came to be.
+        rows: of the training data.
+    """
+    layout = Layout(features)
+    lengths = block_lengths(rows)
+    check_rows = check_block_rows(rows)
+    number = rows // check_rows
+    which = np.repeat(np.arange(number), check_rows)
+    blocks = np.zeros((number, layout.total), dtype=np.int64)
+    factors, uneven = [], []
+    for feature, column, place in zip(features, columns, layout.slices, strict=True):
+        numbers = binner(feature.bins)(column)
+        size = feature.bins.size
+        counted = np.bincount(which * size + numbers[: number * check_rows], minlength=number * size)
+        blocks[:, place] = counted.reshape(number, size)
+        if lengths:
+            one = feature_dependence(numbers, feature.bins, lengths)
+            factors.append(_rounded(one[0]))
+            uneven.append(_rounded(one[1]))
+    dependence = None
+    if lengths:
+        dependence = Dependence(
+            np.array(lengths, dtype=np.float64),
+            np.array([rows // length - 1 for length in lengths], dtype=np.float64),
+            np.stack(factors, axis=1),
+            np.stack(uneven, axis=1),
+        )
+    return dependence, self_check(features, layout, blocks, check_rows, dependence)
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To `DIGITS` significant digits: a variance from blocks is known no better, and a file of them stays small."""
+    return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)

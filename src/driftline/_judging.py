@@ -1,16 +1,23 @@
-"""Windows judged one after the other: scores, states, and what changed."""
+"""Windows judged one after the other, at several lengths at once: scores, states, and what changed."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import reduce
+
+import numpy as np
 
 from driftline._binning import Layout
+from driftline._burn_in import BurnIn
 from driftline._capture import Report
+from driftline._dependence import Dependence, Inflation, larger
+from driftline._rules import Evidence, Look, Rule
 from driftline._scoring import NamedDistance, Scorer, named_distances
-from driftline._values import FeatureStatus, Score, StateChange, Window
-from driftline._window import WindowCounts
-from driftline.detection import Rule, next_status
+from driftline._states import Episode, next_status
+from driftline._values import FeatureStatus, Score, StateChange
+from driftline._window import Window, WindowCounts
 from driftline.reference import Reference
 
 __all__ = ["Judging"]
@@ -43,9 +50,13 @@ class Judging:
         report: Report,
     ) -> None:
         wanted = [name for name in rule.distances if name not in {distance.name for distance in distances}]
-        self._length = window.label
+        self._labels = {length: window.label_of(length) for length in rule.lengths}
+        self._panes = window.panes
         self._features = reference.watched
         self._min_rows = rule.min_rows
+        self._known = tuple(one for one in (reference.dependence, reference.traffic) if one is not None)
+        learns = rule.tests and reference.traffic is None
+        self._burn_in = BurnIn(reference.watched, layout) if learns else None
         self._scorer = Scorer(reference.watched, layout, (*distances, *named_distances(wanted)), report)
         self._judge = rule.prepare(reference.watched, layout, window)
         self._clock = clock
@@ -56,29 +67,112 @@ class Judging:
         """Forget scores and states: the child of a fork starts here."""
         self.lock = threading.RLock()
         self._last: float = self._clock()
-        self.scores: tuple[Score, ...] = ()
+        self._whole: deque[WindowCounts] = deque(maxlen=max(self._labels))
+        self._passed = 0
+        self._since = dict.fromkeys(self._labels, (0, 0.0))
+        self._scores: dict[int, tuple[Score, ...]] = {}
+        self._evidence: dict[int, tuple[Evidence, ...]] = {}
+        self._episodes = [Episode() for _ in self._features]
         self.status: dict[str, FeatureStatus] = {
             feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
             for feature in self._features
         }
         self.window: WindowCounts | None = None
+        if self._burn_in is not None:
+            self._burn_in.reset()
 
-    def judge(self, windows: Sequence[WindowCounts]) -> None:
-        """Judge windows in the order given, evenly spread over the time since the last judgement."""
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """The scores of the last look at each length."""
+        return tuple(score for _, scores in sorted(self._scores.items()) for score in scores)
+
+    @property
+    def learning(self) -> bool:
+        """Whether blocks of rows are wanted, to learn how they depend on each other."""
+        return self._burn_in is not None and not self._burn_in.complete
+
+    @property
+    def dependence(self) -> Dependence | None:
+        """What the first windows served say about how rows depend on each other."""
+        return None if self._burn_in is None else self._burn_in.dependence
+
+    def judge(self, windows: Sequence[WindowCounts], *, partial: bool = False) -> None:
+        """
+        Judge windows in the order given, evenly spread over the time since the last judgement.
+
+        Args:
+            windows: whole ones, each one pane further than the one before.
+            partial: it is what there is of a first window, judged at its own length and not remembered.
+        """
         if not windows:
             return
         now = self._clock()
         elapsed, self._last = (now - self._last) / len(windows), now
         for window in windows:
-            scores = self._scorer(window, self._length)
-            evidence = self._judge(window, scores, elapsed)
-            before = self.status
-            # New objects each time: whoever reads them meanwhile sees one judgement, whole.
-            self.status = {
-                feature.name: next_status(before[feature.name], one, self._min_rows)
-                for feature, one in zip(self._features, evidence, strict=True)
-            }
-            self.scores, self.window = scores, window
-            for name, status in self.status.items():
-                if status.state != before[name].state:
-                    self._changed(StateChange(name, before[name].state, status, self._length))
+            # Of a reference whose rows were shuffled the first window tells all that is known. What comes later is
+            # learnt from when it has been judged, and not from features that drift: a drift is not how rows scatter.
+            untold = self._burn_in is not None and self._burn_in.dependence is None
+            if self._burn_in is not None and untold:
+                self._burn_in.learn(window.blocks, window=not partial)
+            for length, (panes, seconds) in self._since.items():
+                self._since[length] = panes + 1, seconds + elapsed
+            for length, counts in self._looked_at(window, partial=partial):
+                self._look(length, counts)
+            self.window = window
+            self._settle()
+            if self._burn_in is not None and not untold:
+                drifting = np.array([one.state == "drifting" for one in self.status.values()])
+                self._burn_in.learn(window.blocks, drifting, window=not partial)
+
+    def _looked_at(self, window: WindowCounts, *, partial: bool) -> list[tuple[int, WindowCounts]]:
+        """The lengths that are due, each with its counts: longer ones move by whole windows."""
+        due = [(1, window)]
+        if partial:
+            return due
+        self._passed += 1
+        if self._passed % self._panes:
+            return due
+        self._whole.append(window)
+        recent = list(self._whole)
+        for length in self._labels:
+            if 1 < length <= len(recent):
+                parts = recent[-length:]
+                counts = np.add.reduce([part.counts for part in parts])
+                due.append((length, WindowCounts(counts, sum(part.rows for part in parts))))
+        return due
+
+    def _look(self, length: int, counts: WindowCounts) -> None:
+        panes, seconds = self._since[length]
+        self._since[length] = 0, 0.0
+        scores = self._scorer(counts, self._labels[length])
+        self._scores = {**self._scores, length: scores}
+        self._evidence[length] = self._judge(Look(counts, length, panes, seconds, scores, self._inflation()))
+
+    def _inflation(self) -> Callable[[float], Inflation] | None:
+        live = self.dependence
+        known = self._known if live is None else (*self._known, live)
+        if not known:
+            return None
+        # Never smaller than any of them says.
+        return lambda rows: reduce(larger, (one.inflation(rows) for one in known))
+
+    def _settle(self) -> None:
+        """States from the last look at each length; new objects each time: readers see one judgement, whole."""
+        before, status = self.status, {}
+        whole, note = self._passed // self._panes, self._note()
+        for place, feature in enumerate(self._features):
+            evidence = {length: each[place] for length, each in self._evidence.items()}
+            status[feature.name], self._episodes[place] = next_status(
+                self._episodes[place], evidence, whole, self._min_rows, note
+            )
+        self.status = status
+        for name, one in status.items():
+            if one.state != before[name].state:
+                self._changed(StateChange(name, before[name].state, one, self._labels[1]))
+
+    def _note(self) -> str:
+        """How far the learning of the dependence is, as long as it goes on."""
+        one = self._burn_in
+        if one is None or one.complete:
+            return ""
+        return f"; learning how rows depend on each other: {one.windows} of {one.of} windows"

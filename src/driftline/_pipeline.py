@@ -8,15 +8,18 @@ from typing import Any
 
 from driftline._binning import Layout
 from driftline._capture import Capture, Captured, names_of
+from driftline._dependence import Dependence
 from driftline._drain import DrainThread, watch
 from driftline._guard import Guard
 from driftline._judging import Judging
 from driftline._learning import Learner
 from driftline._outputs import default_correct
-from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
+from driftline._recorder import Call, Failure, Recorder
 from driftline._settings import Settings
 from driftline._staging import capture_for, detecting_for, layout_for
-from driftline._values import FeatureStatus, Score, Snapshot, Window
+from driftline._tally import DURATION_EDGES
+from driftline._values import FeatureStatus, Score, Snapshot
+from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
 from driftline.outcomes import OutcomeStore, estimated_accuracy
@@ -48,6 +51,7 @@ class Pipeline:
         self._detecting = detecting_for(settings, self.emitter.state_changed, self.guard)
         if self._detecting is not None and self._detecting.hears_outcomes:
             self.outcomes.heard = self._detecting.outcome
+        self._exported: frozenset[str] = frozenset()
         self._requests: dict[str, int] = {}
         self._asked: tuple[object, ...] = ()
         self._canaries: tuple[Canary, ...] = ()
@@ -85,6 +89,7 @@ class Pipeline:
             self.guard.note,
         )
         recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls)
+        recorder.divide(wanted=judging.learning)
         recorder.wake = self._wake
         recorder.overdue = self._judge_windows
         if isinstance(getattr(self, "_recorder", None), Learner):
@@ -118,8 +123,13 @@ class Pipeline:
                 self._discover(features)
             return self._capture(features)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("capture", error)
+            self.unreadable("capture", error)
             return None
+
+    def unreadable(self, place: str, error: Exception) -> None:
+        """Count a call whose features raised when they were read: served all the same, in no window."""
+        self._calls.drop("unreadable", 1)
+        self.guard.caught(place, error)
 
     def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
         """Take down a call that returned."""
@@ -200,7 +210,7 @@ class Pipeline:
                 partial = self._recorder.partial()
                 if partial is not None and partial.rows:
                     with self._judging.lock:
-                        self._judging.judge([partial])
+                        self._judging.judge([partial], partial=True)
                     self._after_judgement()
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("flush", error)
@@ -239,6 +249,7 @@ class Pipeline:
             windows = list(self._recorder.windows())
             if windows:
                 judging.judge(windows)
+                self._recorder.divide(wanted=judging.learning)
 
     def _feed_detectors(self) -> None:
         if self._detecting is not None:
@@ -273,6 +284,11 @@ class Pipeline:
             record(seconds, {**self._attributes, "error.type": error}, context)  # type: ignore[arg-type]
 
     # --- what is read ------------------------------------------------------------------------------------------------
+
+    @property
+    def dependence(self) -> Dependence | None:
+        """What has been learnt of how rows depend on each other."""
+        return self._judging.dependence if self._judging is not None else None
 
     def scores(self) -> tuple[Score, ...]:
         """The scores of the last window judged."""
@@ -322,7 +338,7 @@ class Pipeline:
         tally, outcomes = self._calls.read(), self.outcomes.read()
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
-        judging, reference, exported = self._judging, self.reference, self._exported_features()
+        judging, reference, exported = self._judging, self.reference, self._exported
         estimated = None
         bins: tuple[tuple[str, Any], ...] = ()
         if judging is not None and reference is not None:
@@ -350,9 +366,6 @@ class Pipeline:
             self._queue_sizes(),
             states[-1] if states else None,
         )
-
-    def _exported_features(self) -> frozenset[str]:
-        return frozenset() if self._judging is None else self._exported
 
     def _queue_sizes(self) -> dict[str, int]:
         policy = self._settings.retraining

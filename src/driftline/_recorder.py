@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, TypeAlias
 
@@ -14,12 +13,14 @@ from numpy.typing import NDArray
 
 from driftline._binning import Layout
 from driftline._capture import Batch, Captured
+from driftline._deferred import Deferred
 from driftline._frames import is_column
 from driftline._outputs import SCALARS, as_output, as_outputs
-from driftline._values import Column, Counts, Window
-from driftline._window import TimeRing, WindowCounts, make_ring
+from driftline._tally import DURATION_EDGES, Tally
+from driftline._values import Column, Counts
+from driftline._window import TimeRing, Window, WindowCounts, make_ring
 
-__all__ = ["DURATION_EDGES", "Call", "Recorder", "Tally"]
+__all__ = ["Call", "Recorder"]
 
 BUFFER_ROWS = 8_192
 """Rows that wait at most; at that the caller drains a chunk itself, so that nothing is lost and nothing grows."""
@@ -33,37 +34,11 @@ CHUNK_ROWS = 512
 MAX_PENDING = 64
 """Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
 
-DURATION_EDGES = np.logspace(-6, 3, 145)
-"""Seconds, 1 µs to 1000 s, sixteen bins a decade: a quantile read from them is off by at most 15 %."""
-
 Call: TypeAlias = "tuple[float, object, int]"
 """Seconds, the OpenTelemetry context in which the call ran (None: no exemplar is wanted), and predictions made."""
 
 Failure: TypeAlias = "tuple[float, object, str, int]"
 """Seconds, context, error type, and predictions that were not made."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts since the start of this process: what counters export and canaries compare."""
-
-    counts: Counts
-    rows: int = 0
-    served: int = 0
-    failed: dict[str, int] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
-    durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
-
-    def copy(self) -> Tally:
-        """A tally that later rows do not change."""
-        return Tally(
-            self.counts.copy(),
-            self.rows,
-            self.served,
-            dict(self.failed),
-            dict(self.dropped),
-            self.durations.copy(),
-        )
 
 
 class Recorder:
@@ -87,7 +62,6 @@ class Recorder:
         "_calls",
         "_clock",
         "_deferred",
-        "_deferring",
         "_drained",
         "_failures",
         "_handing_over",
@@ -127,8 +101,7 @@ class Recorder:
         # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that may predict.
         self._lock = threading.RLock()
         self._handing_over = threading.RLock()
-        self._deferring = threading.Lock()
-        self._deferred = 0
+        self._deferred = Deferred()
         self._rows: list[tuple[object, ...] | Batch] = []
         self._bare: list[tuple[object, ...]] = []
         self._calls: list[Call] = []
@@ -273,8 +246,7 @@ class Recorder:
             start = stop
 
     def _put_deferred(self, batch: Batch) -> None:
-        with self._deferring:
-            self._deferred -= batch.rows
+        self._deferred.leave(batch.rows)
         self._put_numbers(self.layout.numbers(batch.columns, batch.rows), batch.rows)
 
     def _defer(self, columns: Sequence[Column | None], rows: int) -> None:
@@ -284,9 +256,7 @@ class Recorder:
         What is made of it may take functions of the user's, which callers do not wait for as long as there is a thread
         and no more waits already than the buffer holds.
         """
-        with self._deferring:
-            before = self._deferred
-            self._deferred += rows
+        before = self._deferred.enter(rows)
         self._rows.append(Batch(columns, rows))
         if before >= BUFFER_ROWS or self.wake is None:
             self.drain_chunk()
@@ -331,6 +301,10 @@ class Recorder:
         """Whether a completed window waits to be judged."""
         return bool(self._pending)
 
+    def divide(self, *, wanted: bool) -> None:
+        """Cut windows into blocks, as long as somebody wants to learn from them how rows depend on each other."""
+        self._ring.divide = wanted
+
     def partial(self) -> WindowCounts | None:
         """What the ring holds so far, as long as it has never held a whole window; else None."""
         with self._lock:
@@ -339,7 +313,7 @@ class Recorder:
     def snapshot(self) -> WindowCounts:
         """What the ring holds, the open pane included."""
         with self._lock:
-            return self._ring.partial()
+            return self._ring.snapshot()
 
     def read(self) -> Tally:
         """A copy of the tally."""

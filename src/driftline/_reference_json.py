@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+import numpy as np
+
+from driftline._components import PARTS
+from driftline._dependence import Dependence
 from driftline._derived import Derived
 from driftline._derived_json import derived_in, derived_out
+from driftline._self_check import SelfCheck
 from driftline._values import PREDICTION, CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
 from driftline.errors import ReferenceError
 
-__all__ = ["MAX_BINS", "MAX_FEATURES", "SCHEMA_VERSION", "dumps", "loads"]
+__all__ = ["MAX_BINS", "MAX_FEATURES", "SCHEMA_VERSION", "Document", "dumps", "loads"]
+
+Read = TypeVar("Read")
 
 SCHEMA_VERSION = 1
 """Raised when a file of the new form would be misread by the old code."""
@@ -27,27 +35,40 @@ MAX_BINS = 4_096
 MAX_LABELS = 4_096
 """Rare categories remembered by name, for the same reason."""
 
+MAX_LENGTHS = 64
+"""Lengths of blocks: each is twice the one before, so no data have so many."""
+
 MAX_COUNT = 2**53
 """Counts beyond this are not exact in every JSON reader, and no training set is that long."""
 
 
-def dumps(
-    features: tuple[Feature, ...],
-    rows: int,
-    prediction: Feature | None,
-    outcomes: OutcomeCounts | None,
-    derived: Derived | None,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What stands in a file; `driftline.Reference` says what it is."""
+
+    features: tuple[Feature, ...]
+    rows: int
+    prediction: Feature | None
+    outcomes: OutcomeCounts | None
+    dependence: Dependence | None
+    check: SelfCheck | None
+    traffic: Dependence | None
+    derived: Derived | None
+
+
+def dumps(reference: Document) -> str:
     """Write a reference as JSON text: the same text for the same values."""
+    prediction, outcomes = reference.prediction, reference.outcomes
     document = {
         "schema_version": SCHEMA_VERSION,
-        "rows": rows,
-        "features": [_feature_out(feature) for feature in features],
+        "rows": reference.rows,
+        "features": [_feature_out(feature) for feature in reference.features],
         "prediction": None if prediction is None else _feature_out(prediction),
         "outcomes": None if outcomes is None else {"known": list(outcomes.known), "correct": list(outcomes.correct)},
-        # Block covariance of the counts (dependence of consecutive rows): the place is kept for it.
-        "dependence": None,
-        "derived": derived_out(derived),
+        "dependence": None if reference.dependence is None else _dependence_out(reference.dependence),
+        "traffic": None if reference.traffic is None else _dependence_out(reference.traffic),
+        "check": None if reference.check is None else asdict(reference.check),
+        "derived": derived_out(reference.derived),
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # Half a surrogate pair has no UTF-8; Python's name for it happens to be its escape in JSON.
@@ -64,6 +85,7 @@ def _feature_out(feature: Feature) -> dict[str, object]:
         out["categories"] = list(feature.bins.categories)
         out["others"] = list(feature.bins.others)
         out["open"] = feature.bins.open
+        out["once"] = feature.once
     out["counts"] = list(feature.counts)
     if feature.moments is not None:
         moments = feature.moments
@@ -78,9 +100,20 @@ def _feature_out(feature: Feature) -> dict[str, object]:
     return out
 
 
-def loads(
-    text: str, source: str
-) -> tuple[tuple[Feature, ...], int, Feature | None, OutcomeCounts | None, Derived | None]:
+def _dependence_out(dependence: Dependence) -> dict[str, object]:
+    return {
+        "lengths": dependence.lengths.tolist(),
+        "blocks": dependence.blocks.tolist(),
+        # JSON has no nan: what could not be told is null.
+        "factors": [
+            [[part if math.isfinite(part) else None for part in one] for one in each]
+            for each in dependence.factors.tolist()
+        ],
+        "uneven": dependence.uneven.tolist(),
+    }
+
+
+def loads(text: str, source: str) -> Document:
     """
     Read a reference from JSON text that may be anything.
 
@@ -118,10 +151,17 @@ def loads(
         prediction = reader.feature(top["prediction"], "prediction", rows)
         if prediction.name != PREDICTION:
             reader.fail("prediction.name", prediction.name, repr(PREDICTION))
-    outcomes = None
-    if top.get("outcomes") is not None:
-        outcomes = reader.outcomes(top["outcomes"], prediction)
-    return features, rows, prediction, outcomes, derived_in(reader, top.get("derived"), features, MAX_FEATURES)
+    watched = len(features) + (prediction is not None)
+    return Document(
+        features,
+        rows,
+        prediction,
+        reader.optional(top, "outcomes", lambda value: reader.outcomes(value, prediction)),
+        reader.optional(top, "dependence", lambda value: reader.dependence(value, "dependence", watched)),
+        reader.optional(top, "check", reader.check),
+        reader.optional(top, "traffic", lambda value: reader.dependence(value, "traffic", watched)),
+        derived_in(reader, top.get("derived"), features, MAX_FEATURES),
+    )
 
 
 def _no_constant(name: str) -> float:
@@ -152,6 +192,9 @@ class _Reader:
         if len(items) > most:
             self.fail(where, f"an array of {len(items)}", f"at most {most} items")
         return items
+
+    def optional(self, top: dict[str, Any], key: str, read: Callable[[object], Read]) -> Read | None:
+        return None if top.get(key) is None else read(top[key])
 
     def count(self, value: object, where: str, *, at_least: int = 0) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= MAX_COUNT:
@@ -199,7 +242,8 @@ class _Reader:
         if not isinstance(is_open, bool):
             self.fail(f"{where}.open", is_open, "true or false")
         bins = CategoricalBins(categories, others, is_open)
-        return Feature(name, bins, self._counts(item.get("counts"), f"{where}.counts", bins.size, rows))
+        counts = self._counts(item.get("counts"), f"{where}.counts", bins.size, rows)
+        return Feature(name, bins, counts, once=self.count(item.get("once", 0), f"{where}.once"))
 
     def _numeric(self, item: dict[str, Any], name: str, where: str, rows: int) -> Feature:
         cuts = self.each(item.get("cuts"), f"{where}.cuts", MAX_BINS - 2, self.number)
@@ -238,3 +282,62 @@ class _Reader:
         if any(hits > total for hits, total in zip(correct, known, strict=True)):
             self.fail("outcomes.correct", list(correct), "at most outcomes.known in each bin")
         return OutcomeCounts(known, correct)
+
+    def dependence(self, value: object, where: str, watched: int) -> Dependence:
+        item = self.mapping(value, where)
+        lengths = self.each(item.get("lengths"), f"{where}.lengths", MAX_LENGTHS, self.number)
+        if not lengths or lengths[0] < 1 or any(high <= low for low, high in pairwise(lengths)):
+            self.fail(f"{where}.lengths", list(lengths), "strictly increasing numbers of rows, at least one of them")
+        size = len(lengths)
+        blocks = self._sized(item.get("blocks"), f"{where}.blocks", size, self._positive)
+        uneven = self._sized(
+            item.get("uneven"),
+            f"{where}.uneven",
+            size,
+            lambda one, at: self._sized(one, at, watched, self._at_least_zero),
+        )
+        factors = self._sized(
+            item.get("factors"),
+            f"{where}.factors",
+            size,
+            lambda one, at: self._sized(
+                one, at, watched, lambda two, place: self._sized(two, place, PARTS, self._factor)
+            ),
+        )
+        return Dependence(*(np.array(part, dtype=np.float64) for part in (lengths, blocks, factors, uneven)))
+
+    def check(self, value: object) -> SelfCheck:
+        item = self.mapping(value, "check")
+        feature = item.get("feature")
+        if not isinstance(feature, str):
+            self.fail("check.feature", feature, "a text")
+        return SelfCheck(
+            self.count(item.get("block_rows"), "check.block_rows", at_least=1),
+            self.count(item.get("blocks"), "check.blocks"),
+            self._at_least_zero(item.get("independent"), "check.independent"),
+            self._at_least_zero(item.get("corrected"), "check.corrected"),
+            feature,
+            self._positive(item.get("worth"), "check.worth"),
+            self.count(item.get("growing"), "check.growing"),
+        )
+
+    def _sized(self, value: object, where: str, size: int, read: Callable[[object, str], Any]) -> tuple[Any, ...]:
+        items = self.each(value, where, size, read)
+        if len(items) != size:
+            self.fail(where, f"an array of {len(items)}", f"{size} items")
+        return items
+
+    def _positive(self, value: object, where: str) -> float:
+        number = self.number(value, where)
+        if number <= 0:
+            self.fail(where, value, "a positive number")
+        return number
+
+    def _at_least_zero(self, value: object, where: str) -> float:
+        number = self.number(value, where)
+        if number < 0:
+            self.fail(where, value, "a number of at least 0")
+        return number
+
+    def _factor(self, value: object, where: str) -> float:
+        return math.nan if value is None else self._at_least_zero(value, where)

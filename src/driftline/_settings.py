@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from driftline._derived import Derive, as_functions, check_functions
 from driftline._detectors import NamedDetector, check_streams, named_detectors
 from driftline._scoring import NamedDistance, named_distances
-from driftline._values import Correct, Detector, Distance, Window
+from driftline._values import Correct, Detector, Distance
+from driftline._window import Window
 from driftline.detection import FalseAlarms, Rule, check_rule
 from driftline.errors import ConfigurationError
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider
@@ -82,7 +83,7 @@ class Settings:
         _check_kind("window", window, Window, "Window(rows=...) or Window('10min')")
         _check_kind("retraining", retraining, RetrainingPolicy, "a RetrainingPolicy")
         for what, function in (("correct", correct), ("clock", clock)):
-            if function is not None and not callable(function):
+            if not callable(function) and (function is not None or what == "clock"):
                 msg = f"{what}={function!r}: expected a function"
                 raise ConfigurationError(msg)
         for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
@@ -92,7 +93,7 @@ class Settings:
         if enabled is not None and not isinstance(enabled, bool):
             msg = f"enabled={enabled!r}: expected True, False or None"
             raise ConfigurationError(msg)
-        if on_error not in {"log", "raise"}:
+        if not isinstance(on_error, str) or on_error not in {"log", "raise"}:
             msg = f"on_error={on_error!r}: expected 'log' or 'raise'"
             raise ConfigurationError(msg)
         for what, provider, method in (

@@ -1,70 +1,308 @@
-"""Counts to p-values: the two-sample test of every feature, and how they share one level."""
+"""Counts to p-values: every part of every feature's difference tested, combined, and sharing one level."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning import Layout
-from driftline._scoring import group_by_width
+from driftline._components import (
+    LOCATION,
+    MISSING,
+    OUTSIDE,
+    PARTS,
+    SHAPE,
+    SPREAD,
+    Floats,
+    Matrix,
+    matrices,
+    orthonormal,
+)
+from driftline._dependence import Inflation
 from driftline._values import Counts, Feature
 
-__all__ = ["benjamini_hochberg", "two_sample_p_values"]
+__all__ = ["Findings", "TwoSample", "benjamini_hochberg", "cauchy_combination"]
 
 MIN_EXPECTED = 5.0
-"""Expected rows per bin of a chi-square test (Cochran 1954); bins with fewer are pooled."""
+"""Expected rows per bin of a chi-square test (Cochran 1954); bins with fewer are pooled with their neighbours."""
+
+MOST_P = 0.99
+"""The Cauchy combination maps a p-value of 1 to minus infinity, which no other part could outweigh."""
+
+SHIFT_SPREADS = 5**0.5 / 2
+"""
+A shift by d of the mean rank score moves the mean of its square by at most d^2, and the polynomial of spread is
+sqrt(5)/2 times that square: so much of a wider spread is the shift itself, which is tested as location.
+"""
+
+SHIFT_BENDS = 0.1
+"""
+Share of the chi-square of a shift that is neither linear nor quadratic in the ranks, and is the shift's, not the
+shape's: computed from quantiles 0.05 of a normal distribution that moves, 0.05 and 0.01 of Student's t with 3 and
+5 degrees of freedom, 0 of a logistic one. Of peaked ones it is more; that part is in the scatter of the blocks.
+"""
+
+MOST_FREEDOM = 1e7
+"""Degrees of freedom that are as good as infinite."""
+
+SMOOTHING = 0.5
+"""As in `driftline.distances.psi`, of which the effect is the corrected form."""
 
 
-def two_sample_p_values(features: Sequence[Feature], layout: Layout) -> Callable[[Counts], NDArray[np.float64]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
     """
-    Pearson's two-sample chi-square test of each feature's counts against the reference's, rows taken as independent.
+    What a window says about every feature.
 
-    Bins of fewer than five expected rows are pooled. The function returned maps a flat vector of counts to p-values,
-    shape (features,); nan where a feature has no rows.
+    Attributes:
+        p: shape (features,), the parts combined; nan where a feature has no rows.
+        parts: shape (features, parts), p-values; nan where a part does not apply.
+        direction: shape (features, parts), which way: above 0 for up, wider, more; below 0 for the opposite.
+        psi: shape (features,).
+        effect: shape (features,), PSI less what it is expected to be under no drift.
+        rows: shape (features,).
     """
-    from scipy.special import chdtrc  # noqa: PLC0415 - see FalseAlarms.__init__
 
-    groups = group_by_width(features, layout)
-
-    def p_values(counts: Counts) -> NDArray[np.float64]:
-        p = np.full(len(features), np.nan)
-        for group in groups:
-            statistic, freedom = _pooled_chi_square(group.reference, counts[group.bins])
-            with np.errstate(invalid="ignore"):
-                found = np.where(freedom > 0, chdtrc(np.maximum(freedom, 1), statistic), 1.0)
-            p[list(group.places)] = np.where(np.isnan(statistic), np.nan, found)
-        return p
-
-    return p_values
+    p: Floats
+    parts: Floats
+    direction: Floats
+    psi: Floats
+    effect: Floats
+    rows: Counts
 
 
-def _pooled_chi_square(reference: Counts, current: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+class TwoSample:
     """
-    Σ (c/n − r/m)² / π / (1/n + 1/m) per row of two matrices of shape (features, bins), and its degrees of freedom.
+    Tests windows of counts against the counts of a reference.
 
-    Bins that expect fewer than `MIN_EXPECTED` rows on either side are pooled into one, and that one joins the smallest
-    of the others where it is still too small.
+    The two-sample chi-square is split into orthogonal parts: location, spread and the remaining shape; beside it the
+    rates of missing values, of values out of range and of unseen categories are compared. Where rows depend on each
+    other, the second-order correction of Rao & Scott (1984) with the finite number of blocks.
+
+    Args:
+        features: what is tested, in the order of *layout*.
+        layout: where their bins lie.
     """
-    m, n = reference.sum(axis=1, keepdims=True), current.sum(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        pooled = (reference + current) / (m + n)
-        expected = pooled * np.minimum(m, n)
-        small = expected < MIN_EXPECTED
-        share_r, share_c = reference / m, current / n
-        rest_r, rest_c, rest_pooled = (np.where(small, x, 0.0).sum(axis=1) for x in (share_r, share_c, pooled))
-        kept_pooled = np.where(small, np.inf, pooled)
-        smallest = kept_pooled.argmin(axis=1)
-        joins = (rest_pooled * np.minimum(m, n)[:, 0] < MIN_EXPECTED) & np.isfinite(kept_pooled.min(axis=1))
-        rows = np.arange(len(reference))
-        for share, rest in ((share_r, rest_r), (share_c, rest_c), (pooled, rest_pooled)):
-            share[rows, smallest] += np.where(joins, rest, 0.0)
-        terms = np.where(small, 0.0, (share_c - share_r) ** 2 / pooled)
-        rest_term = np.where(joins | (rest_pooled == 0.0), 0.0, (rest_c - rest_r) ** 2 / rest_pooled)
-        statistic = (terms.sum(axis=1) + rest_term) / (1 / n + 1 / m)[:, 0]
-    bins = (~small).sum(axis=1) + np.where(joins | (rest_pooled == 0.0), 0, 1)
-    return np.where((n * m)[:, 0] > 0, statistic, np.nan), np.maximum(bins - 1.0, 0.0)
+
+    __slots__ = ("_matrices", "_rows", "_size", "_special")
+
+    def __init__(self, features: Sequence[Feature], layout: Layout) -> None:
+        from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
+
+        self._special: Any = special
+        self._matrices = matrices(features, layout)
+        self._size = len(features)
+        self._rows = max((sum(feature.counts) for feature in features), default=1) or 1
+
+    def __call__(self, counts: Counts, rows: int, inflation: Callable[[float], Inflation] | None = None) -> Findings:
+        """
+        Test a flat vector of counts.
+
+        Args:
+            counts: of the window, over all bins.
+            rows: of the window.
+            inflation: what dependence does to the variance of so many rows; None: rows are independent.
+        """
+        found = Findings(
+            np.full(self._size, np.nan),
+            np.full((self._size, PARTS), np.nan),
+            np.zeros((self._size, PARTS)),
+            np.full(self._size, np.nan),
+            np.full(self._size, np.nan),
+            np.zeros(self._size, dtype=np.int64),
+        )
+        longer = np.concatenate([counts, [0]])
+        inflated = self._inflated(max(rows, 1), inflation)
+        for matrix in self._matrices:
+            self._test(matrix, longer, inflated, found)
+        known = found.rows > 0
+        if known.any():
+            found.p[known] = cauchy_combination(found.parts[known])
+        return found
+
+    def _inflated(self, rows: int, inflation: Callable[[float], Inflation] | None) -> Inflation:
+        """The variance of the difference: the window's and the reference's, each inflated as their lengths are."""
+        if inflation is None:
+            size = self._size
+            return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.zeros(size))
+        window, whole = inflation(rows), inflation(self._rows)
+        factor = (window.factor / rows + whole.factor / self._rows) / (1 / rows + 1 / self._rows)
+        return Inflation(factor, window.freedom, window.uneven)
+
+    def _test(self, matrix: Matrix, counts: Counts, inflation: Inflation, found: Findings) -> None:
+        places = matrix.places
+        current, missing = counts[matrix.bins], counts[matrix.missing]
+        n, m = current.sum(axis=1), matrix.reference.sum(axis=1)
+        rows, reference_rows = n + missing, m + matrix.reference_missing
+        factor, freedom, uneven = (part[places] for part in (inflation.factor, inflation.freedom, inflation.uneven))
+        parts = np.full((len(places), PARTS), np.nan)
+        direction = np.zeros((len(places), PARTS))
+        self._shapes(matrix, current, (factor, freedom, uneven), parts, direction)
+        outside, before = matrix.outside_of(counts), matrix.reference_outside
+        for part, events, reference_events, of, reference_of, edges in (
+            (OUTSIDE, outside, before, n, m, matrix.edges),
+            (MISSING, missing, matrix.reference_missing, rows, reference_rows, None),
+        ):
+            parts[:, part], direction[:, part] = self._rates(
+                events, reference_events, of, reference_of, factor[:, part], freedom[:, part], edges
+            )
+        found.parts[places], found.direction[places], found.rows[places] = parts, direction, rows
+        self._effects(matrix, current, missing, factor[:, SHAPE], found)
+
+    def _shapes(
+        self,
+        matrix: Matrix,
+        current: Counts,
+        inflation: tuple[Floats, Floats, Floats],
+        parts: Floats,
+        direction: Floats,
+    ) -> None:
+        """Location, spread and shape of the present values, after pooling bins that expect too few rows."""
+        factor, freedom, uneven = inflation
+        reference = matrix.reference
+        n, m = current.sum(axis=1, keepdims=True), reference.sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pooled = (reference + current) / (m + n)
+            expected = pooled * np.minimum(m, n) / factor[:, SHAPE, None]
+            groups = _pooling(np.nan_to_num(expected))
+            shares_r = _gathered(reference, groups) / m
+            shares_c = _gathered(current, groups) / n
+            shares = _gathered(pooled, groups)
+            difference = np.nan_to_num(shares_c - shares_r)
+            scale = 1 / n[:, 0] + 1 / m[:, 0]
+            # Of the roots and not of the shares: to first order the same (Freeman & Tukey 1950), and a clump of rows in
+            # a rare bin, of which dependent rows have many, does not reach as far.
+            roots = np.nan_to_num(2.0 * (np.sqrt(shares_c) - np.sqrt(shares_r)))
+            rest = (roots**2).sum(axis=1) / scale
+        free = np.maximum((shares > 0).sum(axis=1) - 1.0, 0.0)
+        shift = np.zeros(len(free))
+        if matrix.ordered:
+            for part, polynomial in zip((LOCATION, SPREAD), orthonormal(np.nan_to_num(shares)), strict=True):
+                has = polynomial.any(axis=1)
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    moved = (polynomial * difference).sum(axis=1)
+                    if part == LOCATION:
+                        shift = moved
+                    else:
+                        moved = np.where(moved > 0, np.maximum(moved - SHIFT_SPREADS * shift**2, 0.0), moved)
+                    score = moved / np.sqrt(scale)
+                    tail = 2.0 * self._special.stdtr(
+                        np.minimum(freedom[:, part], MOST_FREEDOM), -np.abs(score) / np.sqrt(factor[:, part])
+                    )
+                parts[has, part], direction[has, part] = tail[has], np.sign(score[has])
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    along = (polynomial * np.sqrt(np.nan_to_num(shares)) * roots).sum(axis=1) ** 2 / scale
+                rest = rest - np.where(has, along, 0.0)
+                free = free - has
+        nu = free / (1.0 + uneven)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rest = rest - SHIFT_BENDS * np.nan_to_num(shift**2 / scale)
+            ratio = np.maximum(rest, 0.0) / (free * factor[:, SHAPE])
+            tail = self._special.fdtrc(nu, np.minimum(freedom[:, SHAPE], MOST_FREEDOM) * nu, ratio)
+        has = (free > 0) & np.isfinite(tail)
+        parts[has, SHAPE] = tail[has]
+
+    def _rates(
+        self,
+        events: Counts,
+        reference_events: Counts,
+        rows: Counts,
+        reference_rows: Counts,
+        factor: Floats,
+        freedom: Floats,
+        edges: Counts | None,
+    ) -> tuple[Floats, Floats]:
+        """
+        The rate of something rare compared: exact given the sum of both sides, so that a handful is not taken for many.
+
+        Given their sum the events of the window are binomial with the window's share of the rows (Przyborowski &
+        Wilenski 1940); dividing by 1 - rate gives the smaller variance of a common event (hypergeometric), dividing by
+        the factor that of dependent rows, and the tail is then read from Student's t for the blocks behind the factor.
+        With *edges*, rows that the reference stands for without having them, only more of it counts, not less.
+        """
+        special = self._special
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = events + reference_events
+            rate = total / (rows + reference_rows)
+            share = rows / (rows + reference_rows)
+            weight = 1.0 / (factor * np.maximum(1.0 - rate, 1e-12))
+            here, there = events * weight, reference_events * weight + (0 if edges is None else edges)
+            upper = np.where(here > 0, special.betainc(np.maximum(here, 1e-12), there + 1.0, share), 1.0)
+            more = events >= share * total
+            p = upper
+            if edges is None:
+                lower = np.where(there > 0, special.betaincc(here + 1.0, np.maximum(there, 1e-12), share), 1.0)
+                p = np.minimum(2.0 * np.minimum(upper, lower), 1.0)
+            known = np.isfinite(freedom)
+            student = special.stdtr(np.minimum(freedom, MOST_FREEDOM), special.ndtri(np.maximum(p, 1e-300)))
+            p = np.where(known, np.maximum(student, p), p)
+        applies = (total > 0) & (rows > 0) & (reference_rows > 0) & (rate < 1.0)
+        return np.where(applies, p, np.nan), np.where(more, 1.0, -1.0)
+
+    @staticmethod
+    def _effects(matrix: Matrix, current: Counts, missing: Counts, factor: Floats, found: Findings) -> None:
+        """PSI over all bins, and less what is expected under no drift (Yurdakul & Naranjo 2020) of dependent rows."""
+        real = np.concatenate([matrix.real, np.ones((len(missing), 1), dtype=bool)], axis=1)
+        r = np.concatenate([matrix.reference, matrix.reference_missing[:, None]], axis=1).astype(np.float64)
+        c = np.concatenate([current, missing[:, None]], axis=1).astype(np.float64)
+        p, q = (np.where(real, side + SMOOTHING, 0.0) for side in (r, c))
+        p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            psi = np.where(real, (q - p) * np.log(q / p), 0.0).sum(axis=1)
+            bias = (((r + c) > 0).sum(axis=1) - 1) * factor * (1 / r.sum(axis=1) + 1 / c.sum(axis=1))
+        known = c.sum(axis=1) > 0
+        found.psi[matrix.places] = np.where(known, psi, np.nan)
+        found.effect[matrix.places] = np.where(known, psi - bias, np.nan)
+
+
+def _pooling(expected: Floats) -> NDArray[np.intp]:
+    """
+    The group of each bin, shape (features, bins): neighbours are taken together until each group expects enough rows.
+
+    What is left at the right end, too little for a group of its own, joins the last one. Categories lie by their
+    frequency, so the rare ones are taken together.
+    """
+    size, width = expected.shape
+    groups = np.zeros((size, width), dtype=np.intp)
+    number, held = np.zeros(size, dtype=np.intp), np.zeros(size)
+    for place in range(width):
+        # A group that has enough is closed when the next bin comes, unless that is all there is.
+        full = held >= MIN_EXPECTED
+        number, held = number + full, np.where(full, 0.0, held) + expected[:, place]
+        groups[:, place] = number
+    last = np.maximum(number - (held < MIN_EXPECTED), 0)
+    return np.minimum(groups, last[:, None])
+
+
+def _gathered(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
+    """Sums of a matrix over the groups of its columns, of the same shape."""
+    size, width = groups.shape
+    flat = (groups + np.arange(size)[:, None] * width).ravel()
+    sums: Floats = np.bincount(flat, weights=values.ravel(), minlength=size * width).astype(np.float64)
+    return sums.reshape(size, width)
+
+
+def cauchy_combination(p: Floats) -> Floats:
+    """
+    One p-value of several, shape (..., parts) to (...,), however they depend on each other; nan are left out.
+
+    Source: Liu & Xie (2020), *Cauchy combination test*: the mean of tan((1/2 - p) pi) has Cauchy tails.
+
+    >>> cauchy_combination(np.array([0.01, 0.5, np.nan])).round(3).tolist()
+    0.02
+    """
+    known = ~np.isnan(p)
+    number = known.sum(axis=-1)
+    clipped = np.clip(np.where(known, p, 0.5), 1e-300, MOST_P)
+    # cot(p pi) is 1 / (p pi) near 0, where the tangent of (1/2 - p) pi has lost all digits.
+    cotangent = np.where(clipped < 1e-9, 1.0 / (np.pi * clipped), 1.0 / np.tan(np.pi * clipped))  # noqa: PLR2004
+    mean = np.where(known, cotangent, 0.0).sum(axis=-1) / np.maximum(number, 1)
+    combined = np.where(mean > 1e9, 1.0 / (np.pi * np.maximum(mean, 1.0)), 0.5 - np.arctan(mean) / np.pi)  # noqa: PLR2004
+    return np.where(number > 0, combined, 1.0)
 
 
 def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:

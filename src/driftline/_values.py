@@ -9,7 +9,6 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._durations import UNITS, seconds_of
 from driftline.errors import ConfigurationError
 
 __all__ = [
@@ -18,6 +17,7 @@ __all__ = [
     "CanaryState",
     "CategoricalBins",
     "Column",
+    "Component",
     "Correct",
     "Counts",
     "Criterion",
@@ -35,7 +35,6 @@ __all__ = [
     "Snapshot",
     "StateChange",
     "Verdict",
-    "Window",
 ]
 
 PREDICTION = "prediction"
@@ -146,13 +145,19 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature of the reference: its bins, what the training data put into them, and the mean within each bin."""
+    """
+    A feature of the reference: its bins, what the training data put into them, and the mean within each bin.
+
+    ``once`` is the number of categories that the training data had a single time: about as many rows in as many again
+    hold a category that was never seen (Good 1953, *The population frequencies of species*).
+    """
 
     name: str
     bins: Bins
     counts: tuple[int, ...]
     means: tuple[float, ...] = ()
     moments: Moments | None = None
+    once: int = 0
 
     def positions(self) -> NDArray[np.float64]:
         """
@@ -183,97 +188,6 @@ class OutcomeCounts:
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------
-
-LEAST_PANE = 0.001
-"""Seconds of a pane."""
-
-MOST_ROWS = 2**53
-"""Rows of a window: counts beyond it are not exact as floats."""
-
-MAX_PANES = 1024
-"""Panes in one ring: beyond this a window costs more memory than its resolution can be worth."""
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class Window:
-    """
-    What is judged at once: a number of rows or a stretch of time, anew every so many rows or seconds.
-
-    Args:
-        length:
-            A stretch of time: ``"10min"``, ``"1h"``, or seconds. Give this or *rows*.
-        rows:
-            A number of rows.
-        every:
-            How far the window moves from one judgement to the next (a duration, or rows). The length must be a multiple
-            of it. Without it the window tumbles: it moves by its own length.
-
-    Raises:
-        ConfigurationError: neither or both lengths, a length that is no multiple of *every*, more than 1024 panes.
-
-    >>> Window(rows=5_000).panes, Window("10min", every="1min").panes
-    (1, 10)
-    """
-
-    rows: int | None
-    seconds: float | None
-    panes: int
-
-    def __init__(
-        self, length: str | float | None = None, *, rows: int | None = None, every: str | float | None = None
-    ) -> None:
-        if (length is None) == (rows is None):
-            msg = f"Window(length={length!r}, rows={rows!r}): expected exactly one of a length of time and rows="
-            raise ConfigurationError(msg)
-        whole: float
-        if rows is not None:
-            whole = _positive_int(rows, "rows")
-            step: float = whole if every is None else _positive_int(every, "every")
-        else:
-            whole = seconds_of(length, "length")
-            step = whole if every is None else seconds_of(every, "every")
-        panes = round(whole / step)
-        exact = whole % step == 0 if rows is not None else abs(panes * step - whole) <= 1e-9 * whole
-        if panes < 1 or not exact:
-            msg = f"every={every!r}: expected a length that divides {rows if rows is not None else length!r} evenly"
-            raise ConfigurationError(msg)
-        if panes > MAX_PANES:
-            msg = f"every={every!r}: {panes} panes in a window, expected at most {MAX_PANES}"
-            raise ConfigurationError(msg)
-        if rows is None and step < LEAST_PANE:
-            msg = f"panes of {step:g} s: expected at least {LEAST_PANE} s, clocks and threads are no finer"
-            raise ConfigurationError(msg)
-        object.__setattr__(self, "rows", None if rows is None else int(whole))
-        object.__setattr__(self, "seconds", None if rows is not None else whole)
-        object.__setattr__(self, "panes", panes)
-
-    @property
-    def pane_rows(self) -> int | None:
-        """Rows of one pane; None for a window of time."""
-        return None if self.rows is None else self.rows // self.panes
-
-    @property
-    def pane_seconds(self) -> float | None:
-        """Seconds of one pane; None for a window of rows."""
-        return None if self.seconds is None else self.seconds / self.panes
-
-    @property
-    def label(self) -> str:
-        """The length in words, as in the attribute ``ml.window.length``."""
-        if self.rows is not None:
-            return f"{self.rows} rows"
-        seconds = self.seconds or 0.0
-        for unit in ("d", "h", "min", "s"):
-            if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0:
-                return f"{seconds / UNITS[unit]:.0f}{unit}"
-        return f"{seconds:g}s"
-
-
-def _positive_int(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= MOST_ROWS:
-        msg = f"{what}={value!r}: expected a positive whole number of rows"
-        raise ConfigurationError(msg)
-    return int(value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -325,14 +239,29 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Component:
+    """A part of the difference between a window and the reference: its name, how sure it is, and it in words."""
+
+    name: str
+    p_value: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureStatus:
-    """Whether a feature drifts, how sure that is (p-value), how large (corrected PSI), on how many rows, and why."""
+    """
+    Whether a feature drifts, how sure that is (p-value), how large (corrected PSI), on how many rows, and why.
+
+    ``components`` are the parts of the difference (location, spread, shape, out of range, missing; for categories mix,
+    unseen, missing), each tested by itself, the most significant first; empty where the rule does not test.
+    """
 
     state: DriftState
     p_value: float | None
     effect: float | None
     rows: int
     reason: str
+    components: tuple[Component, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from driftline._arguments import parameters_of, picker, taken_by
-from driftline._call import Plan, PredictionCall, Target
+from driftline._call import Plan, PredictionCall, Target, leave
 from driftline.errors import ConfigurationError
 from driftline.otel import current_context, error_type
 
@@ -153,17 +153,24 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             call.done(result)
             return result
         finally:
-            within[0] = False
-            active.reset(token)
+            leave(active, within, token)
 
     return wrapper
 
 
 def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A generator is one prediction; its output is the last value it yielded, also when it is abandoned half-way."""
+    """
+    A generator is one prediction; its output is the last value it yielded, also when it is abandoned half-way.
+
+    What it calls while it runs belongs to it; what its consumer calls between two values does not.
+    """
+    active = plan.active
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        outer = active.get()
+        if outer is not None and outer[0]:
+            return (yield from function(*args, **kwargs))
         call = plan.call(args, kwargs)
         last: Any = None
         inner = function(*args, **kwargs)
@@ -171,11 +178,15 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             sent: Any = None
             thrown: BaseException | None = None
             while True:
+                within = [True]
+                token = active.set(within)
                 try:
                     last = inner.send(sent) if thrown is None else inner.throw(thrown)
                 except StopIteration as stop:
                     call.done(last)
                     return stop.value
+                finally:
+                    leave(active, within, token)
                 thrown = None
                 try:
                     sent = yield last
@@ -195,20 +206,28 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+    active = plan.active
+
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        call = plan.call(args, kwargs)
+        outer = active.get()
+        # There is no ``yield from`` here: one within another call goes the same way, and counts for nothing.
+        call = plan.call(args, kwargs) if outer is None or not outer[0] else _Uncounted()
         last: Any = None
         inner = function(*args, **kwargs)
         try:
             sent: Any = None
             thrown: BaseException | None = None
             while True:
+                within = [True]
+                token = active.set(within)
                 try:
                     last = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
                 except StopAsyncIteration:
                     call.done(last)
                     return
+                finally:
+                    leave(active, within, token)
                 thrown = None
                 try:
                     sent = yield last
@@ -225,3 +244,13 @@ def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., 
             raise
 
     return wrapper
+
+
+class _Uncounted:
+    """Stands in for a call within a call."""
+
+    def done(self, result: Any) -> None:
+        """Nothing: the outer call is the prediction."""
+
+    def failed(self, error: BaseException) -> None:
+        """Nothing, as above."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
 from driftline._binning import Layout
+from driftline._dependence import Dependence
 from driftline._derived import Derive
 from driftline._pipeline import Pipeline
 from driftline._settings import Settings
@@ -21,8 +22,8 @@ from driftline._values import (
     Score,
     Snapshot,
     Verdict,
-    Window,
 )
+from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.detection import Rule
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
@@ -125,6 +126,17 @@ class Monitor:
         return self._pipeline.reference
 
     @property
+    def dependence(self) -> Dependence | None:
+        """
+        How rows next to each other depend on each other, as the first windows served say; None before they do.
+
+        ``reference.with_traffic(monitor.dependence).save(path)`` keeps it for the next process, which then learns it no
+        more.
+        """
+        self._pipeline.settle()
+        return self._pipeline.dependence
+
+    @property
     def enabled(self) -> bool:
         """False: everything passes through."""
         return self._pipeline.enabled
@@ -167,7 +179,7 @@ class Monitor:
             output: takes the result and returns what is watched of it.
             prediction_id: takes the call's arguments and returns the id under which the outcome will be told, a
                 sequence of ids for a batch.
-            user_id: takes the call's arguments and returns the end user's id; on spans only, as ``user.id``.
+            user_id: takes the call's arguments and returns the end user's id; on spans only, as ``enduser.id``.
 
         Raises:
             ConfigurationError: not callable, or no argument that could be the features.
@@ -191,7 +203,8 @@ class Monitor:
         """
         Watch a block of code: ``with monitor.prediction(features) as call: call.output = model.predict(features)``.
 
-        Works with ``async with`` too. ``call.id`` is the id under which the outcome is told.
+        Works with ``async with`` too. ``call.id`` is the id under which the outcome is told. Functions of this monitor
+        that are called within the block belong to it: they are no further predictions.
         """
         return surface.PredictionCall(self._pipeline, features, prediction_id, user_id)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from driftline._binning import Layout, binner, is_missing
-from driftline._derived import Derive, Derived, as_functions, check_functions
+from driftline._binning import Layout
+from driftline._dependence import Dependence
+from driftline._derived import Derive, Derived, check_functions
 from driftline._derived_fitting import Asked, check_projections, derive_columns, fit_derived
 from driftline._deriving import fingerprint_of
-from driftline._fitting import count_feature, fit_feature
-from driftline._frames import Table, as_objects, read_table
-from driftline._outputs import as_outputs, default_correct
-from driftline._reference_json import MAX_BINS, MAX_FEATURES, dumps, loads
+from driftline._fitting import count_feature, fit_dependence, fit_feature
+from driftline._reference_json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
+from driftline._self_check import SelfCheck
+from driftline._training import check_names, names_given, outcome_counts, training_outputs, training_table
 from driftline._values import (
     PREDICTION,
     Column,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Learn", "Reference"]
+
+_log = logging.getLogger("driftline")
 
 MAX_FILE_BYTES = 64 * 2**20
 """A reference of 10,000 features is about 10 MB: a larger file is none of ours."""
@@ -54,12 +56,18 @@ class Reference:
     The bins of every feature and the counts of the training data in them.
 
     Made by `fit`, `load` or `merge`; its only raw values are cuts, category labels and moments.
+
+    ``dependence`` says how rows of the training data next to each other depend on each other, ``check`` what that means
+    (print it), ``traffic`` how rows that are served do, where that has been learnt.
     """
 
     features: tuple[Feature, ...]
     rows: int
     prediction: Feature | None = None
     outcomes: OutcomeCounts | None = None
+    dependence: Dependence | None = None
+    check: SelfCheck | None = None
+    traffic: Dependence | None = None
     derived: Derived | None = None
 
     @classmethod
@@ -80,6 +88,10 @@ class Reference:
     ) -> Reference:
         """
         Fit a reference to training data.
+
+        The rows are best given in the order in which they came to be: how rows next to each other depend on each other
+        is then known from the start, and what it means stands in ``check``. Of shuffled rows it cannot be known, and is
+        learnt from the first windows served.
 
         Args:
             data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array (its columns
@@ -104,9 +116,9 @@ class Reference:
         Raises:
             ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates.
         """
-        table = _table(data)
+        table = training_table(data)
         names = table.names or tuple(str(place) for place in range(len(table.columns)))
-        _check_names(names, categorical, numeric, derive)
+        check_names(names, categorical, numeric, derive)
         if like is not None and not isinstance(like, Reference):
             msg = f"like={like!r}: expected a Reference"
             raise ConfigurationError(msg)
@@ -120,13 +132,14 @@ class Reference:
         ):
             msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {MAX_BINS - 3}"
             raise ConfigurationError(msg)
-        outputs = None if predictions is None else _outputs(predictions, table.rows, "predictions")
+        outputs = None if predictions is None else training_outputs(predictions, table.rows, "predictions")
         columns = dict(zip(names, table.columns, strict=True))
         if like is not None:
+            functions = check_functions(like.derived, derive)
             if like.derived is not None:
-                columns = derive_columns(like.derived, check_functions(like.derived, derive), columns, table.rows)
+                columns = derive_columns(like.derived, functions, columns, table.rows)
             return _count_like(like, columns, table.rows, outputs, outcomes, correct)
-        asked = Asked.checked(columns, projections, derive, _names(ignore, "ignore"))
+        asked = Asked.checked(columns, projections, derive, names_given(ignore, "ignore"))
         kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
         features = tuple(
             fit_feature(name, column, kinds.get(name), max_categories)
@@ -135,14 +148,28 @@ class Reference:
         )
         derived = None
         if not asked.nothing:
-            derived, made = fit_derived(asked, columns, table.rows, features, kinds, max_categories)
+            derived, made, columns = fit_derived(asked, columns, table.rows, features, kinds, max_categories)
             features = (*features, *made)
         if not 0 < len(features) <= MAX_FEATURES:
             msg = f"data: {len(features)} features, expected 1 to {MAX_FEATURES}"
             raise ConfigurationError(msg)
         prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
-        known = _outcome_counts(prediction, outputs, outcomes, correct, table.rows)
-        return cls(features, table.rows, prediction, known, derived)
+        known = outcome_counts(prediction, outputs, outcomes, correct, table.rows)
+        return _with_dependence(cls(features, table.rows, prediction, known, derived=derived), columns, outputs)
+
+    def with_traffic(self, dependence: Dependence | None) -> Reference:
+        """
+        With the dependence of rows that a monitor has learnt (`Monitor.dependence`), so that the next one knows it.
+
+        Raises:
+            ConfigurationError: it is that of another number of features.
+        """
+        if dependence is None:
+            return self
+        if not isinstance(dependence, Dependence) or dependence.factors.shape[1] != len(self.watched):
+            msg = f"dependence={dependence!r}: expected that of a monitor of these {len(self.watched)} features"
+            raise ConfigurationError(msg)
+        return replace(self, traffic=dependence)
 
     @staticmethod
     def learn(
@@ -174,10 +201,10 @@ class Reference:
             raise ConfigurationError(msg)
         return Learn(
             rows,
-            _names(categorical, "categorical"),
+            names_given(categorical, "categorical"),
             check_projections(projections),
-            _names(ignore, "ignore"),
-            _names(vectors, "vectors"),
+            names_given(ignore, "ignore"),
+            names_given(vectors, "vectors"),
         )
 
     @classmethod
@@ -201,7 +228,7 @@ class Reference:
         if max(size, len(data)) > MAX_FILE_BYTES:
             msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
             raise ReferenceError(msg)
-        return cls(*loads(text, str(file)))
+        return _from(loads(text, str(file)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the reference as JSON: the same bytes for the same reference."""
@@ -209,7 +236,7 @@ class Reference:
 
     def to_json(self) -> str:
         """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
-        return dumps(self.features, self.rows, self.prediction, self.outcomes, self.derived)
+        return dumps(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
     @classmethod
     def from_json(cls, text: str) -> Reference:
@@ -222,7 +249,7 @@ class Reference:
         if not isinstance(text, str):
             msg = f"reference: a {type(text).__name__}, expected JSON text"
             raise ReferenceError(msg)
-        return cls(*loads(text, "reference"))
+        return _from(loads(text, "reference"))
 
     @property
     def watched(self) -> tuple[Feature, ...]:
@@ -264,49 +291,14 @@ class Reference:
             rows=self.rows + other.rows,
             prediction=prediction,
             outcomes=outcomes or other.outcomes,
+            dependence=_together(self.dependence, other.dependence),
+            check=None,
+            traffic=_together(self.traffic, other.traffic),
         )
 
 
-def _table(data: Any) -> Table:
-    try:
-        table = read_table(data)
-    except (TypeError, ValueError) as error:
-        msg = f"data: {error}"
-        raise ConfigurationError(msg) from error
-    if not table.rows or not table.columns:
-        msg = f"data: {table.rows} rows and {len(table.columns)} columns, expected at least one of each"
-        raise ConfigurationError(msg)
-    if len(table.columns) > MAX_FEATURES:
-        msg = f"data: {len(table.columns)} columns, expected at most {MAX_FEATURES}"
-        raise ConfigurationError(msg)
-    return table
-
-
-def _check_names(
-    columns: Sequence[str], categorical: Sequence[str], numeric: Sequence[str], derive: Derive | None
-) -> None:
-    names = [*columns, *as_functions(derive)]
-    if PREDICTION in names:
-        msg = f"data: a column is named {PREDICTION!r}, the name of the model's output: expected another name"
-        raise ConfigurationError(msg)
-    for what, asked in (("categorical", categorical), ("numeric", numeric)):
-        if unknown := [name for name in _names(asked, what) if name not in names]:
-            msg = f"{what}={unknown!r}: no such columns, expected names out of {list(names)}"
-            raise ConfigurationError(msg)
-    if both := sorted(set(categorical) & set(numeric)):
-        msg = f"{both!r}: named both as categorical and as numeric"
-        raise ConfigurationError(msg)
-
-
-def _names(asked: Sequence[str], what: str) -> tuple[str, ...]:
-    if isinstance(asked, (str, bytes)) or not isinstance(asked, Iterable):
-        msg = f"{what}={asked!r}: expected a sequence of column names"
-        raise ConfigurationError(msg)
-    names = tuple(asked)
-    if odd := [name for name in names if not isinstance(name, str)]:
-        msg = f"{what}={odd!r}: expected column names, which are texts"
-        raise ConfigurationError(msg)
-    return names
+def _from(document: Document) -> Reference:
+    return Reference(**{field.name: getattr(document, field.name) for field in fields(document)})
 
 
 def _file(path: str | os.PathLike[str]) -> Path:
@@ -315,37 +307,6 @@ def _file(path: str | os.PathLike[str]) -> Path:
     except TypeError as error:
         msg = f"path={path!r}: expected the path of a file"
         raise ConfigurationError(msg) from error
-
-
-def _outputs(values: Any, rows: int, what: str) -> Column:
-    column = as_outputs(values, rows)
-    if column is None:
-        msg = f"{what}: expected one value for each of the {rows} rows, got {type(values).__name__}"
-        raise ConfigurationError(msg)
-    return column
-
-
-def _outcome_counts(
-    prediction: Feature | None, outputs: Column | None, outcomes: Any, correct: Correct | None, rows: int
-) -> OutcomeCounts | None:
-    if outcomes is None:
-        return None
-    if prediction is None or outputs is None:
-        msg = "outcomes= without predictions=: expected both, accuracy needs something to compare"
-        raise ConfigurationError(msg)
-    truth = as_objects(_outputs(outcomes, rows, "outcomes"))
-    right = correct or default_correct(prediction)
-    if right is None:
-        msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
-        raise ConfigurationError(msg)
-    numbers = binner(prediction.bins)(outputs)
-    known = np.zeros(prediction.bins.size, dtype=np.int64)
-    hits = np.zeros(prediction.bins.size, dtype=np.int64)
-    for number, output, actual in zip(numbers, as_objects(outputs), truth, strict=True):
-        if not is_missing(actual) and not is_missing(output):
-            known[number] += 1
-            hits[number] += bool(right(output, actual))
-    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()))
 
 
 def _count_like(
@@ -366,8 +327,22 @@ def _count_like(
     prediction = None
     if like.prediction is not None and outputs is not None:
         prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
-    known = _outcome_counts(prediction, outputs, outcomes, correct, rows)
-    return Reference(features, rows, prediction, known, like.derived)
+    known = outcome_counts(prediction, outputs, outcomes, correct, rows)
+    return _with_dependence(Reference(features, rows, prediction, known, derived=like.derived), columns, outputs)
+
+
+def _with_dependence(reference: Reference, columns: Mapping[str, Column], outputs: Column | None) -> Reference:
+    """With what the rows of the training data, those of derived features included, say about each other."""
+    watched = [columns[feature.name] for feature in reference.features]
+    if outputs is not None:
+        watched.append(outputs)
+    dependence, check = fit_dependence(reference.watched, watched, reference.rows)
+    _log.info("reference of %d rows: %s", reference.rows, check.words)
+    return replace(reference, dependence=dependence, check=check)
+
+
+def _together(ours: Dependence | None, theirs: Dependence | None) -> Dependence | None:
+    return ours.merged(theirs) if ours is not None and theirs is not None else ours or theirs
 
 
 def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
@@ -377,7 +352,7 @@ def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
 def _merged(ours: Feature, theirs: Feature) -> Feature:
     counts = _added(ours.counts, theirs.counts)
     if ours.moments is None or theirs.moments is None:
-        return replace(ours if theirs.moments is None else theirs, counts=counts)
+        return replace(ours if theirs.moments is None else theirs, counts=counts, once=ours.once + theirs.once)
     a, b = ours.moments, theirs.moments
     count = a.count + b.count
     share = b.count / count

@@ -33,15 +33,16 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shift", action="store_true", help="shift one feature")
     parser.add_argument("--canary", action="store_true", help="serve a broken candidate beside it")
+    parser.add_argument("--trace", action="store_true", help="a span per call, with the user who asked")
     asked = parser.parse_args()
 
     dl.configure_otlp("end-to-end")
     features, score, outcomes = training()
     reference = dl.Reference.fit(features, predictions=score, outcomes=outcomes)
     window = dl.Window(rows=1_000)
-    monitor = dl.Monitor("orders", version="1", reference=reference, window=window, export_bins=True)
+    monitor = dl.Monitor("orders", version="1", reference=reference, window=window, export_bins=True, trace=asked.trace)
 
-    @monitor.instrument
+    @monitor.instrument(user_id=lambda _: "someone@example.com")
     def predict(features):
         return 1.0 / (1.0 + np.exp(-(np.log(features["amount"]) - 3.0)))
 

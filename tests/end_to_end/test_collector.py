@@ -142,6 +142,46 @@ def test_regressing_canary_shows_as_rollback(collector, prometheus, eventually):
         assert prometheus.value('ml_predictions_served_total{error_type="KeyError"}') > 0
 
 
+def test_exemplars_lead_to_the_span_of_their_call(collector, eventually):
+    """What the duration histogram points at is a span that arrived, which carries the user; no metric does."""
+    with collector("local.yaml") as running:
+        serve(running.endpoint("http/protobuf"), "http/protobuf", "--trace")
+
+        def spans():
+            return {
+                (span["traceId"], span["spanId"]): {
+                    one["key"]: one["value"]["stringValue"] for one in span["attributes"]
+                }
+                for request in running.requests()
+                for resource in request.get("resourceSpans", [])
+                for scope in resource["scopeSpans"]
+                for span in scope["spans"]
+            }
+
+        assert eventually(lambda: len(spans()), 1_001) == 1_001
+        text = running.file.read_text()
+        metrics = [request for request in running.requests() if "resourceMetrics" in request]
+        exemplars = [
+            (exemplar["traceId"], exemplar["spanId"])
+            for request in metrics
+            for resource in request["resourceMetrics"]
+            for scope in resource["scopeMetrics"]
+            for metric in scope["metrics"]
+            if metric["name"] == "ml.prediction.duration"
+            for point in metric["histogram"]["dataPoints"]
+            for exemplar in point.get("exemplars", [])
+        ]
+        seen = spans()
+    assert exemplars
+    assert set(exemplars) <= set(seen)
+    for attributes in seen.values():
+        assert attributes["enduser.id"] == "someone@example.com"
+        assert (attributes["ml.model.name"], attributes["ml.model.version"]) == ("orders", "1")
+        assert attributes["ml.prediction.id"]
+    assert "someone@example.com" in text
+    assert "someone@example.com" not in json.dumps(metrics)
+
+
 def test_the_demo_sends_to_a_collector(collector, eventually):
     """``--otlp`` sends the demo's telemetry to a collector instead of its own receiver."""
     with collector("local.yaml") as running:

@@ -2,159 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
-from multiprocessing.connection import Connection
 
-from driftline.demo.flights import START, Flights, load
-from driftline.demo.receiver import Finished, receive
-from driftline.demo.replay import INCIDENTS, WEEK, Replay
-from driftline.demo.screen import Span
-from driftline.demo.telemetry import Telemetry, set_up
-from driftline.otlp import OtlpSetup
-
-EXPORT_MILLISECONDS = "500"
 STOPPED = 130
 """The exit code of a program that Ctrl-C has ended (128 + SIGINT)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked for on the command line."""
-
-    otlp: str | None
-    incident: str
-    incident_at: int
-    training_weeks: int
-    weeks: int
-    seconds: float | None
-
-
-def asked_for(arguments: list[str]) -> Asked:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m driftline.demo", description=__doc__)
-    parser.add_argument("--otlp", metavar="URL", help="send to this collector instead of drawing what arrives")
-    parser.add_argument("--incident", choices=["none", *INCIDENTS], default="none", help="break a feature half-way")
-    parser.add_argument("--incident-at", metavar="DATE", default=None, help="when (default 2013-09-01)")
-    parser.add_argument("--weeks", type=int, default=52, help="end after so many weeks of the year (default: all)")
-    parser.add_argument("--seconds", type=float, default=None, help="end after so many seconds at the latest")
-    parser.add_argument("--quick", action="store_true", help="a few weeks only")
-    given = parser.parse_args(arguments)
-    training_weeks, weeks, at = (3, 8, "2013-02-19") if given.quick else (6, given.weeks, "2013-09-01")
-    if weeks <= training_weeks:
-        parser.error(f"--weeks {weeks}: expected more than {training_weeks}, which the model is fitted on")
-    try:
-        when = datetime.strptime(given.incident_at or at, "%Y-%m-%d")  # noqa: DTZ007 - local time, as the data
-    except ValueError:
-        parser.error(f"--incident-at {given.incident_at}: expected a date such as 2013-09-01")
-    hour = int((when - START).total_seconds() // 3600)
-    return Asked(given.otlp, given.incident, hour, training_weeks, weeks, given.seconds)
-
-
 def main() -> int:
     """Run the demo; the exit code."""
-    asked = asked_for(sys.argv[1:])
-    # The demo is for looking: what switches telemetry off or redirects it elsewhere does not apply to it.
-    for name in ("OTEL_SDK_DISABLED", "DRIFTLINE_ENABLED"):
-        os.environ.pop(name, None)
-    os.environ.setdefault("OTEL_METRIC_EXPORT_INTERVAL", EXPORT_MILLISECONDS)
-    os.environ.setdefault("OTEL_BLRP_SCHEDULE_DELAY", EXPORT_MILLISECONDS)
-    print("reading the flights and fitting the models ...", flush=True)
-    flights = load()
-    incident = INCIDENTS.get(asked.incident)
     try:
-        replay = _replay(flights, asked)
-        if incident is not None:
-            print(f"incident: {incident}")
-        return _to_collector(replay, asked) if asked.otlp else _to_screen(replay, asked)
+        # Imported here: it takes a second or two, and Ctrl-C ends that as quietly as all the rest.
+        from driftline.demo.command import run  # noqa: PLC0415
+
+        interrupted = run(sys.argv[1:])
     except KeyboardInterrupt:
-        return STOPPED
-
-
-def _replay(flights: Flights, asked: Asked) -> Replay:
-    return Replay(flights, asked.training_weeks, asked.weeks * WEEK, INCIDENTS.get(asked.incident), asked.incident_at)
-
-
-def _to_screen(replay: Replay, asked: Asked) -> int:
-    for name in ("NO_PROXY", "no_proxy"):
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
-    # The picture adds up totals: whatever this shell prefers for its own services.
-    os.environ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] = "cumulative"
-    with _receiver(replay) as (pipe, port):
-        telemetry = set_up(f"http://127.0.0.1:{port}", "http/protobuf", replay.hour)
-        interrupted = _serve(replay, asked, telemetry)
-        with suppress(KeyboardInterrupt):
-            _finish(replay, telemetry.setup)
-        with suppress(OSError):  # the receiver may have been killed
-            pipe.send(Finished(replay.counted.predictions, interrupted))
+        interrupted = True
     return STOPPED if interrupted else 0
-
-
-def _to_collector(replay: Replay, asked: Asked) -> int:
-    telemetry = set_up(asked.otlp, None, replay.hour)
-    print(f"sending to {asked.otlp}: what follows is what the monitors here say")
-    interrupted = _serve(replay, asked, telemetry, say=True)
-    _finish(replay, telemetry.setup)
-    status = replay.baseline.status()
-    drifting = [name for name, one in status.items() if one.state == "drifting"]
-    print(f"{replay.counted.predictions:,} predictions made and {replay.counted.outcomes:,} outcomes told.")
-    for name in drifting:
-        print(f"drifting at the end: {status[name].reason}")
-    print(f"canary: {replay.canary.verdict().reason}")
-    return STOPPED if interrupted else 0
-
-
-def _serve(replay: Replay, asked: Asked, telemetry: Telemetry, *, say: bool = False) -> bool:
-    """Serve until the end; whether Ctrl-C ended it."""
-    end = None if asked.seconds is None else time.monotonic() + asked.seconds
-    interrupted = threading.Event()
-    # A day is served to its end: an interrupt within a call would leave one prediction half made.
-    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
-    try:
-        for day, hour in enumerate(replay.days()):
-            telemetry.day_began(hour)
-            if say and day % 14 == 0:
-                drifting = [name for name, one in replay.baseline.status().items() if one.state == "drifting"]
-                print(f"day {hour // 24}: {replay.counted.predictions:,} predictions; drifting: {drifting}", flush=True)
-            if interrupted.is_set() or (end is not None and time.monotonic() > end):
-                break
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return interrupted.is_set()
-
-
-def _finish(replay: Replay, setup: OtlpSetup) -> None:
-    replay.baseline.shutdown()
-    replay.candidate.shutdown()
-    setup.force_flush()
-    setup.shutdown()
-
-
-@contextmanager
-def _receiver(replay: Replay) -> Iterator[tuple[Connection, int]]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    span = Span(replay.first, replay.until)
-    child = context.Process(
-        target=receive, args=(theirs, replay.reference.to_json(), span, "baseline"), name="receiver", daemon=True
-    )
-    child.start()
-    theirs.close()
-    try:
-        port = ours.recv()
-        yield ours, port
-    finally:
-        ours.close()
-        child.join(10)
 
 
 if __name__ == "__main__":

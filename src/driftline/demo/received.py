@@ -31,6 +31,7 @@ class DriftEvent:
 
     hour: float
     feature: str
+    previous: str
     state: str
     reason: str
 
@@ -56,7 +57,7 @@ class Received:
     outcomes: dict[str, int] = field(default_factory=dict)
     canary: str = ""
     canary_reason: str = ""
-    retraining: list[tuple[float, str, str]] = field(default_factory=list)
+    retraining: list[tuple[float, str]] = field(default_factory=list)
     drift: list[DriftEvent] = field(default_factory=list)
     verdicts: list[tuple[float, str, str]] = field(default_factory=list)
     _bins: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -66,6 +67,11 @@ class Received:
     def total(self) -> int:
         """Predictions served by all variants."""
         return sum(self.served.values())
+
+    def outcomes_known(self, variant: str) -> tuple[int, int]:
+        """The outcomes of a variant that arrived so far, and how many of them it got right."""
+        right = self.outcomes.get(f"{variant} correct", 0)
+        return right + self.outcomes.get(f"{variant} incorrect", 0), right
 
     def counts(self, feature: str, bins: int) -> NDArray[np.int64]:
         """What the last exports brought into the bins of a feature, shape (bins,)."""
@@ -123,14 +129,21 @@ class Received:
             self.day = float(attributes[SIMULATED_HOUR])
         elif name == sc.EVENT_FEATURE_DRIFT_STATE_CHANGED:
             if attributes.get(sc.ML_MODEL_VARIANT) == self.variant:
-                state, reason = str(attributes[sc.ML_FEATURE_DRIFT_STATE]), str(attributes[sc.ML_DRIFT_REASON])
-                self.drift.append(DriftEvent(hour, str(attributes[sc.ML_FEATURE_NAME]), state, reason))
+                feature, reason = str(attributes[sc.ML_FEATURE_NAME]), str(attributes[sc.ML_DRIFT_REASON])
+                previous = str(attributes[sc.ML_FEATURE_DRIFT_PREVIOUS_STATE])
+                state = str(attributes[sc.ML_FEATURE_DRIFT_STATE])
+                self.drift.append(DriftEvent(hour, feature, previous, state, reason))
         elif name == sc.EVENT_CANARY_VERDICT_CHANGED:
             self.canary_reason = str(attributes[sc.ML_CANARY_REASON])
             self.verdicts.append((hour, str(attributes[sc.ML_CANARY_STATE]), self.canary_reason))
         elif name == sc.EVENT_RETRAINING_REQUESTED:
-            reason, detail = str(attributes[sc.ML_RETRAINING_REASON]), str(attributes[sc.ML_DRIFT_REASON])
-            self.retraining.append((hour, reason, detail))
+            why = str(attributes[sc.ML_DRIFT_REASON])
+            if attributes[sc.ML_RETRAINING_REASON] == "drift":
+                # Each feature has told what moved in it by an event of its own.
+                latest = {event.feature: event.state for event in self.drift}
+                names = [feature for feature, one in latest.items() if one == "drifting"]
+                why = f"{', '.join(names)} {'drifts' if len(names) == 1 else 'drift'}"
+            self.retraining.append((hour, why))
 
     @property
     def date(self) -> str:

@@ -61,7 +61,10 @@ def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> 
     received, lock = Received(variant), threading.Lock()
     server = _server(received, lock)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    pipe.send(server.server_port)
+    try:
+        pipe.send(server.server_port)
+    except OSError:  # the sender was stopped before it began
+        return
     console = Console()
     screen: Screen = Picture(console, reference, span) if console.is_terminal else Lines(span)
     word: Finished | None = None

@@ -14,7 +14,7 @@ from driftline import synthetic
 from driftline.demo.flights import Flights
 from driftline.demo.models import Model, fit_models
 
-__all__ = ["INCIDENTS", "Clock", "Counted", "Replay"]
+__all__ = ["INCIDENTS", "Clock", "Counted", "Incident", "Replay"]
 
 HOUR, DAY, WEEK = 1, 24, 7 * 24
 """In hours, the unit of the simulated time."""
@@ -32,9 +32,21 @@ SINGLE_SHARE = 0.02
 LOST_SHARE = 0.03
 """Share of the outcomes that never arrive, beside those of cancelled flights."""
 
-INCIDENTS: dict[str, synthetic.Shift] = {
-    "missing": synthetic.MissingRate("dep_delay", 0.9),
-    "unit": synthetic.UnitChange("distance", 1.609),  # miles become kilometres
+CANARY = dl.CanaryPolicy(min_rows=2_000, min_outcomes=1_000)
+"""The candidate's flights of about ten days, all days of the week among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that breaks a feature, and how one would tell a colleague."""
+
+    shift: synthetic.Shift
+    words: str
+
+
+INCIDENTS = {
+    "missing": Incident(synthetic.MissingRate("dep_delay", 0.9), "dep_delay is missing in 90% of the flights"),
+    "unit": Incident(synthetic.UnitChange("distance", 1.609), "distance comes in kilometres instead of miles"),
 }
 
 
@@ -91,7 +103,7 @@ class Replay:
         }
         self.baseline = dl.Monitor("flight-delay", version="1", variant="baseline", retraining=retraining, **options)
         self.candidate = dl.Monitor("flight-delay", version="2", variant="candidate", **options)
-        self.canary = dl.Canary(self.baseline, self.candidate, dl.CanaryPolicy())
+        self.canary = dl.Canary(self.baseline, self.candidate, CANARY)
 
     def hour(self) -> float:
         """The simulated time in hours since the start of the data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -19,7 +20,8 @@ from typing_extensions import Self
 
 from driftline import Reference
 from driftline.demo.flights import hour_to_date
-from driftline.demo.received import Received
+from driftline.demo.received import DriftEvent, Received
+from driftline.demo.summary import named
 
 __all__ = ["Lines", "Picture", "Screen", "Span", "bars"]
 
@@ -31,8 +33,6 @@ LINE_EVERY = 14 * 24
 
 MOST_BARS = 18
 """Bars of one histogram: more do not fit beside a second one in 80 columns."""
-
-REASON_CHARACTERS = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ def _verdicts(received: Received) -> list[Text]:
         )
         lines.append(Text(f"accuracy    {', '.join(said)}"))
     if received.retraining:
-        hour, reason, detail = received.retraining[-1]
-        lines.append(Text(f"retraining  asked for on {hour_to_date(hour):%d %b}: {reason}, {detail}", style="yellow"))
+        hour, why = received.retraining[-1]
+        lines.append(Text(f"retraining  asked for on {hour_to_date(hour):%d %b}: {why}", style="yellow"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return lines
@@ -175,12 +175,12 @@ class Lines:
     def show(self, received: Received) -> None:
         """Print what is new."""
         drift, verdicts, retraining = self._told
-        for event in received.drift[drift:]:
-            print(f"{hour_to_date(event.hour):%Y-%m-%d}  {event.feature} is {event.state}: {event.reason}")
+        for line in _told(received.drift[drift:]):
+            print(line)
         for hour, state, reason in received.verdicts[verdicts:]:
             print(f"{hour_to_date(hour):%Y-%m-%d}  canary: {state}, {reason}")
-        for hour, reason, detail in received.retraining[retraining:]:
-            print(f"{hour_to_date(hour):%Y-%m-%d}  retraining asked for because of {reason}: {detail}")
+        for hour, why in received.retraining[retraining:]:
+            print(f"{hour_to_date(hour):%Y-%m-%d}  retraining is asked for: {why}")
         self._told = len(received.drift), len(received.verdicts), len(received.retraining)
         if received.hour >= self._next:
             drifting = sorted(name for name, state in received.states.items() if state == "drifting")
@@ -189,3 +189,19 @@ class Lines:
                 flush=True,
             )
             self._next = received.hour + LINE_EVERY
+
+
+def _told(events: Sequence[DriftEvent]) -> Iterator[str]:
+    """A line for each feature that drifts or does no more, and one for all that were well from the first judgement."""
+    well: dict[float, list[str]] = {}
+    for event in events:
+        if (event.previous, event.state) == ("insufficient_data", "stable"):
+            well.setdefault(event.hour, []).append(event.feature)
+    for hour, features in well.items():
+        yield f"{hour_to_date(hour):%Y-%m-%d}  as in the reference: {', '.join(features)}"
+    for event in events:
+        day = f"{hour_to_date(event.hour):%Y-%m-%d}"
+        if event.state == "drifting":
+            yield f"{day}  {event.feature} drifts: {named(event.feature, event.reason).partition(': ')[2]}"
+        elif event.previous == "drifting":
+            yield f"{day}  {event.feature} drifts no more"

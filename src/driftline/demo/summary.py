@@ -7,13 +7,23 @@ from collections.abc import Iterator, Sequence
 from driftline.demo.flights import hour_to_date
 from driftline.demo.received import DriftEvent, Received
 
-__all__ = ["Spell", "spells", "summary"]
+__all__ = ["Spell", "named", "spells", "summary"]
 
 NAMED_SPELLS = 3
 """A feature that came and went more often is told in one line."""
 
 Spell = tuple[float, float | None, str]
 """(first hour, last hour or None when it lasts, reason) of a time in which a feature drifted."""
+
+
+def named(feature: str, reason: str) -> str:
+    """
+    A reason with the feature's name before it, which it may have already.
+
+    >>> named("temp", "temp: up"), named("temp", "up")
+    ('temp: up', 'temp: up')
+    """
+    return f"{feature}: {reason.removeprefix(f'{feature}: ')}"
 
 
 def spells(events: Sequence[DriftEvent]) -> dict[str, list[Spell]]:
@@ -35,6 +45,8 @@ def summary(received: Received, features: Sequence[str], made: int | None, *, in
     if made is not None:
         verdict = "all of them arrived" if made == received.total else f"{received.total:,} of them arrived"
         yield f"{made:,} predictions were made, {verdict} through OTLP, in {received.requests} exports."
+    if not received.total:
+        return
     drifted = spells(received.drift)
     for feature, times in drifted.items():
         yield from _feature_lines(feature, times, received.hour)
@@ -44,11 +56,13 @@ def summary(received: Received, features: Sequence[str], made: int | None, *, in
     for hour, verdict, words in received.verdicts:
         yield f"Canary on {_day(hour)}: {verdict}, {words}."
     for variant, accuracy in sorted(received.accuracy.items()):
+        # The latest outcomes of two variants are of different days: only all of them compare.
+        known, right = received.outcomes_known(variant)
         estimate = received.estimated.get(variant)
-        expected = "" if estimate is None else f", estimated without outcomes {estimate:.1%}"
-        yield f"Accuracy of the {variant} on its latest outcomes: {accuracy:.1%}{expected}."
-    for hour, cause, detail in received.retraining:
-        yield f"Retraining was asked for on {_day(hour)} because of {cause}: {_brief(detail)}."
+        expected = "" if estimate is None else f" (estimated without outcomes: {estimate:.1%})"
+        yield f"Accuracy of the {variant}: {right / known:.1%} on {known:,} outcomes, {accuracy:.1%} lately{expected}."
+    for hour, why in received.retraining:
+        yield f"Retraining was asked for on {_day(hour)}: {why}."
 
 
 def _feature_lines(feature: str, times: list[Spell], end: float) -> Iterator[str]:
@@ -56,22 +70,17 @@ def _feature_lines(feature: str, times: list[Spell], end: float) -> Iterator[str
         days = sum((stop or end) - start for start, stop, _ in times) / 24
         yield (
             f"{feature} drifted {len(times)} times, {days:.0f} days in all, "
-            f"first on {_day(times[0][0])}: {_what(times[0][2])}."
+            f"first on {_day(times[0][0])}: {_what(feature, times[0][2])}."
         )
         return
     for start, stop, reason in times:
         until = "and still does" if stop is None else f"until {_day(stop)}"
-        yield f"{feature} drifted from {_day(start)} {until}: {_what(reason)}."
+        yield f"{feature} drifted from {_day(start)} {until}: {_what(feature, reason)}."
 
 
-def _what(reason: str) -> str:
+def _what(feature: str, reason: str) -> str:
     """The part of a reason that says what moved, without the feature's name before it and the statistics after."""
-    return reason.split(";", maxsplit=1)[0].partition(": ")[2] or reason
-
-
-def _brief(detail: str) -> str:
-    """The first of the details of a request, of several features perhaps."""
-    return detail.split(";", maxsplit=1)[0]
+    return reason.split("; ", maxsplit=1)[0].removeprefix(f"{feature}: ")
 
 
 def _day(hour: float) -> str:

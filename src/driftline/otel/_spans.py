@@ -15,6 +15,13 @@ __all__ = ["Tracing", "current_context", "error_type"]
 
 current_context = otel_context.get_current
 
+ENDUSER_ID = "enduser.id"
+"""
+The end user of a system, as OpenTelemetry's registry has it: deprecated for a while, and current again since 2025.
+``user.id`` is its name for an account of an operating system, say.
+https://opentelemetry.io/docs/specs/semconv/registry/attributes/enduser/
+"""
+
 
 class Tracing:
     """
@@ -34,7 +41,7 @@ class Tracing:
         """Start a span, to be made current by `attach`."""
         attributes = {**self._attributes, sc.ML_PREDICTION_ID: prediction_id}
         if user_id is not None:
-            attributes["user.id"] = user_id
+            attributes[ENDUSER_ID] = user_id
         return self._tracer.start_span(self._name, kind=SpanKind.INTERNAL, attributes=attributes)
 
     @staticmethod
@@ -45,12 +52,15 @@ class Tracing:
     @staticmethod
     def end(span: Span, token: object, error: BaseException | None) -> None:
         """End a span, with the error that the call raised."""
-        if error is not None:
-            span.set_attribute("error.type", error_type(error))
-            span.set_status(Status(StatusCode.ERROR, str(error)))
-        span.end()
-        if token is not None:
-            otel_context.detach(token)  # type: ignore[arg-type]
+        try:
+            if error is not None:
+                # Its class and not its text, which often quotes the value that the model could not take.
+                span.set_attribute("error.type", error_type(error))
+                span.set_status(Status(StatusCode.ERROR))
+            span.end()
+        finally:
+            if token is not None:
+                otel_context.detach(token)  # type: ignore[arg-type]
 
     @staticmethod
     def context_of(span: Span) -> object:

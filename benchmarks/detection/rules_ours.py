@@ -1,0 +1,109 @@
+"""driftline as a user runs it: a reference, a monitor, batches. The one place to change when its interface does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import driftline as dl
+from driftline.testing import ManualClock, in_memory_monitor
+
+__all__ = ["DEFAULT_EFFECT", "SECONDS", "Watch", "fit"]
+
+SECONDS = {"1min": 60.0, "1h": 3_600.0, "1d": 86_400.0}
+"""Cadences at which windows end."""
+
+DEFAULT_EFFECT = dl.FalseAlarms().min_effect
+"""The least corrected PSI that the default rule calls a drift."""
+
+# 200 features are more than the SDK's limit of series: said once a monitor, and no concern here.
+logging.getLogger("driftline").setLevel(logging.ERROR)
+
+
+def fit(columns: Mapping[str, Any], categorical: Sequence[str] = (), *, joint: bool = False) -> dl.Reference:
+    """A reference; *joint* asks for whatever watches features together."""
+    return dl.Reference.fit(dict(columns), categorical=list(categorical), projections=joint)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one window led to."""
+
+    started: tuple[str, ...]
+    """Features that were not drifting before it, and are."""
+    drifting: frozenset[str]
+    judged: bool
+    """Whether any feature had a state other than insufficient_data."""
+
+
+class Watch:
+    """
+    A monitor with a budget of one false alarm in thirty days, fed window by window.
+
+    Args:
+        reference: what is compared with.
+        window: rows of a window, or a stretch of time such as "1d".
+        min_effect: least corrected PSI; None: the default.
+        every: the cadence of windows of rows, a key of `SECONDS`.
+        distances: scored beside the judgement.
+    """
+
+    def __init__(
+        self,
+        reference: dl.Reference,
+        window: int | str,
+        min_effect: float | None,
+        every: str = "1h",
+        distances: Sequence[str] = (),
+    ) -> None:
+        effect = DEFAULT_EFFECT if min_effect is None else min_effect
+        self._clock = ManualClock()
+        self._seconds = SECONDS[every]
+        self._before: frozenset[str] = frozenset()
+        asked = dl.Window(rows=window) if isinstance(window, int) else dl.Window(window)
+        # min_rows: windows of 100 rows are asked about too.
+        least = min(asked.rows or 200, 200)
+        self._monitor = in_memory_monitor(
+            "evaluation",
+            reference=reference,
+            window=asked,
+            rule=dl.FalseAlarms(1, per="30d", every=every, min_effect=effect, min_rows=least),
+            distances=distances,
+            clock=self._clock,
+        )
+
+    def feed(self, rows: Mapping[str, Any], seconds: float | None = None) -> Seen:
+        """Serve rows, by default those of one window, so many seconds after the last ones, and look."""
+        self.serve(rows, seconds)
+        return self.look()
+
+    def serve(self, rows: Mapping[str, Any], seconds: float | None = None) -> None:
+        """Serve rows without looking."""
+        self._clock.advance(self._seconds if seconds is None else seconds)
+        self._monitor.observe(rows)
+
+    def look(self) -> Seen:
+        """Judge what waits to be judged, as a collection of metrics does."""
+        status = self._monitor.status()
+        drifting = frozenset(name for name, one in status.items() if one.state == "drifting")
+        started = tuple(sorted(drifting - self._before))
+        self._before = drifting
+        return Seen(started, drifting, any(one.state != "insufficient_data" for one in status.values()))
+
+    def p_value(self, feature: str) -> float | None:
+        """The p-value of a feature in the last window."""
+        return self._monitor.status()[feature].p_value
+
+    def effect(self, feature: str) -> float:
+        """The corrected PSI of a feature in the last window; 0 where none was judged."""
+        return self._monitor.status()[feature].effect or 0.0
+
+    def reason(self, feature: str) -> str:
+        """Why a feature is in its state."""
+        return self._monitor.status()[feature].reason
+
+    def close(self) -> None:
+        """Leave nothing registered behind."""
+        self._monitor.shutdown()

@@ -1,0 +1,82 @@
+"""What a tick costs: judging a window of 200 features at all its lengths, beside the least that it can."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+from rules_ours import Watch, fit
+from streams import generator
+
+__all__ = ["ticks"]
+
+FEATURES = 200
+BINS = 20
+VALUES = 17
+"""Distinct values of a column: with one bin below, one above and one for missing they make `BINS`."""
+
+ROWS = 1_000
+BEFORE = 40
+"""Windows before the first that is timed: longer than the ring, so that every length is there."""
+
+
+def ticks(rounds: int) -> list[dict[str, Any]]:
+    """
+    The tick of a monitor, with and without the default distances, in turns with the floor.
+
+    The floor is Pearson's statistic over matrices of the same size: what one component at one length costs at least.
+    """
+    random = generator("timing")
+    names = [f"f{place}" for place in range(FEATURES)]
+    reference = fit(dict(zip(names, _values(random, 20 * ROWS), strict=True)))
+    assert all(len(feature.counts) == BINS for feature in reference.features)  # noqa: S101 - what is said is so
+    watches = {
+        "judging": Watch(reference, ROWS, None),
+        "judging, and the four default distances": Watch(
+            reference, ROWS, None, distances=("psi", "js", "wasserstein", "mean")
+        ),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in (*watches, "floor: one chi-square of 200 × 20")}
+    base = np.array([feature.counts for feature in reference.features], dtype=np.float64)
+    for number in range(BEFORE + rounds):
+        window = dict(zip(names, _values(random, ROWS), strict=True))
+        for name, watch in watches.items():
+            watch.serve(window)
+            start = time.perf_counter()
+            watch.look()
+            taken[name].append(time.perf_counter() - start)
+        current = random.poisson(base / 20.0)
+        start = time.perf_counter()
+        _chi_square(base, current)
+        taken["floor: one chi-square of 200 × 20"].append(time.perf_counter() - start)
+        if number == BEFORE - 1:
+            for values in taken.values():
+                values.clear()
+    for watch in watches.values():
+        watch.close()
+    return [_row(name, values) for name, values in taken.items()]
+
+
+def _values(random: np.random.Generator, rows: int) -> Any:
+    return np.clip(np.round(random.normal(8.0, 3.0, size=(FEATURES, rows))), 0, VALUES - 1)
+
+
+def _chi_square(reference: Any, current: Any) -> Any:
+    m, n = reference.sum(axis=1, keepdims=True), current.sum(axis=1, keepdims=True)
+    pooled = (reference + current) / (m + n)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        terms = np.where(pooled > 0, (current / n - reference / m) ** 2 / pooled, 0.0)
+    return terms.sum(axis=1) / (1 / n + 1 / m)[:, 0]
+
+
+def _row(name: str, seconds: list[float]) -> dict[str, Any]:
+    low, middle, high = statistics.quantiles([1e3 * one for one in seconds], n=4, method="inclusive")
+    return {
+        "what": name,
+        "ticks": len(seconds),
+        "median ms": round(middle, 2),
+        "quartiles ms": f"{low:.2f} to {high:.2f}",
+        "fastest ms": round(1e3 * min(seconds), 2),
+    }

@@ -1,0 +1,32 @@
+"""Values to Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["Results", "Row", "rate", "share", "table"]
+
+Row = Mapping[str, Any]
+Results = Mapping[str, Any]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> list[str]:
+    """A table, its first *left* columns aligned to the left."""
+    line = "|".join(["---"] * left + ["---:"] * (len(head) - left))
+    return ["", f"| {' | '.join(head)} |", f"|{line}|", *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
+
+
+def rate(row: Row | None) -> str:
+    """Alarms in thirty days, with the interval."""
+    if row is None:
+        return ""
+    return f"{row['alarms in 30 days']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def share(row: Row | None) -> str:
+    """A share, and the median of rows until found."""
+    if row is None:
+        return ""
+    middle = row["median rows until found"]
+    return f"{row['found']:.0%}" + (f", {middle:,}" if middle is not None else "")

@@ -1,0 +1,230 @@
+"""What the first windows served say about the dependence of rows: training data are shuffled, traffic is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline._binning import Layout
+from driftline._components import (
+    LOCATION,
+    MISSING,
+    PARTS,
+    SHAPE,
+    SPREAD,
+    Floats,
+    Matrix,
+    matrices,
+    orthonormal,
+)
+from driftline._dependence import LEAST_BLOCKS, Dependence
+from driftline._values import Counts, Feature
+from driftline._window import WindowCounts
+
+__all__ = ["BURN_IN_WINDOWS", "BurnIn"]
+
+BURN_IN_WINDOWS = 32
+"""
+Windows after which the dependence is taken as known: eight blocks of four windows, the least that say anything. It
+ends, for a drift that lasts must not become what is normal.
+"""
+
+DIFFERENCES = 2.0 / 3.0
+"""Degrees of freedom per difference of neighbours (von Neumann 1941): each block stands in two of them."""
+
+
+TRIMMED = 2
+"""
+Differences left out at each length, the largest: a drift that sets in at once within a block makes that block differ
+from both of its neighbours, and nothing else.
+"""
+
+
+SHAPE_FREEDOM = 2.0
+"""
+Degrees of freedom of the shape of dependent rows, in what its largest differences take away: few, as rows in one rare
+bin carry most of it.
+"""
+
+
+class _Level:
+    """Blocks of one length: the one that fills, the one before it, and sums over the differences of neighbours."""
+
+    __slots__ = ("before", "blocks", "half", "known", "largest", "rest_squared", "rows", "sums")
+
+    def __init__(self, features: int) -> None:
+        self.half: WindowCounts | None = None
+        self.before: WindowCounts | None = None
+        self.blocks = 0
+        self.rows = 0
+        self.sums = np.zeros((features, PARTS))
+        # What the sums would be of independent rows: about 1 a difference, of the shape its degrees of freedom.
+        self.known = np.zeros((features, PARTS))
+        self.rest_squared = np.zeros(features)
+        # The largest of each, which the sums are without.
+        self.largest = np.zeros((TRIMMED, features, PARTS))
+
+
+class BurnIn:
+    """
+    Learns the dependence of rows from blocks of consecutive rows as they are served.
+
+    Each block is compared with the one before it, and the largest differences are left out: a drift that sets in
+    meanwhile touches two comparisons of many, while the scatter around a common mean would take all of it for
+    dependence. Two blocks are one of twice the length.
+
+    Args:
+        features: what is watched, in the order of *layout*.
+        layout: where their bins lie.
+        windows: after how many windows it ends.
+    """
+
+    def __init__(self, features: Sequence[Feature], layout: Layout, windows: int = BURN_IN_WINDOWS) -> None:
+        from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
+
+        self._special: Any = special
+        self._matrices = matrices(features, layout)
+        self._size = len(features)
+        self.of = windows
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: the child of a fork has served nothing yet."""
+        self._levels: list[_Level] = []
+        self._served: Counts | None = None
+        self._heard: Floats = np.ones(self._size)
+        self.windows = 0
+        self.dependence: Dependence | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all windows have been seen: what is known stays as it is."""
+        return self.windows >= self.of
+
+    def learn(
+        self, blocks: Sequence[WindowCounts], drifting: NDArray[np.bool_] | None = None, *, window: bool = True
+    ) -> None:
+        """
+        Take in consecutive blocks.
+
+        Args:
+            blocks: of rows as they were served.
+            drifting: shape (features,): features that are drifting, from which nothing is learnt meanwhile.
+            window: whether they complete a window.
+        """
+        if self.complete:
+            return
+        self._heard = np.ones(self._size) if drifting is None else np.where(drifting, 0.0, 1.0)
+        for block in blocks:
+            if block.rows:
+                counts = np.concatenate([block.counts, [0]])
+                self._served = counts if self._served is None else self._served + counts
+                self._add(0, WindowCounts(counts, block.rows))
+        self.windows += window
+        self.dependence = self._found()
+        if self.complete:
+            self._levels = []
+
+    def _add(self, number: int, block: WindowCounts) -> None:
+        if number == len(self._levels):
+            self._levels.append(_Level(self._size))
+        level = self._levels[number]
+        level.blocks += 1
+        level.rows += block.rows
+        if level.before is not None:
+            self._compare(level, level.before.counts, block.counts)
+        level.before = block
+        if level.half is None:
+            level.half = block
+            return
+        pair = WindowCounts(level.half.counts + block.counts, level.half.rows + block.rows)
+        level.half = None
+        self._add(number + 1, pair)
+
+    def _compare(self, level: _Level, first: Counts, second: Counts) -> None:
+        served = self._served
+        if served is None:
+            return
+        for matrix in self._matrices:
+            heard = self._heard[matrix.places, None]
+            squares, known = (part * heard for part in _squares(matrix, first, second, served))
+            level.known[matrix.places] += known
+            kept = level.largest[:, matrix.places]
+            for rank in range(TRIMMED):
+                kept[rank], squares = np.maximum(kept[rank], squares), np.minimum(kept[rank], squares)
+            level.largest[:, matrix.places] = kept
+            level.sums[matrix.places] += squares
+            level.rest_squared[matrix.places] += squares[:, SHAPE] ** 2
+
+    def _kept(self, freedom: Floats, differences: int) -> Floats:
+        """What is left of a sum of so many chi-squares without the largest: E[X; X <= q] / E[X], shape (...,)."""
+        cut = self._special.chdtri(freedom, TRIMMED / differences)
+        left: Floats = self._special.chdtr(freedom + 2.0, cut)
+        return left
+
+    def _found(self) -> Dependence | None:
+        levels = [level for level in self._levels if level.blocks >= LEAST_BLOCKS]
+        if not levels:
+            return None
+        factors, uneven = [], []
+        for level in levels:
+            differences = level.blocks - 1
+            with np.errstate(invalid="ignore", divide="ignore"):
+                free = level.known[:, SHAPE] / differences
+                kept = np.tile(self._kept(np.ones(1), differences), (self._size, PARTS))
+                kept[:, SHAPE] = self._kept(np.full(1, SHAPE_FREEDOM), differences)
+                factors.append(np.where(level.known > 0, level.sums / kept / level.known, np.nan))
+                # A scaled chi-square of variance 2 m^2 / nu has nu degrees of freedom (Satterthwaite 1946).
+                mean = (level.sums[:, SHAPE] + level.largest[:, :, SHAPE].sum(axis=0)) / differences
+                squared = level.rest_squared + (level.largest[:, :, SHAPE] ** 2).sum(axis=0)
+                variance = squared / differences - mean**2
+                tail = free * variance / (2 * mean**2) - 1.0
+                uneven.append(np.nan_to_num(np.clip(tail, 0.0, np.maximum(free - 1.0, 0.0)), posinf=0.0))
+        return Dependence(
+            np.array([level.rows / level.blocks for level in levels]),
+            np.array([DIFFERENCES * (level.blocks - 1) for level in levels]),
+            np.array(factors),
+            np.array(uneven),
+        )
+
+
+def _squares(matrix: Matrix, first: Counts, second: Counts, live: Counts) -> tuple[Floats, Floats]:
+    """
+    Parts of the chi-square of the difference of two blocks, and what independent rows give: both (features, parts).
+
+    The difference is standardised by shares half-way between the reference's and those served so far: bins that are
+    empty in both blocks count too, and a bin that the reference hardly knows does not make a drift look like
+    dependence. What independent rows give is computed for the shares served.
+    """
+    a, b = first[matrix.bins], second[matrix.bins]
+    n, m = a.sum(axis=1), b.sum(axis=1)
+    squares, known = np.zeros((len(n), PARTS)), np.zeros((len(n), PARTS))
+    both = (n > 0) & (m > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        served = np.nan_to_num(live[matrix.bins] / live[matrix.bins].sum(axis=1, keepdims=True))
+        shares = (np.nan_to_num(matrix.reference / matrix.reference.sum(axis=1, keepdims=True)) + served) / 2
+        difference = np.nan_to_num(a / n[:, None] - b / m[:, None])
+        scale = 1 / n + 1 / m
+        rest = np.where(shares > 0, difference**2 / shares, 0.0).sum(axis=1) / scale
+        free = np.where(shares > 0, served * (1 - served) / shares, 0.0).sum(axis=1)
+    if matrix.ordered:
+        for part, polynomial in zip((LOCATION, SPREAD), orthonormal(shares), strict=True):
+            has = both & polynomial.any(axis=1)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                square = (polynomial * difference).sum(axis=1) ** 2 / scale
+            variance = (served * polynomial**2).sum(axis=1) - (served * polynomial).sum(axis=1) ** 2
+            squares[has, part], known[has, part] = square[has], variance[has]
+            rest, free = rest - np.where(has, square, 0.0), free - np.where(has, variance, 0.0)
+    has = both & (free > 0)
+    squares[has, SHAPE], known[has, SHAPE] = np.maximum(rest[has], 0.0), free[has]
+    missing = first[matrix.missing], second[matrix.missing]
+    of, other_of = n + missing[0], m + missing[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = (missing[0] + missing[1]) / (of + other_of)
+        square = (missing[0] / of - missing[1] / other_of) ** 2 / (rate * (1 - rate) * (1 / of + 1 / other_of))
+    has = np.isfinite(square)
+    squares[has, MISSING], known[has, MISSING] = square[has], 1.0
+    return squares, known

@@ -1,0 +1,281 @@
+"""How much more the counts of consecutive rows scatter than those of independent rows would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from driftline._components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, Floats, orthonormal
+from driftline._values import Bins, Counts, NumericBins
+
+__all__ = ["Dependence", "Inflation", "block_lengths", "feature_dependence", "larger"]
+
+SHORTEST_BLOCK = 32
+"""Rows: in fewer the counts of fifteen bins say little about their scatter."""
+
+LEAST_BLOCKS = 8
+"""Blocks: a variance from fewer has less than seven degrees of freedom."""
+
+MOST_BLOCKS = 4_096
+"""Blocks: enough for any variance; more would only cost memory while fitting."""
+
+LEAST_EVENTS = 10
+"""Rows out of range, or missing, in all blocks together, below which their own scatter is not to be trusted."""
+
+SIGNIFICANT = 2.0
+"""Standard normal quantile of 97.7 %: beyond it scatter counts as larger than that of independent rows."""
+
+FURTHEST = 2.0
+"""
+Lengths beyond the longest block to which growth is continued. A reference that is shorter than the changes in it cannot
+know them: taking these for endless would silence every alarm, so it says that it is too short, and alarms come early.
+"""
+
+STEADY_BLOCKS = 32
+"""Blocks from which the variance of the shape is known well enough to tell how far its tail reaches."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inflation:
+    """
+    Variance of a window's counts as a multiple of that of independent rows, for one number of rows.
+
+    Attributes:
+        factor: shape (features, parts), at least 1.
+        freedom: shape (features, parts), degrees of freedom of the estimate; inf where rows are independent.
+        uneven: shape (features,), how unequal the eigenvalues of the covariance are (their squared coefficient of
+            variation), at least 0: 0 when all directions are inflated alike.
+    """
+
+    factor: Floats
+    freedom: Floats
+    uneven: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dependence:
+    """
+    Scatter of blocks of consecutive rows, at several lengths of block.
+
+    The variance of blocks is compared with that of independent rows: Rao & Scott (1981, 1984), with the blocks of the
+    reference in the part of clusters. All of it are sums over blocks, so that those of two stretches of data add up.
+
+    Attributes:
+        lengths: shape (lengths,), rows per block, ascending.
+        blocks: shape (lengths,), degrees of freedom: blocks less one for every stretch that they came from.
+        factors: shape (lengths, features, parts), mean variance of a block's counts over that of independent rows.
+        uneven: shape (lengths, features), squared coefficient of variation of the eigenvalues of the shape.
+    """
+
+    lengths: Floats
+    blocks: Floats
+    factors: Floats
+    uneven: Floats
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dependence):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name).tobytes() for name in self.__slots__))
+
+    def merged(self, other: Dependence) -> Dependence:
+        """The scatter of the blocks of both; of lengths that only one of them has, that one's."""
+        lengths = np.union1d(self.lengths, other.lengths)
+        rows = [(self._at(length), other._at(length)) for length in lengths]
+        blocks, factors, uneven = [], [], []
+        for ours, theirs in rows:
+            one, two = ours or theirs, theirs or ours
+            if one is None or two is None:
+                msg = "unreachable: each length is one of either"
+                raise AssertionError(msg)
+            share = 0.0 if ours is None or theirs is None else two[0] / (one[0] + two[0])
+            blocks.append(one[0] + (two[0] if share else 0.0))
+            factors.append(_blend(one[1], two[1], share))
+            # Of the mean of two covariances the eigenvalues are at most as uneven as those of each on average.
+            uneven.append(one[2] * (1 - share) + two[2] * share)
+        return Dependence(lengths, np.array(blocks), np.array(factors), np.array(uneven))
+
+    def _at(self, length: float) -> tuple[float, Floats, Floats] | None:
+        found = np.flatnonzero(self.lengths == length)
+        if not len(found):
+            return None
+        place = int(found[0])
+        return float(self.blocks[place]), self.factors[place], self.uneven[place]
+
+    def inflation(self, rows: float) -> Inflation:
+        """
+        What a window of so many rows is to expect.
+
+        From the shortest length on, a longer one is taken where its variance is significantly larger: rows that are
+        independent, or are so beyond some distance, are judged by many short blocks, and slow changes by few long ones.
+        Where the variance has not stopped growing at the longest length it goes on with its last power to `FURTHEST`.
+        """
+        chosen, before = self._chosen()
+        factor = np.take_along_axis(self.factors, chosen[None], axis=0)[0]
+        shorter = np.take_along_axis(self.factors, before[None], axis=0)[0]
+        freedom = self.blocks[chosen]
+        stepped = before < chosen
+        # Var = I - c / length for rows that forget exponentially: two lengths give I.
+        doubling = np.log2(self.lengths[chosen] / self.lengths[before], where=stepped, out=np.ones_like(factor))
+        limit = np.where(
+            stepped, np.maximum(factor, factor + (factor - shorter) / np.maximum(2**doubling - 1, 1)), factor
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            power = np.clip(np.log2(np.maximum(factor / shorter, 1.0)) / doubling, 0.0, 1.0)
+            growing = stepped & (chosen == len(self.lengths) - 1)
+            beyond = factor * np.clip(rows / self.lengths[chosen], 1.0, FURTHEST) ** power
+        # Independent unless shown otherwise; rows next to each other cannot count for more than one.
+        significant = np.log(np.maximum(factor, 1e-300)) > SIGNIFICANT * np.sqrt(2.0 / freedom)
+        # Values that depend on each other in one respect do so in all, if less.
+        significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
+        full = np.where(growing, np.maximum(beyond, limit), limit)
+        full = np.where(significant, full, 1.0)
+        # A window shorter than the blocks: from 1 for a single row on, with the same power throughout.
+        reach = np.clip(np.log(max(rows, 1.0)) / np.log(np.maximum(self.lengths[chosen], 2.0)), 0.0, 1.0)
+        full = np.maximum(np.nan_to_num(full, nan=1.0), 1.0) ** reach
+        freedom = np.where(significant, freedom, np.inf)
+        # Values out of range are too rare for a scatter of their own. They come in longer clumps than the values of one
+        # bin do, and in shorter ones than the drifting of the mean: the geometric mean of the two.
+        between = np.sqrt(full[:, SHAPE] * np.maximum(full[:, LOCATION], full[:, SHAPE]))
+        full[:, OUTSIDE] = np.fmax(full[:, OUTSIDE], between)
+        freedom[:, OUTSIDE] = np.minimum(freedom[:, LOCATION], freedom[:, SHAPE])
+        steady = np.flatnonzero((self.lengths <= max(rows, self.lengths[0])) & (self.blocks >= STEADY_BLOCKS))
+        uneven = self.uneven[int(steady[-1]) if len(steady) else 0]
+        return Inflation(full, freedom, np.where(significant[:, SHAPE], uneven, 0.0))
+
+    def growing(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Whether the scatter of a feature has not stopped growing at the longest blocks: shape (features,)."""
+        chosen, _ = self._chosen()
+        last = len(self.lengths) - 1
+        found: np.ndarray[Any, np.dtype[np.bool_]] = (chosen[:, : SHAPE + 1] == last).any(axis=1) & (last > 0)
+        return found
+
+    def _chosen(self) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[Any, np.dtype[np.intp]]]:
+        """Per feature and part the length that is taken, and the one before it on the way there."""
+        shape = self.factors.shape[1:]
+        chosen, before = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
+        # A factor of 0 (blocks that are all alike) is as small as one can be, and no step up from another one.
+        logs = np.log(np.maximum(self.factors, 1e-12))
+        current = logs[0]
+        for place in range(1, len(self.lengths)):
+            margin = SIGNIFICANT * np.sqrt(2.0 / self.blocks[place] + 2.0 / self.blocks[chosen])
+            up = np.nan_to_num(logs[place] - current, nan=0.0, posinf=0.0) > margin
+            before, chosen = np.where(up, chosen, before), np.where(up, place, chosen)
+            current = np.where(up, logs[place], current)
+        return chosen, before
+
+
+def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:
+    """The weighted mean, or what is known where only one of the two is."""
+    mixed = ours * (1 - share) + theirs * share
+    return np.where(np.isnan(ours), theirs, np.where(np.isnan(theirs), ours, mixed))
+
+
+def larger(one: Inflation, other: Inflation) -> Inflation:
+    """The larger of two inflations, with its degrees of freedom."""
+    first = one.factor >= other.factor
+    return Inflation(
+        np.where(first, one.factor, other.factor),
+        # Of equal ones the estimate that is known better.
+        np.where(
+            one.factor == other.factor,
+            np.maximum(one.freedom, other.freedom),
+            np.where(first, one.freedom, other.freedom),
+        ),
+        np.maximum(one.uneven, other.uneven),
+    )
+
+
+def block_lengths(rows: int) -> tuple[int, ...]:
+    """Lengths of blocks for so many rows, each twice the one before; none where there are too few rows."""
+    lengths = []
+    length = SHORTEST_BLOCK
+    while rows // length >= LEAST_BLOCKS:
+        if rows // length <= MOST_BLOCKS:
+            lengths.append(length)
+        length *= 2
+    return tuple(lengths)
+
+
+def feature_dependence(
+    numbers: np.ndarray[Any, np.dtype[np.intp]], bins: Bins, lengths: Sequence[int]
+) -> tuple[Floats, Floats]:
+    """Scatter of a feature's bin numbers, shape (rows,), in blocks: factors (lengths, parts), uneven (lengths,)."""
+    factors, uneven = np.full((len(lengths), PARTS), np.nan), np.zeros(len(lengths))
+    blocks: Counts | None = None
+    for place, length in enumerate(lengths):
+        if blocks is None or length != 2 * lengths[place - 1]:
+            k = len(numbers) // length
+            which = np.repeat(np.arange(k), length)
+            blocks = np.bincount(which * bins.size + numbers[: k * length], minlength=k * bins.size)
+            blocks = blocks.reshape(k, bins.size)
+        else:
+            k = len(blocks) // 2
+            blocks = blocks[: 2 * k].reshape(k, 2, bins.size).sum(axis=1)
+        factors[place], uneven[place] = _scatter(blocks, ordered=isinstance(bins, NumericBins))
+    return factors, uneven
+
+
+def _scatter(blocks: Counts, *, ordered: bool) -> tuple[Floats, float]:
+    """Mean squares of the standardised deviations of blocks, shape (blocks, bins), from their own mean."""
+    found = np.full(PARTS, np.nan)
+    k = len(blocks)
+    present, rows = blocks[:, :-1], blocks.sum(axis=1)
+    sizes = present.sum(axis=1)
+    filled = sizes > 0
+    missing = int(blocks[:, -1].sum())
+    if LEAST_EVENTS <= missing <= rows.sum() - LEAST_EVENTS:
+        found[MISSING] = _rate_scatter(blocks[:, -1], rows)
+    if filled.sum() < LEAST_BLOCKS:
+        return found, 0.0
+    present, sizes = present[filled], sizes[filled]
+    shares = present.sum(axis=0) / sizes.sum()
+    used = shares > 0
+    present, shares = present[:, used], shares[used]
+    outer = blocks[filled, 0] + blocks[filled, -2] if ordered else blocks[filled, -2]
+    if LEAST_EVENTS <= outer.sum() <= sizes.sum() - LEAST_EVENTS:
+        found[OUTSIDE] = _rate_scatter(outer, sizes)
+    deviations = (present / sizes[:, None] - shares) * np.sqrt(sizes)[:, None]
+    free = len(shares) - 1
+    standard = deviations / np.sqrt(shares)
+    if ordered:
+        for part, polynomial in zip((LOCATION, SPREAD), orthonormal(shares), strict=True):
+            if polynomial.any():
+                scores = deviations @ polynomial
+                found[part] = (scores**2).sum() / (k - 1)
+                standard -= scores[:, None] * (polynomial * np.sqrt(shares))
+                free -= 1
+    if free < 1:
+        return found, 0.0
+    total = float((standard**2).sum()) / (k - 1)
+    found[SHAPE] = total / free
+    return found, _unevenness(standard, total, free)
+
+
+def _rate_scatter(events: Counts, rows: Counts) -> float:
+    """Variance of a rate over blocks, over that of independent rows."""
+    some = rows > 0
+    events, rows = events[some], rows[some]
+    rate = events.sum() / rows.sum()
+    squares = (events / rows - rate) ** 2 * rows / (rate * (1 - rate))
+    return float(squares.sum() / max(len(rows) - 1, 1))
+
+
+def _unevenness(standard: Floats, trace: float, free: int) -> float:
+    """
+    How much further the tail of the shape reaches than a chi-square's of as many degrees of freedom: 0 for just as far.
+
+    A scaled chi-square with the mean and the variance of the blocks' own sums of squares has free / (1 + u) degrees of
+    freedom: Satterthwaite (1946), as in the second-order correction of Rao & Scott (1984), where u is the squared
+    coefficient of variation of the eigenvalues of the covariance. From the sums themselves it also has the part that is
+    not Gaussian: rows in a rare bin come in clumps.
+    """
+    sums = (standard**2).sum(axis=1)
+    if trace <= 0.0:
+        return 0.0
+    return max(0.0, free * float(sums.var(ddof=1)) / (2.0 * float(sums.mean()) ** 2) - 1.0)

@@ -1,0 +1,120 @@
+"""A reference held against itself: what each block of its rows would say about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from driftline._binning import Layout
+from driftline._components import LOCATION, SHAPE
+from driftline._dependence import LEAST_BLOCKS, Dependence
+from driftline._significance import TwoSample
+from driftline._values import Counts, Feature
+
+__all__ = ["CHECK_LEVEL", "SelfCheck", "check_block_rows", "self_check"]
+
+CHECK_ROWS = 1_000
+"""Rows of a block of the check, where there are enough for eight: the size of window that people think in."""
+
+MOST_CHECKED = 32
+"""Blocks: each is a test of all features, some milliseconds."""
+
+CHECK_LEVEL = 0.01
+"""Of independent rows one block in a hundred is beyond it, per feature."""
+
+WORTH_SAYING = 1.5
+"""Variance, as a multiple of that of independent rows, below which rows are called independent."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """
+    What the rows of a reference say about each other.
+
+    Attributes:
+        block_rows: rows of a block.
+        blocks: how many were held against the rest.
+        independent: share of tests (a block and a feature each) beyond `CHECK_LEVEL` if rows were independent.
+        corrected: the same with the dependence of the rows taken into account.
+        feature: the one whose rows depend most on each other.
+        worth: how many independent rows a block's rows of that feature are worth.
+        growing: features whose scatter still grows at the longest blocks: the reference is too short to know it.
+    """
+
+    block_rows: int
+    blocks: int
+    independent: float
+    corrected: float
+    feature: str
+    worth: float
+    growing: int
+
+    @property
+    def words(self) -> str:
+        """The check as a sentence."""
+        if self.blocks < LEAST_BLOCKS:
+            return (
+                f"too short to know how rows depend on each other: {self.blocks} blocks of {self.block_rows} rows, "
+                f"needs {LEAST_BLOCKS}; that is learnt from the first windows served"
+            )
+        shares = (
+            f"of {self.blocks} blocks held against the rest {self.independent:.1%} are beyond p {CHECK_LEVEL:g} if "
+            f"rows are taken as independent, {self.corrected:.1%} with their dependence"
+        )
+        if self.block_rows < WORTH_SAYING * self.worth or self.independent < WORTH_SAYING * CHECK_LEVEL:
+            return (
+                f"rows are independent ({shares}); if they were shuffled, the dependence of traffic is learnt from the "
+                "first windows served"
+            )
+        short = f"; too short: the scatter of {self.growing} features still grows at its longest blocks" * bool(
+            self.growing
+        )
+        worth = f"{self.block_rows} rows of {self.feature} are worth {self.worth:.0f}"
+        return f"rows are dependent: {worth} ({shares}){short}"
+
+
+def check_block_rows(rows: int) -> int:
+    """Rows of a block of the check for so many rows of training data."""
+    return max(1, min(CHECK_ROWS, rows // LEAST_BLOCKS))
+
+
+def self_check(
+    features: Sequence[Feature], layout: Layout, blocks: Counts, block_rows: int, dependence: Dependence | None
+) -> SelfCheck:
+    """
+    Hold blocks of consecutive rows against the rest of the reference.
+
+    Args:
+        features: with the counts of the whole reference.
+        layout: where their bins lie.
+        blocks: shape (blocks, bins), consecutive.
+        block_rows: rows of each.
+        dependence: what their scatter says.
+    """
+    if dependence is None or len(blocks) < LEAST_BLOCKS:
+        return SelfCheck(block_rows, len(blocks), 0.0, 0.0, "", float(block_rows), 0)
+    flagged = np.zeros(2)
+    tests = 0
+    chosen = blocks[np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_CHECKED)).astype(int)]
+    for block in chosen:
+        rest = [
+            replace(feature, counts=tuple((np.array(feature.counts) - block[place]).tolist()))
+            for feature, place in zip(features, layout.slices, strict=True)
+        ]
+        tester = TwoSample(rest, layout)
+        tests += len(rest)
+        for column, inflation in enumerate((None, dependence.inflation)):
+            flagged[column] += float((tester(block, block_rows, inflation).p <= CHECK_LEVEL).sum())
+    factors = dependence.inflation(block_rows).factor[:, [LOCATION, SHAPE]].max(axis=1)
+    worst = int(np.argmax(factors))
+    return SelfCheck(
+        block_rows,
+        len(chosen),
+        float(flagged[0] / tests),
+        float(flagged[1] / tests),
+        features[worst].name,
+        float(block_rows / factors[worst]),
+        int(dependence.growing().sum()),
+    )

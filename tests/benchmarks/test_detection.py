@@ -1,0 +1,137 @@
+"""The evaluation of detection runs, on next to nothing; what its parts compute is checked where it is simple enough."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp, wasserstein_distance
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "detection"
+
+
+@pytest.fixture(scope="module")
+def part():
+    """Import a module of the evaluation, as its scripts do among themselves."""
+    before, names = list(sys.path), {path.stem for path in FOLDER.glob("*.py")}
+    sys.path.insert(0, str(FOLDER))
+    yield importlib.import_module
+    sys.path[:] = before
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_quick_run_writes_tables_and_a_page(tmp_path):
+    """All parts that need no other library run, and every table is there."""
+    command = [sys.executable, FOLDER / "run.py", "--quick", "--no-peers", "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    tables = {path.stem for path in tmp_path.glob("*.csv")}
+    assert tables == {
+        "false_alarms",
+        "power",
+        "tuning",
+        "level",
+        "harmless",
+        "timing",
+        "flights",
+        "placebo",
+        "remarkable_days",
+    }
+    page = (tmp_path / "detection.md").read_text(encoding="utf-8")
+    for heading in (
+        "No drift",
+        "Power and delay",
+        "A single window",
+        "Real flights",
+        "A change that matters",
+        "What a tick costs",
+    ):
+        assert f"## {heading}" in page
+    with (tmp_path / "false_alarms.csv").open(encoding="utf-8", newline="") as file:
+        rules = {row["rule"] for row in csv.DictReader(file)}
+    assert {"least effect 0", "default least effect", "nannyml", "PSI > 0.2"} <= rules
+
+
+def test_streams_have_the_dependence_that_they_say(part):
+    """Neighbouring rows of an AR(1) world correlate as asked, over the seam of two stretches too."""
+    streams = part("streams")
+    source = streams.Source(streams.World(("normal",), autocorrelation=0.9), np.random.default_rng(0))
+    values = np.concatenate([source.take(20_000)["f0"] for _ in range(5)])
+    assert values.std() == pytest.approx(1.0, abs=0.05)
+    assert np.corrcoef(values[:-1], values[1:])[0, 1] == pytest.approx(0.9, abs=0.01)
+    seams = np.array(
+        [
+            [one.take(50)["f0"][-1], one.take(50)["f0"][0]]
+            for one in (streams.Source(source.world, np.random.default_rng(seed)) for seed in range(2_000))
+        ]
+    )
+    assert np.corrcoef(seams.T)[0, 1] == pytest.approx(0.9, abs=0.03)
+
+
+def test_shifts_are_of_the_size_that_they_say(part):
+    """Each drift moves what its name says, and nothing else."""
+    streams = part("streams")
+    before = streams.Source(streams.World(), np.random.default_rng(0)).take(200_000)
+    after = {
+        name: shift.change(dict(before), np.random.default_rng(1))
+        for name, shift in streams.SHIFTS.items()
+        if not shift.world.pair
+    }
+    assert (after["mean +0.2 σ"]["f0"] - before["f0"]).mean() == pytest.approx(0.2)
+    assert after["variance ×1.2"]["f0"].var() / before["f0"].var() == pytest.approx(1.2)
+    assert np.isnan(after["missing 0 to 2 %"]["f0"]).mean() == pytest.approx(0.02, abs=0.001)
+    code = streams.CATEGORY
+    assert (after["unseen category 0.5 %"][code] == 5).mean() == pytest.approx(0.005, abs=0.0005)
+    moved = (before[code] == 0).mean() - (after["category mix 5 points"][code] == 0).mean()
+    assert moved == pytest.approx(0.05, abs=0.002)
+    assert all(np.array_equal(one["f1"], before["f1"]) for one in after.values())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_restated_distances_are_those_of_scipy(part, seed):
+    """Kolmogorov-Smirnov with and without ties, Wasserstein as evidently norms it."""
+    peers = part("rules_peers")
+    random = np.random.default_rng(seed)
+    reference, sample = random.normal(size=3_000), random.normal(0.1, 1.0, size=500)
+    for one, other in ((reference, sample), (np.round(reference, 1), np.round(sample, 1))):
+        theirs = ks_2samp(one, other, method="asymp")
+        assert peers.ks_distance(np.sort(one), np.sort(other)) == pytest.approx(theirs.statistic)
+        assert peers.ks_p_value(theirs.statistic, 3_000, 500) == pytest.approx(theirs.pvalue, rel=0.2)
+    ratio = peers.evidently(reference, categorical=False, features=1, rows=500)(sample)
+    assert ratio == pytest.approx(wasserstein_distance(reference, sample) / reference.std() / 0.1)
+
+
+def test_interval_of_a_rate_is_exact(part):
+    """Garwood's interval for 3 events, and for none: the rule of three."""
+    low, high = part("false_alarms").poisson_interval(3, 2.0)
+    assert (low, high) == pytest.approx((0.6187 / 2, 8.7673 / 2), rel=1e-3)
+    assert part("false_alarms").poisson_interval(0, 1.0) == pytest.approx((0.0, 3.6889), rel=1e-3)
+
+
+def test_tuned_limits_are_exceeded_as_often_as_asked(part):
+    """On windows that were not tuned on, a tuned rule flags about one window in 720."""
+    power = part("power")
+    random = np.random.default_rng(0)
+    drawn = [
+        {"rows": 200, "ratios": {rule: random.exponential(size=(20_000, 20)) for rule in power.RULES}} for _ in range(2)
+    ]
+    for row in power.held_out(drawn[1:], power.limits_of(drawn[:1])):
+        if row["rule"].endswith("tuned"):
+            assert row["windows flagged in 30 days"] == pytest.approx(1.0, abs=0.5)
+
+
+def test_page_hinkley_sees_a_jump(part):
+    """No alarm before the jump with a high threshold, one soon after it, in its series alone."""
+    streaming = part("streaming")
+    values = np.random.default_rng(0).normal(size=(3, 4_000))
+    values[1, 2_000:] += 1.0
+    alarms = streaming.page_hinkley(values, 200.0)
+    assert set(alarms[:, 0]) == {1}
+    assert 2_000 < alarms[0, 1] < 2_600

@@ -1,0 +1,76 @@
+"""What importing driftline does not do, and what it costs to serve without an SDK: in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+WATCH = """
+import os, sys, threading
+read = []
+of = type(os.environ).__getitem__
+
+def get(environment, key):
+    frame = sys._getframe(1)
+    while frame is not None:
+        if "driftline" in frame.f_code.co_filename:
+            read.append(key)
+        frame = frame.f_back
+    return of(environment, key)
+
+# What numpy and OpenTelemetry's API read is theirs.
+import numpy, opentelemetry._logs, opentelemetry.metrics, opentelemetry.trace
+type(os.environ).__getitem__ = get
+before = threading.active_count()
+import driftline
+heavy = ("pandas", "sklearn", "scipy", "polars", "pyarrow", "grpc", "requests", "rich")
+"""
+
+
+def run(script):
+    """Run a script in a fresh interpreter; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_loads_starts_and_reads_nothing():
+    """No SDK, exporter, frame library or scipy; no thread; no variable of the environment."""
+    found = run(
+        WATCH
+        + """
+loaded = [name for name in sys.modules if name.partition(".")[0] in heavy]
+loaded += [name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))]
+print(loaded, threading.active_count() - before, read)
+"""
+    )
+    assert found == "[] 0 []"
+
+
+def test_everything_works_without_an_sdk():
+    """Nothing of the SDK is loaded, and scores and states are there all the same."""
+    found = run(
+        WATCH
+        + """
+monitor = driftline.Monitor(
+    "m",
+    reference=driftline.Reference.fit({"x": numpy.arange(1_000.0)}),
+    window=driftline.Window(rows=500),
+    rule=driftline.Thresholds(psi=0.2),
+)
+
+@monitor.instrument
+def predict(features):
+    return features["x"] + 1
+
+assert [predict({"x": float(x)}) for x in range(500)] == [x + 1 for x in range(500)]
+status = monitor.status()["x"]
+monitor.shutdown()
+loaded = [name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))]
+print(loaded, status.state, status.rows)
+"""
+    )
+    assert found == "[] drifting 500"

@@ -1,0 +1,534 @@
+"""The decorator and the block: the host sees the same with them and without, and each prediction counts once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import dataclasses
+import functools
+import gc
+import inspect
+import types
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import driftline as dl
+
+
+@pytest.fixture
+def monitor(make_monitor):
+    """One that raises nothing and needs no thread."""
+    return make_monitor(on_error="log", synchronous=True)
+
+
+@pytest.fixture
+def counted(telemetry, monitor):
+    """(predictions made, predictions failed, durations) so far."""
+
+    def read():
+        monitor.flush()
+        made = failed = durations = 0
+        for name, attributes, value in telemetry.points():
+            if name == "ml.prediction.duration":
+                durations += value
+            elif name == "ml.predictions.served":
+                made += value * ("error.type" not in attributes)
+                failed += value * ("error.type" in attributes)
+        return made, failed, durations
+
+    return read
+
+
+class Hostile:
+    """Nothing can be read of it."""
+
+    __hash__ = None
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __eq__(self, other):
+        raise RuntimeError
+
+    def __str__(self):
+        raise RuntimeError
+
+
+class HostileDict(dict):
+    """Nor of this."""
+
+    def __iter__(self):
+        raise RuntimeError
+
+    def __len__(self):
+        raise ValueError
+
+
+@dataclasses.dataclass(slots=True)
+class HalfMade:
+    """One of its fields was never set."""
+
+    age: float
+    amount: float = dataclasses.field(init=False)
+
+
+COLUMNS = {"age": [1.0, 2.0], "amount": [3.0, None], "channel": ["web", "fax"], "member": [True, None]}
+FRAME = pd.DataFrame(COLUMNS)
+FEATURES = {
+    "nothing": None,
+    "a number": 3,
+    "a text": "web",
+    "an empty dict": {},
+    "an empty list": [],
+    "a set": {1, 2},
+    "a generator": (number for number in (1, 2)),
+    "ragged rows": [[1, 2, 3, 4], [1]],
+    "nested rows": [[1, [2]], 3],
+    "0-d": np.array(3.0),
+    "3-d": np.zeros((2, 2, 2)),
+    "float16": np.zeros((40, 4), np.float16),
+    "objects": np.array([[0.1, 5, "web", True]] * 40, dtype=object),
+    "structured": np.zeros(40, dtype=[("age", "f8"), ("amount", "f8")]),
+    "dates": np.zeros((40, 4), "M8[s]"),
+    "masked": np.ma.masked_array(np.zeros((40, 4)), mask=True),
+    "no rows": FRAME.iloc[:0],
+    "no columns": pd.DataFrame(),
+    "a column twice": pd.DataFrame([[1, 2, 3, 4]], columns=["age", "age", "amount", "member"]),
+    "numbered columns": pd.DataFrame(np.zeros((3, 4))),
+    "columns of two levels": pd.DataFrame(np.zeros((3, 4)), columns=pd.MultiIndex.from_product([["a", "b"], [1, 2]])),
+    "nullable": FRAME.convert_dtypes(),
+    "category": FRAME.astype({"channel": "category"}),
+    "arrow-backed": FRAME.convert_dtypes(dtype_backend="pyarrow"),
+    "polars": pl.DataFrame(COLUMNS),
+    "lazy": pl.DataFrame(COLUMNS).lazy(),
+    "arrow dictionary": pa.table({"channel": pa.array(["web", "fax"]).dictionary_encode()}),
+    "columns of unequal length": {"age": [1, 2], "amount": [1]},
+    "a huge number": {"age": 10**400, "amount": -(10**400)},
+    "unhashable": {"age": 1.0, "channel": ["web"]},
+    "half a surrogate": {"age": 1.0, "channel": "\ud800"},
+    "names that are none": {0: 1, None: 2},
+    "half made": HalfMade(1.0),
+    "hostile": Hostile(),
+    "hostile values": {"age": Hostile(), "amount": Hostile(), "channel": Hostile(), "member": Hostile()},
+    "hostile dict": HostileDict(age=1.0),
+}
+OUTPUTS = {"a number": 0.5, "nothing": None, "an array": np.zeros((3, 2)), "an object": object(), "hostile": Hostile()}
+
+
+@pytest.mark.parametrize("features", FEATURES.values(), ids=FEATURES)
+@pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+@pytest.mark.parametrize("trace", [False, True])
+def test_the_host_gets_what_it_would_get_without(make_monitor, features, output, trace):
+    """The very object that the function returns, and the very error that it raises, whatever goes in and out."""
+    monitor = make_monitor(on_error="log", synchronous=True, trace=trace)
+
+    @monitor.instrument(prediction_id=lambda _: "an id", user_id=lambda _: 7)
+    def predict(given):
+        assert given is features
+        return output
+
+    @monitor.instrument
+    def fails(given):
+        raise error
+
+    assert predict(features) is output
+    error = LookupError(features)
+    with pytest.raises(LookupError) as raised:
+        fails(features)
+    assert raised.value is error
+    with monitor.prediction(features) as call:
+        call.output = output
+    monitor.observe(features, output)
+    monitor.observe(features, output, prediction_ids=[1, 2], seconds=0.1)
+    monitor.outcome("an id", output)
+    monitor.flush()
+    snapshot = monitor.snapshot()
+    widths = [feature.bins.size for feature in monitor.reference.features]
+    starts = np.cumsum([0, *widths])
+    # Every row is in one bin of each feature.
+    for start, width in zip(starts, widths, strict=False):
+        assert snapshot.counts[start : start + width].sum() == snapshot.rows
+
+
+def test_functions_of_the_user_may_raise(monitor, counted, telemetry, row):
+    """Each is counted as an error of its place; the prediction is counted, and what could be read is used."""
+
+    def fails(*_):
+        message = "not for this call"
+        raise RuntimeError(message)
+
+    for option in ("features", "output", "prediction_id", "user_id"):
+        assert monitor.instrument(lambda given: given["age"], **{option: fails})(row) == row["age"]
+    assert counted() == (4, 0, 4)
+    assert telemetry.value("ml.monitor.rows.dropped", ml__monitor__reason="unreadable") == 1
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="features") == 1
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="output") == 1
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="prediction_id") == 1
+
+
+def test_a_user_who_is_unknown_costs_no_outcome(make_monitor, telemetry, row):
+    """The id of the prediction is kept though the one of the user raised."""
+    monitor = make_monitor(on_error="log", synchronous=True, trace=True)
+    function = monitor.instrument(lambda _: 0.9, prediction_id=lambda _: "p", user_id=lambda given: given["user"])
+    function(row)
+    monitor.outcome("p", actual=True)
+    assert telemetry.value("ml.outcomes", ml__outcome__result="correct") == 1
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="user_id") == 1
+    (span,) = telemetry.spans()
+    assert span.attributes["ml.prediction.id"] == "p"
+    assert "enduser.id" not in span.attributes
+
+
+def test_a_span_carries_the_user_and_not_the_text_of_an_error(make_monitor, telemetry, row):
+    """An error often quotes the value that the model could not take: its class is told."""
+    monitor = make_monitor(trace=True, version="3")
+
+    @monitor.instrument(user_id=lambda _: 42)
+    def predict(features):
+        message = f"no tariff for {features['age']}"
+        raise LookupError(message)
+
+    with pytest.raises(LookupError):
+        predict(row)
+    with monitor.prediction(row, user_id="someone") as call:
+        call.output = 0.5
+    failed, made = telemetry.spans()
+    assert (failed.attributes["enduser.id"], made.attributes["enduser.id"]) == ("42", "someone")
+    assert failed.attributes["error.type"] == "LookupError"
+    assert failed.status.status_code.name == "ERROR"
+    assert "tariff" not in failed.to_json()
+    assert made.attributes["ml.prediction.id"] == call.id
+    assert made.attributes["ml.model.version"] == "3"
+
+
+def test_a_span_is_left_behind_even_when_it_cannot_be_ended(make_monitor, telemetry, row, monkeypatch):
+    """What the host does next is not its child."""
+    from opentelemetry import trace  # noqa: PLC0415 - what the host would do
+    from opentelemetry.sdk.trace import Span  # noqa: PLC0415 - as above
+
+    monitor = make_monitor(on_error="log", trace=True)
+
+    def fails(*_, **__):
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Span, "end", fails)
+        assert monitor.instrument(lambda _: 0.5)(row) == 0.5
+    assert not trace.get_current_span().get_span_context().is_valid
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="span") == 1
+
+
+# --- one prediction ---------------------------------------------------------------------------------------------------
+
+
+def test_a_call_within_a_call_is_one_prediction(monitor, counted, row):
+    """Functions, coroutines, generators and blocks, whichever is the outer one."""
+
+    @monitor.instrument
+    def plain(features):
+        return features["age"]
+
+    @monitor.instrument
+    def generator(features):
+        yield plain(features)
+
+    @monitor.instrument
+    async def coroutine(features):
+        return next(iter(list(generator(features))))
+
+    @monitor.instrument
+    async def async_generator(features):
+        yield await coroutine(features)
+
+    @monitor.instrument
+    async def outermost(features):
+        return [value async for value in async_generator(features)]
+
+    @monitor.instrument
+    def around(features):
+        with monitor.prediction(features) as call:
+            call.output = plain(features)
+        return list(generator(features))
+
+    async def consume():
+        return [value async for value in async_generator(row)]
+
+    assert list(generator(row)) == around(row) == asyncio.run(outermost(row)) == asyncio.run(consume()) == [row["age"]]
+    assert asyncio.run(coroutine(row)) == row["age"]
+    with monitor.prediction(row) as call:
+        call.output = plain(row)
+    assert counted() == (6, 0, 6)
+
+
+def test_what_a_consumer_calls_between_two_values_is_its_own(monitor, counted, row):
+    """A generator that waits is not around what happens meanwhile."""
+
+    @monitor.instrument
+    def generator(features):
+        yield features
+        yield features
+
+    @monitor.instrument
+    async def async_generator(features):
+        yield features
+        yield features
+
+    predict = monitor.instrument(lambda features: features["age"])
+
+    async def consume():
+        return [predict(value) async for value in async_generator(row)]
+
+    assert [predict(value) for value in generator(row)] == asyncio.run(consume()) == [row["age"]] * 2
+    assert counted() == (6, 0, 6)
+
+
+def test_a_task_that_outlives_its_call_is_a_prediction(monitor, counted, row):
+    """It was started within one, and runs after it."""
+
+    @monitor.instrument
+    async def later(features):
+        return features["age"]
+
+    async def main():
+        with monitor.prediction(row) as call:
+            task = asyncio.create_task(later(row))
+            call.output = 0.5
+        return await task
+
+    assert asyncio.run(main()) == row["age"]
+    assert counted() == (2, 0, 2)
+
+
+def test_a_block_within_a_call_has_an_outcome(make_monitor, telemetry, row):
+    """The outer call is the prediction; what is asked of the inner one by its id is known."""
+    monitor = make_monitor()
+
+    @monitor.instrument
+    def predict(features):
+        with monitor.prediction(features, prediction_id="inner") as call:
+            call.output = 0.9
+        return call.output
+
+    predict(row)
+    monitor.outcome("inner", actual=True)
+    assert telemetry.value("ml.outcomes", ml__outcome__result="correct") == 1
+    assert telemetry.value("ml.predictions.served") == 1
+
+
+# --- coroutines and generators ----------------------------------------------------------------------------------------
+
+
+def test_a_coroutine_may_be_closed_from_anywhere(monitor, counted, row):
+    """A loop that ends closes what waits in another context than it ran in."""
+
+    @types.coroutine
+    def wait():
+        yield
+
+    @monitor.instrument
+    async def predict(features):
+        await wait()
+
+    @monitor.instrument
+    async def stream(features):
+        await wait()
+        yield features
+
+    for one in (predict(row), stream(row).__anext__()):
+        contextvars.copy_context().run(one.send, None)
+        one.close()
+    block = monitor.prediction(row)
+    contextvars.copy_context().run(block.__enter__)
+    block.__exit__(None, None, None)
+    assert counted()[0] == 1
+    assert monitor.instrument(lambda _: 0.5)(row) == 0.5
+    assert counted()[0] == 2
+
+
+def test_a_cancelled_task_is_a_prediction_that_failed(monitor, telemetry, row):
+    """And stays cancelled."""
+
+    @monitor.instrument
+    async def predict(features):
+        await asyncio.sleep(60)
+
+    async def main():
+        task = asyncio.create_task(predict(row))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(main())
+    cancelled = telemetry.value("ml.predictions.served", error__type="asyncio.exceptions.CancelledError")
+    assert cancelled == 1
+
+
+def test_generators_that_are_abandoned_count_once(monitor, counted, row):
+    """Half-way, closed, or never begun: the last does not count."""
+
+    @monitor.instrument
+    def values(features):
+        yield 0.1
+        yield 0.2
+
+    @monitor.instrument
+    async def stream(features):
+        yield 0.1
+        yield 0.2
+
+    begun = values(row)
+    assert next(begun) == 0.1
+    del begun
+    values(row).close()
+    gc.collect()
+    assert counted() == (1, 0, 1)
+
+    async def main():
+        async for _ in (one := stream(row)):
+            break
+        await one.aclose()
+
+    asyncio.run(main())
+    assert counted() == (2, 0, 2)
+
+
+def conversation(features):
+    """Takes what is sent, survives what is thrown in, and returns all of it."""
+    heard = [features["age"]]
+    try:
+        heard.append((yield 1))
+        try:
+            heard.append((yield 2))
+        except ValueError as error:
+            heard.append(str(error))
+        heard.append((yield 3))
+    finally:
+        heard.append("closed")
+    return heard
+
+
+def test_a_generator_is_spoken_to_as_ever(monitor, row):
+    """send, throw and the value that it returns."""
+
+    def talk(function):
+        generator = function(row)
+        said = [next(generator), generator.send("a"), generator.throw(ValueError("b"))]
+        with pytest.raises(StopIteration) as stop:
+            generator.send("c")
+        return said, stop.value.value
+
+    assert talk(monitor.instrument(conversation)) == talk(conversation)
+
+
+# --- what a decorated function is -------------------------------------------------------------------------------------
+
+
+async def coroutine(features):
+    """Say something."""
+    return features["age"]
+
+
+async def stream(features, *, twice: bool = False):
+    """Yield something."""
+    yield features["age"]
+
+
+def plain(features, scale: float = 1.0) -> float:
+    """Compute something."""
+    return features["age"] * scale
+
+
+@pytest.mark.parametrize("function", [plain, conversation, coroutine, stream], ids=lambda one: one.__name__)
+def test_a_function_stays_what_it_is(monitor, function):
+    """Its name, docstring, signature and kind."""
+    wrapped = monitor.instrument(function)
+    assert wrapped is not function
+    assert wrapped.__wrapped__ is function
+    assert (wrapped.__name__, wrapped.__doc__, wrapped.__module__) == (
+        function.__name__,
+        function.__doc__,
+        function.__module__,
+    )
+    assert inspect.signature(wrapped) == inspect.signature(function)
+    for kind in (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction):
+        assert kind(wrapped) == kind(function)
+
+
+def test_methods_and_other_callables(make_monitor, telemetry, row):
+    """Of instances and classes, static, in either order of decorators, bound, partial, objects, builtins."""
+    monitor = make_monitor(synchronous=True)
+
+    class Model:
+        @monitor.instrument
+        def method(self, features):
+            return features["age"]
+
+        @monitor.instrument
+        @staticmethod
+        def static(features):
+            return features["age"]
+
+        @classmethod
+        @monitor.instrument
+        def of_class(cls, features):
+            return features["age"]
+
+        @monitor.instrument
+        async def waits(self, features):
+            return features["age"]
+
+        def __call__(self, features):
+            return features["age"]
+
+        def bound(self, features):
+            return features["age"]
+
+    model = Model()
+    model.bound = monitor.instrument(model.bound)
+    found = [
+        model.method(row),
+        model.method(features=row),
+        Model.method(model, row),
+        Model.static(row),
+        model.static(row),
+        Model.of_class(row),
+        asyncio.run(model.waits(row)),
+        monitor.instrument(model)(row),
+        model.bound(row),
+        monitor.instrument(functools.partial(plain, scale=1.0))(row),
+    ]
+    assert found == [row["age"]] * 10
+    assert monitor.instrument(len)(row) == 4
+    assert telemetry.value("ml.predictions.served") == 11
+    assert monitor.snapshot().rows == 11
+
+
+def test_a_batch_is_as_many_predictions_and_one_duration(monitor, counted):
+    """In one call."""
+    assert monitor.instrument(lambda frame: frame)(FRAME) is FRAME
+    assert counted() == (2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (5, {}, "instrument(5): expected a function, a method or another callable object"),
+        (dict, {}, "expected a function, a method or another callable object"),
+        (lambda: 0, {}, "takes no argument by name: expected features="),
+        (lambda *rows: rows, {}, "takes no argument by name: expected features="),
+        (plain, {"features": "age"}, "features='age': expected a function"),
+        (plain, {"output": 1}, "output=1: expected a function"),
+        (plain, {"prediction_id": "id"}, "prediction_id='id': expected a function"),
+        (plain, {"user_id": "someone"}, "user_id='someone': expected a function"),
+    ],
+)
+def test_mistakes_are_refused_when_decorating(monitor, function, options, message):
+    """The message names the value and what was expected."""
+    with pytest.raises(dl.ConfigurationError) as raised:
+        monitor.instrument(**options)(function)
+    assert message in str(raised.value)
