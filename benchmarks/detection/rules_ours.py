@@ -24,8 +24,7 @@ logging.getLogger("driftline").setLevel(logging.ERROR)
 
 def fit(columns: Mapping[str, Any], categorical: Sequence[str] = (), *, joint: bool = False) -> dl.Reference:
     """A reference; *joint* asks for whatever watches features together."""
-    del joint  # today's driftline watches margins alone
-    return dl.Reference.fit(dict(columns), categorical=list(categorical))
+    return dl.Reference.fit(dict(columns), categorical=list(categorical), projections=joint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from driftline._values import (
     Component,
     Criterion,
+    Detector,
     Distance,
     FeatureStatus,
     RetrainingRequest,
@@ -29,6 +30,7 @@ __all__ = [
     "Component",
     "ConfigurationError",
     "Criterion",
+    "Detector",
     "Distance",
     "DriftlineError",
     "FalseAlarms",

@@ -54,7 +54,7 @@ def picker(reference: Reference | None, function: Any, parameters: list[inspect.
     defaults = {one.name: one.default for one in usable if one.default is not inspect.Parameter.empty}
     by_name = _by_name(names, defaults, skip)
     if reference is not None:
-        known = {feature.name for feature in reference.features}
+        known = set(reference.columns)
         if not usable or known & set(names):
             return by_name
         return _first(names[0], defaults.get(names[0]), skip)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,9 @@ class Layout:
     """
 
     __slots__ = ("_all_numeric", "_binners", "fingerprint", "offsets", "sizes", "slices", "total")
+
+    defers: ClassVar[bool] = False
+    """Whether batches wait to be binned, as single rows do, rather than being binned by their callers."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.sizes = tuple(feature.bins.size for feature in features)

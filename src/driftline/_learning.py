@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from driftline._capture import Batch, Captured, Report
+from driftline._derived import Derive
 from driftline._outputs import as_outputs
 from driftline._recorder import Recorder
+from driftline._vectors import vector_length
 from driftline._window import WindowCounts
 from driftline.errors import ConfigurationError
 from driftline.reference import Learn, Reference
@@ -27,9 +29,18 @@ class Learner:
         calls: a recorder over no features at all, which counts calls, failures and durations meanwhile.
         learnt: makes the recorder for the reference that has been learnt, and puts it in this one's place.
         report: told when the rows cannot be made a reference.
+        derive: functions of a row that make features.
     """
 
-    def __init__(self, ask: Learn, calls: Recorder, learnt: Callable[[Reference], Recorder], report: Report) -> None:
+    def __init__(
+        self,
+        ask: Learn,
+        calls: Recorder,
+        learnt: Callable[[Reference], Recorder],
+        report: Report,
+        derive: Derive,
+    ) -> None:
+        self._derive = derive
         self.names: tuple[str, ...] = ()
         self._ask = ask
         self._calls = calls
@@ -99,7 +110,14 @@ class Learner:
             try:
                 columns = self._usable(columns)
                 categorical = [name for name in self._ask.categorical if name in columns]
-                reference = Reference.fit(columns, categorical=categorical, predictions=predictions)
+                reference = Reference.fit(
+                    columns,
+                    categorical=categorical,
+                    predictions=predictions,
+                    projections=self._ask.projections or False,
+                    derive=self._derive,
+                    ignore=[name for name in self._ask.ignore if name in columns],
+                )
             except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
                 self._report("learn", f"the rows served make no reference: {error}")
             else:
@@ -111,6 +129,11 @@ class Learner:
         return {name: column for name, column in columns.items() if self._can_learn(name, column)}
 
     def _can_learn(self, name: str, column: list[object]) -> bool:
+        if name in self._ask.ignore:
+            return True
+        if vector_length(column) is not None and name not in self._ask.vectors:
+            self._report("learn", f"not watched: column {name!r} holds vectors: expected its name in vectors=")
+            return False
         try:
             Reference.fit({name: column}, categorical=[name] if name in self._ask.categorical else [])
         except ConfigurationError as error:
@@ -127,7 +150,11 @@ def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
     if isinstance(captured, Batch):
         absent: list[object] = [None] * captured.rows
         columns = [
-            absent if column is None else column.tolist() if isinstance(column, np.ndarray) else column
+            absent
+            if column is None
+            else column.tolist()
+            if isinstance(column, np.ndarray) and column.ndim == 1
+            else list(column)
             for column in captured.columns
         ]
         return list(zip(*columns, strict=True))

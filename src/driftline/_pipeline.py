@@ -14,8 +14,10 @@ from driftline._guard import Guard
 from driftline._judging import Judging
 from driftline._learning import Learner
 from driftline._outputs import default_correct
-from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
+from driftline._recorder import Call, Failure, Recorder
 from driftline._settings import Settings
+from driftline._staging import capture_for, detecting_for, layout_for
+from driftline._tally import DURATION_EDGES
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
@@ -46,6 +48,10 @@ class Pipeline:
         self.tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
         self.outcomes = OutcomeStore(settings.correct)
         self.reference: Reference | None = None
+        self._detecting = detecting_for(settings, self.emitter.state_changed, self.guard)
+        if self._detecting is not None and self._detecting.hears_outcomes:
+            self.outcomes.heard = self._detecting.outcome
+        self._exported: frozenset[str] = frozenset()
         self._requests: dict[str, int] = {}
         self._asked: tuple[object, ...] = ()
         self._canaries: tuple[Canary, ...] = ()
@@ -59,7 +65,9 @@ class Pipeline:
             # Calls are counted from the first one on, by a recorder over no features.
             self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
             self._calls.wake = self._wake
-            self._recorder = Learner(settings.reference, self._calls, self._start_watching, self.guard.note)
+            self._recorder = Learner(
+                settings.reference, self._calls, self._start_watching, self.guard.note, settings.derive
+            )
         else:
             self._start_watching(settings.reference)
         if self._instruments is not None:
@@ -69,7 +77,7 @@ class Pipeline:
     def _start_watching(self, reference: Reference) -> Recorder:
         """Put everything that needs a reference in place."""
         settings, watched = self._settings, reference.watched
-        layout = Layout(watched)
+        layout = layout_for(reference, settings, self._detecting, self.guard)
         judging = Judging(
             reference,
             layout,
@@ -86,7 +94,7 @@ class Pipeline:
         recorder.overdue = self._judge_windows
         if isinstance(getattr(self, "_recorder", None), Learner):
             recorder.adopt(self._calls)
-        self._capture = Capture(tuple(feature.name for feature in reference.features), self.guard.note, recorder.drop)
+        self._capture = capture_for(reference, reference.columns, self.guard, recorder.drop)
         if settings.correct is None and reference.prediction is not None:
             self.outcomes.judge_by(default_correct(reference.prediction))
         exported = len(watched)
@@ -96,7 +104,12 @@ class Pipeline:
             if exported < len(watched):
                 left = [feature.name for feature in watched[exported:]]
                 self.guard.note("cardinality", f"{len(left)} features are judged but not exported: {left[:5]} …")
-        self._exported = frozenset(feature.name for feature in watched[:exported])
+        names = [feature.name for feature in watched[:exported]]
+        if self._detecting is not None:
+            # A detector has an entry among the states, and no scores.
+            granted = self._instruments.reserve(3, len(self._detecting.names)) if self._instruments is not None else 0
+            names.extend(self._detecting.names[:granted])
+        self._exported = frozenset(names)
         self.reference, self._judging, self._layout = reference, judging, layout
         self._calls = self._recorder = recorder
         return recorder
@@ -177,7 +190,7 @@ class Pipeline:
             shape = getattr(features, "shape", None)
             names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
         learner.names = names
-        self._capture = Capture(names, self.guard.note, self._calls.drop)
+        self._capture = capture_for(self._settings.reference, names, self.guard, self._calls.drop)
 
     # --- draining and judging ----------------------------------------------------------------------------------------
 
@@ -186,6 +199,7 @@ class Pipeline:
         if self.enabled:
             self._recorder.drain()
             self._judge_windows()
+            self._feed_detectors()
             self._after_judgement()
 
     def flush(self) -> None:
@@ -218,6 +232,7 @@ class Pipeline:
         else:
             self._recorder.drain()
             self._judge_windows()
+            self._feed_detectors()
 
     def _round(self) -> None:
         """One round of the thread."""
@@ -236,6 +251,10 @@ class Pipeline:
                 judging.judge(windows)
                 self._recorder.divide(wanted=judging.learning)
 
+    def _feed_detectors(self) -> None:
+        if self._detecting is not None:
+            self._detecting.feed()
+
     def _after_judgement(self) -> None:
         for canary in self._canaries:
             canary.verdict()
@@ -243,7 +262,8 @@ class Pipeline:
         if policy is None:
             return
         status, outcomes = self.states(), self.outcomes.read()
-        seen = (id(status), outcomes.known)
+        judged, found = self._judging and self._judging.status, self._detecting and self._detecting.status
+        seen = (id(judged), id(found), outcomes.known)
         if seen == self._asked:
             return  # nothing has been judged and no outcome has come: the queue on disk is left in peace
         self._asked = seen
@@ -275,12 +295,13 @@ class Pipeline:
         return self._judging.scores if self._judging is not None else ()
 
     def states(self) -> dict[str, FeatureStatus]:
-        """The states after the last window judged; another object after each."""
+        """The states after the last window judged, and those of the detectors."""
+        found = {} if self._detecting is None else self._detecting.status
         if self._judging is not None:
-            return self._judging.status
+            return {**self._judging.status, **found}
         reason = self._recorder.progress if isinstance(self._recorder, Learner) else ""
         names = self._capture.names if self._capture is not None else ()
-        return {name: FeatureStatus("insufficient_data", None, None, 0, reason) for name in names}
+        return {**{name: FeatureStatus("insufficient_data", None, None, 0, reason) for name in names}, **found}
 
     def snapshot(self) -> Snapshot | None:
         """The counts in the window so far; None while a reference is learnt."""
@@ -317,7 +338,7 @@ class Pipeline:
         tally, outcomes = self._calls.read(), self.outcomes.read()
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
-        judging, reference, exported = self._judging, self.reference, self._exported_features()
+        judging, reference, exported = self._judging, self.reference, self._exported
         estimated = None
         bins: tuple[tuple[str, Any], ...] = ()
         if judging is not None and reference is not None:
@@ -336,7 +357,7 @@ class Pipeline:
             tally.dropped,
             dict(self.guard.counts),
             [score for score in self.scores() if score.feature in exported],
-            {} if judging is None else {name: one for name, one in judging.status.items() if name in exported},
+            {} if judging is None else {name: one for name, one in self.states().items() if name in exported},
             bins,
             outcomes.results,
             outcomes.accuracy,
@@ -345,9 +366,6 @@ class Pipeline:
             self._queue_sizes(),
             states[-1] if states else None,
         )
-
-    def _exported_features(self) -> frozenset[str]:
-        return frozenset() if self._judging is None else self._exported
 
     def _queue_sizes(self) -> dict[str, int]:
         policy = self._settings.retraining
@@ -368,6 +386,8 @@ class Pipeline:
         self.guard.reset()
         self.outcomes.reset()
         self._recorder.reset()
+        if self._detecting is not None:
+            self._detecting.reset()
         self._requests, self._asked = {}, ()
         if self._judging is not None:
             self._judging.reset()

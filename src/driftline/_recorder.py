@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftline._binning import Layout
 from driftline._capture import Batch, Captured
+from driftline._deferred import Deferred
 from driftline._frames import is_column
 from driftline._outputs import SCALARS, as_output, as_outputs
+from driftline._tally import DURATION_EDGES, Tally
 from driftline._values import Column, Counts
 from driftline._window import TimeRing, Window, WindowCounts, make_ring
 
-__all__ = ["DURATION_EDGES", "Call", "Recorder", "Tally"]
+__all__ = ["Call", "Recorder"]
 
 BUFFER_ROWS = 8_192
 """Rows that wait at most; at that the caller drains a chunk itself, so that nothing is lost and nothing grows."""
@@ -31,37 +34,11 @@ CHUNK_ROWS = 512
 MAX_PENDING = 64
 """Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
 
-DURATION_EDGES = np.logspace(-6, 3, 145)
-"""Seconds, 1 µs to 1000 s, sixteen bins a decade: a quantile read from them is off by at most 15 %."""
-
 Call: TypeAlias = "tuple[float, object, int]"
 """Seconds, the OpenTelemetry context in which the call ran (None: no exemplar is wanted), and predictions made."""
 
 Failure: TypeAlias = "tuple[float, object, str, int]"
 """Seconds, context, error type, and predictions that were not made."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts since the start of this process: what counters export and canaries compare."""
-
-    counts: Counts
-    rows: int = 0
-    served: int = 0
-    failed: dict[str, int] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
-    durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
-
-    def copy(self) -> Tally:
-        """A tally that later rows do not change."""
-        return Tally(
-            self.counts.copy(),
-            self.rows,
-            self.served,
-            dict(self.failed),
-            dict(self.dropped),
-            self.durations.copy(),
-        )
 
 
 class Recorder:
@@ -84,6 +61,7 @@ class Recorder:
         "_bare",
         "_calls",
         "_clock",
+        "_deferred",
         "_drained",
         "_failures",
         "_handing_over",
@@ -123,7 +101,8 @@ class Recorder:
         # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that may predict.
         self._lock = threading.RLock()
         self._handing_over = threading.RLock()
-        self._rows: list[tuple[object, ...]] = []
+        self._deferred = Deferred()
+        self._rows: list[tuple[object, ...] | Batch] = []
         self._bare: list[tuple[object, ...]] = []
         self._calls: list[Call] = []
         self._failures: list[Failure] = []
@@ -251,14 +230,38 @@ class Recorder:
 
     def _put_batch(self, batch: Batch, column: Column | None) -> None:
         columns = batch.columns if column is None else [*batch.columns, column]
+        if self.layout.defers:
+            self._defer(columns, batch.rows)
+            return
         numbers = self.layout.numbers(columns, batch.rows)
         with self._lock:
             self._drain_rows()
-            start = 0
-            while start < batch.rows:
-                stop = min(batch.rows, start + self._ring.room())
-                self._put(self.layout.tally(numbers, slice(start, stop)), stop - start)
-                start = stop
+            self._put_numbers(numbers, batch.rows)
+
+    def _put_numbers(self, numbers: Sequence[NDArray[np.uint16]], rows: int) -> None:
+        start = 0
+        while start < rows:
+            stop = min(rows, start + self._ring.room())
+            self._put(self.layout.tally(numbers, slice(start, stop)), stop - start)
+            start = stop
+
+    def _put_deferred(self, batch: Batch) -> None:
+        self._deferred.leave(batch.rows)
+        self._put_numbers(self.layout.numbers(batch.columns, batch.rows), batch.rows)
+
+    def _defer(self, columns: Sequence[Column | None], rows: int) -> None:
+        """
+        Have a batch wait its turn among the rows.
+
+        What is made of it may take functions of the user's, which callers do not wait for as long as there is a thread
+        and no more waits already than the buffer holds.
+        """
+        before = self._deferred.enter(rows)
+        self._rows.append(Batch(columns, rows))
+        if before >= BUFFER_ROWS or self.wake is None:
+            self.drain_chunk()
+        if before + rows >= WAKE_ROWS and self.wake is not None:
+            self.wake()
 
     def _crowded(self) -> None:
         # Batches bring calls without rows that wait, and failures whose features could not be read bring no rows.
@@ -357,15 +360,22 @@ class Recorder:
 
     def _drain_rows(self, most: int | None = None) -> bool:
         drained = False
-        for waiting in (self._rows, self._bare):
+        lists: tuple[list[Any], ...] = (self._rows, self._bare)
+        for waiting in lists:
             rows = _take(waiting, len(waiting) if most is None else most)
             start = 0
             while start < len(rows):
+                drained = True
+                if rows[start].__class__ is Batch:
+                    self._put_deferred(rows[start])
+                    start += 1
+                    continue
                 stop = min(len(rows), start + min(CHUNK_ROWS, self._ring.room()))
                 chunk = rows[start:stop]
+                if self.layout.defers:
+                    chunk = list(takewhile(lambda row: row.__class__ is tuple, chunk))
                 self._put(self.layout.count_rows(chunk), len(chunk))
-                start = stop
-                drained = True
+                start += len(chunk)
         return drained
 
     def _put(self, counts: Counts, rows: int) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 
 from driftline._components import PARTS
 from driftline._dependence import Dependence
+from driftline._derived import Derived
+from driftline._derived_json import derived_in, derived_out
 from driftline._self_check import SelfCheck
 from driftline._values import PREDICTION, CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
 from driftline.errors import ReferenceError
@@ -51,6 +53,7 @@ class Document:
     dependence: Dependence | None
     check: SelfCheck | None
     traffic: Dependence | None
+    derived: Derived | None
 
 
 def dumps(reference: Document) -> str:
@@ -65,6 +68,7 @@ def dumps(reference: Document) -> str:
         "dependence": None if reference.dependence is None else _dependence_out(reference.dependence),
         "traffic": None if reference.traffic is None else _dependence_out(reference.traffic),
         "check": None if reference.check is None else asdict(reference.check),
+        "derived": derived_out(reference.derived),
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # Half a surrogate pair has no UTF-8; Python's name for it happens to be its escape in JSON.
@@ -156,6 +160,7 @@ def loads(text: str, source: str) -> Document:
         reader.optional(top, "dependence", lambda value: reader.dependence(value, "dependence", watched)),
         reader.optional(top, "check", reader.check),
         reader.optional(top, "traffic", lambda value: reader.dependence(value, "traffic", watched)),
+        derived_in(reader, top.get("derived"), features, MAX_FEATURES),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from driftline._derived import Derive, as_functions, check_functions
+from driftline._detectors import NamedDetector, check_streams, named_detectors
 from driftline._scoring import NamedDistance, named_distances
-from driftline._values import Correct, Distance
+from driftline._values import Correct, Detector, Distance
 from driftline._window import Window
 from driftline.detection import FalseAlarms, Rule, check_rule
 from driftline.errors import ConfigurationError
@@ -32,6 +34,8 @@ class Settings:
     distances: tuple[NamedDistance, ...]
     rule: Rule
     correct: Correct | None
+    derive: Derive
+    detectors: tuple[NamedDetector, ...]
     export_bins: bool
     trace: bool
     retraining: RetrainingPolicy | None
@@ -55,6 +59,8 @@ class Settings:
         distances: Sequence[str | Distance],
         rule: Rule | None,
         correct: Correct | None,
+        derive: Derive | None,
+        detectors: Mapping[str, Detector | Sequence[Detector]] | None,
         export_bins: bool,
         trace: bool,
         retraining: RetrainingPolicy | None,
@@ -100,13 +106,20 @@ class Settings:
                 raise ConfigurationError(msg)
         checked_rule: Rule = FalseAlarms() if rule is None else check_rule(rule)
         named_distances([*checked_rule.distances])
+        compared = _reference(reference)
+        watching = named_detectors(detectors)
+        if isinstance(compared, Reference):
+            check_functions(compared.derived, derive)
+            check_streams(compared, watching)
         return cls(
             attributes=attributes,
-            reference=_reference(reference),
+            reference=compared,
             window=window or Window(rows=5_000),
             distances=named_distances(distances),
             rule=checked_rule,
             correct=correct,
+            derive=as_functions(derive),
+            detectors=watching,
             export_bins=export_bins,
             trace=trace,
             retraining=retraining,

@@ -21,6 +21,7 @@ __all__ = [
     "Correct",
     "Counts",
     "Criterion",
+    "Detector",
     "Distance",
     "DriftState",
     "Feature",
@@ -327,6 +328,19 @@ class Distance(Protocol):
 
     def __call__(self, reference: Counts, current: Counts, /) -> float:
         """The distance of *current* from *reference*."""
+        ...
+
+
+class Detector(Protocol):
+    """A sequential test: fed one value at a time, and asked after each. river's fit as they are, frouros's too."""
+
+    @property
+    def drift_detected(self) -> bool:
+        """Whether the last value showed a change; the detector starts anew by itself after one."""
+        ...
+
+    def update(self, x: float, /) -> object:
+        """Take one finite value."""
         ...
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
 from driftline._binning import Layout
 from driftline._dependence import Dependence
+from driftline._derived import Derive
 from driftline._pipeline import Pipeline
 from driftline._settings import Settings
 from driftline._values import (
     CanaryState,
     Correct,
+    Detector,
     Distance,
     FeatureStatus,
     Score,
@@ -47,6 +49,11 @@ class Monitor:
         rule: what counts as drift.
         correct: decides whether a prediction was right once the outcome is known; by default told by the predictions of
             the reference (`Reference.fit`).
+        derive: the functions that the reference was fitted with, by name: they are not in its file. They run where rows
+            are binned, off the way of a call; what raises is missing, and counted.
+        detectors: detectors for streams by the feature that they watch, by ``"prediction"``, or by ``"error"`` (1.0
+            wrong, 0.0 right, or how far off a quantity was, as outcomes come): objects with ``update(x)`` and
+            ``drift_detected``, such as river's, or frouros's. Each has an entry among the states.
         export_bins: export the counts of the bins, what a fleet is judged from.
         trace: make a span per call.
         retraining: when to ask for retraining.
@@ -74,6 +81,8 @@ class Monitor:
         distances: Sequence[str | Distance] = ("psi", "js", "wasserstein", "mean"),
         rule: Rule | None = None,
         correct: Correct | None = None,
+        derive: Derive | None = None,
+        detectors: Mapping[str, Detector | Sequence[Detector]] | None = None,
         export_bins: bool = False,
         trace: bool = False,
         retraining: RetrainingPolicy | None = None,
@@ -94,6 +103,8 @@ class Monitor:
             distances=distances,
             rule=rule,
             correct=correct,
+            derive=derive,
+            detectors=detectors,
             export_bins=export_bins,
             trace=trace,
             retraining=retraining,
@@ -245,7 +256,7 @@ class Monitor:
         return self._pipeline.scores()
 
     def status(self) -> dict[str, FeatureStatus]:
-        """The state of every feature after the last window judged."""
+        """The state of every feature after the last window judged, and of every detector after the last value."""
         self._pipeline.settle()
         return dict(self._pipeline.states())
 

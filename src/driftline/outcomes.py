@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,11 +71,15 @@ class OutcomeStore:
     Args:
         correct: decides whether a prediction was right; None: outcomes are matched, not judged.
         capacity: predictions that wait at most; beyond it the oldest one expires.
+
+    Attributes:
+        heard: told each prediction, its outcome, and whether it was right (None: nothing says what right is).
     """
 
-    __slots__ = ("_capacity", "_correct", "_done", "_lock", "_open", "_panes", "_results", "_waiting")
+    __slots__ = ("_capacity", "_correct", "_done", "_lock", "_open", "_panes", "_results", "_waiting", "heard")
 
     def __init__(self, correct: Correct | None, capacity: int = REMEMBERED) -> None:
+        self.heard: Callable[[object, object, bool | None], None] | None = None
         self._correct = correct
         self._capacity = capacity
         self.reset()
@@ -114,7 +119,9 @@ class OutcomeStore:
                 self._done.popitem(last=False)
             if self._correct is None:
                 self._count("matched")
-                return "matched"
+        if self._correct is None:
+            self._tell(output, actual, None)
+            return "matched"
         # A user's function runs outside the lock; when it raises, the outcome was matched and not judged.
         try:
             right = bool(self._correct(output, actual))
@@ -130,7 +137,12 @@ class OutcomeStore:
             if self._open[0] >= PANE_OUTCOMES:
                 self._panes.append((self._open[0], self._open[1]))
                 self._open = [0, 0]
+        self._tell(output, actual, right)
         return result
+
+    def _tell(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
+        if self.heard is not None:
+            self.heard(output, actual, right)
 
     def read(self) -> OutcomeTally:
         """The counts so far."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from driftline._binning import Layout, binner, is_missing
+from driftline._binning import Layout
 from driftline._dependence import Dependence
+from driftline._derived import Derive, Derived, check_functions
+from driftline._derived_fitting import Asked, check_projections, derive_columns, fit_derived
+from driftline._deriving import fingerprint_of
 from driftline._fitting import count_feature, fit_dependence, fit_feature
-from driftline._frames import Table, as_objects, read_table
-from driftline._outputs import as_outputs, default_correct
 from driftline._reference_json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
 from driftline._self_check import SelfCheck
+from driftline._training import check_names, names_given, outcome_counts, training_outputs, training_table
 from driftline._values import (
     PREDICTION,
     Column,
@@ -45,6 +45,9 @@ class Learn:
 
     rows: int
     categorical: tuple[str, ...] = ()
+    projections: int = 0
+    ignore: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Reference:
     dependence: Dependence | None = None
     check: SelfCheck | None = None
     traffic: Dependence | None = None
+    derived: Derived | None = None
 
     @classmethod
     def fit(
@@ -77,6 +81,9 @@ class Reference:
         outcomes: Any = None,
         correct: Correct | None = None,
         max_categories: int = 50,
+        projections: bool | int = False,
+        derive: Derive | None = None,
+        ignore: Sequence[str] = (),
         like: Reference | None = None,
     ) -> Reference:
         """
@@ -97,15 +104,21 @@ class Reference:
             correct: decides whether a prediction was right; by default a probability of at least 0.5 stands for true,
                 and labels are compared.
             max_categories: categories with a bin of their own.
+            projections: watch directions through the numeric features as well, so that a relation between features
+                that breaks is found: True, or how many directions at most (``driftline._derived.Projections``).
+            derive: functions of a row (a mapping of captured columns to values) by the name of the feature that they
+                make, a number or a label; the monitor is given the same ones. A row for which one raises lacks it.
+            ignore: columns that are no features: only *derive* sees them, such as free text.
             like: a reference whose bins are used instead of fitting new ones, for data that do not fit in memory: fit
-                the first part, count each other part ``like`` it, and `merge`.
+                the first part, count each other part ``like`` it, and `merge`. Directions and *ignore* are its own
+                too; *derive* is given again.
 
         Raises:
             ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates.
         """
-        table = _table(data)
+        table = training_table(data)
         names = table.names or tuple(str(place) for place in range(len(table.columns)))
-        _check_names(names, categorical, numeric)
+        check_names(names, categorical, numeric, derive)
         if like is not None and not isinstance(like, Reference):
             msg = f"like={like!r}: expected a Reference"
             raise ConfigurationError(msg)
@@ -119,19 +132,30 @@ class Reference:
         ):
             msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {MAX_BINS - 3}"
             raise ConfigurationError(msg)
-        outputs = None if predictions is None else _outputs(predictions, table.rows, "predictions")
+        outputs = None if predictions is None else training_outputs(predictions, table.rows, "predictions")
+        columns = dict(zip(names, table.columns, strict=True))
         if like is not None:
-            return _count_like(
-                like, dict(zip(names, table.columns, strict=True)), table.rows, outputs, outcomes, correct
-            )
+            functions = check_functions(like.derived, derive)
+            if like.derived is not None:
+                columns = derive_columns(like.derived, functions, columns, table.rows)
+            return _count_like(like, columns, table.rows, outputs, outcomes, correct)
+        asked = Asked.checked(columns, projections, derive, names_given(ignore, "ignore"))
         kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
         features = tuple(
             fit_feature(name, column, kinds.get(name), max_categories)
-            for name, column in zip(names, table.columns, strict=True)
+            for name, column in columns.items()
+            if name not in asked.inputs
         )
+        derived = None
+        if not asked.nothing:
+            derived, made, columns = fit_derived(asked, columns, table.rows, features, kinds, max_categories)
+            features = (*features, *made)
+        if not 0 < len(features) <= MAX_FEATURES:
+            msg = f"data: {len(features)} features, expected 1 to {MAX_FEATURES}"
+            raise ConfigurationError(msg)
         prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
-        known = _outcome_counts(prediction, outputs, outcomes, correct, table.rows)
-        return _with_dependence(cls(features, table.rows, prediction, known), table.columns, outputs)
+        known = outcome_counts(prediction, outputs, outcomes, correct, table.rows)
+        return _with_dependence(cls(features, table.rows, prediction, known, derived=derived), columns, outputs)
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
         """
@@ -148,11 +172,26 @@ class Reference:
         return replace(self, traffic=dependence)
 
     @staticmethod
-    def learn(rows: int = 10_000, *, categorical: Sequence[str] = ()) -> Learn:
+    def learn(
+        rows: int = 10_000,
+        *,
+        categorical: Sequence[str] = (),
+        projections: bool | int = False,
+        ignore: Sequence[str] = (),
+        vectors: Sequence[str] = (),
+    ) -> Learn:
         """
         Ask a monitor to learn its reference from the first *rows* rows served: no training data at hand.
 
         Until then nothing is judged; the rows are kept in memory and are not part of any window.
+
+        Args:
+            rows: how many rows to learn from.
+            categorical: as for `fit`, and so are *projections* and *ignore*; the functions of *derive* are the
+                monitor's.
+            projections: as for `fit`.
+            ignore: as for `fit`.
+            vectors: columns whose values are vectors, such as embeddings; `fit` sees that for itself.
 
         Raises:
             ConfigurationError: fewer than 100 rows (bins of a few values each say nothing) or more than 1,000,000.
@@ -160,7 +199,13 @@ class Reference:
         if isinstance(rows, bool) or not isinstance(rows, int) or not 100 <= rows <= 1_000_000:  # noqa: PLR2004
             msg = f"rows={rows!r}: expected a whole number from 100 to 1000000"
             raise ConfigurationError(msg)
-        return Learn(rows, _names(categorical, "categorical"))
+        return Learn(
+            rows,
+            names_given(categorical, "categorical"),
+            check_projections(projections),
+            names_given(ignore, "ignore"),
+            names_given(vectors, "vectors"),
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Reference:
@@ -212,9 +257,14 @@ class Reference:
         return self.features if self.prediction is None else (*self.features, self.prediction)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a row is captured as: the features, unless some are derived."""
+        return self.derived.columns if self.derived is not None else tuple(feature.name for feature in self.features)
+
+    @property
     def fingerprint(self) -> str:
         """Which bins these are: references and snapshots of equal fingerprint add up."""
-        return Layout(self.watched).fingerprint
+        return fingerprint_of(Layout(self.watched), self.derived)
 
     def merge(self, other: Reference) -> Reference:
         """
@@ -251,82 +301,12 @@ def _from(document: Document) -> Reference:
     return Reference(**{field.name: getattr(document, field.name) for field in fields(document)})
 
 
-def _table(data: Any) -> Table:
-    try:
-        table = read_table(data)
-    except (TypeError, ValueError) as error:
-        msg = f"data: {error}"
-        raise ConfigurationError(msg) from error
-    if not table.rows or not table.columns:
-        msg = f"data: {table.rows} rows and {len(table.columns)} columns, expected at least one of each"
-        raise ConfigurationError(msg)
-    if len(table.columns) > MAX_FEATURES:
-        msg = f"data: {len(table.columns)} columns, expected at most {MAX_FEATURES}"
-        raise ConfigurationError(msg)
-    return table
-
-
-def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequence[str]) -> None:
-    if PREDICTION in names:
-        msg = f"data: a column is named {PREDICTION!r}, the name of the model's output: expected another name"
-        raise ConfigurationError(msg)
-    for what, asked in (("categorical", categorical), ("numeric", numeric)):
-        if unknown := [name for name in _names(asked, what) if name not in names]:
-            msg = f"{what}={unknown!r}: no such columns, expected names out of {list(names)}"
-            raise ConfigurationError(msg)
-    if both := sorted(set(categorical) & set(numeric)):
-        msg = f"{both!r}: named both as categorical and as numeric"
-        raise ConfigurationError(msg)
-
-
-def _names(asked: Sequence[str], what: str) -> tuple[str, ...]:
-    if isinstance(asked, (str, bytes)) or not isinstance(asked, Iterable):
-        msg = f"{what}={asked!r}: expected a sequence of column names"
-        raise ConfigurationError(msg)
-    names = tuple(asked)
-    if odd := [name for name in names if not isinstance(name, str)]:
-        msg = f"{what}={odd!r}: expected column names, which are texts"
-        raise ConfigurationError(msg)
-    return names
-
-
 def _file(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path)
     except TypeError as error:
         msg = f"path={path!r}: expected the path of a file"
         raise ConfigurationError(msg) from error
-
-
-def _outputs(values: Any, rows: int, what: str) -> Column:
-    column = as_outputs(values, rows)
-    if column is None:
-        msg = f"{what}: expected one value for each of the {rows} rows, got {type(values).__name__}"
-        raise ConfigurationError(msg)
-    return column
-
-
-def _outcome_counts(
-    prediction: Feature | None, outputs: Column | None, outcomes: Any, correct: Correct | None, rows: int
-) -> OutcomeCounts | None:
-    if outcomes is None:
-        return None
-    if prediction is None or outputs is None:
-        msg = "outcomes= without predictions=: expected both, accuracy needs something to compare"
-        raise ConfigurationError(msg)
-    truth = as_objects(_outputs(outcomes, rows, "outcomes"))
-    right = correct or default_correct(prediction)
-    if right is None:
-        msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
-        raise ConfigurationError(msg)
-    numbers = binner(prediction.bins)(outputs)
-    known = np.zeros(prediction.bins.size, dtype=np.int64)
-    hits = np.zeros(prediction.bins.size, dtype=np.int64)
-    for number, output, actual in zip(numbers, as_objects(outputs), truth, strict=True):
-        if not is_missing(actual) and not is_missing(output):
-            known[number] += 1
-            hits[number] += bool(right(output, actual))
-    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()))
 
 
 def _count_like(
@@ -347,14 +327,15 @@ def _count_like(
     prediction = None
     if like.prediction is not None and outputs is not None:
         prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
-    known = _outcome_counts(prediction, outputs, outcomes, correct, rows)
-    watched = [columns[feature.name] for feature in like.features]
-    return _with_dependence(Reference(features, rows, prediction, known), watched, outputs)
+    known = outcome_counts(prediction, outputs, outcomes, correct, rows)
+    return _with_dependence(Reference(features, rows, prediction, known, derived=like.derived), columns, outputs)
 
 
-def _with_dependence(reference: Reference, columns: Sequence[Column], outputs: Column | None) -> Reference:
-    """With what the rows of the training data say about each other."""
-    watched = columns if outputs is None else (*columns, outputs)
+def _with_dependence(reference: Reference, columns: Mapping[str, Column], outputs: Column | None) -> Reference:
+    """With what the rows of the training data, those of derived features included, say about each other."""
+    watched = [columns[feature.name] for feature in reference.features]
+    if outputs is not None:
+        watched.append(outputs)
     dependence, check = fit_dependence(reference.watched, watched, reference.rows)
     _log.info("reference of %d rows: %s", reference.rows, check.words)
     return replace(reference, dependence=dependence, check=check)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from driftline._values import Distance
+from driftline._detectors import named_detectors
+from driftline._values import Detector, Distance
 from driftline.monitor import Monitor
 
-__all__ = ["ManualClock", "check_distance", "in_memory_monitor"]
+__all__ = ["ManualClock", "check_detector", "check_distance", "in_memory_monitor"]
 
 
 class ManualClock:
@@ -72,4 +73,45 @@ def check_distance(distance: Distance | Callable[..., float]) -> None:
         same = float(distance(current, current))
         if abs(same) > 1e-9:  # noqa: PLR2004 - rounding
             msg = f"distance of {current.tolist()} from itself is {same}, expected 0"
+            raise AssertionError(msg)
+
+
+def check_detector(detector: Detector | Any, quiet: Sequence[float] = (), changed: Sequence[float] = ()) -> None:
+    """
+    Check that an object keeps the contract of a detector; it is copied, and not fed itself.
+
+    Args:
+        detector: with ``update(x)`` and ``drift_detected`` (or ``drift`` and ``reset()``, as frouros has it).
+        quiet: values without a change; by default 2,000 errors (1.0) and hits (0.0), one in ten an error.
+        changed: values after the change; by default 2,000, nine in ten errors.
+
+    Raises:
+        AssertionError: it says that it found a change before the first value, finds more than one in a hundred values
+            where there is none, or none where there is one; a copy of it is held to the same.
+        ConfigurationError: it is no detector, or cannot be copied.
+    """
+    seeded = np.random.default_rng(0)
+    before = list(quiet) or (seeded.random(2_000) < 0.1).astype(float).tolist()  # noqa: PLR2004 - as documented
+    after = list(changed) or (seeded.random(2_000) < 0.9).astype(float).tolist()  # noqa: PLR2004 - as documented
+    (named,) = named_detectors({"error": detector})
+    # Two copies, one after the other: what they share shows in the second.
+    for one in (named.fresh(), named.fresh()):
+        if getattr(one, named.flag):
+            msg = f"{named.kind} says that it found a change before the first value"
+            raise AssertionError(msg)
+        places = []
+        for place, value in enumerate([*before, *after]):
+            one.update(value)
+            if getattr(one, named.flag):
+                places.append(place)
+                if named.resets:
+                    one.reset()  # type: ignore[attr-defined]
+        early = [place for place in places if place < len(before)]
+        if len(early) > len(before) / 100:
+            msg = (
+                f"{named.kind} finds {len(early)} changes in {len(before)} values without one, the first at {early[0]}"
+            )
+            raise AssertionError(msg)
+        if len(early) == len(places):
+            msg = f"{named.kind} finds no change in {len(after)} values after one"
             raise AssertionError(msg)
