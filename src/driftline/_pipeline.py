@@ -11,18 +11,20 @@ from driftline._capture import Capture, Captured, names_of
 from driftline._dependence import Dependence
 from driftline._drain import DrainThread, watch
 from driftline._guard import Guard
+from driftline._joining import Source
 from driftline._judging import Judging
 from driftline._learning import Learner
-from driftline._outputs import default_correct
+from driftline._outcome_ledger import Ledger
+from driftline._outcome_register import Name, delist, enlist, ledger_for
 from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
 from driftline._settings import Settings
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
-from driftline.outcomes import OutcomeStore, estimated_accuracy
+from driftline.outcomes import Outcomes, Performance, as_ids, estimated_accuracy
 from driftline.reference import Learn, Reference
-from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
+from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
 
 __all__ = ["Pipeline"]
 
@@ -44,7 +46,7 @@ class Pipeline:
         self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
         self.emitter = Emitter(settings.attributes, settings.logger_provider)
         self.tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
-        self.outcomes = OutcomeStore(settings.correct)
+        self.outcomes = self._await_outcomes()
         self.reference: Reference | None = None
         self._requests: dict[str, int] = {}
         self._asked: tuple[object, ...] = ()
@@ -63,8 +65,28 @@ class Pipeline:
         else:
             self._start_watching(settings.reference)
         if self._instruments is not None:
+            enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
             watch(self)
+
+    @property
+    def _name(self) -> Name:
+        named = self._attributes
+        return named[ML_MODEL_NAME], named.get(ML_MODEL_VERSION), named.get(ML_MODEL_VARIANT)
+
+    def _await_outcomes(self) -> Outcomes:
+        settings = self._settings
+        policy, caught = settings.outcomes, self.guard.caught
+        ledger = Ledger(policy, settings.correct, self.emitter.state_changed, caught)
+
+        def elsewhere(name: Source) -> Ledger:
+            return ledger_for(
+                name or self._name, policy, settings.correct, settings.meter_provider, settings.logger_provider
+            )
+
+        outcomes = Outcomes(policy, self._name, ledger, settings.clock, elsewhere, caught)
+        outcomes.wake = self._wake_for_outcomes if not settings.synchronous and settings.enabled else None
+        return outcomes
 
     def _start_watching(self, reference: Reference) -> Recorder:
         """Put everything that needs a reference in place."""
@@ -87,8 +109,7 @@ class Pipeline:
         if isinstance(getattr(self, "_recorder", None), Learner):
             recorder.adopt(self._calls)
         self._capture = Capture(tuple(feature.name for feature in reference.features), self.guard.note, recorder.drop)
-        if settings.correct is None and reference.prediction is not None:
-            self.outcomes.judge_by(default_correct(reference.prediction))
+        self.outcomes.expect(reference.prediction, reference.outcomes)
         exported = len(watched)
         if self._instruments is not None:
             # A state has three series per feature, scores have one per distance: the larger counts.
@@ -156,11 +177,10 @@ class Pipeline:
 
     def remember(self, prediction_id: Any, output: Any) -> None:
         """Keep an output, or those of a batch, until the outcome arrives."""
-        if isinstance(prediction_id, (str, int)) or not hasattr(prediction_id, "__len__"):
+        if as_ids(prediction_id):
+            self.outcomes.remember_all(prediction_id, output)
+        else:
             self.outcomes.remember(prediction_id, output)
-            return
-        for one, value in zip(prediction_id, output, strict=True):
-            self.outcomes.remember(one, value)
 
     def _begin(self) -> None:
         """Start the thread at the first prediction of this process."""
@@ -186,6 +206,7 @@ class Pipeline:
         if self.enabled:
             self._recorder.drain()
             self._judge_windows()
+            self.outcomes.settle()
             self._after_judgement()
 
     def flush(self) -> None:
@@ -211,6 +232,7 @@ class Pipeline:
             self._thread.stop()
         if self._instruments is not None:
             self._instruments.close(self)
+        delist(self._name, self.outcomes.ledger)
 
     def _wake(self) -> None:
         if self._thread is not None and self._thread.running:
@@ -218,6 +240,11 @@ class Pipeline:
         else:
             self._recorder.drain()
             self._judge_windows()
+
+    def _wake_for_outcomes(self) -> None:
+        if self._thread is not None:
+            self._begin()
+            self._thread.wake()
 
     def _round(self) -> None:
         """One round of the thread."""
@@ -292,6 +319,7 @@ class Pipeline:
     def evidence(self) -> VariantEvidence:
         """What this variant has done since the start of the process, in counts."""
         self._recorder.drain()
+        self.outcomes.settle()
         tally = self._calls.read()
         outcomes = self.outcomes.read()
         predictions = None
@@ -318,16 +346,11 @@ class Pipeline:
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
         judging, reference, exported = self._judging, self.reference, self._exported_features()
-        estimated = None
+        estimated = self.estimated()
         bins: tuple[tuple[str, Any], ...] = ()
-        if judging is not None and reference is not None:
-            if self._settings.export_bins:
-                places = zip(reference.watched, self._layout.slices, strict=True)
-                bins = tuple(
-                    (feature.name, tally.counts[place]) for feature, place in places if feature.name in exported
-                )
-            if reference.outcomes is not None and judging.window is not None:
-                estimated = estimated_accuracy(reference.outcomes, judging.window.counts[self._layout.slices[-1]])
+        if judging is not None and reference is not None and self._settings.export_bins:
+            places = zip(reference.watched, self._layout.slices, strict=True)
+            bins = tuple((feature.name, tally.counts[place]) for feature, place in places if feature.name in exported)
         states = [canary.state for canary in self._canaries if canary.state is not None]
         return Reading(
             self._attributes,
@@ -336,15 +359,26 @@ class Pipeline:
             tally.dropped,
             dict(self.guard.counts),
             [score for score in self.scores() if score.feature in exported],
-            {} if judging is None else {name: one for name, one in judging.status.items() if name in exported},
+            {
+                **({} if judging is None else {name: one for name, one in judging.status.items() if name in exported}),
+                **self.outcomes.status,
+            },
             bins,
             outcomes.results,
             outcomes.accuracy,
-            estimated,
+            None if estimated is None else estimated.value,
             dict(self._requests),
             self._queue_sizes(),
             states[-1] if states else None,
+            (*self.outcomes.ledger.performance(), *(() if estimated is None else (estimated,))),
         )
+
+    def estimated(self) -> Performance | None:
+        """Accuracy expected of the last window judged, from its predictions; None without outcomes in the reference."""
+        judging, reference = self._judging, self.reference
+        if judging is None or judging.window is None or reference is None or reference.outcomes is None:
+            return None
+        return estimated_accuracy(reference.outcomes, judging.window.counts[self._layout.slices[-1]])
 
     def _exported_features(self) -> frozenset[str]:
         return frozenset() if self._judging is None else self._exported
