@@ -396,7 +396,7 @@ def _truth(actual: object) -> bool:
 
 
 def _truth_or_none(actual: object) -> bool | None:
-    value = as_output(actual)
+    value = actual.item() if isinstance(actual, np.generic) else as_output(actual)
     return bool(value) if isinstance(value, (bool, int, float)) and value in {0, 1} else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -121,8 +121,10 @@ class Ledger:
     def take(self, pairs: Sequence[tuple[object, object]]) -> None:
         """Count pairs that need no joining."""
         with self._lock:
-            for one in self.grade(pairs):
+            graded = self.grade(pairs)
+            for one in graded:
                 self.add(one, one.results)
+        self.report(error for one in graded for error in one.errors)
 
     def count(self, results: Mapping[str, int]) -> None:
         """Add what became of outcomes."""
@@ -141,7 +143,10 @@ class Ledger:
             if self._held >= self._pane:
                 self._closed.append(self._open)
                 self._open = np.zeros(self._grader.size, dtype=np.int64)
-        for error in graded.errors:
+
+    def report(self, errors: Iterable[Exception]) -> None:
+        """Tell of what the user's function, or a value of the host's, has raised."""
+        for error in errors:
             self._caught("outcome", error)
 
     @property

@@ -186,9 +186,10 @@ def _reason(
     expected: Callable[[OutcomeSnapshot], float | None],
 ) -> str:
     name = limit.metric.replace("_", " ") + ("" if limit.label is None else f" of {limit.label}")
-    asked = f"at most {limit.bound:.1%}" if limit.metric in LARGE_IS_BAD else f"at least {limit.bound:.1%}"
-    usual = "" if limit.usual is None else f", the reference had {limit.usual:.1%}"
-    words = f"{name} {value:.1%} on {rows} outcomes, {asked} allowed{usual}"
+    form = ".3f" if limit.metric == "brier" else ".1%"
+    asked = f"at {'most' if limit.metric in LARGE_IS_BAD else 'least'} {limit.bound:{form}}"
+    usual = "" if limit.usual is None else f", the reference had {limit.usual:{form}}"
+    words = f"{name} {value:{form}} on {rows} outcomes, {asked} allowed{usual}"
     likely = expected(whole) if limit.metric in {"accuracy", "error_rate"} else None
     if likely is None:
         return words

@@ -22,7 +22,7 @@ from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
-from driftline.outcomes import Outcomes, Performance, as_ids, estimated_accuracy
+from driftline.outcomes import OutcomePolicy, Outcomes, Performance, as_ids, estimated_accuracy
 from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
 
@@ -76,7 +76,9 @@ class Pipeline:
 
     def _await_outcomes(self) -> Outcomes:
         settings = self._settings
-        policy, caught = settings.outcomes, self.guard.caught
+        # Turned off, it makes no file.
+        policy = settings.outcomes if settings.enabled else OutcomePolicy()
+        caught = self.guard.caught
         ledger = Ledger(policy, settings.correct, self.emitter.state_changed, caught)
 
         def elsewhere(name: Source) -> Ledger:

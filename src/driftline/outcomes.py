@@ -154,12 +154,14 @@ class Outcomes:
                 return False
             del self._events[: len(events)]
             try:
-                self._apply(events)
+                graded = self._apply(events)
             except Exception:
                 self._events[:0] = events
                 self._drop()
                 raise
-            return True
+        for source, one in graded:
+            self._ledger_of(source).report(one.errors)
+        return True
 
     def _drop(self) -> None:
         too_many = len(self._events) - MOST_EVENTS
@@ -167,7 +169,7 @@ class Outcomes:
             del self._events[:too_many]
             self.ledger.count({"dropped": too_many})
 
-    def _apply(self, events: Sequence[Event]) -> None:
+    def _apply(self, events: Sequence[Event]) -> list[tuple[Source, Graded]]:
         graded: list[tuple[Source, Graded]] = []
         self._looked = now = self._clock()
         joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, graded))
@@ -179,6 +181,7 @@ class Outcomes:
             self._ledger_of(source).count(counts)
         for source, one in graded:
             self._ledger_of(source).add(one, {})
+        return graded
 
     def _grade(self, pairs: Sequence[Pair], graded: list[tuple[Source, Graded]]) -> Counter[tuple[Source, str]]:
         by_source: dict[Source, list[tuple[object, object]]] = {}
