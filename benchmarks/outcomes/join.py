@@ -2,8 +2,8 @@
 A million predictions joined with their outcomes through one file, by two processes, one of which is killed on the way.
 
 Outcomes come shuffled, late, 5 % of them never and 2 % twice, and 1 % more for predictions that nobody made; half of
-them are told by the process that did not predict. Process 0 is killed with SIGKILL in the middle and started again after
-the block that it was in. At the end every id in the file is compared with what was planned for it.
+them are told by the process that did not predict. Process 0 is killed with SIGKILL in the middle and started again
+after the block that it was in. At the end every id in the file is compared with what was planned for it.
 
 Run: ``python benchmarks/outcomes/join.py [--rows N]``; the exit code is 1 when any count is not what it should be.
 """
@@ -164,12 +164,9 @@ def run(rows: int) -> int:
         progress = [Path(folder) / f"progress{worker}" for worker in (0, 1)]
 
         def start(worker: int, first: int) -> subprocess.Popen[str]:
-            return subprocess.Popen(
-                [sys.executable, __file__, "--rows", str(rows), "--worker", str(worker), "--first", str(first)]
-                + ["--path", path, "--progress", str(progress[worker])],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+            command = [sys.executable, __file__, "--rows", str(rows), "--worker", str(worker), "--first", str(first)]
+            command += ["--path", path, "--progress", str(progress[worker])]
+            return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this file
 
         began = time.perf_counter()
         processes = [start(0, 0), start(1, 0)]
@@ -184,9 +181,8 @@ def run(rows: int) -> int:
         wrong = check(plan, path, lost_block) if killed else ["process 0 had ended before it could be killed"]
         size = Path(path).stat().st_size
         print(f"{rows:,} predictions in {seconds:.1f} s, killed in block {lost_block} of {BLOCKS}")
-        print(
-            f"memory grew by {[one['grown'] // 1024 for one in said]} MiB per process, the file has {size / 2**20:.0f} MiB"
-        )
+        grown = [one["grown"] // 1024 for one in said]
+        print(f"memory grew by {grown} MiB per process, the file has {size / 2**20:.0f} MiB")
         for one in wrong:
             print(f"WRONG {one}")
         print("every count is exact" if not wrong else f"{len(wrong)} counts are not")

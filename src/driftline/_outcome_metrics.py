@@ -72,7 +72,8 @@ def estimated_accuracy(reference: OutcomeCounts, current: Counts) -> Performance
     confidence-based performance estimation, from counts. It holds while a score goes on meaning what it meant
     (covariate shift), and knows nothing of concept shift. The interval is that of the accuracy that will be realised
     on these very rows: the reference's counts are finite, Σ q_b² A_b (1 - A_b) / (known_b + 2), and so are the
-    window's, Σ q_b A_b (1 - A_b) / n. None where no prediction falls into a bin of known accuracy.
+    window's, Σ q_b A_b (1 - A_b) / n; rows next to each other are alike, so both are multiplied by the dispersion that
+    the reference has found. None where no prediction falls into a bin of known accuracy.
 
     >>> found = estimated_accuracy(OutcomeCounts((100, 100), (90, 50)), np.array([300, 100]))
     >>> round(found.value, 2), round(found.lower, 2), round(found.upper, 2)
@@ -90,7 +91,7 @@ def estimated_accuracy(reference: OutcomeCounts, current: Counts) -> Performance
     careful = (correct + 1) / (known + 2)
     noise = careful * (1 - careful)
     variance = float((share**2 * noise / (known + 2)).sum() + (share * noise).sum() / rows)
-    value, half = float((share * accuracy).sum()), Z * math.sqrt(variance)
+    value, half = float((share * accuracy).sum()), Z * math.sqrt(variance * reference.dispersion)
     return Performance("accuracy_estimated", value, max(0.0, value - half), min(1.0, value + half), int(rows))
 
 

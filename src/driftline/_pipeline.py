@@ -376,11 +376,11 @@ class Pipeline:
         )
 
     def estimated(self) -> Performance | None:
-        """Accuracy expected of the last window judged, from its predictions; None without outcomes in the reference."""
-        judging, reference = self._judging, self.reference
-        if judging is None or judging.window is None or reference is None or reference.outcomes is None:
+        """Accuracy expected of what the window holds, from the predictions; None without outcomes in the reference."""
+        reference = self.reference
+        if reference is None or reference.outcomes is None or not isinstance(self._recorder, Recorder):
             return None
-        return estimated_accuracy(reference.outcomes, judging.window.counts[self._layout.slices[-1]])
+        return estimated_accuracy(reference.outcomes, self._recorder.snapshot().counts[self._layout.slices[-1]])
 
     def _exported_features(self) -> frozenset[str]:
         return frozenset() if self._judging is None else self._exported

@@ -286,9 +286,9 @@ class Monitor:
 
     def estimated_accuracy(self) -> Performance | None:
         """
-        Accuracy expected of the last window judged from its predictions alone, before outcomes are there.
+        Accuracy expected of the latest predictions, those that the window holds so far, before outcomes are there.
 
-        None before the first window, and where the reference has no outcomes.
+        None before the first prediction, and where the reference has no outcomes.
         """
         self._pipeline.settle()
         return self._pipeline.estimated()

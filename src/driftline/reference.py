@@ -12,6 +12,7 @@ import numpy as np
 
 from driftline._binning import Layout, binner, is_missing
 from driftline._dependence import Dependence
+from driftline._dispersion import dispersion
 from driftline._fitting import count_feature, fit_dependence, fit_feature
 from driftline._frames import Table, as_objects, read_table
 from driftline._outputs import as_outputs, default_correct
@@ -228,9 +229,7 @@ class Reference:
             raise ConfigurationError(msg)
         outcomes = self.outcomes
         if outcomes is not None and other.outcomes is not None:
-            outcomes = OutcomeCounts(
-                _added(outcomes.known, other.outcomes.known), _added(outcomes.correct, other.outcomes.correct)
-            )
+            outcomes = _outcomes_added(outcomes, other.outcomes)
         merged = tuple(_merged(*pair) for pair in zip(self.features, other.features, strict=True))
         prediction = self.prediction
         if prediction is not None and other.prediction is not None:
@@ -320,13 +319,15 @@ def _outcome_counts(
         msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
         raise ConfigurationError(msg)
     numbers = binner(prediction.bins)(outputs)
-    known = np.zeros(prediction.bins.size, dtype=np.int64)
-    hits = np.zeros(prediction.bins.size, dtype=np.int64)
+    bins, hit = [], []
     for number, output, actual in zip(numbers, as_objects(outputs), truth, strict=True):
         if not is_missing(actual) and not is_missing(output):
-            known[number] += 1
-            hits[number] += bool(right(output, actual))
-    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()))
+            bins.append(number)
+            hit.append(bool(right(output, actual)))
+    known = np.bincount(np.array(bins, dtype=np.intp), minlength=prediction.bins.size)
+    hits = np.bincount(np.array(bins, dtype=np.intp)[np.array(hit, dtype=np.bool_)], minlength=prediction.bins.size)
+    scatter = dispersion(np.array(bins, dtype=np.intp), np.array(hit, dtype=np.bool_))
+    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()), scatter)
 
 
 def _count_like(
@@ -366,6 +367,12 @@ def _together(ours: Dependence | None, theirs: Dependence | None) -> Dependence 
 
 def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(ours, theirs, strict=True))
+
+
+def _outcomes_added(ours: OutcomeCounts, theirs: OutcomeCounts) -> OutcomeCounts:
+    a, b = sum(ours.known), sum(theirs.known)
+    scatter = (a * ours.dispersion + b * theirs.dispersion) / (a + b) if a + b else 1.0
+    return OutcomeCounts(_added(ours.known, theirs.known), _added(ours.correct, theirs.correct), scatter)
 
 
 def _merged(ours: Feature, theirs: Feature) -> Feature:

@@ -151,7 +151,7 @@ METRIC_MODEL_ACCURACY_ESTIMATED: Final = Metric(
     "ml.model.accuracy.estimated",
     "gauge",
     "{ratio}",
-    "Accuracy expected of the last window from its predictions, before outcomes arrive.",
+    "Accuracy expected of the latest predictions, before outcomes arrive.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant"}),
 )
 
