@@ -290,3 +290,26 @@ def test_in_tests_errors_raise_and_outcomes_are_joined_once(make_monitor, row):
     with pytest.raises(ZeroDivisionError):
         monitor.accuracy()
     assert monitor.outcome_counts().results == {"matched": 1}
+
+
+def test_the_probabilities_of_many_classes(telemetry):
+    """The most probable one is watched and judged, and how sure it was is measured."""
+    random = np.random.default_rng(5)
+    outputs = [dict(zip("abc", row, strict=True)) for row in random.dirichlet([3, 2, 1], 2_000).tolist()]
+    truth = [random.choice(list("abc"), p=list(output.values())) for output in outputs]
+    x = random.normal(size=2_000)
+    reference = dl.Reference.fit({"x": x}, predictions=outputs, outcomes=[str(one) for one in truth])
+    assert reference.prediction.bins.categories[0] == "a"
+    with_calls = dl.Monitor("classes", reference=reference, enabled=True, on_error="raise", **telemetry.providers)
+    for place in range(100):
+        with with_calls.prediction({"x": x[place]}, prediction_id=place) as call:
+            call.output = outputs[place]
+    with_calls.observe({"x": x[100:]}, outputs[100:], prediction_ids=list(range(100, 2_000)))
+    with_calls.outcomes(range(2_000), truth)
+    values = {(one.metric, one.label): one for one in with_calls.performance()}
+    said = [max(output, key=output.__getitem__) for output in outputs]
+    assert values["accuracy", None].value == np.mean([one == two for one, two in zip(said, truth, strict=True)])
+    assert ("recall", "c") in values
+    assert values["calibration_error", None].lower == 0.0
+    assert with_calls.snapshot().rows == 2_000
+    with_calls.shutdown()

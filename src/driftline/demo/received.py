@@ -103,6 +103,9 @@ class Received:
         if bins:
             self._history.append(self._bins)
             self._bins = bins
+        self._foretell()
+
+    def _foretell(self) -> None:
         for variant in self.estimated.keys() - self.accuracy.keys() - self.foretold.keys():
             self.foretold[variant] = self.hour, self.estimated[variant]
 
