@@ -138,7 +138,7 @@ def evaluate(case: Case, python: str | None) -> dict[str, float]:
         outcomes=case.reference.truth,
     )
     peers = cbpe(python, case)
-    print(f"\n### {case.name}\n")
+    print(f"\n#### {case.name}\n")
     print("| window | outcomes | realised | estimated (95 %) | error | covered | as trained, error | CBPE, error |")
     print("|---|---|---|---|---|---|---|---|")
     ours, naive, theirs = [], [], []
@@ -195,7 +195,7 @@ def main() -> None:
     asked = parser.parse_args()
     cases = [*flights_cases(), *(employment_cases(asked.employment) if asked.employment else ())]
     errors = {case.name: evaluate(case, asked.cbpe) for case in cases}
-    print("\n### Mean absolute error, points of accuracy\n")
+    print("\n#### Mean absolute error, points of accuracy\n")
     print("| case | estimated | as trained | CBPE of nannyml |")
     print("|---|---|---|---|")
     for name, one in errors.items():
