@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline._fitting import fit_feature
-from driftline._outcome_counts import (
-    ERROR_SIZES,
-    MAX_CLASSES,
-    SCORE_MIDDLES,
-    ClassCounts,
-    Grader,
-    OutcomeSnapshot,
-    kind_of,
-)
+from driftline._outcome_counts import Grader, kind_of
+from driftline._outcome_values import ERROR_SIZES, MAX_CLASSES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 
 
 def snapshot(grader, pairs):

@@ -9,9 +9,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import beta
 
-from driftline._outcome_counts import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 from driftline._outcome_limits import Limit, judge, limits_for, log_evidence
 from driftline._outcome_metrics import wilson
+from driftline._outcome_values import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 from driftline._values import OutcomeCounts
 
 ACCURACY = Limit("prediction.accuracy", "accuracy", 0.85, 0.9)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, f1_score, precision_score, recall_score, roc_auc_score
 
-from driftline._outcome_counts import Grader, OutcomeSnapshot
+from driftline._outcome_counts import Grader
 from driftline._outcome_metrics import estimated_accuracy, performance, wilson
+from driftline._outcome_values import OutcomeSnapshot
 from driftline._values import OutcomeCounts
 
 

@@ -10,10 +10,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from driftline._outcome_counts import Graded, Grader, OutcomeSnapshot, kind_of
+from driftline._outcome_counts import Graded, Grader, kind_of
 from driftline._outcome_limits import Limit, judge, limits_for
 from driftline._outcome_metrics import Performance, estimated_accuracy, performance
 from driftline._outcome_policy import OutcomePolicy
+from driftline._outcome_values import OutcomeSnapshot
 from driftline._values import (
     CategoricalBins,
     Correct,

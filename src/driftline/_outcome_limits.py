@@ -25,8 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._outcome_counts import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 from driftline._outcome_metrics import wilson
+from driftline._outcome_values import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 from driftline._values import DriftState, FeatureStatus, Label, OutcomeCounts
 
 __all__ = ["LIMITED", "Limit", "judge", "limits_for", "log_evidence"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._outcome_counts import ERROR_SIZES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
+from driftline._outcome_values import ERROR_SIZES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 from driftline._values import Counts, Label, OutcomeCounts
 
 __all__ = ["Performance", "estimated_accuracy", "performance", "wilson"]

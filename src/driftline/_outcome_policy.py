@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from driftline._durations import seconds_of
-from driftline._outcome_counts import MAX_CLASSES, Kind
 from driftline._outcome_limits import LIMITED
-from driftline._values import Label, Window
+from driftline._outcome_values import MAX_CLASSES, Kind
+from driftline._values import Label
+from driftline._window import Window
 from driftline.errors import ConfigurationError
 
 __all__ = ["OutcomePolicy"]

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from driftline._drain import watch
 from driftline._frames import as_objects, is_column, read_column
 from driftline._guard import Guard
-from driftline._outcome_counts import Kind
+from driftline._joining import Source
 from driftline._outcome_ledger import Ledger
 from driftline._outcome_policy import OutcomePolicy
-from driftline._settings import enabled_here, model_attributes
-from driftline._values import Correct
+from driftline._outcome_values import Kind
+from driftline._settings import Settings, enabled_here, model_attributes
+from driftline._values import Correct, StateChange
 from driftline.errors import ConfigurationError
 from driftline.otel import Emitter, LoggerProvider, MeterProvider, Reading, instruments_for
+from driftline.outcomes import Outcomes
+from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
 
-__all__ = ["Name", "delist", "enlist", "ledger_for", "record_outcome"]
+__all__ = ["Name", "delist", "enlist", "ledger_for", "name_of", "outcomes_for", "record_outcome"]
 
 Name = tuple[str, "str | None", "str | None"]
 """Model, version, variant."""
@@ -107,6 +110,30 @@ def ledger_for(
         if name not in _lone:
             _lone[name] = Lone(name, policy, correct, meter_provider, logger_provider)
         return _lone[name].ledger
+
+
+def name_of(attributes: Mapping[str, str]) -> Name:
+    """Model, version and variant, of the attributes that all telemetry carries."""
+    return attributes[ML_MODEL_NAME], attributes.get(ML_MODEL_VERSION), attributes.get(ML_MODEL_VARIANT)
+
+
+def outcomes_for(
+    settings: Settings,
+    changed: Callable[[StateChange], None],
+    caught: Callable[[str, Exception], None],
+    wake: Callable[[], None],
+) -> Outcomes:
+    """The outcomes of a monitor; *wake*: have what waits joined soon, by a thread where there is one."""
+    # Turned off, it makes no file.
+    policy = settings.outcomes if settings.enabled else OutcomePolicy()
+    name, correct = name_of(settings.attributes), settings.correct
+
+    def elsewhere(other: Source) -> Ledger:
+        return ledger_for(other or name, policy, correct, settings.meter_provider, settings.logger_provider)
+
+    made = Outcomes(policy, name, Ledger(policy, correct, changed, caught), settings.clock, elsewhere, caught)
+    made.wake = None if settings.synchronous or not settings.enabled else wake
+    return made
 
 
 def record_outcome(

@@ -11,20 +11,18 @@ from driftline._capture import Capture, Captured, names_of
 from driftline._dependence import Dependence
 from driftline._drain import DrainThread, watch
 from driftline._guard import Guard
-from driftline._joining import Source
 from driftline._judging import Judging
 from driftline._learning import Learner
-from driftline._outcome_ledger import Ledger
-from driftline._outcome_register import Name, delist, enlist, ledger_for
+from driftline._outcome_register import delist, enlist, name_of, outcomes_for
 from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
 from driftline._settings import Settings
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
-from driftline.outcomes import OutcomePolicy, Outcomes, Performance, as_ids, estimated_accuracy
+from driftline.outcomes import Performance, as_ids, estimated_accuracy
 from driftline.reference import Learn, Reference
-from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
+from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
 __all__ = ["Pipeline"]
 
@@ -46,7 +44,8 @@ class Pipeline:
         self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
         self.emitter = Emitter(settings.attributes, settings.logger_provider)
         self.tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
-        self.outcomes = self._await_outcomes()
+        self._name = name_of(settings.attributes)
+        self.outcomes = outcomes_for(settings, self.emitter.state_changed, self.guard.caught, self._wake_for_outcomes)
         self.reference: Reference | None = None
         self._requests: dict[str, int] = {}
         self._asked: tuple[object, ...] = ()
@@ -68,27 +67,6 @@ class Pipeline:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
             watch(self)
-
-    @property
-    def _name(self) -> Name:
-        named = self._attributes
-        return named[ML_MODEL_NAME], named.get(ML_MODEL_VERSION), named.get(ML_MODEL_VARIANT)
-
-    def _await_outcomes(self) -> Outcomes:
-        settings = self._settings
-        # Turned off, it makes no file.
-        policy = settings.outcomes if settings.enabled else OutcomePolicy()
-        caught = self.guard.caught
-        ledger = Ledger(policy, settings.correct, self.emitter.state_changed, caught)
-
-        def elsewhere(name: Source) -> Ledger:
-            return ledger_for(
-                name or self._name, policy, settings.correct, settings.meter_provider, settings.logger_provider
-            )
-
-        outcomes = Outcomes(policy, self._name, ledger, settings.clock, elsewhere, caught)
-        outcomes.wake = self._wake_for_outcomes if not settings.synchronous and settings.enabled else None
-        return outcomes
 
     def _start_watching(self, reference: Reference) -> Recorder:
         """Put everything that needs a reference in place."""

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from driftline._joining import Event, MemoryStore, Pair, Source, Store, key_of
-from driftline._outcome_counts import ClassCounts, Graded, OutcomeSnapshot
+from driftline._outcome_counts import Graded
 from driftline._outcome_file import FileStore, read_totals
 from driftline._outcome_ledger import Ledger, OutcomeTally
 from driftline._outcome_metrics import Performance, estimated_accuracy, performance
 from driftline._outcome_policy import OutcomePolicy
+from driftline._outcome_values import ClassCounts, OutcomeSnapshot
 from driftline._values import Feature, FeatureStatus, OutcomeCounts
 
 __all__ = [
