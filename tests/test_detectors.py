@@ -187,7 +187,7 @@ def test_derived_features_can_be_watched():
 def test_errors_are_what_outcomes_say(plain):
     """Right and wrong where that can be told, else how far off a quantity was."""
     monitor = watch(plain, {"error": Recalls("error")})
-    for place, (output, actual) in enumerate([(100.0, 90.0), (100.0, 103.5), (100.0, None), (100.0, "late")]):
+    for place, (output, actual) in enumerate([(100.0, 90.0), (100.0, 103.5), (100.0, None)]):
         monitor.observe({"delay": 0.0, "carrier": "UA"}, [output], prediction_ids=[place])
         monitor.outcome(place, actual)
     monitor.outcome("never predicted", 1.0)

@@ -1,183 +1,315 @@
-"""Late labels: each outcome is counted once, in bounded memory, and accuracy can be estimated before they come."""
+"""Late labels through a monitor: counted once, off the caller's way, judged, exported, and in bounded memory."""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from driftline._values import OutcomeCounts
-from driftline.outcomes import PANE_OUTCOMES, PANES, OutcomeStore, estimated_accuracy
-
-
-def equal(prediction, actual):
-    return prediction == actual
+import driftline as dl
+from driftline import outcomes
+from driftline.errors import ConfigurationError
+from driftline.testing import ManualClock
 
 
-def test_every_result():
-    """Right, wrong, told twice, never predicted."""
-    store = OutcomeStore(equal)
-    for place in range(4):
-        store.remember(place, "yes")
-    assert store.resolve(0, "yes") == "correct"
-    assert store.resolve(1, "no") == "incorrect"
-    assert store.resolve(1, "yes") == "duplicate"
-    assert store.resolve("never", "yes") == "unmatched"
-    read = store.read()
-    assert read.results == {"correct": 1, "incorrect": 1, "duplicate": 1, "unmatched": 1}
-    assert (read.known, read.correct, read.accuracy) == (2, 1, 0.5)
+def serve(monitor, row, scores, ids):
+    monitor.observe({name: [value] * len(ids) for name, value in row.items()}, scores, prediction_ids=ids)
 
 
-def test_without_a_judge_outcomes_are_matched():
-    """And there is no accuracy."""
-    store = OutcomeStore(None)
-    store.remember("a", 5.0)
-    assert store.resolve("a", 6.0) == "matched"
-    assert (store.read().accuracy, store.read().known) == (None, 0)
-    store.judge_by(equal)
-    store.remember("b", 5.0)
-    assert store.resolve("b", 5.0) == "correct"
+def outcome_results(telemetry):
+    return {
+        attributes["ml.outcome.result"]: value
+        for name, attributes, value in telemetry.points()
+        if name == "ml.outcomes"
+    }
 
 
-def test_a_judge_that_raises_leaves_the_outcome_matched():
-    """The error is the caller's to handle; the outcome is not lost, and not told twice."""
-
-    def judge(prediction, actual):
-        raise ZeroDivisionError
-
-    store = OutcomeStore(judge)
-    store.remember("a", 1)
-    with pytest.raises(ZeroDivisionError):
-        store.resolve("a", 1)
-    assert store.read().results == {"matched": 1}
-    assert store.resolve("a", 1) == "duplicate"
-
-
-def test_the_oldest_prediction_expires():
-    """Memory is bounded: what never hears of its outcome gives way."""
-    store = OutcomeStore(equal, capacity=3)
-    for place in range(5):
-        store.remember(place, 1)
-    assert store.read().results == {"expired": 2}
-    assert [store.resolve(place, 1) for place in range(5)] == ["unmatched", "unmatched", *["correct"] * 3]
+def test_every_result_is_exported(make_monitor, telemetry, row):
+    """Right, wrong, told twice, never predicted, told before, never told."""
+    clock = ManualClock()
+    monitor = make_monitor(clock=clock, outcomes=dl.OutcomePolicy(expire=60.0), synchronous=True)
+    monitor.outcome("early", True)
+    serve(monitor, row, [0.9, 0.8, 0.7, 0.6], ["right", "wrong", "never", "early"])
+    monitor.outcome("right", True)
+    monitor.outcome("wrong", False)
+    monitor.outcome("wrong", False)
+    monitor.outcome("nobody", True)
+    clock.advance(100.0)
+    monitor.flush()
+    monitor.outcome("never", True)
+    expected = {"correct": 2, "incorrect": 1, "duplicate": 1, "unmatched": 2, "early": 1, "expired": 1, "late": 1}
+    assert outcome_results(telemetry) == expected
+    assert monitor.accuracy() == pytest.approx(2 / 3)
+    assert monitor.outcome_counts().results == expected
 
 
-def test_what_is_done_is_remembered_no_longer_than_what_waits():
-    """Duplicates of long ago are unmatched; memory is bounded on this side too."""
-    store = OutcomeStore(equal, capacity=3)
-    for place in range(10):
-        store.remember(place, 1)
-        store.resolve(place, 1)
-    assert store.resolve(9, 1) == "duplicate"
-    assert store.resolve(0, 1) == "unmatched"
-    assert len(store._done) == 3
+def test_the_id_of_a_call(make_monitor, row):
+    """Read within the block or after it; told as text."""
+    monitor = make_monitor()
+    with monitor.prediction(row) as one:
+        one.output = 0.9
+        first = one.id
+    with monitor.prediction(row) as other:
+        other.output = 0.2
+    monitor.outcome(first, True)
+    monitor.outcome(str(other.id), True)
+    assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1}
 
 
-@given(st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["remember", "right", "wrong"])), max_size=80))
-def test_results_are_those_of_a_plain_model(steps):
-    """Random predictions and outcomes against a dict."""
-    store, waiting, done, expected = OutcomeStore(equal), set(), set(), Counter()
-    for place, step in steps:
-        if step == "remember":
-            store.remember(place, 1)
-            waiting.add(place)
-            continue
-        result = store.resolve(place, 1 if step == "right" else 0)
-        if place in waiting:
-            waiting.remove(place)
-            done.add(place)
-            wanted = "correct" if step == "right" else "incorrect"
-        else:
-            wanted = "duplicate" if place in done else "unmatched"
-        assert result == wanted
-        expected[wanted] += 1
-    assert store.read().results == dict(expected)
+def test_ids_that_went_through_a_table(make_monitor, row):
+    """Two columns of a frame; whole numbers may have become floats."""
+    monitor = make_monitor()
+    serve(monitor, row, [0.9, 0.9], [1, 2])
+    table = pd.DataFrame({"id": [1.0, 2.0, np.nan], "late": [True, False, None]})
+    monitor.outcomes(table["id"], table["late"])
+    assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1, "unmatched": 1}
+    with pytest.raises(ValueError, match="zip"):
+        monitor.outcomes([1, 2], [True])
 
 
-def test_accuracy_is_that_of_the_latest_outcomes():
-    """Five thousand or so: what was long ago is forgotten in steps, and the totals are not."""
-    store = OutcomeStore(equal)
-    for place in range(PANE_OUTCOMES * PANES):
-        store.remember(place, 1)
-        store.resolve(place, 1)
-    assert store.read().accuracy == 1.0
-    for place in range(PANE_OUTCOMES * PANES):
-        store.remember(place, 1)
-        store.resolve(place, 0)
-    read = store.read()
-    assert read.accuracy == 0.0
-    assert read.recent_known == PANE_OUTCOMES * PANES
-    assert (read.known, read.correct) == (2 * PANE_OUTCOMES * PANES, PANE_OUTCOMES * PANES)
+def test_the_array_may_be_used_again(make_monitor, row):
+    """What was predicted is what was predicted."""
+    monitor = make_monitor()
+    scores = np.array([0.9, 0.9])
+    serve(monitor, row, scores, ["a", "b"])
+    scores[:] = 0.1
+    monitor.outcomes(["a", "b"], [True, True])
+    assert monitor.accuracy() == 1.0
 
 
-def test_threads_tell_each_outcome_once():
+def test_the_window_is_of_the_latest_outcomes(make_monitor, row):
+    """What was long ago is forgotten in steps, and the totals are not."""
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(window=dl.Window(rows=1_000, every=100)))
+    for actual, accuracy in ((True, 1.0), (False, 0.0)):
+        ids = [f"{actual}{place}" for place in range(1_000)]
+        serve(monitor, row, [0.9] * 1_000, ids)
+        monitor.outcomes(ids, [actual] * 1_000)
+        assert monitor.accuracy() == accuracy
+    read = monitor._pipeline.outcomes.read()
+    assert (read.recent_known, read.known, read.correct) == (1_000, 2_000, 1_000)
+
+
+def test_performance_is_exported_with_its_interval(make_monitor, telemetry, training):
+    """As metrics of the registry, and as values."""
+    monitor = make_monitor(window=dl.Window(rows=2_000))
+    ids = range(len(training.predictions))
+    monitor.observe(training.features, training.predictions, prediction_ids=list(ids))
+    monitor.outcomes(ids, training.outcomes)
+    values = {(one.metric, one.label): one for one in monitor.performance()}
+    assert {"accuracy", "error_rate", "brier", "calibration_error", "auc"} <= {metric for metric, _ in values}
+    for metric, label in (("auc", None), ("recall", True)):
+        for bound in ("value", "lower", "upper"):
+            wanted = {"ml__model__performance__metric": metric, "ml__model__performance__bound": bound}
+            if label is not None:
+                wanted["ml__model__class"] = str(label)
+            assert telemetry.value("ml.model.performance", **wanted) == getattr(values[metric, label], bound)
+    estimated = monitor.estimated_accuracy()
+    assert estimated.lower < monitor.accuracy() < estimated.upper
+    assert telemetry.value("ml.model.accuracy.estimated") == estimated.value
+    assert telemetry.value("ml.model.accuracy") == monitor.accuracy()
+
+
+def test_a_drop_of_accuracy_is_a_state_like_drift(make_monitor, telemetry, training):
+    """In status(), in the status metric, and as an event with its reason."""
+    monitor = make_monitor()
+    ids = list(range(len(training.predictions)))
+    assert "prediction.accuracy" not in monitor.status()
+    monitor.observe(training.features, training.predictions, prediction_ids=ids)
+    monitor.outcomes(ids, training.outcomes)
+    assert monitor.status()["prediction.accuracy"].state == "stable"
+    monitor.observe(training.features, training.predictions, prediction_ids=ids)
+    monitor.outcomes(ids, ~training.outcomes)
+    status = monitor.status()["prediction.accuracy"]
+    assert status.state == "drifting"
+    assert "they no longer mean what they did" in status.reason
+    state = {"ml__feature__name": "prediction.accuracy", "ml__feature__drift__state": "drifting"}
+    assert telemetry.value("ml.feature.drift.status", **state) == 1
+    (event,) = (
+        attributes
+        for name, attributes in telemetry.events()
+        if attributes.get("ml.feature.name") == "prediction.accuracy"
+        and attributes["ml.feature.drift.state"] == "drifting"
+    )
+    assert event["ml.drift.reason"] == status.reason
+    assert event["ml.feature.drift.previous_state"] == "stable"
+    assert event["ml.window.length"] == "5000 outcomes"
+
+
+def test_a_regression(telemetry):
+    """Errors in bins; accuracy only where the user says what is near enough."""
+    random = np.random.default_rng(1)
+    x = random.normal(50.0, 10.0, 1_000)
+    reference = dl.Reference.fit({"x": x}, predictions=2 * x)
+    near = dl.Monitor(
+        "r", reference=reference, correct=lambda said, was: abs(said - was) < 5, enabled=True, **telemetry.providers
+    )
+    far = dl.Monitor("plain", reference=reference, enabled=True, **telemetry.providers)
+    for monitor in (near, far):
+        monitor.observe({"x": x}, 2 * x, prediction_ids=list(range(1_000)))
+        monitor.outcomes(range(1_000), 2 * x + random.normal(0, 3, 1_000))
+    assert near.accuracy() == pytest.approx(0.904, abs=0.03)
+    assert far.accuracy() is None
+    assert far.outcome_counts().results == {"matched": 1_000}
+    (rmse,) = (one for one in far.performance() if one.metric == "rmse")
+    assert rmse.value == pytest.approx(3.0, rel=0.1)
+    for monitor in (near, far):
+        monitor.shutdown()
+
+
+def test_a_learnt_reference_tells_the_kind(make_monitor, row):
+    """What was counted before it was learnt stays in the totals."""
+    monitor = make_monitor(reference=dl.Reference.learn(rows=100), synchronous=True)
+    rows = {name: [value] * 100 for name, value in row.items()}
+    scores = np.linspace(0, 1, 100)
+    monitor.observe(rows, scores, prediction_ids=[f"a{place}" for place in range(100)])
+    monitor.outcomes([f"a{place}" for place in range(100)], scores >= 0.5)
+    monitor.flush()
+    monitor.observe(rows, scores, prediction_ids=[f"b{place}" for place in range(100)])
+    monitor.outcomes([f"b{place}" for place in range(100)], scores >= 0.5)
+    counts = monitor.outcome_counts()
+    assert (counts.known, counts.correct) == (200, 200)
+    assert monitor.reference is not None
+
+
+def test_threads_tell_each_outcome_once(make_monitor, row):
     """Four threads that all tell of the same predictions: one of them is right, three tell it again."""
-    store = OutcomeStore(equal)
-    for place in range(2_000):
-        store.remember(place, 1)
-    threads = [threading.Thread(target=lambda: [store.resolve(place, 1) for place in range(2_000)]) for _ in range(4)]
+    monitor = make_monitor()
+    ids = list(range(2_000))
+    serve(monitor, row, [0.9] * 2_000, ids)
+    threads = [threading.Thread(target=monitor.outcomes, args=(ids, [True] * 2_000)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.read().results == {"correct": 2_000, "duplicate": 6_000}
+    assert monitor.outcome_counts().results == {"correct": 2_000, "duplicate": 6_000}
 
 
-def test_a_finalizer_that_predicts_does_not_deadlock():
+def test_memory_is_bounded(make_monitor, row):
+    """However many predictions wait, and however slowly they are joined."""
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(capacity=500), synchronous=True)
+    for start in range(0, 20_000, 1_000):
+        serve(monitor, row, [0.9] * 1_000, list(range(start, start + 1_000)))
+        assert len(monitor._pipeline.outcomes._events) <= outcomes.BUFFER_EVENTS
+    monitor.flush()
+    assert len(monitor._pipeline.outcomes._store) <= 3 * 500
+    assert monitor.outcome_counts().results == {"expired": 19_500}
+
+
+def test_a_finalizer_that_predicts_does_not_deadlock(make_monitor):
     """Forgetting an output may run code of the host, which may come back here."""
-    store = OutcomeStore(equal, capacity=1)
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(capacity=1), synchronous=True, correct=lambda said, was: True)
 
     class Output:
         def __del__(self):
-            store.resolve("other", 1)
+            monitor.outcome("other", 1)
 
     def run():
-        store.remember(0, Output())
-        store.remember(1, Output())
+        for place in range(3):
+            monitor._pipeline.outcomes.remember(place, Output())
+        monitor.flush()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(10.0)
     assert not thread.is_alive()
-    assert store.read().results == {"expired": 1, "unmatched": 1}
+    monitor.flush()
+    assert monitor.outcome_counts().results["unmatched"] >= 1
 
 
-def test_the_child_of_a_fork_starts_empty():
-    """Nothing waits, nothing was counted."""
-    store = OutcomeStore(equal)
-    store.remember("a", 1)
-    store.resolve("b", 1)
-    store.reset()
-    assert store.read().results == {}
-    assert store.resolve("a", 1) == "unmatched"
+def test_a_judge_that_raises_is_counted_and_harms_nobody(make_monitor, telemetry, row):
+    """The outcome is joined, and not judged."""
+
+    def judge(said, was):
+        raise ZeroDivisionError
+
+    monitor = make_monitor(correct=judge, on_error="log")
+    serve(monitor, row, [0.9], ["a"])
+    monitor.outcome("a", True)
+    assert monitor.outcome_counts().results == {"matched": 1}
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcome") == 1
+
+
+def test_turned_off_it_makes_no_file(reference, tmp_path):
+    """And tells nothing."""
+    path = tmp_path / "outcomes.sqlite"
+    monitor = dl.Monitor("m", reference=reference, outcomes=path, enabled=False)
+    monitor.outcome("a", True)
+    monitor.outcomes(["a"], [True])
+    assert monitor.accuracy() is None
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
-    ("known", "correct", "current", "expected"),
+    ("arguments", "message"),
     [
-        ((10, 10), (9, 5), (30, 10), 0.8),
-        ((10, 10), (9, 5), (0, 10), 0.5),
-        ((10, 0), (9, 0), (30, 500), 0.9),
-        ((10, 10), (9, 5), (0, 0), None),
-        ((0, 0), (0, 0), (30, 10), None),
-        ((10, 0), (9, 0), (0, 500), None),
+        ({"path": 5}, "path=5: expected the path of a file"),
+        ({"path": b"x"}, "path=b'x': expected the path of a file"),
+        ({"capacity": 0}, "capacity=0: expected a whole number from 1 to 1000000000"),
+        ({"capacity": True}, "capacity=True: expected a whole number from 1 to 1000000000"),
+        ({"expire": "soon"}, "expire='soon': expected"),
+        ({"expire": -1}, "expire=-1: expected"),
+        ({"kind": "ranking"}, "kind='ranking': expected one of ['probability', 'label', 'quantity'] or None"),
+        ({"classes": "fraud"}, "classes='fraud': expected a sequence of labels"),
+        ({"classes": [None]}, "classes=[None]: expected at most 50 texts, numbers or booleans"),
+        ({"classes": [str(one) for one in range(51)]}, "expected at most 50 texts, numbers or booleans"),
+        ({"window": 5_000}, "window=5000: expected Window(rows=...), outcomes arrive in bursts"),
+        ({"window": dl.Window("1h")}, "expected Window(rows=...), outcomes arrive in bursts"),
+        ({"limits": {"auc": 0.7}}, "limits={'auc': 0.7}: expected a dict with keys out of ['accuracy', "),
+        ({"limits": 0.8}, "limits=0.8: expected a dict with keys out of ['accuracy', "),
+        ({"limits": {"accuracy": 80}}, "limits['accuracy']=80: expected a number between 0 and 1"),
+        ({"limits": {"accuracy": "high"}}, "limits['accuracy']='high': expected a number between 0 and 1"),
+        ({"max_drop": 5}, "max_drop=5: expected a number from 0 to 1 or None"),
+        ({"max_drop": float("nan")}, "max_drop=nan: expected a number from 0 to 1 or None"),
+        ({"per": 0.5}, "per=0.5: expected a whole number from 1 to 1000000000"),
     ],
 )
-def test_estimated_accuracy(known, correct, current, expected):
-    """The reference's accuracy per bin, weighted by the window; bins of unknown accuracy are left out."""
-    found = estimated_accuracy(OutcomeCounts(known, correct), np.array(current))
-    assert found == (expected if expected is None else pytest.approx(expected))
+def test_arguments_that_are_wrong(arguments, message):
+    """The message names the value and what was expected."""
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        dl.OutcomePolicy(**arguments)
 
 
-@given(st.integers(0, 2**16))
-def test_of_the_reference_itself_the_estimate_is_its_accuracy(seed):
-    """Where every prediction's outcome is known."""
-    random = np.random.default_rng(seed)
-    known = random.integers(1, 50, 6)
-    correct = random.integers(0, known + 1)
-    found = estimated_accuracy(OutcomeCounts(tuple(known.tolist()), tuple(correct.tolist())), known)
-    assert found == pytest.approx(correct.sum() / known.sum())
+def test_a_monitor_is_given_a_policy_or_a_path(reference):
+    """Nothing else."""
+    with pytest.raises(ConfigurationError, match=re.escape("outcomes=5: expected an OutcomePolicy, or the path of a")):
+        dl.Monitor("m", reference=reference, outcomes=5)
+
+
+def test_in_tests_errors_raise_and_outcomes_are_joined_once(make_monitor, row):
+    """With on_error="raise" too."""
+
+    def judge(said, was):
+        raise ZeroDivisionError
+
+    monitor = make_monitor(correct=judge, synchronous=True)
+    serve(monitor, row, [0.9], ["a"])
+    monitor.outcome("a", True)
+    with pytest.raises(ZeroDivisionError):
+        monitor.accuracy()
+    assert monitor.outcome_counts().results == {"matched": 1}
+
+
+def test_the_probabilities_of_many_classes(telemetry):
+    """The most probable one is watched and judged, and how sure it was is measured."""
+    random = np.random.default_rng(5)
+    outputs = [dict(zip("abc", row, strict=True)) for row in random.dirichlet([3, 2, 1], 2_000).tolist()]
+    truth = [random.choice(list("abc"), p=list(output.values())) for output in outputs]
+    x = random.normal(size=2_000)
+    reference = dl.Reference.fit({"x": x}, predictions=outputs, outcomes=[str(one) for one in truth])
+    assert reference.prediction.bins.categories[0] == "a"
+    with_calls = dl.Monitor("classes", reference=reference, enabled=True, on_error="raise", **telemetry.providers)
+    for place in range(100):
+        with with_calls.prediction({"x": x[place]}, prediction_id=place) as call:
+            call.output = outputs[place]
+    with_calls.observe({"x": x[100:]}, outputs[100:], prediction_ids=list(range(100, 2_000)))
+    with_calls.outcomes(range(2_000), truth)
+    values = {(one.metric, one.label): one for one in with_calls.performance()}
+    said = [max(output, key=output.__getitem__) for output in outputs]
+    assert values["accuracy", None].value == np.mean([one == two for one, two in zip(said, truth, strict=True)])
+    assert ("recall", "c") in values
+    assert values["calibration_error", None].lower == 0.0
+    assert with_calls.snapshot().rows == 2_000
+    with_calls.shutdown()

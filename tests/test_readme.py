@@ -46,6 +46,21 @@ def test_python_blocks_run_in_their_order(tmp_path):
     assert "carrier stable" in done.stdout or "carrier insufficient_data" in done.stdout
 
 
+def test_the_page_on_outcomes_runs(tmp_path):
+    """As it stands, with a reference at hand."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "outcomes.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    given = "import driftline as dl\nreference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)\n"
+    check = "assert sum(monitor.outcome_counts().results.values()) == 4\nassert monitor.performance()\n"
+    script = tmp_path / "outcomes.py"
+    script.write_text(WORLD + given + "\n".join(blocks) + check, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "outcomes.sqlite").exists()
+
+
 def test_links_lead_somewhere():
     """Every relative link of the README and its companions is a file of the repository."""
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:

@@ -188,6 +188,8 @@ def test_any_json_is_refused_or_read(value):
         (("prediction", "name"), "age", "prediction.name is 'age', expected 'prediction'"),
         (("prediction",), None, "outcomes is .*expected null where there is no prediction"),
         (("outcomes", "correct", 3), 10**9, "outcomes.correct is .*at most outcomes.known"),
+        (("outcomes", "dispersion"), 0.5, "outcomes.dispersion is 0.5, expected a number from 1 to "),
+        (("outcomes", "dispersion"), "much", "outcomes.dispersion is 'much', expected a "),
     ],
 )
 def test_the_message_says_where(document, path, value, message):

@@ -139,6 +139,7 @@ def test_the_metrics_are_those_of_the_design():
         ("ml.outcomes", "counter", "{outcome}"),
         ("ml.model.accuracy", "gauge", "{ratio}"),
         ("ml.model.accuracy.estimated", "gauge", "{ratio}"),
+        ("ml.model.performance", "gauge", "{score}"),
         ("ml.retraining.requests", "counter", "{request}"),
         ("ml.retraining.queue.size", "updowncounter", "{request}"),
         ("ml.monitor.errors", "counter", "{error}"),

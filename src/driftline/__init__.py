@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from driftline._outcome_register import record_outcome
 from driftline._values import (
     Component,
     Criterion,
@@ -21,6 +22,7 @@ from driftline.detection import FalseAlarms, Thresholds
 from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
 from driftline.monitor import Monitor
 from driftline.otlp import configure_otlp
+from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
 from driftline.reference import Reference
 from driftline.retraining import RetrainingPolicy, RetrainingQueue
 
@@ -36,6 +38,9 @@ __all__ = [
     "FalseAlarms",
     "FeatureStatus",
     "Monitor",
+    "OutcomePolicy",
+    "OutcomeSnapshot",
+    "Performance",
     "Reference",
     "ReferenceError",
     "RetrainingPolicy",
@@ -47,6 +52,7 @@ __all__ = [
     "Verdict",
     "Window",
     "configure_otlp",
+    "record_outcome",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,10 @@ def as_outputs(values: Any, rows: int) -> Column | None:
     The outputs of *rows* rows as one column, or None where they cannot be read as one value per row.
 
     An array of shape (rows, 1) is flattened; of (rows, 2), the two probabilities of a binary classifier, the second
-    column is taken.
+    column is taken. Of dicts of labels and their probabilities the most probable labels are taken.
     """
     if rows == 1 and not is_column(values) and not isinstance(values, np.ndarray):
-        return [values]
+        return [_most_probable(values)]
     if not isinstance(values, np.ndarray):
         if not is_column(values):
             return None
@@ -40,7 +41,14 @@ def as_outputs(values: Any, rows: int) -> Column | None:
             return None
     elif len(column) and isinstance(column[0], (list, tuple, np.ndarray)):
         return None
+    elif len(column) and isinstance(column[0], Mapping):
+        column = [_most_probable(value) for value in column]
     return column if len(column) == rows else None
+
+
+def _most_probable(value: Any) -> Any:
+    """The label of the largest probability in a dict of them; anything else as it is."""
+    return max(value, key=value.__getitem__) if isinstance(value, Mapping) and value else value
 
 
 def as_output(value: Any) -> object:
@@ -60,6 +68,8 @@ def as_output(value: Any) -> object:
             return value.item()
         if isinstance(value, (str, int, float)):
             return value
+        if isinstance(value, Mapping) and value:
+            return _most_probable(value)
         msg = f"the output is a {type(value).__name__}: expected a number, text or boolean (output= takes one from it)"
         raise TypeError(msg)
     first = column[0]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from driftline._asking import Asking
 from driftline._binning import Layout
 from driftline._capture import Capture, Captured, names_of
 from driftline._dependence import Dependence
@@ -13,7 +14,7 @@ from driftline._drain import DrainThread, watch
 from driftline._guard import Guard
 from driftline._judging import Judging
 from driftline._learning import Learner
-from driftline._outputs import default_correct
+from driftline._outcome_register import delist, enlist, name_of, outcomes_for
 from driftline._recorder import Call, Failure, Recorder
 from driftline._settings import Settings
 from driftline._staging import capture_for, detecting_for, layout_for
@@ -22,9 +23,9 @@ from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
-from driftline.outcomes import OutcomeStore, estimated_accuracy
+from driftline.outcomes import Performance, as_ids, estimated_accuracy
 from driftline.reference import Learn, Reference
-from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
+from driftline.semconv import ML_MODEL_NAME
 
 __all__ = ["Pipeline"]
 
@@ -46,14 +47,14 @@ class Pipeline:
         self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
         self.emitter = Emitter(settings.attributes, settings.logger_provider)
         self.tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
-        self.outcomes = OutcomeStore(settings.correct)
+        self._name = name_of(settings.attributes)
+        self.outcomes = outcomes_for(settings, self.emitter.state_changed, self.guard.caught, self._wake_for_outcomes)
         self.reference: Reference | None = None
         self._detecting = detecting_for(settings, self.emitter.state_changed, self.guard)
         if self._detecting is not None and self._detecting.hears_outcomes:
-            self.outcomes.heard = self._detecting.outcome
+            self.outcomes.ledger.heard = self._detecting.outcome
         self._exported: frozenset[str] = frozenset()
-        self._requests: dict[str, int] = {}
-        self._asked: tuple[object, ...] = ()
+        self._asking = Asking(settings.retraining, self._attributes, self.guard, self.emitter.retraining_requested)
         self._canaries: tuple[Canary, ...] = ()
         self._closed = False
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
@@ -71,6 +72,7 @@ class Pipeline:
         else:
             self._start_watching(settings.reference)
         if self._instruments is not None:
+            enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
             watch(self)
 
@@ -95,8 +97,7 @@ class Pipeline:
         if isinstance(getattr(self, "_recorder", None), Learner):
             recorder.adopt(self._calls)
         self._capture = capture_for(reference, reference.columns, self.guard, recorder.drop)
-        if settings.correct is None and reference.prediction is not None:
-            self.outcomes.judge_by(default_correct(reference.prediction))
+        self.outcomes.expect(reference.prediction, reference.outcomes)
         exported = len(watched)
         if self._instruments is not None:
             # A state has three series per feature, scores have one per distance: the larger counts.
@@ -169,11 +170,10 @@ class Pipeline:
 
     def remember(self, prediction_id: Any, output: Any) -> None:
         """Keep an output, or those of a batch, until the outcome arrives."""
-        if isinstance(prediction_id, (str, int)) or not hasattr(prediction_id, "__len__"):
+        if as_ids(prediction_id):
+            self.outcomes.remember_all(prediction_id, output)
+        else:
             self.outcomes.remember(prediction_id, output)
-            return
-        for one, value in zip(prediction_id, output, strict=True):
-            self.outcomes.remember(one, value)
 
     def _begin(self) -> None:
         """Start the thread at the first prediction of this process."""
@@ -199,6 +199,7 @@ class Pipeline:
         if self.enabled:
             self._recorder.drain()
             self._judge_windows()
+            self.outcomes.settle()
             self._feed_detectors()
             self._after_judgement()
 
@@ -225,6 +226,7 @@ class Pipeline:
             self._thread.stop()
         if self._instruments is not None:
             self._instruments.close(self)
+        delist(self._name, self.outcomes.ledger)
 
     def _wake(self) -> None:
         if self._thread is not None and self._thread.running:
@@ -233,6 +235,11 @@ class Pipeline:
             self._recorder.drain()
             self._judge_windows()
             self._feed_detectors()
+
+    def _wake_for_outcomes(self) -> None:
+        if self._thread is not None:
+            self._begin()
+            self._thread.wake()
 
     def _round(self) -> None:
         """One round of the thread."""
@@ -258,21 +265,8 @@ class Pipeline:
     def _after_judgement(self) -> None:
         for canary in self._canaries:
             canary.verdict()
-        policy = self._settings.retraining
-        if policy is None:
-            return
-        status, outcomes = self.states(), self.outcomes.read()
-        judged, found = self._judging and self._judging.status, self._detecting and self._detecting.status
-        seen = (id(judged), id(found), outcomes.known)
-        if seen == self._asked:
-            return  # nothing has been judged and no outcome has come: the queue on disk is left in peace
-        self._asked = seen
-        name, version = self._attributes[ML_MODEL_NAME], self._attributes.get(ML_MODEL_VERSION)
-        latency = self.evidence().latency(0.5)
-        for request in policy.requests(name, version, status, outcomes.accuracy, latency):
-            if policy.queue.put(request):
-                self._requests[request.reason] = self._requests.get(request.reason, 0) + 1
-                self.emitter.retraining_requested(request)
+        seen = (id(self._judging and self._judging.status), id(self._detecting and self._detecting.status))
+        self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
 
     def _on_calls(self, calls: Sequence[Call], failures: Sequence[Failure]) -> None:
         if self._instruments is None:
@@ -313,6 +307,7 @@ class Pipeline:
     def evidence(self) -> VariantEvidence:
         """What this variant has done since the start of the process, in counts."""
         self._recorder.drain()
+        self.outcomes.settle()
         tally = self._calls.read()
         outcomes = self.outcomes.read()
         predictions = None
@@ -339,16 +334,11 @@ class Pipeline:
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
         judging, reference, exported = self._judging, self.reference, self._exported
-        estimated = None
+        estimated = self.estimated()
         bins: tuple[tuple[str, Any], ...] = ()
-        if judging is not None and reference is not None:
-            if self._settings.export_bins:
-                places = zip(reference.watched, self._layout.slices, strict=True)
-                bins = tuple(
-                    (feature.name, tally.counts[place]) for feature, place in places if feature.name in exported
-                )
-            if reference.outcomes is not None and judging.window is not None:
-                estimated = estimated_accuracy(reference.outcomes, judging.window.counts[self._layout.slices[-1]])
+        if judging is not None and reference is not None and self._settings.export_bins:
+            places = zip(reference.watched, self._layout.slices, strict=True)
+            bins = tuple((feature.name, tally.counts[place]) for feature, place in places if feature.name in exported)
         states = [canary.state for canary in self._canaries if canary.state is not None]
         return Reading(
             self._attributes,
@@ -357,25 +347,26 @@ class Pipeline:
             tally.dropped,
             dict(self.guard.counts),
             [score for score in self.scores() if score.feature in exported],
-            {} if judging is None else {name: one for name, one in self.states().items() if name in exported},
+            {
+                **({} if judging is None else {name: one for name, one in self.states().items() if name in exported}),
+                **self.outcomes.status,
+            },
             bins,
             outcomes.results,
             outcomes.accuracy,
-            estimated,
-            dict(self._requests),
-            self._queue_sizes(),
+            None if estimated is None else estimated.value,
+            dict(self._asking.requests),
+            self._asking.sizes(),
             states[-1] if states else None,
+            (*self.outcomes.ledger.performance(), *(() if estimated is None else (estimated,))),
         )
 
-    def _queue_sizes(self) -> dict[str, int]:
-        policy = self._settings.retraining
-        if policy is None:
-            return {}
-        try:
-            return policy.queue.sizes(self._attributes[ML_MODEL_NAME], self._attributes.get(ML_MODEL_VERSION))
-        except Exception as error:  # noqa: BLE001 - a disk that is full or gone takes the queue's size with it, no more
-            self.guard.caught("retraining", error)
-            return {}
+    def estimated(self) -> Performance | None:
+        """Accuracy expected of what the window holds, from the predictions; None without outcomes in the reference."""
+        reference = self.reference
+        if reference is None or reference.outcomes is None or not isinstance(self._recorder, Recorder):
+            return None
+        return estimated_accuracy(reference.outcomes, self._recorder.snapshot().counts[self._layout.slices[-1]])
 
     def attach(self, canary: Canary) -> None:
         """Judge *canary* along with the features, and export its state."""
@@ -388,9 +379,11 @@ class Pipeline:
         self._recorder.reset()
         if self._detecting is not None:
             self._detecting.reset()
-        self._requests, self._asked = {}, ()
+        self._asking.reset()
         if self._judging is not None:
             self._judging.reset()
+            if isinstance(self._recorder, Recorder):
+                self._recorder.divide(wanted=self._judging.learning)
         if self._thread is not None:
             self._thread.after_fork()
         if self._instruments is not None:

@@ -64,7 +64,7 @@ def dumps(reference: Document) -> str:
         "rows": reference.rows,
         "features": [_feature_out(feature) for feature in reference.features],
         "prediction": None if prediction is None else _feature_out(prediction),
-        "outcomes": None if outcomes is None else {"known": list(outcomes.known), "correct": list(outcomes.correct)},
+        "outcomes": None if outcomes is None else _outcomes_out(outcomes),
         "dependence": None if reference.dependence is None else _dependence_out(reference.dependence),
         "traffic": None if reference.traffic is None else _dependence_out(reference.traffic),
         "check": None if reference.check is None else asdict(reference.check),
@@ -73,6 +73,10 @@ def dumps(reference: Document) -> str:
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # Half a surrogate pair has no UTF-8; Python's name for it happens to be its escape in JSON.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _outcomes_out(outcomes: OutcomeCounts) -> dict[str, object]:
+    return {"known": list(outcomes.known), "correct": list(outcomes.correct), "dispersion": outcomes.dispersion}
 
 
 def _feature_out(feature: Feature) -> dict[str, object]:
@@ -281,7 +285,10 @@ class _Reader:
         correct = self._counts(item.get("correct"), "outcomes.correct", prediction.bins.size)
         if any(hits > total for hits, total in zip(correct, known, strict=True)):
             self.fail("outcomes.correct", list(correct), "at most outcomes.known in each bin")
-        return OutcomeCounts(known, correct)
+        dispersion = self.number(item.get("dispersion", 1.0), "outcomes.dispersion")
+        if not 1.0 <= dispersion <= MAX_COUNT:
+            self.fail("outcomes.dispersion", dispersion, f"a number from 1 to {MAX_COUNT}")
+        return OutcomeCounts(known, correct, dispersion)
 
     def dependence(self, value: object, where: str, watched: int) -> Dependence:
         item = self.mapping(value, where)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from driftline._derived import Derive, as_functions, check_functions
 from driftline._detectors import NamedDetector, check_streams, named_detectors
+from driftline._outcome_policy import OutcomePolicy
 from driftline._scoring import NamedDistance, named_distances
 from driftline._values import Correct, Detector, Distance
 from driftline._window import Window
@@ -18,7 +19,7 @@ from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "enabled_here", "model_attributes"]
 
 MAX_TEXT = 255
 """Characters of a model's name, version and variant: an attribute of every series."""
@@ -36,6 +37,7 @@ class Settings:
     correct: Correct | None
     derive: Derive
     detectors: tuple[NamedDetector, ...]
+    outcomes: OutcomePolicy
     export_bins: bool
     trace: bool
     retraining: RetrainingPolicy | None
@@ -61,6 +63,7 @@ class Settings:
         correct: Correct | None,
         derive: Derive | None,
         detectors: Mapping[str, Detector | Sequence[Detector]] | None,
+        outcomes: OutcomePolicy | str | os.PathLike[str] | None,
         export_bins: bool,
         trace: bool,
         retraining: RetrainingPolicy | None,
@@ -79,7 +82,7 @@ class Settings:
             ConfigurationError: an argument is of the wrong type or out of range.
             ReferenceError: the file of the reference is damaged.
         """
-        attributes = _attributes(name, version, variant)
+        attributes = model_attributes(name, version, variant)
         _check_kind("window", window, Window, "Window(rows=...) or Window('10min')")
         _check_kind("retraining", retraining, RetrainingPolicy, "a RetrainingPolicy")
         for what, function in (("correct", correct), ("clock", clock)):
@@ -120,12 +123,13 @@ class Settings:
             correct=correct,
             derive=as_functions(derive),
             detectors=watching,
+            outcomes=_outcomes(outcomes),
             export_bins=export_bins,
             trace=trace,
             retraining=retraining,
             on_error=on_error,
             synchronous=synchronous,
-            enabled=_enabled() if enabled is None else enabled,
+            enabled=enabled_here() if enabled is None else enabled,
             clock=clock,
             meter_provider=meter_provider,
             logger_provider=logger_provider,
@@ -133,7 +137,13 @@ class Settings:
         )
 
 
-def _attributes(name: object, version: object, variant: object) -> dict[str, str]:
+def model_attributes(name: object, version: object, variant: object) -> dict[str, str]:
+    """
+    The attributes that all telemetry of a model carries.
+
+    Raises:
+        ConfigurationError: one of them is no text, empty, or too long.
+    """
     attributes = {}
     for what, key, value in (
         ("name", ML_MODEL_NAME, name),
@@ -164,6 +174,16 @@ def _reference(given: object) -> Reference | Learn:
     raise ConfigurationError(msg)
 
 
-def _enabled() -> bool:
+def _outcomes(given: object) -> OutcomePolicy:
+    if isinstance(given, OutcomePolicy):
+        return given
+    if given is None or isinstance(given, (str, os.PathLike)):
+        return OutcomePolicy(path=given)
+    msg = f"outcomes={given!r}: expected an OutcomePolicy, or the path of a file to keep predictions in"
+    raise ConfigurationError(msg)
+
+
+def enabled_here() -> bool:
+    """Whether the environment has not turned driftline off."""
     off = os.environ.get("DRIFTLINE_ENABLED", "true").strip().lower() in {"false", "0", "no", "off"}
     return not off and os.environ.get("OTEL_SDK_DISABLED", "false").strip().lower() != "true"

@@ -9,6 +9,7 @@ import numpy as np
 
 from driftline._binning import binner, is_missing
 from driftline._derived import Derive, as_functions
+from driftline._dispersion import dispersion
 from driftline._frames import Table, as_objects, read_table
 from driftline._outputs import as_outputs, default_correct
 from driftline._reference_json import MAX_FEATURES
@@ -112,10 +113,12 @@ def outcome_counts(
         msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
         raise ConfigurationError(msg)
     numbers = binner(prediction.bins)(outputs)
-    known = np.zeros(prediction.bins.size, dtype=np.int64)
-    hits = np.zeros(prediction.bins.size, dtype=np.int64)
+    bins, hit = [], []
     for number, output, actual in zip(numbers, as_objects(outputs), truth, strict=True):
         if not is_missing(actual) and not is_missing(output):
-            known[number] += 1
-            hits[number] += bool(right(output, actual))
-    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()))
+            bins.append(number)
+            hit.append(bool(right(output, actual)))
+    places, correct_ones = np.array(bins, dtype=np.intp), np.array(hit, dtype=np.bool_)
+    known = np.bincount(places, minlength=prediction.bins.size)
+    hits = np.bincount(places[correct_ones], minlength=prediction.bins.size)
+    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()), dispersion(places, correct_ones))

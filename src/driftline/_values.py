@@ -181,10 +181,15 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCounts:
-    """Per bin of the prediction: outcomes known in the reference, and how many of them the prediction got right."""
+    """
+    Per bin of the prediction: outcomes known in the reference, and how many of them the prediction got right.
+
+    ``dispersion``: how much more the right ones scatter over stretches of rows than those of independent rows would.
+    """
 
     known: tuple[int, ...]
     correct: tuple[int, ...]
+    dispersion: float = 1.0
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------

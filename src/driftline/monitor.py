@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
@@ -27,6 +27,7 @@ from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.detection import Rule
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
+from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
 from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
 
@@ -54,6 +55,8 @@ class Monitor:
         detectors: detectors for streams by the feature that they watch, by ``"prediction"``, or by ``"error"`` (1.0
             wrong, 0.0 right, or how far off a quantity was, as outcomes come): objects with ``update(x)`` and
             ``drift_detected``, such as river's, or frouros's. Each has an entry among the states.
+        outcomes: an `OutcomePolicy`, or the path of a file in which predictions wait for their outcomes, shared by the
+            processes of a host; by default they wait in memory.
         export_bins: export the counts of the bins, what a fleet is judged from.
         trace: make a span per call.
         retraining: when to ask for retraining.
@@ -83,6 +86,7 @@ class Monitor:
         correct: Correct | None = None,
         derive: Derive | None = None,
         detectors: Mapping[str, Detector | Sequence[Detector]] | None = None,
+        outcomes: OutcomePolicy | str | os.PathLike[str] | None = None,
         export_bins: bool = False,
         trace: bool = False,
         retraining: RetrainingPolicy | None = None,
@@ -105,6 +109,7 @@ class Monitor:
             correct=correct,
             derive=derive,
             detectors=detectors,
+            outcomes=outcomes,
             export_bins=export_bins,
             trace=trace,
             retraining=retraining,
@@ -239,12 +244,28 @@ class Monitor:
             pipeline.caught("observe", error)
 
     def outcome(self, prediction_id: object, actual: object) -> None:
-        """Tell what became of a prediction: now or weeks later, once; unknown ids are counted as unmatched."""
+        """
+        Tell what became of a prediction: now or weeks later, here or, with a file, in another process.
+
+        Ids are compared by their text. Unknown ones are counted as unmatched, and joined all the same when their
+        prediction comes later.
+        """
         pipeline = self._pipeline
         if not pipeline.enabled:
             return
         try:
-            pipeline.outcomes.resolve(prediction_id, actual)
+            pipeline.outcomes.tell(prediction_id, actual)
+        except Exception as error:  # noqa: BLE001 - the guard
+            pipeline.caught("outcome", error)
+
+    def outcomes(self, prediction_ids: Iterable[object], actuals: Iterable[object]) -> None:
+        """Tell of many at once: n ids and n outcomes, such as two columns of a table."""
+        pipeline = self._pipeline
+        if not pipeline.enabled:
+            return
+        try:
+            for prediction_id, actual in zip(prediction_ids, actuals, strict=True):
+                pipeline.outcomes.tell(prediction_id, actual)
         except Exception as error:  # noqa: BLE001 - the guard
             pipeline.caught("outcome", error)
 
@@ -256,9 +277,13 @@ class Monitor:
         return self._pipeline.scores()
 
     def status(self) -> dict[str, FeatureStatus]:
-        """The state of every feature after the last window judged, and of every detector after the last value."""
+        """
+        The state of every feature after the last window judged, and of every detector after the last value.
+
+        Once outcomes have come, and there is a limit to judge them by, of ``prediction.accuracy`` and the like too.
+        """
         self._pipeline.settle()
-        return dict(self._pipeline.states())
+        return {**self._pipeline.states(), **self._pipeline.outcomes.status}
 
     def snapshot(self) -> Snapshot | None:
         """The counts in the window so far, to add to those of other processes; None while a reference is learnt."""
@@ -266,8 +291,28 @@ class Monitor:
         return self._pipeline.snapshot()
 
     def accuracy(self) -> float | None:
-        """Share of the last 5,000 outcomes or so that the prediction got right; None before the first."""
+        """Share of the latest outcomes that the prediction got right; None before the first."""
+        self._pipeline.settle()
         return self._pipeline.outcomes.read().accuracy
+
+    def estimated_accuracy(self) -> Performance | None:
+        """
+        Accuracy expected of the latest predictions, those that the window holds so far, before outcomes are there.
+
+        None before the first prediction, and where the reference has no outcomes.
+        """
+        self._pipeline.settle()
+        return self._pipeline.estimated()
+
+    def performance(self) -> tuple[Performance, ...]:
+        """How right the latest predictions were, by all that can be told of their kind, with 95 % intervals."""
+        self._pipeline.settle()
+        return self._pipeline.outcomes.ledger.performance()
+
+    def outcome_counts(self) -> OutcomeSnapshot:
+        """Outcomes since the start of the process in counts, to add to those of other processes."""
+        self._pipeline.settle()
+        return self._pipeline.outcomes.ledger.totals()
 
     def flush(self) -> None:
         """

@@ -1,155 +1,215 @@
-"""Late labels to accuracy counts, and the accuracy that can be estimated before they arrive."""
+"""Late labels to counts of how right a model was: joined by id when they arrive, judged, and estimated before."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from driftline._values import Correct, Counts, OutcomeCounts
+from driftline._joining import Event, MemoryStore, Pair, Source, Store, key_of
+from driftline._outcome_counts import Graded
+from driftline._outcome_file import FileStore, read_totals
+from driftline._outcome_ledger import Ledger, OutcomeTally
+from driftline._outcome_metrics import Performance, estimated_accuracy, performance
+from driftline._outcome_policy import OutcomePolicy
+from driftline._outcome_values import ClassCounts, OutcomeSnapshot
+from driftline._values import Feature, FeatureStatus, OutcomeCounts
 
-__all__ = ["OutcomeStore", "OutcomeTally", "estimated_accuracy"]
+__all__ = [
+    "ClassCounts",
+    "OutcomePolicy",
+    "OutcomeSnapshot",
+    "OutcomeTally",
+    "Outcomes",
+    "Performance",
+    "estimated_accuracy",
+    "performance",
+    "read_totals",
+]
 
-REMEMBERED = 100_000
-"""Predictions that wait for their outcome at most: about 20 MB of ids and outputs."""
+BUFFER_EVENTS = 8_192
+"""Predictions and outcomes that wait to be joined; at that whoever brings one joins a chunk, so that nothing grows."""
 
-PANE_OUTCOMES, PANES = 500, 10
-"""Realised accuracy is that of the last 5,000 outcomes or so, in steps of 500."""
+WAKE_EVENTS = 1_024
+"""Events at which the drain thread is woken early."""
+
+CHUNK_EVENTS = 512
+"""Events joined at once: one transaction where a file is shared."""
+
+MOST_EVENTS = 8 * BUFFER_EVENTS
+"""Events that wait at most while the file cannot be written; beyond it the oldest are dropped, and counted."""
+
+FORGET_SECONDS = 10.0
+"""Seconds between two looks for what is too old, when nothing else happens."""
 
 
-def estimated_accuracy(outcomes: OutcomeCounts, current: Counts) -> float | None:
+class Outcomes:
     """
-    Accuracy expected of a window from its predictions alone: Σ q_b A_b.
+    The outcomes of one monitor: its buffer, the store in which predictions wait, and its ledger.
 
-    ``q_b`` is the share of the window's predictions in bin b, ``A_b`` the reference's accuracy there: the idea of
-    confidence-based performance estimation, from counts. It holds while a score goes on meaning what it meant
-    (covariate shift), and knows nothing of concept shift. None where no prediction falls into a bin of known accuracy.
-
-    >>> estimated_accuracy(OutcomeCounts((10, 10), (9, 5)), np.array([30, 10]))
-    0.8
-    """
-    known = np.array(outcomes.known, dtype=np.float64)
-    usable = known > 0
-    rows = float(current[usable].sum())
-    if not rows:
-        return None
-    accuracy = np.array(outcomes.correct)[usable] / known[usable]
-    return float((current[usable] * accuracy).sum() / rows)
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeTally:
-    """Outcomes by result since the start, and realised accuracy: all of them, and the latest."""
-
-    results: dict[str, int]
-    recent_known: int
-    recent_correct: int
-
-    @property
-    def known(self) -> int:
-        """Outcomes that could be called right or wrong."""
-        return self.results.get("correct", 0) + self.results.get("incorrect", 0)
-
-    @property
-    def correct(self) -> int:
-        """Outcomes that the prediction got right."""
-        return self.results.get("correct", 0)
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of the latest outcomes that the prediction got right; None before the first."""
-        return self.recent_correct / self.recent_known if self.recent_known else None
-
-
-class OutcomeStore:
-    """
-    Joins predictions with outcomes by id, within bounded memory.
+    Callers append to a list, which takes no lock; `settle` joins what waits, off their way.
 
     Args:
-        correct: decides whether a prediction was right; None: outcomes are matched, not judged.
-        capacity: predictions that wait at most; beyond it the oldest one expires.
-
-    Attributes:
-        heard: told each prediction, its outcome, and whether it was right (None: nothing says what right is).
+        policy: where predictions wait.
+        source: model, version and variant.
+        ledger: what is counted.
+        clock: seconds, as `time.monotonic`; a file goes by `time.time` instead, which processes have in common.
+        elsewhere: finds the ledger of another version or variant whose prediction waited in the file.
+        caught: told of what the user's function, or the file, raises.
     """
 
-    __slots__ = ("_capacity", "_correct", "_done", "_lock", "_open", "_panes", "_results", "_waiting", "heard")
+    def __init__(
+        self,
+        policy: OutcomePolicy,
+        source: tuple[str, str | None, str | None],
+        ledger: Ledger,
+        clock: Callable[[], float],
+        elsewhere: Callable[[Source], Ledger],
+        caught: Callable[[str, Exception], None],
+    ) -> None:
+        self.ledger = ledger
+        self._store: Store
+        if policy.path is None:
+            self._store = MemoryStore(policy.capacity, policy.expire)
+        else:
+            self._store = FileStore(policy.path, *source, policy.capacity, policy.expire)
+        self._clock = time.time if policy.path is not None and clock is time.monotonic else clock
+        self._elsewhere = elsewhere
+        self._caught = caught
+        self.wake: Callable[[], None] | None = None
+        self._begin()
 
-    def __init__(self, correct: Correct | None, capacity: int = REMEMBERED) -> None:
-        self.heard: Callable[[object, object, bool | None], None] | None = None
-        self._correct = correct
-        self._capacity = capacity
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything: the child of a fork starts here."""
+    def _begin(self) -> None:
         # Re-entrant: forgetting an output may run a finalizer of the host, and that may predict.
         self._lock = threading.RLock()
-        self._waiting: OrderedDict[object, object] = OrderedDict()
-        self._done: OrderedDict[object, None] = OrderedDict()
-        self._results: dict[str, int] = {}
-        self._panes: deque[tuple[int, int]] = deque(maxlen=PANES)
-        self._open = [0, 0]
+        self._events: list[Event] = []
+        self._looked = self._clock()
 
-    def judge_by(self, correct: Correct | None) -> None:
-        """Set what is right, once a reference has been learnt."""
-        self._correct = correct
+    def reset(self) -> None:
+        """Forget what this process had: the child of a fork starts here. What is in a file stays there."""
+        self._begin()
+        self._store.reset()
+        self.ledger.reset()
+
+    def expect(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
+        """Take what a reference knows of predictions and outcomes."""
+        with self._lock:
+            self.ledger.expect(prediction, outcomes)
+
+    # --- what callers do ---------------------------------------------------------------------------------------------
 
     def remember(self, prediction_id: object, output: object) -> None:
         """Keep an output until its outcome arrives."""
-        with self._lock:
-            self._waiting[prediction_id] = output
-            if len(self._waiting) > self._capacity:
-                self._waiting.popitem(last=False)
-                self._count("expired")
+        if isinstance(output, np.ndarray):
+            # The caller may use its array for something else.
+            output = output.copy()
+        self._events.append(Event(key_of(prediction_id), False, output, self._clock()))  # noqa: FBT003 - a field
+        if len(self._events) >= WAKE_EVENTS:
+            self._crowded()
 
-    def resolve(self, prediction_id: object, actual: object) -> str:
-        """Join an outcome with its prediction: the result that was counted."""
-        with self._lock:
-            if prediction_id not in self._waiting:
-                result = "duplicate" if prediction_id in self._done else "unmatched"
-                self._count(result)
-                return result
-            output = self._waiting.pop(prediction_id)
-            self._done[prediction_id] = None
-            if len(self._done) > self._capacity:
-                self._done.popitem(last=False)
-            if self._correct is None:
-                self._count("matched")
-        if self._correct is None:
-            self._tell(output, actual, None)
-            return "matched"
-        # A user's function runs outside the lock; when it raises, the outcome was matched and not judged.
+    def remember_all(self, ids: Iterable[object], outputs: Iterable[object]) -> None:
+        """Keep the outputs of a batch."""
+        for prediction_id, output in zip(ids, outputs, strict=True):
+            self.remember(prediction_id, output)
+
+    def tell(self, prediction_id: object, actual: object) -> None:
+        """Take down an outcome."""
+        self._events.append(Event(key_of(prediction_id), True, actual, self._clock()))  # noqa: FBT003 - a field
+        if len(self._events) >= WAKE_EVENTS:
+            self._crowded()
+
+    def _crowded(self) -> None:
+        if self.wake is not None:
+            self.wake()
+        if self.wake is None or len(self._events) >= BUFFER_EVENTS:
+            self._guarded(self._settle_chunk)
+
+    # --- joining -----------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Join all that waits, forget what is too old, and judge the limits."""
+        self._guarded(self._settle_all)
+
+    def _guarded(self, work: Callable[[], object]) -> None:
         try:
-            right = bool(self._correct(output, actual))
-        except Exception:
-            with self._lock:
-                self._count("matched")
-            raise
-        result = "correct" if right else "incorrect"
-        with self._lock:
-            self._count(result)
-            self._open[0] += 1
-            self._open[1] += right
-            if self._open[0] >= PANE_OUTCOMES:
-                self._panes.append((self._open[0], self._open[1]))
-                self._open = [0, 0]
-        self._tell(output, actual, right)
-        return result
+            work()
+        except Exception as error:  # noqa: BLE001 - a file that is locked, full or gone; what waits is tried again
+            self._caught("outcomes", error)
 
-    def _tell(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
-        if self.heard is not None:
-            self.heard(output, actual, right)
+    def _settle_all(self) -> None:
+        while self._settle_chunk():
+            pass
+        if self._clock() >= self._looked + FORGET_SECONDS:
+            with self._lock:
+                self._apply([])
+        self.ledger.judge()
+
+    def _settle_chunk(self) -> bool:
+        with self._lock:
+            events = self._events[:CHUNK_EVENTS]
+            if not events:
+                return False
+            del self._events[: len(events)]
+            try:
+                graded = self._apply(events)
+            except Exception:
+                self._events[:0] = events
+                self._drop()
+                raise
+        for source, one in graded:
+            self._ledger_of(source).report(one.errors)
+        return True
+
+    def _drop(self) -> None:
+        too_many = len(self._events) - MOST_EVENTS
+        if too_many > 0:
+            del self._events[:too_many]
+            self.ledger.count({"dropped": too_many})
+
+    def _apply(self, events: Sequence[Event]) -> list[tuple[Source, Graded]]:
+        graded: list[tuple[Source, Graded]] = []
+        self._looked = now = self._clock()
+        joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, graded))
+        # Only what has been stored is counted: had that failed, the events would come again.
+        results: dict[Source, Counter[str]] = {}
+        for (source, result), count in joined.results.items():
+            results.setdefault(source, Counter())[result] += count
+        for source, counts in results.items():
+            self._ledger_of(source).count(counts)
+        for source, one in graded:
+            self._ledger_of(source).add(one, {})
+        return graded
+
+    def _grade(self, pairs: Sequence[Pair], graded: list[tuple[Source, Graded]]) -> Counter[tuple[Source, str]]:
+        by_source: dict[Source, list[tuple[object, object]]] = {}
+        for source, output, actual in pairs:
+            by_source.setdefault(source, []).append((output, actual))
+        results: Counter[tuple[Source, str]] = Counter()
+        for source, theirs in by_source.items():
+            for one in self._ledger_of(source).grade(theirs):
+                graded.append((source, one))
+                results.update({(source, result): count for result, count in one.results.items()})
+        return results
+
+    def _ledger_of(self, source: Source) -> Ledger:
+        return self.ledger if source is None else self._elsewhere(source)
+
+    # --- what is read ------------------------------------------------------------------------------------------------
 
     def read(self) -> OutcomeTally:
-        """The counts so far."""
-        with self._lock:
-            known = self._open[0] + sum(pane[0] for pane in self._panes)
-            correct = self._open[1] + sum(pane[1] for pane in self._panes)
-            return OutcomeTally(dict(self._results), known, correct)
+        """Results since the start, and how many of the latest were right."""
+        return self.ledger.read()
 
-    def _count(self, result: str) -> None:
-        self._results[result] = self._results.get(result, 0) + 1
+    @property
+    def status(self) -> Mapping[str, FeatureStatus]:
+        """The states of the limits, once outcomes have come."""
+        return self.ledger.status
+
+
+def as_ids(prediction_ids: Any) -> bool:
+    """Whether these are the ids of a batch rather than one id."""
+    return not isinstance(prediction_ids, (str, bytes, int)) and hasattr(prediction_ids, "__len__")

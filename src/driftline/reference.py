@@ -278,9 +278,7 @@ class Reference:
             raise ConfigurationError(msg)
         outcomes = self.outcomes
         if outcomes is not None and other.outcomes is not None:
-            outcomes = OutcomeCounts(
-                _added(outcomes.known, other.outcomes.known), _added(outcomes.correct, other.outcomes.correct)
-            )
+            outcomes = _outcomes_added(outcomes, other.outcomes)
         merged = tuple(_merged(*pair) for pair in zip(self.features, other.features, strict=True))
         prediction = self.prediction
         if prediction is not None and other.prediction is not None:
@@ -347,6 +345,12 @@ def _together(ours: Dependence | None, theirs: Dependence | None) -> Dependence 
 
 def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(ours, theirs, strict=True))
+
+
+def _outcomes_added(ours: OutcomeCounts, theirs: OutcomeCounts) -> OutcomeCounts:
+    a, b = sum(ours.known), sum(theirs.known)
+    scatter = (a * ours.dispersion + b * theirs.dispersion) / (a + b) if a + b else 1.0
+    return OutcomeCounts(_added(ours.known, theirs.known), _added(ours.correct, theirs.correct), scatter)
 
 
 def _merged(ours: Feature, theirs: Feature) -> Feature:

@@ -34,6 +34,9 @@ ML_CANARY_STATE: Final = "ml.canary.state"
 ML_CANARY_PREVIOUS_STATE: Final = "ml.canary.previous_state"
 ML_CANARY_REASON: Final = "ml.canary.reason"
 ML_OUTCOME_RESULT: Final = "ml.outcome.result"
+ML_MODEL_PERFORMANCE_METRIC: Final = "ml.model.performance.metric"
+ML_MODEL_PERFORMANCE_BOUND: Final = "ml.model.performance.bound"
+ML_MODEL_CLASS: Final = "ml.model.class"
 ML_RETRAINING_REASON: Final = "ml.retraining.reason"
 ML_RETRAINING_STATE: Final = "ml.retraining.state"
 ML_RETRAINING_ID: Final = "ml.retraining.id"
@@ -45,7 +48,11 @@ FEATURE_DRIFT_STATES: Final = ("stable", "drifting", "insufficient_data")
 
 CANARY_STATES: Final = ("promote", "rollback", "inconclusive")
 
-OUTCOME_RESULTS: Final = ("correct", "incorrect", "matched", "unmatched", "duplicate", "expired")
+OUTCOME_RESULTS: Final = ("correct", "incorrect", "matched", "unmatched", "early", "late", "duplicate", "expired", "replaced", "dropped")
+
+MODEL_PERFORMANCE_METRICS: Final = ("accuracy", "error_rate", "precision", "recall", "f1", "brier", "calibration_error", "auc", "mae", "rmse", "bias", "accuracy_estimated")
+
+MODEL_PERFORMANCE_BOUNDS: Final = ("value", "lower", "upper")
 
 RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
 
@@ -144,8 +151,25 @@ METRIC_MODEL_ACCURACY_ESTIMATED: Final = Metric(
     "ml.model.accuracy.estimated",
     "gauge",
     "{ratio}",
-    "Accuracy expected of the last window from its predictions, before outcomes arrive.",
+    "Accuracy expected of the latest predictions, before outcomes arrive.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant"}),
+)
+
+METRIC_MODEL_PERFORMANCE: Final = Metric(
+    "ml.model.performance",
+    "gauge",
+    "{score}",
+    "How right the latest predictions were, by metric, with the ends of the 95 % interval.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.model.performance.metric",
+            "ml.model.performance.bound",
+            "ml.model.class",
+        }
+    ),
 )
 
 METRIC_RETRAINING_REQUESTS: Final = Metric(
@@ -190,6 +214,7 @@ METRICS: Final = {
     "ml.outcomes": METRIC_OUTCOMES,
     "ml.model.accuracy": METRIC_MODEL_ACCURACY,
     "ml.model.accuracy.estimated": METRIC_MODEL_ACCURACY_ESTIMATED,
+    "ml.model.performance": METRIC_MODEL_PERFORMANCE,
     "ml.retraining.requests": METRIC_RETRAINING_REQUESTS,
     "ml.retraining.queue.size": METRIC_RETRAINING_QUEUE_SIZE,
     "ml.monitor.errors": METRIC_MONITOR_ERRORS,

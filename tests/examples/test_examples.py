@@ -130,7 +130,7 @@ def test_fastapi_service(api, receiver):
     for answer in answers[:30]:
         ask(f"{api}/outcome/{answer['id']}", {"late": answer["late"] > 0.5})
     ask(f"{api}/outcome/unknown", {"late": True})
-    assert set(ask(f"{api}/drift")) == {"amount", "age", "prediction"}
+    assert set(ask(f"{api}/drift")) == {"amount", "age", "prediction", "prediction.accuracy"}
     end = time.monotonic() + 30
     wanted = {"correct": 30, "unmatched": 1}
     while time.monotonic() < end:

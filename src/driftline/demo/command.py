@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 
 from driftline.demo.flights import START, hour_to_date, load
 from driftline.demo.receiver import Finished, receive
-from driftline.demo.replay import INCIDENTS, WEEK, Replay
+from driftline.demo.replay import DAY, INCIDENTS, WEEK, Replay
 from driftline.demo.screen import Span
 from driftline.demo.summary import named
 from driftline.demo.telemetry import Telemetry, set_up
@@ -129,6 +129,9 @@ def _serve(replay: Replay, asked: Asked, telemetry: Telemetry, *, say: bool = Fa
     try:
         for day, hour in enumerate(replay.days()):
             telemetry.day_began(hour)
+            if hour % DAY:
+                # The first morning is over in no time: what was estimated then is sent now.
+                telemetry.setup.force_flush()
             if say and day % 14 == 0:
                 drifting = [name for name, one in replay.baseline.status().items() if one.state == "drifting"]
                 print(

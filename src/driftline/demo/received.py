@@ -54,6 +54,8 @@ class Received:
     psi: dict[str, float] = field(default_factory=dict)
     accuracy: dict[str, float] = field(default_factory=dict)
     estimated: dict[str, float] = field(default_factory=dict)
+    foretold: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """The hour and the first estimate of accuracy that came before any outcome was known, by variant."""
     outcomes: dict[str, int] = field(default_factory=dict)
     canary: str = ""
     canary_reason: str = ""
@@ -101,6 +103,11 @@ class Received:
         if bins:
             self._history.append(self._bins)
             self._bins = bins
+        self._foretell()
+
+    def _foretell(self) -> None:
+        for variant in self.estimated.keys() - self.accuracy.keys() - self.foretold.keys():
+            self.foretold[variant] = self.hour, self.estimated[variant]
 
     def _feature(self, name: str, attributes: Mapping[str, Any], value: float, bins: dict[str, dict[int, int]]) -> None:
         feature = str(attributes.get(sc.ML_FEATURE_NAME, ""))

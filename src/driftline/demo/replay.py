@@ -14,7 +14,7 @@ from driftline import synthetic
 from driftline.demo.flights import Flights
 from driftline.demo.models import Model, fit_models
 
-__all__ = ["INCIDENTS", "Clock", "Counted", "Incident", "Replay"]
+__all__ = ["DAY", "INCIDENTS", "WEEK", "Clock", "Counted", "Incident", "Replay"]
 
 HOUR, DAY, WEEK = 1, 24, 7 * 24
 """In hours, the unit of the simulated time."""
@@ -28,6 +28,9 @@ CANDIDATE_SHARE = 0.2
 
 SINGLE_SHARE = 0.02
 """Share of the flights that come one by one rather than in the batch of their hour."""
+
+FORETOLD = 20
+"""Predictions after which the replay stops once on its first morning, before anybody has landed."""
 
 LOST_SHARE = 0.03
 """Share of the outcomes that never arrive, beside those of cancelled flights."""
@@ -110,7 +113,11 @@ class Replay:
         return float(self.clock.hour)
 
     def days(self) -> Iterator[int]:
-        """Serve everything; yields the hour at each midnight, before what the day brought is judged."""
+        """
+        Serve everything; yields the hour at each midnight, before what the day brought is judged.
+
+        And once on the first morning: there are predictions, and nobody knows yet how right they are.
+        """
         serve = [
             _instrumented(monitor, model)
             for monitor, model in zip((self.baseline, self.candidate), self._models, strict=True)
@@ -121,6 +128,7 @@ class Replay:
         single = random.random(rows) < SINGLE_SHARE
         lost = random.random(rows) < LOST_SHARE
         waiting: list[tuple[float, int]] = []
+        foretold = False
         # The first reading of the clock starts the first pane: at midnight.
         self.baseline.status(), self.candidate.status()
         for hour in flights.hours():
@@ -141,6 +149,9 @@ class Replay:
             self.counted.predictions += len(here)
             for row in here[~lost[here] & ~np.isnan(flights.landed[here])].tolist():
                 heapq.heappush(waiting, (float(flights.landed[row]), row))
+            if not foretold and not self.counted.outcomes and self.counted.predictions >= FORETOLD:
+                foretold = True
+                yield hour.number
             self._tell_outcomes(waiting, hour.number, variant)
         yield self.until
         self.clock.hour = self.until

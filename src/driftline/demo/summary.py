@@ -55,6 +55,8 @@ def summary(received: Received, features: Sequence[str], made: int | None, *, in
         yield f"Never drifted: {', '.join(stable)}."
     for hour, verdict, words in received.verdicts:
         yield f"Canary on {_day(hour)}: {verdict}, {words}."
+    for variant, (hour, foretold) in sorted(received.foretold.items()):
+        yield f"Accuracy of the {variant} on {_day(hour)}, before any outcome was known: estimated {foretold:.1%}."
     for variant, accuracy in sorted(received.accuracy.items()):
         # The latest outcomes of two variants are of different days: only all of them compare.
         known, right = received.outcomes_known(variant)

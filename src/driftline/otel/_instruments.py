@@ -12,6 +12,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from driftline import semconv as sc
+from driftline._outcome_metrics import Performance
 from driftline._values import CanaryState, Counts, FeatureStatus, Score
 from driftline.otel._scope import SCOPE, version
 
@@ -42,6 +43,7 @@ class Reading:
     retraining_requests: Mapping[str, int] = field(default_factory=dict)
     retraining_queue: Mapping[str, int] = field(default_factory=dict)
     canary: CanaryState | None = None
+    performance: Sequence[Performance] = ()
 
     def counters(self) -> Reading:
         """The part that adds up for ever: what is left of a monitor that was shut down."""
@@ -255,6 +257,15 @@ def _statuses(reading: Reading) -> Iterator[Observation]:
             )
 
 
+def _performance(reading: Reading) -> Iterator[Observation]:
+    for one in reading.performance:
+        attributes = {**reading.attributes, sc.ML_MODEL_PERFORMANCE_METRIC: one.metric}
+        if one.label is not None:
+            attributes[sc.ML_MODEL_CLASS] = str(one.label)
+        for bound, value in zip(sc.MODEL_PERFORMANCE_BOUNDS, (one.value, one.lower, one.upper), strict=True):
+            yield Observation(value, {**attributes, sc.ML_MODEL_PERFORMANCE_BOUND: bound})
+
+
 def _canary(reading: Reading) -> Iterator[Observation]:
     if reading.canary is not None:
         for state in sc.CANARY_STATES:
@@ -276,6 +287,7 @@ _STATES: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
     sc.METRIC_CANARY_STATUS: _canary,
     sc.METRIC_MODEL_ACCURACY: _value(lambda reading: reading.accuracy),
     sc.METRIC_MODEL_ACCURACY_ESTIMATED: _value(lambda reading: reading.accuracy_estimated),
+    sc.METRIC_MODEL_PERFORMANCE: _performance,
 }
 
 
