@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from driftline import ConfigurationError, Reference
+from driftline import ConfigurationError, Reference, Score
 from driftline._binning import Layout
 from driftline._scoring import Scorer, named_distances
 from driftline._window import WindowCounts
@@ -104,6 +104,17 @@ def test_a_distance_of_the_user_that_raises_costs_only_its_score(two, window):
     scorer = Scorer(two.features, layout, named_distances(("psi", picky)), lambda *one: reports.append(one))
     assert {score.distance for score in scorer(window, "1000 rows")} == {"psi"}
     assert reports == [("distance", "distance picky raised RuntimeError()")] * 2
+
+
+def test_every_score_says_what_moved(two, window):
+    """From where to where, in which bins, raw and corrected, and on how many rows."""
+    for score in scorer_of(two, "psi", "js")(window, "w"):
+        words = str(score)
+        assert words.startswith(f"{score.feature}: ")
+        assert "% to " in words
+        assert words.endswith(f"n = {score.rows}")
+        assert ("corrected" in words) == (score.distance == "psi")
+    assert str(Score("x", "psi", 0.25, None, 10, "w")) == "x; psi 0.25, n = 10"
 
 
 def test_a_distance_of_the_user_cannot_change_the_counts(two, window):

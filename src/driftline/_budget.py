@@ -21,6 +21,9 @@ __all__ = ["FalseAlarms"]
 LEAVE_P = 0.05
 """Hysteresis: a drift is over when the window looks like the reference; of such windows one in twenty does not."""
 
+MOST = 1e9
+"""A larger number of alarms, or a larger effect, is a mistake."""
+
 DAY = 86_400.0
 """Seconds."""
 
@@ -69,14 +72,10 @@ class FalseAlarms:
         min_rows: int = MIN_ROWS,
         lengths: Sequence[int] = (1, 4, 16),
     ) -> None:
-        if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0.0 < count < float("inf"):
+        if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0.0 < count <= MOST:
             msg = f"count={count!r}: expected a positive number of false alarms"
             raise ConfigurationError(msg)
-        if (
-            isinstance(min_effect, bool)
-            or not isinstance(min_effect, (int, float))
-            or not 0.0 <= min_effect < float("inf")
-        ):
+        if isinstance(min_effect, bool) or not isinstance(min_effect, (int, float)) or not 0.0 <= min_effect <= MOST:
             msg = f"min_effect={min_effect!r}: expected a PSI of at least 0"
             raise ConfigurationError(msg)
         object.__setattr__(self, "count", float(count))

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from driftline._binning import Layout
 from driftline._capture import Report
 from driftline._values import Counts, Distance, Feature, Score
 from driftline._window import WindowCounts
+from driftline._words import what_moved
 from driftline.errors import ConfigurationError
 
 __all__ = ["Group", "NamedDistance", "Scorer", "group_by_width", "named_distances"]
@@ -145,6 +147,7 @@ class Scorer:
                             None if corrected is None else float(np.atleast_1d(corrected)[index]),
                             int(rows[index]),
                             length,
+                            partial(what_moved, self._features[place], current[index]),
                         )
         return tuple(found[key] for key in sorted(found))
 

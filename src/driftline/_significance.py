@@ -267,15 +267,17 @@ def _pooling(expected: Floats) -> NDArray[np.intp]:
     frequency, so the rare ones are taken together.
     """
     size, width = expected.shape
-    groups = np.zeros((size, width), dtype=np.intp)
-    number, held = np.zeros(size, dtype=np.intp), np.zeros(size)
+    groups: NDArray[np.intp] = np.zeros((size, width), dtype=np.intp)
+    number: NDArray[np.intp] = np.zeros(size, dtype=np.intp)
+    held: Floats = np.zeros(size)
     for place in range(width):
         # A group that has enough is closed when the next bin comes, unless that is all there is.
         full = held >= MIN_EXPECTED
         number, held = number + full, np.where(full, 0.0, held) + expected[:, place]
         groups[:, place] = number
     last = np.maximum(number - (held < MIN_EXPECTED), 0)
-    return np.minimum(groups, last[:, None])
+    found: NDArray[np.intp] = np.minimum(groups, last[:, None])
+    return found
 
 
 def _gathered(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:

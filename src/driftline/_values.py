@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -228,7 +228,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A distance with its evidence: raw, corrected for the bias of small windows where that is known, and n."""
+    """
+    A distance with its evidence: raw, corrected for the bias of small windows where that is known, and n.
+
+    ``str(score)`` says in words what moved, from where to where, and which bins carry it.
+    """
 
     feature: str
     distance: str
@@ -236,6 +240,13 @@ class Score:
     corrected: float | None
     rows: int
     length: str
+    moved: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    """Says what moved, when it is asked: of hundreds of scores a second few ever are."""
+
+    def __str__(self) -> str:
+        moved = self.feature if self.moved is None else self.moved()
+        corrected = "" if self.corrected is None else f" ({self.corrected:.3g} corrected)"
+        return f"{moved}; {self.distance} {self.value:.3g}{corrected}, n = {self.rows}"
 
 
 @dataclass(frozen=True, slots=True)

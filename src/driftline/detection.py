@@ -53,7 +53,7 @@ class Thresholds:
             msg = "Thresholds(): expected at least one limit, such as psi=0.2"
             raise ConfigurationError(msg)
         for name, limit in limits.items():
-            if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0.0 < limit < float("inf"):
+            if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0.0 < limit <= MOST:
                 msg = f"{name}={limit!r}: expected a positive limit"
                 raise ConfigurationError(msg)
         object.__setattr__(self, "limits", dict(limits))
@@ -134,6 +134,9 @@ class _Effects:
             effect[places] = np.atleast_1d(corrected_psi(group.reference, current))
         return rows, effect
 
+
+MOST = 1e9
+"""A larger limit allows everything."""
 
 _PARTS = ("min_rows", "distances", "lengths", "tests", "prepare")
 """What a rule has; see `Rule`."""
