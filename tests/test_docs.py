@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if "```python\n" in page.read_text(encoding="utf-8")]
+PAGES = [
+    page
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    # The page on outcomes goes on where the README ends, and runs in its test.
+    if "```python\n" in page.read_text(encoding="utf-8") and page.name != "outcomes.md"
+]
 
 
 def blocks(page, language):
