@@ -6,16 +6,14 @@ from typing import Any
 
 from driftline._values import (
     Component,
-    Criterion,
     Distance,
     FeatureStatus,
     RetrainingRequest,
     Score,
     Snapshot,
-    Verdict,
 )
 from driftline._window import Window
-from driftline.canary import Canary, CanaryPolicy
+from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
 from driftline.detection import FalseAlarms, Thresholds
 from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
 from driftline.monitor import Monitor
@@ -33,6 +31,8 @@ __all__ = [
     "DriftlineError",
     "FalseAlarms",
     "FeatureStatus",
+    "Guardrail",
+    "Margin",
     "Monitor",
     "Reference",
     "ReferenceError",
@@ -41,6 +41,7 @@ __all__ = [
     "RetrainingRequest",
     "Score",
     "Snapshot",
+    "ThresholdPolicy",
     "Thresholds",
     "Verdict",
     "Window",

@@ -16,15 +16,17 @@ from driftline._learning import Learner
 from driftline._outputs import default_correct
 from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
 from driftline._settings import Settings
-from driftline._values import FeatureStatus, Score, Snapshot
+from driftline._values import PREDICTION, CategoricalBins, FeatureStatus, Score, Snapshot
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
-from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
+from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attributes, instruments_for
 from driftline.outcomes import OutcomeStore, estimated_accuracy
 from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
 __all__ = ["Pipeline"]
+
+_EDGES = tuple(DURATION_EDGES.tolist())
 
 
 class Pipeline:
@@ -192,6 +194,8 @@ class Pipeline:
         """Bin and judge all that waits, and what there is of the first window as long as none has been full."""
         try:
             self.settle()
+            for canary in self._canaries:
+                canary.verdict()
             if isinstance(self._recorder, Recorder) and self._judging is not None:
                 partial = self._recorder.partial()
                 if partial is not None and partial.rows:
@@ -238,7 +242,7 @@ class Pipeline:
 
     def _after_judgement(self) -> None:
         for canary in self._canaries:
-            canary.verdict()
+            canary.refresh()
         policy = self._settings.retraining
         if policy is None:
             return
@@ -294,17 +298,22 @@ class Pipeline:
         self._recorder.drain()
         tally = self._calls.read()
         outcomes = self.outcomes.read()
-        predictions = None
-        if self.reference is not None and self.reference.prediction is not None:
-            predictions = tally.counts[self._layout.slices[-1]]
+        watched = () if self.reference is None else self.reference.watched
+        counts = {} if not watched else {
+            feature.name: tally.counts[place] for feature, place in zip(watched, self._layout.slices, strict=True)
+        }
         return VariantEvidence(
             tally.served,
             sum(tally.failed.values()),
             tally.durations,
-            tuple(DURATION_EDGES.tolist()),
+            _EDGES,
             outcomes.known,
             outcomes.correct,
-            predictions,
+            counts.pop(PREDICTION, None),
+            tally.failed_calls,
+            tally.batches,
+            features=counts,
+            unordered=frozenset(one.name for one in watched if isinstance(one.bins, CategoricalBins)),
         )
 
     def reading(self, *, settle: bool) -> Reading | None:
@@ -328,7 +337,7 @@ class Pipeline:
                 )
             if reference.outcomes is not None and judging.window is not None:
                 estimated = estimated_accuracy(reference.outcomes, judging.window.counts[self._layout.slices[-1]])
-        states = [canary.state for canary in self._canaries if canary.state is not None]
+        verdicts = [canary.last for canary in self._canaries if canary.last is not None]
         return Reading(
             self._attributes,
             tally.served,
@@ -343,7 +352,7 @@ class Pipeline:
             estimated,
             dict(self._requests),
             self._queue_sizes(),
-            states[-1] if states else None,
+            verdicts[-1] if verdicts else None,
         )
 
     def _exported_features(self) -> frozenset[str]:
@@ -358,6 +367,17 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - a disk that is full or gone takes the queue's size with it, no more
             self.guard.caught("retraining", error)
             return {}
+
+    def dropped(self, reason: str, rows: int) -> None:
+        """Count rows that were not predicted."""
+        self._calls.drop(reason, rows)
+
+    def flagged(self, key: str, variant: str, provider: str | None) -> None:
+        """Put the feature flag that chose this variant on spans and events."""
+        attributes = flag_attributes(key, variant, provider)
+        self.emitter.add(attributes)
+        if self.tracing is not None:
+            self.tracing.add(attributes)
 
     def attach(self, canary: Canary) -> None:
         """Judge *canary* along with the features, and export its state."""

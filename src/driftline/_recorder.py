@@ -31,8 +31,8 @@ CHUNK_ROWS = 512
 MAX_PENDING = 64
 """Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
 
-DURATION_EDGES = np.logspace(-6, 3, 145)
-"""Seconds, 1 µs to 1000 s, sixteen bins a decade: a quantile read from them is off by at most 15 %."""
+DURATION_EDGES = np.logspace(-6, 3, 901)
+"""Seconds, 1 µs to 1000 s, a hundred bins a decade: a quantile read from them is off by at most 2.4 %."""
 
 Call: TypeAlias = "tuple[float, object, int]"
 """Seconds, the OpenTelemetry context in which the call ran (None: no exemplar is wanted), and predictions made."""
@@ -49,6 +49,8 @@ class Tally:
     rows: int = 0
     served: int = 0
     failed: dict[str, int] = field(default_factory=dict)
+    failed_calls: int = 0
+    batches: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
 
@@ -59,6 +61,8 @@ class Tally:
             self.rows,
             self.served,
             dict(self.failed),
+            self.failed_calls,
+            self.batches,
             dict(self.dropped),
             self.durations.copy(),
         )
@@ -143,6 +147,8 @@ class Recorder:
                 0,
                 other.tally.served,
                 other.tally.failed,
+                other.tally.failed_calls,
+                other.tally.batches,
                 other.tally.dropped,
                 other.tally.durations,
             )
@@ -248,6 +254,7 @@ class Recorder:
             return
         with self._lock:
             self.tally.served += rows
+            self.tally.batches += 1
 
     def _put_batch(self, batch: Batch, column: Column | None) -> None:
         columns = batch.columns if column is None else [*batch.columns, column]
@@ -345,6 +352,7 @@ class Recorder:
             return False
         tally = self.tally
         tally.served += sum(call[2] for call in calls)
+        tally.failed_calls += len(failures)
         for _, _, error, rows in failures:
             tally.failed[error] = tally.failed.get(error, 0) + rows
         seconds = np.array([call[0] for call in calls])

@@ -12,7 +12,8 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from driftline import semconv as sc
-from driftline._values import CanaryState, Counts, FeatureStatus, Score
+from driftline._values import Counts, FeatureStatus, Score
+from driftline.canary import Verdict
 from driftline.otel._scope import SCOPE, version
 
 __all__ = ["Instruments", "Reading", "Source", "instruments_for"]
@@ -41,7 +42,7 @@ class Reading:
     accuracy_estimated: float | None = None
     retraining_requests: Mapping[str, int] = field(default_factory=dict)
     retraining_queue: Mapping[str, int] = field(default_factory=dict)
-    canary: CanaryState | None = None
+    canary: Verdict | None = None
 
     def counters(self) -> Reading:
         """The part that adds up for ever: what is left of a monitor that was shut down."""
@@ -258,7 +259,29 @@ def _statuses(reading: Reading) -> Iterator[Observation]:
 def _canary(reading: Reading) -> Iterator[Observation]:
     if reading.canary is not None:
         for state in sc.CANARY_STATES:
-            yield Observation(int(state == reading.canary), {**reading.attributes, sc.ML_CANARY_STATE: state})
+            yield Observation(int(state == reading.canary.state), {**reading.attributes, sc.ML_CANARY_STATE: state})
+
+
+def _evidence(reading: Reading) -> Iterator[Observation]:
+    if reading.canary is None:
+        return
+    for criterion in reading.canary.criteria:
+        measures = (
+            criterion.value,
+            criterion.lower,
+            criterion.upper,
+            criterion.limit,
+            criterion.e_harm,
+            criterion.e_harm_needed,
+            criterion.e_safe,
+            criterion.e_safe_needed,
+        )
+        for measure, value in zip(sc.CANARY_MEASURES, measures, strict=True):
+            if value is not None:
+                yield Observation(
+                    value,
+                    {**reading.attributes, sc.ML_CANARY_CRITERION: criterion.name, sc.ML_CANARY_MEASURE: measure},
+                )
 
 
 _COUNTERS: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
@@ -274,6 +297,7 @@ _STATES: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
     sc.METRIC_FEATURE_DRIFT_SCORE: _scores,
     sc.METRIC_FEATURE_DRIFT_STATUS: _statuses,
     sc.METRIC_CANARY_STATUS: _canary,
+    sc.METRIC_CANARY_EVIDENCE: _evidence,
     sc.METRIC_MODEL_ACCURACY: _value(lambda reading: reading.accuracy),
     sc.METRIC_MODEL_ACCURACY_ESTIMATED: _value(lambda reading: reading.accuracy_estimated),
 }
