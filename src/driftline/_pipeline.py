@@ -299,9 +299,13 @@ class Pipeline:
         tally = self._calls.read()
         outcomes = self.outcomes.read()
         watched = () if self.reference is None else self.reference.watched
-        counts = {} if not watched else {
-            feature.name: tally.counts[place] for feature, place in zip(watched, self._layout.slices, strict=True)
-        }
+        counts = (
+            {}
+            if not watched
+            else {
+                feature.name: tally.counts[place] for feature, place in zip(watched, self._layout.slices, strict=True)
+            }
+        )
         return VariantEvidence(
             tally.served,
             sum(tally.failed.values()),
@@ -352,7 +356,8 @@ class Pipeline:
             estimated,
             dict(self._requests),
             self._queue_sizes(),
-            verdicts[-1] if verdicts else None,
+            verdicts[-1].state if verdicts else None,
+            verdicts[-1].criteria if verdicts else (),
         )
 
     def _exported_features(self) -> frozenset[str]:

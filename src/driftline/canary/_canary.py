@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from driftline._outputs import default_correct
 from driftline._values import CanaryState, Feature
 from driftline.canary._evidence import CanaryEvidence, Stratum, VariantEvidence
-from driftline.canary._guardrails import Guardrails, GuardrailFeed
+from driftline.canary._guardrails import GuardrailFeed, Guardrails
 from driftline.canary._judge import judge_canary
 from driftline.canary._margins import number
 from driftline.canary._policy import CanaryPolicy
@@ -123,8 +123,9 @@ class Canary:
         self._owner: Variant = candidate or baseline  # type: ignore[assignment] # one of the two is there
         self._policy = policy or CanaryPolicy()
         self._salt, self._on_verdict = salt, on_verdict
-        attributes = {side: variant.variant_attributes for side, variant in variants.items()}
-        self._store = None if path is None else CanaryStore(path, attributes)
+        self._store = None
+        if path is not None:
+            self._store = CanaryStore(path, {side: variant.variant_attributes for side, variant in variants.items()})
         self._guardrails = Guardrails(self._policy.guardrails if isinstance(self._policy, CanaryPolicy) else {})
         self._shadows: tuple[Shadow, ...] = ()
         self._decided = None if self._store is None else self._store.decided()
@@ -278,8 +279,8 @@ class Canary:
         """
         Judge what both variants have done so far.
 
-        A rollback stands; a promotion stands until a rollback. That is what the guarantee is about: the probability that
-        a harmless candidate is *ever* rolled back. With a `ThresholdPolicy` nothing stands.
+        A rollback stands; a promotion stands until a rollback. That is what the guarantee is about: the probability
+        that a harmless candidate is *ever* rolled back. With a `ThresholdPolicy` nothing stands.
         """
         verdict = judge_canary(self.evidence(), self._policy)
         with self._lock:

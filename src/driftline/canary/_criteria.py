@@ -48,7 +48,9 @@ def questions(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[Questi
     if policy.allowed_latency_delta is not None:
         several = _several(policy.latency_quantile)
         for quantile in several:
-            yield _latency(evidence, quantile, _margin(policy.allowed_latency_delta), len(several), policy.design_effect)
+            yield _latency(
+                evidence, quantile, _margin(policy.allowed_latency_delta), len(several), policy.design_effect
+            )
     if policy.allowed_prediction_drift is not None and _watched(evidence):
         yield _prediction_drift(evidence, _margin(policy.allowed_prediction_drift), policy.design_effect)
     if policy.allowed_disagreement is not None:

@@ -66,9 +66,7 @@ class VariantEvidence:
             msg = "evidence over different bins of duration does not add up"
             raise ConfigurationError(msg)
         ours, theirs = self.predictions, other.predictions
-        predictions = (
-            _counts_sum(ours, theirs, sign, "prediction") if ours is not None and theirs is not None else ours
-        )
+        predictions = _counts_sum(ours, theirs, sign, "prediction") if ours is not None and theirs is not None else ours
         nothing = np.zeros(0, dtype=np.int64)
         features = {
             name: _counts_sum(self.features.get(name, nothing), other.features.get(name, nothing), sign, name)
@@ -245,7 +243,9 @@ class CanaryEvidence:
             where = f"strata[{number}]"
             of(one, dict, where)
             share, numbers = one.get("share"), f"{where}.guardrails"
-            if share is not None and (isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1):
+            if share is not None and (
+                isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
+            ):
                 msg = f"evidence: {where}.share: expected a number from 0 to 1 or null"
                 raise ConfigurationError(msg)
             strata.append(
@@ -303,7 +303,7 @@ def _edges_in(given: Any, where: str) -> tuple[float, ...]:
             raise ConfigurationError(msg)
         return tuple(np.logspace(low, high, count).tolist())
     edges = tuple(number_of(one, where) for one in of(given, list, where))
-    if len(edges) > MOST_BINS or any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+    if len(edges) > MOST_BINS or list(edges) != sorted(set(edges)):
         msg = f"evidence: {where}: expected at most {MOST_BINS} ascending numbers"
         raise ConfigurationError(msg)
     return edges

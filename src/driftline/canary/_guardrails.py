@@ -39,9 +39,7 @@ class Guardrails:
         """Take an observation in."""
         self._moments[name][side] += one
 
-    def feed(
-        self, name: str, lock: threading.RLock, caught: Callable[[str, Exception], None]
-    ) -> GuardrailFeed:
+    def feed(self, name: str, lock: threading.RLock, caught: Callable[[str, Exception], None]) -> GuardrailFeed:
         """
         Where a guardrail is fed.
 

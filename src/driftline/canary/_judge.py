@@ -51,4 +51,6 @@ def _ended(verdict: Verdict, policy: CanaryPolicy, rows: int, seconds: float) ->
         end = f"{seconds:,.0f} s"
     else:
         return verdict
-    return replace(verdict, state=policy.otherwise, reason=f"undecided after {end}, so {policy.otherwise}: {verdict.reason}")
+    return replace(
+        verdict, state=policy.otherwise, reason=f"undecided after {end}, so {policy.otherwise}: {verdict.reason}"
+    )

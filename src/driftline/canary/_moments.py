@@ -64,7 +64,7 @@ class Moments:
         """Observations that must be there before the mean is judged."""
         if self.squares <= 0.0:
             return LEAST
-        skewness = self.cubes / self.count / (self.squares / self.count) ** 1.5
+        skewness: float = self.cubes / self.count / (self.squares / self.count) ** 1.5
         return max(LEAST, math.ceil(SKEW * skewness**2))
 
 

@@ -39,9 +39,9 @@ class CanaryPolicy:
 
     Roll back when harm beyond the margin is certain for one criterion; promote when it is excluded for all; else it is
     too early to say. *alpha* bounds the probability, over the whole life of the canary and all criteria together, of
-    rolling a harmless candidate back: it is shared by the criteria in proportion to their weights. Promotion needs every
-    criterion, so each is tested at *alpha* undivided, and a candidate that is harmful beyond a margin is promoted with a
-    probability of at most *alpha* (Berger 1982, the intersection-union test).
+    rolling a harmless candidate back: it is shared by the criteria in proportion to their weights. Promotion needs
+    every criterion, so each is tested at *alpha* undivided, and a candidate that is harmful beyond a margin is promoted
+    with a probability of at most *alpha* (Berger 1982, the intersection-union test).
 
     Each margin is a `Margin`, or a number: an absolute margin.
 
@@ -90,20 +90,13 @@ class CanaryPolicy:
 
     def __post_init__(self) -> None:
         for name in _MARGINS:
-            margin = margin_of(name, getattr(self, name))
-            if margin is not None and name in _SHARES and (margin.relative or not margin.absolute < 1.0):
-                msg = f"{name}={getattr(self, name)!r}: expected an absolute margin below 1"
-                raise ConfigurationError(msg)
-            if margin is not None and name == "allowed_disagreement" and margin.absolute == 0.0:
-                msg = f"{name}={getattr(self, name)!r}: expected a positive share: one disagreement would be too many"
-                raise ConfigurationError(msg)
-            object.__setattr__(self, name, margin)
+            object.__setattr__(self, name, _margin(name, getattr(self, name)))
         object.__setattr__(self, "latency_quantile", _quantiles(self.latency_quantile))
         if self.allowed_feature_drift is not None:
             number("allowed_feature_drift", self.allowed_feature_drift, 0.0, 0.99)
         for what in ("rates", "guardrails"):
             object.__setattr__(self, what, _guardrails(what, getattr(self, what)))
-        if not 0.0 < number("alpha", self.alpha, 0.0, 0.5):
+        if number("alpha", self.alpha, 0.0, 0.5) == 0.0:
             msg = f"alpha={self.alpha!r}: expected a number above 0"
             raise ConfigurationError(msg)
         if self.share is not None and not 0.0 < number("share", self.share, 0.0, 1.0) < 1.0:
@@ -146,12 +139,15 @@ class CanaryPolicy:
             if isinstance(value, list):
                 arguments[name] = tuple(value)
             elif name in {"rates", "guardrails"}:
-                arguments[name] = {one: _made(Guardrail, inner, f"{name}.{one}") for one, inner in named(value, name).items()}
+                arguments[name] = {
+                    one: _made(Guardrail, inner, f"{name}.{one}") for one, inner in named(value, name).items()
+                }
             elif isinstance(value, dict):
                 arguments[name] = _made(Margin, value, name)
             else:
                 arguments[name] = value
-        return _made(cls, arguments, "policy")
+        policy: CanaryPolicy = _made(cls, arguments, "policy")
+        return policy
 
 
 def _made(kind: Any, given: Any, where: str) -> Any:
@@ -166,6 +162,19 @@ def _made(kind: Any, given: Any, where: str) -> Any:
         msg = f"{where}: expected a margin"
         raise ConfigurationError(msg)
     return kind(**arguments)
+
+
+def _margin(name: str, given: object) -> Margin | None:
+    margin = margin_of(name, given)
+    if margin is None or name not in _SHARES:
+        return margin
+    if margin.relative or margin.absolute >= 1.0:
+        msg = f"{name}={given!r}: expected an absolute margin below 1"
+        raise ConfigurationError(msg)
+    if name == "allowed_disagreement" and margin.absolute == 0.0:
+        msg = f"{name}={given!r}: expected a positive share: one disagreement would be too many"
+        raise ConfigurationError(msg)
+    return margin
 
 
 def _quantiles(given: object) -> tuple[float, ...]:

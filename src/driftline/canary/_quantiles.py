@@ -88,9 +88,10 @@ def log_e_quantile(
     Evidence that the candidate's quantile lies beyond slope · the baseline's + offset.
 
     If it does not, then at x, the baseline's own quantile, no more of the candidate's calls take longer than
-    slope · x + offset than of the baseline's calls take longer than x. Where x lies is known from the baseline's calls
-    (at a level of `WHERE` times *level*); wherever in there it is, the two shares must differ. Edges are rounded so
-    that the evidence gets smaller.
+    slope · x + offset than of the baseline's calls take longer than x, and no more than a share of 1 - quantile. Where
+    x lies is known from the baseline's calls (at a level of `WHERE` times *level*); wherever in there it is, one of the
+    two must be wrong: the smallest of the means of both e-values. Edges are rounded so that the evidence gets smaller.
+    The second keeps its power where all of the baseline's calls lie in one bin.
 
     Args:
         seen: the durations.
@@ -110,7 +111,7 @@ def log_e_quantile(
         return 0.0
     last = len(seen.edges) - 1
     if side > 0:
-        # x is at least its bin's lower edge; beyond the bin's upper edge plus the margin are the candidate's slow calls.
+        # Too many of the baseline's calls, and too few of the candidate's: x is somewhere within its bin.
         mine = np.searchsorted(seen.edges, slope * seen.edges[places + 1] + offset)
         ours = seen.baseline[places]
     else:
@@ -121,11 +122,12 @@ def log_e_quantile(
     found = log_e_two_rates(
         scale * ours, scale * seen.baseline_calls[None], scale * theirs, scale * seen.candidate_calls[None], side=side
     )
-    return float(found.min()) + math.log(1.0 - WHERE)
+    alone = log_e_one_rate(scale * theirs, scale * seen.candidate_calls[None], limit=[1.0 - quantile], side=side)
+    return float(np.logaddexp(found, alone).min()) + math.log(0.5 * (1.0 - WHERE))
 
 
 def bounds_of_shift(seen: Latencies, quantile: float, *, lower: float, upper: float) -> tuple[float, float]:
-    """Bounds of (candidate's quantile - baseline's quantile) in seconds, each of its level; infinite before there are."""
+    """Bounds of (candidate's quantile - baseline's) in seconds, each of its level; infinite before there are any."""
     slowest = float(np.flatnonzero(seen.baseline.sum(axis=1) + seen.candidate.sum(axis=1)).max(initial=0))
     reach = 2.0 * float(seen.edges[min(int(slowest) + 1, len(seen.edges) - 1)])
     found = []

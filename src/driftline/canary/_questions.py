@@ -70,7 +70,9 @@ def answer(question: Question, harm_level: float, safe_level: float) -> Criterio
     allowed = f"allowed {question.shown(question.limit)}"
     if harm >= harm_needed:
         state = "rollback"
-        least = "certainly worse" if not math.isfinite(lower) else f"worse by at least {question.shown(max(lower, 0.0))}"
+        least = (
+            "certainly worse" if not math.isfinite(lower) else f"worse by at least {question.shown(max(lower, 0.0))}"
+        )
         words = f"{question.seen}: {least}, {'none allowed' if question.any_harm else allowed}"
     elif safe >= safe_needed:
         state = "promote"
@@ -82,7 +84,9 @@ def answer(question: Question, harm_level: float, safe_level: float) -> Criterio
     else:
         more = _more(question, harm_level, safe_level)
         within = "" if bounds is None else f", worse by {_between(question, lower, upper)}"
-        left = "no end in sight" if more is None else f"about {more:,} more {question.unit} of the smaller variant needed"
+        left = (
+            "no end in sight" if more is None else f"about {more:,} more {question.unit} of the smaller variant needed"
+        )
         words = f"{question.seen}{within}, {allowed}: {left}"
     return Criterion(
         question.name,

@@ -47,7 +47,7 @@ TINY = 1e-12
 @lru_cache(maxsize=2)
 def _effect_weights(side: int) -> Floats:
     """
-    Weights of the effects: for harm half a normal distribution with a heavy tail, for safety half a Cauchy distribution.
+    Weights of the effects: for harm half a normal distribution with a heavy tail, for safety half a Cauchy one.
 
     A candidate without any errors is as far from an allowed 0.5 % as can be: safety needs the tail more.
     """
@@ -236,9 +236,12 @@ def bounds_of_difference(
     seen = difference_of_rates(bad_baseline, baseline, bad_candidate, candidate)
     if seen is None:
         return -1.0, 1.0
+    least = _outermost(-1.0, seen, lambda offset: excluded(offset, 1, lower))
+    most = _outermost(1.0, seen, lambda offset: excluded(offset, -1, upper))
+    # Equality has a mixture of its own: the bounds follow its test, as verdicts do.
     return (
-        _outermost(-1.0, seen, lambda offset: excluded(offset, 1, lower)),
-        _outermost(1.0, seen, lambda offset: excluded(offset, -1, upper)),
+        max(least, 0.0) if excluded(0.0, 1, lower) else min(least, 0.0),
+        min(most, 0.0) if excluded(0.0, -1, upper) else max(most, 0.0),
     )
 
 

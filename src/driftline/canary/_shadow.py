@@ -9,6 +9,7 @@ import inspect
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -129,10 +130,9 @@ class Shadow:
         self._closed = True
         with self._lock:
             if self._running:
-                try:
+                # Full only behind a candidate that hangs; the thread is a daemon.
+                with suppress(queue.Full):
                     self._waiting.put_nowait(_STOP)
-                except queue.Full:
-                    pass  # a candidate that hangs; the thread is a daemon
 
     # --- on the caller's path ----------------------------------------------------------------------------------------
 
@@ -180,9 +180,7 @@ class Shadow:
             finally:
                 waiting.task_done()
 
-    def _one(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any
-    ) -> None:
+    def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any) -> None:
         try:
             result = context.run(self._predict, args, kwargs)
         except Exception:  # noqa: BLE001 - the candidate's monitor has counted it
@@ -203,7 +201,9 @@ class Shadow:
 def _copied(value: Any) -> Any:
     """Copies of what hosts reuse: dicts and lists with what stands in them, arrays, frames."""
     if value.__class__ is dict:
-        return {name: _copied(inner) if isinstance(inner, (list, np.ndarray)) else inner for name, inner in value.items()}
+        return {
+            name: _copied(inner) if isinstance(inner, (list, np.ndarray)) else inner for name, inner in value.items()
+        }
     if value.__class__ is list:
         return [dict(inner) if inner.__class__ is dict else inner for inner in value]
     if isinstance(value, np.ndarray) or hasattr(value, "columns"):

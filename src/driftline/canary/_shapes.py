@@ -16,8 +16,10 @@ def tails_of(counts: Floats, *, ordered: bool) -> Floats:
     Ordered bins are compared below each cut, as by Kolmogorov and Smirnov, with missing values apart; categories each.
     """
     if ordered:
-        return np.concatenate([np.cumsum(counts[:, :-1], axis=1)[:, :-1], counts[:, -1:]], axis=1).T
-    return counts.T
+        cumulative = np.cumsum(counts[:, :-1], axis=1)[:, :-1]
+        counts = np.concatenate([cumulative, counts[:, -1:]], axis=1)
+    cuts: Floats = counts.T
+    return cuts
 
 
 def largest_difference(baseline: Floats, candidate: Floats, *, ordered: bool) -> float:

@@ -113,7 +113,7 @@ class CanaryStore:
         text = json.dumps(dict(attributes), sort_keys=True)
         found = self._standing(connection, side, text)
         if found != text:
-            msg = f"path={os.fspath(self._path)!r}: holds a canary whose {side} is {found}, not {text}: expected a path each"
+            msg = f"path={os.fspath(self._path)!r}: holds a canary whose {side} is {found}, expected {text}"
             raise ConfigurationError(msg)
 
 

@@ -118,7 +118,9 @@ def _accuracy(candidate: VariantEvidence, limit: float, least: int) -> Criterion
     return _criterion("accuracy", accuracy, limit, accuracy < limit, candidate.known, least, words, "outcomes")
 
 
-def _latency(baseline: VariantEvidence, candidate: VariantEvidence, policy: ThresholdPolicy, allowed: float) -> Criterion:
+def _latency(
+    baseline: VariantEvidence, candidate: VariantEvidence, policy: ThresholdPolicy, allowed: float
+) -> Criterion:
     quantile = policy.latency_quantile
     ours, theirs = candidate.latency(quantile), baseline.latency(quantile)
     calls = int(min(baseline.durations.sum(), candidate.durations.sum()))

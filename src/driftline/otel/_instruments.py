@@ -12,8 +12,8 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from driftline import semconv as sc
-from driftline._values import Counts, FeatureStatus, Score
-from driftline.canary import Verdict
+from driftline._values import CanaryState, Counts, FeatureStatus, Score
+from driftline.canary import Criterion
 from driftline.otel._scope import SCOPE, version
 
 __all__ = ["Instruments", "Reading", "Source", "instruments_for"]
@@ -42,7 +42,8 @@ class Reading:
     accuracy_estimated: float | None = None
     retraining_requests: Mapping[str, int] = field(default_factory=dict)
     retraining_queue: Mapping[str, int] = field(default_factory=dict)
-    canary: Verdict | None = None
+    canary: CanaryState | None = None
+    evidence: Sequence[Criterion] = ()
 
     def counters(self) -> Reading:
         """The part that adds up for ever: what is left of a monitor that was shut down."""
@@ -259,13 +260,11 @@ def _statuses(reading: Reading) -> Iterator[Observation]:
 def _canary(reading: Reading) -> Iterator[Observation]:
     if reading.canary is not None:
         for state in sc.CANARY_STATES:
-            yield Observation(int(state == reading.canary.state), {**reading.attributes, sc.ML_CANARY_STATE: state})
+            yield Observation(int(state == reading.canary), {**reading.attributes, sc.ML_CANARY_STATE: state})
 
 
 def _evidence(reading: Reading) -> Iterator[Observation]:
-    if reading.canary is None:
-        return
-    for criterion in reading.canary.criteria:
+    for criterion in reading.evidence:
         measures = (
             criterion.value,
             criterion.lower,
