@@ -131,20 +131,22 @@ class Canary:
         self._decided = None if self._store is None else self._store.decided()
         self._last: Verdict | None = None
         self._state: CanaryState = "inconclusive" if self._decided is None else self._decided[0]
-        self._empty()
+        mark = self._read()
+        self._nothing = mark[0].empty(), mark[1].empty()
+        self._begin(mark)
         if flag is not None:
             for side, variant in variants.items():
                 variant.flagged(flag, side, flag_provider)
         self._owner.attach(self)
 
-    def _empty(self) -> None:
+    def _begin(self, mark: tuple[VariantEvidence, VariantEvidence]) -> None:
         self._lock = threading.RLock()
         self._began = time.time() if self._store is None else self._store.began
         self._next = 0.0
         self._sticky = False
         self._compared = self._agreed = 0
         self._earlier = CanaryEvidence()
-        self._mark = self._read()
+        self._mark = mark
 
     # --- splitting ---------------------------------------------------------------------------------------------------
 
@@ -350,7 +352,8 @@ class Canary:
         self._guardrails.clear()
         for shadow in self._shadows:
             shadow.after_fork()
-        self._empty()
+        # Not read here: a monitor that has not been told of the fork yet would tell of the parent.
+        self._begin(self._nothing)
 
     def _read(self) -> tuple[VariantEvidence, VariantEvidence]:
         """Counts of both since the start of the process; of one that another process serves, none."""

@@ -231,40 +231,45 @@ class CanaryEvidence:
             ConfigurationError: it is damaged; the message says where.
         """
         try:
-            given = json.loads(text)
+            return _evidence_in(json.loads(text))
+        except ConfigurationError as error:
+            msg = f"evidence: {error}"
         except (ValueError, RecursionError) as error:
             msg = f"evidence: not JSON: {error}"
-            raise ConfigurationError(msg) from None
-        if not isinstance(given, dict) or given.get("schema_version") != SCHEMA_VERSION:
-            msg = f"evidence: expected an object with schema_version {SCHEMA_VERSION}"
+        raise ConfigurationError(msg)
+
+
+def _evidence_in(given: Any) -> CanaryEvidence:
+    if not isinstance(given, dict) or given.get("schema_version") != SCHEMA_VERSION:
+        msg = f"expected an object with schema_version {SCHEMA_VERSION}"
+        raise ConfigurationError(msg)
+    strata = []
+    for number, one in enumerate(of(given.get("strata"), list, "strata")):
+        where = f"strata[{number}]"
+        of(one, dict, where)
+        share, numbers = one.get("share"), f"{where}.guardrails"
+        if share is not None and (
+            isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
+        ):
+            msg = f"{where}.share: expected a number from 0 to 1 or null"
             raise ConfigurationError(msg)
-        strata = []
-        for number, one in enumerate(of(given.get("strata"), list, "strata")):
-            where = f"strata[{number}]"
-            of(one, dict, where)
-            share, numbers = one.get("share"), f"{where}.guardrails"
-            if share is not None and (
-                isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
-            ):
-                msg = f"evidence: {where}.share: expected a number from 0 to 1 or null"
-                raise ConfigurationError(msg)
-            strata.append(
-                Stratum(
-                    share,
-                    of(one.get("sticky"), bool, f"{where}.sticky"),
-                    _variant_in(one.get("baseline"), f"{where}.baseline"),
-                    _variant_in(one.get("candidate"), f"{where}.candidate"),
-                    {
-                        name: (_moments_in(pair, 0, f"{numbers}.{name}"), _moments_in(pair, 1, f"{numbers}.{name}"))
-                        for name, pair in named(one.get("guardrails"), numbers).items()
-                    },
-                )
+        strata.append(
+            Stratum(
+                share,
+                of(one.get("sticky"), bool, f"{where}.sticky"),
+                _variant_in(one.get("baseline"), f"{where}.baseline"),
+                _variant_in(one.get("candidate"), f"{where}.candidate"),
+                {
+                    name: (_moments_in(pair, 0, f"{numbers}.{name}"), _moments_in(pair, 1, f"{numbers}.{name}"))
+                    for name, pair in named(one.get("guardrails"), numbers).items()
+                },
             )
-        compared, agreed = count_of(given.get("compared"), "compared"), count_of(given.get("agreed"), "agreed")
-        if agreed > compared:
-            msg = f"evidence: agreed: {agreed} of {compared}"
-            raise ConfigurationError(msg)
-        return cls(tuple(strata), compared, agreed, number_of(given.get("seconds"), "seconds"))
+        )
+    compared, agreed = count_of(given.get("compared"), "compared"), count_of(given.get("agreed"), "agreed")
+    if agreed > compared:
+        msg = f"agreed: {agreed} of {compared}"
+        raise ConfigurationError(msg)
+    return CanaryEvidence(tuple(strata), compared, agreed, number_of(given.get("seconds"), "seconds"))
 
 
 def _variant_out(one: VariantEvidence) -> dict[str, Any]:
@@ -299,12 +304,12 @@ def _edges_in(given: Any, where: str) -> tuple[float, ...]:
         low, high = number_of(given.get("from"), f"{where}.from"), number_of(given.get("to"), f"{where}.to")
         count = count_of(given.get("count"), f"{where}.count")
         if not -30.0 <= low < high <= 30.0 or not 2 <= count <= MOST_BINS:  # noqa: PLR2004 - beyond any duration
-            msg = f"evidence: {where}: {count} edges from 1e{low:g} to 1e{high:g} s are no bins of durations"
+            msg = f"{where}: {count} edges from 1e{low:g} to 1e{high:g} s are no bins of durations"
             raise ConfigurationError(msg)
         return tuple(np.logspace(low, high, count).tolist())
     edges = tuple(number_of(one, where) for one in of(given, list, where))
     if len(edges) > MOST_BINS or list(edges) != sorted(set(edges)):
-        msg = f"evidence: {where}: expected at most {MOST_BINS} ascending numbers"
+        msg = f"{where}: expected at most {MOST_BINS} ascending numbers"
         raise ConfigurationError(msg)
     return edges
 
@@ -316,13 +321,13 @@ def _variant_in(given: Any, where: str) -> VariantEvidence:
         for name in ("served", "failed", "failed_calls", "batches", "known", "correct")
     }
     if numbers["correct"] > numbers["known"]:
-        msg = f"evidence: {where}.correct: {numbers['correct']} of {numbers['known']}"
+        msg = f"{where}.correct: {numbers['correct']} of {numbers['known']}"
         raise ConfigurationError(msg)
     edges = _edges_in(one.get("edges"), f"{where}.edges")
     durations = np.zeros(len(edges) + 1, dtype=np.int64)
     for place, count in of(one.get("durations"), dict, f"{where}.durations").items():
         if not place.isascii() or not place.isdigit() or int(place[:9]) >= len(durations):
-            msg = f"evidence: {where}.durations: {place[:20]!r} is no bin of {len(durations)}"
+            msg = f"{where}.durations: {place[:20]!r} is no bin of {len(durations)}"
             raise ConfigurationError(msg)
         durations[int(place)] = count_of(count, f"{where}.durations[{place}]")
     predictions = one.get("predictions")
@@ -330,7 +335,7 @@ def _variant_in(given: Any, where: str) -> VariantEvidence:
     for name, pair in named(one.get("rates"), f"{where}.rates").items():
         good, trials = (count_of(part, f"{where}.rates.{name}") for part in pair_of(pair, f"{where}.rates.{name}"))
         if good > trials:
-            msg = f"evidence: {where}.rates.{name}: {good} of {trials}"
+            msg = f"{where}.rates.{name}: {good} of {trials}"
             raise ConfigurationError(msg)
         rates[name] = (good, trials)
     features = {
@@ -357,10 +362,10 @@ def _variant_in(given: Any, where: str) -> VariantEvidence:
 def _moments_in(pair: Any, place: int, where: str) -> Moments:
     parts = of(pair_of(pair, where)[place], list, where)
     if len(parts) != len(fields(Moments)):
-        msg = f"evidence: {where}: expected {len(fields(Moments))} numbers"
+        msg = f"{where}: expected {len(fields(Moments))} numbers"
         raise ConfigurationError(msg)
     count, squares = count_of(parts[0], where), number_of(parts[2], where)
     if squares < 0.0:
-        msg = f"evidence: {where}: squares are at least 0, not {squares:g}"
+        msg = f"{where}: squares are at least 0, not {squares:g}"
         raise ConfigurationError(msg)
     return Moments(count, number_of(parts[1], where), squares, number_of(parts[3], where))

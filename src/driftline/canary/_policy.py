@@ -140,7 +140,8 @@ class CanaryPolicy:
                 arguments[name] = tuple(value)
             elif name in {"rates", "guardrails"}:
                 arguments[name] = {
-                    one: _made(Guardrail, inner, f"{name}.{one}") for one, inner in named(value, name).items()
+                    one: _made(Guardrail, inner, f"{name}.{one}") if isinstance(inner, dict) else inner
+                    for one, inner in named(value, name).items()
                 }
             elif isinstance(value, dict):
                 arguments[name] = _made(Margin, value, name)

@@ -138,7 +138,7 @@ def log_e_two_rates(
         The logarithm of the e-value, shape (...).
 
     >>> round(float(log_e_two_rates([20], [1000], [60], [1000])), 2)
-    9.5
+    8.46
     """
     rates_b, rates_c, weights = _alternatives(float(slope), float(offset), side)
     n, m = np.asarray(baseline, dtype=np.float64)[..., None], np.asarray(candidate, dtype=np.float64)[..., None]
@@ -164,10 +164,10 @@ def log_e_one_rate(bad: ArrayLike, trials: ArrayLike, *, limit: ArrayLike, side:
     logarithm*; Howard, Ramdas, McAuliffe & Sekhon (2021). Shapes as in `log_e_two_rates`; strata share the effect.
 
     >>> round(float(log_e_one_rate([80], [1000], limit=0.05)), 2)
-    5.53
+    6.81
     """
     k, n = np.asarray(bad, dtype=np.float64)[..., None], np.asarray(trials, dtype=np.float64)[..., None]
-    edge = np.asarray(limit, dtype=np.float64)[..., None]
+    edge = np.clip(np.asarray(limit, dtype=np.float64)[..., None], TINY, 1.0 - TINY)
     effects = {1: EFFECTS, -1: -EFFECTS, 0: np.concatenate([EFFECTS, -EFFECTS])}[side]
     weights = np.tile(_effect_weights(1 if side >= 0 else -1), len(effects) // len(EFFECTS))
     odds = edge / (1.0 - edge) * np.exp(effects)

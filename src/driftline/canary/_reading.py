@@ -22,7 +22,7 @@ MOST_NAMES = 10_000
 def of(value: Any, kind: type, where: str) -> Any:
     """*value* if it is of a kind."""
     if not isinstance(value, kind):
-        msg = f"evidence: {where}: expected {kind.__name__}, not {type(value).__name__}"
+        msg = f"{where}: expected {kind.__name__}, not {type(value).__name__}"
         raise ConfigurationError(msg)
     return value
 
@@ -31,7 +31,7 @@ def named(value: Any, where: str) -> dict[str, Any]:
     """An object, with a bounded number of names."""
     found: dict[str, Any] = of(value, dict, where)
     if len(found) > MOST_NAMES:
-        msg = f"evidence: {where}: {len(found)} names, expected at most {MOST_NAMES}"
+        msg = f"{where}: {len(found)} names, expected at most {MOST_NAMES}"
         raise ConfigurationError(msg)
     return found
 
@@ -39,7 +39,7 @@ def named(value: Any, where: str) -> dict[str, Any]:
 def pair_of(value: Any, where: str) -> Sequence[Any]:
     """A list of two."""
     if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - a pair
-        msg = f"evidence: {where}: expected a pair"
+        msg = f"{where}: expected a pair"
         raise ConfigurationError(msg)
     return value
 
@@ -47,7 +47,7 @@ def pair_of(value: Any, where: str) -> Sequence[Any]:
 def count_of(value: Any, where: str) -> int:
     """A whole number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        msg = f"evidence: {where}: expected a whole number of at least 0, not {str(value)[:40]}"
+        msg = f"{where}: expected a whole number of at least 0, not {str(value)[:40]}"
         raise ConfigurationError(msg)
     return value
 
@@ -55,7 +55,7 @@ def count_of(value: Any, where: str) -> int:
 def number_of(value: Any, where: str) -> float:
     """A finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:  # noqa: PLR2004
-        msg = f"evidence: {where}: expected a finite number, not {str(value)[:40]}"
+        msg = f"{where}: expected a finite number, not {str(value)[:40]}"
         raise ConfigurationError(msg)
     return float(value)
 
@@ -64,6 +64,6 @@ def counts_of(value: Any, where: str) -> NDArray[np.int64]:
     """A list of counts, shape (bins,)."""
     counts = of(value, list, where)
     if len(counts) > MOST_BINS:
-        msg = f"evidence: {where}: {len(counts)} bins, expected at most {MOST_BINS}"
+        msg = f"{where}: {len(counts)} bins, expected at most {MOST_BINS}"
         raise ConfigurationError(msg)
     return np.array([count_of(count, where) for count in counts], dtype=np.int64)

@@ -30,7 +30,7 @@ def bucket_of(key: object, salt: str) -> float:
         TypeError: a key of another type, which has no text that is sure to stay the same.
 
     >>> round(bucket_of("customer 7", salt="flights"), 6)
-    0.553543
+    0.745286
     """
     if isinstance(key, bytes):
         data = b"b" + key
