@@ -14,6 +14,7 @@ import driftline as dl
 from driftline.canary import Verdict
 from driftline.canary._ask import wait_for
 from driftline.cli import main
+from driftline.testing import in_memory_monitor
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,6 @@ def test_waits_by_its_clock():
 @pytest.fixture
 def canaries(reference, row):
     """Serve with a canary; its evidence."""
-    from driftline.testing import in_memory_monitor
 
     def serve(path=None, failed=0, calls=400):
         monitors = [in_memory_monitor("m", version=str(one), reference=reference) for one in (1, 2)]
@@ -140,13 +140,12 @@ def canaries(reference, row):
         canary = dl.Canary(*monitors, dl.CanaryPolicy(allowed_error_increase=0.05, **nothing), path=path)
         for monitor, bad in zip(monitors, (0, failed), strict=True):
             for number in range(calls):
-                try:
-                    with monitor.prediction(row) as call:
-                        if number < bad:
-                            raise KeyError
-                        call.output = 0.5
-                except KeyError:
+                if number < bad:
+                    with pytest.raises(KeyError), monitor.prediction(row):
+                        raise KeyError
                     continue
+                with monitor.prediction(row) as call:
+                    call.output = 0.5
         canary.verdict()
         return canary.evidence()
 

@@ -43,13 +43,14 @@ def whole_policy(traffic: Traffic) -> rules.Looks:
 
     But for latency, whose 50 ms nothing here comes near: it is judged as with no margin at all, which is harder.
     """
-    level = levels()
+    level, drift = levels(), POLICY.allowed_prediction_drift
+    assert isinstance(drift, Margin)  # noqa: S101 - a policy keeps its margins as such
     known = (traffic.rows[0] - traffic.errors[0], traffic.rows[1] - traffic.errors[1])
     return rules.earliest(
         rules.rate(traffic.errors, traffic.rows, level["error_rate"]),
         rules.rate(traffic.wrong, known, level["accuracy"], offset=0.02),
         rules.latency(traffic, level["latency"]),
-        rules.predictions(traffic, level["predictions"], 0.1),
+        rules.predictions(traffic, level["predictions"], drift.absolute),
     )
 
 

@@ -57,13 +57,12 @@ def serve(row):
 
     def call(monitor, calls, failed=0, correct=None):
         for number in range(calls):
-            try:
-                with monitor.prediction(row) as one:
-                    if number >= calls - failed:
-                        raise KeyError
-                    one.output = 0.7
-            except KeyError:
+            if number >= calls - failed:
+                with pytest.raises(KeyError), monitor.prediction(row):
+                    raise KeyError
                 continue
+            with monitor.prediction(row) as one:
+                one.output = 0.7
             if correct is not None:
                 monitor.outcome(one.id, number < correct)
 

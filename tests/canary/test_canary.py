@@ -127,7 +127,7 @@ def test_status_evidence_and_event_are_exported(watched, pair, serve, telemetry)
         "e_safe": one.e_safe,
         "e_safe_needed": one.e_safe_needed,
     }
-    ((name, attributes),) = [event for event in telemetry.events() if event[0] == "ml.canary.verdict_changed"]
+    ((_, attributes),) = [event for event in telemetry.events() if event[0] == "ml.canary.verdict_changed"]
     assert attributes["ml.canary.state"] == "rollback"
     assert attributes["ml.canary.previous_state"] == "inconclusive"
     assert attributes["ml.canary.reason"] == verdict.reason

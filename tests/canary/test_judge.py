@@ -54,7 +54,11 @@ def test_a_healthy_candidate_is_promoted(healthy, evidence_of):
         ({"failed": 800}, "error_rate", "error rate 4.00% against 2.00%: worse by at least"),
         ({"correct": 0.8}, "accuracy", "accuracy 80.00% against 90.00%: worse by at least"),
         ({"factor": 4.0}, "latency_p95", "p95 latency .* ms against .* ms: worse by at least .* ms, allowed 50 ms"),
-        ({"predictions": (9_000, 1_000, 0)}, "prediction_drift", "predictions differ by 40 points: worse by at least"),
+        (
+            {"predictions": (9_000, 1_000, 0)},
+            "prediction_drift",
+            "shares of the predictions differ by up to 40 points: a difference of at least",
+        ),
     ],
 )
 def test_one_certain_harm_rolls_back(healthy, evidence_of, change, name, words):

@@ -46,7 +46,7 @@ def test_means_are_excluded_where_ville_excludes_them():
 
 
 def test_one_rate_is_judged_like_villes_beta_mixture():
-    """A mixture over a grid and one over a Beta distribution differ by a few units in the exponent, never in direction."""
+    """A mixture over a grid and one over a Beta distribution differ by a few units in the exponent."""
     for p0, p in ((0.05, 0.08), (0.05, 0.05), (0.5, 0.6), (0.01, 0.03)):
         x = (np.random.default_rng(3).random(3_000) < p).astype(float)
         theirs = ville.BernoulliTest(p0, alpha=0.05).fit(x)

@@ -95,8 +95,8 @@ def test_a_policy_is_read_from_json():
     """Margins as numbers or objects, guardrails likewise, several quantiles."""
     policy = CanaryPolicy.from_json(
         '{"allowed_error_increase": {"absolute": 0.01, "any_harm": true}, "allowed_accuracy_drop": null,'
-        ' "latency_quantile": [0.5, 0.99], "guardrails": {"revenue": {"margin": {"relative": 0.02}, "better": "higher"},'
-        ' "tickets": 3}, "alpha": 0.01, "max_time": "1h"}'
+        ' "latency_quantile": [0.5, 0.99], "guardrails": {"revenue": {"margin": {"relative": 0.02},'
+        ' "better": "higher"}, "tickets": 3}, "alpha": 0.01, "max_time": "1h"}'
     )
     assert policy.allowed_error_increase == Margin(0.01, any_harm=True)
     assert policy.allowed_accuracy_drop is None

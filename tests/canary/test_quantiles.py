@@ -79,6 +79,9 @@ def test_durations_beyond_all_bins_are_counted():
     """Calls of hours and of nanoseconds: the evidence stays finite, and the slow one is harm."""
     both = seen([1e-9] * 500 + [0.01] * 500, [2e4] * 1_000)
     assert math.isfinite(log_e_quantile(both, 0.5))
+    fast = seen([1e-9] * 1_000, [2e-9] * 1_000)
+    assert log_e_quantile(fast, 0.5, offset=0.05, side=-1) > math.log(20)
+    assert bounds_of_shift(fast, 0.5, lower=0.05, upper=0.05)[1] < 1e-5
     assert log_e_quantile(seen([0.01] * 1_000, [2e4] * 1_000), 0.5) > math.log(20)
 
 

@@ -130,7 +130,7 @@ def test_what_are_no_functions_is_refused(pair, method, arguments, message):
 def test_bad_shares_and_keys_are_refused(pair):
     """When they are given, and when they are set."""
     for share in (-0.1, 1.1, "half", True, float("nan")):
-        with pytest.raises(ConfigurationError, match="share=.*: expected a number from 0 to 1"):
+        with pytest.raises(ConfigurationError, match=r"share=.*: expected a number from 0 to 1"):
             dl.Canary(*pair, share=share)
     canary = dl.Canary(*pair)
     with pytest.raises(ConfigurationError, match="share=2: expected a number from 0 to 1"):

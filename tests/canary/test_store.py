@@ -48,14 +48,14 @@ def test_a_file_holds_one_canary(path):
     """Another candidate is told to use another path; a process that knows no candidate joins."""
     CanaryStore(path, VARIANTS)
     CanaryStore(path, {"baseline": {"ml.model.name": "m"}})
-    with pytest.raises(ConfigurationError, match='holds a canary whose candidate is .*"2".*, expected .*"3"'):
+    with pytest.raises(ConfigurationError, match=r'holds a canary whose candidate is .*"2".*, expected .*"3"'):
         CanaryStore(path, {"candidate": {"ml.model.name": "m", "ml.model.version": "3"}})
 
 
 @pytest.mark.parametrize("bad", [7, None])
 def test_paths_that_are_none_are_refused(bad):
     """The message names the value."""
-    with pytest.raises(ConfigurationError, match="path=.*: expected the path of a file"):
+    with pytest.raises(ConfigurationError, match=r"path=.*: expected the path of a file"):
         CanaryStore(bad, VARIANTS)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline import ThresholdPolicy, ConfigurationError
+from driftline import ConfigurationError, ThresholdPolicy
 from driftline._recorder import DURATION_EDGES
 from driftline.canary import VariantEvidence, judge_thresholds
 from driftline.distances import corrected_psi

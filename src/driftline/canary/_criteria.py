@@ -216,7 +216,7 @@ def _prediction_drift(evidence: CanaryEvidence, margin: Margin, design: float) -
 
     return Question(
         "prediction_drift",
-        f"predictions differ by {_points(seen)}",
+        f"shares of the predictions differ by up to {_points(seen)}",
         seen,
         limit,
         rows,
@@ -227,6 +227,7 @@ def _prediction_drift(evidence: CanaryEvidence, margin: Margin, design: float) -
         lambda scale, _: found(scale, limit, -1),
         lambda lower, upper: _shape_bounds(found, seen, lower, upper),
         _points,
+        "a difference of",
     )
 
 
@@ -270,6 +271,7 @@ def _disagreement(evidence: CanaryEvidence, margin: Margin, design: float) -> Qu
         log_e_safe=lambda scale, _: found(scale, limit, -1),
         bounds=lambda lower, upper: _shape_bounds(found, bad / rows, lower, upper),
         shown=_points,
+        measure="a share of",
     )
 
 

@@ -51,7 +51,7 @@ class CanaryPolicy:
         allowed_latency_delta: seconds that the candidate's latency quantile may lie above the baseline's.
         latency_quantile: which quantile, or several, of the duration of a call.
         allowed_prediction_drift: largest difference of the cumulative shares of the two variants' predictions (of the
-            shares, for labels).
+            shares, for labels). 0.2 is what a shift of half a standard deviation makes, a PSI of 0.25.
         allowed_feature_drift: the same between their features. More of it says that the two do not see the same
             traffic: then nothing is promoted.
         allowed_disagreement: share of the rows on which a shadow may disagree with the baseline.
@@ -76,7 +76,7 @@ class CanaryPolicy:
     allowed_accuracy_drop: Margin | float | None = 0.02
     allowed_latency_delta: Margin | float | None = 0.05
     latency_quantile: float | tuple[float, ...] = 0.95
-    allowed_prediction_drift: Margin | float | None = 0.1
+    allowed_prediction_drift: Margin | float | None = 0.2
     allowed_feature_drift: float | None = 0.1
     allowed_disagreement: Margin | float | None = None
     rates: Mapping[str, Guardrail] = field(default_factory=dict)

@@ -46,13 +46,15 @@ class Latencies:
     def __init__(self, baseline: Floats, candidate: Floats, edges: Floats) -> None:
         self._places: dict[tuple[float, float, float], Places] = {}
         self.baseline_calls, self.candidate_calls = baseline.sum(axis=1), candidate.sum(axis=1)
-        # One edge below the fastest call and one above the slowest are enough: beyond them nothing changes.
+        # From nothing to for ever; but one edge below the fastest call and one above the slowest are enough.
         used = np.flatnonzero((baseline + candidate).sum(axis=0))
-        kept = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2) if len(used) else slice(0, 2)
-        self.edges = edges[kept]
+        kept = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 3) if len(used) else slice(0, 2)
+        self.edges = np.concatenate([[0.0], edges, [np.inf]])[kept]
         # Calls that took at least as long as each edge, shape (edges, strata).
-        self.baseline = (self.baseline_calls - np.cumsum(baseline, axis=1)[:, :-1].T)[kept]
-        self.candidate = (self.candidate_calls - np.cumsum(candidate, axis=1)[:, :-1].T)[kept]
+        self.baseline, self.candidate = (
+            np.concatenate([calls[None], calls - np.cumsum(counts, axis=1).T])[kept]
+            for counts, calls in ((baseline, self.baseline_calls), (candidate, self.candidate_calls))
+        )
 
     def places(self, quantile: float, level: float, scale: float) -> Places:
         """
@@ -128,8 +130,7 @@ def log_e_quantile(
 
 def bounds_of_shift(seen: Latencies, quantile: float, *, lower: float, upper: float) -> tuple[float, float]:
     """Bounds of (candidate's quantile - baseline's) in seconds, each of its level; infinite before there are any."""
-    slowest = float(np.flatnonzero(seen.baseline.sum(axis=1) + seen.candidate.sum(axis=1)).max(initial=0))
-    reach = 2.0 * float(seen.edges[min(int(slowest) + 1, len(seen.edges) - 1)])
+    reach = 2.0 * float(seen.edges[np.isfinite(seen.edges)][-1])
     found = []
     for side, level in ((1, lower), (-1, upper)):
         inside, outside, best = side * reach, -side * reach, -side * math.inf

@@ -36,6 +36,7 @@ class Question:
         log_e_safe: evidence against harm beyond the limit.
         bounds: of the harm, at a level each; None before there are any.
         shown: a harm in words.
+        measure: what stands before it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Question:
     log_e_safe: Callable[[float, float], float]
     bounds: Callable[[float, float], tuple[float, float] | None]
     shown: Callable[[float], str]
+    measure: str = "worse by"
 
 
 def answer(question: Question, harm_level: float, safe_level: float) -> Criterion:
@@ -70,20 +72,18 @@ def answer(question: Question, harm_level: float, safe_level: float) -> Criterio
     allowed = f"allowed {question.shown(question.limit)}"
     if harm >= harm_needed:
         state = "rollback"
-        least = (
-            "certainly worse" if not math.isfinite(lower) else f"worse by at least {question.shown(max(lower, 0.0))}"
-        )
+        least = f"{question.measure} at least {question.shown(lower)}" if 0.0 < lower < math.inf else "certainly worse"
         words = f"{question.seen}: {least}, {'none allowed' if question.any_harm else allowed}"
     elif safe >= safe_needed:
         state = "promote"
-        most = "" if not math.isfinite(upper) else f"worse by at most {question.shown(max(upper, 0.0))}, "
+        most = "" if not math.isfinite(upper) else f"{question.measure} at most {question.shown(max(upper, 0.0))}, "
         words = f"{question.seen}: {most}{allowed}"
     elif question.harm is None:
         more = None
         words = f"{question.name}: no {question.unit} of both variants yet"
     else:
         more = _more(question, harm_level, safe_level)
-        within = "" if bounds is None else f", worse by {_between(question, lower, upper)}"
+        within = "" if bounds is None else f", {question.measure} {_between(question, lower, upper)}"
         left = (
             "no end in sight" if more is None else f"about {more:,} more {question.unit} of the smaller variant needed"
         )
@@ -107,7 +107,7 @@ def answer(question: Question, harm_level: float, safe_level: float) -> Criterio
 
 def _between(question: Question, lower: float, upper: float) -> str:
     if not math.isfinite(lower) or not math.isfinite(upper):
-        return f"at most {question.shown(upper)}" if math.isfinite(upper) else "nobody knows how much"
+        return f"at most {question.shown(upper)}" if math.isfinite(upper) else "an unknown amount"
     return f"{question.shown(lower)} to {question.shown(upper)}"
 
 

@@ -53,8 +53,8 @@ def summary(received: Received, features: Sequence[str], made: int | None, *, in
     stable = [feature for feature in features if feature not in drifted]
     if stable:
         yield f"Never drifted: {', '.join(stable)}."
-    for hour, verdict, words in received.verdicts:
-        yield f"Canary on {_day(hour)}: {verdict}, {words}."
+    for one in received.verdicts:
+        yield f"The canary went from {one.previous} to {one.state} on {_day(one.hour)}: {one.reason}."
     for variant, accuracy in sorted(received.accuracy.items()):
         # The latest outcomes of two variants are of different days: only all of them compare.
         known, right = received.outcomes_known(variant)
