@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,3 +81,12 @@ def test_places_of_a_quantile_lie_within_villes_bounds():
     low, high = ville.QuantileCS(q=0.95, alpha=0.05, t_opt=3_000).fit(seconds).interval()
     assert low < seen.edges[places[0]] * 1.03
     assert seen.edges[places[-1]] < high * 1.03
+
+
+def test_the_benchmark_runs():
+    """One command, every scenario; three runs say nothing, but say it in all of them."""
+    script = Path(__file__).parents[2] / "benchmarks/canary/run.py"
+    command = [sys.executable, script, "--runs", "3", "--looks", "20", "--dry"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.count("driftline, whole policy") == 10
+    assert "ville, asymptotic sequence" in printed
