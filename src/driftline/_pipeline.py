@@ -14,9 +14,10 @@ from driftline._guard import Guard
 from driftline._judging import Judging
 from driftline._learning import Learner
 from driftline._outputs import default_correct
-from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
+from driftline._recorder import Call, Failure, Recorder
 from driftline._settings import Settings
-from driftline._values import PREDICTION, CategoricalBins, FeatureStatus, Score, Snapshot
+from driftline._values import FeatureStatus, Score, Snapshot
+from driftline._variant import variant_evidence
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attributes, instruments_for
@@ -25,8 +26,6 @@ from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
 __all__ = ["Pipeline"]
-
-_EDGES = tuple(DURATION_EDGES.tolist())
 
 
 class Pipeline:
@@ -296,29 +295,9 @@ class Pipeline:
     def evidence(self) -> VariantEvidence:
         """What this variant has done since the start of the process, in counts."""
         self._recorder.drain()
-        tally = self._calls.read()
-        outcomes = self.outcomes.read()
-        watched = () if self.reference is None else self.reference.watched
-        counts = (
-            {}
-            if not watched
-            else {
-                feature.name: tally.counts[place] for feature, place in zip(watched, self._layout.slices, strict=True)
-            }
-        )
-        return VariantEvidence(
-            tally.served,
-            sum(tally.failed.values()),
-            tally.durations,
-            _EDGES,
-            outcomes.known,
-            outcomes.correct,
-            counts.pop(PREDICTION, None),
-            tally.failed_calls,
-            tally.batches,
-            features=counts,
-            unordered=frozenset(one.name for one in watched if isinstance(one.bins, CategoricalBins)),
-        )
+        reference = self.reference
+        layout, watched = (None, ()) if reference is None else (self._layout, reference.watched)
+        return variant_evidence(self._calls.read(), self.outcomes.read(), layout, watched)
 
     def reading(self, *, settle: bool) -> Reading | None:
         """The present reading for the metrics; None before the first prediction in this process."""
