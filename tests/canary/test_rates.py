@@ -154,3 +154,21 @@ def test_equal_candidates_are_rolled_back_as_rarely_as_was_said():
     pooled = (k + j) / (n + m)
     z = (j / m - k / n) / np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m) + 1e-12)
     assert (z > 1.645).any(axis=1).mean() > 0.15
+
+
+@pytest.mark.parametrize("share", [0.5, 0.05])
+def test_a_base_rate_that_moves_for_both_is_no_difference(share):
+    """Tenfold up and down all the time: equal candidates are rolled back as rarely, harmful ones promoted as rarely."""
+    random = np.random.default_rng(1)
+    runs, looks, total = 200, 150, round(100 / share)
+    rate = np.exp(np.log(0.02) + 1.2 * np.sin(np.arange(looks) / 7.0))
+    new = random.binomial(total, share, (runs, looks))
+    n, m = np.cumsum(total - new, axis=1)[..., None], np.cumsum(new, axis=1)[..., None]
+    k = np.cumsum(random.binomial(total - new, rate), axis=1)[..., None]
+    equal, worse = (np.cumsum(random.binomial(new, factor * rate), axis=1)[..., None] for factor in (1.0, 1.2))
+    assert (log_e_two_rates(k, n, equal, m) >= math.log(20)).any(axis=1).mean() <= 0.05
+    promoted = [
+        log_e_two_rates(*(one[run] for one in (k, n, worse, m)), slope=1.2, side=-1).max() >= math.log(20)
+        for run in range(runs)
+    ]
+    assert np.mean(promoted) <= 0.05
