@@ -5,6 +5,8 @@ Install with ``pip install 'driftline[otlp]'``.
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 import driftline as dl
@@ -32,42 +34,43 @@ candidate = dl.Monitor("late-payment", version="8", variant="canary", reference=
 canary = dl.Canary(
     baseline=baseline,
     candidate=candidate,
-    policy=dl.CanaryPolicy(min_accuracy=0.6, allowed_latency_delta=0.02, max_error_ratio=1.2, min_rows=500),
+    policy=dl.CanaryPolicy(allowed_accuracy_drop=0.05, allowed_latency_delta=0.02),
+    share=0.5,
 )
 
 
-@baseline.instrument
+orders: dict[tuple[dl.Monitor, str], float] = {}
+
+
 def predict_old(features: dict[str, float]) -> float:
     """The variant that is trusted."""
-    return score(features["amount"])
+    with baseline.prediction(features) as call:
+        call.output = score(features["amount"])
+    orders[baseline, call.id] = features["amount"]
+    return call.output
 
 
 def predict_new(features: dict[str, float]) -> float:
-    """The variant on trial, here watched with the context manager; it breaks on small amounts."""
+    """The variant on trial; it breaks on small amounts."""
     with candidate.prediction(features) as call:
         if features["amount"] < SMALL:
             message = "no bucket for this amount"
             raise LookupError(message)
         call.output = score(features["amount"]) ** 1.1
-    orders[call.id] = features["amount"]
+    orders[candidate, call.id] = features["amount"]
     return call.output
 
 
-orders: dict[str, float] = {}
+predict = canary.split(predict_old, predict_new)
 previous = None
 for order in range(4_000):
     features = {"amount": float(random.lognormal(3.0, 1.0))}
-    if order % 2:
-        predict_old(features)
-    else:
-        try:
-            predict_new(features)
-        except LookupError:
-            predict_old(features)  # what the service does when the new variant fails
+    with contextlib.suppress(LookupError):  # a service would answer something else; the canary has counted it
+        predict(features)
     # Labels arrive later than predictions, for some orders never.
     if order % 100 == 0:
-        for prediction_id, amount in orders.items():
-            candidate.outcome(prediction_id, actual=bool(random.random() < score(amount)))
+        for (monitor, prediction_id), amount in orders.items():
+            monitor.outcome(prediction_id, actual=bool(random.random() < score(amount)))
         orders.clear()
         verdict = canary.verdict()
         if verdict.state != previous:

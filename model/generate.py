@@ -12,7 +12,15 @@ import yaml
 
 MODEL = Path(__file__).parent
 ROOT = MODEL.parent
-STANDARD = frozenset({"error.type"})
+STANDARD = frozenset(
+    {
+        "error.type",
+        "feature_flag.key",
+        "feature_flag.result.variant",
+        "feature_flag.result.reason",
+        "feature_flag.provider.name",
+    }
+)
 """Attributes of OpenTelemetry's own registry."""
 
 

@@ -17,7 +17,13 @@ from driftline._values import CanaryState, DriftState
 ROOT = Path(__file__).parent.parent
 ATTRIBUTES = yaml.safe_load((ROOT / "model/attributes.yaml").read_text(encoding="utf-8"))["attributes"]
 KEYS = {one["key"] for one in ATTRIBUTES}
-STANDARD = {"error.type"}
+STANDARD = {
+    "error.type",
+    "feature_flag.key",
+    "feature_flag.result.variant",
+    "feature_flag.result.reason",
+    "feature_flag.provider.name",
+}
 """Attributes of OpenTelemetry's own registry."""
 
 NAME = re.compile(r"[a-z](?:[a-z0-9]*(?:[._][a-z0-9]+)*)")
@@ -135,6 +141,7 @@ def test_the_metrics_are_those_of_the_design():
         ("ml.feature.drift.score", "gauge", "{score}"),
         ("ml.feature.drift.status", "updowncounter", "1"),
         ("ml.feature.observations", "counter", "{observation}"),
+        ("ml.canary.evidence", "gauge", "{evidence}"),
         ("ml.canary.status", "updowncounter", "1"),
         ("ml.outcomes", "counter", "{outcome}"),
         ("ml.model.accuracy", "gauge", "{ratio}"),

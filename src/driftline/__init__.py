@@ -7,17 +7,15 @@ from typing import Any
 from driftline._outcome_register import record_outcome
 from driftline._values import (
     Component,
-    Criterion,
     Detector,
     Distance,
     FeatureStatus,
     RetrainingRequest,
     Score,
     Snapshot,
-    Verdict,
 )
 from driftline._window import Window
-from driftline.canary import Canary, CanaryPolicy
+from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
 from driftline.detection import FalseAlarms, Thresholds
 from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
 from driftline.monitor import Monitor
@@ -37,6 +35,8 @@ __all__ = [
     "DriftlineError",
     "FalseAlarms",
     "FeatureStatus",
+    "Guardrail",
+    "Margin",
     "Monitor",
     "OutcomePolicy",
     "OutcomeSnapshot",
@@ -48,6 +48,7 @@ __all__ = [
     "RetrainingRequest",
     "Score",
     "Snapshot",
+    "ThresholdPolicy",
     "Thresholds",
     "Verdict",
     "Window",

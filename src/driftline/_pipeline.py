@@ -18,11 +18,11 @@ from driftline._outcome_register import delist, enlist, name_of, outcomes_for
 from driftline._recorder import Call, Failure, Recorder
 from driftline._settings import Settings
 from driftline._staging import capture_for, detecting_for, layout_for
-from driftline._tally import DURATION_EDGES
 from driftline._values import FeatureStatus, Score, Snapshot
+from driftline._variant import variant_evidence
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
-from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
+from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attributes, instruments_for
 from driftline.outcomes import Performance, as_ids, estimated_accuracy
 from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME
@@ -207,6 +207,8 @@ class Pipeline:
         """Bin and judge all that waits, and what there is of the first window as long as none has been full."""
         try:
             self.settle()
+            for canary in self._canaries:
+                canary.verdict()
             if isinstance(self._recorder, Recorder) and self._judging is not None:
                 partial = self._recorder.partial()
                 if partial is not None and partial.rows:
@@ -264,7 +266,7 @@ class Pipeline:
 
     def _after_judgement(self) -> None:
         for canary in self._canaries:
-            canary.verdict()
+            canary.refresh()
         seen = (id(self._judging and self._judging.status), id(self._detecting and self._detecting.status))
         self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
 
@@ -308,20 +310,9 @@ class Pipeline:
         """What this variant has done since the start of the process, in counts."""
         self._recorder.drain()
         self.outcomes.settle()
-        tally = self._calls.read()
-        outcomes = self.outcomes.read()
-        predictions = None
-        if self.reference is not None and self.reference.prediction is not None:
-            predictions = tally.counts[self._layout.slices[-1]]
-        return VariantEvidence(
-            tally.served,
-            sum(tally.failed.values()),
-            tally.durations,
-            tuple(DURATION_EDGES.tolist()),
-            outcomes.known,
-            outcomes.correct,
-            predictions,
-        )
+        reference = self.reference
+        layout, watched = (None, ()) if reference is None else (self._layout, reference.watched)
+        return variant_evidence(self._calls.read(), self.outcomes.read(), layout, watched)
 
     def reading(self, *, settle: bool) -> Reading | None:
         """The present reading for the metrics; None before the first prediction in this process."""
@@ -339,7 +330,7 @@ class Pipeline:
         if judging is not None and reference is not None and self._settings.export_bins:
             places = zip(reference.watched, self._layout.slices, strict=True)
             bins = tuple((feature.name, tally.counts[place]) for feature, place in places if feature.name in exported)
-        states = [canary.state for canary in self._canaries if canary.state is not None]
+        verdicts = [canary.last for canary in self._canaries if canary.last is not None]
         return Reading(
             self._attributes,
             tally.served,
@@ -357,8 +348,9 @@ class Pipeline:
             None if estimated is None else estimated.value,
             dict(self._asking.requests),
             self._asking.sizes(),
-            states[-1] if states else None,
+            verdicts[-1].state if verdicts else None,
             (*self.outcomes.ledger.performance(), *(() if estimated is None else (estimated,))),
+            verdicts[-1].criteria if verdicts else (),
         )
 
     def estimated(self) -> Performance | None:
@@ -367,6 +359,17 @@ class Pipeline:
         if reference is None or reference.outcomes is None or not isinstance(self._recorder, Recorder):
             return None
         return estimated_accuracy(reference.outcomes, self._recorder.snapshot().counts[self._layout.slices[-1]])
+
+    def dropped(self, reason: str, rows: int) -> None:
+        """Count rows that were not predicted."""
+        self._calls.drop(reason, rows)
+
+    def flagged(self, key: str, variant: str, provider: str | None) -> None:
+        """Put the feature flag that chose this variant on spans and events."""
+        attributes = flag_attributes(key, variant, provider)
+        self.emitter.add(attributes)
+        if self.tracing is not None:
+            self.tracing.add(attributes)
 
     def attach(self, canary: Canary) -> None:
         """Judge *canary* along with the features, and export its state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, TypeAlias
 
@@ -117,14 +118,7 @@ class Recorder:
         with other._lock:
             self._lock = other._lock
             self._calls, self._failures, self._drained = other._calls, other._failures, other._drained
-            self.tally = Tally(
-                self.tally.counts,
-                0,
-                other.tally.served,
-                other.tally.failed,
-                other.tally.dropped,
-                other.tally.durations,
-            )
+            self.tally = replace(other.tally, counts=self.tally.counts, rows=0)
 
     # --- what callers do ---------------------------------------------------------------------------------------------
 
@@ -227,6 +221,7 @@ class Recorder:
             return
         with self._lock:
             self.tally.served += rows
+            self.tally.batches += 1
 
     def _put_batch(self, batch: Batch, column: Column | None) -> None:
         columns = batch.columns if column is None else [*batch.columns, column]
@@ -348,6 +343,7 @@ class Recorder:
             return False
         tally = self.tally
         tally.served += sum(call[2] for call in calls)
+        tally.failed_calls += len(failures)
         for _, _, error, rows in failures:
             tally.failed[error] = tally.failed.get(error, 0) + rows
         seconds = np.array([call[0] for call in calls])

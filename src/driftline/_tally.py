@@ -10,8 +10,8 @@ from driftline._values import Counts
 
 __all__ = ["DURATION_EDGES", "Tally"]
 
-DURATION_EDGES = np.logspace(-6, 3, 145)
-"""Seconds, 1 µs to 1000 s, sixteen bins a decade: a quantile read from them is off by at most 15 %."""
+DURATION_EDGES = np.logspace(-6, 3, 901)
+"""Seconds, 1 µs to 1000 s, a hundred bins a decade: a quantile read from them is off by at most 2.4 %."""
 
 
 @dataclass(slots=True)
@@ -22,6 +22,8 @@ class Tally:
     rows: int = 0
     served: int = 0
     failed: dict[str, int] = field(default_factory=dict)
+    failed_calls: int = 0
+    batches: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
 
@@ -32,6 +34,8 @@ class Tally:
             self.rows,
             self.served,
             dict(self.failed),
+            self.failed_calls,
+            self.batches,
             dict(self.dropped),
             self.durations.copy(),
         )

@@ -20,7 +20,6 @@ __all__ = [
     "Component",
     "Correct",
     "Counts",
-    "Criterion",
     "Detector",
     "Distance",
     "DriftState",
@@ -34,7 +33,6 @@ __all__ = [
     "Score",
     "Snapshot",
     "StateChange",
-    "Verdict",
 ]
 
 PREDICTION = "prediction"
@@ -288,27 +286,6 @@ class StateChange:
     previous: DriftState
     status: FeatureStatus
     length: str
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One criterion of a canary: what was seen, what is allowed, and what follows from it alone."""
-
-    name: str
-    state: CanaryState
-    value: float | None
-    limit: float
-    rows: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What to do with a candidate, the reason in words, and the criteria behind it."""
-
-    state: CanaryState
-    reason: str
-    criteria: tuple[Criterion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

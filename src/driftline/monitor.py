@@ -18,13 +18,13 @@ from driftline._values import (
     Correct,
     Detector,
     Distance,
+    Feature,
     FeatureStatus,
     Score,
     Snapshot,
-    Verdict,
 )
 from driftline._window import Window
-from driftline.canary import Canary, VariantEvidence
+from driftline.canary import Canary, VariantEvidence, Verdict
 from driftline.detection import Rule
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
 from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
@@ -348,6 +348,23 @@ class Monitor:
     def attach(self, canary: Canary) -> None:
         """Judge *canary* along with the features, and export its state."""
         self._pipeline.attach(canary)
+
+    @property
+    def prediction_feature(self) -> Feature | None:
+        """The prediction as the reference has it; None where it is not watched."""
+        return None if self.reference is None else self.reference.prediction
+
+    def flagged(self, key: str, variant: str, provider: str | None) -> None:
+        """Put the feature flag that chose this variant on spans and events."""
+        self._pipeline.flagged(key, variant, provider)
+
+    def caught(self, place: str, error: Exception) -> None:
+        """Count an error of a canary, or of a function that it was given."""
+        self._pipeline.caught(place, error)
+
+    def dropped(self, reason: str, rows: int) -> None:
+        """Count rows that a shadow has not predicted."""
+        self._pipeline.dropped(reason, rows)
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
         """Tell of a verdict that differs from the one before."""

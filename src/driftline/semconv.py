@@ -33,6 +33,8 @@ ML_WINDOW_ROWS: Final = "ml.window.rows"
 ML_CANARY_STATE: Final = "ml.canary.state"
 ML_CANARY_PREVIOUS_STATE: Final = "ml.canary.previous_state"
 ML_CANARY_REASON: Final = "ml.canary.reason"
+ML_CANARY_CRITERION: Final = "ml.canary.criterion"
+ML_CANARY_MEASURE: Final = "ml.canary.measure"
 ML_OUTCOME_RESULT: Final = "ml.outcome.result"
 ML_MODEL_PERFORMANCE_METRIC: Final = "ml.model.performance.metric"
 ML_MODEL_PERFORMANCE_BOUND: Final = "ml.model.performance.bound"
@@ -48,6 +50,8 @@ FEATURE_DRIFT_STATES: Final = ("stable", "drifting", "insufficient_data")
 
 CANARY_STATES: Final = ("promote", "rollback", "inconclusive")
 
+CANARY_MEASURES: Final = ("harm", "lower", "upper", "allowed", "e_harm", "e_harm_needed", "e_safe", "e_safe_needed")
+
 OUTCOME_RESULTS: Final = ("correct", "incorrect", "matched", "unmatched", "early", "late", "duplicate", "expired", "replaced", "dropped")
 
 MODEL_PERFORMANCE_METRICS: Final = ("accuracy", "error_rate", "precision", "recall", "f1", "brier", "calibration_error", "auc", "mae", "rmse", "bias", "accuracy_estimated")
@@ -58,7 +62,7 @@ RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
 
 RETRAINING_STATES: Final = ("pending", "acknowledged")
 
-MONITOR_REASONS: Final = ("shape", "unreadable")
+MONITOR_REASONS: Final = ("shape", "unreadable", "shadow")
 
 EVENT_FEATURE_DRIFT_STATE_CHANGED: Final = "ml.feature.drift.state_changed"
 EVENT_CANARY_VERDICT_CHANGED: Final = "ml.canary.verdict_changed"
@@ -131,6 +135,22 @@ METRIC_CANARY_STATUS: Final = Metric(
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.canary.state"}),
 )
 
+METRIC_CANARY_EVIDENCE: Final = Metric(
+    "ml.canary.evidence",
+    "gauge",
+    "{evidence}",
+    "Evidence about each criterion of a candidate, for other judges to read.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.criterion",
+            "ml.canary.measure",
+        }
+    ),
+)
+
 METRIC_OUTCOMES: Final = Metric(
     "ml.outcomes",
     "counter",
@@ -200,7 +220,7 @@ METRIC_MONITOR_ROWS_DROPPED: Final = Metric(
     "ml.monitor.rows.dropped",
     "counter",
     "{row}",
-    "Rows whose features could not be read.",
+    "Rows whose features could not be read, or that a shadow has not predicted.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.monitor.reason"}),
 )
 
@@ -211,6 +231,7 @@ METRICS: Final = {
     "ml.feature.drift.status": METRIC_FEATURE_DRIFT_STATUS,
     "ml.feature.observations": METRIC_FEATURE_OBSERVATIONS,
     "ml.canary.status": METRIC_CANARY_STATUS,
+    "ml.canary.evidence": METRIC_CANARY_EVIDENCE,
     "ml.outcomes": METRIC_OUTCOMES,
     "ml.model.accuracy": METRIC_MODEL_ACCURACY,
     "ml.model.accuracy.estimated": METRIC_MODEL_ACCURACY_ESTIMATED,
@@ -227,6 +248,10 @@ EVENTS: Final = {
                 "ml.model.name",
                 "ml.model.version",
                 "ml.model.variant",
+                "feature_flag.key",
+                "feature_flag.result.variant",
+                "feature_flag.result.reason",
+                "feature_flag.provider.name",
                 "ml.feature.name",
                 "ml.feature.drift.state",
                 "ml.feature.drift.previous_state",
@@ -242,6 +267,10 @@ EVENTS: Final = {
                 "ml.model.name",
                 "ml.model.version",
                 "ml.model.variant",
+                "feature_flag.key",
+                "feature_flag.result.variant",
+                "feature_flag.result.reason",
+                "feature_flag.provider.name",
                 "ml.canary.state",
                 "ml.canary.previous_state",
                 "ml.canary.reason",
@@ -252,6 +281,10 @@ EVENTS: Final = {
                 "ml.model.name",
                 "ml.model.version",
                 "ml.model.variant",
+                "feature_flag.key",
+                "feature_flag.result.variant",
+                "feature_flag.result.reason",
+                "feature_flag.provider.name",
                 "ml.retraining.reason",
                 "ml.retraining.id",
                 "ml.drift.reason",

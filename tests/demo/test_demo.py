@@ -39,12 +39,22 @@ def test_lines_and_summary_without_a_terminal():
     # The snow storm of 8 February grounded one flight in ten: their delay is missing.
     assert re.search(r"^dep_delay drifted from 2013-02-09 until .*more missing", done.stdout, re.MULTILINE)
     assert re.search(r"^Never drifted: .*distance", done.stdout, re.MULTILINE)
-    assert re.search(r"^Canary on 2013-\d\d-\d\d: promote, canary healthy", done.stdout, re.MULTILINE)
+    promoted = r"^The canary went from inconclusive to promote on 2013-02-\d\d: canary healthy on [\d]+ predictions: "
+    assert re.search(promoted, done.stdout, re.MULTILINE)
+    assert "rollback" not in done.stdout
     foretold = r"^Accuracy of the baseline on 2013-01-22, before any outcome was known: estimated [89]\d\.\d%"
     assert re.search(foretold, done.stdout, re.MULTILINE)
     assert re.search(r"^Accuracy of the candidate: [89]\d\.\d% on \d,\d{3} outcomes", done.stdout, re.MULTILINE)
     assert re.search(r"^2013-\d\d-\d\d  as in the reference: .*distance", done.stdout, re.MULTILINE)
     assert done.stderr == ""
+
+
+def test_a_broken_candidate_is_rolled_back():
+    """Within days, and the summary says in words that it is often wrong, not that it is late or fails."""
+    stdout = run("--candidate", "broken").stdout
+    when = r"^The canary went from inconclusive to rollback on 2013-01-\d\d: "
+    assert re.search(when + r"accuracy \d\d\.\d+% against \d\d\.\d+%: worse by", stdout, re.MULTILINE), stdout
+    assert "promote" not in stdout
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def main():
     parser.add_argument("--shift", action="store_true", help="shift one feature")
     parser.add_argument("--canary", action="store_true", help="serve a broken candidate beside it")
     parser.add_argument("--trace", action="store_true", help="a span per call, with the user who asked")
+    parser.add_argument("--healthy-canary", action="store_true", help="serve a candidate like it beside it")
     asked = parser.parse_args()
 
     dl.configure_otlp("end-to-end")
@@ -57,18 +58,16 @@ def main():
     predict(rest)
     served = len(rows)
 
-    if asked.canary:
+    if asked.canary or asked.healthy_canary:
         candidate = dl.Monitor("orders", version="2", variant="canary", reference=reference, window=window)
-        canary = dl.Canary(
-            baseline=monitor, candidate=candidate, policy=dl.CanaryPolicy(min_accuracy=None, min_rows=300)
-        )
+        canary = dl.Canary(baseline=monitor, candidate=candidate, policy=dl.CanaryPolicy(allowed_accuracy_drop=None))
 
         @candidate.instrument
         def broken(features):
-            if features["channel"] == "phone":
+            if asked.canary and features["channel"] == "phone":
                 message = "no model for this channel"
                 raise KeyError(message)
-            return 0.5
+            return 0.5 if asked.canary else 1.0 / (1.0 + np.exp(-(np.log(features["amount"]) - 3.0)))
 
         failed = 0
         for row in rows:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 
 from driftline.demo.flights import START, hour_to_date, load
 from driftline.demo.receiver import Finished, receive
-from driftline.demo.replay import DAY, INCIDENTS, WEEK, Replay
+from driftline.demo.replay import CANDIDATES, DAY, INCIDENTS, WEEK, Replay
 from driftline.demo.screen import Span
 from driftline.demo.summary import named
 from driftline.demo.telemetry import Telemetry, set_up
@@ -35,6 +35,7 @@ class Asked:
     otlp: str | None
     incident: str
     incident_at: int
+    candidate: str
     training_weeks: int
     weeks: int
     seconds: float | None
@@ -46,6 +47,7 @@ def asked_for(arguments: list[str]) -> Asked:
     parser.add_argument("--otlp", metavar="URL", help="send to this collector instead of drawing what arrives")
     parser.add_argument("--incident", choices=["none", *INCIDENTS], default="none", help="break a feature half-way")
     parser.add_argument("--incident-at", metavar="DATE", default=None, help="when (default 2013-09-01)")
+    parser.add_argument("--candidate", choices=[*CANDIDATES], default="healthy", help="what the canary has to judge")
     parser.add_argument("--weeks", type=int, default=WEEKS, help="end after so many weeks of the year (default: all)")
     parser.add_argument("--seconds", type=float, default=None, help="end after so many seconds at the latest")
     parser.add_argument("--quick", action="store_true", help="a few weeks only")
@@ -64,7 +66,7 @@ def asked_for(arguments: list[str]) -> Asked:
     except ValueError:
         parser.error(f"--incident-at {given.incident_at}: expected a date such as 2013-09-01")
     hour = int((when - START).total_seconds() // 3600)
-    return Asked(given.otlp, given.incident, hour, training_weeks, weeks, given.seconds)
+    return Asked(given.otlp, given.incident, hour, given.candidate, training_weeks, weeks, given.seconds)
 
 
 def run(arguments: list[str]) -> bool:
@@ -84,7 +86,8 @@ def run(arguments: list[str]) -> bool:
     flights = load()
     incident = INCIDENTS.get(asked.incident)
     shift = None if incident is None else incident.shift
-    replay = Replay(flights, asked.training_weeks, asked.weeks * WEEK, shift, asked.incident_at)
+    replay = Replay(flights, asked.training_weeks, asked.weeks * WEEK, shift, asked.incident_at, asked.candidate)
+    print(f"candidate: {CANDIDATES[asked.candidate]}", flush=True)
     if incident is not None:
         print(f"incident: from {hour_to_date(asked.incident_at):%Y-%m-%d} on {incident.words}", flush=True)
     return _to_collector(replay, asked, asked.otlp) if asked.otlp else _to_screen(replay, asked)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from driftline.demo.flights import NUMBERS, TEXTS, Flights
 
-__all__ = ["Model", "fit_models"]
+__all__ = ["BrokenModel", "Model", "fit_models"]
 
 
 class Model:
@@ -47,7 +47,16 @@ class Model:
         return np.stack(columns, axis=1)
 
 
-def fit_models(flights: Flights) -> tuple[Model, Model]:
-    """The baseline, and as the candidate the same regression, regularised more strongly."""
+class BrokenModel(Model):
+    """A model whose release has lost a feature on the way: it serves with the training data's median delay."""
+
+    def probabilities(self, features: Mapping[str, Any]) -> NDArray[np.float64]:
+        """As of `Model`, whatever the departure delay."""
+        delay = np.full(np.shape(features["dep_delay"]), np.nan)
+        return super().probabilities({**features, "dep_delay": delay})
+
+
+def fit_models(flights: Flights, *, broken: bool) -> tuple[Model, Model]:
+    """The baseline, and as the candidate the same regression, regularised more strongly, or broken."""
     baseline, candidate = (make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)) for c in (1.0, 0.03))
-    return Model(baseline, flights), Model(candidate, flights)
+    return Model(baseline, flights), (BrokenModel if broken else Model)(candidate, flights)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from driftline import semconv as sc
 from driftline.demo.flights import hour_to_date
 
-__all__ = ["DAY_BEGAN", "SIMULATED_HOUR", "DriftEvent", "Received"]
+__all__ = ["DAY_BEGAN", "SIMULATED_HOUR", "Changed", "DriftEvent", "Received"]
 
 SIMULATED_HOUR = "demo.simulated_hour"
 """The demo's own gauge: hours since the start of the data."""
@@ -31,6 +31,16 @@ class DriftEvent:
 
     hour: float
     feature: str
+    previous: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The verdict on the candidate has changed, at a simulated hour."""
+
+    hour: float
     previous: str
     state: str
     reason: str
@@ -61,7 +71,7 @@ class Received:
     canary_reason: str = ""
     retraining: list[tuple[float, str]] = field(default_factory=list)
     drift: list[DriftEvent] = field(default_factory=list)
-    verdicts: list[tuple[float, str, str]] = field(default_factory=list)
+    verdicts: list[Changed] = field(default_factory=list)
     _bins: dict[str, dict[int, int]] = field(default_factory=dict)
     _history: deque[dict[str, dict[int, int]]] = field(default_factory=lambda: deque(maxlen=RECENT_EXPORTS))
 
@@ -142,7 +152,8 @@ class Received:
                 self.drift.append(DriftEvent(hour, feature, previous, state, reason))
         elif name == sc.EVENT_CANARY_VERDICT_CHANGED:
             self.canary_reason = str(attributes[sc.ML_CANARY_REASON])
-            self.verdicts.append((hour, str(attributes[sc.ML_CANARY_STATE]), self.canary_reason))
+            previous, state = str(attributes[sc.ML_CANARY_PREVIOUS_STATE]), str(attributes[sc.ML_CANARY_STATE])
+            self.verdicts.append(Changed(hour, previous, state, self.canary_reason))
         elif name == sc.EVENT_RETRAINING_REQUESTED:
             why = str(attributes[sc.ML_DRIFT_REASON])
             if attributes[sc.ML_RETRAINING_REASON] == "drift":

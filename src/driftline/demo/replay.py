@@ -14,7 +14,7 @@ from driftline import synthetic
 from driftline.demo.flights import Flights
 from driftline.demo.models import Model, fit_models
 
-__all__ = ["DAY", "INCIDENTS", "WEEK", "Clock", "Counted", "Incident", "Replay"]
+__all__ = ["CANDIDATES", "DAY", "INCIDENTS", "WEEK", "Clock", "Counted", "Incident", "Replay"]
 
 HOUR, DAY, WEEK = 1, 24, 7 * 24
 """In hours, the unit of the simulated time."""
@@ -35,8 +35,8 @@ FORETOLD = 20
 LOST_SHARE = 0.03
 """Share of the outcomes that never arrive, beside those of cancelled flights."""
 
-CANARY = dl.CanaryPolicy(min_rows=2_000, min_outcomes=1_000)
-"""The candidate's flights of about ten days, all days of the week among them."""
+CANARY = dl.CanaryPolicy(allowed_error_increase=dl.Margin(0.02, any_harm=True, weight=4.0))
+"""A call is the batch of an hour: there are few of them, and to promote two in a hundred might fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Incident:
 INCIDENTS = {
     "missing": Incident(synthetic.MissingRate("dep_delay", 0.9), "dep_delay is missing in 90% of the flights"),
     "unit": Incident(synthetic.UnitChange("distance", 1.609), "distance comes in kilometres instead of miles"),
+}
+
+CANDIDATES = {
+    "healthy": "the same regression, regularised more strongly",
+    "broken": "a release that has lost the departure delay on the way",
 }
 
 
@@ -82,14 +87,21 @@ class Replay:
         until: the hour at which the replay ends.
         incident: what happens to a feature from an hour on; None: nothing but the year's own weather.
         incident_at: that hour.
+        candidate: one of `CANDIDATES`.
     """
 
     def __init__(
-        self, flights: Flights, weeks: int, until: int, incident: synthetic.Shift | None, incident_at: int
+        self,
+        flights: Flights,
+        weeks: int,
+        until: int,
+        incident: synthetic.Shift | None,
+        incident_at: int,
+        candidate: str,
     ) -> None:
         self.first, self.until = weeks * WEEK, until
         training = flights.between(0, self.first)
-        self._models = fit_models(training)
+        self._models = fit_models(training, broken=candidate == "broken")
         self.reference = _reference(training, self._models[0])
         self._flights = _with_incident(flights.between(self.first, until), incident, incident_at)
         self.clock = Clock()
@@ -107,6 +119,7 @@ class Replay:
         self.baseline = dl.Monitor("flight-delay", version="1", variant="baseline", retraining=retraining, **options)
         self.candidate = dl.Monitor("flight-delay", version="2", variant="candidate", **options)
         self.canary = dl.Canary(self.baseline, self.candidate, CANARY)
+        self._judged_every = DAY if until - self.first <= SEASON else WEEK
 
     def hour(self) -> float:
         """The simulated time in hours since the start of the data."""
@@ -138,6 +151,8 @@ class Replay:
             if hour.number % DAY == 0:
                 # Judged on the day to which it belongs, however fast the days go by.
                 self.baseline.status(), self.candidate.status()
+            if hour.number % self._judged_every == 0:
+                self.canary.verdict()
             here = np.arange(hour.rows.start, hour.rows.stop)
             for place in (0, 1):
                 mine = here[variant[here] == place]
@@ -157,6 +172,7 @@ class Replay:
         self.clock.hour = self.until
         self._tell_outcomes(waiting, self.until, variant)
         self.baseline.status(), self.candidate.status()
+        self.canary.verdict()
 
     def _tell_outcomes(self, waiting: list[tuple[float, int]], now: int, variant: np.ndarray[Any, Any]) -> None:
         while waiting and waiting[0][0] <= now:

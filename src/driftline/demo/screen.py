@@ -177,8 +177,8 @@ class Lines:
         drift, verdicts, retraining = self._told
         for line in _told(received.drift[drift:]):
             print(line)
-        for hour, state, reason in received.verdicts[verdicts:]:
-            print(f"{hour_to_date(hour):%Y-%m-%d}  canary: {state}, {reason}")
+        for one in received.verdicts[verdicts:]:
+            print(f"{hour_to_date(one.hour):%Y-%m-%d}  canary: {one.previous} to {one.state}, {one.reason}")
         for hour, why in received.retraining[retraining:]:
             print(f"{hour_to_date(hour):%Y-%m-%d}  retraining is asked for: {why}")
         self._told = len(received.drift), len(received.verdicts), len(received.retraining)

@@ -53,8 +53,8 @@ def summary(received: Received, features: Sequence[str], made: int | None, *, in
     stable = [feature for feature in features if feature not in drifted]
     if stable:
         yield f"Never drifted: {', '.join(stable)}."
-    for hour, verdict, words in received.verdicts:
-        yield f"Canary on {_day(hour)}: {verdict}, {words}."
+    for one in received.verdicts:
+        yield f"The canary went from {one.previous} to {one.state} on {_day(one.hour)}: {one.reason}."
     for variant, (hour, foretold) in sorted(received.foretold.items()):
         yield f"Accuracy of the {variant} on {_day(hour)}, before any outcome was known: estimated {foretold:.1%}."
     for variant, accuracy in sorted(received.accuracy.items()):

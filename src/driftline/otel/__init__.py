@@ -8,6 +8,7 @@ from opentelemetry.trace import TracerProvider
 
 from driftline.otel._events import Emitter
 from driftline.otel._instruments import Instruments, Reading, Source, instruments_for
+from driftline.otel._scope import flag_attributes
 from driftline.otel._spans import Tracing, current_context, error_type
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "Tracing",
     "current_context",
     "error_type",
+    "flag_attributes",
     "instruments_for",
 ]

@@ -9,7 +9,8 @@ from typing import Any
 from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
 
 from driftline import semconv as sc
-from driftline._values import CanaryState, RetrainingRequest, StateChange, Verdict
+from driftline._values import CanaryState, RetrainingRequest, StateChange
+from driftline.canary import Verdict
 from driftline.otel._scope import SCOPE, version
 
 __all__ = ["Emitter"]
@@ -27,6 +28,10 @@ class Emitter:
     def __init__(self, attributes: Mapping[str, str], provider: LoggerProvider | None) -> None:
         self._attributes = dict(attributes)
         self._logger = get_logger(SCOPE, version(), provider, sc.SCHEMA_URL)
+
+    def add(self, attributes: Mapping[str, str]) -> None:
+        """Put further attributes on every event from now on."""
+        self._attributes = {**self._attributes, **attributes}
 
     def state_changed(self, change: StateChange) -> None:
         """A feature's drift state has changed."""

@@ -14,6 +14,7 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from driftline import semconv as sc
 from driftline._outcome_metrics import Performance
 from driftline._values import CanaryState, Counts, FeatureStatus, Score
+from driftline.canary import Criterion
 from driftline.otel._scope import SCOPE, version
 
 __all__ = ["Instruments", "Reading", "Source", "instruments_for"]
@@ -44,6 +45,7 @@ class Reading:
     retraining_queue: Mapping[str, int] = field(default_factory=dict)
     canary: CanaryState | None = None
     performance: Sequence[Performance] = ()
+    evidence: Sequence[Criterion] = ()
 
     def counters(self) -> Reading:
         """The part that adds up for ever: what is left of a monitor that was shut down."""
@@ -272,6 +274,26 @@ def _canary(reading: Reading) -> Iterator[Observation]:
             yield Observation(int(state == reading.canary), {**reading.attributes, sc.ML_CANARY_STATE: state})
 
 
+def _evidence(reading: Reading) -> Iterator[Observation]:
+    for criterion in reading.evidence:
+        measures = (
+            criterion.value,
+            criterion.lower,
+            criterion.upper,
+            criterion.limit,
+            criterion.e_harm,
+            criterion.e_harm_needed,
+            criterion.e_safe,
+            criterion.e_safe_needed,
+        )
+        for measure, value in zip(sc.CANARY_MEASURES, measures, strict=True):
+            if value is not None:
+                yield Observation(
+                    value,
+                    {**reading.attributes, sc.ML_CANARY_CRITERION: criterion.name, sc.ML_CANARY_MEASURE: measure},
+                )
+
+
 _COUNTERS: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
     sc.METRIC_PREDICTIONS_SERVED: _served,
     sc.METRIC_MONITOR_ERRORS: _by(lambda reading: reading.errors, sc.ML_MONITOR_PLACE),
@@ -285,6 +307,7 @@ _STATES: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
     sc.METRIC_FEATURE_DRIFT_SCORE: _scores,
     sc.METRIC_FEATURE_DRIFT_STATUS: _statuses,
     sc.METRIC_CANARY_STATUS: _canary,
+    sc.METRIC_CANARY_EVIDENCE: _evidence,
     sc.METRIC_MODEL_ACCURACY: _value(lambda reading: reading.accuracy),
     sc.METRIC_MODEL_ACCURACY_ESTIMATED: _value(lambda reading: reading.accuracy_estimated),
     sc.METRIC_MODEL_PERFORMANCE: _performance,

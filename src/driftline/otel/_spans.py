@@ -37,6 +37,10 @@ class Tracing:
         self._name = f"predict {attributes[sc.ML_MODEL_NAME]}"
         self._tracer = trace.get_tracer(SCOPE, version(), provider, sc.SCHEMA_URL)
 
+    def add(self, attributes: Mapping[str, str]) -> None:
+        """Put further attributes on every span from now on."""
+        self._attributes = {**self._attributes, **attributes}
+
     def start(self, prediction_id: str, user_id: str | None) -> Span:
         """Start a span, to be made current by `attach`."""
         attributes = {**self._attributes, sc.ML_PREDICTION_ID: prediction_id}

@@ -1,4 +1,4 @@
-"""Canaries as a pure function of counts: every criterion at and around its limit."""
+"""The thresholds of the lesson: every criterion at and around its limit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline import CanaryPolicy, ConfigurationError
+from driftline import ConfigurationError, ThresholdPolicy
 from driftline._tally import DURATION_EDGES
-from driftline.canary import VariantEvidence, judge_canary
+from driftline.canary import VariantEvidence, judge_thresholds
 from driftline.distances import corrected_psi
 
 EDGES = tuple(DURATION_EDGES.tolist())
@@ -35,7 +35,7 @@ def criterion(verdict, name):
 
 def test_a_healthy_candidate_is_promoted():
     """All four criteria are met, in the order of the one-shot function, and the reason says how."""
-    verdict = judge_canary(evidence(), evidence(), CanaryPolicy())
+    verdict = judge_thresholds(evidence(), evidence(), ThresholdPolicy())
     assert verdict.state == "promote"
     assert [one.name for one in verdict.criteria] == ["accuracy", "latency", "error_rate", "prediction_drift"]
     assert {one.state for one in verdict.criteria} == {"promote"}
@@ -45,7 +45,7 @@ def test_a_healthy_candidate_is_promoted():
 @pytest.mark.parametrize(("correct", "state"), [(799, "rollback"), (800, "promote"), (801, "promote")])
 def test_accuracy_at_and_around_its_limit(correct, state):
     """Below the least accuracy rolls back, at it does not."""
-    verdict = judge_canary(evidence(), evidence(correct=correct), CanaryPolicy(min_accuracy=0.8))
+    verdict = judge_thresholds(evidence(), evidence(correct=correct), ThresholdPolicy(min_accuracy=0.8))
     assert verdict.state == criterion(verdict, "accuracy").state == state
     assert criterion(verdict, "accuracy").value == correct / 1_000
 
@@ -53,16 +53,16 @@ def test_accuracy_at_and_around_its_limit(correct, state):
 @pytest.mark.parametrize(("failed", "state"), [(11, "promote"), (12, "promote"), (13, "rollback")])
 def test_the_error_rate_at_and_around_its_limit(failed, state):
     """Of a thousand, ten errors of the baseline allow twelve."""
-    policy = CanaryPolicy(**ONLY | {"max_error_ratio": 1.2})
-    verdict = judge_canary(evidence(990, 10), evidence(1_000 - failed, failed), policy)
+    policy = ThresholdPolicy(**ONLY | {"max_error_ratio": 1.2})
+    verdict = judge_thresholds(evidence(990, 10), evidence(1_000 - failed, failed), policy)
     assert verdict.state == state
 
 
 def test_one_error_against_none_is_too_many():
     """Nothing times 1.2 is nothing, as in the one-shot function."""
-    policy = CanaryPolicy(**ONLY | {"max_error_ratio": 1.2})
-    assert judge_canary(evidence(), evidence(), policy).state == "promote"
-    assert judge_canary(evidence(), evidence(999, 1), policy).state == "rollback"
+    policy = ThresholdPolicy(**ONLY | {"max_error_ratio": 1.2})
+    assert judge_thresholds(evidence(), evidence(), policy).state == "promote"
+    assert judge_thresholds(evidence(), evidence(999, 1), policy).state == "rollback"
 
 
 @pytest.mark.parametrize(("factor", "state"), [(0.99, "rollback"), (1.0, "promote"), (1.01, "promote")])
@@ -70,8 +70,8 @@ def test_latency_at_and_around_its_limit(factor, state):
     """More than the allowed difference of the quantiles rolls back."""
     baseline, candidate = evidence(seconds=0.01), evidence(seconds=0.1)
     delta = candidate.latency(0.95) - baseline.latency(0.95)
-    policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": delta * factor})
-    verdict = judge_canary(baseline, candidate, policy)
+    policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": delta * factor})
+    verdict = judge_thresholds(baseline, candidate, policy)
     assert verdict.state == state
     assert criterion(verdict, "latency").value == pytest.approx(delta)
 
@@ -80,8 +80,8 @@ def test_the_quantile_is_the_one_asked_for():
     """A tail of a tenth is seen at 0.95 and not at the median."""
     tail = replace(evidence(), durations=durations(*[0.01] * 900, *[1.0] * 100))
     for quantile, state in ((0.5, "promote"), (0.95, "rollback")):
-        policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": 0.05, "latency_quantile": quantile})
-        assert judge_canary(evidence(), tail, policy).state == state
+        policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": 0.05, "latency_quantile": quantile})
+        assert judge_thresholds(evidence(), tail, policy).state == state
 
 
 @given(st.lists(st.floats(1e-5, 900.0), min_size=1, max_size=60), st.floats(0.0, 1.0))
@@ -96,17 +96,17 @@ def test_without_calls_there_is_no_latency():
     """And the criterion says nothing yet."""
     nothing = replace(evidence(), durations=durations())
     assert nothing.latency(0.5) is None
-    policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": 0.05})
-    assert judge_canary(evidence(), nothing, policy).state == "inconclusive"
-    assert judge_canary(nothing, evidence(), policy).state == "inconclusive"
+    policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": 0.05})
+    assert judge_thresholds(evidence(), nothing, policy).state == "inconclusive"
+    assert judge_thresholds(nothing, evidence(), policy).state == "inconclusive"
 
 
 def test_few_calls_of_many_rows_tell_no_quantile():
     """Twenty calls at least for a 95th percentile, however many rows each brought."""
-    policy = CanaryPolicy(**ONLY | {"allowed_latency_delta": 0.05})
+    policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": 0.05})
     for calls, state in ((19, "inconclusive"), (20, "promote")):
         batches = replace(evidence(), durations=durations(*[0.01] * calls))
-        assert judge_canary(batches, batches, policy).state == state
+        assert judge_thresholds(batches, batches, policy).state == state
 
 
 def test_prediction_drift_at_and_around_its_limit():
@@ -114,8 +114,8 @@ def test_prediction_drift_at_and_around_its_limit():
     baseline, candidate = evidence(), evidence(predictions=(650, 350))
     psi = corrected_psi([500, 500], [650, 350])
     for limit, state in ((psi, "rollback"), (np.nextafter(psi, 0), "rollback"), (np.nextafter(psi, 1), "promote")):
-        policy = CanaryPolicy(**ONLY | {"max_prediction_drift": float(limit)})
-        assert judge_canary(baseline, candidate, policy).state == state
+        policy = ThresholdPolicy(**ONLY | {"max_prediction_drift": float(limit)})
+        assert judge_thresholds(baseline, candidate, policy).state == state
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_prediction_drift_at_and_around_its_limit():
 )
 def test_too_few_rows_are_inconclusive(baseline, candidate, name):
     """However bad they look: the reason says how many are needed."""
-    verdict = judge_canary(baseline, candidate, CanaryPolicy())
+    verdict = judge_thresholds(baseline, candidate, ThresholdPolicy())
     found = criterion(verdict, name)
     assert verdict.state == found.state == "inconclusive"
     assert found.value is None
@@ -143,12 +143,12 @@ def test_too_few_rows_are_inconclusive(baseline, candidate, name):
 def test_the_numbers_needed_are_enough():
     """Exactly so many rows and outcomes are judged."""
     least = evidence(served=500, known=100, correct=80, predictions=(250, 250))
-    assert judge_canary(least, least, CanaryPolicy()).state == "promote"
+    assert judge_thresholds(least, least, ThresholdPolicy()).state == "promote"
 
 
 def test_what_is_known_to_be_bad_rolls_back_whatever_is_still_unknown():
     """A violated criterion decides, and it alone is the reason."""
-    verdict = judge_canary(evidence(), evidence(600, 400, known=0, correct=0), CanaryPolicy())
+    verdict = judge_thresholds(evidence(), evidence(600, 400, known=0, correct=0), ThresholdPolicy())
     assert verdict.state == "rollback"
     assert verdict.reason.startswith("error rate 40.00% against 0.00%")
     assert "accuracy" not in verdict.reason
@@ -156,8 +156,8 @@ def test_what_is_known_to_be_bad_rolls_back_whatever_is_still_unknown():
 
 def test_criteria_that_are_left_out_are_not_judged():
     """A limit of None."""
-    policy = CanaryPolicy(min_accuracy=None)
-    verdict = judge_canary(evidence(), evidence(correct=0), policy)
+    policy = ThresholdPolicy(min_accuracy=None)
+    verdict = judge_thresholds(evidence(), evidence(correct=0), policy)
     assert verdict.state == "promote"
     assert "accuracy" not in {one.name for one in verdict.criteria}
 
@@ -165,8 +165,8 @@ def test_criteria_that_are_left_out_are_not_judged():
 def test_a_drift_of_predictions_that_nobody_watches_is_left_out():
     """And where it was all that was asked, nothing is promoted."""
     blind = evidence(predictions=None)
-    assert judge_canary(blind, blind, CanaryPolicy()).state == "promote"
-    verdict = judge_canary(blind, blind, CanaryPolicy(**ONLY | {"max_prediction_drift": 0.2}))
+    assert judge_thresholds(blind, blind, ThresholdPolicy()).state == "promote"
+    verdict = judge_thresholds(blind, blind, ThresholdPolicy(**ONLY | {"max_prediction_drift": 0.2}))
     assert (verdict.state, verdict.criteria) == ("inconclusive", ())
     assert verdict.reason == "nothing to judge: the predictions are not watched"
 
@@ -178,7 +178,7 @@ def test_evidence_since_a_start_is_a_difference(served, failed, known, extra):
     after = evidence(served + extra, failed + 1, known=known + 2, correct=known + 1, predictions=(served + 3, failed))
     since = after - before
     assert (since.served, since.failed, since.known, since.correct) == (extra, 1, 2, 1)
-    assert since.calls == extra + 1
+    assert since.rows == extra + 1
     assert since.error_rate == 1 / (extra + 1)
     assert int(since.durations.sum()) == extra
     assert since.predictions.tolist() == [3, 0]
@@ -214,4 +214,4 @@ def test_nothing_at_all_has_no_errors():
 def test_bad_policies_are_refused(arguments, message):
     """The message names the limit, the value and what was expected."""
     with pytest.raises(ConfigurationError, match=message):
-        CanaryPolicy(**arguments)
+        ThresholdPolicy(**arguments)

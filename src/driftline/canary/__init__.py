@@ -1,0 +1,29 @@
+"""Baseline and candidate to a verdict: promote, roll back, or not enough to say."""
+
+from __future__ import annotations
+
+from driftline.canary._canary import Canary, Variant
+from driftline.canary._evidence import CanaryEvidence, Stratum, VariantEvidence
+from driftline.canary._judge import judge_canary
+from driftline.canary._margins import Guardrail, Margin
+from driftline.canary._moments import Moments
+from driftline.canary._policy import CanaryPolicy
+from driftline.canary._thresholds import ThresholdPolicy, judge_thresholds
+from driftline.canary._verdict import Criterion, Verdict
+
+__all__ = [
+    "Canary",
+    "CanaryEvidence",
+    "CanaryPolicy",
+    "Criterion",
+    "Guardrail",
+    "Margin",
+    "Moments",
+    "Stratum",
+    "ThresholdPolicy",
+    "Variant",
+    "VariantEvidence",
+    "Verdict",
+    "judge_canary",
+    "judge_thresholds",
+]

@@ -1,0 +1,159 @@
+"""A canary's state on disk: what each process has counted, and the verdict that stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from driftline._values import CanaryState
+from driftline.canary._evidence import CanaryEvidence
+from driftline.errors import ConfigurationError
+
+__all__ = ["CanaryStore"]
+
+WAIT = 5.0
+"""Seconds to wait for another process's lock: it writes a few kilobytes."""
+
+HISTORY = "history"
+"""The row that processes which have ended are added up in."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS evidence (process TEXT PRIMARY KEY, place TEXT, pid INTEGER, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS standing (what TEXT PRIMARY KEY, body TEXT NOT NULL);
+"""
+
+
+class CanaryStore:
+    """
+    One canary in one SQLite file, shared by the processes of a host.
+
+    Each process writes a row of its own, so that none overwrites what another has counted; readers add the rows up. The
+    file is opened for each access and survives forks. SQLite's write-ahead log needs a local disk, not NFS.
+
+    Args:
+        path: the file.
+        variants: attributes of the variants by side, as far as this process knows them: a file holds one canary.
+
+    Raises:
+        ConfigurationError: the file cannot be opened, is no such file, or holds another canary.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], variants: Mapping[str, Mapping[str, str]]) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            msg = f"path={path!r}: expected the path of a file"
+            raise ConfigurationError(msg)
+        self._path = Path(path)
+        self._process = uuid.uuid4().hex
+        try:
+            with self._open() as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.executescript(_SCHEMA)
+                with _transaction(connection):
+                    self.began = float(self._standing(connection, "began", repr(time.time())))
+                    for side, attributes in variants.items():
+                        self._check(connection, side, attributes)
+                    _fold(connection)
+        except (sqlite3.Error, OSError, ValueError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
+            msg = f"path={os.fspath(path)!r}: cannot keep a canary here: {error}"
+            raise ConfigurationError(msg) from None
+
+    def new_process(self) -> None:
+        """The child of a fork counts for itself."""
+        self._process = uuid.uuid4().hex
+
+    def exchange(self, own: CanaryEvidence) -> CanaryEvidence:
+        """Write what this process has counted; the sum over all processes, those that have ended included."""
+        with self._open() as connection:
+            with _transaction(connection):
+                connection.execute(
+                    "INSERT INTO evidence VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT (process) DO UPDATE SET body = excluded.body, place = excluded.place",
+                    (self._process, _place(), os.getpid(), own.to_json()),
+                )
+            rows = connection.execute("SELECT body FROM evidence WHERE process != ?", (self._process,)).fetchall()
+        return sum((CanaryEvidence.from_json(body) for (body,) in rows), start=own)
+
+    def decided(self) -> tuple[CanaryState, str] | None:
+        """The verdict that stands, and its reason."""
+        with self._open() as connection:
+            found = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
+        if found is None:
+            return None
+        state, reason = json.loads(found[0])
+        return state, reason
+
+    def decide(self, state: CanaryState, reason: str) -> None:
+        """Let a verdict stand; a rollback is never replaced."""
+        with self._open() as connection, _transaction(connection):
+            before = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
+            if before is None or json.loads(before[0])[0] != "rollback":
+                connection.execute("REPLACE INTO standing VALUES ('verdict', ?)", (json.dumps([state, reason]),))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, timeout=WAIT, isolation_level=None)) as connection:
+            yield connection
+
+    @staticmethod
+    def _standing(connection: sqlite3.Connection, what: str, otherwise: str) -> str:
+        """What stands under a name; *otherwise* from now on when nothing does."""
+        connection.execute("INSERT OR IGNORE INTO standing VALUES (?, ?)", (what, otherwise))
+        return str(connection.execute("SELECT body FROM standing WHERE what = ?", (what,)).fetchone()[0])
+
+    def _check(self, connection: sqlite3.Connection, side: str, attributes: Mapping[str, str]) -> None:
+        text = json.dumps(dict(attributes), sort_keys=True)
+        found = self._standing(connection, side, text)
+        if found != text:
+            msg = f"path={os.fspath(self._path)!r}: holds a canary whose {side} is {found}, expected {text}"
+            raise ConfigurationError(msg)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _place() -> str:
+    """Where a process id means something: this host, and on Linux this namespace of process ids."""
+    namespace = 0
+    with suppress(OSError):
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    return f"{socket.gethostname()}:{namespace}"
+
+
+def _fold(connection: sqlite3.Connection) -> None:
+    """Add up the rows of processes of this place that have ended: a file does not grow with every restart."""
+    rows = connection.execute("SELECT process, pid, body FROM evidence WHERE place = ?", (_place(),)).fetchall()
+    ended = [(process, body) for process, pid, body in rows if not _lives(pid)]
+    if not ended:
+        return
+    history = connection.execute("SELECT body FROM evidence WHERE process = ?", (HISTORY,)).fetchone()
+    bodies = [body for _, body in ended] + ([history[0]] if history else [])
+    total = sum((CanaryEvidence.from_json(body) for body in bodies), start=CanaryEvidence())
+    connection.executemany("DELETE FROM evidence WHERE process = ?", [(process,) for process, _ in ended])
+    connection.execute("REPLACE INTO evidence VALUES (?, '', 0, ?)", (HISTORY, total.to_json()))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user, but alive
+    return True

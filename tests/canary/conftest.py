@@ -1,0 +1,82 @@
+"""Evidence by hand, and monitors that are told what happens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import driftline as dl
+from driftline._tally import DURATION_EDGES
+from driftline.canary import CanaryEvidence, Stratum, VariantEvidence
+
+EDGES = tuple(DURATION_EDGES.tolist())
+
+
+def durations(*seconds):
+    """Counts of durations, as the recorder bins them."""
+    return np.bincount(np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(EDGES) + 1)
+
+
+def made(calls=0, failed=0, known=0, correct=0, seconds=(), predictions=None, **more):
+    """What a variant has done: calls of one row each, taking *seconds* (10 ms each unless told)."""
+    served = calls - failed
+    counts = None if predictions is None else np.array(predictions, dtype=np.int64)
+    taken = durations(*seconds) if len(seconds) else durations(*[0.01] * served)
+    return VariantEvidence(served, failed, taken, EDGES, known, correct, counts, failed, **more)
+
+
+def evidence_of(baseline, candidate, share=None, *, sticky=False, seconds=0.0, guardrails=None, **more):
+    """Evidence of one stratum."""
+    stratum = Stratum(share, sticky, baseline, candidate, guardrails or {})
+    return CanaryEvidence((stratum,), seconds=seconds, **more)
+
+
+@pytest.fixture(name="made")
+def _made():
+    return made
+
+
+@pytest.fixture(name="evidence_of")
+def _evidence_of():
+    return evidence_of
+
+
+@pytest.fixture
+def pair(make_monitor):
+    """Baseline and candidate, two synchronous monitors of one reference."""
+    options = {"synchronous": True}
+    return (
+        make_monitor("m", version="1", variant="baseline", **options),
+        make_monitor("m", version="2", variant="candidate", **options),
+    )
+
+
+@pytest.fixture
+def serve(row):
+    """Let a monitor serve so many calls, the last so many of which fail."""
+
+    def call(monitor, calls, failed=0, correct=None):
+        for number in range(calls):
+            if number >= calls - failed:
+                with pytest.raises(KeyError), monitor.prediction(row):
+                    raise KeyError
+                continue
+            with monitor.prediction(row) as one:
+                one.output = 0.7
+            if correct is not None:
+                monitor.outcome(one.id, number < correct)
+
+    return call
+
+
+@pytest.fixture
+def quick():
+    """A policy with one criterion, the error rate."""
+
+    def policy(**more):
+        nothing = dict.fromkeys(
+            ("allowed_accuracy_drop", "allowed_latency_delta", "allowed_prediction_drift", "allowed_feature_drift")
+        )
+        return dl.CanaryPolicy(**nothing | {"allowed_error_increase": dl.Margin(0.05, any_harm=True)} | more)
+
+    return policy

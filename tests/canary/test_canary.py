@@ -1,0 +1,314 @@
+"""A canary over two monitors: verdicts that stand, what is told, what is exported."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+import driftline as dl
+from driftline import ConfigurationError
+from driftline.canary import judge_canary
+
+
+@pytest.fixture
+def watched(pair, quick):
+    """A canary with one criterion, and what its callback was told."""
+    told = []
+    canary = dl.Canary(*pair, quick(), on_verdict=lambda previous, verdict: told.append((previous, verdict.state)))
+    return canary, told
+
+
+def test_only_what_happens_after_its_beginning_counts(pair, serve, quick):
+    """A baseline that has served for days brings nothing along."""
+    serve(pair[0], 50, failed=10)
+    canary = dl.Canary(*pair, quick())
+    serve(pair[0], 7)
+    serve(pair[1], 5, failed=2, correct=1)
+    baseline, candidate = canary.evidence().pooled()
+    assert (baseline.calls, baseline.failed_calls) == (7, 0)
+    assert (candidate.calls, candidate.failed_calls, candidate.known, candidate.correct) == (5, 2, 3, 1)
+    assert judge_canary(canary.evidence(), quick()) == canary.verdict()
+
+
+def test_a_batch_is_one_trial_of_many_rows(pair, training, quick):
+    """Ten rows that fail together are one failure; a batch that was no call is a trial, too."""
+    canary = dl.Canary(*pair, quick())
+    batch = {name: column[:10] for name, column in training.features.items()}
+
+    @pair[1].instrument
+    def broken(features):
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        broken(batch)
+    pair[1].observe(batch, training.predictions[:10])
+    candidate = canary.evidence().pooled()[1]
+    assert (candidate.rows, candidate.calls, candidate.failed_calls, candidate.batches) == (20, 2, 1, 1)
+    assert int(candidate.predictions.sum()) == 10
+    assert set(candidate.features) == {"age", "amount", "channel", "member"}
+    assert candidate.unordered == {"channel", "member"}
+
+
+def test_a_rollback_stands(watched, pair, serve):
+    """However good it gets afterwards: the guarantee is about ever."""
+    canary, told = watched
+    serve(pair[0], 300)
+    serve(pair[1], 300, failed=60)
+    first = canary.verdict()
+    serve(pair[1], 5_000)
+    later = canary.verdict()
+    assert (first.state, later.state, later.reason) == ("rollback", "rollback", first.reason)
+    assert later.criteria[0].rows > first.criteria[0].rows or later.criteria != first.criteria
+    assert told == [("inconclusive", "rollback")]
+
+
+def test_a_promotion_stands_until_a_rollback(watched, pair, serve):
+    """And each change is told once, with the state before."""
+    canary, told = watched
+    serve(pair[0], 400)
+    serve(pair[1], 400)
+    assert canary.verdict().state == "promote"
+    serve(pair[0], 200)
+    serve(pair[1], 10, failed=3)
+    assert canary.verdict().state in {"promote", "rollback"}
+    serve(pair[1], 400, failed=200)
+    assert canary.verdict().state == "rollback"
+    assert told == [("inconclusive", "promote"), ("promote", "rollback")]
+    assert canary.state == canary.last.state == "rollback"
+
+
+def test_with_thresholds_nothing_stands(pair, serve):
+    """As in the lesson."""
+    policy = dl.ThresholdPolicy(min_accuracy=None, max_prediction_drift=None, allowed_latency_delta=None, min_rows=10)
+    canary = dl.Canary(*pair, policy)
+    serve(pair[0], 100, failed=10)
+    serve(pair[1], 100, failed=20)
+    assert canary.verdict().state == "rollback"
+    serve(pair[1], 300)
+    assert canary.verdict().state == "promote"
+
+
+def test_before_the_first_verdict_there_is_none(watched, pair, serve, telemetry):
+    """No state is exported, and there is no last verdict."""
+    canary, _ = watched
+    assert (canary.state, canary.last) == (None, None)
+    serve(pair[1], 3)
+    pair[1].flush()
+    assert canary.state == "inconclusive"
+
+
+def test_status_evidence_and_event_are_exported(watched, pair, serve, telemetry):
+    """On the candidate: every state 0 or 1, every criterion with its evidence, the change with its reason."""
+    canary, _ = watched
+    serve(pair[0], 300)
+    serve(pair[1], 300, failed=60)
+    verdict = canary.verdict()
+    states = {
+        attributes["ml.canary.state"]: value
+        for name, attributes, value in telemetry.points()
+        if name == "ml.canary.status" and attributes["ml.model.variant"] == "candidate"
+    }
+    assert states == {"promote": 0, "rollback": 1, "inconclusive": 0}
+    measures = {
+        attributes["ml.canary.measure"]: value
+        for name, attributes, value in telemetry.points()
+        if name == "ml.canary.evidence" and attributes["ml.canary.criterion"] == "error_rate"
+    }
+    one = verdict.criteria[0]
+    assert measures == {
+        "harm": one.value,
+        "lower": one.lower,
+        "upper": one.upper,
+        "allowed": one.limit,
+        "e_harm": one.e_harm,
+        "e_harm_needed": one.e_harm_needed,
+        "e_safe": one.e_safe,
+        "e_safe_needed": one.e_safe_needed,
+    }
+    ((_, attributes),) = [event for event in telemetry.events() if event[0] == "ml.canary.verdict_changed"]
+    assert attributes["ml.canary.state"] == "rollback"
+    assert attributes["ml.canary.previous_state"] == "inconclusive"
+    assert attributes["ml.canary.reason"] == verdict.reason
+    assert attributes["ml.model.version"] == "2"
+
+
+def test_a_callback_that_fails_changes_nothing(make_monitor, serve, quick, telemetry):
+    """The verdict is told all the same, the error counted."""
+    monitors = [make_monitor("m", version=str(one), synchronous=True, on_error="log") for one in (1, 2)]
+    canary = dl.Canary(*monitors, quick(), on_verdict=lambda previous, verdict: 1 / 0)
+    serve(monitors[0], 300)
+    serve(monitors[1], 300, failed=60)
+    assert canary.verdict().state == "rollback"
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="on_verdict") == 1
+
+
+def test_a_flag_is_on_spans_and_events(make_monitor, serve, quick, telemetry):
+    """Of both variants, each with its own."""
+    monitors = [make_monitor("m", version=str(one), synchronous=True, trace=True) for one in (1, 2)]
+    canary = dl.Canary(*monitors, quick(), flag="new-model", flag_provider="flagd")
+    serve(monitors[0], 300)
+    serve(monitors[1], 300, failed=60)
+    canary.verdict()
+    flags = {
+        span.attributes["ml.model.version"]: {
+            name.removeprefix("feature_flag."): value
+            for name, value in span.attributes.items()
+            if name.startswith("feature_flag.")
+        }
+        for span in telemetry.spans()
+    }
+    same = {"key": "new-model", "provider.name": "flagd", "result.reason": "split"}
+    assert flags == {"1": {**same, "result.variant": "baseline"}, "2": {**same, "result.variant": "candidate"}}
+    ((_, attributes),) = telemetry.events()
+    assert attributes["feature_flag.key"] == "new-model"
+    assert attributes["feature_flag.result.variant"] == "candidate"
+
+
+def test_without_a_flag_there_is_none(make_monitor, serve, telemetry):
+    """No attribute is made up."""
+    monitors = [make_monitor("m", version=str(one), synchronous=True, trace=True) for one in (1, 2)]
+    dl.Canary(*monitors)
+    serve(monitors[1], 1)
+    assert not [name for span in telemetry.spans() for name in span.attributes if name.startswith("feature_flag")]
+
+
+# --- guardrails ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded(pair, quick):
+    """A canary with two guardrails."""
+    guardrails = {"revenue": dl.Guardrail(1.0), "bought": dl.Guardrail(0.05, kind="rate")}
+    return dl.Canary(*pair, quick(allowed_error_increase=None, guardrails=guardrails), share=0.5)
+
+
+def test_guardrails_are_fed_by_the_user(guarded, pair):
+    """And judged, stratum by stratum."""
+    revenue, bought = guarded.guardrail("revenue"), guarded.guardrail("bought")
+    random = np.random.default_rng(3)
+    for share in (0.5, 0.3):
+        guarded.share = share
+        for side, mean in (("baseline", 10.0), ("candidate", 7.0)):
+            for value in random.normal(mean, 1.0, 400):
+                revenue.observe(side, value)
+                bought.observe(side, value > 9.0)
+    verdict = guarded.verdict()
+    assert verdict.state == "rollback"
+    assert {one.name: one.state for one in verdict.criteria if one.name in {"revenue", "bought"}} == {
+        "revenue": "rollback",
+        "bought": "rollback",
+    }
+    assert [one.guardrails["revenue"][0].count for one in guarded.evidence().strata] == [0, 400, 400][
+        -len(guarded.evidence().strata) :
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "value"),
+    [
+        ("revenue", "canary", 1.0),
+        ("revenue", "candidate", float("nan")),
+        ("revenue", "candidate", "much"),
+        ("revenue", "candidate", None),
+        ("bought", "candidate", 0.5),
+    ],
+)
+def test_observations_that_are_none_are_left_out(make_monitor, quick, name, side, value, telemetry, row):
+    """And counted, never raised."""
+    monitors = [make_monitor("m", version=str(one), synchronous=True, on_error="log") for one in (1, 2)]
+    guardrails = {"revenue": dl.Guardrail(1.0), "bought": dl.Guardrail(0.05, kind="rate")}
+    canary = dl.Canary(*monitors, quick(guardrails=guardrails))
+    canary.guardrail(name).observe(side, value)
+    assert sum(one.count for one in canary.evidence().strata[0].guardrails[name]) == 0
+    with monitors[1].prediction(row):
+        pass
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="guardrail") == 1
+
+
+def test_unknown_guardrails_are_refused(guarded, pair):
+    """The message names those that there are."""
+    with pytest.raises(
+        ConfigurationError, match=r"guardrail\('profit'\): expected one of the policy's: revenue, bought"
+    ):
+        guarded.guardrail("profit")
+    with pytest.raises(ConfigurationError, match=r"guardrail\('profit'\): expected one of the policy's: it has none"):
+        dl.Canary(*pair).guardrail("profit")
+
+
+# --- construction ----------------------------------------------------------------------------------------------------
+
+
+def test_bad_arguments_are_refused(pair, make_monitor, training, tmp_path):
+    """The message names the value and what was expected."""
+    baseline, candidate = pair
+    other = make_monitor("m", version="3", reference=dl.Reference.fit({"x": [1.0, 2.0]}, predictions=[1.0, 5.0]))
+    for arguments, options, message in (
+        ((None, candidate), {}, "baseline=None: expected a Monitor, or None and a path="),
+        ((baseline, None), {}, "candidate=None: expected a Monitor, or None and a path="),
+        ((None, None), {"path": tmp_path / "x.db"}, "baseline=None: expected a Monitor, or None and a path="),
+        ((7, candidate), {"path": tmp_path / "x.db"}, "baseline=7: expected a Monitor$"),
+        ((baseline, baseline), {}, "are one monitor: expected two"),
+        (
+            (baseline, make_monitor("m", version="1", variant="baseline")),
+            {},
+            "both monitors are .*: expected different",
+        ),
+        ((baseline, other), {}, "over different bins: expected one reference for both"),
+        (pair, {"policy": 0.05}, "policy=0.05: expected a CanaryPolicy or a ThresholdPolicy"),
+        (pair, {"policy": dl.CanaryPolicy}, "policy=<class .*: expected a CanaryPolicy"),
+        (pair, {"salt": 7}, "salt=7: expected a text"),
+        (pair, {"flag": 7}, "flag=7: expected a text"),
+        (pair, {"flag_provider": 7}, "flag_provider=7: expected a text"),
+        (pair, {"on_verdict": "mail"}, "on_verdict='mail': expected a function"),
+        (pair, {"path": 7}, "path=7: expected the path of a file"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            dl.Canary(*arguments, **options)
+
+
+def test_one_variant_alone_needs_a_path(pair, tmp_path, serve):
+    """Then the other is what its process writes; before that there is nothing to compare."""
+    baseline, candidate = pair
+    path = tmp_path / "canary.db"
+    one, other = dl.Canary(baseline=baseline, path=path), dl.Canary(candidate=candidate, path=path)
+    serve(baseline, 30)
+    assert one.verdict().state == "inconclusive"
+    serve(candidate, 20, failed=20)
+    serve(baseline, 30)
+    one.verdict()
+    assert other.verdict().state == "rollback"
+    assert one.verdict().state == "rollback"
+    assert [side.calls for side in one.evidence().pooled()] == [60, 20]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_child_of_a_fork_begins_anew(watched, pair, serve):
+    """No counts, no state of the parent's."""
+    canary, _ = watched
+    serve(pair[0], 20)
+    canary.verdict()
+    child = os.fork()
+    if child == 0:
+        fresh = canary.state is None and canary.evidence().pooled()[0].calls == 0
+        os._exit(0 if fresh else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_background_judges_no_more_than_it_may(watched, pair, serve):
+    """Straight after a verdict the next one waits; asked directly it comes at once."""
+    canary, _ = watched
+    canary.refresh()
+    first = canary.last
+    serve(pair[1], 5)
+    canary._next = float("inf")
+    canary.refresh()
+    assert canary.last is first
+    assert canary.verdict() is not first
+    canary._next = 0.0
+    serve(pair[1], 5)
+    last = canary.last
+    canary.refresh()
+    assert canary.last is not last

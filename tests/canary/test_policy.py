@@ -1,0 +1,125 @@
+"""Margins, guardrails and policies: what is refused, and in which words."""
+
+from __future__ import annotations
+
+import pytest
+
+from driftline import CanaryPolicy, ConfigurationError, Guardrail, Margin
+
+NOTHING = dict.fromkeys(
+    (
+        "allowed_error_increase",
+        "allowed_accuracy_drop",
+        "allowed_latency_delta",
+        "allowed_prediction_drift",
+        "allowed_disagreement",
+    )
+)
+
+
+def test_numbers_are_absolute_margins():
+    """In a policy, and in a guardrail."""
+    assert CanaryPolicy(allowed_latency_delta=0.02).allowed_latency_delta == Margin(0.02)
+    assert Guardrail(3).margin == Margin(3.0)
+    assert CanaryPolicy(guardrails={"revenue": 0.5}).guardrails == {"revenue": Guardrail(Margin(0.5))}
+    assert CanaryPolicy(rates={"precision": 0.01}).rates == {"precision": Guardrail(Margin(0.01), "higher", "rate")}
+    assert CanaryPolicy(latency_quantile=[0.5, 0.99]).latency_quantile == (0.5, 0.99)
+    assert CanaryPolicy(max_time="2h").max_time == 7_200.0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Margin(-0.1), "absolute=-0.1: expected a number from 0"),
+        (lambda: Margin("0.1"), "absolute='0.1': expected a number from 0"),
+        (lambda: Margin(relative=float("nan")), "relative=nan: expected a number from 0"),
+        (lambda: Margin(relative=True), "relative=True: expected a number from 0"),
+        (lambda: Margin(any_harm=1), "any_harm=1: expected True or False"),
+        (lambda: Margin(weight=0), "weight=0: expected a positive number"),
+        (lambda: Margin(weight=float("inf")), "weight=inf: expected a number from 0"),
+        (lambda: Guardrail(None), "margin=None: expected a Margin or a number"),
+        (lambda: Guardrail("1"), "margin='1': expected a Margin, a number from 0"),
+        (lambda: Guardrail(1, "up"), "better='up': expected 'higher' or 'lower'"),
+        (lambda: Guardrail(1, kind="sum"), "kind='sum': expected 'mean' or 'rate'"),
+        (lambda: CanaryPolicy(**NOTHING), "every margin is None, expected at least one criterion"),
+    ],
+)
+def test_bad_margins_are_refused(make, message):
+    """The message names the value and what was expected."""
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"allowed_error_increase": -1},
+            "allowed_error_increase=-1: expected a Margin, a number from 0 to .*, or None",
+        ),
+        ({"allowed_accuracy_drop": "2%"}, "allowed_accuracy_drop='2%': expected a Margin"),
+        ({"allowed_latency_delta": True}, "allowed_latency_delta=True: expected a Margin"),
+        ({"allowed_prediction_drift": 1}, "allowed_prediction_drift=1: expected an absolute margin below 1"),
+        ({"allowed_prediction_drift": Margin(relative=0.1)}, "expected an absolute margin below 1"),
+        ({"allowed_disagreement": 0}, "allowed_disagreement=0: expected a positive share"),
+        ({"allowed_feature_drift": 1.5}, "allowed_feature_drift=1.5: expected a number from 0 to 0.99"),
+        ({"latency_quantile": 1}, "latency_quantile=1: expected a number between 0 and 1, or several"),
+        ({"latency_quantile": ()}, "latency_quantile=.*: expected different quantiles, one at least"),
+        ({"latency_quantile": (0.5, 0.5)}, "expected different quantiles"),
+        ({"latency_quantile": "p95"}, "latency_quantile='p95': expected a number between 0 and 1"),
+        ({"rates": ["precision"]}, "rates: expected a dict of at most 32 Guardrails by name"),
+        ({"rates": {"": 0.1}}, "rates: '': expected a name of 1 to 100 characters"),
+        ({"rates": {"precision": None}}, r"rates\['precision'\]=None: expected a Guardrail, a Margin or a number"),
+        ({"guardrails": {1: 0.1}}, "guardrails: 1: expected a name"),
+        ({"guardrails": {"r": "x"}}, r"guardrails\['r'\]='x': expected a Margin"),
+        ({"guardrails": {str(n): 1 for n in range(33)}}, "guardrails: expected a dict of at most 32"),
+        ({"alpha": 0}, "alpha=0: expected a number above 0"),
+        ({"alpha": 0.6}, "alpha=0.6: expected a number from 0 to 0.5"),
+        ({"share": 0}, "share=0: expected a number between 0 and 1"),
+        ({"share": 1.0}, "share=1.0: expected a number between 0 and 1"),
+        ({"share": "half"}, "share='half': expected a number from 0 to 1"),
+        ({"design_effect": 0.5}, "design_effect=0.5: expected a number from 1"),
+        ({"max_rows": 0}, "max_rows=0: expected a whole number of at least 1 or None"),
+        ({"max_rows": 1e6}, "max_rows=1000000.0: expected a whole number"),
+        ({"max_time": "soon"}, "max_time='soon': expected a positive duration"),
+        ({"otherwise": "wait"}, "otherwise='wait': expected 'promote', 'rollback' or 'inconclusive'"),
+    ],
+)
+def test_bad_policies_are_refused(arguments, message):
+    """The message names the argument, the value and what was expected."""
+    with pytest.raises(ConfigurationError, match=message):
+        CanaryPolicy(**arguments)
+
+
+def test_a_policy_is_read_from_json():
+    """Margins as numbers or objects, guardrails likewise, several quantiles."""
+    policy = CanaryPolicy.from_json(
+        '{"allowed_error_increase": {"absolute": 0.01, "any_harm": true}, "allowed_accuracy_drop": null,'
+        ' "latency_quantile": [0.5, 0.99], "guardrails": {"revenue": {"margin": {"relative": 0.02},'
+        ' "better": "higher"}, "tickets": 3}, "alpha": 0.01, "max_time": "1h"}'
+    )
+    assert policy.allowed_error_increase == Margin(0.01, any_harm=True)
+    assert policy.allowed_accuracy_drop is None
+    assert policy.guardrails["revenue"] == Guardrail(Margin(relative=0.02))
+    assert policy.guardrails["tickets"] == Guardrail(Margin(3.0))
+    assert (policy.alpha, policy.max_time, policy.latency_quantile) == (0.01, 3_600.0, (0.5, 0.99))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "policy: not JSON"),
+        ("[]", "policy: expected dict, not list"),
+        ('{"alhpa": 1}', "policy: unknown 'alhpa'"),
+        ('{"allowed_accuracy_drop": {"abs": 1}}', "allowed_accuracy_drop: unknown 'abs'"),
+        ('{"guardrails": {"r": {"better": "higher"}}}', "guardrails.r: expected a margin"),
+        ('{"guardrails": {"r": {"margin": {"x": 1}}}}', "guardrails.r.margin: unknown 'x'"),
+        ('{"guardrails": [1]}', "guardrails: expected a dict"),
+        ('{"guardrails": {"r": 7, "s": {"margin": "x"}}}', "margin='x': expected a Margin"),
+        ('{"alpha": "x"}', "alpha='x': expected a number"),
+    ],
+)
+def test_a_damaged_policy_is_refused(text, message):
+    """The message says where."""
+    with pytest.raises(ConfigurationError, match=message):
+        CanaryPolicy.from_json(text)

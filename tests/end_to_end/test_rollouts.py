@@ -1,0 +1,121 @@
+"""The queries of the shipped analysis templates, and ``driftline canary``, against the real Prometheus."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).parents[2]
+SERVICE = Path(__file__).with_name("service.py")
+LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "no_grpc_proxy": "127.0.0.1"}
+
+
+def documents(name):
+    """The documents of a shipped file."""
+    return list(yaml.safe_load_all((ROOT / "examples" / name).read_text(encoding="utf-8")))
+
+
+def serve(endpoint, *arguments):
+    """Run the service to its end; predictions made."""
+    done = subprocess.run(
+        [sys.executable, SERVICE, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            **LOCAL,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        },
+    )
+    return json.loads(done.stdout)["served"]
+
+
+def ask(url, *arguments):
+    """The exit code and the output of ``driftline canary``."""
+    command = [sys.executable, "-m", "driftline.cli", "canary", "--prometheus", url, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **LOCAL})
+    return done.returncode, done.stdout + done.stderr
+
+
+def argo():
+    """The query and the conditions of the analysis template, its arguments filled in."""
+    (template,) = documents("argo-rollouts/analysis-template.yaml")
+    (metric,) = template["spec"]["metrics"]
+    query = metric["provider"]["prometheus"]["query"]
+    for name, value in (("model", "orders"), ("version", "2")):
+        query = query.replace(f"{{{{args.{name}}}}}", value)
+    assert "{{" not in query
+    conditions = []
+    for condition in (metric["successCondition"], metric["failureCondition"]):
+        # Conditions of the template's own little language: result[0] >= 1
+        operator, limit = re.fullmatch(r"result\[0\] (>=|<=) (-?\d+)", condition).groups()
+        conditions.append((lambda value, o=operator, m=float(limit): value >= m if o == ">=" else value <= m))
+    return query, *conditions
+
+
+def flagger():
+    """The query of the metric template, its variables filled in, and the largest value that is no rollback."""
+    (template,) = documents("flagger/metric-template.yaml")
+    (canary,) = documents("flagger/canary.yaml")
+    (metric,) = canary["spec"]["analysis"]["metrics"]
+    assert metric["templateRef"]["name"] == template["metadata"]["name"]
+    query = template["spec"]["query"].replace("{{ target }}", "orders").replace("{{ variables.version }}", "2")
+    assert "{{" not in query
+    return query, metric["thresholdRange"]["max"]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "state", "code"), [("--canary", "rollback", 1), ("--healthy-canary", "promote", 0)]
+)
+def test_templates_and_command_line_read_the_same_verdict(collector, prometheus, eventually, candidate, state, code):
+    """Before anything is exported: inconclusive; then a rollback fails, and a promotion succeeds."""
+    query, succeeds, fails = argo()
+    rollback, most = flagger()
+    assert prometheus.value(query) == prometheus.value(rollback) == 0.0
+    assert ask(prometheus.url, "--model", "orders", "--version", "2")[0] == 2
+    with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
+        serve(running.endpoint("http/protobuf"), candidate)
+        expected = {"rollback": -1.0, "promote": 1.0}[state]
+        assert eventually(lambda: prometheus.value(query), expected) == expected
+        assert (fails(expected), succeeds(expected)) == (state == "rollback", state == "promote")
+        assert (prometheus.value(rollback) > most) == (state == "rollback")
+        waited = ask(
+            prometheus.url, "--model", "orders", "--version", "2", "--variant", "canary", "--wait", "--timeout", "1min"
+        )
+        assert waited == (code, f"{state}: 1 process: {state}\n")
+        assert ask(prometheus.url, "--model", "orders", "--version", "3")[0] == 2
+        # Other judges read the evidence itself.
+        evidence = prometheus.query('ml_canary_evidence{ml_canary_criterion="error_rate"}')
+        measures = {labels["ml_canary_measure"]: value for labels, value in evidence}
+        assert (measures["e_harm"] >= measures["e_harm_needed"]) == (state == "rollback")
+        assert (measures["e_safe"] >= measures["e_safe_needed"]) == (state == "promote")
+
+
+def test_the_shipped_files_fit_together():
+    """The rollout names the template and gives the arguments that have no value; the job calls the command."""
+    (template,) = documents("argo-rollouts/analysis-template.yaml")
+    (rollout,) = documents("argo-rollouts/rollout.yaml")
+    (analysis,) = [step["analysis"] for step in rollout["spec"]["strategy"]["canary"]["steps"] if "analysis" in step]
+    assert [one["templateName"] for one in analysis["templates"]] == [template["metadata"]["name"]]
+    asked = {one["name"] for one in template["spec"]["args"] if "value" not in one}
+    assert {one["name"] for one in analysis["args"]} == asked
+    (job,) = documents("flagger/gate.yaml")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    arguments = container["command"][-1].split("&&")[0].split()
+    assert arguments[:2] == ["driftline", "canary"]
+    known = {one for one in arguments if one.startswith("--")}
+    shown = subprocess.run(
+        [sys.executable, "-m", "driftline.cli", "canary", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert all(one in shown for one in known)
