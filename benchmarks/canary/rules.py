@@ -144,6 +144,7 @@ def ville_asymptotic(traffic: Traffic, share: float, level: float, runs: int, se
     It has two sides; its lower one is used at half of twice the level.
     """
     random = np.random.default_rng(seed)
+    runs = min(runs, traffic.runs)
     found = np.full(runs, -1)
     bad, trials = ([np.diff(one[:runs], axis=1, prepend=0) for one in pair] for pair in (traffic.errors, traffic.rows))
     ends = np.cumsum(trials[0] + trials[1], axis=1)
