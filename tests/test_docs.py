@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [
     page
     for page in sorted((ROOT / "docs").glob("*.md"))
-    # The page on outcomes goes on where the README ends, and runs in its test.
-    if "```python\n" in page.read_text(encoding="utf-8") and page.name != "outcomes.md"
+    # The pages on outcomes and canaries go on where the README ends; the first runs in its test.
+    if "```python\n" in page.read_text(encoding="utf-8") and page.name not in {"outcomes.md", "canary.md"}
 ]
 
 
