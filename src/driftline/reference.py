@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftline._binning import Layout, binner, is_missing
+from driftline._calendar import time_column
 from driftline._dependence import Dependence
 from driftline._fitting import count_feature, fit_dependence, fit_feature
 from driftline._frames import Table, as_objects, read_table
+from driftline._merging import added, merged_feature, together
 from driftline._outputs import as_outputs, default_correct
 from driftline._reference_json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
+from driftline._season_fitting import check_kinds, fit_seasons, in_time, kinds_like, without_time
+from driftline._seasons import Seasons, add_seasons
 from driftline._self_check import SelfCheck
 from driftline._values import (
     PREDICTION,
     Column,
     Correct,
     Feature,
-    Moments,
     OutcomeCounts,
 )
 from driftline.errors import ConfigurationError, ReferenceError
@@ -30,6 +33,7 @@ from driftline.errors import ConfigurationError, ReferenceError
 if TYPE_CHECKING:
     import os
 
+    from numpy.typing import NDArray
 
 __all__ = ["Learn", "Reference"]
 
@@ -55,7 +59,8 @@ class Reference:
     Made by `fit`, `load` or `merge`; its only raw values are cuts, category labels and moments.
 
     ``dependence`` says how rows of the training data next to each other depend on each other, ``check`` what that means
-    (print it), ``traffic`` how rows that are served do, where that has been learnt.
+    (print it), ``traffic`` how rows that are served do, where that has been learnt; ``seasons`` holds the counts by
+    hour of the day and day of the week, where they were asked for.
     """
 
     features: tuple[Feature, ...]
@@ -65,6 +70,7 @@ class Reference:
     dependence: Dependence | None = None
     check: SelfCheck | None = None
     traffic: Dependence | None = None
+    seasons: Seasons | None = None
 
     @classmethod
     def fit(
@@ -78,6 +84,8 @@ class Reference:
         correct: Correct | None = None,
         max_categories: int = 50,
         like: Reference | None = None,
+        time: Any = None,
+        seasons: Sequence[str] = (),
     ) -> Reference:
         """
         Fit a reference to training data.
@@ -99,16 +107,28 @@ class Reference:
             max_categories: categories with a bin of their own.
             like: a reference whose bins are used instead of fitting new ones, for data that do not fit in memory: fit
                 the first part, count each other part ``like`` it, and `merge`.
+            time: when the rows came to be: the name of a column (then no feature), or a time for each row: datetimes
+                (naive ones are UTC), datetime64 or UNIX seconds. Rows are put in that order to see how they depend on
+                each other, and which seasons they show.
+            seasons: compare windows with the hours of the day (``"hour"``) and the days of the week (``"weekday"``)
+                that their rows fall into, in UTC; needs *time*.
 
         Raises:
-            ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates.
+            ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates, no times.
         """
         table = _table(data)
         names = table.names or tuple(str(place) for place in range(len(table.columns)))
+        when = None
+        if time is not None:
+            when = time_column(time, names, table.columns, table.rows)
+            names, table = without_time(table, names, time)
         _check_names(names, categorical, numeric)
         if like is not None and not isinstance(like, Reference):
             msg = f"like={like!r}: expected a Reference"
             raise ConfigurationError(msg)
+        asked = check_kinds(seasons, timed=when is not None)
+        if like is not None:
+            asked = kinds_like(asked, like.seasons, timed=when is not None)
         if correct is not None and not callable(correct):
             msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
             raise ConfigurationError(msg)
@@ -121,9 +141,10 @@ class Reference:
             raise ConfigurationError(msg)
         outputs = None if predictions is None else _outputs(predictions, table.rows, "predictions")
         if like is not None:
-            return _count_like(
-                like, dict(zip(names, table.columns, strict=True)), table.rows, outputs, outcomes, correct
-            )
+            columns = dict(zip(names, table.columns, strict=True))
+            counted = _count_like(like, columns, table.rows, outputs, outcomes, correct)
+            watched = [columns[feature.name] for feature in like.features]
+            return _with_dependence(counted, watched, outputs, when, asked)
         kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
         features = tuple(
             fit_feature(name, column, kinds.get(name), max_categories)
@@ -131,7 +152,7 @@ class Reference:
         )
         prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
         known = _outcome_counts(prediction, outputs, outcomes, correct, table.rows)
-        return _with_dependence(cls(features, table.rows, prediction, known), table.columns, outputs)
+        return _with_dependence(cls(features, table.rows, prediction, known), table.columns, outputs, when, asked)
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
         """
@@ -221,7 +242,7 @@ class Reference:
         Add a reference over the same bins.
 
         Raises:
-            ConfigurationError: the bins differ.
+            ConfigurationError: the bins, or the seasons, differ.
         """
         if not isinstance(other, Reference) or self.fingerprint != other.fingerprint:
             msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"
@@ -229,21 +250,22 @@ class Reference:
         outcomes = self.outcomes
         if outcomes is not None and other.outcomes is not None:
             outcomes = OutcomeCounts(
-                _added(outcomes.known, other.outcomes.known), _added(outcomes.correct, other.outcomes.correct)
+                added(outcomes.known, other.outcomes.known), added(outcomes.correct, other.outcomes.correct)
             )
-        merged = tuple(_merged(*pair) for pair in zip(self.features, other.features, strict=True))
+        merged = tuple(merged_feature(*pair) for pair in zip(self.features, other.features, strict=True))
         prediction = self.prediction
         if prediction is not None and other.prediction is not None:
-            prediction = _merged(prediction, other.prediction)
+            prediction = merged_feature(prediction, other.prediction)
         return replace(
             self,
             features=merged,
             rows=self.rows + other.rows,
             prediction=prediction,
             outcomes=outcomes or other.outcomes,
-            dependence=_together(self.dependence, other.dependence),
+            dependence=together(self.dependence, other.dependence),
             check=None,
-            traffic=_together(self.traffic, other.traffic),
+            traffic=together(self.traffic, other.traffic),
+            seasons=add_seasons(self.seasons, other.seasons),
         )
 
 
@@ -348,39 +370,22 @@ def _count_like(
     if like.prediction is not None and outputs is not None:
         prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
     known = _outcome_counts(prediction, outputs, outcomes, correct, rows)
-    watched = [columns[feature.name] for feature in like.features]
-    return _with_dependence(Reference(features, rows, prediction, known), watched, outputs)
+    return Reference(features, rows, prediction, known)
 
 
-def _with_dependence(reference: Reference, columns: Sequence[Column], outputs: Column | None) -> Reference:
-    """With what the rows of the training data say about each other."""
-    watched = columns if outputs is None else (*columns, outputs)
-    dependence, check = fit_dependence(reference.watched, watched, reference.rows)
+def _with_dependence(
+    reference: Reference,
+    columns: Sequence[Column],
+    outputs: Column | None,
+    when: NDArray[np.float64] | None,
+    kinds: tuple[str, ...],
+) -> Reference:
+    """With what the rows of the training data say about each other, and about the seasons."""
+    watched, features = columns if outputs is None else (*columns, outputs), reference.watched
+    seasons = timed = None
+    if when is not None:
+        seasons = fit_seasons(features, watched, when, kinds)
+        timed = in_time(when, seasons, features, Layout(features))
+    dependence, check = fit_dependence(features, watched, reference.rows, timed)
     _log.info("reference of %d rows: %s", reference.rows, check.words)
-    return replace(reference, dependence=dependence, check=check)
-
-
-def _together(ours: Dependence | None, theirs: Dependence | None) -> Dependence | None:
-    return ours.merged(theirs) if ours is not None and theirs is not None else ours or theirs
-
-
-def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
-
-
-def _merged(ours: Feature, theirs: Feature) -> Feature:
-    counts = _added(ours.counts, theirs.counts)
-    if ours.moments is None or theirs.moments is None:
-        return replace(ours if theirs.moments is None else theirs, counts=counts, once=ours.once + theirs.once)
-    a, b = ours.moments, theirs.moments
-    count = a.count + b.count
-    share = b.count / count
-    mean = a.mean + (b.mean - a.mean) * share
-    # Chan, Golub & LeVeque 1979: the variance of two samples from their own.
-    variance = a.std**2 * (1 - share) + b.std**2 * share + (b.mean - a.mean) ** 2 * share * (1 - share)
-    means = tuple(
-        (one * n + other * m) / (n + m) if n + m else one
-        for one, other, n, m in zip(ours.means, theirs.means, ours.counts, theirs.counts, strict=True)
-    )
-    low, high = min(a.minimum, b.minimum), max(a.maximum, b.maximum)
-    return replace(ours, counts=counts, means=means, moments=Moments(count, mean, float(variance**0.5), low, high))
+    return replace(reference, dependence=dependence, check=check, seasons=seasons)
