@@ -151,7 +151,6 @@ def test_the_expectation_is_the_mix_of_the_cells():
     cells[[0, 1]] = 30, 10
     shares = {"a": 0.75, "b": 0.25}
     found = expectation(cells)
-    # 1 / (0.75^2 / 300 + 0.25^2 / 200)
     worth = 1 / (0.75**2 / 300 + 0.25**2 / 200)
     assert found[: len(shares)] == pytest.approx(
         [shares[name] * worth for name in reference.features[0].bins.categories]

@@ -89,6 +89,11 @@ def _seconds(values: Column) -> NDArray[np.float64]:
         if absent.any():
             _refuse(int(np.argmax(absent)), "NaT")
         return values.astype("datetime64[us]").astype(np.int64) / 1e6
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+        seconds = values.astype(np.float64)
+        # nan compares as False.
+        if ((seconds >= EARLIEST) & (seconds < LATEST)).all():
+            return seconds
     return np.array([_one(place, value) for place, value in enumerate(as_objects(values))], dtype=np.float64)
 
 

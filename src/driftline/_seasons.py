@@ -120,14 +120,15 @@ class Expectation:
         layout: where their bins lie.
     """
 
-    __slots__ = ("_kinds", "_offsets", "_rows", "_sizes", "_total", "overall")
+    __slots__ = ("_kinds", "_norms", "_offsets", "_rows", "_sizes", "overall")
 
     def __init__(self, seasons: Seasons, features: Sequence[Feature], layout: Layout) -> None:
         counts = np.concatenate([np.array(feature.counts, dtype=np.int64) for feature in features])
-        self._sizes, self._offsets, self._total = layout.sizes, layout.offsets, layout.total
+        self._sizes, self._offsets = layout.sizes, layout.offsets
         self._rows = float(counts[: layout.sizes[0]].sum())
         self.overall: Floats = counts / self._rows
         self._kinds = tuple((kind, *self._shares(one)) for kind, one in zip(seasons.kinds, seasons.counts, strict=True))
+        self._norms = self._sums() if len(self._kinds) > 1 else np.empty((0, 0, 0))
 
     def _shares(self, counts: Counts) -> tuple[Floats, Floats]:
         """Shares and rows of each cell; an empty one is taken to be like the whole."""
@@ -136,15 +137,30 @@ class Expectation:
         shares = np.where(filled[:, None], counts / np.maximum(rows, 1.0)[:, None], self.overall)
         return shares, np.where(filled, rows, self._rows)
 
-    def _profiles(self, cells: NDArray[np.intp]) -> Floats:
-        """The shares of hours of the week, shape (cells, bins): with two seasons as if they acted apart."""
-        found = [shares[cell_in(kind, cells)] for kind, shares, _ in self._kinds]
-        if len(found) == 1:
-            return found[0]
-        product = found[0] * found[1] / np.where(self.overall > 0, self.overall, 1.0)
-        norm = np.repeat(np.add.reduceat(product, self._offsets, axis=1), self._sizes, axis=1)
-        # Where an hour and a day have no bin in common, nothing is known of both.
-        return np.where(norm > 0, product / np.where(norm > 0, norm, 1.0), self.overall)
+    def _sums(self) -> Floats:
+        """What the shares of an hour times those of a day over the whole's add up to: (weekdays, hours, features)."""
+        (_, hours, _), (_, days, _) = self._kinds
+        tilted = hours / np.where(self.overall > 0, self.overall, 1.0)
+        return np.stack([np.add.reduceat(tilted * day, self._offsets, axis=1) for day in days])
+
+    def _mixed(self, weights: Floats) -> Floats:
+        """
+        Two seasons as if they acted apart: weights of the hours of the week, shape (`CELLS`,), to shares (bins,).
+
+        Of each hour and day the product of their shares over those of the whole, made to shares again; where they have
+        no bin in common, the shares of the whole.
+        """
+        (_, hours, _), (_, days, _) = self._kinds
+        week = weights.reshape(WEEKDAYS, HOURS)
+        found, apart = np.zeros_like(self.overall), np.zeros(len(self._sizes))
+        used = np.flatnonzero(week.any(axis=0))
+        for day in np.flatnonzero(week.any(axis=1)):
+            norms = self._norms[day, used]
+            share = week[day, used, None] / np.where(norms > 0, norms, np.inf)
+            apart += week[day, used] @ (norms <= 0)
+            found += days[day] * (np.repeat(share, self._sizes, axis=1) * hours[used]).sum(axis=0)
+        found /= np.where(self.overall > 0, self.overall, 1.0)
+        return found + np.repeat(apart, self._sizes) * self.overall
 
     def of_feature(self, place: slice, cells: Counts) -> Floats:
         """The shares that one feature is to have in blocks, to standardise by: (blocks, `CELLS`) to (blocks, bins)."""
@@ -176,19 +192,18 @@ class Expectation:
 
     def shares(self, cells: Counts) -> Floats:
         """
-        The mix of profiles for rows per hour of the week, shape (..., `CELLS`): shape (..., bins).
+        The mix of profiles for rows per hour of the week, shape (`CELLS`,): shape (bins,).
 
         Rows of no hour at all expect what the whole reference has.
         """
-        rows = cells.sum(axis=-1, keepdims=True)
-        weights = cells / np.maximum(rows, 1)
-        if len(self._kinds) == 1:
-            kind, shares, _ = self._kinds[0]
-            mixed = _by_kind(kind, weights) @ shares
-        else:
-            used = np.flatnonzero(cells.reshape(-1, CELLS).any(axis=0))
-            mixed = weights[..., used] @ self._profiles(used)
-        return np.where(rows > 0, mixed, self.overall)
+        rows = int(cells.sum())
+        if not rows:
+            return self.overall
+        if len(self._kinds) > 1:
+            return self._mixed(cells / rows)
+        kind, shares, _ = self._kinds[0]
+        found: Floats = _by_kind(kind, cells / rows) @ shares
+        return found
 
     def __call__(self, cells: Counts) -> Floats:
         """
@@ -255,6 +270,6 @@ def short_window(seasons: Seasons, rows: int, window_rows: int | None, window_se
     wanted = tuple(kind for kind in KINDS if kind in {*missed, *seasons.kinds})
     return (
         f"the reference changes with the season of {names}, and a window of about {seconds / HOUR:.3g} hours is "
-        f"shorter: it differs from the whole without any drift; expected seasons={wanted!r} in Reference.fit, or a longer "
-        "window"
+        f"shorter: it differs from the whole without any drift; expected seasons={wanted!r} in Reference.fit, or "
+        "a longer window"
     )
