@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -87,9 +89,9 @@ def test_without_seasons_a_daily_wave_alarms_or_is_blind(plain):
 
 @pytest.mark.parametrize("kinds", [("hour",), ("hour", "weekday")])
 def test_with_seasons_a_daily_wave_is_no_alarm_and_a_shift_on_top_is_found(kinds):
-    """Eight days judged every hour; half a standard deviation on top of the wave is found within one of them."""
+    """Five days judged every hour; half a standard deviation on top of the wave is found within one of them."""
     reference = Reference.fit(traffic(14, 0), time="time", seasons=kinds)
-    assert set(served(reference, traffic(8, 2))[0].values()) == {0}
+    assert set(served(reference, traffic(5, 2))[0].values()) == {0}
     begun, monitor = served(reference, traffic(1, 3), shift=0.5)
     assert begun["load"] >= 1
     assert begun["calm"] == begun["channel"] == 0
@@ -418,6 +420,14 @@ def test_the_clock_of_the_week_is_that_of_the_calendar():
     assert clock.counted(np.array([2, 1]), 3)[:3].tolist() == [2, 1, 3]
     now += HOUR
     assert clock.over
+
+
+def test_the_page_on_seasons_prints_what_it_says(capsys):
+    """Its code, as it stands."""
+    page = (Path(__file__).parents[1] / "docs" / "seasons.md").read_text(encoding="utf-8")
+    code, printed = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("python", "text"))
+    exec(compile(code, "seasons.md", "exec"), {})  # noqa: S102 - the page is ours
+    assert capsys.readouterr().out == printed
 
 
 def test_a_wall_clock_must_be_one(plain):
