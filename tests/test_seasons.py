@@ -119,6 +119,9 @@ def test_distances_and_words_compare_with_the_season(reference, plain):
     _, blind = served(plain, traffic(0.25, 6))
     others = {(one.feature, one.distance): one for one in blind.scores() if one.length == "1h"}
     assert others["load", "psi"].corrected > 0.2
+    # In words: the bins of a quarter of a day are where they are every day, and not where they are on average.
+    assert "median" in str(others["load", "psi"])
+    assert "median" not in str(scores["load", "psi"])
     assert abs(scores["load", "mean"].value) < 0.2 < abs(others["load", "mean"].value)
 
 
@@ -129,6 +132,19 @@ def test_scatter_of_the_reference_is_around_its_seasons(reference, plain):
     assert plain.dependence.inflation(PER_HOUR).factor[place, LOCATION] > 50
     assert reference.check.words.startswith("rows are independent")
     assert plain.check.words.startswith("rows are dependent")
+
+
+def test_what_is_learnt_from_traffic_is_around_its_seasons(reference, plain):
+    """
+    Neighbouring blocks of a day and a half differ by the wave, and by little more.
+
+    A little: what an hour is to expect moves in a step at its full, the wave moves on meanwhile.
+    """
+    data = traffic(1.5, 14)
+    for one, least, most in ((reference, 1.0, 5.0), (plain, 100.0, np.inf)):
+        _, monitor = served(one, data)
+        place = [feature.name for feature in one.watched].index("load")
+        assert least <= monitor.dependence.inflation(10 * PER_HOUR).factor[place, LOCATION] <= most
 
 
 def test_rows_out_of_order_are_put_in_the_order_of_their_times():

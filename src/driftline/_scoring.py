@@ -157,7 +157,12 @@ class Scorer:
                             None if corrected is None else float(np.atleast_1d(corrected)[index]),
                             int(rows[index]),
                             length,
-                            partial(what_moved, self._features[place], current[index]),
+                            partial(
+                                what_moved,
+                                self._features[place],
+                                current[index],
+                                expected=None if expected is None else group.reference[index],
+                            ),
                         )
         return tuple(found[key] for key in sorted(found))
 
