@@ -111,7 +111,7 @@ class FalseAlarms:
             # weekend must not move the level by orders of magnitude.
             observed = min(max(look.elapsed, 1.0), DAY * look.panes)
             level = self.level(observed if stated is None else stated * look.panes)
-            tested = tester(look.window.counts, look.window.rows, look.inflation)
+            tested = tester(look.window.counts, look.window.rows, look.inflation, look.expected)
             judged = (tested.rows >= self.min_rows) & np.isfinite(tested.p)
             adjusted = np.full(len(features), np.inf)
             adjusted[judged] = benjamini_hochberg(tested.p[judged])
@@ -134,8 +134,12 @@ class FalseAlarms:
 
 
 def _reason(feature: Feature, look: Look, bins: slice, tested: Findings, place: int, level: float) -> str:
-    counts = look.window.counts[bins]
-    moved = what_moved(feature, counts, components_of(feature, tested.parts[place], tested.direction[place]))
+    moved = what_moved(
+        feature,
+        look.window.counts[bins],
+        components_of(feature, tested.parts[place], tested.direction[place]),
+        expected=None if look.expected is None else look.expected[bins],
+    )
     return (
         f"{moved}; PSI {tested.psi[place]:.3g} ({tested.effect[place]:.3g} corrected), "
         f"p {_shown(float(tested.p[place]))} (level {level:.2g}), n = {int(tested.rows[place])}"

@@ -21,6 +21,7 @@ from driftline._components import (
     orthonormal,
 )
 from driftline._dependence import LEAST_BLOCKS, Dependence
+from driftline._seasons import Expectation
 from driftline._values import Counts, Feature
 from driftline._window import WindowCounts
 
@@ -80,14 +81,22 @@ class BurnIn:
         features: what is watched, in the order of *layout*.
         layout: where their bins lie.
         windows: after how many windows it ends.
+        seasonal: what blocks are to expect by the hours they fall into; None: the same at all times.
     """
 
-    def __init__(self, features: Sequence[Feature], layout: Layout, windows: int = BURN_IN_WINDOWS) -> None:
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        layout: Layout,
+        windows: int = BURN_IN_WINDOWS,
+        seasonal: Expectation | None = None,
+    ) -> None:
         from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
 
         self._special: Any = special
         self._matrices = matrices(features, layout)
         self._size = len(features)
+        self._bins, self._seasonal = layout.total, seasonal
         self.of = windows
         self.reset()
 
@@ -120,7 +129,8 @@ class BurnIn:
         self._heard = np.ones(self._size) if drifting is None else np.where(drifting, 0.0, 1.0)
         for block in blocks:
             if block.rows:
-                counts = np.concatenate([block.counts, [0]])
+                # The bin that is always empty comes after the others, and the hours of the week after it.
+                counts = np.insert(block.counts, self._bins, 0)
                 self._served = counts if self._served is None else self._served + counts
                 self._add(0, WindowCounts(counts, block.rows))
         self.windows += window
@@ -148,9 +158,10 @@ class BurnIn:
         served = self._served
         if served is None:
             return
+        expected = self._expected(first), self._expected(second)
         for matrix in self._matrices:
             heard = self._heard[matrix.places, None]
-            squares, known = (part * heard for part in _squares(matrix, first, second, served))
+            squares, known = (part * heard for part in _squares(matrix, first, second, served, expected))
             level.known[matrix.places] += known
             kept = level.largest[:, matrix.places]
             for rank in range(TRIMMED):
@@ -158,6 +169,12 @@ class BurnIn:
             level.largest[:, matrix.places] = kept
             level.sums[matrix.places] += squares
             level.rest_squared[matrix.places] += squares[:, SHAPE] ** 2
+
+    def _expected(self, counts: Counts) -> Floats | None:
+        """The shares that a block is to have, over all bins and the empty one."""
+        if self._seasonal is None:
+            return None
+        return np.append(self._seasonal.floored(self._seasonal.shares(counts[self._bins + 1 :])), 0.0)
 
     def _kept(self, freedom: Floats, differences: int) -> Floats:
         """What is left of a sum of so many chi-squares without the largest: E[X; X <= q] / E[X], shape (...,)."""
@@ -191,13 +208,22 @@ class BurnIn:
         )
 
 
-def _squares(matrix: Matrix, first: Counts, second: Counts, live: Counts) -> tuple[Floats, Floats]:
+def _squares(
+    matrix: Matrix,
+    first: Counts,
+    second: Counts,
+    live: Counts,
+    expected: tuple[Floats | None, Floats | None] = (None, None),
+) -> tuple[Floats, Floats]:
     """
     Parts of the chi-square of the difference of two blocks, and what independent rows give: both (features, parts).
 
     The difference is standardised by shares half-way between the reference's and those served so far: bins that are
     empty in both blocks count too, and a bin that the reference hardly knows does not make a drift look like
     dependence. What independent rows give is computed for the shares served.
+
+    Of blocks that are to differ by their season, by *expected* shares, the rest of their difference is taken, and
+    standardised by what both are to have: within a season rows vary less than over all of it.
     """
     a, b = first[matrix.bins], second[matrix.bins]
     n, m = a.sum(axis=1), b.sum(axis=1)
@@ -207,6 +233,12 @@ def _squares(matrix: Matrix, first: Counts, second: Counts, live: Counts) -> tup
         served = np.nan_to_num(live[matrix.bins] / live[matrix.bins].sum(axis=1, keepdims=True))
         shares = (np.nan_to_num(matrix.reference / matrix.reference.sum(axis=1, keepdims=True)) + served) / 2
         difference = np.nan_to_num(a / n[:, None] - b / m[:, None])
+        moved = np.zeros(len(n))
+        if expected[0] is not None and expected[1] is not None:
+            one, other = (_normed(part[matrix.bins]) for part in (expected[0], expected[1]))
+            moved = expected[0][matrix.missing] - expected[1][matrix.missing]
+            shares = served = np.nan_to_num((one + other) / 2)
+            difference = difference - np.nan_to_num(one - other)
         scale = 1 / n + 1 / m
         rest = np.where(shares > 0, difference**2 / shares, 0.0).sum(axis=1) / scale
         free = np.where(shares > 0, served * (1 - served) / shares, 0.0).sum(axis=1)
@@ -224,7 +256,13 @@ def _squares(matrix: Matrix, first: Counts, second: Counts, live: Counts) -> tup
     of, other_of = n + missing[0], m + missing[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = (missing[0] + missing[1]) / (of + other_of)
-        square = (missing[0] / of - missing[1] / other_of) ** 2 / (rate * (1 - rate) * (1 / of + 1 / other_of))
+        apart = missing[0] / of - missing[1] / other_of - moved
+        square = apart**2 / (rate * (1 - rate) * (1 / of + 1 / other_of))
     has = np.isfinite(square)
     squares[has, MISSING], known[has, MISSING] = square[has], 1.0
     return squares, known
+
+
+def _normed(shares: Floats) -> Floats:
+    found: Floats = shares / shares.sum(axis=1, keepdims=True)
+    return found

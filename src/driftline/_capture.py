@@ -13,7 +13,7 @@ from driftline._frames import Table, as_objects, is_column, is_table, read_colum
 from driftline._outputs import SCALARS
 from driftline._values import Column
 
-__all__ = ["SMALL_BATCH", "Batch", "Capture", "Captured", "Report", "names_of"]
+__all__ = ["SMALL_BATCH", "Batch", "Capture", "Captured", "Report", "length_of", "names_of"]
 
 SMALL_BATCH = 32
 """Up to so many rows a batch is cheaper as single rows, binned later with others, than as columns binned at once."""
@@ -35,6 +35,13 @@ class Batch:
 
 Captured: TypeAlias = "Row | list[Row] | Batch | None"
 """One row, the rows of a small batch, a batch; None where nothing could be read."""
+
+
+def length_of(captured: Captured | Column) -> int:
+    """Rows captured; of a column its values."""
+    if isinstance(captured, Batch):
+        return captured.rows
+    return 0 if captured is None else len(captured)
 
 
 def names_of(features: Any) -> tuple[str, ...] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,15 @@ __all__ = [
     "SPREAD",
     "Floats",
     "Matrix",
+    "Numbers",
     "matrices",
     "orthonormal",
 ]
 
 Floats = NDArray[np.float64]
+
+Numbers: TypeAlias = NDArray[Any]
+"""Counts, which are whole numbers, or expected ones, which are not."""
 
 LOCATION, SPREAD, SHAPE, OUTSIDE, MISSING = range(5)
 """Places of the parts. A feature without an order has no location and no spread: all of its difference is shape."""
@@ -65,15 +70,34 @@ class Matrix:
     real: NDArray[np.bool_]
     missing: NDArray[np.intp]
     outside: NDArray[np.intp]
-    reference: Counts
-    reference_missing: Counts
-    reference_outside: Counts
-    edges: Counts
+    reference: Numbers
+    reference_missing: Numbers
+    reference_outside: Numbers
+    edges: Numbers
 
-    def outside_of(self, counts: Counts) -> Counts:
+    def outside_of(self, counts: Numbers) -> Numbers:
         """How many rows lie out of range, or hold unseen categories: shape (features,)."""
-        found: Counts = counts[self.outside].sum(axis=1)
-        return found if self.ordered else found // 2
+        found: Numbers = counts[self.outside].sum(axis=1) if self.ordered else counts[self.outside[:, 0]]
+        return found
+
+    def against(self, reference: Floats) -> Matrix:
+        """
+        The same features with other counts of the reference, such as those of a season.
+
+        Args:
+            reference: over all bins, and one more that is empty.
+        """
+        bins, missing = reference[self.bins], reference[self.missing]
+        # The range is as wide as the rows that made it; of categories seen once there is a share.
+        rows = self.reference.sum(axis=1) + self.reference_missing
+        worth = 1.0 if self.ordered else (bins.sum(axis=1) + missing) / np.maximum(rows, 1)
+        return replace(
+            self,
+            reference=bins,
+            reference_missing=missing,
+            reference_outside=self.outside_of(reference),
+            edges=self.edges * worth,
+        )
 
 
 def matrices(features: Sequence[Feature], layout: Layout) -> tuple[Matrix, ...]:

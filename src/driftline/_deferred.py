@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
-__all__ = ["Deferred"]
+__all__ = ["Deferred", "take"]
 
 
 class Deferred:
@@ -27,3 +28,10 @@ class Deferred:
         """Count a batch that waits no longer."""
         with self._lock:
             self._rows -= rows
+
+
+def take(waiting: list[Any], most: int) -> list[Any]:
+    """Cut the head off a list that others append to."""
+    head = waiting[:most]
+    del waiting[: len(head)]
+    return head

@@ -203,9 +203,23 @@ def block_lengths(rows: int) -> tuple[int, ...]:
 
 
 def feature_dependence(
-    numbers: np.ndarray[Any, np.dtype[np.intp]], bins: Bins, lengths: Sequence[int]
+    numbers: np.ndarray[Any, np.dtype[np.intp]],
+    bins: Bins,
+    lengths: Sequence[int],
+    freedom: Sequence[float],
+    expected: Sequence[Floats] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Scatter of a feature's bin numbers, shape (rows,), in blocks: factors (lengths, parts), uneven (lengths,)."""
+    """
+    Scatter of a feature in blocks of consecutive rows: factors (lengths, parts), uneven (lengths,).
+
+    Args:
+        numbers: its bin numbers, shape (rows,).
+        bins: their bins.
+        lengths: rows per block.
+        freedom: degrees of freedom of the blocks of each length.
+        expected: per length the shares that each block is to have, shape (blocks, bins), all above 0 where the feature
+            has rows at all; by default those of all blocks together.
+    """
     factors, uneven = np.full((len(lengths), PARTS), np.nan), np.zeros(len(lengths))
     blocks: Counts | None = None
     for place, length in enumerate(lengths):
@@ -217,53 +231,55 @@ def feature_dependence(
         else:
             k = len(blocks) // 2
             blocks = blocks[: 2 * k].reshape(k, 2, bins.size).sum(axis=1)
-        factors[place], uneven[place] = _scatter(blocks, ordered=isinstance(bins, NumericBins))
+        shares = None if expected is None else expected[place][: len(blocks)]
+        factors[place], uneven[place] = _scatter(blocks, freedom[place], shares, ordered=isinstance(bins, NumericBins))
     return factors, uneven
 
 
-def _scatter(blocks: Counts, *, ordered: bool) -> tuple[Floats, float]:
-    """Mean squares of the standardised deviations of blocks, shape (blocks, bins), from their own mean."""
+def _scatter(blocks: Counts, freedom: float, expected: Floats | None, *, ordered: bool) -> tuple[Floats, float]:
+    """Mean squares of the standardised deviations of blocks, shape (blocks, bins), from what each is to have."""
     found = np.full(PARTS, np.nan)
-    k = len(blocks)
+    if expected is None:
+        expected = np.broadcast_to(blocks.sum(axis=0) / blocks.sum(), blocks.shape)
     present, rows = blocks[:, :-1], blocks.sum(axis=1)
     sizes = present.sum(axis=1)
     filled = sizes > 0
     missing = int(blocks[:, -1].sum())
     if LEAST_EVENTS <= missing <= rows.sum() - LEAST_EVENTS:
-        found[MISSING] = _rate_scatter(blocks[:, -1], rows)
+        found[MISSING] = _rate_scatter(blocks[:, -1], rows, expected[:, -1], freedom)
     if filled.sum() < LEAST_BLOCKS:
         return found, 0.0
-    present, sizes = present[filled], sizes[filled]
-    shares = present.sum(axis=0) / sizes.sum()
-    used = shares > 0
-    present, shares = present[:, used], shares[used]
-    outer = blocks[filled, 0] + blocks[filled, -2] if ordered else blocks[filled, -2]
+    present, sizes, expected = present[filled], sizes[filled], expected[filled, :-1]
+    used = present.any(axis=0)
+    shares = expected / expected.sum(axis=1, keepdims=True)
+    outer = present[:, 0] + present[:, -1] if ordered else present[:, -1]
     if LEAST_EVENTS <= outer.sum() <= sizes.sum() - LEAST_EVENTS:
-        found[OUTSIDE] = _rate_scatter(outer, sizes)
+        rate = shares[:, 0] + shares[:, -1] if ordered else shares[:, -1]
+        found[OUTSIDE] = _rate_scatter(outer, sizes, rate, freedom)
+    present, shares = present[:, used], shares[:, used]
     deviations = (present / sizes[:, None] - shares) * np.sqrt(sizes)[:, None]
-    free = len(shares) - 1
+    free = shares.shape[1] - 1
     standard = deviations / np.sqrt(shares)
     if ordered:
         for part, polynomial in zip((LOCATION, SPREAD), orthonormal(shares), strict=True):
             if polynomial.any():
-                scores = deviations @ polynomial
-                found[part] = (scores**2).sum() / (k - 1)
+                scores = (deviations * polynomial).sum(axis=1)
+                found[part] = (scores**2).sum() / freedom
                 standard -= scores[:, None] * (polynomial * np.sqrt(shares))
                 free -= 1
     if free < 1:
         return found, 0.0
-    total = float((standard**2).sum()) / (k - 1)
+    total = float((standard**2).sum()) / freedom
     found[SHAPE] = total / free
     return found, _unevenness(standard, total, free)
 
 
-def _rate_scatter(events: Counts, rows: Counts) -> float:
-    """Variance of a rate over blocks, over that of independent rows."""
-    some = rows > 0
-    events, rows = events[some], rows[some]
-    rate = events.sum() / rows.sum()
-    squares = (events / rows - rate) ** 2 * rows / (rate * (1 - rate))
-    return float(squares.sum() / max(len(rows) - 1, 1))
+def _rate_scatter(events: Counts, rows: Counts, expected: Floats, freedom: float) -> float:
+    """Variance of a rate over blocks around what each is to have, over that of independent rows."""
+    some = (rows > 0) & (expected > 0) & (expected < 1)
+    rate = expected[some]
+    squares = (events[some] / rows[some] - rate) ** 2 * rows[some] / (rate * (1 - rate))
+    return float(squares.sum() / freedom)
 
 
 def _unevenness(standard: Floats, trace: float, free: int) -> float:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning import Layout, binner, is_missing, label_of
-from driftline._dependence import Dependence, block_lengths, feature_dependence
+from driftline._dependence import LEAST_BLOCKS, Dependence, block_lengths, feature_dependence
 from driftline._frames import as_floats, as_objects
+from driftline._seasons import Timed
 from driftline._self_check import SelfCheck, check_block_rows, self_check
-from driftline._values import Bins, CategoricalBins, Column, Feature, Moments, NumericBins
+from driftline._values import Bins, CategoricalBins, Column, Counts, Feature, Moments, NumericBins
 from driftline.errors import ConfigurationError
 
 __all__ = ["count_feature", "fit_dependence", "fit_feature"]
@@ -182,18 +183,20 @@ def _centres(bins: NumericBins) -> NDArray[np.float64]:
 
 
 def fit_dependence(
-    features: Sequence[Feature], columns: Sequence[Column], rows: int
+    features: Sequence[Feature], columns: Sequence[Column], rows: int, timed: Timed | None = None
 ) -> tuple[Dependence | None, SelfCheck]:
     """
     How the rows of training data depend on each other, and what each block of them says about the rest.
 
     Args:
         features: fitted to the columns.
-        columns: of *rows* values each, in the order in which they came to be.
+        columns: of *rows* values each, in the order in which they came to be where that is not told by *timed*.
         rows: of the training data.
+        timed: when they came to be.
     """
     layout = Layout(features)
-    lengths = block_lengths(rows)
+    seasonal = None if timed is None else timed.expectation
+    lengths, freedom, cells = _blocks(rows, timed)
     check_rows = check_block_rows(rows)
     number = rows // check_rows
     which = np.repeat(np.arange(number), check_rows)
@@ -201,22 +204,42 @@ def fit_dependence(
     factors, uneven = [], []
     for feature, column, place in zip(features, columns, layout.slices, strict=True):
         numbers = binner(feature.bins)(column)
+        if timed is not None:
+            numbers = numbers[timed.order]
         size = feature.bins.size
         counted = np.bincount(which * size + numbers[: number * check_rows], minlength=number * size)
         blocks[:, place] = counted.reshape(number, size)
         if lengths:
-            one = feature_dependence(numbers, feature.bins, lengths)
+            expected = None if seasonal is None else [seasonal.of_feature(place, each) for each in cells]
+            one = feature_dependence(numbers, feature.bins, lengths, freedom, expected)
             factors.append(_rounded(one[0]))
             uneven.append(_rounded(one[1]))
     dependence = None
     if lengths:
         dependence = Dependence(
             np.array(lengths, dtype=np.float64),
-            np.array([rows // length - 1 for length in lengths], dtype=np.float64),
+            np.array(freedom, dtype=np.float64),
             np.stack(factors, axis=1),
             np.stack(uneven, axis=1),
         )
-    return dependence, self_check(features, layout, blocks, check_rows, dependence)
+    if timed is not None and seasonal is not None:
+        checked = timed.blocks(check_rows)
+        return dependence, self_check(
+            features, layout, blocks, check_rows, dependence, lambda number: seasonal(checked[number])
+        )
+    whole = np.concatenate([np.array(feature.counts, dtype=np.float64) for feature in features])
+    return dependence, self_check(features, layout, blocks, check_rows, dependence, lambda _: whole)
+
+
+def _blocks(rows: int, timed: Timed | None) -> tuple[list[int], list[float], list[Counts]]:
+    """Lengths of blocks, their degrees of freedom, and their rows per hour of the week where there are seasons."""
+    lengths = list(block_lengths(rows))
+    if timed is None or timed.expectation is None:
+        return lengths, [rows // length - 1.0 for length in lengths], []
+    cells = [timed.blocks(length) for length in lengths]
+    freedom = [float(f"{timed.expectation.freedom(each):.{DIGITS}g}") for each in cells]
+    known = [place for place, free in enumerate(freedom) if free >= LEAST_BLOCKS - 1]
+    return [lengths[place] for place in known], [freedom[place] for place in known], [cells[place] for place in known]
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:

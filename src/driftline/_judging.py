@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,12 +16,15 @@ from driftline._capture import Report
 from driftline._dependence import Dependence, Inflation, larger
 from driftline._rules import Evidence, Look, Rule
 from driftline._scoring import NamedDistance, Scorer, named_distances
+from driftline._seasons import Expectation, short_window
 from driftline._states import Episode, next_status
 from driftline._values import FeatureStatus, Score, StateChange
 from driftline._window import Window, WindowCounts
 from driftline.reference import Reference
 
 __all__ = ["Judging"]
+
+_log = logging.getLogger("driftline")
 
 
 class Judging:
@@ -56,11 +60,16 @@ class Judging:
         self._min_rows = rule.min_rows
         self._known = tuple(one for one in (reference.dependence, reference.traffic) if one is not None)
         learns = rule.tests and reference.traffic is None
-        self._burn_in = BurnIn(reference.watched, layout) if learns else None
+        seasons = reference.seasons
+        self._bins = layout.total
+        self._seasonal = Expectation(seasons, reference.watched, layout) if seasons and seasons.kinds else None
+        self._burn_in = BurnIn(reference.watched, layout, seasonal=self._seasonal) if learns else None
         self._scorer = Scorer(reference.watched, layout, (*distances, *named_distances(wanted)), report)
         self._judge = rule.prepare(reference.watched, layout, window)
         self._clock = clock
         self._changed = changed
+        if seasons and (said := short_window(seasons, reference.rows, window.rows, window.seconds)):
+            _log.warning("%s", said)
         self.reset()
 
     def reset(self) -> None:
@@ -144,9 +153,10 @@ class Judging:
     def _look(self, length: int, counts: WindowCounts) -> None:
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0
-        scores = self._scorer(counts, self._labels[length])
+        expected = None if self._seasonal is None else self._seasonal(counts.counts[self._bins :])
+        scores = self._scorer(counts, self._labels[length], expected)
         self._scores = {**self._scores, length: scores}
-        self._evidence[length] = self._judge(Look(counts, length, panes, seconds, scores, self._inflation()))
+        self._evidence[length] = self._judge(Look(counts, length, panes, seconds, scores, self._inflation(), expected))
 
     def _inflation(self) -> Callable[[float], Inflation] | None:
         live = self.dependence

@@ -8,6 +8,7 @@ from typing import Any
 
 from driftline._asking import Asking
 from driftline._binning import Layout
+from driftline._calendar import WeekClock
 from driftline._capture import Capture, Captured, names_of
 from driftline._dependence import Dependence
 from driftline._drain import DrainThread, watch
@@ -90,7 +91,9 @@ class Pipeline:
             self.emitter.state_changed,
             self.guard.note,
         )
-        recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls)
+        seasonal = reference.seasons is not None and reference.seasons.kinds
+        week = WeekClock(settings.wall_clock) if seasonal else None
+        recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls, week)
         recorder.divide(wanted=judging.learning)
         recorder.wake = self._wake
         recorder.overdue = self._judge_windows

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning import Layout
-from driftline._capture import Batch, Captured
-from driftline._deferred import Deferred
+from driftline._calendar import CELLS, WeekClock
+from driftline._capture import Batch, Captured, length_of
+from driftline._deferred import Deferred, take
 from driftline._frames import is_column
 from driftline._outputs import SCALARS, as_output, as_outputs
 from driftline._tally import DURATION_EDGES, Tally
@@ -54,8 +55,8 @@ class Recorder:
         width: number of features; a row with a prediction is one longer.
         window: what is judged at once.
         clock: seconds, as `time.monotonic`.
-        on_window: called, outside the lock, with each window that is complete.
         on_calls: called under no lock with the calls and failures drained, to record their durations.
+        week: the hour of the week in which rows are counted besides; None: it does not matter when they come.
     """
 
     __slots__ = (
@@ -72,6 +73,8 @@ class Recorder:
         "_ring",
         "_rows",
         "_time_ring",
+        "_timed",
+        "_week",
         "_window",
         "layout",
         "overdue",
@@ -87,12 +90,14 @@ class Recorder:
         window: Window,
         clock: Callable[[], float],
         on_calls: Callable[[Sequence[Call], Sequence[Failure]], None],
+        week: WeekClock | None = None,
     ) -> None:
         self.layout = layout
         self.width = width
         self._window = window
         self._clock = clock
         self._on_calls = on_calls
+        self._week = week
         self.wake: Callable[[], None] | None = None
         self.overdue: Callable[[], None] | None = None
         self.reset()
@@ -109,9 +114,13 @@ class Recorder:
         self._failures: list[Failure] = []
         self._pending: deque[WindowCounts] = deque()
         self._drained: tuple[list[Call], list[Failure]] = ([], [])
-        self._ring = make_ring(self._window, self.layout.total)
+        bins = self.layout.total + (0 if self._week is None else CELLS)
+        if self._week is not None:
+            self._week.advance()
+        self._ring = make_ring(self._window, bins)
         self._time_ring = self._ring if isinstance(self._ring, TimeRing) else None
-        self.tally = Tally(np.zeros(self.layout.total, dtype=np.int64))
+        self._timed = self._time_ring is not None or self._week is not None
+        self.tally = Tally(np.zeros(bins, dtype=np.int64))
 
     def adopt(self, other: Recorder) -> None:
         """Go on with the calls that *other* has counted; it had no features, so there are no rows to take over."""
@@ -129,8 +138,8 @@ class Recorder:
         Raises:
             TypeError: the output is not one value per row; the call and its features are counted all the same.
         """
-        if self._time_ring is not None:
-            self._close_panes(self._time_ring)
+        if self._timed:
+            self._on_time()
         if captured.__class__ is tuple:
             self._calls.append((seconds, context, 1))
             if len(self.layout.sizes) == self.width:
@@ -146,9 +155,9 @@ class Recorder:
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised: its features have been seen, a prediction has not been made."""
-        if self._time_ring is not None:
-            self._close_panes(self._time_ring)
-        rows = 1 if captured is None or captured.__class__ is tuple else _length(captured)
+        if self._timed:
+            self._on_time()
+        rows = 1 if captured is None or captured.__class__ is tuple else length_of(captured)
         self._failures.append((seconds, context, error, rows))
         if captured.__class__ is tuple:
             self._bare.append(captured)
@@ -166,8 +175,8 @@ class Recorder:
         Raises:
             TypeError: the outputs are not one value per row; the features are counted all the same.
         """
-        if self._time_ring is not None:
-            self._close_panes(self._time_ring)
+        if self._timed:
+            self._on_time()
         self._record_many(captured, outputs, None, None)
 
     def drop(self, reason: str, rows: int) -> None:
@@ -175,9 +184,10 @@ class Recorder:
         with self._lock:
             self.tally.dropped[reason] = self.tally.dropped.get(reason, 0) + rows
 
-    def _close_panes(self, ring: TimeRing) -> None:
-        """Rows that waited belong to the pane that ended before this one came."""
-        if self._clock() >= ring.end:
+    def _on_time(self) -> None:
+        """Rows that waited belong to the pane, and the hour, that ended before this one came."""
+        ring, week = self._time_ring, self._week
+        if (ring is not None and self._clock() >= ring.end) or (week is not None and week.over):
             self.drain()
 
     def _odd_output(self, row: tuple[object, ...], output: Any) -> None:
@@ -191,7 +201,7 @@ class Recorder:
     def _record_many(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
         if captured.__class__ is tuple:
             captured = [captured]
-        rows = _length(captured)
+        rows = length_of(captured)
         watched = len(self.layout.sizes) > self.width
         column = as_outputs(outputs, rows) if watched and outputs is not None else None
         if captured is None:
@@ -278,6 +288,8 @@ class Recorder:
                     break
             if self._time_ring is not None:
                 self._pending.extend(self._time_ring.advance(self._clock()))
+            if self._week is not None:
+                self._week.advance()
         self._hand_over(wait=True)
 
     def drain_chunk(self) -> None:
@@ -338,7 +350,7 @@ class Recorder:
         return self._drain_rows(CHUNK_ROWS) or drained
 
     def _drain_calls(self) -> bool:
-        calls, failures = _take(self._calls, CHUNK_ROWS), _take(self._failures, CHUNK_ROWS)
+        calls, failures = take(self._calls, CHUNK_ROWS), take(self._failures, CHUNK_ROWS)
         if not calls and not failures:
             return False
         tally = self.tally
@@ -358,7 +370,7 @@ class Recorder:
         drained = False
         lists: tuple[list[Any], ...] = (self._rows, self._bare)
         for waiting in lists:
-            rows = _take(waiting, len(waiting) if most is None else most)
+            rows = take(waiting, len(waiting) if most is None else most)
             start = 0
             while start < len(rows):
                 drained = True
@@ -375,21 +387,10 @@ class Recorder:
         return drained
 
     def _put(self, counts: Counts, rows: int) -> None:
+        if self._week is not None:
+            counts = self._week.counted(counts, rows)
         self.tally.counts += counts
         self.tally.rows += rows
         window = self._ring.put(counts, rows)
         if window is not None:
             self._pending.append(window)
-
-
-def _take(waiting: list[Any], most: int) -> list[Any]:
-    """Cut the head off a list that others append to."""
-    head = waiting[:most]
-    del waiting[: len(head)]
-    return head
-
-
-def _length(captured: Captured | Column) -> int:
-    if isinstance(captured, Batch):
-        return captured.rows
-    return 0 if captured is None else len(captured)

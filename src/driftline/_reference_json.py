@@ -15,6 +15,8 @@ from driftline._components import PARTS
 from driftline._dependence import Dependence
 from driftline._derived import Derived
 from driftline._derived_json import derived_in, derived_out
+from driftline._seasons import Seasons
+from driftline._seasons_json import seasons_in, seasons_out
 from driftline._self_check import SelfCheck
 from driftline._values import PREDICTION, CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
 from driftline.errors import ReferenceError
@@ -54,6 +56,7 @@ class Document:
     check: SelfCheck | None
     traffic: Dependence | None
     derived: Derived | None
+    seasons: Seasons | None
 
 
 def dumps(reference: Document) -> str:
@@ -70,6 +73,8 @@ def dumps(reference: Document) -> str:
         "check": None if reference.check is None else asdict(reference.check),
         "derived": derived_out(reference.derived),
     }
+    if reference.seasons is not None:
+        document["seasons"] = seasons_out(reference.seasons)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # Half a surrogate pair has no UTF-8; Python's name for it happens to be its escape in JSON.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -155,7 +160,8 @@ def loads(text: str, source: str) -> Document:
         prediction = reader.feature(top["prediction"], "prediction", rows)
         if prediction.name != PREDICTION:
             reader.fail("prediction.name", prediction.name, repr(PREDICTION))
-    watched = len(features) + (prediction is not None)
+    counted = features if prediction is None else (*features, prediction)
+    watched = len(counted)
     return Document(
         features,
         rows,
@@ -165,6 +171,7 @@ def loads(text: str, source: str) -> Document:
         reader.optional(top, "check", reader.check),
         reader.optional(top, "traffic", lambda value: reader.dependence(value, "traffic", watched)),
         derived_in(reader, top.get("derived"), features, MAX_FEATURES),
+        reader.optional(top, "seasons", lambda value: seasons_in(reader, value, counted)),
     )
 
 

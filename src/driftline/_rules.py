@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from driftline._binning import Layout
+from driftline._components import Floats
 from driftline._dependence import Inflation
 from driftline._values import Component, Feature, Score
 from driftline._window import Window, WindowCounts
@@ -35,6 +36,7 @@ class Look:
         elapsed: seconds since then.
         scores: the distances of this window.
         inflation: what the dependence of rows does to the variance of so many; None: rows are independent.
+        expected: counts to compare with by the season that the rows fall into, over all bins; None: the reference's.
     """
 
     window: WindowCounts
@@ -43,6 +45,7 @@ class Look:
     elapsed: float
     scores: Sequence[Score]
     inflation: Callable[[float], Inflation] | None = None
+    expected: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

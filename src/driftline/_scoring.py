@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -88,7 +88,7 @@ class Group:
 
     places: tuple[int, ...]
     bins: NDArray[np.intp]
-    reference: Counts
+    reference: NDArray[Any]
     positions: NDArray[np.float64]
 
 
@@ -129,10 +129,20 @@ class Scorer:
         self._distances = tuple(distances)
         self._report = report
 
-    def __call__(self, window: WindowCounts, length: str) -> tuple[Score, ...]:
-        """All distances of all features that are defined; none where the feature has no rows."""
+    def __call__(
+        self, window: WindowCounts, length: str, expected: NDArray[np.float64] | None = None
+    ) -> tuple[Score, ...]:
+        """
+        All distances of all features that are defined; none where the feature has no rows.
+
+        Args:
+            window: the counts.
+            length: of the window, in words.
+            expected: counts to compare with instead of the reference's, over all bins.
+        """
         found: dict[tuple[int, int], Score] = {}
-        for group in self._groups:
+        for fitted in self._groups:
+            group = fitted if expected is None else replace(fitted, reference=expected[fitted.bins])
             current = window.counts[group.bins]
             rows = current.sum(axis=1)
             for order, distance in enumerate(self._distances):
@@ -147,7 +157,12 @@ class Scorer:
                             None if corrected is None else float(np.atleast_1d(corrected)[index]),
                             int(rows[index]),
                             length,
-                            partial(what_moved, self._features[place], current[index]),
+                            partial(
+                                what_moved,
+                                self._features[place],
+                                current[index],
+                                expected=None if expected is None else group.reference[index],
+                            ),
                         )
         return tuple(found[key] for key in sorted(found))
 

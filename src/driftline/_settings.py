@@ -45,6 +45,7 @@ class Settings:
     synchronous: bool
     enabled: bool
     clock: Callable[[], float]
+    wall_clock: Callable[[], float]
     meter_provider: MeterProvider | None
     logger_provider: LoggerProvider | None
     tracer_provider: TracerProvider | None
@@ -71,6 +72,7 @@ class Settings:
         synchronous: bool,
         enabled: bool | None,
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
         meter_provider: MeterProvider | None,
         logger_provider: LoggerProvider | None,
         tracer_provider: TracerProvider | None,
@@ -85,8 +87,8 @@ class Settings:
         attributes = model_attributes(name, version, variant)
         _check_kind("window", window, Window, "Window(rows=...) or Window('10min')")
         _check_kind("retraining", retraining, RetrainingPolicy, "a RetrainingPolicy")
-        for what, function in (("correct", correct), ("clock", clock)):
-            if not callable(function) and (function is not None or what == "clock"):
+        for what, function in (("correct", correct), ("clock", clock), ("wall_clock", wall_clock)):
+            if not callable(function) and (function is not None or what != "correct"):
                 msg = f"{what}={function!r}: expected a function"
                 raise ConfigurationError(msg)
         for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
@@ -131,6 +133,7 @@ class Settings:
             synchronous=synchronous,
             enabled=enabled_here() if enabled is None else enabled,
             clock=clock,
+            wall_clock=wall_clock,
             meter_provider=meter_provider,
             logger_provider=logger_provider,
             tracer_provider=tracer_provider,

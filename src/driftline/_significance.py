@@ -19,6 +19,7 @@ from driftline._components import (
     SPREAD,
     Floats,
     Matrix,
+    Numbers,
     matrices,
     orthonormal,
 )
@@ -88,7 +89,7 @@ class TwoSample:
         layout: where their bins lie.
     """
 
-    __slots__ = ("_matrices", "_rows", "_size", "_special")
+    __slots__ = ("_bins", "_first", "_matrices", "_rows", "_size", "_special")
 
     def __init__(self, features: Sequence[Feature], layout: Layout) -> None:
         from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
@@ -96,16 +97,24 @@ class TwoSample:
         self._special: Any = special
         self._matrices = matrices(features, layout)
         self._size = len(features)
+        self._bins, self._first = layout.total, slice(*layout.sizes[:1])
         self._rows = max((sum(feature.counts) for feature in features), default=1) or 1
 
-    def __call__(self, counts: Counts, rows: int, inflation: Callable[[float], Inflation] | None = None) -> Findings:
+    def __call__(
+        self,
+        counts: Counts,
+        rows: int,
+        inflation: Callable[[float], Inflation] | None = None,
+        reference: Floats | None = None,
+    ) -> Findings:
         """
         Test a flat vector of counts.
 
         Args:
-            counts: of the window, over all bins.
+            counts: of the window, over all bins; what follows (the hours of the week) is left alone.
             rows: of the window.
             inflation: what dependence does to the variance of so many rows; None: rows are independent.
+            reference: counts to compare with instead of those of the features, over all bins; they need not be whole.
         """
         found = Findings(
             np.full(self._size, np.nan),
@@ -115,22 +124,27 @@ class TwoSample:
             np.full(self._size, np.nan),
             np.zeros(self._size, dtype=np.int64),
         )
-        longer = np.concatenate([counts, [0]])
-        inflated = self._inflated(max(rows, 1), inflation)
-        for matrix in self._matrices:
+        longer = np.concatenate([counts[: self._bins], [0]])
+        compared, reference_rows = self._matrices, float(self._rows)
+        if reference is not None:
+            expected = np.concatenate([reference, [0.0]])
+            compared = tuple(matrix.against(expected) for matrix in self._matrices)
+            reference_rows = max(float(reference[self._first].sum()), 1.0)
+        inflated = self._inflated(max(rows, 1), reference_rows, inflation)
+        for matrix in compared:
             self._test(matrix, longer, inflated, found)
         known = found.rows > 0
         if known.any():
             found.p[known] = cauchy_combination(found.parts[known])
         return found
 
-    def _inflated(self, rows: int, inflation: Callable[[float], Inflation] | None) -> Inflation:
+    def _inflated(self, rows: int, reference_rows: float, inflation: Callable[[float], Inflation] | None) -> Inflation:
         """The variance of the difference: the window's and the reference's, each inflated as their lengths are."""
         if inflation is None:
             size = self._size
             return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.zeros(size))
-        window, whole = inflation(rows), inflation(self._rows)
-        factor = (window.factor / rows + whole.factor / self._rows) / (1 / rows + 1 / self._rows)
+        window, whole = inflation(rows), inflation(reference_rows)
+        factor = (window.factor / rows + whole.factor / reference_rows) / (1 / rows + 1 / reference_rows)
         return Inflation(factor, window.freedom, window.uneven)
 
     def _test(self, matrix: Matrix, counts: Counts, inflation: Inflation, found: Findings) -> None:
@@ -208,13 +222,13 @@ class TwoSample:
 
     def _rates(
         self,
-        events: Counts,
-        reference_events: Counts,
-        rows: Counts,
-        reference_rows: Counts,
+        events: Numbers,
+        reference_events: Numbers,
+        rows: Numbers,
+        reference_rows: Numbers,
         factor: Floats,
         freedom: Floats,
-        edges: Counts | None,
+        edges: Numbers | None,
     ) -> tuple[Floats, Floats]:
         """
         The rate of something rare compared: exact given the sum of both sides, so that a handful is not taken for many.

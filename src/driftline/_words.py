@@ -43,7 +43,14 @@ def components_of(feature: Feature, p: NDArray[np.float64], direction: NDArray[n
     return tuple(sorted(found, key=lambda component: component.p_value))
 
 
-def what_moved(feature: Feature, current: Counts, components: Sequence[Component] = (), *, labels: bool = True) -> str:
+def what_moved(
+    feature: Feature,
+    current: Counts,
+    components: Sequence[Component] = (),
+    *,
+    labels: bool = True,
+    expected: NDArray[np.float64] | None = None,
+) -> str:
     """
     One line on how the counts of a window differ from the reference's.
 
@@ -52,8 +59,9 @@ def what_moved(feature: Feature, current: Counts, components: Sequence[Component
         current: of the window, over the feature's bins.
         components: the parts of the difference, the most significant first.
         labels: False: categories by their number, for what leaves the process.
+        expected: counts to compare with instead of the reference's.
     """
-    reference = np.array(feature.counts, dtype=np.float64)
+    reference = np.array(feature.counts, dtype=np.float64) if expected is None else expected
     now = current.astype(np.float64)
     if not reference.sum() or not now.sum():
         return feature.name

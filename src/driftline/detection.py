@@ -84,7 +84,7 @@ class Thresholds:
             for score in look.scores:
                 if score.distance in self.limits:
                     by_feature[score.feature].append(score)
-            rows, effect = effects(look.window.counts)
+            rows, effect = effects(look.window.counts, look.expected)
             return tuple(
                 self._evidence(
                     feature,
@@ -92,6 +92,7 @@ class Thresholds:
                     int(rows[place]),
                     float(effect[place]),
                     look.window.counts[layout.slices[place]],
+                    None if look.expected is None else look.expected[layout.slices[place]],
                 )
                 for place, feature in enumerate(features)
             )
@@ -105,6 +106,7 @@ class Thresholds:
         rows: int,
         effect: float,
         counts: Counts,
+        expected: NDArray[np.float64] | None,
     ) -> Evidence:
         over = [score for score in scores if score.value >= self.limits[score.distance]]
         near = [score for score in scores if score.value >= LEAVE_SHARE * self.limits[score.distance]]
@@ -113,7 +115,7 @@ class Thresholds:
             named = ", ".join(
                 f"{score.distance} {score.value:.3g} (limit {self.limits[score.distance]:g})" for score in near
             )
-            reason = f"{what_moved(feature, counts)}; {named}"
+            reason = f"{what_moved(feature, counts, expected=expected)}; {named}"
         return Evidence(bool(over), bool(near), None, effect, rows, reason)
 
 
@@ -124,14 +126,18 @@ class _Effects:
         self._groups = group_by_width(features, layout)
         self._size = len(features)
 
-    def __call__(self, counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def __call__(
+        self, counts: Counts, expected: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         rows = np.zeros(self._size, dtype=np.int64)
         effect = np.full(self._size, np.nan)
         for group in self._groups:
             current = counts[group.bins]
             places = list(group.places)
             rows[places] = current.sum(axis=1)
-            effect[places] = np.atleast_1d(corrected_psi(group.reference, current))
+            effect[places] = np.atleast_1d(
+                corrected_psi(group.reference if expected is None else expected[group.bins], current)
+            )
         return rows, effect
 
 

@@ -64,6 +64,7 @@ class Monitor:
         synchronous: no thread; what waits is binned and judged by callers, `flush` and the collection of metrics.
         enabled: False turns everything into pass-through; by default DRIFTLINE_ENABLED and OTEL_SDK_DISABLED say.
         clock: seconds, as `time.monotonic`.
+        wall_clock: UNIX seconds, as `time.time`: the hour that rows fall into, for a reference with seasons.
         meter_provider: the global one by default, and so are the next two.
         logger_provider: of the events.
         tracer_provider: of the spans.
@@ -94,6 +95,7 @@ class Monitor:
         synchronous: bool = False,
         enabled: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
         tracer_provider: TracerProvider | None = None,
@@ -117,6 +119,7 @@ class Monitor:
             synchronous=synchronous,
             enabled=enabled,
             clock=clock,
+            wall_clock=wall_clock,
             meter_provider=meter_provider,
             logger_provider=logger_provider,
             tracer_provider=tracer_provider,

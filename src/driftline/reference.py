@@ -8,13 +8,20 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from driftline._binning import Layout
+from driftline._calendar import time_column
 from driftline._dependence import Dependence
 from driftline._derived import Derive, Derived, check_functions
 from driftline._derived_fitting import Asked, check_projections, derive_columns, fit_derived
 from driftline._deriving import fingerprint_of
 from driftline._fitting import count_feature, fit_dependence, fit_feature
+from driftline._merging import added, merged_feature, together
 from driftline._reference_json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
+from driftline._season_fitting import check_kinds, fit_seasons, in_time, kinds_like, without_time
+from driftline._seasons import Seasons, add_seasons
 from driftline._self_check import SelfCheck
 from driftline._training import check_names, names_given, outcome_counts, training_outputs, training_table
 from driftline._values import (
@@ -22,7 +29,6 @@ from driftline._values import (
     Column,
     Correct,
     Feature,
-    Moments,
     OutcomeCounts,
 )
 from driftline.errors import ConfigurationError, ReferenceError
@@ -30,6 +36,7 @@ from driftline.errors import ConfigurationError, ReferenceError
 if TYPE_CHECKING:
     import os
 
+    from numpy.typing import NDArray
 
 __all__ = ["Learn", "Reference"]
 
@@ -58,7 +65,8 @@ class Reference:
     Made by `fit`, `load` or `merge`; its only raw values are cuts, category labels and moments.
 
     ``dependence`` says how rows of the training data next to each other depend on each other, ``check`` what that means
-    (print it), ``traffic`` how rows that are served do, where that has been learnt.
+    (print it), ``traffic`` how rows that are served do, where that has been learnt; ``seasons`` holds the counts by
+    hour of the day and day of the week, where they were asked for.
     """
 
     features: tuple[Feature, ...]
@@ -69,6 +77,7 @@ class Reference:
     check: SelfCheck | None = None
     traffic: Dependence | None = None
     derived: Derived | None = None
+    seasons: Seasons | None = None
 
     @classmethod
     def fit(
@@ -85,6 +94,8 @@ class Reference:
         derive: Derive | None = None,
         ignore: Sequence[str] = (),
         like: Reference | None = None,
+        time: Any = None,
+        seasons: Sequence[str] = (),
     ) -> Reference:
         """
         Fit a reference to training data.
@@ -112,16 +123,28 @@ class Reference:
             like: a reference whose bins are used instead of fitting new ones, for data that do not fit in memory: fit
                 the first part, count each other part ``like`` it, and `merge`. Directions and *ignore* are its own
                 too; *derive* is given again.
+            time: when the rows came to be: the name of a column (then no feature), or a time for each row: datetimes
+                (naive ones are UTC), datetime64 or UNIX seconds. Rows are put in that order to see how they depend on
+                each other, and which seasons they show.
+            seasons: compare windows with the hours of the day (``"hour"``) and the days of the week (``"weekday"``)
+                that their rows fall into, in UTC; needs *time*.
 
         Raises:
-            ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates.
+            ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates, no times.
         """
         table = training_table(data)
         names = table.names or tuple(str(place) for place in range(len(table.columns)))
+        when = None
+        if time is not None:
+            when = time_column(time, names, table.columns, table.rows)
+            names, table = without_time(table, names, time)
         check_names(names, categorical, numeric, derive)
         if like is not None and not isinstance(like, Reference):
             msg = f"like={like!r}: expected a Reference"
             raise ConfigurationError(msg)
+        sought = check_kinds(seasons, timed=when is not None)
+        if like is not None:
+            sought = kinds_like(sought, like.seasons, timed=when is not None)
         if correct is not None and not callable(correct):
             msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
             raise ConfigurationError(msg)
@@ -138,7 +161,8 @@ class Reference:
             functions = check_functions(like.derived, derive)
             if like.derived is not None:
                 columns = derive_columns(like.derived, functions, columns, table.rows)
-            return _count_like(like, columns, table.rows, outputs, outcomes, correct)
+            counted = _count_like(like, columns, table.rows, outputs, outcomes, correct)
+            return _with_dependence(counted, columns, outputs, when, sought)
         asked = Asked.checked(columns, projections, derive, names_given(ignore, "ignore"))
         kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
         features = tuple(
@@ -155,7 +179,8 @@ class Reference:
             raise ConfigurationError(msg)
         prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
         known = outcome_counts(prediction, outputs, outcomes, correct, table.rows)
-        return _with_dependence(cls(features, table.rows, prediction, known, derived=derived), columns, outputs)
+        found = cls(features, table.rows, prediction, known, derived=derived)
+        return _with_dependence(found, columns, outputs, when, sought)
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
         """
@@ -271,7 +296,7 @@ class Reference:
         Add a reference over the same bins.
 
         Raises:
-            ConfigurationError: the bins differ.
+            ConfigurationError: the bins, or the seasons, differ.
         """
         if not isinstance(other, Reference) or self.fingerprint != other.fingerprint:
             msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"
@@ -279,19 +304,20 @@ class Reference:
         outcomes = self.outcomes
         if outcomes is not None and other.outcomes is not None:
             outcomes = _outcomes_added(outcomes, other.outcomes)
-        merged = tuple(_merged(*pair) for pair in zip(self.features, other.features, strict=True))
+        merged = tuple(merged_feature(*pair) for pair in zip(self.features, other.features, strict=True))
         prediction = self.prediction
         if prediction is not None and other.prediction is not None:
-            prediction = _merged(prediction, other.prediction)
+            prediction = merged_feature(prediction, other.prediction)
         return replace(
             self,
             features=merged,
             rows=self.rows + other.rows,
             prediction=prediction,
             outcomes=outcomes or other.outcomes,
-            dependence=_together(self.dependence, other.dependence),
+            dependence=together(self.dependence, other.dependence),
             check=None,
-            traffic=_together(self.traffic, other.traffic),
+            traffic=together(self.traffic, other.traffic),
+            seasons=add_seasons(self.seasons, other.seasons),
         )
 
 
@@ -326,46 +352,30 @@ def _count_like(
     if like.prediction is not None and outputs is not None:
         prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
     known = outcome_counts(prediction, outputs, outcomes, correct, rows)
-    return _with_dependence(Reference(features, rows, prediction, known, derived=like.derived), columns, outputs)
+    return Reference(features, rows, prediction, known, derived=like.derived)
 
 
-def _with_dependence(reference: Reference, columns: Mapping[str, Column], outputs: Column | None) -> Reference:
-    """With what the rows of the training data, those of derived features included, say about each other."""
-    watched = [columns[feature.name] for feature in reference.features]
+def _with_dependence(
+    reference: Reference,
+    columns: Mapping[str, Column],
+    outputs: Column | None,
+    when: NDArray[np.float64] | None,
+    kinds: tuple[str, ...],
+) -> Reference:
+    """With what the rows of the training data, those of derived features included, say of each other and of seasons."""
+    watched, features = [columns[feature.name] for feature in reference.features], reference.watched
     if outputs is not None:
         watched.append(outputs)
-    dependence, check = fit_dependence(reference.watched, watched, reference.rows)
+    seasons = timed = None
+    if when is not None:
+        seasons = fit_seasons(features, watched, when, kinds)
+        timed = in_time(when, seasons, features, Layout(features))
+    dependence, check = fit_dependence(features, watched, reference.rows, timed)
     _log.info("reference of %d rows: %s", reference.rows, check.words)
-    return replace(reference, dependence=dependence, check=check)
-
-
-def _together(ours: Dependence | None, theirs: Dependence | None) -> Dependence | None:
-    return ours.merged(theirs) if ours is not None and theirs is not None else ours or theirs
-
-
-def _added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
+    return replace(reference, dependence=dependence, check=check, seasons=seasons)
 
 
 def _outcomes_added(ours: OutcomeCounts, theirs: OutcomeCounts) -> OutcomeCounts:
     a, b = sum(ours.known), sum(theirs.known)
     scatter = (a * ours.dispersion + b * theirs.dispersion) / (a + b) if a + b else 1.0
-    return OutcomeCounts(_added(ours.known, theirs.known), _added(ours.correct, theirs.correct), scatter)
-
-
-def _merged(ours: Feature, theirs: Feature) -> Feature:
-    counts = _added(ours.counts, theirs.counts)
-    if ours.moments is None or theirs.moments is None:
-        return replace(ours if theirs.moments is None else theirs, counts=counts, once=ours.once + theirs.once)
-    a, b = ours.moments, theirs.moments
-    count = a.count + b.count
-    share = b.count / count
-    mean = a.mean + (b.mean - a.mean) * share
-    # Chan, Golub & LeVeque 1979: the variance of two samples from their own.
-    variance = a.std**2 * (1 - share) + b.std**2 * share + (b.mean - a.mean) ** 2 * share * (1 - share)
-    means = tuple(
-        (one * n + other * m) / (n + m) if n + m else one
-        for one, other, n, m in zip(ours.means, theirs.means, ours.counts, theirs.counts, strict=True)
-    )
-    low, high = min(a.minimum, b.minimum), max(a.maximum, b.maximum)
-    return replace(ours, counts=counts, means=means, moments=Moments(count, mean, float(variance**0.5), low, high))
+    return OutcomeCounts(added(ours.known, theirs.known), added(ours.correct, theirs.correct), scatter)
