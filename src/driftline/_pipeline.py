@@ -315,7 +315,7 @@ class Pipeline:
         self.outcomes.settle()
         reference = self.reference
         layout, watched = (None, ()) if reference is None else (self._layout, reference.watched)
-        return variant_evidence(self._calls.read(), self.outcomes.read(), layout, watched)
+        return variant_evidence(self._calls.read(), self.outcomes.ledger.totals(), layout, watched)
 
     def reading(self, *, settle: bool) -> Reading | None:
         """The present reading for the metrics; None before the first prediction in this process."""

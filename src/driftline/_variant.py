@@ -6,7 +6,7 @@ from driftline._binning import Layout
 from driftline._tally import DURATION_EDGES, Tally
 from driftline._values import PREDICTION, CategoricalBins, Feature
 from driftline.canary import VariantEvidence
-from driftline.outcomes import OutcomeTally
+from driftline.outcomes import OutcomeSnapshot
 
 __all__ = ["variant_evidence"]
 
@@ -14,7 +14,7 @@ _EDGES = tuple(DURATION_EDGES.tolist())
 
 
 def variant_evidence(
-    tally: Tally, outcomes: OutcomeTally, layout: Layout | None, watched: tuple[Feature, ...]
+    tally: Tally, outcomes: OutcomeSnapshot, layout: Layout | None, watched: tuple[Feature, ...]
 ) -> VariantEvidence:
     """
     Counts since the start of the process.
@@ -39,6 +39,16 @@ def variant_evidence(
         predictions,
         tally.failed_calls,
         tally.batches,
+        _rates(outcomes),
         features=counts,
         unordered=frozenset(one.name for one in watched if isinstance(one.bins, CategoricalBins)),
     )
+
+
+def _rates(outcomes: OutcomeSnapshot) -> dict[str, tuple[int, int]]:
+    """Rates of the outcomes that a policy may name: ``recall X`` and ``precision X`` of class X, (right, of all)."""
+    rates = {}
+    for label, one in outcomes.classes.items():
+        rates[f"recall {label}"] = one.true_positives, one.true_positives + one.false_negatives
+        rates[f"precision {label}"] = one.true_positives, one.true_positives + one.false_positives
+    return rates

@@ -51,6 +51,22 @@ def test_a_batch_is_one_trial_of_many_rows(pair, training, quick):
     assert candidate.unordered == {"channel", "member"}
 
 
+def test_rates_of_the_outcomes_are_criteria_by_name(pair, row, quick):
+    """Recall of a class: a candidate that misses half of it rolls back, though its accuracy is asked for nothing."""
+    baseline, candidate = pair
+    rates = {"recall True": dl.Guardrail(0.05, kind="rate")}
+    canary = dl.Canary(baseline, candidate, quick(rates=rates))
+    for monitor, every in ((baseline, 1), (candidate, 2)):
+        for number in range(400):
+            with monitor.prediction(row) as one:
+                one.output = 0.1 if number % every else 0.9
+            monitor.outcome(one.id, actual=True)
+    verdict = canary.verdict()
+    assert verdict.state == "rollback"
+    assert "recall True" in verdict.reason
+    assert candidate.evidence().rates["recall True"] == (200, 400)
+
+
 def test_a_rollback_stands(watched, pair, serve):
     """However good it gets afterwards: the guarantee is about ever."""
     canary, told = watched

@@ -55,7 +55,8 @@ class CanaryPolicy:
         allowed_feature_drift: the same between their features. More of it says that the two do not see the same
             traffic: then nothing is promoted.
         allowed_disagreement: share of the rows on which a shadow may disagree with the baseline.
-        rates: other rates of the outcomes by name, as in `VariantEvidence.rates`.
+        rates: other rates of the outcomes by name, each a `Guardrail` of the kind "rate": ``recall X`` and
+            ``precision X`` of the class X, as in ``{"recall True": Guardrail(0.02, kind="rate")}``.
         guardrails: the user's own numbers by name, fed by ``canary.guardrail(name).observe(...)``.
         alpha: probability of a wrong rollback, and of a wrong promotion.
         share: the candidate's share of the calls where something else than driftline splits them, to find a broken
