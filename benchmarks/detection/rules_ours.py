@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,6 @@ SECONDS = {"1min": 60.0, "1h": 3_600.0, "1d": 86_400.0}
 
 DEFAULT_EFFECT = dl.FalseAlarms().min_effect
 """The least corrected PSI that the default rule calls a drift."""
-
-# 200 features are more than the SDK's limit of series: said once a monitor, and no concern here.
-logging.getLogger("driftline").setLevel(logging.ERROR)
 
 
 def fit(columns: Mapping[str, Any], categorical: Sequence[str] = (), *, joint: bool = False) -> dl.Reference:

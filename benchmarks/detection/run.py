@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -228,6 +229,8 @@ def in_peers(python: Path, script: str, *arguments: object) -> subprocess.Popen[
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate, write."""
+    # 200 features are more than the SDK's limit of series: said once a monitor, and no concern here.
+    logging.getLogger("driftline").setLevel(logging.ERROR)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smoke test of all parts; writes only with --out")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
