@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from driftline._window import Window, WindowCounts
 from driftline.reference import Reference
 
 __all__ = ["Judging"]
+
+LENGTHS_KEPT = 16
+"""Numbers of rows for which an inflation is remembered: those of the reference and of windows of rows are few."""
 
 _log = logging.getLogger("driftline")
 
@@ -58,7 +61,8 @@ class Judging:
         self._panes = window.panes
         self._features = reference.watched
         self._min_rows = rule.min_rows
-        self._known = tuple(one for one in (reference.dependence, reference.traffic) if one is not None)
+        self._known = tuple(_remembered(one) for one in (reference.dependence, reference.traffic) if one is not None)
+        self._live: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, None
         learns = rule.tests and reference.traffic is None
         seasons = reference.seasons
         self._bins = layout.total
@@ -160,11 +164,14 @@ class Judging:
 
     def _inflation(self) -> Callable[[float], Inflation] | None:
         live = self.dependence
-        known = self._known if live is None else (*self._known, live)
+        if live is not self._live[0]:
+            self._live = live, None if live is None else _remembered(live)
+        learnt = self._live[1]
+        known = self._known if learnt is None else (*self._known, learnt)
         if not known:
             return None
         # Never smaller than any of them says.
-        return lambda rows: reduce(larger, (one.inflation(rows) for one in known))
+        return lambda rows: reduce(larger, (one(rows) for one in known))
 
     def _settle(self) -> None:
         """States from the last look at each length; new objects each time: readers see one judgement, whole."""
@@ -186,3 +193,8 @@ class Judging:
         if one is None or one.complete:
             return ""
         return f"; learning how rows depend on each other: {one.windows} of {one.of} windows"
+
+
+def _remembered(dependence: Dependence) -> Callable[[float], Inflation]:
+    """Its inflation, computed once for each number of rows: it is the larger part of a judgement."""
+    return lru_cache(maxsize=LENGTHS_KEPT)(dependence.inflation)
