@@ -170,7 +170,7 @@ class PredictionCall:
 class Plan:
     """All that is decided when a function is decorated: where its features, output and ids are."""
 
-    __slots__ = ("_pick", "_prediction_id", "_user_id", "active", "output", "target")
+    __slots__ = ("_prediction_id", "_user_id", "active", "output", "pick", "target")
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class Plan:
         user_id: Pick | None,
     ) -> None:
         self.target = target
-        self._pick = pick
+        self.pick = pick
         self.output = output
         self._prediction_id = prediction_id
         self._user_id = user_id
@@ -189,7 +189,7 @@ class Plan:
 
     def capture(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
         try:
-            return self.target.capture(self._pick(args, kwargs))
+            return self.target.capture(self.pick(args, kwargs))
         except Exception as error:  # noqa: BLE001 - the user's extractor
             self.target.unreadable("features", error)
             return None

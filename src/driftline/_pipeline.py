@@ -60,6 +60,7 @@ class Pipeline:
         self._closed = False
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
         self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
+        self._asleep = self._thread is not None  # not yet started in this process
         self._capture: Capture | None = None
         self._judging: Judging | None = None
         self._recorder: Recorder | Learner
@@ -138,8 +139,8 @@ class Pipeline:
     def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
         """Take down a call that returned."""
         try:
-            if self._thread is not None and not self._thread.running:
-                self._thread.start()
+            if self._asleep:
+                self._begin()
             if prediction_id is not None:
                 self.remember(prediction_id, output)
             self._recorder.record(captured, output, seconds, context)
@@ -180,8 +181,9 @@ class Pipeline:
 
     def _begin(self) -> None:
         """Start the thread at the first prediction of this process."""
-        if self._thread is not None and not self._thread.running:
+        if self._asleep and self._thread is not None:
             self._thread.start()
+            self._asleep = False
 
     def _discover(self, features: Any) -> None:
         """While a reference is learnt the first call says what the features are."""
@@ -194,8 +196,6 @@ class Pipeline:
             names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
         learner.names = names
         self._capture = capture_for(self._settings.reference, names, self.guard, self._calls.drop)
-
-    # --- draining and judging ----------------------------------------------------------------------------------------
 
     def settle(self) -> None:
         """Bin and judge all that waits."""
@@ -392,6 +392,7 @@ class Pipeline:
                 self._recorder.divide(wanted=self._judging.learning)
         if self._thread is not None:
             self._thread.after_fork()
+            self._asleep = True
         if self._instruments is not None:
             self._instruments.after_fork()
         for canary in self._canaries:

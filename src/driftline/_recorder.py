@@ -74,6 +74,7 @@ class Recorder:
         "_rows",
         "_time_ring",
         "_timed",
+        "_watched",
         "_week",
         "_window",
         "layout",
@@ -94,6 +95,8 @@ class Recorder:
     ) -> None:
         self.layout = layout
         self.width = width
+        # Whether the prediction has a bin of its own.
+        self._watched = len(layout.sizes) > width
         self._window = window
         self._clock = clock
         self._on_calls = on_calls
@@ -142,7 +145,7 @@ class Recorder:
             self._on_time()
         if captured.__class__ is tuple:
             self._calls.append((seconds, context, 1))
-            if len(self.layout.sizes) == self.width:
+            if not self._watched:
                 self._rows.append(captured)
             elif output.__class__ in SCALARS:
                 self._rows.append((*captured, output))

@@ -78,14 +78,19 @@ def instrument(
 
 def _fast(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """The common case, straight down: no span, no id, the output as it is."""
-    active, capture, done, failed = plan.active, plan.capture, plan.target.done, plan.target.failed
+    target, pick, active = plan.target, plan.pick, plan.active
+    capture, done, failed = target.capture, target.done, target.failed
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         outer = active.get()
         if outer is not None and outer[0]:
             return function(*args, **kwargs)
-        captured = capture(args, kwargs)
+        try:
+            captured = capture(pick(args, kwargs))
+        except Exception as error:  # noqa: BLE001 - the user's extractor
+            target.unreadable("features", error)
+            captured = None
         # A list and not a flag: a task started within the call inherits the context, and must not stay within for ever.
         within = [True]
         token = active.set(within)
