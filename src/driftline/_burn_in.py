@@ -233,7 +233,7 @@ def _squares(
         served = np.nan_to_num(live[matrix.bins] / live[matrix.bins].sum(axis=1, keepdims=True))
         shares = (np.nan_to_num(matrix.reference / matrix.reference.sum(axis=1, keepdims=True)) + served) / 2
         difference = np.nan_to_num(a / n[:, None] - b / m[:, None])
-        moved = np.zeros(len(n))
+        moved: Floats = np.zeros(len(n))
         if expected[0] is not None and expected[1] is not None:
             one, other = (_normed(part[matrix.bins]) for part in (expected[0], expected[1]))
             moved = expected[0][matrix.missing] - expected[1][matrix.missing]

@@ -173,7 +173,8 @@ def _signed(directions: Floats) -> Floats:
     """Directions whose largest entry is positive: a direction and its opposite are one."""
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])
-    return directions * np.where(signs == 0.0, 1.0, signs)[:, None]
+    signed: Floats = directions * np.where(signs == 0.0, 1.0, signs)[:, None]
+    return signed
 
 
 def _matrix(rows: Floats) -> tuple[tuple[float, ...], ...]:

@@ -165,7 +165,7 @@ class Expectation:
     def of_feature(self, place: slice, cells: Counts) -> Floats:
         """The shares that one feature is to have in blocks, to standardise by: (blocks, `CELLS`) to (blocks, bins)."""
         week, overall = np.arange(CELLS), self.overall[place]
-        profiles = np.ones((CELLS, len(overall)))
+        profiles: NDArray[np.float64] = np.ones((CELLS, len(overall)))
         for number, (kind, shares, _) in enumerate(self._kinds):
             profiles *= shares[cell_in(kind, week), place]
             if number:
