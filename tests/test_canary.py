@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import CanaryPolicy, ConfigurationError
-from driftline._recorder import DURATION_EDGES
+from driftline._timing import DURATION_EDGES
 from driftline.canary import VariantEvidence, judge_canary
 from driftline.distances import corrected_psi
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from driftline._values import (
-    Component,
-    Criterion,
-    Distance,
-    FeatureStatus,
-    RetrainingRequest,
-    Score,
-    Snapshot,
-    Verdict,
-)
-from driftline._window import Window
-from driftline.canary import Canary, CanaryPolicy
-from driftline.detection import FalseAlarms, Thresholds
-from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
-from driftline.monitor import Monitor
-from driftline.otlp import configure_otlp
-from driftline.reference import Reference
-from driftline.retraining import RetrainingPolicy, RetrainingQueue
+if TYPE_CHECKING:
+    from driftline._values import (
+        Component,
+        Criterion,
+        Distance,
+        FeatureStatus,
+        RetrainingRequest,
+        Score,
+        Snapshot,
+        Verdict,
+    )
+    from driftline._window import Window
+    from driftline.canary import Canary, CanaryPolicy
+    from driftline.detection import FalseAlarms, Thresholds
+    from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
+    from driftline.monitor import Monitor
+    from driftline.otlp import configure_otlp
+    from driftline.reference import Reference
+    from driftline.retraining import RetrainingPolicy, RetrainingQueue
 
 __all__ = [
     "Canary",
@@ -47,12 +49,40 @@ __all__ = [
     "configure_otlp",
 ]
 
+_HOMES = {
+    "Canary": "driftline.canary",
+    "CanaryPolicy": "driftline.canary",
+    "ConfigurationError": "driftline.errors",
+    "Component": "driftline._values",
+    "Criterion": "driftline._values",
+    "Distance": "driftline._values",
+    "DriftlineError": "driftline.errors",
+    "FalseAlarms": "driftline.detection",
+    "FeatureStatus": "driftline._values",
+    "Monitor": "driftline.monitor",
+    "Reference": "driftline.reference",
+    "ReferenceError": "driftline.errors",
+    "RetrainingPolicy": "driftline.retraining",
+    "RetrainingQueue": "driftline.retraining",
+    "RetrainingRequest": "driftline._values",
+    "Score": "driftline._values",
+    "Snapshot": "driftline._values",
+    "Thresholds": "driftline.detection",
+    "Verdict": "driftline._values",
+    "Window": "driftline._window",
+    "configure_otlp": "driftline.otlp",
+}
+"""Where each name comes from: a module is loaded when one of its names is first asked for."""
+
 
 def __dir__() -> list[str]:
     return __all__
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return found
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - paid only by who asks
 

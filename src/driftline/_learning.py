@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from driftline._capture import Batch, Captured, Report
+from driftline._columns import as_objects
 from driftline._outputs import as_outputs
 from driftline._recorder import Recorder
 from driftline._window import WindowCounts
@@ -88,9 +89,9 @@ class Learner:
         if len(self._rows) >= self._ask.rows and self._calls.wake is not None:
             self._calls.wake()
 
-    def drain(self) -> None:
+    def drain(self, pause: Callable[[], object] | None = None) -> None:
         """Count calls, and learn when there are rows enough."""
-        self._calls.drain()
+        self._calls.drain(pause)
         with self._lock:
             if self._successor is not None or len(self._rows) < self._ask.rows:
                 return
@@ -125,12 +126,10 @@ class Learner:
 
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
     if isinstance(captured, Batch):
-        absent: list[object] = [None] * captured.rows
-        columns = [
-            absent if column is None else column.tolist() if isinstance(column, np.ndarray) else column
-            for column in captured.columns
-        ]
+        absent: Sequence[object] = [None] * captured.rows
+        columns = [absent if column is None else as_objects(column) for column in captured.columns]
         return list(zip(*columns, strict=True))
-    if isinstance(captured, list):
-        return captured
-    return [] if captured is None else [captured]
+    if captured is None:
+        return []
+    rows = captured if isinstance(captured, list) else [captured]
+    return [tuple(np.frombuffer(row).tolist()) if isinstance(row, bytes) else tuple(row) for row in rows]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from driftline._binning import Layout
 from driftline._capture import Capture, Captured, names_of
 from driftline._dependence import Dependence
-from driftline._drain import DrainThread, watch
+from driftline._drain import DrainThread, let_others_run, watch
 from driftline._guard import Guard
 from driftline._judging import Judging
+from driftline._lane import ROWS, Lane
 from driftline._learning import Learner
 from driftline._outputs import default_correct
-from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
+from driftline._recorder import Recorder
 from driftline._settings import Settings
+from driftline._timing import DURATION_EDGES, Duration, Durations
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
@@ -25,6 +27,9 @@ from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
 __all__ = ["Pipeline"]
+
+MOST_PENDING = 128
+"""Completed windows that wait before a caller waits for the one who is judging: memory stays fixed."""
 
 
 class Pipeline:
@@ -53,12 +58,16 @@ class Pipeline:
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
         self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
         self._capture: Capture | None = None
+        self._lookout: Capture | None = None
         self._judging: Judging | None = None
+        self._exported: frozenset[str] = frozenset()
+        self._durations = Durations(self._on_durations) if self._instruments and settings.export_duration else None
+        self.lane: Lane
         self._recorder: Recorder | Learner
         if isinstance(settings.reference, Learn):
             # Calls are counted from the first one on, by a recorder over no features.
-            self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
-            self._calls.wake = self._wake
+            self._calls = self._made(Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._durations))
+            self.lane = self._calls.lane
             self._recorder = Learner(settings.reference, self._calls, self._start_watching, self.guard.note)
         else:
             self._start_watching(settings.reference)
@@ -80,13 +89,14 @@ class Pipeline:
             self.emitter.state_changed,
             self.guard.note,
         )
-        recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls)
+        width = len(reference.features)
+        recorder = self._made(Recorder(layout, width, settings.window, settings.clock, self._durations))
         recorder.divide(wanted=judging.learning)
-        recorder.wake = self._wake
-        recorder.overdue = self._judge_windows
         if isinstance(getattr(self, "_recorder", None), Learner):
             recorder.adopt(self._calls)
-        self._capture = Capture(tuple(feature.name for feature in reference.features), self.guard.note, recorder.drop)
+        names = tuple(feature.name for feature in reference.features)
+        self._capture = Capture(names, self.guard.note, recorder.drop)
+        self._lookout = Capture(names, self.guard.note, recorder.drop, copies=False, late=False)
         if settings.correct is None and reference.prediction is not None:
             self.outcomes.judge_by(default_correct(reference.prediction))
         exported = len(watched)
@@ -98,7 +108,16 @@ class Pipeline:
                 self.guard.note("cardinality", f"{len(left)} features are judged but not exported: {left[:5]} …")
         self._exported = frozenset(feature.name for feature in watched[:exported])
         self.reference, self._judging, self._layout = reference, judging, layout
+        recorder.lane.read_by(self._capture)
         self._calls = self._recorder = recorder
+        self.lane = recorder.lane
+        return recorder
+
+    def _made(self, recorder: Recorder) -> Recorder:
+        """A recorder that has callers start and wake the thread, or bin and judge where there is none."""
+        recorder.begin = self._begin
+        recorder.wake = None if self._thread is None else self._thread.wake
+        recorder.overdue = self._judge_overdue
         return recorder
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
@@ -108,10 +127,12 @@ class Pipeline:
         try:
             if self._capture is None:
                 self._discover(features)
-            return self._capture(features)  # type: ignore[misc]
+            captured = self._capture(features)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the guard
             self.unreadable("capture", error)
             return None
+        # While a reference is learnt a row is a batch of one: it does not take the short way past the learner.
+        return [captured] if self._lookout is None and captured.__class__ in ROWS else captured
 
     def unreadable(self, place: str, error: Exception) -> None:
         """Count a call whose features raised when they were read: served all the same, in no window."""
@@ -121,8 +142,6 @@ class Pipeline:
     def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
         """Take down a call that returned."""
         try:
-            if self._thread is not None and not self._thread.running:
-                self._thread.start()
             if prediction_id is not None:
                 self.remember(prediction_id, output)
             self._recorder.record(captured, output, seconds, context)
@@ -144,13 +163,18 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("output", error)
 
+    def relieve(self) -> None:
+        """Have the thread started or woken, or do a share of its work."""
+        self._calls.relieve()
+
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of ours, or of a function that the user gave."""
         self.guard.caught(place, error)
 
     def batch(self, features: Any, outputs: Any) -> None:
         """Take down rows that were no call."""
-        captured = self.capture(features)
+        # Counted before the caller goes on, so read where it lies.
+        captured = self.capture(features) if self._lookout is None else self._lookout(features)
         self._begin()
         self._recorder.record_batch(captured, outputs)
 
@@ -177,14 +201,14 @@ class Pipeline:
             shape = getattr(features, "shape", None)
             names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
         learner.names = names
-        self._capture = Capture(names, self.guard.note, self._calls.drop)
+        self._capture = Capture(names, self.guard.note, self._calls.drop, late=False)
 
     # --- draining and judging ----------------------------------------------------------------------------------------
 
-    def settle(self) -> None:
+    def settle(self, pause: Callable[[], object] | None = None) -> None:
         """Bin and judge all that waits."""
         if self.enabled:
-            self._recorder.drain()
+            self._recorder.drain(pause)
             self._judge_windows()
             self._after_judgement()
 
@@ -212,17 +236,10 @@ class Pipeline:
         if self._instruments is not None:
             self._instruments.close(self)
 
-    def _wake(self) -> None:
-        if self._thread is not None and self._thread.running:
-            self._thread.wake()
-        else:
-            self._recorder.drain()
-            self._judge_windows()
-
     def _round(self) -> None:
-        """One round of the thread."""
+        """One round of the thread, in small pieces: a call that comes meanwhile does not wait for all of it."""
         try:
-            self.settle()
+            self.settle(pause=let_others_run)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
 
@@ -235,6 +252,15 @@ class Pipeline:
             if windows:
                 judging.judge(windows)
                 self._recorder.divide(wanted=judging.learning)
+
+    def _judge_overdue(self) -> None:
+        """Judge in the caller what the thread does not keep up with, unless it is at it just now."""
+        judging, pending = self._judging, len(self._calls.pending)
+        if judging is not None and judging.lock.acquire(blocking=pending > MOST_PENDING):
+            try:
+                self._judge_windows()
+            finally:
+                judging.lock.release()
 
     def _after_judgement(self) -> None:
         for canary in self._canaries:
@@ -254,14 +280,10 @@ class Pipeline:
                 self._requests[request.reason] = self._requests.get(request.reason, 0) + 1
                 self.emitter.retraining_requested(request)
 
-    def _on_calls(self, calls: Sequence[Call], failures: Sequence[Failure]) -> None:
-        if self._instruments is None:
-            return
-        record = self._instruments.duration.record
-        for seconds, context, _ in calls:
-            record(seconds, self._attributes, context)  # type: ignore[arg-type]
-        for seconds, context, error, _ in failures:
-            record(seconds, {**self._attributes, "error.type": error}, context)  # type: ignore[arg-type]
+    def _on_durations(self, durations: Sequence[Duration]) -> None:
+        if self._instruments is not None:
+            self.lane.exemplars = self._instruments.real
+            self._instruments.record(durations, self._attributes)
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
@@ -317,7 +339,7 @@ class Pipeline:
         tally, outcomes = self._calls.read(), self.outcomes.read()
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
-        judging, reference, exported = self._judging, self.reference, self._exported_features()
+        judging, reference, exported = self._judging, self.reference, self._exported
         estimated = None
         bins: tuple[tuple[str, Any], ...] = ()
         if judging is not None and reference is not None:
@@ -345,9 +367,6 @@ class Pipeline:
             self._queue_sizes(),
             states[-1] if states else None,
         )
-
-    def _exported_features(self) -> frozenset[str]:
-        return frozenset() if self._judging is None else self._exported
 
     def _queue_sizes(self) -> dict[str, int]:
         policy = self._settings.retraining

@@ -33,6 +33,7 @@ class Settings:
     rule: Rule
     correct: Correct | None
     export_bins: bool
+    export_duration: bool
     trace: bool
     retraining: RetrainingPolicy | None
     on_error: str
@@ -56,6 +57,7 @@ class Settings:
         rule: Rule | None,
         correct: Correct | None,
         export_bins: bool,
+        export_duration: bool,
         trace: bool,
         retraining: RetrainingPolicy | None,
         on_error: str,
@@ -80,7 +82,12 @@ class Settings:
             if not callable(function) and (function is not None or what == "clock"):
                 msg = f"{what}={function!r}: expected a function"
                 raise ConfigurationError(msg)
-        for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
+        for what, flag in (
+            ("export_bins", export_bins),
+            ("export_duration", export_duration),
+            ("trace", trace),
+            ("synchronous", synchronous),
+        ):
             if not isinstance(flag, bool):
                 msg = f"{what}={flag!r}: expected True or False"
                 raise ConfigurationError(msg)
@@ -108,6 +115,7 @@ class Settings:
             rule=checked_rule,
             correct=correct,
             export_bins=export_bins,
+            export_duration=export_duration,
             trace=trace,
             retraining=retraining,
             on_error=on_error,

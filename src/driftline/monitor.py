@@ -48,6 +48,8 @@ class Monitor:
         correct: decides whether a prediction was right once the outcome is known; by default told by the predictions of
             the reference (`Reference.fit`).
         export_bins: export the counts of the bins, what a fleet is judged from.
+        export_duration: record ``ml.prediction.duration``, call by call: most of what driftline costs. Without it
+            canaries and `RetrainingPolicy` know the latency all the same.
         trace: make a span per call.
         retraining: when to ask for retraining.
         on_error: ``"log"``; ``"raise"`` for tests.
@@ -75,6 +77,7 @@ class Monitor:
         rule: Rule | None = None,
         correct: Correct | None = None,
         export_bins: bool = False,
+        export_duration: bool = True,
         trace: bool = False,
         retraining: RetrainingPolicy | None = None,
         on_error: str = "log",
@@ -95,6 +98,7 @@ class Monitor:
             rule=rule,
             correct=correct,
             export_bins=export_bins,
+            export_duration=export_duration,
             trace=trace,
             retraining=retraining,
             on_error=on_error,

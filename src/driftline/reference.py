@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftline._binning import Layout, binner, is_missing
+from driftline._columns import as_objects
 from driftline._dependence import Dependence
 from driftline._fitting import count_feature, fit_dependence, fit_feature
-from driftline._frames import Table, as_objects, read_table
+from driftline._frames import Table, read_table
 from driftline._outputs import as_outputs, default_correct
 from driftline._reference_json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
 from driftline._self_check import SelfCheck
