@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Protocol
+
+from driftline._processes import at_exit
 
 __all__ = ["DrainThread", "watch"]
 
@@ -34,8 +35,14 @@ class DrainThread:
         with self._lock:
             if self.running or self._stopped:
                 return
+            thread = threading.Thread(target=_run, args=(weakref.ref(self), self._wake), name="driftline", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # The interpreter shuts down, or has no thread left: callers and collections drain from here on.
+                self._stopped = True
+                return
             self.running = True
-            threading.Thread(target=_run, args=(weakref.ref(self), self._wake), name="driftline", daemon=True).start()
 
     def wake(self) -> None:
         """Have the next round at once."""
@@ -83,6 +90,10 @@ class Watched(Protocol):
         """Start empty in the child."""
         ...
 
+    def all_after_fork(self) -> None:
+        """Go on where this takes others that have started empty."""
+        ...
+
 
 _watched: weakref.WeakSet[Watched] = weakref.WeakSet()
 _registered = False
@@ -94,16 +105,19 @@ def watch(one: Watched) -> None:
     _watched.add(one)
     if not _registered:
         _registered = True
-        atexit.register(_at_exit)
+        at_exit(_flush_all)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_after_fork)
 
 
-def _at_exit() -> None:
+def _flush_all() -> None:
     for one in list(_watched):
         one.flush()
 
 
 def _after_fork() -> None:
-    for one in list(_watched):
+    children = list(_watched)
+    for one in children:
         one.after_fork()
+    for one in children:
+        one.all_after_fork()

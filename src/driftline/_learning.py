@@ -11,6 +11,7 @@ import numpy as np
 from driftline._capture import Batch, Captured, Report
 from driftline._outputs import as_outputs
 from driftline._recorder import Recorder
+from driftline._replacing import Door
 from driftline._window import WindowCounts
 from driftline.errors import ConfigurationError
 from driftline.reference import Learn, Reference
@@ -25,11 +26,13 @@ class Learner:
     Args:
         ask: how many rows to learn from.
         calls: a recorder over no features at all, which counts calls, failures and durations meanwhile.
-        learnt: makes the recorder for the reference that has been learnt, and puts it in this one's place.
+        learnt: makes what takes calls for the reference that has been learnt, and puts it in this one's place.
         report: told when the rows cannot be made a reference.
     """
 
-    def __init__(self, ask: Learn, calls: Recorder, learnt: Callable[[Reference], Recorder], report: Report) -> None:
+    def __init__(
+        self, ask: Learn, calls: Recorder, learnt: Callable[[Reference], Recorder | Door], report: Report
+    ) -> None:
         self.names: tuple[str, ...] = ()
         self._ask = ask
         self._calls = calls
@@ -38,7 +41,7 @@ class Learner:
         self._lock = threading.RLock()
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
-        self._successor: Recorder | None = None
+        self._successor: Recorder | Door | None = None
 
     @property
     def progress(self) -> str:
@@ -117,6 +120,12 @@ class Learner:
             self._report("learn", f"not watched: {error}")
             return False
         return True
+
+    def give_up(self, successor: Recorder | Door) -> None:
+        """A reference has come from elsewhere: calls that are under way end at *successor*."""
+        with self._lock:
+            self._successor = successor
+            self._rows, self._outputs = [], []
 
     def windows(self) -> Iterable[WindowCounts]:
         """Nothing is judged yet."""

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from driftline._binning import Layout
 from driftline._capture import Capture, Captured, names_of
 from driftline._dependence import Dependence
 from driftline._drain import DrainThread, watch
-from driftline._guard import Guard
+from driftline._guard import Guard, guarded_clock
 from driftline._judging import Judging
 from driftline._learning import Learner
 from driftline._outputs import default_correct
-from driftline._recorder import DURATION_EDGES, Call, Failure, Recorder
+from driftline._privacy import nameless, nameless_request
+from driftline._reading import evidence_of, with_reference
+from driftline._recorder import Call, Failure, Recorder
+from driftline._replacing import AlignedCapture, Counted, Door, Past
 from driftline._settings import Settings
-from driftline._values import FeatureStatus, Score, Snapshot
+from driftline._turns import Turns
+from driftline._values import FeatureStatus, Score, Snapshot, StateChange
+from driftline._watching import Watching, watching
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, instruments_for
-from driftline.outcomes import OutcomeStore, estimated_accuracy
+from driftline.outcomes import OutcomeStore
 from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
@@ -37,6 +44,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._swap = threading.RLock()
         self._attributes = settings.attributes
         self.enabled = settings.enabled
         self.guard = Guard(settings.attributes[ML_MODEL_NAME], settings.on_error)
@@ -52,58 +60,81 @@ class Pipeline:
         self._closed = False
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
         self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
-        self._capture: Capture | None = None
+        self._clock = guarded_clock(settings.clock, self.guard)
+        self._capture: Capture | AlignedCapture | None = None
         self._judging: Judging | None = None
-        self._recorder: Recorder | Learner
+        self._past = Past()
+        self._turns = Turns(self.guard)
+        self._watching: Watching | None = None
+        # Calls are counted from the first one on, by a recorder over no features until there is a reference.
+        self._calls = Recorder(Layout(()), 0, Window(rows=2**40), self._clock, self._on_calls)
+        self._calls.wake = self._wake
+        self._recorder: Recorder | Learner | Door = self._calls
         if isinstance(settings.reference, Learn):
-            # Calls are counted from the first one on, by a recorder over no features.
-            self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
-            self._calls.wake = self._wake
-            self._recorder = Learner(settings.reference, self._calls, self._start_watching, self.guard.note)
+            self._recorder = Learner(settings.reference, self._calls, self._learnt, self.guard.note)
         else:
-            self._start_watching(settings.reference)
+            self._watch(settings.reference)
         if self._instruments is not None:
             self._instruments.add(self)
             watch(self)
 
-    def _start_watching(self, reference: Reference) -> Recorder:
+    def _learnt(self, reference: Reference) -> Recorder | Door:
+        """A reference has been learnt from the rows served."""
+        with self._swap:
+            if isinstance(self._recorder, Learner):
+                self._watch(reference)
+            return self._recorder  # type: ignore[return-value]
+
+    def replace_reference(self, reference: Reference) -> None:
+        """Compare with another reference from now on: windows and states start anew, counters go on."""
+        with self._swap:
+            before, door = self.states(), self._recorder
+            self._watch(reference)
+        if isinstance(door, Learner):
+            # Not under our lock: it has one of its own, and takes ours when it has learnt.
+            door.give_up(self._recorder)  # type: ignore[arg-type]
+        for name, status in before.items():
+            if status.state != "insufficient_data":
+                unknown = FeatureStatus("insufficient_data", None, None, 0, "the reference was replaced")
+                self._changed(StateChange(name, status.state, unknown, self._settings.window.label))
+
+    def _watch(self, reference: Reference) -> None:
         """Put everything that needs a reference in place."""
-        settings, watched = self._settings, reference.watched
-        layout = Layout(watched)
-        judging = Judging(
+        settings = self._settings
+        made = watching(
             reference,
-            layout,
-            settings.window,
-            settings.rule,
-            settings.distances,
-            settings.clock,
-            self.emitter.state_changed,
-            self.guard.note,
+            settings,
+            clock=self._clock,
+            guard=self.guard,
+            instruments=self._instruments,
+            changed=self._changed,
+            on_calls=self._on_calls,
         )
-        recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls)
-        recorder.divide(wanted=judging.learning)
-        recorder.wake = self._wake
-        recorder.overdue = self._judge_windows
-        if isinstance(getattr(self, "_recorder", None), Learner):
-            recorder.adopt(self._calls)
-        self._capture = Capture(tuple(feature.name for feature in reference.features), self.guard.note, recorder.drop)
+        recorder, capture = made.recorder, made.capture
+        recorder.wake, recorder.overdue = self._wake, self._overdue
+        with self._swap:
+            now = self._capture
+            # Of calls that are under way the rows lie in the order of the capture that was.
+            moved = isinstance(now, AlignedCapture) or (now is not None and now.names != capture.names)
+            if self._watching is not None:
+                self._past = self._past.add(self._watching.counted)
+            elif isinstance(self._recorder, Learner):
+                self._past = self._past.add(Counted(self._calls, (), frozenset(), None))
+            self._watching, self.reference, self._judging = made, reference, made.judging
+            self._calls, self._recorder = recorder, Door(recorder, capture.names) if moved else recorder
+            self._capture = AlignedCapture(capture) if moved else capture
         if settings.correct is None and reference.prediction is not None:
             self.outcomes.judge_by(default_correct(reference.prediction))
-        exported = len(watched)
-        if self._instruments is not None:
-            # A state has three series per feature, scores have one per distance: the larger counts.
-            exported = self._instruments.reserve(max(3, len(settings.distances)), len(watched))
-            if exported < len(watched):
-                left = [feature.name for feature in watched[exported:]]
-                self.guard.note("cardinality", f"{len(left)} features are judged but not exported: {left[:5]} …")
-        self._exported = frozenset(feature.name for feature in watched[:exported])
-        self.reference, self._judging, self._layout = reference, judging, layout
-        self._calls = self._recorder = recorder
-        return recorder
+
+    def _changed(self, change: StateChange) -> None:
+        """Tell of a change; categories are named only where the user said so."""
+        if not self._settings.export_labels:
+            change = replace(change, status=nameless(self.reference, change.feature, change.status))
+        self.emitter.state_changed(change)
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
 
-    def capture(self, features: Any) -> Captured:
+    def capture(self, features: Any) -> Any:
         """Read and copy the features of a call; None where that fails."""
         try:
             if self._capture is None:
@@ -123,17 +154,17 @@ class Pipeline:
         try:
             if self._thread is not None and not self._thread.running:
                 self._thread.start()
-            if prediction_id is not None:
-                self.remember(prediction_id, output)
             self._recorder.record(captured, output, seconds, context)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("output", error)
+        if prediction_id is not None:
+            self.done_with_id(prediction_id, output)
 
     def failed(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised."""
         try:
             self._begin()
-            self._recorder.record_failure(captured, seconds, context, error)
+            self._recorder.record_failure(captured, seconds, context, self.guard.error_type(error))
         except Exception as caught:  # noqa: BLE001 - the guard
             self.guard.caught("failure", caught)
 
@@ -176,28 +207,37 @@ class Pipeline:
         if names is None:
             shape = getattr(features, "shape", None)
             names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
-        learner.names = names
-        self._capture = Capture(names, self.guard.note, self._calls.drop)
+        with self._swap:
+            if self._capture is None:
+                learner.names = names
+                self._capture = Capture(names, self.guard.note, self._calls.drop)
 
     # --- draining and judging ----------------------------------------------------------------------------------------
 
     def settle(self) -> None:
         """Bin and judge all that waits."""
         if self.enabled:
+            self._past.drain()
             self._recorder.drain()
             self._judge_windows()
             self._after_judgement()
+
+    def _settle_for_collection(self) -> None:
+        """As `settle`; but a distance of the user's, which may not come to its end, is left to our own thread."""
+        thread, judging = self._thread, self._judging
+        if thread is None or judging is None or not thread.running:
+            self.settle()
+            return
+        self._past.drain()
+        self._recorder.drain()
+        self._turns.wait(judging, self._calls, thread)
 
     def flush(self) -> None:
         """Bin and judge all that waits, and what there is of the first window as long as none has been full."""
         try:
             self.settle()
-            if isinstance(self._recorder, Recorder) and self._judging is not None:
-                partial = self._recorder.partial()
-                if partial is not None and partial.rows:
-                    with self._judging.lock:
-                        self._judging.judge([partial], partial=True)
-                    self._after_judgement()
+            if self._turns.judge_partial(self._judging, self._calls.partial()):
+                self._after_judgement()
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("flush", error)
 
@@ -226,15 +266,11 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
 
+    def _overdue(self) -> None:
+        self._turns.overdue(self._judging, self._calls)
+
     def _judge_windows(self) -> None:
-        judging = self._judging
-        if judging is None or not isinstance(self._recorder, Recorder):
-            return
-        with judging.lock:
-            windows = list(self._recorder.windows())
-            if windows:
-                judging.judge(windows)
-                self._recorder.divide(wanted=judging.learning)
+        self._turns.judge(self._judging, self._calls)
 
     def _after_judgement(self) -> None:
         for canary in self._canaries:
@@ -252,7 +288,8 @@ class Pipeline:
         for request in policy.requests(name, version, status, outcomes.accuracy, latency):
             if policy.queue.put(request):
                 self._requests[request.reason] = self._requests.get(request.reason, 0) + 1
-                self.emitter.retraining_requested(request)
+                told = request if self._settings.export_labels else nameless_request(self.reference, request, status)
+                self.emitter.retraining_requested(told)
 
     def _on_calls(self, calls: Sequence[Call], failures: Sequence[Failure]) -> None:
         if self._instruments is None:
@@ -284,70 +321,45 @@ class Pipeline:
 
     def snapshot(self) -> Snapshot | None:
         """The counts in the window so far; None while a reference is learnt."""
-        if not isinstance(self._recorder, Recorder):
+        if self._watching is None:
             return None
-        window = self._recorder.snapshot()
-        return Snapshot(window.counts, window.rows, self._layout.fingerprint)
+        window = self._watching.recorder.snapshot()
+        return Snapshot(window.counts, window.rows, self._watching.layout.fingerprint)
 
     def evidence(self) -> VariantEvidence:
         """What this variant has done since the start of the process, in counts."""
+        self._past.drain()
         self._recorder.drain()
-        tally = self._calls.read()
-        outcomes = self.outcomes.read()
-        predictions = None
-        if self.reference is not None and self.reference.prediction is not None:
-            predictions = tally.counts[self._layout.slices[-1]]
-        return VariantEvidence(
-            tally.served,
-            sum(tally.failed.values()),
-            tally.durations,
-            tuple(DURATION_EDGES.tolist()),
-            outcomes.known,
-            outcomes.correct,
-            predictions,
-        )
+        with self._swap:
+            present, past, made = self._calls.read(), self._past, self._watching
+        return evidence_of(made, past, present, self.outcomes.read())
 
     def reading(self, *, settle: bool) -> Reading | None:
         """The present reading for the metrics; None before the first prediction in this process."""
         try:
             if settle:
-                self.settle()
+                self._settle_for_collection()
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("collect", error)
-        tally, outcomes = self._calls.read(), self.outcomes.read()
+        with self._swap:
+            present, past, made = self._calls.read(), self._past, self._watching
+        tally, outcomes = past.plus(present), self.outcomes.read()
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
-        judging, reference, exported = self._judging, self.reference, self._exported_features()
-        estimated = None
-        bins: tuple[tuple[str, Any], ...] = ()
-        if judging is not None and reference is not None:
-            if self._settings.export_bins:
-                places = zip(reference.watched, self._layout.slices, strict=True)
-                bins = tuple(
-                    (feature.name, tally.counts[place]) for feature, place in places if feature.name in exported
-                )
-            if reference.outcomes is not None and judging.window is not None:
-                estimated = estimated_accuracy(reference.outcomes, judging.window.counts[self._layout.slices[-1]])
         states = [canary.state for canary in self._canaries if canary.state is not None]
-        return Reading(
+        told = Reading(
             self._attributes,
             tally.served,
             tally.failed,
             tally.dropped,
             dict(self.guard.counts),
-            [score for score in self.scores() if score.feature in exported],
-            {} if judging is None else {name: one for name, one in judging.status.items() if name in exported},
-            bins,
-            outcomes.results,
-            outcomes.accuracy,
-            estimated,
-            dict(self._requests),
-            self._queue_sizes(),
-            states[-1] if states else None,
+            outcomes=outcomes.results,
+            accuracy=outcomes.accuracy,
+            retraining_requests=dict(self._requests),
+            retraining_queue=self._queue_sizes(),
+            canary=states[-1] if states else None,
         )
-
-    def _exported_features(self) -> frozenset[str]:
-        return frozenset() if self._judging is None else self._exported
+        return told if made is None else with_reference(told, made, past, present)
 
     def _queue_sizes(self) -> dict[str, int]:
         policy = self._settings.retraining
@@ -365,8 +377,11 @@ class Pipeline:
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""
+        self._swap = threading.RLock()
+        self._turns.reset()
         self.guard.reset()
         self.outcomes.reset()
+        self._past.reset()
         self._recorder.reset()
         self._requests, self._asked = {}, ()
         if self._judging is not None:
@@ -375,5 +390,8 @@ class Pipeline:
             self._thread.after_fork()
         if self._instruments is not None:
             self._instruments.after_fork()
+
+    def all_after_fork(self) -> None:
+        """Every monitor of the process is empty: canaries begin anew, which read two of them."""
         for canary in self._canaries:
             canary.restart()

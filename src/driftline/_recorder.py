@@ -133,20 +133,6 @@ class Recorder:
         self._time_ring = self._ring if isinstance(self._ring, TimeRing) else None
         self.tally = Tally(np.zeros(self.layout.total, dtype=np.int64))
 
-    def adopt(self, other: Recorder) -> None:
-        """Go on with the calls that *other* has counted; it had no features, so there are no rows to take over."""
-        with other._lock:
-            self._lock = other._lock
-            self._calls, self._failures, self._drained = other._calls, other._failures, other._drained
-            self.tally = Tally(
-                self.tally.counts,
-                0,
-                other.tally.served,
-                other.tally.failed,
-                other.tally.dropped,
-                other.tally.durations,
-            )
-
     # --- what callers do ---------------------------------------------------------------------------------------------
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
@@ -196,6 +182,15 @@ class Recorder:
         if self._time_ring is not None:
             self._close_panes(self._time_ring)
         self._record_many(captured, outputs, None, None)
+
+    def count(self, rows: int, seconds: float | None, context: object, error: str | None = None) -> None:
+        """Count predictions, or those that an error prevented, without their features."""
+        if error is None:
+            self._served(rows, seconds, context)
+        elif seconds is not None:
+            self._failures.append((seconds, context, error, rows))
+        if max(len(self._calls), len(self._failures)) >= WAKE_ROWS:
+            self._crowded()
 
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that could not be read."""

@@ -16,7 +16,7 @@ from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "checked_reference"]
 
 MAX_TEXT = 255
 """Characters of a model's name, version and variant: an attribute of every series."""
@@ -33,6 +33,7 @@ class Settings:
     rule: Rule
     correct: Correct | None
     export_bins: bool
+    export_labels: bool
     trace: bool
     retraining: RetrainingPolicy | None
     on_error: str
@@ -56,6 +57,7 @@ class Settings:
         rule: Rule | None,
         correct: Correct | None,
         export_bins: bool,
+        export_labels: bool,
         trace: bool,
         retraining: RetrainingPolicy | None,
         on_error: str,
@@ -76,11 +78,18 @@ class Settings:
         attributes = _attributes(name, version, variant)
         _check_kind("window", window, Window, "Window(rows=...) or Window('10min')")
         _check_kind("retraining", retraining, RetrainingPolicy, "a RetrainingPolicy")
-        for what, function in (("correct", correct), ("clock", clock)):
-            if not callable(function) and (function is not None or what == "clock"):
-                msg = f"{what}={function!r}: expected a function"
-                raise ConfigurationError(msg)
-        for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
+        if correct is not None and not callable(correct):
+            msg = f"correct={correct!r}: expected a function"
+            raise ConfigurationError(msg)
+        if not callable(clock):
+            msg = f"clock={clock!r}: expected a function"
+            raise ConfigurationError(msg)
+        for what, flag in (
+            ("export_bins", export_bins),
+            ("export_labels", export_labels),
+            ("trace", trace),
+            ("synchronous", synchronous),
+        ):
             if not isinstance(flag, bool):
                 msg = f"{what}={flag!r}: expected True or False"
                 raise ConfigurationError(msg)
@@ -102,12 +111,13 @@ class Settings:
         named_distances([*checked_rule.distances])
         return cls(
             attributes=attributes,
-            reference=_reference(reference),
+            reference=checked_reference(reference),
             window=window or Window(rows=5_000),
             distances=named_distances(distances),
             rule=checked_rule,
             correct=correct,
             export_bins=export_bins,
+            export_labels=export_labels,
             trace=trace,
             retraining=retraining,
             on_error=on_error,
@@ -142,7 +152,14 @@ def _check_kind(what: str, value: object, kind: type, expected: str) -> None:
         raise ConfigurationError(msg)
 
 
-def _reference(given: object) -> Reference | Learn:
+def checked_reference(given: object) -> Reference | Learn:
+    """
+    The reference that was given, or that stands in a file.
+
+    Raises:
+        ConfigurationError: it is neither.
+        ReferenceError: the file is damaged.
+    """
     if isinstance(given, (Reference, Learn)):
         return given
     if isinstance(given, (str, os.PathLike)):

@@ -89,10 +89,13 @@ class VariantEvidence:
     known: int
     correct: int
     predictions: Counts | None
+    bins: str | None = None
+    """The fingerprint of the bins of the prediction."""
 
     def __sub__(self, earlier: VariantEvidence) -> VariantEvidence:
         predictions = self.predictions
-        if predictions is not None and earlier.predictions is not None:
+        # Of other bins all counts are newer: the reference was replaced meanwhile.
+        if predictions is not None and earlier.predictions is not None and self.bins == earlier.bins:
             predictions = predictions - earlier.predictions
         return VariantEvidence(
             self.served - earlier.served,
@@ -102,6 +105,7 @@ class VariantEvidence:
             self.known - earlier.known,
             self.correct - earlier.correct,
             predictions,
+            self.bins,
         )
 
     @property
@@ -142,7 +146,10 @@ def judge_canary(baseline: VariantEvidence, candidate: VariantEvidence, policy: 
         limit = theirs * policy.max_error_ratio
         words = f"error rate {ours:.2%} against {theirs:.2%}, allowed {limit:.2%}"
         criteria.append(_criterion("error_rate", ours, limit, ours > limit, rows, policy.min_rows, words))
-    if (
+    if policy.max_prediction_drift is not None and baseline.bins != candidate.bins:
+        words = "predictions over different bins, the reference of one was replaced: not compared"
+        criteria.append(Criterion("prediction_drift", "inconclusive", None, policy.max_prediction_drift, 0, words))
+    elif (
         policy.max_prediction_drift is not None
         and baseline.predictions is not None
         and candidate.predictions is not None

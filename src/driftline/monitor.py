@@ -11,7 +11,7 @@ from driftline import instrument as surface
 from driftline._binning import Layout
 from driftline._dependence import Dependence
 from driftline._pipeline import Pipeline
-from driftline._settings import Settings
+from driftline._settings import Settings, checked_reference
 from driftline._values import (
     CanaryState,
     Correct,
@@ -24,6 +24,7 @@ from driftline._values import (
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.detection import Rule
+from driftline.errors import ConfigurationError
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
 from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
@@ -48,6 +49,7 @@ class Monitor:
         correct: decides whether a prediction was right once the outcome is known; by default told by the predictions of
             the reference (`Reference.fit`).
         export_bins: export the counts of the bins, what a fleet is judged from.
+        export_labels: name categories in events; else only `status` does, within the process.
         trace: make a span per call.
         retraining: when to ask for retraining.
         on_error: ``"log"``; ``"raise"`` for tests.
@@ -75,6 +77,7 @@ class Monitor:
         rule: Rule | None = None,
         correct: Correct | None = None,
         export_bins: bool = False,
+        export_labels: bool = False,
         trace: bool = False,
         retraining: RetrainingPolicy | None = None,
         on_error: str = "log",
@@ -95,6 +98,7 @@ class Monitor:
             rule=rule,
             correct=correct,
             export_bins=export_bins,
+            export_labels=export_labels,
             trace=trace,
             retraining=retraining,
             on_error=on_error,
@@ -129,6 +133,27 @@ class Monitor:
     def enabled(self) -> bool:
         """False: everything passes through."""
         return self._pipeline.enabled
+
+    def replace_reference(self, reference: Reference | str | os.PathLike[str]) -> None:
+        """
+        Compare with another reference from now on, such as that of a model trained anew; calls go on meanwhile.
+
+        Windows and states start anew, counters go on. Bins of ``ml.feature.observations`` are told apart by their
+        ``ml.reference.fingerprint``. A call that began under a reference of other features is counted, its features are
+        not (``ml.monitor.rows.dropped``, reason ``replaced``).
+
+        Args:
+            reference: a `Reference` or the path of one.
+
+        Raises:
+            ConfigurationError: it is neither.
+            ReferenceError: the file of the reference is damaged.
+        """
+        made = checked_reference(reference)
+        if isinstance(made, Learn):
+            msg = "replace_reference(Reference.learn(...)): expected a Reference or the path of one"
+            raise ConfigurationError(msg)
+        self._pipeline.replace_reference(made)
 
     # --- serving -----------------------------------------------------------------------------------------------------
 

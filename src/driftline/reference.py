@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -280,10 +280,13 @@ def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequ
 
 
 def _names(asked: Sequence[str], what: str) -> tuple[str, ...]:
-    if isinstance(asked, (str, bytes)) or not isinstance(asked, Iterable):
-        msg = f"{what}={asked!r}: expected a sequence of column names"
+    msg = f"{what}={asked!r}: expected a sequence of column names"
+    if isinstance(asked, (str, bytes)):
         raise ConfigurationError(msg)
-    names = tuple(asked)
+    try:
+        names = tuple(asked)
+    except TypeError:
+        raise ConfigurationError(msg) from None
     if odd := [name for name in names if not isinstance(name, str)]:
         msg = f"{what}={odd!r}: expected column names, which are texts"
         raise ConfigurationError(msg)

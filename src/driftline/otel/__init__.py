@@ -7,7 +7,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from driftline.otel._events import Emitter
-from driftline.otel._instruments import Instruments, Reading, Source, instruments_for
+from driftline.otel._instruments import Instruments, Reading, Source, instruments_for, meter_of
 from driftline.otel._spans import Tracing, current_context, error_type
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "current_context",
     "error_type",
     "instruments_for",
+    "meter_of",
 ]
