@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Protocol
 
-from driftline._processes import at_exit
+from driftline._processes import at_exit, in_children
 
 __all__ = ["DrainThread", "watch"]
 
@@ -106,8 +105,7 @@ def watch(one: Watched) -> None:
     if not _registered:
         _registered = True
         at_exit(_flush_all)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+        in_children(_after_fork)
 
 
 def _flush_all() -> None:

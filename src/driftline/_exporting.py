@@ -158,20 +158,23 @@ class ForkedReader(PeriodicExportingMetricReader):
         self._collecting = threading.RLock()
         # A fork queues here too, so that collections that follow one another do not keep it out.
         self._turn = threading.RLock()
+        # What is collected first is sent first: counters would go back otherwise.
+        self._order = threading.RLock()
         self._wedged = False
         self._renewing = False
         super().__init__(exporter)
 
     def collect(self, timeout_millis: float = 10_000) -> None:  # type: ignore[misc]  # final, and guarded here
         """Collect and export; only the collection keeps a fork waiting."""
-        if self._wedged:
-            return
-        self._enter()
-        try:
-            # The SDK gives the last collection as long as its interval is: a short one would lose it on a busy host.
-            super().collect(max(timeout_millis, COLLECT_MILLISECONDS))
-        finally:
-            self._collecting.release()
+        with self._order:
+            if self._wedged:
+                return
+            self._enter()
+            try:
+                # The SDK gives the last collection as long as its interval is: a short one is lost on a busy host.
+                super().collect(max(timeout_millis, COLLECT_MILLISECONDS))
+            finally:
+                self._collecting.release()
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         self._collecting.release()
@@ -200,12 +203,13 @@ class ForkedReader(PeriodicExportingMetricReader):
 
     def give_up(self) -> None:
         """The fork has caught a collection: the SDK's lock is lost with it, and waiting for it would hang the host."""
-        self._wedged = True
         _log.warning("this process was forked while a callback did not end: no metric is exported from it")
 
     def _at_fork_reinit(self) -> None:
         # Locks that another thread held at the fork stay locked for ever.
-        self._collecting, self._turn = threading.RLock(), threading.RLock()
+        self._collecting, self._turn, self._order = threading.RLock(), threading.RLock(), threading.RLock()
+        # Until the state of the parent is forgotten; the SDK's thread starts before.
+        self._wedged = True
         self._export_lock = threading.Lock()
         self._shutdown_event = threading.Event()
         super()._at_fork_reinit()  # type: ignore[no-untyped-call]
@@ -217,14 +221,14 @@ class ForkedReader(PeriodicExportingMetricReader):
 
     def start_empty(self, provider: MeterProvider) -> None:
         """Forget what was collected before the fork."""
-        if not hasattr(provider, "remove_metric_reader"):
-            return  # before SDK 1.43
-        self._renewing = True
-        try:
-            provider.remove_metric_reader(self)
-            provider.add_metric_reader(self)
-        finally:
-            self._renewing = False
+        if hasattr(provider, "remove_metric_reader"):  # since SDK 1.43
+            self._renewing = True
+            try:
+                provider.remove_metric_reader(self)
+                provider.add_metric_reader(self)
+            finally:
+                self._renewing = False
+        self._wedged = False
 
 
 def survive_forks(

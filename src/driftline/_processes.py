@@ -1,4 +1,4 @@
-"""The end of a process, however it was started."""
+"""Forks and the end of a process, however it was started."""
 
 from __future__ import annotations
 
@@ -7,7 +7,32 @@ import os
 import sys
 from collections.abc import Callable
 
-__all__ = ["at_exit", "at_exit_of_children"]
+__all__ = ["at_exit", "at_exit_of_children", "hook_forks", "in_children"]
+
+_callbacks: list[Callable[[], object]] = []
+_hooked: list[bool] = []
+
+
+def hook_forks() -> None:
+    """
+    Take the place in the order of what runs in the child of a fork; what is told to `in_children` later runs there too.
+
+    Monitors must be empty before OpenTelemetry's thread asks them: whoever sets OpenTelemetry up calls this first.
+    """
+    if not _hooked and hasattr(os, "register_at_fork"):
+        _hooked.append(True)
+        os.register_at_fork(after_in_child=_forked)
+
+
+def in_children(function: Callable[[], object]) -> None:
+    """Have *function* called in every child that is forked from now on."""
+    hook_forks()
+    _callbacks.append(function)
+
+
+def _forked() -> None:
+    for function in _callbacks:
+        function()
 
 
 def at_exit(function: Callable[[], object]) -> None:

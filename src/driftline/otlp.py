@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from driftline._processes import at_exit_of_children
+from driftline._processes import at_exit_of_children, hook_forks
 from driftline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
             msg = f"the program has a global {what} provider already ({type(provider).__name__}): use that"
             raise ConfigurationError(msg)
     resource = Resource.create({} if service_name is None else {"service.name": service_name})
+    hook_forks()
     lost = Lost()
     points = MetricSender(lambda: OTLPMetricExporter(endpoint=where["metrics"]), lost)
     records = RecordSender(lambda: OTLPLogExporter(endpoint=where["logs"]), lost)

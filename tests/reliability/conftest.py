@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,20 +85,28 @@ def ledger(tmp_path):
 
 
 @pytest.fixture
-def host(environment):
+def host(environment, tmp_path):
     """Run a scenario of ``host.py`` to its end; what it wrote to stderr."""
 
     def run(scenario, code=0, **more):
-        done = subprocess.run(
-            [sys.executable, HERE / "host.py", scenario],
-            env={**environment, **more},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        return done.stderr
+        command = [sys.executable, HERE / "host.py", scenario]
+        with (tmp_path / "stderr").open("w+", encoding="utf-8") as stderr:
+            # A file and a session of its own: children that hang neither keep a pipe open nor outlive the test.
+            process = subprocess.Popen(command, env={**environment, **more}, stderr=stderr, start_new_session=True)
+            try:
+                process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                # Every process says where each of its threads is.
+                os.killpg(process.pid, signal.SIGUSR1)
+                time.sleep(2.0)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            stderr.seek(0)
+            said = stderr.read()
+        assert process.returncode == code, said
+        return said
 
     return run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import faulthandler
 import gc
 import json
 import multiprocessing
@@ -372,6 +373,7 @@ def interrupted_threads(model, setup):
 
 
 def main():
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     scenario = globals()[sys.argv[1]]
     if scenario is pool_of_its_own:
         scenario(None, None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from opentelemetry import metrics
+
 import driftline as dl
 
 if os.environ.get("HOST_SETUP") == "import":
@@ -42,8 +44,13 @@ def wsgi(environ, start_response):
 
 
 async def asgi(scope, receive, send):
-    """For uvicorn."""
-    if scope["type"] != "http":
+    """For uvicorn, which ends a process by the signal that it was sent: the lifespan is what ends in good order."""
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        monitor.flush()
+        metrics.get_meter_provider().force_flush()
+        await send({"type": "lifespan.shutdown.complete"})
         return
     body = answer(scope["query_string"].decode())
     await send(
