@@ -159,6 +159,12 @@ def test_exemplars_lead_to_the_span_of_their_call(collector, eventually):
             }
 
         assert eventually(lambda: len(spans()), 1_001) == 1_001
+
+        def durations():
+            return max((count for _, count in running.points("ml.prediction.duration")), default=0)
+
+        # Spans and metrics leave in requests of their own: neither waits for the other.
+        assert eventually(durations, 1_001) == 1_001
         text = running.file.read_text()
         metrics = [request for request in running.requests() if "resourceMetrics" in request]
         exemplars = [
