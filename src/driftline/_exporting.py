@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import netrc  # noqa: F401 - requests imports it while it sends for the first time, and a fork then loses its lock
 import os
 import threading
 import weakref
