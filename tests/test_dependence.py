@@ -283,7 +283,7 @@ def test_nobody_wants_blocks_of_a_rule_without_a_test():
 def test_hash_and_equality_of_dependence():
     """By value, nan included."""
     one = Reference.fit({"x": np.arange(1_000.0)}).dependence
-    same = Dependence(one.lengths.copy(), one.blocks.copy(), one.factors.copy(), one.uneven.copy())
+    same = Dependence(one.lengths.copy(), one.blocks.copy(), one.factors.copy(), one.directions.copy())
     assert one == same
     assert hash(one) == hash(same)
     assert one != "x"

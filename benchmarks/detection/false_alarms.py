@@ -36,6 +36,7 @@ class Case:
         default_months: how many of them are watched with the default least effect too.
         peers: how many of them the peers' rules watch too.
         days: simulated of each month.
+        seasons: what the reference profiles.
         known: False where the documentation says that the reference cannot know what it is asked; no aim applies.
     """
 
@@ -49,6 +50,7 @@ class Case:
     default_months: int = 3
     peers: int = 0
     days: int = DAYS
+    seasons: tuple[str, ...] = ()
     known: bool = True
 
     def windows(self, days: float) -> int:
@@ -77,9 +79,12 @@ def _cases() -> Iterable[Case]:
             peers = 2 if phi == 0.9 else 0
             yield Case(f"AR(1) {phi}", _ar(phi), order=order, peers=peers)
     # A day of 24 windows; 100,000 rows are four days of windows of 1,000.
+    season = World(NORMAL, season_rows=24_000)
     for order in ("time", "shuffled"):
-        season = World(NORMAL, season_rows=24_000)
-        yield Case("daily season, 4 days", season, reference=100_000, order=order, months=4, peers=int(order == "time"))
+        # Shuffled rows have lost their hour, and the first window of an hour does differ from a day.
+        known, peers = order == "time", int(order == "time")
+        yield Case("daily season, 4 days", season, reference=100_000, order=order, months=4, peers=peers, known=known)
+    yield Case("daily season, by its hours", season, reference=100_000, seasons=("hour",), months=8)
     yield Case("daily season, 8 days", World(NORMAL, season_rows=2_400), rows=100, reference=20_000)
     yield Case("daily season, a window a day", World(NORMAL, season_rows=2_400), rows=2_400, every="1d", months=20)
     yield Case("daily season, 20 hours", World(NORMAL, season_rows=24_000), months=2, default_months=2, known=False)
@@ -89,6 +94,11 @@ def _cases() -> Iterable[Case]:
         yield Case(name, world, rows=10_000, reference=100_000, months=2, default_months=1)
         yield Case(name, world, reference=2_000)
         yield Case(name, world, reference=100_000)
+        if phi:
+            yield Case(name, world, rows=100, reference=20_000, order="shuffled", months=12)
+            yield Case(name, world, rows=200, reference=5_000, order="shuffled", months=12)
+            yield Case(name, world, reference=2_000, order="shuffled")
+            yield Case(name, world, reference=100_000, order="shuffled")
         yield Case(f"{name}, 200 features", replace(world, kinds=("normal",) * 200), months=2, default_months=1)
         yield Case(f"{name}, a window a minute", world, rows=100, every="1min", days=3, months=6, default_months=2)
 
@@ -110,10 +120,14 @@ def month(place: int, number: int, days: float | None = None, training: int | No
     source = Source(case.world, generator(case.name, case.rows, case.reference, case.order, case.every, number))
     columns = reference_of(source, min(case.reference, training or case.reference), case.order)
     categorical = case.world.categorical
-    reference = fit(columns, categorical)
-    watches = {"least effect 0": Watch(reference, case.rows, 0.0, case.every)}
+    # The stretch before what is served: a row every so many seconds.
+    trained = len(next(iter(columns.values())))
+    times = np.arange(trained) * (SECONDS[case.every] / case.rows) if case.seasons else None
+    reference = fit(columns, categorical, time=times, seasons=case.seasons)
+    began = 0.0 if times is None else trained * SECONDS[case.every] / case.rows
+    watches = {"least effect 0": Watch(reference, case.rows, 0.0, case.every, began=began)}
     if number < case.default_months:
-        watches["default least effect"] = Watch(reference, case.rows, None, case.every)
+        watches["default least effect"] = Watch(reference, case.rows, None, case.every, began=began)
     panel = Panel.fit(columns, categorical, case.rows) if number < case.peers else None
     found = {rule: {"alarms": 0, "loud": 0, "judged": 0} for rule in watches}
     before: dict[str, Any] = {}

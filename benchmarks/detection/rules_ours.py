@@ -18,9 +18,16 @@ DEFAULT_EFFECT = dl.FalseAlarms().min_effect
 """The least corrected PSI that the default rule calls a drift."""
 
 
-def fit(columns: Mapping[str, Any], categorical: Sequence[str] = (), *, joint: bool = False) -> dl.Reference:
-    """A reference; *joint* asks for whatever watches features together."""
-    return dl.Reference.fit(dict(columns), categorical=list(categorical), projections=joint)
+def fit(
+    columns: Mapping[str, Any],
+    categorical: Sequence[str] = (),
+    *,
+    joint: bool = False,
+    time: Any = None,
+    seasons: Sequence[str] = (),
+) -> dl.Reference:
+    """A reference; *joint* asks for whatever watches features together, *seasons* for profiles of rows at *time*."""
+    return dl.Reference.fit(dict(columns), categorical=list(categorical), projections=joint, time=time, seasons=seasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Watch:
         min_effect: least corrected PSI; None: the default.
         every: the cadence of windows of rows, a key of `SECONDS`.
         distances: scored beside the judgement.
+        began: UNIX seconds when the first window begins: the hour that rows fall into, for a reference with seasons.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Watch:
         min_effect: float | None,
         every: str = "1h",
         distances: Sequence[str] = (),
+        began: float = 0.0,
     ) -> None:
         effect = DEFAULT_EFFECT if min_effect is None else min_effect
         self._clock = ManualClock()
@@ -68,6 +77,8 @@ class Watch:
             rule=dl.FalseAlarms(1, per="30d", every=every, min_effect=effect, min_rows=least),
             distances=distances,
             clock=self._clock,
+            # The rows of a window come in during the time before it ends.
+            wall_clock=lambda: began + self._clock() - self._seconds / 2,
         )
 
     def feed(self, rows: Mapping[str, Any], seconds: float | None = None) -> Seen:

@@ -20,7 +20,8 @@ from driftline._components import (
     matrices,
     orthonormal,
 )
-from driftline._dependence import LEAST_BLOCKS, Dependence
+from driftline._dependence import LEAST_BLOCKS, LEAST_EXPECTED, STEADY_BLOCKS, Dependence
+from driftline._pooling import gathered, pooling
 from driftline._seasons import Expectation
 from driftline._values import Counts, Feature
 from driftline._window import WindowCounts
@@ -44,11 +45,8 @@ from both of its neighbours, and nothing else.
 """
 
 
-SHAPE_FREEDOM = 2.0
-"""
-Degrees of freedom of the shape of dependent rows, in what its largest differences take away: few, as rows in one rare
-bin carry most of it.
-"""
+FEWEST_DIRECTIONS = 0.1
+"""So few that the tail of the shape reaches as far as any: where no difference has told yet."""
 
 
 class _Level:
@@ -67,6 +65,16 @@ class _Level:
         self.rest_squared = np.zeros(features)
         # The largest of each, which the sums are without.
         self.largest = np.zeros((TRIMMED, features, PARTS))
+
+    def directions(self, differences: int) -> Floats:
+        """Over how many directions of equal variance the shape scatters: see `driftline._dependence._directions`."""
+        free = self.known[:, SHAPE] / differences
+        mean = (self.sums[:, SHAPE] + self.largest[:, :, SHAPE].sum(axis=0)) / differences
+        squared = self.rest_squared + (self.largest[:, :, SHAPE] ** 2).sum(axis=0)
+        variance = squared / differences - mean**2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = np.where(variance > 0.0, 2.0 * mean**2 / variance, free)
+        return np.maximum(np.minimum(found, free), FEWEST_DIRECTIONS)
 
 
 class BurnIn:
@@ -186,25 +194,24 @@ class BurnIn:
         levels = [level for level in self._levels if level.blocks >= LEAST_BLOCKS]
         if not levels:
             return None
-        factors, uneven = [], []
+        factors: list[Floats] = []
+        directions: list[Floats] = []
         for level in levels:
             differences = level.blocks - 1
+            # From few blocks the variance of a sum of squares is not known: shorter ones tell.
+            if not directions or level.blocks >= STEADY_BLOCKS:
+                directions.append(level.directions(differences))
+            else:
+                directions.append(directions[-1])
+            kept = np.tile(self._kept(np.ones(1), differences), (self._size, PARTS))
+            kept[:, SHAPE] = self._kept(directions[-1], differences)
             with np.errstate(invalid="ignore", divide="ignore"):
-                free = level.known[:, SHAPE] / differences
-                kept = np.tile(self._kept(np.ones(1), differences), (self._size, PARTS))
-                kept[:, SHAPE] = self._kept(np.full(1, SHAPE_FREEDOM), differences)
                 factors.append(np.where(level.known > 0, level.sums / kept / level.known, np.nan))
-                # A scaled chi-square of variance 2 m^2 / nu has nu degrees of freedom (Satterthwaite 1946).
-                mean = (level.sums[:, SHAPE] + level.largest[:, :, SHAPE].sum(axis=0)) / differences
-                squared = level.rest_squared + (level.largest[:, :, SHAPE] ** 2).sum(axis=0)
-                variance = squared / differences - mean**2
-                tail = free * variance / (2 * mean**2) - 1.0
-                uneven.append(np.nan_to_num(np.clip(tail, 0.0, np.maximum(free - 1.0, 0.0)), posinf=0.0))
         return Dependence(
             np.array([level.rows / level.blocks for level in levels]),
             np.array([DIFFERENCES * (level.blocks - 1) for level in levels]),
             np.array(factors),
-            np.array(uneven),
+            np.array(directions),
         )
 
 
@@ -240,6 +247,8 @@ def _squares(
             shares = served = np.nan_to_num((one + other) / 2)
             difference = difference - np.nan_to_num(one - other)
         scale = 1 / n + 1 / m
+        groups = pooling(shares * np.minimum(n, m)[:, None], LEAST_EXPECTED)
+        shares, served, difference = (gathered(part, groups) for part in (shares, served, difference))
         rest = np.where(shares > 0, difference**2 / shares, 0.0).sum(axis=1) / scale
         free = np.where(shares > 0, served * (1 - served) / shares, 0.0).sum(axis=1)
     if matrix.ordered:

@@ -62,6 +62,7 @@ class Matrix:
         reference_missing: shape (features,).
         reference_outside: shape (features,).
         edges: shape (features,), rows outside that the reference stands for by having edges (see `_beyond_edges`).
+        certain: shape (features,), which share of its rows stands behind that (see `_certain`).
     """
 
     places: NDArray[np.intp]
@@ -74,6 +75,7 @@ class Matrix:
     reference_missing: Numbers
     reference_outside: Numbers
     edges: Numbers
+    certain: Floats
 
     def outside_of(self, counts: Numbers) -> Numbers:
         """How many rows lie out of range, or hold unseen categories: shape (features,)."""
@@ -129,6 +131,7 @@ def _matrix(features: Sequence[Feature], layout: Layout, places: list[int], *, o
         flat[missing],
         np.zeros(len(places), dtype=np.int64),
         _beyond_edges([features[place] for place in places], ordered=ordered),
+        _certain([features[place] for place in places], ordered=ordered),
     )
     return Matrix(
         once.places,
@@ -141,6 +144,7 @@ def _matrix(features: Sequence[Feature], layout: Layout, places: list[int], *, o
         once.reference_missing,
         once.outside_of(flat),
         once.edges,
+        once.certain,
     )
 
 
@@ -154,6 +158,17 @@ def _beyond_edges(features: Sequence[Feature], *, ordered: bool) -> Counts:
     categories those seen once tell (Good 1953).
     """
     return np.array([1 if ordered else feature.once for feature in features], dtype=np.int64)
+
+
+def _certain(features: Sequence[Feature], *, ordered: bool) -> Floats:
+    """
+    The share of the reference's rows that its guess of the rows outside is worth.
+
+    For categories seen once that guess has a variance of f1 + 2 f2 where that of a count of f1 is f1, with f1 of them
+    seen once and f2 seen twice (Good 1953): whether a category of five rows was missed or not is a matter of luck, and
+    all of its rows come with it. One more on each side keeps the share of those that have neither at 1.
+    """
+    return np.array([1.0 if ordered else (one.once + 1.0) / (one.once + 1.0 + 2.0 * one.twice) for one in features])
 
 
 def orthonormal(shares: Floats) -> tuple[Floats, Floats]:

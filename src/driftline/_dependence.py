@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 
 from driftline._components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, Floats, orthonormal
+from driftline._pooling import pooling
 from driftline._values import Bins, Counts, NumericBins
 
-__all__ = ["Dependence", "Inflation", "block_lengths", "feature_dependence", "larger"]
+__all__ = [
+    "LEAST_BLOCKS",
+    "LEAST_EXPECTED",
+    "STEADY_BLOCKS",
+    "Dependence",
+    "Inflation",
+    "block_lengths",
+    "feature_dependence",
+    "larger",
+]
 
 SHORTEST_BLOCK = 32
 """Rows: in fewer the counts of fifteen bins say little about their scatter."""
@@ -25,6 +35,12 @@ MOST_BLOCKS = 4_096
 LEAST_EVENTS = 10
 """Rows out of range, or missing, in all blocks together, below which their own scatter is not to be trusted."""
 
+LEAST_EXPECTED = 1.0
+"""
+Rows that a bin is to expect in a block (the least of Cochran 1954): of a rarer one the mean square is made by a few
+clumps, which say nothing about the others.
+"""
+
 SIGNIFICANT = 2.0
 """Standard normal quantile of 97.7 %: beyond it scatter counts as larger than that of independent rows."""
 
@@ -33,6 +49,9 @@ FURTHEST = 2.0
 Lengths beyond the longest block to which growth is continued. A reference that is shorter than the changes in it cannot
 know them: taking these for endless would silence every alarm, so it says that it is too short, and alarms come early.
 """
+
+GOES_ON = 1.0
+"""Likewise of 84 %, for the scatter of longer blocks where that of shorter ones is larger already."""
 
 STEADY_BLOCKS = 32
 """Blocks from which the variance of the shape is known well enough to tell how far its tail reaches."""
@@ -46,13 +65,13 @@ class Inflation:
     Attributes:
         factor: shape (features, parts), at least 1.
         freedom: shape (features, parts), degrees of freedom of the estimate; inf where rows are independent.
-        uneven: shape (features,), how unequal the eigenvalues of the covariance are (their squared coefficient of
-            variation), at least 0: 0 when all directions are inflated alike.
+        directions: shape (features,), over how many directions of equal variance the shape scatters; inf where over all
+            of them alike.
     """
 
     factor: Floats
     freedom: Floats
-    uneven: Floats
+    directions: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,13 +86,13 @@ class Dependence:
         lengths: shape (lengths,), rows per block, ascending.
         blocks: shape (lengths,), degrees of freedom: blocks less one for every stretch that they came from.
         factors: shape (lengths, features, parts), mean variance of a block's counts over that of independent rows.
-        uneven: shape (lengths, features), squared coefficient of variation of the eigenvalues of the shape.
+        directions: shape (lengths, features), over how many directions of equal variance the shape scatters.
     """
 
     lengths: Floats
     blocks: Floats
     factors: Floats
-    uneven: Floats
+    directions: Floats
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dependence):
@@ -87,7 +106,7 @@ class Dependence:
         """The scatter of the blocks of both; of lengths that only one of them has, that one's."""
         lengths = np.union1d(self.lengths, other.lengths)
         rows = [(self._at(length), other._at(length)) for length in lengths]
-        blocks, factors, uneven = [], [], []
+        blocks, factors, directions = [], [], []
         for ours, theirs in rows:
             one, two = ours or theirs, theirs or ours
             if one is None or two is None:
@@ -97,15 +116,15 @@ class Dependence:
             blocks.append(one[0] + (two[0] if share else 0.0))
             factors.append(_blend(one[1], two[1], share))
             # Of the mean of two covariances the eigenvalues are at most as uneven as those of each on average.
-            uneven.append(one[2] * (1 - share) + two[2] * share)
-        return Dependence(lengths, np.array(blocks), np.array(factors), np.array(uneven))
+            directions.append(1.0 / ((1 - share) / one[2] + share / two[2]))
+        return Dependence(lengths, np.array(blocks), np.array(factors), np.array(directions))
 
     def _at(self, length: float) -> tuple[float, Floats, Floats] | None:
         found = np.flatnonzero(self.lengths == length)
         if not len(found):
             return None
         place = int(found[0])
-        return float(self.blocks[place]), self.factors[place], self.uneven[place]
+        return float(self.blocks[place]), self.factors[place], self.directions[place]
 
     def inflation(self, rows: float) -> Inflation:
         """
@@ -119,6 +138,7 @@ class Dependence:
         factor = np.take_along_axis(self.factors, chosen[None], axis=0)[0]
         shorter = np.take_along_axis(self.factors, before[None], axis=0)[0]
         freedom = self.blocks[chosen]
+        known = np.take_along_axis(self._freedom(), chosen[None], axis=0)[0]
         stepped = before < chosen
         # Var = I - c / length for rows that forget exponentially: two lengths give I.
         doubling = np.log2(self.lengths[chosen] / self.lengths[before], where=stepped, out=np.ones_like(factor))
@@ -130,7 +150,7 @@ class Dependence:
             growing = stepped & (chosen == len(self.lengths) - 1)
             beyond = factor * np.clip(rows / self.lengths[chosen], 1.0, FURTHEST) ** power
         # Independent unless shown otherwise; rows next to each other cannot count for more than one.
-        significant = np.log(np.maximum(factor, 1e-300)) > SIGNIFICANT * np.sqrt(2.0 / freedom)
+        significant = np.log(np.maximum(factor, 1e-300)) > SIGNIFICANT * np.sqrt(2.0 / known)
         # Values that depend on each other in one respect do so in all, if less.
         significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
         full = np.where(growing, np.maximum(beyond, limit), limit)
@@ -145,8 +165,8 @@ class Dependence:
         full[:, OUTSIDE] = np.fmax(full[:, OUTSIDE], between)
         freedom[:, OUTSIDE] = np.minimum(freedom[:, LOCATION], freedom[:, SHAPE])
         steady = np.flatnonzero((self.lengths <= max(rows, self.lengths[0])) & (self.blocks >= STEADY_BLOCKS))
-        uneven = self.uneven[int(steady[-1]) if len(steady) else 0]
-        return Inflation(full, freedom, np.where(significant[:, SHAPE], uneven, 0.0))
+        directions = self.directions[int(steady[-1]) if len(steady) else 0]
+        return Inflation(full, freedom, np.where(significant[:, SHAPE], directions, np.inf))
 
     def growing(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Whether the scatter of a feature has not stopped growing at the longest blocks: shape (features,)."""
@@ -161,13 +181,22 @@ class Dependence:
         chosen, before = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
         # A factor of 0 (blocks that are all alike) is as small as one can be, and no step up from another one.
         logs = np.log(np.maximum(self.factors, 1e-12))
-        current = logs[0]
+        freedom, current = self._freedom(), logs[0]
         for place in range(1, len(self.lengths)):
-            margin = SIGNIFICANT * np.sqrt(2.0 / self.blocks[place] + 2.0 / self.blocks[chosen])
+            before_it = np.take_along_axis(freedom, chosen[None], axis=0)[0]
+            # Rows that depend on each other are the more alike the longer one looks: little is asked for then.
+            asked = np.where(current > SIGNIFICANT * np.sqrt(2.0 / before_it), GOES_ON, SIGNIFICANT)
+            margin = asked * np.sqrt(2.0 / freedom[place] + 2.0 / before_it)
             up = np.nan_to_num(logs[place] - current, nan=0.0, posinf=0.0) > margin
             before, chosen = np.where(up, chosen, before), np.where(up, place, chosen)
             current = np.where(up, logs[place], current)
         return chosen, before
+
+    def _freedom(self) -> Floats:
+        """Degrees of freedom of each factor, shape (lengths, features, parts): every direction of a block is one."""
+        found = np.tile(self.blocks[:, None, None], self.factors.shape[1:])
+        found[:, :, SHAPE] *= self.directions
+        return found
 
 
 def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:
@@ -187,7 +216,7 @@ def larger(one: Inflation, other: Inflation) -> Inflation:
             np.maximum(one.freedom, other.freedom),
             np.where(first, one.freedom, other.freedom),
         ),
-        np.maximum(one.uneven, other.uneven),
+        np.minimum(one.directions, other.directions),
     )
 
 
@@ -210,7 +239,7 @@ def feature_dependence(
     expected: Sequence[Floats] | None = None,
 ) -> tuple[Floats, Floats]:
     """
-    Scatter of a feature in blocks of consecutive rows: factors (lengths, parts), uneven (lengths,).
+    Scatter of a feature in blocks of consecutive rows: factors (lengths, parts), directions (lengths,).
 
     Args:
         numbers: its bin numbers, shape (rows,).
@@ -220,7 +249,7 @@ def feature_dependence(
         expected: per length the shares that each block is to have, shape (blocks, bins), all above 0 where the feature
             has rows at all; by default those of all blocks together.
     """
-    factors, uneven = np.full((len(lengths), PARTS), np.nan), np.zeros(len(lengths))
+    factors, directions = np.full((len(lengths), PARTS), np.nan), np.ones(len(lengths))
     blocks: Counts | None = None
     for place, length in enumerate(lengths):
         if blocks is None or length != 2 * lengths[place - 1]:
@@ -232,8 +261,10 @@ def feature_dependence(
             k = len(blocks) // 2
             blocks = blocks[: 2 * k].reshape(k, 2, bins.size).sum(axis=1)
         shares = None if expected is None else expected[place][: len(blocks)]
-        factors[place], uneven[place] = _scatter(blocks, freedom[place], shares, ordered=isinstance(bins, NumericBins))
-    return factors, uneven
+        factors[place], directions[place] = _scatter(
+            blocks, freedom[place], shares, ordered=isinstance(bins, NumericBins)
+        )
+    return factors, directions
 
 
 def _scatter(blocks: Counts, freedom: float, expected: Floats | None, *, ordered: bool) -> tuple[Floats, float]:
@@ -248,7 +279,7 @@ def _scatter(blocks: Counts, freedom: float, expected: Floats | None, *, ordered
     if LEAST_EVENTS <= missing <= rows.sum() - LEAST_EVENTS:
         found[MISSING] = _rate_scatter(blocks[:, -1], rows, expected[:, -1], freedom)
     if filled.sum() < LEAST_BLOCKS:
-        return found, 0.0
+        return found, 1.0
     present, sizes, expected = present[filled], sizes[filled], expected[filled, :-1]
     used = present.any(axis=0)
     shares = expected / expected.sum(axis=1, keepdims=True)
@@ -256,7 +287,7 @@ def _scatter(blocks: Counts, freedom: float, expected: Floats | None, *, ordered
     if LEAST_EVENTS <= outer.sum() <= sizes.sum() - LEAST_EVENTS:
         rate = shares[:, 0] + shares[:, -1] if ordered else shares[:, -1]
         found[OUTSIDE] = _rate_scatter(outer, sizes, rate, freedom)
-    present, shares = present[:, used], shares[:, used]
+    present, shares = _pooled(present[:, used], shares[:, used])
     deviations = (present / sizes[:, None] - shares) * np.sqrt(sizes)[:, None]
     free = shares.shape[1] - 1
     standard = deviations / np.sqrt(shares)
@@ -268,10 +299,16 @@ def _scatter(blocks: Counts, freedom: float, expected: Floats | None, *, ordered
                 standard -= scores[:, None] * (polynomial * np.sqrt(shares))
                 free -= 1
     if free < 1:
-        return found, 0.0
-    total = float((standard**2).sum()) / freedom
-    found[SHAPE] = total / free
-    return found, _unevenness(standard, total, free)
+        return found, 1.0
+    found[SHAPE] = float((standard**2).sum()) / freedom / free
+    return found, _directions(standard, free)
+
+
+def _pooled(present: Counts, shares: Floats) -> tuple[Counts, Floats]:
+    """Blocks over bins, neighbours taken together where a block expects less than a row of them."""
+    expected = (shares * present.sum(axis=1, keepdims=True)).mean(axis=0, keepdims=True)
+    starts = np.flatnonzero(np.diff(pooling(expected, LEAST_EXPECTED)[0], prepend=-1))
+    return np.add.reduceat(present, starts, axis=1), np.add.reduceat(shares, starts, axis=1)
 
 
 def _rate_scatter(events: Counts, rows: Counts, expected: Floats, freedom: float) -> float:
@@ -282,16 +319,14 @@ def _rate_scatter(events: Counts, rows: Counts, expected: Floats, freedom: float
     return float(squares.sum() / freedom)
 
 
-def _unevenness(standard: Floats, trace: float, free: int) -> float:
+def _directions(standard: Floats, free: int) -> float:
     """
-    How much further the tail of the shape reaches than a chi-square's of as many degrees of freedom: 0 for just as far.
+    Degrees of freedom of a scaled chi-square with the mean and the variance of the blocks' own sums of squares.
 
-    A scaled chi-square with the mean and the variance of the blocks' own sums of squares has free / (1 + u) degrees of
-    freedom: Satterthwaite (1946), as in the second-order correction of Rao & Scott (1984), where u is the squared
-    coefficient of variation of the eigenvalues of the covariance. From the sums themselves it also has the part that is
-    not Gaussian: rows in a rare bin come in clumps.
+    Satterthwaite (1946), as in the second-order correction of Rao & Scott (1984): free / (1 + u) of them, where u is
+    the squared coefficient of variation of the eigenvalues of the covariance. From the sums themselves it also has the
+    part that is not Gaussian: rows in a rare bin come in clumps.
     """
     sums = (standard**2).sum(axis=1)
-    if trace <= 0.0:
-        return 0.0
-    return max(0.0, free * float(sums.var(ddof=1)) / (2.0 * float(sums.mean()) ** 2) - 1.0)
+    variance = float(sums.var(ddof=1))
+    return min(float(free), 2.0 * float(sums.mean()) ** 2 / variance) if variance > 0.0 else float(free)

@@ -154,7 +154,8 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     numbers = binner(bins)(column)
     counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
     if isinstance(bins, CategoricalBins):
-        return Feature(name, bins, counts, once=_seen_once(column))
+        once, twice = _rarely_seen(column)
+        return Feature(name, bins, counts, once=once, twice=twice)
     values = as_floats(column)
     usable = np.abs(values) <= LARGEST
     values, numbers = values[usable], numbers[usable]
@@ -170,10 +171,11 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
 
 
-def _seen_once(column: Column) -> int:
-    """Categories that a column has a single time."""
+def _rarely_seen(column: Column) -> tuple[int, int]:
+    """Categories that a column has a single time, and those that it has twice."""
     seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
-    return sum(times == 1 for times in seen.values())
+    times = Counter(seen.values())
+    return times[1], times[2]
 
 
 def _centres(bins: NumericBins) -> NDArray[np.float64]:
@@ -201,7 +203,7 @@ def fit_dependence(
     number = rows // check_rows
     which = np.repeat(np.arange(number), check_rows)
     blocks = np.zeros((number, layout.total), dtype=np.int64)
-    factors, uneven = [], []
+    factors, directions = [], []
     for feature, column, place in zip(features, columns, layout.slices, strict=True):
         numbers = binner(feature.bins)(column)
         if timed is not None:
@@ -213,14 +215,14 @@ def fit_dependence(
             expected = None if seasonal is None else [seasonal.of_feature(place, each) for each in cells]
             one = feature_dependence(numbers, feature.bins, lengths, freedom, expected)
             factors.append(_rounded(one[0]))
-            uneven.append(_rounded(one[1]))
+            directions.append(_rounded(one[1]))
     dependence = None
     if lengths:
         dependence = Dependence(
             np.array(lengths, dtype=np.float64),
             np.array(freedom, dtype=np.float64),
             np.stack(factors, axis=1),
-            np.stack(uneven, axis=1),
+            np.stack(directions, axis=1),
         )
     if timed is not None and seasonal is not None:
         checked = timed.blocks(check_rows)

@@ -24,7 +24,8 @@ def merged_feature(ours: Feature, theirs: Feature) -> Feature:
     """Counts and moments of both, over the same bins."""
     counts = added(ours.counts, theirs.counts)
     if ours.moments is None or theirs.moments is None:
-        return replace(ours if theirs.moments is None else theirs, counts=counts, once=ours.once + theirs.once)
+        kept = ours if theirs.moments is None else theirs
+        return replace(kept, counts=counts, once=ours.once + theirs.once, twice=ours.twice + theirs.twice)
     a, b = ours.moments, theirs.moments
     count = a.count + b.count
     share = b.count / count

@@ -94,7 +94,7 @@ def _feature_out(feature: Feature) -> dict[str, object]:
         out["categories"] = list(feature.bins.categories)
         out["others"] = list(feature.bins.others)
         out["open"] = feature.bins.open
-        out["once"] = feature.once
+        out["once"], out["twice"] = feature.once, feature.twice
     out["counts"] = list(feature.counts)
     if feature.moments is not None:
         moments = feature.moments
@@ -118,7 +118,7 @@ def _dependence_out(dependence: Dependence) -> dict[str, object]:
             [[part if math.isfinite(part) else None for part in one] for one in each]
             for each in dependence.factors.tolist()
         ],
-        "uneven": dependence.uneven.tolist(),
+        "directions": dependence.directions.tolist(),
     }
 
 
@@ -254,7 +254,8 @@ class _Reader:
             self.fail(f"{where}.open", is_open, "true or false")
         bins = CategoricalBins(categories, others, is_open)
         counts = self._counts(item.get("counts"), f"{where}.counts", bins.size, rows)
-        return Feature(name, bins, counts, once=self.count(item.get("once", 0), f"{where}.once"))
+        once, twice = (self.count(item.get(key, 0), f"{where}.{key}") for key in ("once", "twice"))
+        return Feature(name, bins, counts, once=once, twice=twice)
 
     def _numeric(self, item: dict[str, Any], name: str, where: str, rows: int) -> Feature:
         cuts = self.each(item.get("cuts"), f"{where}.cuts", MAX_BINS - 2, self.number)
@@ -304,11 +305,11 @@ class _Reader:
             self.fail(f"{where}.lengths", list(lengths), "strictly increasing numbers of rows, at least one of them")
         size = len(lengths)
         blocks = self._sized(item.get("blocks"), f"{where}.blocks", size, self._positive)
-        uneven = self._sized(
-            item.get("uneven"),
-            f"{where}.uneven",
+        directions = self._sized(
+            item.get("directions"),
+            f"{where}.directions",
             size,
-            lambda one, at: self._sized(one, at, watched, self._at_least_zero),
+            lambda one, at: self._sized(one, at, watched, self._positive),
         )
         factors = self._sized(
             item.get("factors"),
@@ -318,7 +319,7 @@ class _Reader:
                 one, at, watched, lambda two, place: self._sized(two, place, PARTS, self._factor)
             ),
         )
-        return Dependence(*(np.array(part, dtype=np.float64) for part in (lengths, blocks, factors, uneven)))
+        return Dependence(*(np.array(part, dtype=np.float64) for part in (lengths, blocks, factors, directions)))
 
     def check(self, value: object) -> SelfCheck:
         item = self.mapping(value, "check")

@@ -24,6 +24,7 @@ from driftline._components import (
     orthonormal,
 )
 from driftline._dependence import Inflation
+from driftline._pooling import gathered, pooling
 from driftline._values import Counts, Feature
 
 __all__ = ["Findings", "TwoSample", "benjamini_hochberg", "cauchy_combination"]
@@ -142,23 +143,26 @@ class TwoSample:
         """The variance of the difference: the window's and the reference's, each inflated as their lengths are."""
         if inflation is None:
             size = self._size
-            return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.zeros(size))
+            return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.full(size, np.inf))
         window, whole = inflation(rows), inflation(reference_rows)
         factor = (window.factor / rows + whole.factor / reference_rows) / (1 / rows + 1 / reference_rows)
-        return Inflation(factor, window.freedom, window.uneven)
+        return Inflation(factor, window.freedom, window.directions)
 
     def _test(self, matrix: Matrix, counts: Counts, inflation: Inflation, found: Findings) -> None:
         places = matrix.places
         current, missing = counts[matrix.bins], counts[matrix.missing]
         n, m = current.sum(axis=1), matrix.reference.sum(axis=1)
         rows, reference_rows = n + missing, m + matrix.reference_missing
-        factor, freedom, uneven = (part[places] for part in (inflation.factor, inflation.freedom, inflation.uneven))
+        factor, freedom, directions = (
+            part[places] for part in (inflation.factor, inflation.freedom, inflation.directions)
+        )
         parts = np.full((len(places), PARTS), np.nan)
         direction = np.zeros((len(places), PARTS))
-        self._shapes(matrix, current, (factor, freedom, uneven), parts, direction)
+        self._shapes(matrix, current, (factor, freedom, directions), parts, direction)
         outside, before = matrix.outside_of(counts), matrix.reference_outside
+        sure = matrix.certain
         for part, events, reference_events, of, reference_of, edges in (
-            (OUTSIDE, outside, before, n, m, matrix.edges),
+            (OUTSIDE, outside, before * sure, n, m * sure, matrix.edges * sure),
             (MISSING, missing, matrix.reference_missing, rows, reference_rows, None),
         ):
             parts[:, part], direction[:, part] = self._rates(
@@ -176,22 +180,25 @@ class TwoSample:
         direction: Floats,
     ) -> None:
         """Location, spread and shape of the present values, after pooling bins that expect too few rows."""
-        factor, freedom, uneven = inflation
+        factor, freedom, directions = inflation
         reference = matrix.reference
         n, m = current.sum(axis=1, keepdims=True), reference.sum(axis=1, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
             pooled = (reference + current) / (m + n)
             expected = pooled * np.minimum(m, n) / factor[:, SHAPE, None]
-            groups = _pooling(np.nan_to_num(expected))
-            shares_r = _gathered(reference, groups) / m
-            shares_c = _gathered(current, groups) / n
-            shares = _gathered(pooled, groups)
+            groups = pooling(np.nan_to_num(expected), MIN_EXPECTED)
+            shares_r = gathered(reference, groups) / m
+            shares_c = gathered(current, groups) / n
+            shares = gathered(pooled, groups)
             difference = np.nan_to_num(shares_c - shares_r)
             scale = 1 / n[:, 0] + 1 / m[:, 0]
-            # Of the roots and not of the shares: to first order the same (Freeman & Tukey 1950), and a clump of rows in
-            # a rare bin, of which dependent rows have many, does not reach as far.
+            deviates = np.nan_to_num(difference / np.sqrt(shares))
+            # Of the roots, to first order the same (Freeman & Tukey 1950), where that is less: a clump of rows in a
+            # rare bin, of which dependent rows have many, does not reach as far; an empty bin reaches too far there.
             roots = np.nan_to_num(2.0 * (np.sqrt(shares_c) - np.sqrt(shares_r)))
-            rest = (roots**2).sum(axis=1) / scale
+            tame = np.isfinite(directions[:, None]) & (np.abs(roots) < np.abs(deviates))
+            deviates = np.where(tame, roots, deviates)
+            rest = (deviates**2).sum(axis=1) / scale
         free = np.maximum((shares > 0).sum(axis=1) - 1.0, 0.0)
         shift = np.zeros(len(free))
         if matrix.ordered:
@@ -209,10 +216,10 @@ class TwoSample:
                     )
                 parts[has, part], direction[has, part] = tail[has], np.sign(score[has])
                 with np.errstate(invalid="ignore", divide="ignore"):
-                    along = (polynomial * np.sqrt(np.nan_to_num(shares)) * roots).sum(axis=1) ** 2 / scale
+                    along = (polynomial * np.sqrt(np.nan_to_num(shares)) * deviates).sum(axis=1) ** 2 / scale
                 rest = rest - np.where(has, along, 0.0)
                 free = free - has
-        nu = free / (1.0 + uneven)
+        nu = np.minimum(free, directions)
         with np.errstate(invalid="ignore", divide="ignore"):
             rest = rest - SHIFT_BENDS * np.nan_to_num(shift**2 / scale)
             ratio = np.maximum(rest, 0.0) / (free * factor[:, SHAPE])
@@ -271,35 +278,6 @@ class TwoSample:
         known = c.sum(axis=1) > 0
         found.psi[matrix.places] = np.where(known, psi, np.nan)
         found.effect[matrix.places] = np.where(known, psi - bias, np.nan)
-
-
-def _pooling(expected: Floats) -> NDArray[np.intp]:
-    """
-    The group of each bin, shape (features, bins): neighbours are taken together until each group expects enough rows.
-
-    What is left at the right end, too little for a group of its own, joins the last one. Categories lie by their
-    frequency, so the rare ones are taken together.
-    """
-    size, width = expected.shape
-    groups: NDArray[np.intp] = np.zeros((size, width), dtype=np.intp)
-    number: NDArray[np.intp] = np.zeros(size, dtype=np.intp)
-    held: Floats = np.zeros(size)
-    for place in range(width):
-        # A group that has enough is closed when the next bin comes, unless that is all there is.
-        full = held >= MIN_EXPECTED
-        number, held = number + full, np.where(full, 0.0, held) + expected[:, place]
-        groups[:, place] = number
-    last = np.maximum(number - (held < MIN_EXPECTED), 0)
-    found: NDArray[np.intp] = np.minimum(groups, last[:, None])
-    return found
-
-
-def _gathered(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
-    """Sums of a matrix over the groups of its columns, of the same shape."""
-    size, width = groups.shape
-    flat = (groups + np.arange(size)[:, None] * width).ravel()
-    sums: Floats = np.bincount(flat, weights=values.ravel(), minlength=size * width).astype(np.float64)
-    return sums.reshape(size, width)
 
 
 def cauchy_combination(p: Floats) -> Floats:

@@ -147,7 +147,8 @@ class Feature:
     A feature of the reference: its bins, what the training data put into them, and the mean within each bin.
 
     ``once`` is the number of categories that the training data had a single time: about as many rows in as many again
-    hold a category that was never seen (Good 1953, *The population frequencies of species*).
+    hold a category that was never seen (Good 1953, *The population frequencies of species*). ``twice``, of those
+    that it had two times, tells how well that is known.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Feature:
     means: tuple[float, ...] = ()
     moments: Moments | None = None
     once: int = 0
+    twice: int = 0
 
     def positions(self) -> NDArray[np.float64]:
         """
