@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sections_real import agreement_section, flights_section, harmless_section, timing_section
+from sections_real import agreement_section, effects_section, flights_section, harmless_section, timing_section
 from sections_simulated import false_alarms_section, level_section, power_section
 from to_markdown import Results
 
@@ -19,6 +19,7 @@ SECTIONS: tuple[tuple[str, Callable[[Results, str], list[str]]], ...] = (
     ("level", level_section),
     ("flights", flights_section),
     ("harmless", harmless_section),
+    ("effects", effects_section),
     ("timing", timing_section),
     ("agreement", agreement_section),
 )

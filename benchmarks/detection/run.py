@@ -27,6 +27,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import effects
 import false_alarms
 import numpy as np
 import power
@@ -161,12 +162,13 @@ def run_level(workers: Workers, size: Size) -> dict[str, Any]:
 
 
 def run_real(workers: Workers, size: Size) -> dict[str, Any]:
-    """Flights, placebo, harmless change."""
+    """Flights, placebo, harmless change, what effects mean."""
     flights = [(window, "1d", effect) for window in ("1d", 1_000) for effect in (None, 0.0)]
     asked: list[Task] = [
         (real.placebo, (size.placebo, 10 if size.quick else real.MONTH_WINDOWS)),
         *((real.flights_year, one) for one in (flights[:1] if size.quick else flights)),
         (real.harmless, (5_000, 0.05, 2) if size.quick else ()),
+        (effects.effects, (20_000,) if size.quick else ()),
         (real.replayed, ()),
         (real.remarkable_days, ()),
     ]
@@ -175,6 +177,7 @@ def run_real(workers: Workers, size: Size) -> dict[str, Any]:
         found.setdefault(function.__name__, []).append(result)
     return {
         "harmless": found["harmless"][0],
+        "effects": found["effects"][0],
         "placebo": [*found["placebo"][0], *found["replayed"][0]],
         "flights": found["flights_year"],
         "remarkable_days": found["remarkable_days"][0],

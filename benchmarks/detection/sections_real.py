@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from to_markdown import Results, rate, table
 
-__all__ = ["agreement_section", "flights_section", "harmless_section", "timing_section"]
+__all__ = ["agreement_section", "effects_section", "flights_section", "harmless_section", "timing_section"]
 
 DEFAULT = "default least effect"
 
@@ -81,6 +81,26 @@ def harmless_section(results: Results, plots: str) -> list[str]:
         "",
         "In a large window a tiny shift is certain all the same; the least effect keeps it silent.",
         *table(("rule", "window", "mean moved by, σ", "median corrected PSI", "windows that drift"), rows),
+    ]
+
+
+def effects_section(results: Results, plots: str) -> list[str]:
+    """What a least effect means."""
+    del plots
+    rows = [
+        (row["change"], row["feature"], f"{row['corrected PSI']:.4f}", "yes" if row["at least the default"] else "no")
+        for row in results["effects"]
+    ]
+    return [
+        "",
+        "## What a least effect means",
+        "",
+        (
+            "The corrected PSI of known changes, in windows of a million rows against a reference of 100,000: "
+            "`min_effect` says how large a change must be, whatever the window. A skewed feature of a narrow bulk "
+            "is moved a long way by a tenth of its standard deviation, and the PSI says so."
+        ),
+        *table(("change", "feature", "corrected PSI", "a drift by default"), rows),
     ]
 
 

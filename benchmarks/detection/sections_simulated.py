@@ -23,7 +23,7 @@ def false_alarms_section(results: Results, plots: str) -> list[str]:
     body = []
     for key, rules in cases.items():
         zero = rules[ZERO]
-        name = key[0] if zero["aim applies"] else f"{key[0]} (the reference is shorter than the season)"
+        name = key[0] if zero["aim applies"] else f"{key[0]} (the reference cannot know its season)"
         shown = (name, key[1], f"{key[2]:,}", key[3], f"{key[4]:,}", key[5])
         body.append((*shown, f"{zero['months']:g}", rate(zero), rate(rules.get(DEFAULT)), f"{zero['judged']:.0%}"))
     lines = [
