@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from driftline._binning import Layout
 from driftline._durations import seconds_of
+from driftline._on_demand import OnDemand
 from driftline._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, at_least_one
 from driftline._significance import Findings, TwoSample, benjamini_hochberg
-from driftline._values import Feature
+from driftline._values import Component, Feature
 from driftline._window import Window
 from driftline._words import components_of, what_moved
 from driftline.errors import ConfigurationError
@@ -117,27 +119,32 @@ class FalseAlarms:
             adjusted[judged] = benjamini_hochberg(tested.p[judged])
             enter = (adjusted <= level) & (tested.effect >= self.min_effect)
             stay = enter | (judged & (tested.p <= LEAVE_P) & (tested.effect >= LEAVE_SHARE * self.min_effect))
+            numbers = (one.tolist() for one in (enter, stay, tested.p, tested.effect, tested.rows))
             return tuple(
                 Evidence(
-                    bool(enter[place]),
-                    bool(stay[place]),
-                    float(tested.p[place]),
-                    float(tested.effect[place]),
-                    int(tested.rows[place]),
-                    _reason(feature, look, layout.slices[place], tested, place, level) if stay[place] else "",
-                    components_of(feature, tested.parts[place], tested.direction[place]),
+                    enters,
+                    stays,
+                    p,
+                    effect,
+                    rows,
+                    _reason(feature, look, layout.slices[place], tested, place, level) if stays else "",
+                    OnDemand(partial(_components, feature, tested, place)),
                 )
-                for place, feature in enumerate(features)
+                for place, (feature, enters, stays, p, effect, rows) in enumerate(zip(features, *numbers, strict=True))
             )
 
         return judge
+
+
+def _components(feature: Feature, tested: Findings, place: int) -> tuple[Component, ...]:
+    return components_of(feature, tested.parts[place], tested.direction[place])
 
 
 def _reason(feature: Feature, look: Look, bins: slice, tested: Findings, place: int, level: float) -> str:
     moved = what_moved(
         feature,
         look.window.counts[bins],
-        components_of(feature, tested.parts[place], tested.direction[place]),
+        _components(feature, tested, place),
         expected=None if look.expected is None else look.expected[bins],
     )
     return (

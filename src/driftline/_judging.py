@@ -83,7 +83,7 @@ class Judging:
         self._whole: deque[WindowCounts] = deque(maxlen=max(self._labels))
         self._passed = 0
         self._since = dict.fromkeys(self._labels, (0, 0.0))
-        self._scores: dict[int, tuple[Score, ...]] = {}
+        self._scores: dict[int, Sequence[Score]] = {}
         self._evidence: dict[int, tuple[Evidence, ...]] = {}
         self._episodes = [Episode() for _ in self._features]
         self.status: dict[str, FeatureStatus] = {

@@ -69,7 +69,7 @@ class Evidence:
     effect: float
     rows: int
     reason: str
-    components: tuple[Component, ...] = ()
+    components: Sequence[Component] = ()
 
 
 Judge: TypeAlias = Callable[[Look], "tuple[Evidence, ...]"]

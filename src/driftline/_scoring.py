@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from driftline import distances as builtin
 from driftline._binning import Layout
 from driftline._capture import Report
+from driftline._on_demand import OnDemand
 from driftline._values import Counts, Distance, Feature, Score
 from driftline._window import WindowCounts
 from driftline._words import what_moved
@@ -108,6 +109,16 @@ def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, 
     return tuple(groups)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Computed:
+    """What every distance gives for a group of features: values and, where there are any, corrected ones."""
+
+    group: Group
+    current: Counts
+    values: Sequence[Sequence[float]]
+    corrected: Sequence[Sequence[float | None]]
+
+
 class Scorer:
     """
     Scores windows against a reference.
@@ -131,38 +142,45 @@ class Scorer:
 
     def __call__(
         self, window: WindowCounts, length: str, expected: NDArray[np.float64] | None = None
-    ) -> tuple[Score, ...]:
+    ) -> Sequence[Score]:
         """
         All distances of all features that are defined; none where the feature has no rows.
+
+        They are computed here, and put into words and values when somebody looks at them.
 
         Args:
             window: the counts.
             length: of the window, in words.
             expected: counts to compare with instead of the reference's, over all bins.
         """
-        found: dict[tuple[int, int], Score] = {}
+        computed: list[_Computed] = []
         for fitted in self._groups:
             group = fitted if expected is None else replace(fitted, reference=expected[fitted.bins])
             current = window.counts[group.bins]
-            rows = current.sum(axis=1)
-            for order, distance in enumerate(self._distances):
-                values = self._values(distance, group, current)
-                corrected = builtin.corrected_psi(group.reference, current) if distance.name == "psi" else None
-                for index, place in enumerate(group.places):
+            values = [self._values(distance, group, current) for distance in self._distances]
+            corrected = [
+                np.atleast_1d(builtin.corrected_psi(group.reference, current)).tolist()
+                if distance.name == "psi"
+                else [None] * len(group.places)
+                for distance in self._distances
+            ]
+            computed.append(_Computed(group, current, values, corrected))
+        return OnDemand(partial(self._scores, computed, length, seasonal=expected is not None))
+
+    def _scores(self, computed: Sequence[_Computed], length: str, *, seasonal: bool) -> tuple[Score, ...]:
+        found: dict[tuple[int, int], Score] = {}
+        for one in computed:
+            rows = one.current.sum(axis=1).tolist()
+            for order, (distance, values, corrected) in enumerate(
+                zip(self._distances, one.values, one.corrected, strict=True)
+            ):
+                for index, place in enumerate(one.group.places):
                     if math.isfinite(values[index]):
+                        feature = self._features[place]
+                        expected = one.group.reference[index] if seasonal else None
+                        moved = partial(what_moved, feature, one.current[index], expected=expected)
                         found[place, order] = Score(
-                            self._features[place].name,
-                            distance.name,
-                            float(values[index]),
-                            None if corrected is None else float(np.atleast_1d(corrected)[index]),
-                            int(rows[index]),
-                            length,
-                            partial(
-                                what_moved,
-                                self._features[place],
-                                current[index],
-                                expected=None if expected is None else group.reference[index],
-                            ),
+                            feature.name, distance.name, values[index], corrected[index], rows[index], length, moved
                         )
         return tuple(found[key] for key in sorted(found))
 

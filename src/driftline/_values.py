@@ -277,7 +277,7 @@ class FeatureStatus:
     effect: float | None
     rows: int
     reason: str
-    components: tuple[Component, ...] = ()
+    components: Sequence[Component] = ()
 
 
 @dataclass(frozen=True, slots=True)
