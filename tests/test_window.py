@@ -141,3 +141,10 @@ def test_bad_windows_are_refused(arguments, message):
 def test_a_window_says_its_length(window, label):
     """The attribute ml.window.length."""
     assert window.label == label
+
+
+@pytest.mark.parametrize("every", [5e-324, 1e-300, 0.0005])
+def test_a_pane_may_not_be_too_short(every):
+    """Not even one so short that a length has more of them than a float can say."""
+    with pytest.raises(ConfigurationError, match=r"panes of .* s: expected at least 0\.001 s"):
+        Window("1h", every=every)

@@ -61,6 +61,9 @@ class Window:
         else:
             whole = seconds_of(length, "length")
             step = whole if every is None else seconds_of(every, "every")
+        if rows is None and step < LEAST_PANE:
+            msg = f"panes of {step:g} s: expected at least {LEAST_PANE} s, clocks and threads are no finer"
+            raise ConfigurationError(msg)
         panes = round(whole / step)
         exact = whole % step == 0 if rows is not None else abs(panes * step - whole) <= 1e-9 * whole
         if panes < 1 or not exact:
@@ -68,9 +71,6 @@ class Window:
             raise ConfigurationError(msg)
         if panes > MAX_PANES:
             msg = f"every={every!r}: {panes} panes in a window, expected at most {MAX_PANES}"
-            raise ConfigurationError(msg)
-        if rows is None and step < LEAST_PANE:
-            msg = f"panes of {step:g} s: expected at least {LEAST_PANE} s, clocks and threads are no finer"
             raise ConfigurationError(msg)
         object.__setattr__(self, "rows", None if rows is None else int(whole))
         object.__setattr__(self, "seconds", None if rows is not None else whole)
