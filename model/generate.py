@@ -125,7 +125,7 @@ def markdown(registry: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# Metrics, attributes and events",
         "",
-        "Generated from `model/`: do not edit. Every metric and event carries `ml.model.name`,",
+        "Generated from `model/`: do not edit. Every metric and event of a model carries `ml.model.name`,",
         "and `ml.model.version` and `ml.model.variant` where the monitor has them.",
         "",
         "## Metrics",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Protocol
+
+from driftline._processes import at_exit, in_children
 
 __all__ = ["DrainThread", "watch"]
 
@@ -34,8 +34,14 @@ class DrainThread:
         with self._lock:
             if self.running or self._stopped:
                 return
+            thread = threading.Thread(target=_run, args=(weakref.ref(self), self._wake), name="driftline", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # The interpreter shuts down, or has no thread left: callers and collections drain from here on.
+                self._stopped = True
+                return
             self.running = True
-            threading.Thread(target=_run, args=(weakref.ref(self), self._wake), name="driftline", daemon=True).start()
 
     def wake(self) -> None:
         """Have the next round at once."""
@@ -44,7 +50,7 @@ class DrainThread:
 
     def stop(self) -> None:
         """End the thread for good."""
-        self._stopped = True
+        self._stopped, self.running = True, False
         self._wake.set()
 
     def after_fork(self) -> None:
@@ -94,12 +100,11 @@ def watch(one: Watched) -> None:
     _watched.add(one)
     if not _registered:
         _registered = True
-        atexit.register(_at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+        at_exit(_flush_all)
+        in_children(_after_fork)
 
 
-def _at_exit() -> None:
+def _flush_all() -> None:
     for one in list(_watched):
         one.flush()
 

@@ -69,6 +69,9 @@ def read_table(data: Any) -> Table:
     if isinstance(data, Mapping):
         names = tuple(str(name) for name in data)
         columns = tuple(read_column(value) for value in data.values())
+        if deep := [name for name, one in zip(names, columns, strict=True) if getattr(one, "ndim", 1) not in {1, 2}]:
+            msg = f"columns {deep} are arrays of no or of more than two dimensions, expected values or vectors"
+            raise ValueError(msg)
     elif is_table(data):
         library, _ = _origin(data)
         if library == "pandas":

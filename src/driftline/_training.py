@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,10 +69,13 @@ def names_given(asked: Sequence[str], what: str) -> tuple[str, ...]:
     Raises:
         ConfigurationError: it is no sequence of texts.
     """
-    if isinstance(asked, (str, bytes)) or not isinstance(asked, Iterable):
-        msg = f"{what}={asked!r}: expected a sequence of column names"
+    msg = f"{what}={asked!r}: expected a sequence of column names"
+    if isinstance(asked, (str, bytes)):
         raise ConfigurationError(msg)
-    names = tuple(asked)
+    try:
+        names = tuple(asked)
+    except TypeError:
+        raise ConfigurationError(msg) from None
     if odd := [name for name in names if not isinstance(name, str)]:
         msg = f"{what}={odd!r}: expected column names, which are texts"
         raise ConfigurationError(msg)

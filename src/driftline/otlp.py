@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driftline._processes import at_exit_of_children, hook_forks
 from driftline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ class OtlpSetup:
         )
         done = [flush() for flush in flushes]
         return all(done)
+
+    def send_what_is_left(self) -> None:
+        """As `force_flush`, at the end of a process that never comes to its ``atexit``."""
+        with contextlib.suppress(Exception):
+            self.force_flush()
 
     def shutdown(self) -> None:
         """Send all that there is and stop."""
@@ -84,10 +91,11 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
     from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415 - as above
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - as above
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
+
+    from driftline._exporting import ForkedReader, Lost, MetricSender, RecordSender, SpanSender, survive_forks  # noqa: PLC0415
 
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415
@@ -118,14 +126,21 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
             msg = f"the program has a global {what} provider already ({type(provider).__name__}): use that"
             raise ConfigurationError(msg)
     resource = Resource.create({} if service_name is None else {"service.name": service_name})
-    meters = MeterProvider(
-        [PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=where["metrics"]))], resource=resource
-    )
+    hook_forks()
+    lost = Lost()
+    points = MetricSender(lambda: OTLPMetricExporter(endpoint=where["metrics"]), lost)
+    records = RecordSender(lambda: OTLPLogExporter(endpoint=where["logs"]), lost)
+    spans = SpanSender(lambda: OTLPSpanExporter(endpoint=where["traces"]), lost)
+    reader = ForkedReader(points)
+    meters = MeterProvider([reader], resource=resource)
     loggers = LoggerProvider(resource=resource)
-    loggers.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=where["logs"])))
+    loggers.add_log_record_processor(BatchLogRecordProcessor(records))
     tracers = TracerProvider(resource=resource)
-    tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=where["traces"])))
+    tracers.add_span_processor(BatchSpanProcessor(spans))
+    survive_forks(meters, reader, (points, records, spans), lost)
     metrics.set_meter_provider(meters)
     _logs.set_logger_provider(loggers)
     trace.set_tracer_provider(tracers)
-    return OtlpSetup(meters, loggers, tracers)
+    setup = OtlpSetup(meters, loggers, tracers)
+    at_exit_of_children(setup.send_what_is_left)
+    return setup

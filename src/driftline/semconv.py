@@ -22,6 +22,7 @@ ML_MODEL_VERSION: Final = "ml.model.version"
 ML_MODEL_VARIANT: Final = "ml.model.variant"
 ML_FEATURE_NAME: Final = "ml.feature.name"
 ML_FEATURE_BIN: Final = "ml.feature.bin"
+ML_REFERENCE_FINGERPRINT: Final = "ml.reference.fingerprint"
 ML_FEATURE_DRIFT_STATE: Final = "ml.feature.drift.state"
 ML_FEATURE_DRIFT_PREVIOUS_STATE: Final = "ml.feature.drift.previous_state"
 ML_DRIFT_DISTANCE: Final = "ml.drift.distance"
@@ -44,6 +45,7 @@ ML_RETRAINING_STATE: Final = "ml.retraining.state"
 ML_RETRAINING_ID: Final = "ml.retraining.id"
 ML_MONITOR_PLACE: Final = "ml.monitor.place"
 ML_MONITOR_REASON: Final = "ml.monitor.reason"
+ML_MONITOR_SIGNAL: Final = "ml.monitor.signal"
 ML_PREDICTION_ID: Final = "ml.prediction.id"
 
 FEATURE_DRIFT_STATES: Final = ("stable", "drifting", "insufficient_data")
@@ -62,7 +64,9 @@ RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
 
 RETRAINING_STATES: Final = ("pending", "acknowledged")
 
-MONITOR_REASONS: Final = ("shape", "unreadable", "shadow")
+MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "replaced")
+
+MONITOR_SIGNALS: Final = ("metrics", "logs", "traces")
 
 EVENT_FEATURE_DRIFT_STATE_CHANGED: Final = "ml.feature.drift.state_changed"
 EVENT_CANARY_VERDICT_CHANGED: Final = "ml.canary.verdict_changed"
@@ -124,7 +128,16 @@ METRIC_FEATURE_OBSERVATIONS: Final = Metric(
     "counter",
     "{observation}",
     "Values of a feature per bin of the reference; opt-in, what a fleet is judged from.",
-    frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.feature.name", "ml.feature.bin"}),
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.feature.name",
+            "ml.feature.bin",
+            "ml.reference.fingerprint",
+        }
+    ),
 )
 
 METRIC_CANARY_STATUS: Final = Metric(
@@ -224,6 +237,14 @@ METRIC_MONITOR_ROWS_DROPPED: Final = Metric(
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.monitor.reason"}),
 )
 
+METRIC_MONITOR_TELEMETRY_LOST: Final = Metric(
+    "ml.monitor.telemetry.lost",
+    "counter",
+    "{item}",
+    "Events and spans that did not reach their collector, and exports of metrics; of the process, with configure_otlp.",
+    frozenset({"ml.monitor.signal"}),
+)
+
 METRICS: Final = {
     "ml.predictions.served": METRIC_PREDICTIONS_SERVED,
     "ml.prediction.duration": METRIC_PREDICTION_DURATION,
@@ -240,6 +261,7 @@ METRICS: Final = {
     "ml.retraining.queue.size": METRIC_RETRAINING_QUEUE_SIZE,
     "ml.monitor.errors": METRIC_MONITOR_ERRORS,
     "ml.monitor.rows.dropped": METRIC_MONITOR_ROWS_DROPPED,
+    "ml.monitor.telemetry.lost": METRIC_MONITOR_TELEMETRY_LOST,
 }
 
 EVENTS: Final = {

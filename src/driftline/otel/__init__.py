@@ -7,7 +7,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from driftline.otel._events import Emitter
-from driftline.otel._instruments import Instruments, Reading, Source, instruments_for
+from driftline.otel._instruments import Instruments, Reading, Source, instruments_for, meter_of
 from driftline.otel._scope import flag_attributes
 from driftline.otel._spans import Tracing, current_context, error_type
 
@@ -24,4 +24,5 @@ __all__ = [
     "error_type",
     "flag_attributes",
     "instruments_for",
+    "meter_of",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from driftline import semconv as sc
 from driftline._outcome_metrics import Performance
@@ -17,7 +17,9 @@ from driftline._values import CanaryState, Counts, FeatureStatus, Score
 from driftline.canary import Criterion
 from driftline.otel._scope import SCOPE, version
 
-__all__ = ["Instruments", "Reading", "Source", "instruments_for"]
+__all__ = ["Instruments", "Reading", "Source", "instruments_for", "meter_of"]
+
+_Key = TypeVar("_Key", bound=Hashable)
 
 SERIES_LIMIT = 1_900
 """
@@ -37,7 +39,8 @@ class Reading:
     errors: Mapping[str, int] = field(default_factory=dict)
     scores: Sequence[Score] = ()
     status: Mapping[str, FeatureStatus] = field(default_factory=dict)
-    bins: Sequence[tuple[str, Counts]] = ()
+    bins: Mapping[tuple[str, str], Counts] = field(default_factory=dict)
+    """Counts per bin, by the fingerprint of the reference and the feature."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     accuracy: float | None = None
     accuracy_estimated: float | None = None
@@ -63,17 +66,16 @@ class Reading:
     def plus(self, other: Reading) -> Reading:
         """The counters of both; they are of one model, version and variant."""
         bins = dict(self.bins)
-        for feature, counts in other.bins:
-            # Another reference may have other bins: then there is no sum, and the later one stands.
-            same = feature in bins and len(bins[feature]) == len(counts)
-            bins[feature] = bins[feature] + counts if same else counts
+        for key, counts in other.bins.items():
+            # Of equal fingerprint are equal bins.
+            bins[key] = bins[key] + counts if key in bins else counts
         return Reading(
             self.attributes,
             self.served + other.served,
             _sum(self.failed, other.failed),
             _sum(self.dropped, other.dropped),
             _sum(self.errors, other.errors),
-            bins=tuple(bins.items()),
+            bins=bins,
             outcomes=_sum(self.outcomes, other.outcomes),
             retraining_requests=_sum(self.retraining_requests, other.retraining_requests),
         )
@@ -95,15 +97,12 @@ class Instruments:
     """
 
     def __init__(self, provider: MeterProvider | None) -> None:
-        if provider is None:
-            meter = metrics.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
-        else:
-            meter = provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
-        self._sources: tuple[Source, ...] = ()
-        self._closed: dict[frozenset[tuple[str, str]], Reading] = {}
+        meter = meter_of(provider)
+        # One object, replaced whole: a collection never sees a source in both of them, or in neither.
+        self._asked: tuple[tuple[Source, ...], Mapping[frozenset[tuple[str, str]], Reading]] = (), {}
         self._parting: tuple[tuple[Reading, set[str]], ...] = ()
-        self._lock = threading.Lock()
-        self._reserved = 0
+        self._lock = threading.RLock()
+        self._granted: dict[str, dict[Hashable, int]] = {}
         duration = sc.METRIC_PREDICTION_DURATION
         self.duration = meter.create_histogram(
             duration.name,
@@ -132,17 +131,46 @@ class Instruments:
                 description=metric.brief,
             )
 
-    def reserve(self, per_feature: int, features: int) -> int:
-        """How many of so many features may be exported with so many series each; they are taken from what is left."""
+    def reserve(self, stream: str, attributes: Mapping[str, str], series: Mapping[_Key, int]) -> frozenset[_Key]:
+        """
+        Which of these may be exported with so many series each.
+
+        What has been granted stays so: the SDK never forgets an attribute set, so a monitor that takes the place of
+        another one of its name needs nothing anew, and one that was shut down gives nothing back.
+
+        Args:
+            stream: metrics with series of the same number share a budget.
+            attributes: whose they are.
+            series: the number of series by what tells them apart, in the order of importance.
+        """
+        model, granted = frozenset(attributes.items()), set()
         with self._lock:
-            granted = min(features, max(0, SERIES_LIMIT - self._reserved) // per_feature)
-            self._reserved += granted * per_feature
-            return granted
+            taken = self._granted.setdefault(stream, {})
+            for key, wanted in series.items():
+                before = taken.get((model, key), 0)
+                if sum(taken.values()) - before + max(before, wanted) <= SERIES_LIMIT:
+                    taken[model, key] = max(before, wanted)
+                    granted.add(key)
+        return frozenset(granted)
+
+    def record(
+        self,
+        attributes: Mapping[str, str],
+        calls: Iterable[tuple[float, object, int]],
+        failures: Iterable[tuple[float, object, str, int]],
+    ) -> None:
+        """Record how long calls took, each with the context in which it ran; of failures with the type of the error."""
+        record: Callable[[float, Mapping[str, str], Any], None] = self.duration.record
+        for seconds, context, _ in calls:
+            record(seconds, attributes, context)
+        for seconds, context, error, _ in failures:
+            record(seconds, {**attributes, "error.type": error}, context)
 
     def add(self, source: Source) -> None:
         """Ask *source* from now on."""
         with self._lock:
-            self._sources = (*self._sources, source)
+            sources, closed = self._asked
+            self._asked = (*sources, source), closed
 
     def close(self, source: Source) -> None:
         """
@@ -153,17 +181,20 @@ class Instruments:
         """
         reading = source.reading(settle=True)
         with self._lock:
-            self._sources = tuple(one for one in self._sources if one is not source)
+            sources, closed = self._asked
             if reading is not None:
                 key, counters = frozenset(reading.attributes.items()), reading.counters()
-                before = self._closed.get(key)
-                self._closed = {**self._closed, key: counters if before is None else before.plus(counters)}
+                before = closed.get(key)
+                closed = {**closed, key: counters if before is None else before.plus(counters)}
                 self._parting = (*self._parting, (reading, set()))
+            self._asked = tuple(one for one in sources if one is not source), closed
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""
-        self._lock = threading.Lock()
-        self._closed, self._parting = {}, ()
+        global _making  # noqa: PLW0603 - a lock that another thread held at the fork stays locked for ever
+        _making = threading.Lock()
+        self._lock = threading.RLock()
+        self._asked, self._parting = (self._asked[0], {}), ()
 
     def _counter(
         self, observe: Callable[[Reading], Iterator[Observation]], *, settle: bool
@@ -171,7 +202,8 @@ class Instruments:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
             # The counters of two monitors of one name add up.
             found: list[Observation] = []
-            for reading in (*self._closed.values(), *self._readings(settle=settle)):
+            sources, closed = self._asked
+            for reading in (*closed.values(), *_readings(sources, settle=settle)):
                 found.extend(observe(reading))
             return found
 
@@ -186,19 +218,28 @@ class Instruments:
                 if metric not in told:
                     told.add(metric)
                     found.extend(observe(reading))
-            self._parting = tuple(one for one in self._parting if len(one[1]) < len(_STATES))
-            for reading in self._readings(settle=False):
+            with self._lock:
+                self._parting = tuple(one for one in self._parting if len(one[1]) < len(_STATES))
+            for reading in _readings(self._asked[0], settle=False):
                 found.extend(observe(reading))
             # Two monitors of one name: a state or score is that of the one made last.
             return list({frozenset((one.attributes or {}).items()): one for one in found}.values())
 
         return callback
 
-    def _readings(self, *, settle: bool) -> Iterator[Reading]:
-        for source in self._sources:
-            reading = source.reading(settle=settle)
-            if reading is not None:
-                yield reading
+
+def meter_of(provider: MeterProvider | None) -> Meter:
+    """The meter under whose name driftline's metrics go out; None: of the global provider."""
+    if provider is None:
+        return metrics.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
+    return provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
+
+
+def _readings(sources: Sequence[Source], *, settle: bool) -> Iterator[Reading]:
+    for source in sources:
+        reading = source.reading(settle=settle)
+        if reading is not None:
+            yield reading
 
 
 def _sum(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
@@ -229,12 +270,11 @@ def _value(part: Callable[[Reading], float | None]) -> Callable[[Reading], Itera
 
 
 def _bins(reading: Reading) -> Iterator[Observation]:
-    for feature, counts in reading.bins:
+    for (fingerprint, feature), counts in reading.bins.items():
+        of = {**reading.attributes, sc.ML_FEATURE_NAME: feature, sc.ML_REFERENCE_FINGERPRINT: fingerprint}
         for number, count in enumerate(counts.tolist()):
             if count:
-                yield Observation(
-                    count, {**reading.attributes, sc.ML_FEATURE_NAME: feature, sc.ML_FEATURE_BIN: str(number)}
-                )
+                yield Observation(count, {**of, sc.ML_FEATURE_BIN: str(number)})
 
 
 def _scores(reading: Reading) -> Iterator[Observation]:
