@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from driftline.canary._canary import Canary, Variant
-from driftline.canary._evidence import CanaryEvidence, Stratum, VariantEvidence
+from driftline.canary._counted import VariantEvidence
+from driftline.canary._evidence import CanaryEvidence, Stratum
 from driftline.canary._judge import judge_canary
 from driftline.canary._margins import Guardrail, Margin
 from driftline.canary._moments import Moments

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from driftline._outputs import default_correct
 from driftline._values import CanaryState, Feature
-from driftline.canary._evidence import CanaryEvidence, Stratum, VariantEvidence
+from driftline.canary._counted import VariantEvidence
+from driftline.canary._evidence import CanaryEvidence, Stratum
 from driftline.canary._guardrails import GuardrailFeed, Guardrails
 from driftline.canary._judge import judge_canary
 from driftline.canary._margins import number
@@ -159,7 +160,7 @@ class Canary:
     def share(self, share: float) -> None:
         checked = number("share", share, 0.0, 1.0)
         with self._lock:
-            self._earlier += self._since_mark()
+            self._earlier = self._own()
             self._mark, self._share = self._read(), checked
             self._guardrails.clear()
 
@@ -269,7 +270,7 @@ class Canary:
     def evidence(self) -> CanaryEvidence:
         """What both variants have done so far: in this process, and with a path in all that share it."""
         with self._lock:
-            own = self._earlier + self._since_mark()
+            own = self._own()
         if self._store is not None:
             try:
                 return self._store.exchange(own)
@@ -362,8 +363,12 @@ class Canary:
         baseline, candidate = (there.empty() if side is None else side for side in sides)
         return baseline, candidate
 
+    def _own(self) -> CanaryEvidence:
+        """What was counted in this process; where a reference was replaced, over the bins of the present one."""
+        return self._earlier.over(since := self._since_mark()) + since
+
     def _since_mark(self) -> CanaryEvidence:
-        baseline, candidate = (now - then for now, then in zip(self._read(), self._mark, strict=True))
+        baseline, candidate = (now - then.over(now) for now, then in zip(self._read(), self._mark, strict=True))
         stratum = Stratum(self._share, self._sticky, baseline, candidate, self._guardrails.read())
         earlier = self._earlier
         return CanaryEvidence(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from driftline._values import PREDICTION
-from driftline.canary._evidence import CanaryEvidence, VariantEvidence
+from driftline.canary._counted import VariantEvidence
+from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._margins import Guardrail, Margin
 from driftline.canary._moments import Moments, bounds_of_means, log_e_two_means
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._quantiles import Latencies, bounds_of_shift, log_e_quantile
-from driftline.canary._questions import Question
+from driftline.canary._questions import OTHER_BINS, Question
 from driftline.canary._rates import (
     Floats,
     bounds_of_difference,
@@ -200,6 +202,9 @@ def _nothing(name: str, unit: str, margin: Margin, several: int = 1) -> Question
 
 
 def _prediction_drift(evidence: CanaryEvidence, margin: Margin, design: float) -> Question:
+    last = evidence.strata[-1]
+    if not last.candidate.comparable(PREDICTION, last.baseline):
+        return replace(_nothing("prediction_drift", "predictions", margin), missing=OTHER_BINS)
     both = [
         np.array([getattr(stratum, side).predictions for stratum in evidence.strata], dtype=np.float64) / design
         for side in ("baseline", "candidate")

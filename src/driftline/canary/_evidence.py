@@ -9,119 +9,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from driftline._values import Counts
+from driftline.canary._counted import VariantEvidence
 from driftline.canary._moments import Moments
-from driftline.canary._quantiles import quantile_of
 from driftline.canary._reading import MOST_BINS, count_of, counts_of, named, number_of, of, pair_of
 from driftline.errors import ConfigurationError
 
 __all__ = ["CanaryEvidence", "Stratum", "VariantEvidence"]
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VariantEvidence:
-    """
-    What one variant has done: counts, which add up.
-
-    A trial is a *call*: the rows of a batch fail, and take their time, together. An outcome is a trial of its own.
-
-    Attributes:
-        served: rows predicted.
-        failed: rows of calls that raised.
-        durations: calls by duration: below the first edge, between, above the last.
-        edges: seconds.
-        known: outcomes that could be called right or wrong.
-        correct: those that the prediction got right.
-        predictions: rows per bin of the prediction; None where it is not watched.
-        failed_calls: calls that raised.
-        batches: batches that were no call.
-        rates: (successes, trials) of other rates by name.
-        features: rows per bin of each feature.
-        unordered: features, or the prediction, whose bins are categories.
-    """
-
-    served: int
-    failed: int
-    durations: Counts
-    edges: tuple[float, ...]
-    known: int
-    correct: int
-    predictions: Counts | None
-    failed_calls: int = 0
-    batches: int = 0
-    rates: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    features: Mapping[str, Counts] = field(default_factory=dict)
-    unordered: frozenset[str] = frozenset()
-
-    def __add__(self, other: VariantEvidence) -> VariantEvidence:
-        return self._combined(other, 1)
-
-    def __sub__(self, earlier: VariantEvidence) -> VariantEvidence:
-        return self._combined(earlier, -1)
-
-    def _combined(self, other: VariantEvidence, sign: int) -> VariantEvidence:
-        if self.edges != other.edges:
-            msg = "evidence over different bins of duration does not add up"
-            raise ConfigurationError(msg)
-        ours, theirs = self.predictions, other.predictions
-        predictions = _counts_sum(ours, theirs, sign, "prediction") if ours is not None and theirs is not None else ours
-        nothing = np.zeros(0, dtype=np.int64)
-        features = {
-            name: _counts_sum(self.features.get(name, nothing), other.features.get(name, nothing), sign, name)
-            for name in {**self.features, **other.features}
-        }
-        rates = {}
-        for name in {**self.rates, **other.rates}:
-            (a, n), (b, m) = self.rates.get(name, (0, 0)), other.rates.get(name, (0, 0))
-            rates[name] = (a + sign * b, n + sign * m)
-        return VariantEvidence(
-            self.served + sign * other.served,
-            self.failed + sign * other.failed,
-            self.durations + sign * other.durations,
-            self.edges,
-            self.known + sign * other.known,
-            self.correct + sign * other.correct,
-            predictions,
-            self.failed_calls + sign * other.failed_calls,
-            self.batches + sign * other.batches,
-            rates,
-            features,
-            self.unordered | other.unordered,
-        )
-
-    def empty(self) -> VariantEvidence:
-        """Nothing, over the same bins."""
-        return self - self
-
-    @property
-    def rows(self) -> int:
-        """Predictions, made or failed."""
-        return self.served + self.failed
-
-    @property
-    def calls(self) -> int:
-        """Calls, and batches that were no call, made or failed."""
-        return int(self.durations.sum()) + self.failed_calls + self.batches
-
-    @property
-    def error_rate(self) -> float:
-        """Share of rows that failed."""
-        return self.failed / self.rows if self.rows else 0.0
-
-    def latency(self, quantile: float) -> float | None:
-        """A quantile of the seconds a call took, read from the bins (geometric middle); None without calls."""
-        return quantile_of(self.durations.astype(np.float64), np.array(self.edges), quantile)
-
-
-def _counts_sum(ours: Counts, theirs: Counts, sign: int, name: str) -> Counts:
-    if not len(ours) or not len(theirs):
-        return ours if not len(theirs) else sign * theirs
-    if len(ours) != len(theirs):
-        msg = f"evidence over different bins of {name!r} does not add up: {len(ours)} and {len(theirs)} bins"
-        raise ConfigurationError(msg)
-    return ours + sign * theirs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,6 +80,17 @@ class CanaryEvidence:
             self.agreed + other.agreed,
             max(self.seconds, other.seconds),
         )
+
+    def over(self, other: CanaryEvidence) -> CanaryEvidence:
+        """The same, without counts over other bins than those of *other*."""
+        if not other.strata:
+            return self
+        last = other.strata[-1]
+        strata = tuple(
+            replace(one, baseline=one.baseline.over(last.baseline), candidate=one.candidate.over(last.candidate))
+            for one in self.strata
+        )
+        return replace(self, strata=strata)
 
     def pooled(self) -> tuple[VariantEvidence, VariantEvidence] | None:
         """Baseline and candidate over all strata; None before there is any."""
@@ -287,6 +193,7 @@ def _variant_out(one: VariantEvidence) -> dict[str, Any]:
         "rates": {name: list(pair) for name, pair in one.rates.items()},
         "features": {name: counts.tolist() for name, counts in one.features.items()},
         "unordered": sorted(one.unordered),
+        "bins": dict(one.bins),
     }
 
 
@@ -342,6 +249,9 @@ def _variant_in(given: Any, where: str) -> VariantEvidence:
         name: counts_of(counts, f"{where}.features.{name}")
         for name, counts in named(one.get("features"), f"{where}.features").items()
     }
+    bins = {
+        name: of(which, str, f"{where}.bins.{name}") for name, which in named(one.get("bins"), f"{where}.bins").items()
+    }
     unordered = [of(name, str, f"{where}.unordered") for name in of(one.get("unordered"), list, f"{where}.unordered")]
     return VariantEvidence(
         numbers["served"],
@@ -356,6 +266,7 @@ def _variant_in(given: Any, where: str) -> VariantEvidence:
         rates,
         features,
         frozenset(unordered),
+        bins,
     )
 
 

@@ -89,10 +89,10 @@ class Guardrail:
             msg = "margin=None: expected a Margin or a number"
             raise ConfigurationError(msg)
         object.__setattr__(self, "margin", margin)
-        if self.better not in {"higher", "lower"}:
+        if not isinstance(self.better, str) or self.better not in {"higher", "lower"}:
             msg = f"better={self.better!r}: expected 'higher' or 'lower'"
             raise ConfigurationError(msg)
-        if self.kind not in {"mean", "rate"}:
+        if not isinstance(self.kind, str) or self.kind not in {"mean", "rate"}:
             msg = f"kind={self.kind!r}: expected 'mean' or 'rate'"
             raise ConfigurationError(msg)
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from driftline._values import CanaryState
 from driftline.canary._verdict import Criterion
 
-__all__ = ["Question", "answer"]
+__all__ = ["OTHER_BINS", "Question", "answer"]
 
 MOST_E = 1e300
 """Larger e-values are cut off: a float has no place for them, and nobody a use."""
+
+OTHER_BINS = "predictions over different bins, the reference of one variant was replaced: not compared"
 
 FAR = 2.0**14
 """How many times what has been seen is looked ahead at most."""
@@ -37,6 +39,7 @@ class Question:
         bounds: of the harm, at a level each; None before there are any.
         shown: a harm in words.
         measure: what stands before it.
+        missing: why there is nothing to ask it of, where that is not for want of trials.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Question:
     bounds: Callable[[float, float], tuple[float, float] | None]
     shown: Callable[[float], str]
     measure: str = "worse by"
+    missing: str = ""
 
 
 def answer(question: Question, harm_level: float, safe_level: float) -> Criterion:
@@ -80,7 +84,7 @@ def answer(question: Question, harm_level: float, safe_level: float) -> Criterio
         words = f"{question.seen}: {most}{allowed}"
     elif question.harm is None:
         more = None
-        words = f"{question.name}: no {question.unit} of both variants yet"
+        words = question.missing or f"{question.name}: no {question.unit} of both variants yet"
     else:
         more = _more(question, harm_level, safe_level)
         within = "" if bounds is None else f", {question.measure} {_between(question, lower, upper)}"

@@ -65,7 +65,13 @@ def _features(evidence: CanaryEvidence, allowed: float, design: float) -> Criter
     worst, worst_name, logs = -1.0, "", []
     rows = 0
     for name in dict.fromkeys(names):
-        usable = [one for one in evidence.strata if name in one.baseline.features and name in one.candidate.features]
+        usable = [
+            one
+            for one in evidence.strata
+            if name in one.baseline.features
+            and name in one.candidate.features
+            and one.candidate.comparable(name, one.baseline)
+        ]
         if not usable:
             continue
         baseline = np.array([one.baseline.features[name] for one in usable], dtype=np.float64) / design

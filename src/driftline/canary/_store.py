@@ -80,7 +80,8 @@ class CanaryStore:
                     (self._process, _place(), os.getpid(), own.to_json()),
                 )
             rows = connection.execute("SELECT body FROM evidence WHERE process != ?", (self._process,)).fetchall()
-        return sum((CanaryEvidence.from_json(body) for (body,) in rows), start=own)
+        # Of processes with another reference the counts over its bins say nothing of ours; all others add up.
+        return sum((CanaryEvidence.from_json(body).over(own) for (body,) in rows), start=own)
 
     def decided(self) -> tuple[CanaryState, str] | None:
         """The verdict that stands, and its reason."""
@@ -143,8 +144,9 @@ def _fold(connection: sqlite3.Connection) -> None:
     if not ended:
         return
     history = connection.execute("SELECT body FROM evidence WHERE process = ?", (HISTORY,)).fetchone()
-    bodies = [body for _, body in ended] + ([history[0]] if history else [])
-    total = sum((CanaryEvidence.from_json(body) for body in bodies), start=CanaryEvidence())
+    bodies = ([history[0]] if history else []) + [body for _, body in ended]
+    found = [CanaryEvidence.from_json(body) for body in bodies]
+    total = sum((one.over(found[-1]) for one in found), start=CanaryEvidence())
     connection.executemany("DELETE FROM evidence WHERE process = ?", [(process,) for process, _ in ended])
     connection.execute("REPLACE INTO evidence VALUES (?, '', 0, ?)", (HISTORY, total.to_json()))
 

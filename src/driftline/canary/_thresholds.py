@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from driftline._values import CanaryState
-from driftline.canary._evidence import VariantEvidence
+from driftline._values import PREDICTION, CanaryState
+from driftline.canary._counted import VariantEvidence
+from driftline.canary._questions import OTHER_BINS
 from driftline.canary._verdict import Criterion, Verdict, combined
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
@@ -96,7 +97,9 @@ def judge_thresholds(baseline: VariantEvidence, candidate: VariantEvidence, poli
         limit = theirs * policy.max_error_ratio
         words = f"error rate {ours:.2%} against {theirs:.2%}, allowed {limit:.2%}"
         criteria.append(_criterion("error_rate", ours, limit, ours > limit, rows, policy.min_rows, words))
-    if (
+    if policy.max_prediction_drift is not None and not candidate.comparable(PREDICTION, baseline):
+        criteria.append(Criterion("prediction_drift", "inconclusive", None, policy.max_prediction_drift, 0, OTHER_BINS))
+    elif (
         policy.max_prediction_drift is not None
         and baseline.predictions is not None
         and candidate.predictions is not None
