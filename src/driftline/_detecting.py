@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from driftline._capture import Report
 from driftline._detectors import ERROR, NamedDetector
 from driftline._frames import as_floats
+from driftline._patience import Patience
 from driftline._values import Column, DriftState, FeatureStatus, StateChange
 from driftline._window import Window
 
@@ -24,6 +24,10 @@ needs milliseconds a value, where there are thousands a second, misses some and 
 
 LENGTH = "each value"
 """In the place of a window's length: a detector judges anew with every value."""
+
+
+Stage: TypeAlias = "Callable[[Sequence[Column | None], int], Sequence[Column | None]]"
+"""Columns of a layout and their number of rows to columns."""
 
 
 class _Watch:
@@ -81,7 +85,7 @@ class Detecting:
     def reset(self) -> None:
         """Forget everything: the child of a fork starts with detectors that have seen nothing."""
         # Re-entrant: a detector is the user's code, and may look at the monitor.
-        self._lock = threading.RLock()
+        self._lock = Patience()
         self._waiting: deque[tuple[str, NDArray[np.float64]]] = deque()
         self._lengths: dict[str, int] = {}
         self._watches = tuple(_Watch(named) for named in self._detectors)
@@ -99,20 +103,37 @@ class Detecting:
         """Whether a detector watches the errors."""
         return any(one.stream == ERROR for one in self._detectors)
 
-    def watch(self, features: Sequence[str], left_out: Mapping[str, str]) -> None:
+    def watch(self, features: Sequence[str], left_out: Mapping[str, str]) -> Stage:
         """
-        Say what is counted, once that is known.
+        Say what is counted, once that is known, and anew for a reference that takes the place of another.
+
+        The stage of a layout that is returned queues the values of the columns that are watched.
 
         Args:
-            features: names in the order of the columns that `tap` will see. One named ``error`` is meant by that name.
+            features: names in the order of the columns of the layout. One named ``error`` is meant by that name.
             left_out: streams that cannot be watched, and why; a learnt reference may have such.
         """
         streams = {one.stream for one in self._detectors} - set(left_out)
-        self._places = tuple((place, name) for place, name in enumerate(features) if name in streams)
+        places = tuple((place, name) for place, name in enumerate(features) if name in streams)
+        self._places = places
+        back = set(self._left_out) - set(left_out)
+        self._watches = tuple(_Watch(one.named) if one.named.stream in back else one for one in self._watches)
         self._left_out = left_out
         for stream, reason in left_out.items():
             self._report("detector", f"{stream!r} is not watched: {reason}")
             self._leave_out(stream, reason)
+
+        def tap(columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
+            # Of this layout: rows of one that was replaced may still be on their way.
+            del rows
+            for place, stream in places:
+                # Rows without a prediction have a column less.
+                column = columns[place] if place < len(columns) else None
+                if column is not None:
+                    self._queue(stream, as_floats(column))
+            return columns
+
+        return tap
 
     def _leave_out(self, stream: str, reason: str) -> None:
         for one in self._watches:
@@ -121,16 +142,6 @@ class Detecting:
                 one.status = FeatureStatus("insufficient_data", None, None, 0, f"left out: {reason}")
 
     # --- what is watched ---------------------------------------------------------------------------------------------
-
-    def tap(self, columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
-        """Queue the values of the columns that are watched; a stage of a layout."""
-        del rows
-        for place, stream in self._places:
-            # Rows without a prediction have a column less.
-            column = columns[place] if place < len(columns) else None
-            if column is not None:
-                self._queue(stream, as_floats(column))
-        return columns
 
     def outcome(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
         """Queue what an outcome says of a prediction: wrong or right, else how far off it was, if both are numbers."""
@@ -155,18 +166,24 @@ class Detecting:
 
     def feed(self) -> None:
         """Feed all that waits, in the order in which it came."""
-        with self._lock:
+        if not self._lock.acquire():
+            self._report("detector", "a detector does not come to its end")
+            return
+        try:
             for _ in range(len(self._waiting)):
                 stream, values = self._waiting.popleft()
                 self._lengths[stream] -= len(values)
                 for watch in self._watches:
                     if watch.named.stream == stream and watch.detector is not None:
                         self._feed(watch, values.tolist())
+                self._lock.moves_on()
             for watch in self._watches:
                 self._settle(watch)
             status = {one.named.name: one.status for one in self._watches}
             if status != self.status:
                 self.status = status
+        finally:
+            self._lock.release()
 
     def _feed(self, watch: _Watch, values: Iterable[float]) -> None:
         named, detector = watch.named, watch.detector
@@ -183,7 +200,8 @@ class Detecting:
                 self._move(watch, "insufficient_data", f"left out: it raised {type(error).__name__}")
                 if self._raises:
                     raise
-                self._report("detector", f"{named.name} raised {error!r}, it is left out")
+                # Its type alone: the message may quote a value, which stays here.
+                self._report("detector", f"{named.name} raised {type(error).__name__}, it is left out")
                 return
             watch.rows += 1
             if found:

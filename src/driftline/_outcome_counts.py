@@ -47,6 +47,7 @@ class Graded:
     ``told`` are the pairs that could be read, each with whether it was right (None: nothing says what right is).
     """
 
+    grader: Grader
     counts: Counts
     results: Mapping[str, int]
     errors: Sequence[Exception] = ()
@@ -133,7 +134,7 @@ class Grader:
     def snapshot(self, counts: Counts, results: Mapping[str, int] | None = None) -> OutcomeSnapshot:
         """A vector as a value that means the same everywhere."""
         triples = counts[self._classes_at : self._scores_at].reshape(-1, 3).tolist()
-        labels: dict[int, Label] = {slot: label for label, slot in self._slots.items()}
+        labels: dict[int, Label] = {slot: label for label, slot in self._slots.copy().items()}
         labels[MAX_CLASSES] = OTHER
         classes = {labels[slot]: ClassCounts(*triple) for slot, triple in enumerate(triples) if any(triple)}
         made = OutcomeSnapshot(
@@ -178,7 +179,7 @@ class Grader:
         elif self.kind == "quantity":
             self._count_errors(counts, read)
         found = {"correct": right, "incorrect": len(judged) - right, "matched": len(pairs) - len(judged)}
-        return Graded(counts, {result: count for result, count in found.items() if count}, errors, told)
+        return Graded(self, counts, {result: count for result, count in found.items() if count}, errors, told)
 
     def _read(self, output: object, actual: Any) -> _Read:
         probability = None

@@ -92,7 +92,7 @@ class FileStore:
         self._number = 0
         try:
             self._connected()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             msg = f"outcomes={str(path)!r}: {error}, expected a file that can be made or is one of driftline's"
             raise ConfigurationError(msg) from error
         _watch(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from driftline._outcome_limits import Limit, judge, limits_for
 from driftline._outcome_metrics import Performance, estimated_accuracy, performance
 from driftline._outcome_policy import OutcomePolicy
 from driftline._outcome_values import OutcomeSnapshot
+from driftline._replacing import replaced
 from driftline._values import (
     CategoricalBins,
     Correct,
@@ -89,11 +90,17 @@ class Ledger:
 
     def expect(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
         """Take what a reference knows of predictions and outcomes; what was counted before is kept in the totals."""
-        earlier = self.totals()
-        self._prediction, self._reference = prediction, outcomes
-        self._settle_limits()
-        self.reset()
-        self._before = earlier
+        with self._lock:
+            # Told while its limits are still what they were.
+            for change in replaced(self.status, self._length):
+                self._changed(change)
+            earlier = self.totals()
+            if self._prediction is not None and (prediction is None or prediction.bins != self._prediction.bins):
+                # Over other bins there is no sum, not even where there are as many.
+                earlier = replace(earlier, bins=np.zeros((0, 2), dtype=np.int64))
+            self._prediction, self._reference = prediction, outcomes
+            self._settle_limits()
+            self._begin(earlier)
 
     def _settle_limits(self) -> None:
         self.classes = self._policy.classes or _frequent(self._prediction)
@@ -105,10 +112,15 @@ class Ledger:
     def reset(self) -> None:
         """Forget everything that was counted: the child of a fork starts here."""
         self._lock = threading.RLock()
+        # Functions of the user's run within this one, and only within this one: whoever reads waits for none of them.
+        self._grading = threading.RLock()
+        self._begin(OutcomeSnapshot())
+
+    def _begin(self, before: OutcomeSnapshot) -> None:
         self._grader = Grader(
             self._policy.kind or kind_of(self._prediction), self._correct, self._prediction, self.classes
         )
-        self._before = OutcomeSnapshot()
+        self._before = before
         self._results: Counter[str] = Counter()
         self._totals = np.zeros(self._grader.size, dtype=np.int64)
         self._closed: deque[Counts] = deque(maxlen=self._policy.window.panes)
@@ -119,13 +131,14 @@ class Ledger:
 
     def grade(self, pairs: Sequence[tuple[object, object]]) -> list[Graded]:
         """Count pairs without adding them yet, in parts: the first fits into the open pane, each other into one."""
-        with self._lock:
-            cuts = [0, *range(self._room, len(pairs), self._pane), len(pairs)]
-            return [self._grader.grade(pairs[start:stop]) for start, stop in pairwise(cuts)]
+        with self._grading:
+            with self._lock:
+                grader, cuts = self._grader, [0, *range(self._room, len(pairs), self._pane), len(pairs)]
+            return [grader.grade(pairs[start:stop]) for start, stop in pairwise(cuts)]
 
     def take(self, pairs: Sequence[tuple[object, object]]) -> None:
         """Count pairs that need no joining."""
-        with self._lock:
+        with self._grading:
             graded = self.grade(pairs)
             for one in graded:
                 self.add(one, one.results)
@@ -141,16 +154,24 @@ class Ledger:
         counts = graded.counts
         with self._lock:
             self._results.update(results)
-            self._totals += counts
-            self._open += counts
-            self._shown, self._stale = None, True
-            # Judged or not: without a judge the errors of a regression have a window too.
-            if self._held >= self._pane:
-                self._closed.append(self._open)
-                self._open = np.zeros(self._grader.size, dtype=np.int64)
+            if graded.grader is not self._grader:
+                # Graded for a reference that was replaced meanwhile: of its classes and bins, and in no window.
+                late = graded.grader.snapshot(counts)
+                self._before += replace(late, bins=np.zeros((0, 2), dtype=np.int64))
+            else:
+                self._add(counts)
         if self.heard is not None:
             for output, actual, right in graded.told:
                 self.heard(output, actual, right)
+
+    def _add(self, counts: Counts) -> None:
+        self._totals += counts
+        self._open += counts
+        self._shown, self._stale = None, True
+        # Judged or not: without a judge the errors of a regression have a window too.
+        if self._held >= self._pane:
+            self._closed.append(self._open)
+            self._open = np.zeros(self._grader.size, dtype=np.int64)
 
     def report(self, errors: Iterable[Exception]) -> None:
         """Tell of what the user's function, or a value of the host's, has raised."""

@@ -64,6 +64,11 @@ class Limit:
     usual: float | None = None
     label: Label | None = None
 
+    @property
+    def words(self) -> str:
+        """The metric, and of which class, as a reason begins with it."""
+        return self.metric.replace("_", " ") + ("" if self.label is None else f" of {self.label}")
+
     def mean(self, counts: OutcomeSnapshot) -> tuple[float, int]:
         """Sum and number of the values in [0, 1] whose mean must be at least `least`."""
         if self.metric in {"accuracy", "error_rate"}:
@@ -185,11 +190,10 @@ def _reason(
     whole: OutcomeSnapshot,
     expected: Callable[[OutcomeSnapshot], float | None],
 ) -> str:
-    name = limit.metric.replace("_", " ") + ("" if limit.label is None else f" of {limit.label}")
     form = ".3f" if limit.metric == "brier" else ".1%"
     asked = f"at {'most' if limit.metric in LARGE_IS_BAD else 'least'} {limit.bound:{form}}"
     usual = "" if limit.usual is None else f", the reference had {limit.usual:{form}}"
-    words = f"{name} {value:{form}} on {rows} outcomes, {asked} allowed{usual}"
+    words = f"{limit.words} {value:{form}} on {rows} outcomes, {asked} allowed{usual}"
     likely = expected(whole) if limit.metric in {"accuracy", "error_rate"} else None
     if likely is None:
         return words

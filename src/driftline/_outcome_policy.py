@@ -75,7 +75,7 @@ class OutcomePolicy:
         max_drop: float | None = 0.05,
         per: int = 1_000_000,
     ) -> None:
-        if kind is not None and kind not in get_args(Kind):
+        if kind is not None and not (isinstance(kind, str) and kind in get_args(Kind)):
             msg = f"kind={kind!r}: expected one of {list(get_args(Kind))} or None"
             raise ConfigurationError(msg)
         if max_drop is not None and not _between(max_drop, 0.0, 1.0):

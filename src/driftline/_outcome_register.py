@@ -14,6 +14,7 @@ from driftline._joining import Source
 from driftline._outcome_ledger import Ledger
 from driftline._outcome_policy import OutcomePolicy
 from driftline._outcome_values import Kind
+from driftline._privacy import Telling
 from driftline._settings import Settings, enabled_here, model_attributes
 from driftline._values import Correct, StateChange
 from driftline.errors import ConfigurationError
@@ -40,11 +41,13 @@ class Lone:
         correct: Correct | None,
         meter_provider: MeterProvider | None,
         logger_provider: LoggerProvider | None,
+        labels: bool,  # noqa: FBT001 - as the others
     ) -> None:
         self._attributes = model_attributes(*name)
         self.guard = Guard(name[0], "log")
         emitter = Emitter(self._attributes, logger_provider)
-        self.ledger = Ledger(policy, correct, emitter.state_changed, self.guard.caught)
+        self._telling = Telling(emitter, labels=labels, named=policy.classes, limits=lambda: self.ledger.limits)
+        self.ledger = Ledger(policy, correct, self._telling.state_changed, self.guard.caught)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
         watch(self)
@@ -59,10 +62,10 @@ class Lone:
         return Reading(
             self._attributes,
             errors=dict(self.guard.counts),
-            status=self.ledger.status,
+            status=self._telling.states(self.ledger.status),
             outcomes=read.results,
             accuracy=read.accuracy,
-            performance=self.ledger.performance(),
+            performance=tuple(self._telling.performance(self.ledger.performance())),
         )
 
     def flush(self) -> None:
@@ -101,6 +104,7 @@ def ledger_for(
     correct: Correct | None,
     meter_provider: MeterProvider | None,
     logger_provider: LoggerProvider | None,
+    labels: bool,  # noqa: FBT001 - as the others
 ) -> Ledger:
     """The ledger of a model, version and variant: a monitor's in this process, or else one made at the first call."""
     found = _monitors.get(name)
@@ -108,7 +112,7 @@ def ledger_for(
         return found
     with _lock:
         if name not in _lone:
-            _lone[name] = Lone(name, policy, correct, meter_provider, logger_provider)
+            _lone[name] = Lone(name, policy, correct, meter_provider, logger_provider, labels)
         return _lone[name].ledger
 
 
@@ -129,7 +133,8 @@ def outcomes_for(
     name, correct = name_of(settings.attributes), settings.correct
 
     def elsewhere(other: Source) -> Ledger:
-        return ledger_for(other or name, policy, correct, settings.meter_provider, settings.logger_provider)
+        providers = settings.meter_provider, settings.logger_provider
+        return ledger_for(other or name, policy, correct, *providers, settings.export_labels)
 
     made = Outcomes(policy, name, Ledger(policy, correct, changed, caught), settings.clock, elsewhere, caught)
     made.wake = None if settings.synchronous or not settings.enabled else wake
@@ -145,6 +150,7 @@ def record_outcome(
     variant: str | None = None,
     kind: Kind | None = None,
     correct: Correct | None = None,
+    export_labels: bool = False,
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
 ) -> None:
@@ -163,23 +169,27 @@ def record_outcome(
         kind: ``"probability"``, ``"label"`` or ``"quantity"``; by default told by the first pair.
         correct: decides whether a prediction was right; by default told by the kind. This and the arguments that follow
             count at the first call for a model, version and variant, where there is no monitor.
+        export_labels: export precision and recall of classes, by their names.
         meter_provider: the global one by default, and so is the next.
         logger_provider: of the events.
 
     Raises:
-        ConfigurationError: model, version, variant, kind or correct are not what they should be, or only one of
-            prediction and actual is a column, or they differ in length.
+        ConfigurationError: an argument is not what it should be, or only one of prediction and actual is a column, or
+            they differ in length.
     """
     model_attributes(model, version, variant)
     policy = OutcomePolicy(kind=kind, max_drop=None)
     if correct is not None and not callable(correct):
         msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
         raise ConfigurationError(msg)
+    if not isinstance(export_labels, bool):
+        msg = f"export_labels={export_labels!r}: expected True or False"
+        raise ConfigurationError(msg)
     pairs = _pairs(prediction, actual)
     if not enabled_here():
         return
     name = (model, version, variant)
-    ledger = ledger_for(name, policy, correct, meter_provider, logger_provider)
+    ledger = ledger_for(name, policy, correct, meter_provider, logger_provider, export_labels)
     for start in range(0, len(pairs), CHUNK_PAIRS):
         ledger.take(pairs[start : start + CHUNK_PAIRS])
 

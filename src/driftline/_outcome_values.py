@@ -86,7 +86,8 @@ class OutcomeSnapshot:
         scores: shape (186, 2), by bin of the probability: how many turned out false, and true. Of a label that comes
             with its probability: how many of these labels were wrong, and right.
         errors: shape (1027,), prediction minus outcome, by bin.
-        bins: shape (bins of the reference's prediction, 2): judged, and right. Shape (0, 2) without a reference.
+        bins: shape (bins of the reference's prediction, 2): judged, and right. Shape (0, 2) without a reference, and
+            once it was replaced by one of other bins.
     """
 
     results: Mapping[str, int] = field(default_factory=dict)
@@ -117,8 +118,13 @@ class OutcomeSnapshot:
             result: self.results.get(result, 0) + sign * other.results.get(result, 0)
             for result in (*self.results, *other.results)
         }
-        # Over the bins of another reference there is no sum; the other counts have one all the same.
-        bins = self.bins + sign * other.bins if self.bins.shape == other.bins.shape else np.zeros((0, 2), np.int64)
+        if self.bins.shape == other.bins.shape:
+            bins = self.bins + sign * other.bins
+        elif not self.known or not other.known:
+            bins = self.bins if not other.known else sign * other.bins
+        else:
+            # Over the bins of another reference there is no sum; the other counts have one all the same.
+            bins = np.zeros((0, 2), np.int64)
         return OutcomeSnapshot(
             results,
             self.known + sign * other.known,

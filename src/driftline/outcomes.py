@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from driftline._outcome_ledger import Ledger, OutcomeTally
 from driftline._outcome_metrics import Performance, estimated_accuracy, performance
 from driftline._outcome_policy import OutcomePolicy
 from driftline._outcome_values import ClassCounts, OutcomeSnapshot
+from driftline._patience import Patience
 from driftline._values import Feature, FeatureStatus, OutcomeCounts
 
 __all__ = [
@@ -84,8 +84,7 @@ class Outcomes:
         self._begin()
 
     def _begin(self) -> None:
-        # Re-entrant: forgetting an output may run a finalizer of the host, and that may predict.
-        self._lock = threading.RLock()
+        self._lock = Patience()
         self._events: list[Event] = []
         self._looked = self._clock()
 
@@ -97,8 +96,7 @@ class Outcomes:
 
     def expect(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
         """Take what a reference knows of predictions and outcomes."""
-        with self._lock:
-            self.ledger.expect(prediction, outcomes)
+        self.ledger.expect(prediction, outcomes)
 
     # --- what callers do ---------------------------------------------------------------------------------------------
 
@@ -135,31 +133,36 @@ class Outcomes:
         self._guarded(self._settle_all)
 
     def _guarded(self, work: Callable[[], object]) -> None:
+        if not self._lock.acquire():
+            self._drop()
+            self._caught("outcomes", TimeoutError("a function that compares outcomes does not come to its end"))
+            return
         try:
             work()
         except Exception as error:  # noqa: BLE001 - a file that is locked, full or gone; what waits is tried again
             self._caught("outcomes", error)
+        finally:
+            self._lock.release()
 
     def _settle_all(self) -> None:
         while self._settle_chunk():
             pass
         if self._clock() >= self._looked + FORGET_SECONDS:
-            with self._lock:
-                self._apply([])
+            self._apply([])
         self.ledger.judge()
 
     def _settle_chunk(self) -> bool:
-        with self._lock:
-            events = self._events[:CHUNK_EVENTS]
-            if not events:
-                return False
-            del self._events[: len(events)]
-            try:
-                graded = self._apply(events)
-            except Exception:
-                self._events[:0] = events
-                self._drop()
-                raise
+        events = self._events[:CHUNK_EVENTS]
+        if not events:
+            return False
+        del self._events[: len(events)]
+        try:
+            graded = self._apply(events)
+        except Exception:
+            self._events[:0] = events
+            self._drop()
+            raise
+        self._lock.moves_on()
         for source, one in graded:
             self._ledger_of(source).report(one.errors)
         return True

@@ -1,0 +1,46 @@
+"""A lock that nobody waits for without end: a function of the user's may be under way within it, and never return."""
+
+from __future__ import annotations
+
+import threading
+
+__all__ = ["Patience"]
+
+SECONDS = 5.0
+"""How long somebody waits while nothing at all moves on."""
+
+
+class Patience:
+    """
+    A re-entrant lock; whoever holds it says with `moves_on` that the work does.
+
+    Once somebody has waited in vain nobody waits any more, until it is free again.
+    """
+
+    __slots__ = ("_lock", "_moves", "_stuck")
+
+    def __init__(self) -> None:
+        # Re-entrant: forgetting a value may run a finalizer of the host, and that may predict.
+        self._lock = threading.RLock()
+        self._moves = 0
+        self._stuck = False
+
+    def acquire(self) -> bool:
+        """Take it, whoever has it; False where that does not come to its end."""
+        while not self._stuck:
+            before = self._moves
+            if self._lock.acquire(timeout=SECONDS):
+                return True
+            self._stuck = self._moves == before
+        if self._lock.acquire(blocking=False):
+            self._stuck = False
+            return True
+        return False
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def moves_on(self) -> None:
+        """A part of the work is done."""
+        self._moves += 1
