@@ -265,7 +265,7 @@ def test_a_reference_is_learnt_with_what_is_derived():
 def test_a_model_without_derived_features_has_a_plain_layout(reference):
     """Decided at construction: no stage, no deferred batch."""
     plain = in_memory_monitor(reference=dl.Reference.fit({"a": np.arange(100.0)}))
-    assert type(plain._pipeline._layout) is Layout
-    assert not plain._pipeline._layout.defers
+    assert type(plain._pipeline._watching.layout) is Layout
+    assert not plain._pipeline._watching.layout.defers
     derived = in_memory_monitor(reference=reference, derive=DERIVE)
-    assert type(derived._pipeline._layout) is StagedLayout
+    assert type(derived._pipeline._watching.layout) is StagedLayout

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import driftline as dl
 from driftline._rules import Evidence
 from driftline._states import Episode, next_status
+from driftline.testing import ManualClock, in_memory_monitor
 
 
 def says(enter=False, stay=False, rows=500):
@@ -58,3 +61,31 @@ def test_too_few_rows_have_no_state_unless_a_longer_length_has_enough():
     status, _ = next_status(Episode(), {1: says(True, rows=150), 4: says(rows=600)}, 4, 200)
     assert (status.state, status.rows) == ("stable", 600)
     assert next_status(Episode(), {}, 0, 200)[0].reason == "0 rows, needs 200"
+
+
+def test_a_clock_that_goes_back_gives_a_rule_no_negative_time():
+    """A rule goes by the seconds since its last look: none have passed."""
+    seen = []
+
+    class Watches:
+        distances = ()
+        lengths = (1,)
+        min_rows = 1
+        tests = False
+
+        def prepare(self, features, layout, window):
+            def judge(look):
+                seen.append(look.elapsed)
+                return tuple(dl.detection.Evidence(False, False, None, None, look.window.rows, "") for _ in features)
+
+            return judge
+
+    clock = ManualClock(100.0)
+    monitor = in_memory_monitor(
+        reference=dl.Reference.fit({"x": np.arange(100.0)}), window=dl.Window(rows=1), rule=Watches(), clock=clock
+    )
+    for step in (5.0, -50.0, 3.0):
+        clock.advance(step)
+        monitor.observe({"x": 1.0})
+        monitor.flush()
+    assert seen == [5.0, 0.0, 3.0]

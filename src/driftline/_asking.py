@@ -22,7 +22,7 @@ class Asking:
         policy: when to ask; None: never.
         attributes: model, version, variant.
         guard: told of a queue that cannot be read.
-        requested: told of each request that is new.
+        requested: told of each request that is new, and of the states that it was made from.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Asking:
         policy: RetrainingPolicy | None,
         attributes: Mapping[str, Any],
         guard: Guard,
-        requested: Callable[[RetrainingRequest], None],
+        requested: Callable[[RetrainingRequest, Mapping[str, FeatureStatus]], None],
     ) -> None:
         self._policy = policy
         self._model, self._version = attributes[ML_MODEL_NAME], attributes.get(ML_MODEL_VERSION)
@@ -56,10 +56,11 @@ class Asking:
         if policy is None or seen == self._seen:
             return  # nothing has been judged and no outcome has come: the queue on disk is left in peace
         self._seen = seen
-        for request in policy.requests(self._model, self._version, states(), outcomes.accuracy, latency()):
+        present = states()
+        for request in policy.requests(self._model, self._version, present, outcomes.accuracy, latency()):
             if policy.queue.put(request):
                 self.requests[request.reason] = self.requests.get(request.reason, 0) + 1
-                self._requested(request)
+                self._requested(request, present)
 
     def sizes(self) -> dict[str, int]:
         """Requests in the queue by state."""

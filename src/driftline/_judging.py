@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftline._binning import Layout
 from driftline._burn_in import BurnIn
@@ -20,6 +21,7 @@ from driftline._seasons import Expectation, short_window
 from driftline._states import Episode, next_status
 from driftline._values import FeatureStatus, Score, StateChange
 from driftline._window import Window, WindowCounts
+from driftline._words import what_moved
 from driftline.reference import Reference
 
 __all__ = ["Judging"]
@@ -65,7 +67,7 @@ class Judging:
         self._live: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, None
         learns = rule.tests and reference.traffic is None
         seasons = reference.seasons
-        self._bins = layout.total
+        self._layout = layout
         self._seasonal = Expectation(seasons, reference.watched, layout) if seasons and seasons.kinds else None
         self._burn_in = BurnIn(reference.watched, layout, seasonal=self._seasonal) if learns else None
         self._scorer = Scorer(reference.watched, layout, (*distances, *named_distances(wanted)), report)
@@ -85,6 +87,7 @@ class Judging:
         self._since = dict.fromkeys(self._labels, (0, 0.0))
         self._scores: dict[int, Sequence[Score]] = {}
         self._evidence: dict[int, tuple[Evidence, ...]] = {}
+        self._looked: dict[int, tuple[WindowCounts, NDArray[np.float64] | None]] = {}
         self._episodes = [Episode() for _ in self._features]
         self.status: dict[str, FeatureStatus] = {
             feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
@@ -120,7 +123,8 @@ class Judging:
         if not windows:
             return
         now = self._clock()
-        elapsed, self._last = (now - self._last) / len(windows), now
+        # A clock that went back has not made time go back.
+        elapsed, self._last = max(0.0, now - self._last) / len(windows), now
         for window in windows:
             # Of a reference whose rows were shuffled the first window tells all that is known. What comes later is
             # learnt from when it has been judged, and not from features that drift: a drift is not how rows scatter.
@@ -136,6 +140,18 @@ class Judging:
             if self._burn_in is not None and not untold:
                 drifting = np.array([one.state == "drifting" for one in self.status.values()])
                 self._burn_in.learn(window.blocks, drifting, window=not partial)
+
+    def moved(self, name: str, status: FeatureStatus) -> str:
+        """What moved in the window that *status* tells of, in words that name no category."""
+        for feature, bins in zip(self._features, self._layout.slices, strict=True):
+            if feature.name != name:
+                continue
+            for counts, expected in self._looked.values():
+                current = counts.counts[bins]
+                if current.sum() == status.rows:
+                    usual = None if expected is None else expected[bins]
+                    return what_moved(feature, current, status.components, labels=False, expected=usual)
+        return name
 
     def _looked_at(self, window: WindowCounts, *, partial: bool) -> list[tuple[int, WindowCounts]]:
         """The lengths that are due, each with its counts: longer ones move by whole windows."""
@@ -157,9 +173,10 @@ class Judging:
     def _look(self, length: int, counts: WindowCounts) -> None:
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0
-        expected = None if self._seasonal is None else self._seasonal(counts.counts[self._bins :])
+        expected = None if self._seasonal is None else self._seasonal(counts.counts[self._layout.total :])
         scores = self._scorer(counts, self._labels[length], expected)
         self._scores = {**self._scores, length: scores}
+        self._looked = {**self._looked, length: (counts, expected)}
         self._evidence[length] = self._judge(Look(counts, length, panes, seconds, scores, self._inflation(), expected))
 
     def _inflation(self) -> Callable[[float], Inflation] | None:

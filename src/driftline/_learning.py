@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture import Batch, Captured, Report
+from driftline._capture import Batch, Captured, Report, names_of
 from driftline._derived import Derive
 from driftline._outputs import as_outputs
 from driftline._recorder import Recorder
+from driftline._replacing import Door
 from driftline._vectors import vector_length
 from driftline._window import WindowCounts
 from driftline.errors import ConfigurationError
 from driftline.reference import Learn, Reference
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "columns_of"]
 
 
 class Learner:
@@ -27,7 +28,7 @@ class Learner:
     Args:
         ask: how many rows to learn from.
         calls: a recorder over no features at all, which counts calls, failures and durations meanwhile.
-        learnt: makes the recorder for the reference that has been learnt, and puts it in this one's place.
+        learnt: makes what takes calls for the reference that has been learnt, and puts it in this one's place.
         report: told when the rows cannot be made a reference.
         derive: functions of a row that make features.
     """
@@ -36,7 +37,7 @@ class Learner:
         self,
         ask: Learn,
         calls: Recorder,
-        learnt: Callable[[Reference], Recorder],
+        learnt: Callable[[Reference], Recorder | Door],
         report: Report,
         derive: Derive,
     ) -> None:
@@ -49,7 +50,7 @@ class Learner:
         self._lock = threading.RLock()
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
-        self._successor: Recorder | None = None
+        self._successor: Recorder | Door | None = None
 
     @property
     def progress(self) -> str:
@@ -141,9 +142,24 @@ class Learner:
             return False
         return True
 
+    def give_up(self, successor: Recorder | Door) -> None:
+        """A reference has come from elsewhere: calls that are under way end at *successor*."""
+        with self._lock:
+            self._successor = successor
+            self._rows, self._outputs = [], []
+
     def windows(self) -> Iterable[WindowCounts]:
         """Nothing is judged yet."""
         return ()
+
+
+def columns_of(features: Any) -> tuple[str, ...]:
+    """The columns of a first call's features: by their names, or by their places where they have none."""
+    names = names_of(features)
+    if names is not None:
+        return names
+    shape = getattr(features, "shape", None)
+    return tuple(str(place) for place in range(shape[-1] if shape else len(features)))
 
 
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:

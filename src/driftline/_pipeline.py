@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from driftline._asking import Asking
 from driftline._binning import Layout
-from driftline._calendar import WeekClock
-from driftline._capture import Capture, Captured, names_of
+from driftline._capture import Capture, Captured
 from driftline._dependence import Dependence
 from driftline._drain import DrainThread, watch
-from driftline._guard import Guard
+from driftline._guard import Guard, guarded_clock
 from driftline._judging import Judging
-from driftline._learning import Learner
+from driftline._learning import Learner, columns_of
 from driftline._outcome_register import delist, enlist, name_of, outcomes_for
+from driftline._privacy import Telling
+from driftline._reading import estimated, evidence_of, reading_of, with_reference
 from driftline._recorder import Call, Failure, Recorder
+from driftline._replacing import AlignedCapture, Counted, Door, Past, order_of, replaced
 from driftline._settings import Settings
-from driftline._staging import capture_for, detecting_for, layout_for
+from driftline._staging import capture_for, detecting_for
+from driftline._turns import Turns
 from driftline._values import FeatureStatus, Score, Snapshot
-from driftline._variant import variant_evidence
+from driftline._watching import Watching, watching
 from driftline._window import Window
 from driftline.canary import Canary, VariantEvidence
 from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attributes, instruments_for
-from driftline.outcomes import Performance, as_ids, estimated_accuracy
+from driftline.outcomes import Performance, as_ids
 from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME
 
@@ -40,88 +45,114 @@ class Pipeline:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._attributes = settings.attributes
         self.enabled = settings.enabled
         self.guard = Guard(settings.attributes[ML_MODEL_NAME], settings.on_error)
+        clocks = guarded_clock(settings.clock, self.guard), guarded_clock(settings.wall_clock, self.guard)
+        self._settings = settings = replace(settings, clock=clocks[0], wall_clock=clocks[1])
+        self._swap, self._replacing = threading.RLock(), threading.RLock()
         # One for all functions of a monitor: a predict that calls another one of the same model is one prediction.
         self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
         self.emitter = Emitter(settings.attributes, settings.logger_provider)
         self.tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
         self._name = name_of(settings.attributes)
-        self.outcomes = outcomes_for(settings, self.emitter.state_changed, self.guard.caught, self._wake_for_outcomes)
+        self._telling = Telling(
+            self.emitter,
+            labels=settings.export_labels,
+            named=settings.outcomes.classes,
+            limits=lambda: self.outcomes.ledger.limits,
+        )
+        changed = self._telling.state_changed
+        self.outcomes = outcomes_for(settings, changed, self.guard.caught, self._wake_for_outcomes)
         self.reference: Reference | None = None
-        self._detecting = detecting_for(settings, self.emitter.state_changed, self.guard)
+        self._detecting = detecting_for(settings, changed, self.guard)
         if self._detecting is not None and self._detecting.hears_outcomes:
             self.outcomes.ledger.heard = self._detecting.outcome
-        self._exported: frozenset[str] = frozenset()
-        self._asking = Asking(settings.retraining, self._attributes, self.guard, self.emitter.retraining_requested)
+        requested = self._telling.retraining_requested
+        self._asking = Asking(settings.retraining, self._attributes, self.guard, requested)
         self._canaries: tuple[Canary, ...] = ()
         self._closed = False
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
         self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
         self._asleep = self._thread is not None  # not yet started in this process
-        self._capture: Capture | None = None
+        self._capture: Capture | AlignedCapture | None = None
         self._judging: Judging | None = None
-        self._recorder: Recorder | Learner
+        self._past = Past()
+        self._turns = Turns(self.guard)
+        self._watching: Watching | None = None
+        # Calls are counted from the first one on, by a recorder over no features until there is a reference.
+        self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
+        self._calls.wake = self._wake
+        self._recorder: Recorder | Learner | Door = self._calls
         if isinstance(settings.reference, Learn):
-            # Calls are counted from the first one on, by a recorder over no features.
-            self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
-            self._calls.wake = self._wake
-            self._recorder = Learner(
-                settings.reference, self._calls, self._start_watching, self.guard.note, settings.derive
-            )
+            self._recorder = Learner(settings.reference, self._calls, self._learnt, self.guard.note, settings.derive)
         else:
-            self._start_watching(settings.reference)
+            self._put(self._made(settings.reference))
+            self.outcomes.expect(settings.reference.prediction, settings.reference.outcomes)
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
             watch(self)
 
-    def _start_watching(self, reference: Reference) -> Recorder:
-        """Put everything that needs a reference in place."""
-        settings, watched = self._settings, reference.watched
-        layout = layout_for(reference, settings, self._detecting, self.guard)
-        judging = Judging(
+    def _learnt(self, reference: Reference) -> Recorder | Door:
+        """A reference has been learnt from the rows served."""
+        made = self._made(reference)
+        with self._swap:
+            if isinstance(self._recorder, Learner):
+                self._put(made)
+        if self.reference is reference:
+            self.outcomes.expect(reference.prediction, reference.outcomes)
+        return self._recorder  # type: ignore[return-value]
+
+    def replace_reference(self, given: object) -> None:
+        """Compare with another reference from now on: windows and states start anew, counters go on."""
+        reference = self._settings.replacement(given)
+        with self._replacing:
+            made = self._made(reference)
+            self._past.drain()
+            self.outcomes.expect(reference.prediction, reference.outcomes)
+            with self._swap:
+                told = {} if self._judging is None else self._telling.states(self._judging.status)
+                door = self._recorder
+                self._put(made)
+            if isinstance(door, Learner):
+                # Not under our lock: it has one of its own, and takes ours when it has learnt.
+                door.give_up(self._recorder)  # type: ignore[arg-type]
+        for change in replaced(told, self._settings.window.label):
+            self.emitter.state_changed(change)
+
+    def _made(self, reference: Reference) -> Watching:
+        """Everything that needs a reference."""
+        return watching(
             reference,
-            layout,
-            settings.window,
-            settings.rule,
-            settings.distances,
-            settings.clock,
-            self.emitter.state_changed,
-            self.guard.note,
+            self._settings,
+            detecting=self._detecting,
+            guard=self.guard,
+            instruments=self._instruments,
+            changed=self._telling.state_changed,
+            on_calls=self._on_calls,
         )
-        seasonal = reference.seasons is not None and reference.seasons.kinds
-        week = WeekClock(settings.wall_clock) if seasonal else None
-        recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls, week)
-        recorder.divide(wanted=judging.learning)
-        recorder.wake = self._wake
-        recorder.overdue = self._judge_windows
-        if isinstance(getattr(self, "_recorder", None), Learner):
-            recorder.adopt(self._calls)
-        self._capture = capture_for(reference, reference.columns, self.guard, recorder.drop)
-        self.outcomes.expect(reference.prediction, reference.outcomes)
-        exported = len(watched)
-        if self._instruments is not None:
-            # A state has three series per feature, scores have one per distance: the larger counts.
-            exported = self._instruments.reserve(max(3, len(settings.distances)), len(watched))
-            if exported < len(watched):
-                left = [feature.name for feature in watched[exported:]]
-                self.guard.note("cardinality", f"{len(left)} features are judged but not exported: {left[:5]} …")
-        names = [feature.name for feature in watched[:exported]]
-        if self._detecting is not None:
-            # A detector has an entry among the states, and no scores.
-            granted = self._instruments.reserve(3, len(self._detecting.names)) if self._instruments is not None else 0
-            names.extend(self._detecting.names[:granted])
-        self._exported = frozenset(names)
-        self.reference, self._judging, self._layout = reference, judging, layout
-        self._calls = self._recorder = recorder
-        return recorder
+
+    def _put(self, made: Watching) -> None:
+        """Put it in place."""
+        recorder, capture = made.recorder, made.capture
+        recorder.wake, recorder.overdue = self._wake, self._overdue
+        with self._swap:
+            now = self._capture
+            # Of calls that are under way the rows lie in the order of the capture that was.
+            moved = isinstance(now, AlignedCapture) or (now is not None and order_of(now) != order_of(capture))
+            if self._watching is not None:
+                self._past = self._past.add(self._watching.counted)
+            elif isinstance(self._recorder, Learner):
+                self._past = self._past.add(Counted(self._calls))
+            self._watching, self.reference, self._judging = made, made.reference, made.judging
+            self._telling.watch(made.reference, made.judging)
+            self._calls, self._recorder = recorder, Door(recorder, order_of(capture)) if moved else recorder
+            self._capture = AlignedCapture(capture) if moved else capture
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
 
-    def capture(self, features: Any) -> Captured:
+    def capture(self, features: Any) -> Any:
         """Read and copy the features of a call; None where that fails."""
         try:
             if self._capture is None:
@@ -141,17 +172,17 @@ class Pipeline:
         try:
             if self._asleep:
                 self._begin()
-            if prediction_id is not None:
-                self.remember(prediction_id, output)
             self._recorder.record(captured, output, seconds, context)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("output", error)
+        if prediction_id is not None:
+            self.done_with_id(prediction_id, output)
 
     def failed(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised."""
         try:
             self._begin()
-            self._recorder.record_failure(captured, seconds, context, error)
+            self._recorder.record_failure(captured, seconds, context, self.guard.error_type(error))
         except Exception as caught:  # noqa: BLE001 - the guard
             self.guard.caught("failure", caught)
 
@@ -190,21 +221,26 @@ class Pipeline:
         learner = self._recorder
         if not isinstance(learner, Learner):
             return
-        names = names_of(features)
-        if names is None:
-            shape = getattr(features, "shape", None)
-            names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
-        learner.names = names
-        self._capture = capture_for(self._settings.reference, names, self.guard, self._calls.drop)
+        names = columns_of(features)
+        with self._swap:
+            if self._capture is None:
+                learner.names = names
+                self._capture = capture_for(self._settings.reference, names, self.guard, self._calls.drop)
+
+    # --- draining and judging ----------------------------------------------------------------------------------------
 
     def settle(self) -> None:
         """Bin and judge all that waits."""
         if self.enabled:
-            self._recorder.drain()
+            self._drain()
             self._judge_windows()
             self.outcomes.settle()
             self._feed_detectors()
             self._after_judgement()
+
+    def _drain(self) -> None:
+        self._past.drain()
+        self._recorder.drain()
 
     def flush(self) -> None:
         """Bin and judge all that waits, and what there is of the first window as long as none has been full."""
@@ -212,12 +248,8 @@ class Pipeline:
             self.settle()
             for canary in self._canaries:
                 canary.verdict()
-            if isinstance(self._recorder, Recorder) and self._judging is not None:
-                partial = self._recorder.partial()
-                if partial is not None and partial.rows:
-                    with self._judging.lock:
-                        self._judging.judge([partial], partial=True)
-                    self._after_judgement()
+            if self._turns.judge_partial(self._judging, self._calls.partial()):
+                self._after_judgement()
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("flush", error)
 
@@ -249,19 +281,15 @@ class Pipeline:
     def _round(self) -> None:
         """One round of the thread."""
         try:
-            self.settle()
+            self._turns.round(self.settle)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
 
+    def _overdue(self) -> None:
+        self._turns.overdue(self._judging, self._calls)
+
     def _judge_windows(self) -> None:
-        judging = self._judging
-        if judging is None or not isinstance(self._recorder, Recorder):
-            return
-        with judging.lock:
-            windows = list(self._recorder.windows())
-            if windows:
-                judging.judge(windows)
-                self._recorder.divide(wanted=judging.learning)
+        self._turns.judge(self._judging, self._calls)
 
     def _feed_detectors(self) -> None:
         if self._detecting is not None:
@@ -274,13 +302,8 @@ class Pipeline:
         self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
 
     def _on_calls(self, calls: Sequence[Call], failures: Sequence[Failure]) -> None:
-        if self._instruments is None:
-            return
-        record = self._instruments.duration.record
-        for seconds, context, _ in calls:
-            record(seconds, self._attributes, context)  # type: ignore[arg-type]
-        for seconds, context, error, _ in failures:
-            record(seconds, {**self._attributes, "error.type": error}, context)  # type: ignore[arg-type]
+        if self._instruments is not None:
+            self._instruments.record(self._attributes, calls, failures)
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
@@ -304,64 +327,42 @@ class Pipeline:
 
     def snapshot(self) -> Snapshot | None:
         """The counts in the window so far; None while a reference is learnt."""
-        if not isinstance(self._recorder, Recorder):
+        made = self._watching
+        if made is None:
             return None
-        window = self._recorder.snapshot()
-        return Snapshot(window.counts, window.rows, self._layout.fingerprint)
+        window = made.recorder.snapshot()
+        return Snapshot(window.counts, window.rows, made.layout.fingerprint)
 
     def evidence(self) -> VariantEvidence:
         """What this variant has done since the start of the process, in counts."""
-        self._recorder.drain()
+        self._drain()
         self.outcomes.settle()
-        reference = self.reference
-        layout, watched = (None, ()) if reference is None else (self._layout, reference.watched)
-        return variant_evidence(self._calls.read(), self.outcomes.ledger.totals(), layout, watched)
+        with self._swap:
+            present, past, made = self._calls.read(), self._past, self._watching
+        return evidence_of(made, past, present, self.outcomes.ledger.totals())
 
     def reading(self, *, settle: bool) -> Reading | None:
         """The present reading for the metrics; None before the first prediction in this process."""
         try:
             if settle:
-                self.settle()
+                # A function of the user's, which may not come to its end, is left to our own thread.
+                self._turns.collect(self._thread, self._drain, self.settle)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("collect", error)
-        tally, outcomes = self._calls.read(), self.outcomes.read()
+        with self._swap:
+            present, past, made = self._calls.read(), self._past, self._watching
+        tally, outcomes = past.plus(present), self.outcomes.read()
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
-        judging, reference, exported = self._judging, self.reference, self._exported
-        estimated = self.estimated()
-        bins: tuple[tuple[str, Any], ...] = ()
-        if judging is not None and reference is not None and self._settings.export_bins:
-            places = zip(reference.watched, self._layout.slices, strict=True)
-            bins = tuple((feature.name, tally.counts[place]) for feature, place in places if feature.name in exported)
         verdicts = [canary.last for canary in self._canaries if canary.last is not None]
-        return Reading(
-            self._attributes,
-            tally.served,
-            tally.failed,
-            tally.dropped,
-            dict(self.guard.counts),
-            [score for score in self.scores() if score.feature in exported],
-            {
-                **({} if judging is None else {name: one for name, one in self.states().items() if name in exported}),
-                **self.outcomes.status,
-            },
-            bins,
-            outcomes.results,
-            outcomes.accuracy,
-            None if estimated is None else estimated.value,
-            dict(self._asking.requests),
-            self._asking.sizes(),
-            verdicts[-1].state if verdicts else None,
-            (*self.outcomes.ledger.performance(), *(() if estimated is None else (estimated,))),
-            verdicts[-1].criteria if verdicts else (),
+        told = reading_of(
+            self._attributes, tally, self.guard, self._asking, verdicts, self.outcomes.ledger, self._telling
         )
+        return told if made is None else with_reference(told, made, past, present, self.states())
 
     def estimated(self) -> Performance | None:
         """Accuracy expected of what the window holds, from the predictions; None without outcomes in the reference."""
-        reference = self.reference
-        if reference is None or reference.outcomes is None or not isinstance(self._recorder, Recorder):
-            return None
-        return estimated_accuracy(reference.outcomes, self._recorder.snapshot().counts[self._layout.slices[-1]])
+        return estimated(self._watching)
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count rows that were not predicted."""
@@ -380,16 +381,14 @@ class Pipeline:
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""
-        self.guard.reset()
-        self.outcomes.reset()
-        self._recorder.reset()
+        self._swap, self._replacing = threading.RLock(), threading.RLock()
+        for part in (self._turns, self.guard, self.outcomes, self._past, self._recorder, self._asking):
+            part.reset()
         if self._detecting is not None:
             self._detecting.reset()
-        self._asking.reset()
         if self._judging is not None:
             self._judging.reset()
-            if isinstance(self._recorder, Recorder):
-                self._recorder.divide(wanted=self._judging.learning)
+            self._calls.divide(wanted=self._judging.learning)
         if self._thread is not None:
             self._thread.after_fork()
             self._asleep = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import takewhile
 from typing import Any, TypeAlias
 
@@ -125,13 +124,6 @@ class Recorder:
         self._timed = self._time_ring is not None or self._week is not None
         self.tally = Tally(np.zeros(bins, dtype=np.int64))
 
-    def adopt(self, other: Recorder) -> None:
-        """Go on with the calls that *other* has counted; it had no features, so there are no rows to take over."""
-        with other._lock:
-            self._lock = other._lock
-            self._calls, self._failures, self._drained = other._calls, other._failures, other._drained
-            self.tally = replace(other.tally, counts=self.tally.counts, rows=0)
-
     # --- what callers do ---------------------------------------------------------------------------------------------
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
@@ -182,6 +174,15 @@ class Recorder:
             self._on_time()
         self._record_many(captured, outputs, None, None)
 
+    def count(self, rows: int, seconds: float | None, context: object, error: str | None = None) -> None:
+        """Count predictions, or those that an error prevented, without their features."""
+        if error is None:
+            self._served(rows, seconds, context)
+        elif seconds is not None:
+            self._failures.append((seconds, context, error, rows))
+        if max(len(self._calls), len(self._failures)) >= WAKE_ROWS:
+            self._crowded()
+
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that could not be read."""
         with self._lock:
@@ -205,7 +206,7 @@ class Recorder:
         if captured.__class__ is tuple:
             captured = [captured]
         rows = length_of(captured)
-        watched = len(self.layout.sizes) > self.width
+        watched = self._watched
         column = as_outputs(outputs, rows) if watched and outputs is not None else None
         if captured is None:
             # The features could not be read; the predictions have been made all the same.
@@ -306,10 +307,9 @@ class Recorder:
         for _ in range(len(self._pending)):
             yield self._pending.popleft()
 
-    @property
-    def due(self) -> bool:
-        """Whether a completed window waits to be judged."""
-        return bool(self._pending)
+    def leave_out(self) -> None:
+        """Forget the windows that have been completed: nobody judges them."""
+        self._pending.clear()
 
     def divide(self, *, wanted: bool) -> None:
         """Cut windows into blocks, as long as somebody wants to learn from them how rows depend on each other."""

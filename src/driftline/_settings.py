@@ -19,7 +19,7 @@ from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
 
-__all__ = ["Settings", "enabled_here", "model_attributes"]
+__all__ = ["Settings", "checked_reference", "enabled_here", "model_attributes"]
 
 MAX_TEXT = 255
 """Characters of a model's name, version and variant: an attribute of every series."""
@@ -39,6 +39,7 @@ class Settings:
     detectors: tuple[NamedDetector, ...]
     outcomes: OutcomePolicy
     export_bins: bool
+    export_labels: bool
     trace: bool
     retraining: RetrainingPolicy | None
     on_error: str
@@ -66,6 +67,7 @@ class Settings:
         detectors: Mapping[str, Detector | Sequence[Detector]] | None,
         outcomes: OutcomePolicy | str | os.PathLike[str] | None,
         export_bins: bool,
+        export_labels: bool,
         trace: bool,
         retraining: RetrainingPolicy | None,
         on_error: str,
@@ -91,7 +93,12 @@ class Settings:
             if not callable(function) and (function is not None or what != "correct"):
                 msg = f"{what}={function!r}: expected a function"
                 raise ConfigurationError(msg)
-        for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
+        for what, flag in (
+            ("export_bins", export_bins),
+            ("export_labels", export_labels),
+            ("trace", trace),
+            ("synchronous", synchronous),
+        ):
             if not isinstance(flag, bool):
                 msg = f"{what}={flag!r}: expected True or False"
                 raise ConfigurationError(msg)
@@ -111,7 +118,7 @@ class Settings:
                 raise ConfigurationError(msg)
         checked_rule: Rule = FalseAlarms() if rule is None else check_rule(rule)
         named_distances([*checked_rule.distances])
-        compared = _reference(reference)
+        compared = checked_reference(reference)
         watching = named_detectors(detectors)
         if isinstance(compared, Reference):
             check_functions(compared.derived, derive)
@@ -127,6 +134,7 @@ class Settings:
             detectors=watching,
             outcomes=_outcomes(outcomes),
             export_bins=export_bins,
+            export_labels=export_labels,
             trace=trace,
             retraining=retraining,
             on_error=on_error,
@@ -138,6 +146,23 @@ class Settings:
             logger_provider=logger_provider,
             tracer_provider=tracer_provider,
         )
+
+    def replacement(self, given: object) -> Reference:
+        """
+        A reference to take the place of the present one, checked as that was.
+
+        Raises:
+            ConfigurationError: it is none, or was fitted with other functions than these settings have, or lacks what a
+                detector watches.
+            ReferenceError: the file is damaged.
+        """
+        made = checked_reference(given)
+        if isinstance(made, Learn):
+            msg = "replace_reference(Reference.learn(...)): expected a Reference or the path of one"
+            raise ConfigurationError(msg)
+        check_functions(made.derived, self.derive)
+        check_streams(made, self.detectors)
+        return made
 
 
 def model_attributes(name: object, version: object, variant: object) -> dict[str, str]:
@@ -168,7 +193,14 @@ def _check_kind(what: str, value: object, kind: type, expected: str) -> None:
         raise ConfigurationError(msg)
 
 
-def _reference(given: object) -> Reference | Learn:
+def checked_reference(given: object) -> Reference | Learn:
+    """
+    The reference that was given, or that stands in a file.
+
+    Raises:
+        ConfigurationError: it is neither.
+        ReferenceError: the file is damaged.
+    """
     if isinstance(given, (Reference, Learn)):
         return given
     if isinstance(given, (str, os.PathLike)):

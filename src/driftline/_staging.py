@@ -39,8 +39,8 @@ def layout_for(reference: Reference, settings: Settings, detecting: Detecting | 
     if reference.derived is not None:
         stages.append(Deriver(reference.derived, settings.derive, not_derived))
     if detecting is not None:
-        detecting.watch([one.name for one in reference.watched], unwatched(reference, settings.detectors))
-        stages.append(detecting.tap)
+        names = [one.name for one in reference.watched]
+        stages.append(detecting.watch(names, unwatched(reference, settings.detectors)))
     return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
 
 

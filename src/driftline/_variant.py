@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from driftline._binning import Layout
+from collections.abc import Mapping
+
 from driftline._tally import DURATION_EDGES, Tally
-from driftline._values import PREDICTION, CategoricalBins, Feature
+from driftline._values import PREDICTION, CategoricalBins, Counts, Feature
 from driftline.canary import VariantEvidence
 from driftline.outcomes import OutcomeSnapshot
 
@@ -14,7 +15,10 @@ _EDGES = tuple(DURATION_EDGES.tolist())
 
 
 def variant_evidence(
-    tally: Tally, outcomes: OutcomeSnapshot, layout: Layout | None, watched: tuple[Feature, ...]
+    tally: Tally,
+    outcomes: OutcomeSnapshot,
+    counts: Mapping[tuple[str, str], Counts],
+    watched: tuple[Feature, ...],
 ) -> VariantEvidence:
     """
     Counts since the start of the process.
@@ -22,13 +26,11 @@ def variant_evidence(
     Args:
         tally: calls and rows.
         outcomes: the outcomes joined so far.
-        layout: where the bins of each watched feature are; None while a reference is learnt.
+        counts: rows per bin, by the print of these bins and the feature; empty while a reference is learnt.
         watched: the features, and the prediction where it is one.
     """
-    counts = {}
-    if layout is not None:
-        counts = {one.name: tally.counts[place] for one, place in zip(watched, layout.slices, strict=True)}
-    predictions = counts.pop(PREDICTION, None)
+    features = {name: rows for (_, name), rows in counts.items()}
+    predictions = features.pop(PREDICTION, None)
     return VariantEvidence(
         tally.served,
         sum(tally.failed.values()),
@@ -40,8 +42,9 @@ def variant_evidence(
         tally.failed_calls,
         tally.batches,
         _rates(outcomes),
-        features=counts,
+        features=features,
         unordered=frozenset(one.name for one in watched if isinstance(one.bins, CategoricalBins)),
+        bins={name: bins for bins, name in counts},
     )
 
 

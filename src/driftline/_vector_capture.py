@@ -35,7 +35,7 @@ class VectorCapture(Capture):
         dropped: told how many rows could not be read, and why.
     """
 
-    __slots__ = ("_alone", "_places", "_vectors")
+    __slots__ = ("_alone", "_places", "vectors")
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class VectorCapture(Capture):
         dropped: Callable[[str, int], None],
     ) -> None:
         super().__init__(names, report, dropped)
-        self._vectors = frozenset(vectors)
-        self._places = tuple(place for place, name in enumerate(names) if name in self._vectors)
+        self.vectors = frozenset(vectors)
+        self._places = tuple(place for place, name in enumerate(names) if name in self.vectors)
         self._alone = len(names) == 1
 
     def __call__(self, features: Any) -> Captured:
@@ -80,7 +80,7 @@ class VectorCapture(Capture):
         return self._by_name(features)
 
     def _is_column(self, name: object, value: Any) -> bool:
-        if name not in self._vectors:
+        if name not in self.vectors:
             return is_column(value)
         if isinstance(value, np.ndarray) and value.ndim == 2:  # noqa: PLR2004 - rows of vectors
             return True

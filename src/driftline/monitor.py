@@ -58,6 +58,8 @@ class Monitor:
         outcomes: an `OutcomePolicy`, or the path of a file in which predictions wait for their outcomes, shared by the
             processes of a host; by default they wait in memory.
         export_bins: export the counts of the bins, what a fleet is judged from.
+        export_labels: name categories and classes in events and metrics; else they go by their numbers there, except
+            those that *outcomes* names, and only `status` names them, within the process.
         trace: make a span per call.
         retraining: when to ask for retraining.
         on_error: ``"log"``; ``"raise"`` for tests.
@@ -89,6 +91,7 @@ class Monitor:
         detectors: Mapping[str, Detector | Sequence[Detector]] | None = None,
         outcomes: OutcomePolicy | str | os.PathLike[str] | None = None,
         export_bins: bool = False,
+        export_labels: bool = False,
         trace: bool = False,
         retraining: RetrainingPolicy | None = None,
         on_error: str = "log",
@@ -113,6 +116,7 @@ class Monitor:
             detectors=detectors,
             outcomes=outcomes,
             export_bins=export_bins,
+            export_labels=export_labels,
             trace=trace,
             retraining=retraining,
             on_error=on_error,
@@ -148,6 +152,24 @@ class Monitor:
     def enabled(self) -> bool:
         """False: everything passes through."""
         return self._pipeline.enabled
+
+    def replace_reference(self, reference: Reference | str | os.PathLike[str]) -> None:
+        """
+        Compare with another reference from now on, such as that of a model trained anew; calls go on meanwhile.
+
+        Windows, states and the latest outcomes start anew, counters go on, and so do detectors, which compare with no
+        reference. Bins of ``ml.feature.observations`` are told apart by their ``ml.reference.fingerprint``. A call that
+        began under a reference of other features is counted, its features are not (``ml.monitor.rows.dropped``, reason
+        ``replaced``). A canary compares predictions and features again once both variants have them in the same bins.
+
+        Args:
+            reference: a `Reference` or the path of one, fitted with the functions that *derive* has.
+
+        Raises:
+            ConfigurationError: it is neither, it was fitted with other functions, or it lacks what a detector watches.
+            ReferenceError: the file of the reference is damaged.
+        """
+        self._pipeline.replace_reference(reference)
 
     # --- serving -----------------------------------------------------------------------------------------------------
 

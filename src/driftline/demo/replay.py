@@ -114,6 +114,7 @@ class Replay:
             "window": dl.Window(_LONG if until - self.first > SEASON else _SHORT, every="1d"),
             "clock": self.clock,
             "export_bins": True,
+            "export_labels": True,
             "enabled": True,
         }
         self.baseline = dl.Monitor("flight-delay", version="1", variant="baseline", retraining=retraining, **options)

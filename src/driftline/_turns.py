@@ -1,0 +1,103 @@
+"""Who judges, and who waits for whom: a distance of the user's may never come to its end, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from driftline._drain import DrainThread
+from driftline._guard import Guard
+from driftline._judging import Judging
+from driftline._recorder import Recorder
+from driftline._window import WindowCounts
+
+__all__ = ["Turns"]
+
+JUDGING_SECONDS = 5.0
+"""How long somebody waits for a judgement of one window under way."""
+
+COLLECTION_SECONDS = 0.5
+"""How long a collection does: what is judged meanwhile goes out with the next one, counts are complete either way."""
+
+POLL_SECONDS = 0.001
+"""Between two looks whether a round has ended: one takes about as long."""
+
+
+class Turns:
+    """
+    Gives one thread at a time the turn to judge, and counts the rounds of our own.
+
+    Args:
+        guard: told when a judgement does not come to its end.
+    """
+
+    __slots__ = ("_begun", "_ended", "_guard", "_stuck")
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: the child of a fork."""
+        self._stuck = False
+        self._begun = self._ended = 0
+
+    def judge(self, judging: Judging | None, recorder: Recorder) -> None:
+        """Judge the windows that are complete, as soon as no other thread judges."""
+        if judging is not None and self._taken(judging):
+            try:
+                windows = list(recorder.windows())
+                if windows:
+                    judging.judge(windows)
+                    recorder.divide(wanted=judging.learning)
+            finally:
+                judging.lock.release()
+
+    def judge_partial(self, judging: Judging | None, partial: WindowCounts | None) -> bool:
+        """Judge what there is of a first window; whether there was anything."""
+        if judging is None or partial is None or not partial.rows or not self._taken(judging):
+            return False
+        try:
+            judging.judge([partial], partial=True)
+        finally:
+            judging.lock.release()
+        return True
+
+    def overdue(self, judging: Judging | None, recorder: Recorder) -> None:
+        """More windows wait than may: judge them, or leave them out where a judgement does not end."""
+        self.judge(judging, recorder)
+        if self._stuck and (left := len(list(recorder.windows()))):
+            self._guard.note("judging", f"{left} windows are left out, a judgement does not end")
+
+    def round(self, settle: Callable[[], None]) -> None:
+        """One round of our own thread."""
+        self._begun += 1
+        try:
+            settle()
+        finally:
+            self._ended = self._begun
+
+    def collect(self, thread: DrainThread | None, drain: Callable[[], None], settle: Callable[[], None]) -> None:
+        """Settle for a collection: count what waits, then wait for a round of our own thread, as long as one may."""
+        if thread is None or not thread.running:
+            settle()
+            return
+        drain()
+        end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
+        thread.wake()
+        while self._ended < wanted and thread.running and not self._stuck and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+
+    def _taken(self, judging: Judging) -> bool:
+        while not self._stuck:
+            before = judging.window
+            if judging.lock.acquire(timeout=JUDGING_SECONDS):
+                return True
+            self._stuck = judging.window is before
+        if judging.lock.acquire(blocking=False):
+            self._stuck = False
+            return True
+        self._guard.note(
+            "judging", f"no window judged for {JUDGING_SECONDS:g} s: does a distance of yours come to its end"
+        )
+        return False

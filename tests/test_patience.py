@@ -1,0 +1,130 @@
+"""Functions of the user's that never return: what they hold, and what they do not."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import driftline as dl
+from driftline import _patience
+from driftline._patience import Patience
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    """Nobody waits longer than a tenth of a second."""
+    monkeypatch.setattr(_patience, "SECONDS", 0.1)
+
+
+def held(lock, until):
+    """Hold a lock in another thread."""
+    taken = threading.Event()
+
+    def hold():
+        lock.acquire()
+        taken.set()
+        until.wait(60)
+        lock.release()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait()
+    return thread
+
+
+def test_a_lock_is_not_waited_for_without_end(patience):
+    """The first one waits in vain, the next ones not at all; once it is free it is free."""
+    lock, until = Patience(), threading.Event()
+    thread = held(lock, until)
+    assert not lock.acquire()
+    before = time.perf_counter()
+    assert not lock.acquire()
+    assert time.perf_counter() - before < 0.1
+    until.set()
+    thread.join()
+    assert lock.acquire()
+    assert lock.acquire(), "the same thread takes it again"
+
+
+def test_work_that_moves_on_is_waited_for(patience):
+    """However long it takes."""
+    lock, until = Patience(), threading.Event()
+    thread = held(lock, until)
+    end = time.monotonic() + 0.5
+
+    def work():
+        while time.monotonic() < end:
+            lock.moves_on()
+            time.sleep(0.01)
+        until.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert lock.acquire()
+    lock.release()
+    worker.join()
+    thread.join()
+
+
+def test_a_comparison_of_outcomes_that_hangs(patience, make_monitor, telemetry, row):
+    """It holds our thread. Calls, outcomes, collections, states and a replacement go on; memory does not grow."""
+    entered, stop = threading.Event(), threading.Event()
+
+    def correct(output, actual):
+        entered.set()
+        return stop.wait(60)
+
+    monitor = make_monitor(correct=correct, on_error="log")
+    predict = monitor.instrument(lambda features: 0.9)
+    monitor.observe(row, [0.9], prediction_ids=[0])
+    monitor.outcome(0, True)
+    assert entered.wait(30)
+    for turn in range(1, 70_000):
+        monitor.outcome(turn, True)
+    assert len(monitor._pipeline.outcomes._events) <= 8 * 8_192 + 1_024
+    assert predict(row) == 0.9
+    assert telemetry.value("ml.predictions.served") == 2
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcomes") > 0
+    monitor.replace_reference(monitor.reference)
+    assert monitor.status()["age"].state == "insufficient_data"
+    stop.set()
+    deadline = time.monotonic() + 30
+    while (monitor.outcome_counts().known < 1 or monitor._pipeline.outcomes._events) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    counts = monitor.outcome_counts()
+    assert (counts.known, counts.correct) == (1, 1)
+    assert counts.results["dropped"] > 0
+    assert counts.results["dropped"] + counts.results["unmatched"] == 69_999
+
+
+class Endless:
+    """A detector that does not come back from its third value."""
+
+    stop = threading.Event()
+    entered = threading.Event()
+
+    def __init__(self):
+        self.drift_detected = False
+        self.seen = 0
+
+    def update(self, x):
+        """Take a value."""
+        self.seen += 1
+        if self.seen == 3:
+            Endless.entered.set()
+            Endless.stop.wait(60)
+
+
+def test_a_detector_that_hangs(patience, make_monitor, telemetry, row):
+    """Likewise: the other states are there."""
+    monitor = make_monitor(detectors={"age": Endless()}, on_error="log", window=dl.Window(rows=10))
+    for _ in range(10):
+        monitor.observe(row, [0.5])
+    monitor._pipeline._thread.wake()
+    assert Endless.entered.wait(30)
+    assert telemetry.value("ml.predictions.served") == 10
+    assert monitor.status()["age"].rows == 10
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="detector") > 0
+    Endless.stop.set()
