@@ -1,0 +1,317 @@
+"""Faults around a host: its results stay the same, what arrives is exact, what is lost is counted and told once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import numpy as np
+import pytest
+from otlp_receiver import Receiver, eventually
+from served import EXPECTED, ROWS, bare, serve
+
+import driftline as dl
+from driftline._recorder import BUFFER_ROWS, MAX_PENDING
+from driftline.testing import ManualClock
+
+FAULTS = [400, 404, 429, 500, 503, "slow", "close", "half", "reset"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_collector_that_misbehaves_and_recovers(receiver, sending, make, caplog, fault):
+    """Refusals, 30-second answers and half-closed sockets cost exports, not counts; one line in the log tells of it."""
+    monitor = make(sending(receiver))
+    assert serve(monitor) == EXPECTED
+    receiver.fault = fault
+    before = receiver.refused
+    assert serve(monitor) == EXPECTED
+    assert eventually(lambda: receiver.refused > before, expected=True)
+    assert eventually(lambda: "metrics could not be sent" in caplog.text, expected=True)
+    assert serve(monitor) == EXPECTED
+    receiver.fault = None
+    assert eventually(receiver.served, 3 * len(ROWS)) == 3 * len(ROWS)
+    assert eventually(lambda: receiver.total("ml.prediction.duration"), 3 * len(ROWS)) == 3 * len(ROWS)
+    assert receiver.observations("x") == 3 * len(ROWS)
+    assert eventually(lambda: receiver.total("ml.monitor.telemetry.lost", ml__monitor__signal="metrics") > 0, True)
+    assert receiver.decreases == []
+    told = [one for one in caplog.records if one.name == "driftline" and "metrics could not be sent" in one.message]
+    assert len(told) == 1
+
+
+def test_a_collector_that_is_down_at_the_start(sending, make, caplog):
+    """It comes up later: everything arrives, also what was served before."""
+    receiver = Receiver()
+    receiver.reserve()
+    monitor = make(sending(receiver))
+    assert serve(monitor) == EXPECTED
+    assert eventually(lambda: "metrics could not be sent" in caplog.text, expected=True)
+    with receiver:
+        assert serve(monitor) == EXPECTED
+        assert eventually(receiver.served, 2 * len(ROWS)) == 2 * len(ROWS)
+
+
+def test_a_collector_that_is_killed_and_restarted_in_mid_stream(receiver, sending, make):
+    """Several times, while threads serve; the counts are exact in the end."""
+    monitor = make(sending(receiver))
+    results, threads = [], []
+    for _ in range(3):
+        threads.append(threading.Thread(target=lambda: results.append(serve(monitor, ROWS * 3))))
+        threads[-1].start()
+        receiver.kill()
+        time.sleep(0.2)
+        receiver.start()
+        time.sleep(0.2)
+    for one in threads:
+        one.join()
+    assert results == [EXPECTED * 3] * 3
+    assert eventually(receiver.served, 9 * len(ROWS)) == 9 * len(ROWS)
+    assert receiver.decreases == []
+
+
+def test_events_that_are_lost_are_counted(receiver, sending, make, caplog):
+    """A state changes while the collector refuses: the event is gone, the metric says so, the log says so once."""
+    receiver.fault = 400
+    monitor = make(sending(receiver))
+    for _ in range(200):
+        monitor.observe({"x": [1_000.0], "channel": ["web"]}, [0.5])
+    monitor.flush()
+    assert eventually(lambda: "logs could not be sent" in caplog.text, expected=True)
+    receiver.fault = None
+    lost = eventually(lambda: receiver.total("ml.monitor.telemetry.lost", ml__monitor__signal="logs") > 0, True)
+    assert lost
+    assert len([one for one in caplog.records if "logs could not be sent" in one.message]) == 1
+
+
+def test_a_callback_of_the_host_that_raises(receiver, sending, make):
+    """Ours are asked all the same."""
+    providers = sending(receiver)
+
+    def broken(_):
+        message = "no"
+        raise RuntimeError(message)
+
+    providers["meter_provider"].get_meter("host").create_observable_gauge("broken", [broken])
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    try:
+        assert serve(make(providers)) == EXPECTED
+        assert eventually(receiver.served, len(ROWS)) == len(ROWS)
+    finally:
+        logging.getLogger("opentelemetry").setLevel(logging.NOTSET)
+
+
+def test_an_extractor_that_raises(receiver, sending, make, caplog):
+    """Every call is counted, none of its features; one line in the log, without the message: it may quote one."""
+    monitor = make(sending(receiver))
+
+    def extract(features):
+        raise KeyError("the value " + str(features["x"]))
+
+    predict = monitor.instrument(features=extract)(bare)
+    assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
+    assert eventually(receiver.served, len(ROWS)) == len(ROWS)
+    assert receiver.total("ml.monitor.errors", ml__monitor__place="features") == len(ROWS)
+    told = [one.message for one in caplog.records if one.name == "driftline" and one.levelno >= logging.WARNING]
+    assert len(told) == 1
+    assert "KeyError in extract (test_faults.py:" in told[0]
+    assert "the value" not in told[0]
+
+
+def test_an_extractor_that_hangs_holds_its_own_call_alone(receiver, sending, make):
+    """Nobody can interrupt it; every other thread serves on, and telemetry goes out."""
+    monitor, stop, entered = make(sending(receiver)), threading.Event(), threading.Event()
+
+    def extract(features):
+        if features["x"] == 1_000.0:
+            entered.set()
+            stop.wait(30)
+        return features
+
+    predict = monitor.instrument(features=extract)(bare)
+    held = threading.Thread(target=predict, args=({"x": 1_000.0, "channel": "web"},))
+    held.start()
+    entered.wait()
+    assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
+    assert eventually(receiver.served, len(ROWS)) == len(ROWS)
+    stop.set()
+    held.join()
+    assert eventually(receiver.served, len(ROWS) + 1) == len(ROWS) + 1
+
+
+def test_a_distance_that_hangs_stops_neither_calls_nor_collections(receiver, sending, make, monkeypatch):
+    """It holds the thread that judges: scores stand still, counts go on, memory does not grow."""
+    monkeypatch.setattr("driftline._turns.JUDGING_SECONDS", 0.6)
+    armed, stop, entered = threading.Event(), threading.Event(), threading.Event()
+
+    def endless(reference, current, /):
+        if armed.is_set():
+            entered.set()
+            stop.wait(60)
+        return 0.0
+
+    monitor = make(sending(receiver), distances=("psi", endless), window=dl.Window(rows=5))
+    armed.set()
+    assert serve(monitor, ROWS[:50]) == EXPECTED[: 50 * 8]
+    entered.wait()
+    for _ in range(20):
+        assert serve(monitor) == EXPECTED
+    assert eventually(receiver.served, 20 * len(ROWS) + 50) == 20 * len(ROWS) + 50
+    assert len(monitor._pipeline._calls._pending) <= 2 * MAX_PENDING + BUFFER_ROWS / 5
+    assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="judging") > 0, True)
+    stop.set()
+
+
+@pytest.mark.parametrize("jump", [-1e6, -3.0, 3.0, 1e9])
+def test_a_clock_that_jumps(receiver, sending, make, jump):
+    """Both ways: no row is lost, and windows go on after it."""
+    clock = ManualClock()
+    monitor = make(sending(receiver), clock=clock, window=dl.Window("1s"))
+    assert serve(monitor) == EXPECTED
+    clock.advance(jump)
+    assert serve(monitor) == EXPECTED
+    for _ in range(3):
+        clock.advance(1.1)
+        serve(monitor, ROWS[:100])
+    monitor.flush()
+    served = 2 * len(ROWS) + 300
+    assert eventually(receiver.served, served) == served
+    assert eventually(lambda: receiver.observations("x"), served) == served
+    assert monitor.status()["x"].rows > 0
+
+
+@pytest.mark.parametrize("shown", [float("nan"), float("inf"), 1e300, "late", None, RuntimeError("no clock")])
+def test_a_clock_that_shows_no_time(receiver, sending, make, shown):
+    """It stands still: rows are counted, the fault is too."""
+    times = iter([0.0, 0.1])
+
+    def clock():
+        for time_ in times:
+            return time_
+        if isinstance(shown, Exception):
+            raise shown
+        return shown
+
+    monitor = make(sending(receiver), clock=clock, window=dl.Window("1s"))
+    assert serve(monitor) == EXPECTED
+    assert eventually(receiver.served, len(ROWS)) == len(ROWS)
+    assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="clock") > 0, True)
+
+
+def test_two_monitors_of_one_name_add_up(receiver, sending, make):
+    """Their counters are one series; one of them may go while the other stays."""
+    providers = sending(receiver)
+    one, other = make(providers), make(providers)
+    for monitor in (one, other):
+        assert serve(monitor) == EXPECTED
+    assert eventually(receiver.served, 2 * len(ROWS)) == 2 * len(ROWS)
+    one.shutdown()
+    assert serve(other) == EXPECTED
+    assert eventually(receiver.served, 3 * len(ROWS)) == 3 * len(ROWS)
+    assert receiver.observations("x") == 3 * len(ROWS)
+    assert receiver.decreases == []
+
+
+def test_names_of_ten_thousand_characters(receiver, sending, make):
+    """A model's is refused, since it is on every series; a feature's arrives as it is."""
+    with pytest.raises(dl.ConfigurationError, match="expected a text of 1 to 255 characters"):
+        make({}, name="n" * 10_000)
+    name = "f" * 10_000
+    reference = dl.Reference.fit({name: np.arange(100.0)})
+    monitor = make(sending(receiver), reference=reference)
+    for turn in range(150):
+        monitor.observe({name: [float(turn % 100)]})
+    assert eventually(lambda: receiver.observations(name), 150) == 150
+
+
+def test_two_thousand_features(receiver, sending, make, caplog):
+    """The SDK's limit of 2,000 attribute sets is never reached: what is left out is said, and judged all the same."""
+    names = [f"f{number}" for number in range(2_000)]
+    reference = dl.Reference.fit({name: np.arange(30.0) for name in names})
+    monitor = make(sending(receiver), reference=reference)
+    monitor.observe(dict.fromkeys(names, np.arange(30.0).tolist() * 5))
+    monitor.flush()
+    assert eventually(receiver.served, 150) == 150
+    assert len(monitor.status()) == 2_000
+    assert {one.rows for one in monitor.status().values()} == {100}
+    for metric in ("ml.feature.drift.status", "ml.feature.drift.score", "ml.feature.observations"):
+        assert eventually(lambda metric=metric: len(receiver.values(metric)) > 0, expected=True)
+        assert len(receiver.values(metric)) < 2_000
+        assert not any(key == "otel.metric.overflow" for _, have in receiver.values(metric) for key, _ in have)
+    assert "features are judged, their states and scores not exported" in caplog.text
+    assert receiver.total("ml.monitor.errors", ml__monitor__place="cardinality") == 2
+    assert "otel.metric.overflow" not in caplog.text
+
+
+def test_a_monitor_that_takes_the_place_of_another_needs_no_series_anew(receiver, sending, make):
+    """A service that makes its monitor again every hour is exported for ever."""
+    names = [f"f{number}" for number in range(500)]
+    reference = dl.Reference.fit({name: np.arange(30.0) for name in names})
+    providers = sending(receiver)
+    for _ in range(4):
+        monitor = make(providers, reference=reference, export_bins=False)
+        monitor.observe(dict.fromkeys(names, np.arange(30.0).tolist() * 5))
+        monitor.flush()
+        exported = monitor._pipeline._watching.exported
+        monitor.shutdown()
+    assert len(exported) == 475  # 1,900 series, four scores for each feature
+
+
+def test_error_types_without_end(receiver, sending, make):
+    """A host that makes its exception classes as it goes: the first fifty have a series, the rest one."""
+    monitor = make(sending(receiver))
+
+    @monitor.instrument
+    def predict(features):
+        made = type(f"Error{features['x']:.0f}", (Exception,), {})
+        raise made
+
+    for turn in range(300):
+        with pytest.raises(Exception, match=r"^$"):
+            predict({"x": float(turn), "channel": "web"})
+    assert eventually(lambda: sum(receiver.failed().values()), 300) == 300
+    assert len(receiver.failed()) == 51
+    assert receiver.failed()["_OTHER"] == 250
+
+
+def test_a_provider_that_was_shut_down_before_us(receiver, sending, make):
+    """The host serves on; its last export is complete."""
+    providers = sending(receiver)
+    monitor = make(providers)
+    assert serve(monitor) == EXPECTED
+    providers["meter_provider"].shutdown()
+    providers["logger_provider"].shutdown()
+    assert receiver.served() == len(ROWS)
+    assert serve(monitor) == EXPECTED
+    monitor.flush()
+    monitor.shutdown()
+    assert receiver.served() == len(ROWS)
+
+
+def test_a_disk_that_is_full_behind_the_queue(receiver, sending, make, tmp_path):
+    """Requests for retraining cannot be written: predictions and their telemetry go on, the fault is counted."""
+    queue = dl.RetrainingQueue(tmp_path / "queue.db")
+    pages = queue._database.execute("PRAGMA page_count").fetchone()[0]
+    queue._database.execute(f"PRAGMA max_page_count = {pages}")
+    # SQLite says "database or disk is full" at its own limit as it does at the disk's.
+    queue._database.execute("INSERT INTO requests SELECT 'a', 'b', '', 'c', '', '[]', 0, 'acknowledged'")
+    policy = dl.RetrainingPolicy(queue=queue)
+    long = "f" * 5_000
+    reference = dl.Reference.fit({long: np.arange(100.0)})
+    monitor = make(sending(receiver), reference=reference, retraining=policy)
+    for _ in range(200):
+        monitor.observe({long: [1_000.0]})
+    monitor.flush()
+    assert monitor.status()[long].state == "drifting"
+    assert eventually(receiver.served, 200) == 200
+    assert eventually(lambda: receiver.total("ml.monitor.errors") > 0, True)
+    assert queue.pending() == ()
+    queue.close()
+
+
+def test_ids_that_do_not_fit_cost_no_prediction(receiver, sending, make):
+    """Ten rows and three ids: the rows are counted, the fault is too."""
+    monitor = make(sending(receiver))
+    predict = monitor.instrument(prediction_id=lambda features: ["a", "b", "c"])(lambda features: [0.5] * 10)
+    predict({"x": [1.0] * 10, "channel": ["web"] * 10})
+    assert eventually(receiver.served, 10) == 10
+    assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="output"), 1) == 1

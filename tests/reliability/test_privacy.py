@@ -1,0 +1,164 @@
+"""What a process does by itself, and what leaves it: told by the interpreter's own audit events and by the receiver."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from otlp_receiver import eventually
+
+import driftline as dl
+
+SOURCE = Path(dl.__file__).parent
+
+AUDITED = """
+import sys
+
+bad = []
+ready = []
+
+
+def watch(event, arguments):
+    if not ready:
+        return
+    if event.startswith(("socket.", "urllib.", "http.client", "ftplib.", "smtplib.", "subprocess.", "os.exec",
+                         "os.system", "os.posix_spawn", "pickle.find_class", "os.putenv")):
+        bad.append((event, str(arguments)[:200]))
+    elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
+        bad.append((event, str(arguments)[:200]))
+    elif event == "compile" and not importing():
+        bad.append((event, str(arguments)[:200]))
+
+
+def importing():
+    # numpy and scipy compile signatures of their own while they are imported.
+    frame = sys._getframe()
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
+
+
+sys.addaudithook(watch)
+import numpy as np
+import opentelemetry.sdk.metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+import driftline as dl
+
+reader = InMemoryMetricReader()
+provider = MeterProvider([reader])
+columns = {"x": np.arange(500.0), "channel": ["web", "shop"] * 250}
+ready.append(True)
+reference = dl.Reference.fit(columns, predictions=np.arange(500.0) / 500.0)
+reference = dl.Reference.from_json(reference.to_json())
+monitor = dl.Monitor("m", reference=reference, window=dl.Window(rows=200), meter_provider=provider, export_bins=True)
+
+
+@monitor.instrument
+def predict(features):
+    return 0.5
+
+
+for turn in range(1_000):
+    predict({"x": float(turn), "channel": "phone"})
+monitor.observe(columns, np.arange(500.0))
+monitor.flush()
+assert any(one.state == "drifting" for one in monitor.status().values()), monitor.status()
+assert reader.get_metrics_data() is not None
+monitor.shutdown()
+ready.clear()
+print(bad)
+"""
+
+
+def test_fitting_serving_and_judging_open_nothing(tmp_path):
+    """No socket, no file for writing, no process, no unpickling, no compiled text: seen by an audit hook."""
+    done = subprocess.run([sys.executable, "-c", AUDITED], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_audit_hook_would_have_seen_it(tmp_path):
+    """The test above can fail: the same hook tells of a socket, a file and an eval."""
+    sneaky = AUDITED.replace(
+        "    return 0.5\n",
+        "    import socket; socket.socket().close(); open('f', 'w').close(); eval('1'); return 0.5\n",
+        1,
+    )
+    done = subprocess.run([sys.executable, "-c", sneaky], capture_output=True, text=True, check=False, cwd=tmp_path)
+    for seen in ("socket.__new__", "open", "compile"):
+        assert f"('{seen}'" in done.stdout, (done.stdout[:500], done.stderr)
+
+
+def test_the_source_has_no_pickle():
+    """Nor anything else that turns data into code."""
+    for file in SOURCE.rglob("*.py"):
+        if "demo" in file.parts:
+            continue
+        text = file.read_text(encoding="utf-8")
+        for word in ("import pickle", "import marshal", "import shelve", "joblib", "yaml.load", "import dill"):
+            assert word not in text, (file, word)
+
+
+SECRETS = ("Frieda-Category", "Otto-Category", "Unseen-Category")
+
+
+def drifting(make, sending, receiver, **options):
+    """A monitor that has seen categories drift, with everything switched on that sends."""
+    reference = dl.Reference.fit(
+        {"patient": [SECRETS[0], SECRETS[1]] * 500, "x": np.arange(1_000.0)},
+        predictions=[SECRETS[0], SECRETS[1]] * 500,
+    )
+    monitor = make(sending(receiver), reference=reference, retraining=dl.RetrainingPolicy(), **options)
+
+    @monitor.instrument
+    def predict(features):
+        if features["x"] == 7.0:
+            raise ValueError(features["patient"])
+        return features["patient"]
+
+    for turn in range(400):
+        with contextlib.suppress(ValueError):
+            predict({"patient": SECRETS[2] if turn % 3 else SECRETS[0], "x": float(turn), "unknown": SECRETS[1]})
+    monitor.flush()
+    assert monitor.status()["patient"].state == "drifting"
+    assert eventually(lambda: sum(name == "ml.retraining.requested" for name, _ in receiver.events), 1) == 1
+    assert eventually(receiver.served, 399) == 399
+    return monitor
+
+
+def test_categories_stay_within_the_process(receiver, sending, make, caplog):
+    """Neither metrics nor events nor the log name one; `status` does, where the person on call looks."""
+    monitor = drifting(make, sending, receiver)
+    sent = repr(receiver.events) + repr(receiver._values) + caplog.text
+    assert not [secret for secret in SECRETS if secret in sent]
+    assert [name for name, _ in receiver.events if name == "ml.feature.drift.state_changed"]
+    assert SECRETS[1] in monitor.status()["patient"].reason
+
+
+def test_categories_are_named_where_the_user_says_so(receiver, sending, make):
+    """``export_labels=True``: the events have the sentence of `status`."""
+    drifting(make, sending, receiver, export_labels=True)
+    assert SECRETS[1] in repr(receiver.events)
+    assert SECRETS[1] not in repr(receiver._values)
+
+
+def test_a_span_has_no_message_of_an_exception(make_telemetry, reference_file):
+    """The text of the host's exceptions may quote features: the type is enough to tell a failure."""
+    telemetry = make_telemetry()
+    monitor = dl.Monitor("m", reference=reference_file, trace=True, synchronous=True, **telemetry.providers)
+
+    @monitor.instrument
+    def predict(features):
+        raise ValueError(SECRETS[0])
+
+    with pytest.raises(ValueError, match=SECRETS[0]):
+        predict({"x": 1.0, "channel": "web"})
+    monitor.shutdown()
+    (span,) = telemetry.spans()
+    assert span.attributes["error.type"] == "ValueError"
+    assert SECRETS[0] not in span.to_json()

@@ -1,0 +1,167 @@
+"""gunicorn with every worker that it has, with and without preload: requests answered are predictions that arrive."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+pytest.importorskip("gunicorn")
+
+REQUESTS = 240
+CLIENTS = 6
+
+
+def free_port():
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def stopped(server):
+    """Ask a server to end, as an orchestrator does."""
+    server.send_signal(signal.SIGTERM)
+    try:
+        return server.wait(40)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+        raise
+
+
+@contextmanager
+def gunicorn(environment, log, *arguments, **more):
+    """Run gunicorn for as long as the block lasts; its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--workers=2", f"--bind=127.0.0.1:{port}", "--graceful-timeout=20"]
+    command += ["--config=python:gunicorn_setup", "--log-level=warning", *arguments]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, env={**environment, **more}, stdout=output, stderr=output)
+    try:
+        end = time.monotonic() + 60
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+        yield port
+    finally:
+        code = stopped(server)
+    assert code == 0, log.read_text()
+
+
+def ask(port, requests=REQUESTS):
+    """Send requests from several clients at once; the number of right answers."""
+    right, lock = [0], threading.Lock()
+
+    def client(first):
+        for turn in range(first, requests, CLIENTS):
+            # One that is closed by a worker that ends was not answered: it is asked again.
+            while True:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                try:
+                    connection.request("GET", f"/?{turn}")
+                    answer = connection.getresponse()
+                    body = answer.read()
+                except (OSError, http.client.HTTPException):
+                    continue
+                finally:
+                    connection.close()
+                break
+            assert (answer.status, body) == (200, repr(float(turn % 100) / 100.0).encode())
+            with lock:
+                right[0] += 1
+
+    clients = [threading.Thread(target=client, args=(first,)) for first in range(CLIENTS)]
+    for one in clients:
+        one.start()
+    for one in clients:
+        one.join()
+    return right[0]
+
+
+WAYS = [
+    ("sync", (), "import"),
+    ("sync", ("--preload",), "import"),
+    ("sync", ("--preload",), "post_fork"),
+    ("gthread", ("--threads=4",), "post_fork"),
+    ("gthread", ("--threads=4", "--preload"), "import"),
+    ("gthread", ("--threads=4", "--preload"), "post_fork"),
+    ("uvicorn_worker", (), "import"),
+    ("uvicorn_worker", ("--preload",), "import"),
+    ("uvicorn_worker", ("--preload",), "post_fork"),
+    ("gevent", (), "post_fork"),
+    ("gevent", (), "import"),
+]
+
+
+@pytest.mark.parametrize(("worker", "arguments", "setup"), WAYS, ids=lambda one: "".join(one) or "plain")
+def test_every_answer_is_a_prediction_that_arrives(receiver, environment, tmp_path, worker, arguments, setup):
+    """Of two workers, each under an instance of its own."""
+    application = "web:wsgi"
+    if worker == "uvicorn_worker":
+        worker, application = "uvicorn_worker.UvicornWorker", "web:asgi"
+        pytest.importorskip("uvicorn_worker")
+    if worker == "gevent":
+        pytest.importorskip("gevent")
+    log = tmp_path / "gunicorn.log"
+    with gunicorn(environment, log, f"--worker-class={worker}", *arguments, application, HOST_SETUP=setup) as port:
+        assert ask(port) == REQUESTS
+    assert receiver.served() == receiver.total("ml.prediction.duration") == REQUESTS
+    assert receiver.observations("x") == receiver.observations("prediction") == REQUESTS
+    assert len(receiver.instances()) in {1, 2}
+    assert receiver.decreases == []
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_a_master_that_warms_the_model_up_counts_its_own(receiver, environment, tmp_path, temporality):
+    """Predictions made before the workers are forked are the master's, and no worker sends them again."""
+    with gunicorn(
+        environment,
+        tmp_path / "gunicorn.log",
+        "--preload",
+        "web:wsgi",
+        HOST_SETUP="import",
+        HOST_WARM="25",
+        OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=temporality,
+    ) as port:
+        assert ask(port) == REQUESTS
+    assert receiver.served() == receiver.total("ml.prediction.duration") == REQUESTS + 25
+    assert receiver.observations("x") == REQUESTS + 25
+    assert receiver.decreases == []
+
+
+def test_workers_that_are_replaced_take_nothing_with_them(receiver, environment, tmp_path):
+    """``--max-requests``: a worker ends in mid-stream, another one takes its place."""
+    arguments = ("--max-requests=40", "--preload", "web:wsgi")
+    with gunicorn(environment, tmp_path / "gunicorn.log", *arguments, HOST_SETUP="import") as port:
+        assert ask(port) == REQUESTS
+    # A worker that ends may have answered a request whose client asked again.
+    assert receiver.served() == receiver.observations("x") >= REQUESTS
+    assert len(receiver.instances()) > 2
+    assert receiver.decreases == []
+
+
+def test_uvicorn_by_itself(receiver, environment, tmp_path):
+    """Two workers that uvicorn spawns, without gunicorn."""
+    pytest.importorskip("uvicorn")
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "web:asgi", f"--port={port}", "--workers=2", "--log-level=error"]
+    with (tmp_path / "uvicorn.log").open("wb") as output:
+        server = subprocess.Popen(command, env={**environment, "HOST_SETUP": "import"}, stdout=output, stderr=output)
+    try:
+        assert ask(port) == REQUESTS
+    finally:
+        stopped(server)
+    assert receiver.served() == receiver.total("ml.prediction.duration") == REQUESTS
+    assert receiver.decreases == []
