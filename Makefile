@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test tools lint bench bench-detection format generate clean
+.PHONY: demo test tools lint bench bench-detection format generate clean soak fuzz test-pythons audit
 
 # The environment is made anew when what the project asks for changes.
 $(VENV)/.base: pyproject.toml
@@ -49,6 +49,25 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Half an hour at full speed while everything around goes wrong; the seed that it prints makes the same faults again.
+MINUTES ?= 30
+soak: $(VENV)/.test
+	$(BIN)/python -W ignore::DeprecationWarning tests/reliability/soak.py --minutes $(MINUTES) $(ARGS)
+
+# Coverage-guided, so many seconds on each target, from the committed corpus on.
+SECONDS ?= 60
+fuzz: $(VENV)/.test
+	DRIFTLINE_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/fuzz $(ARGS)
+
+# The whole suite under every Python that is found, each in an environment of its own under .venvs/.
+test-pythons:
+	tools/test-pythons $(ARGS)
+
+# Asks the advisory database of PyPI about everything that is installed for tests; needs that database.
+audit: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/python -m pip_audit --skip-editable
+
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
@@ -56,4 +75,4 @@ bench-detection: $(VENV)/.bench
 	$(BIN)/python benchmarks/detection/run.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis
