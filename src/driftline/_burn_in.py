@@ -113,13 +113,18 @@ class BurnIn:
         self._levels: list[_Level] = []
         self._served: Counts | None = None
         self._heard: Floats = np.ones(self._size)
-        self.windows = 0
+        self.windows = self._rows = 0
         self.dependence: Dependence | None = None
 
     @property
     def complete(self) -> bool:
         """Whether all windows have been seen: what is known stays as it is."""
         return self.windows >= self.of
+
+    @property
+    def window_rows(self) -> float:
+        """Rows of a window, on average over those seen."""
+        return self._rows / max(self.windows, 1)
 
     def learn(
         self, blocks: Sequence[WindowCounts], drifting: NDArray[np.bool_] | None = None, *, window: bool = True
@@ -137,6 +142,7 @@ class BurnIn:
         self._heard = np.ones(self._size) if drifting is None else np.where(drifting, 0.0, 1.0)
         for block in blocks:
             if block.rows:
+                self._rows += block.rows
                 # The bin that is always empty comes after the others, and the hours of the week after it.
                 counts = np.insert(block.counts, self._bins, 0)
                 self._served = counts if self._served is None else self._served + counts
