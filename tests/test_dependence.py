@@ -182,7 +182,7 @@ def test_learning_ends_and_is_told():
     kept = monitor.dependence
     monitor.observe({"x": random.normal(size=5_000)})
     assert monitor.dependence == kept
-    assert not monitor._pipeline._recorder._ring.divide
+    assert not monitor._pipeline._recorder._panes._ring.divide
 
 
 def test_what_was_learnt_is_kept_beside_the_reference(tmp_path):

@@ -9,8 +9,9 @@ from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from driftline._arguments import Pick
+from driftline._arguments import First, Pick
 from driftline._capture import Captured
+from driftline._lane import Lane
 from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenCall", "Plan", "PredictionCall", "Target", "leave"]
 
+FAR = 2**31
+"""The place of an argument that no call has."""
+
 _UNSET = object()
 
 
@@ -33,6 +37,7 @@ class Target(Protocol):
     enabled: bool
     tracing: Tracing | None
     reference: Reference | None
+    lane: Lane
 
     def capture(self, features: Any) -> Captured:
         """Read and copy the features of a call."""
@@ -52,6 +57,10 @@ class Target(Protocol):
 
     def done_with_id(self, prediction_id: object, output: Any) -> None:
         """Keep the output of a call taken down already, for the outcome that is told under this id."""
+        ...
+
+    def relieve(self) -> None:
+        """Have the thread started or woken, or do a share of its work."""
         ...
 
     def caught(self, place: str, error: Exception) -> None:
@@ -170,7 +179,7 @@ class PredictionCall:
 class Plan:
     """All that is decided when a function is decorated: where its features, output and ids are."""
 
-    __slots__ = ("_prediction_id", "_user_id", "active", "output", "pick", "target")
+    __slots__ = ("_prediction_id", "_user_id", "active", "first", "output", "pick", "target")
 
     def __init__(
         self,
@@ -186,6 +195,7 @@ class Plan:
         self._prediction_id = prediction_id
         self._user_id = user_id
         self.active = target.active
+        self.first = pick.place if isinstance(pick, First) else FAR
 
     def capture(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
         try:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["DrainThread", "watch"]
+__all__ = ["DrainThread", "let_others_run", "watch"]
 
 INTERVAL = 1.0
 """Seconds between two rounds of the thread: windows are judged at most that late."""
+
+PAUSE = 0.0001
+"""Seconds between two pieces of a round: time enough for another thread to wake and take the interpreter."""
+
+
+def let_others_run() -> None:
+    """Leave the interpreter to who waits for it: of itself it changes hands after 5 ms only."""
+    time.sleep(PAUSE)
 
 
 class DrainThread:

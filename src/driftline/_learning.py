@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from driftline._capture import Batch, Captured, Report
+from driftline._columns import as_objects
 from driftline._derived import Derive
 from driftline._outputs import as_outputs
 from driftline._recorder import Recorder
+from driftline._values import Column
 from driftline._vectors import vector_length
 from driftline._window import WindowCounts
 from driftline.errors import ConfigurationError
@@ -42,7 +44,7 @@ class Learner:
     ) -> None:
         self._derive = derive
         self.names: tuple[str, ...] = ()
-        self._ask = ask
+        self.ask = ask
         self._calls = calls
         self._learnt = learnt
         self._report = report
@@ -54,7 +56,7 @@ class Learner:
     @property
     def progress(self) -> str:
         """How far the learning is, in words."""
-        return f"learning the reference: {len(self._rows)} of {self._ask.rows} rows"
+        return f"learning the reference: {len(self._rows)} of {self.ask.rows} rows"
 
     def reset(self) -> None:
         """Start anew: the child of a fork has served nothing yet."""
@@ -93,30 +95,30 @@ class Learner:
         column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None
         values = [None] * len(rows) if column is None else np.asarray(column, dtype=object).tolist()
         with self._lock:
-            room = self._ask.rows - len(self._rows)
+            room = self.ask.rows - len(self._rows)
             self._rows.extend(rows[:room])
             self._outputs.extend(values[:room])
-        if len(self._rows) >= self._ask.rows and self._calls.wake is not None:
-            self._calls.wake()
+        if len(self._rows) >= self.ask.rows:
+            (self._calls.wake or self.drain)()
 
-    def drain(self) -> None:
+    def drain(self, pause: Callable[[], object] | None = None) -> None:
         """Count calls, and learn when there are rows enough."""
-        self._calls.drain()
+        self._calls.drain(pause)
         with self._lock:
-            if self._successor is not None or len(self._rows) < self._ask.rows:
+            if self._successor is not None or len(self._rows) < self.ask.rows:
                 return
             columns = dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True))
             predictions = None if all(output is None for output in self._outputs) else self._outputs
             try:
                 columns = self._usable(columns)
-                categorical = [name for name in self._ask.categorical if name in columns]
+                categorical = [name for name in self.ask.categorical if name in columns]
                 reference = Reference.fit(
                     columns,
                     categorical=categorical,
                     predictions=predictions,
-                    projections=self._ask.projections or False,
+                    projections=self.ask.projections or False,
                     derive=self._derive,
-                    ignore=[name for name in self._ask.ignore if name in columns],
+                    ignore=[name for name in self.ask.ignore if name in columns],
                 )
             except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
                 self._report("learn", f"the rows served make no reference: {error}")
@@ -129,13 +131,13 @@ class Learner:
         return {name: column for name, column in columns.items() if self._can_learn(name, column)}
 
     def _can_learn(self, name: str, column: list[object]) -> bool:
-        if name in self._ask.ignore:
+        if name in self.ask.ignore:
             return True
-        if vector_length(column) is not None and name not in self._ask.vectors:
+        if vector_length(column) is not None and name not in self.ask.vectors:
             self._report("learn", f"not watched: column {name!r} holds vectors: expected its name in vectors=")
             return False
         try:
-            Reference.fit({name: column}, categorical=[name] if name in self._ask.categorical else [])
+            Reference.fit({name: column}, categorical=[name] if name in self.ask.categorical else [])
         except ConfigurationError as error:
             self._report("learn", f"not watched: {error}")
             return False
@@ -148,16 +150,15 @@ class Learner:
 
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
     if isinstance(captured, Batch):
-        absent: list[object] = [None] * captured.rows
-        columns = [
-            absent
-            if column is None
-            else column.tolist()
-            if isinstance(column, np.ndarray) and column.ndim == 1
-            else list(column)
-            for column in captured.columns
-        ]
+        absent: Sequence[object] = [None] * captured.rows
+        columns = [absent if column is None else _values_of(column) for column in captured.columns]
         return list(zip(*columns, strict=True))
-    if isinstance(captured, list):
-        return captured
-    return [] if captured is None else [captured]
+    if captured is None:
+        return []
+    rows = captured if isinstance(captured, list) else [captured]
+    return [tuple(np.frombuffer(row).tolist()) if isinstance(row, bytes) else tuple(row) for row in rows]
+
+
+def _values_of(column: Column) -> Sequence[object]:
+    """One value per row, vectors as they came."""
+    return list(column) if isinstance(column, np.ndarray) and column.ndim > 1 else as_objects(column)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from driftline._asking import Asking
 from driftline._binning import Layout
 from driftline._calendar import WeekClock
-from driftline._capture import Capture, Captured, names_of
+from driftline._capture import Capture, Captured, first_names
 from driftline._dependence import Dependence
-from driftline._drain import DrainThread, watch
+from driftline._drain import DrainThread, let_others_run, watch
 from driftline._guard import Guard
 from driftline._judging import Judging
+from driftline._lane import ROWS, Lane
 from driftline._learning import Learner
 from driftline._outcome_register import delist, enlist, name_of, outcomes_for
-from driftline._recorder import Call, Failure, Recorder
+from driftline._recorder import Recorder
 from driftline._settings import Settings
-from driftline._staging import capture_for, detecting_for, layout_for
+from driftline._staging import capture_for, detecting_for, exported_names, layout_for, learning_capture, lookout_for
+from driftline._timing import Duration, Durations
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._variant import variant_evidence
 from driftline._window import Window
@@ -29,6 +31,9 @@ from driftline.reference import Learn, Reference
 from driftline.semconv import ML_MODEL_NAME
 
 __all__ = ["Pipeline"]
+
+MOST_PENDING = 128
+"""Completed windows that wait before a caller waits for the one who is judging: memory stays fixed."""
 
 
 class Pipeline:
@@ -60,14 +65,16 @@ class Pipeline:
         self._closed = False
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
         self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
-        self._asleep = self._thread is not None  # not yet started in this process
         self._capture: Capture | None = None
+        self._lookout: Capture | None = None
         self._judging: Judging | None = None
+        self._durations = Durations(self._on_durations) if self._instruments and settings.export_duration else None
+        self.lane: Lane
         self._recorder: Recorder | Learner
         if isinstance(settings.reference, Learn):
             # Calls are counted from the first one on, by a recorder over no features.
-            self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
-            self._calls.wake = self._wake
+            self._calls = self._made(Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._durations))
+            self.lane = self._calls.lane
             self._recorder = Learner(
                 settings.reference, self._calls, self._start_watching, self.guard.note, settings.derive
             )
@@ -94,29 +101,26 @@ class Pipeline:
         )
         seasonal = reference.seasons is not None and reference.seasons.kinds
         week = WeekClock(settings.wall_clock) if seasonal else None
-        recorder = Recorder(layout, len(reference.features), settings.window, settings.clock, self._on_calls, week)
+        width = len(reference.features)
+        recorder = self._made(Recorder(layout, width, settings.window, settings.clock, self._durations, week))
         recorder.divide(wanted=judging.learning)
-        recorder.wake = self._wake
-        recorder.overdue = self._judge_windows
         if isinstance(getattr(self, "_recorder", None), Learner):
             recorder.adopt(self._calls)
-        self._capture = capture_for(reference, reference.columns, self.guard, recorder.drop)
+        self._capture = capture_for(reference, self.guard, recorder.drop)
+        self._lookout = lookout_for(self._capture, layout, self.guard, recorder.drop)
         self.outcomes.expect(reference.prediction, reference.outcomes)
-        exported = len(watched)
-        if self._instruments is not None:
-            # A state has three series per feature, scores have one per distance: the larger counts.
-            exported = self._instruments.reserve(max(3, len(settings.distances)), len(watched))
-            if exported < len(watched):
-                left = [feature.name for feature in watched[exported:]]
-                self.guard.note("cardinality", f"{len(left)} features are judged but not exported: {left[:5]} …")
-        names = [feature.name for feature in watched[:exported]]
-        if self._detecting is not None:
-            # A detector has an entry among the states, and no scores.
-            granted = self._instruments.reserve(3, len(self._detecting.names)) if self._instruments is not None else 0
-            names.extend(self._detecting.names[:granted])
-        self._exported = frozenset(names)
+        self._exported = exported_names(watched, settings, self._detecting, self._instruments, self.guard)
         self.reference, self._judging, self._layout = reference, judging, layout
+        recorder.lane.read_by(self._capture)
         self._calls = self._recorder = recorder
+        self.lane = recorder.lane
+        return recorder
+
+    def _made(self, recorder: Recorder) -> Recorder:
+        """A recorder that has callers start and wake the thread, or bin and judge where there is none."""
+        recorder.begin = self._begin
+        recorder.wake = None if self._thread is None else self._thread.wake
+        recorder.overdue = self._overdue
         return recorder
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
@@ -126,10 +130,12 @@ class Pipeline:
         try:
             if self._capture is None:
                 self._discover(features)
-            return self._capture(features)  # type: ignore[misc]
+            captured = self._capture(features)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the guard
             self.unreadable("capture", error)
             return None
+        # While a reference is learnt a row is a batch of one: it does not take the short way past the learner.
+        return [captured] if self._lookout is None and captured.__class__ in ROWS else captured
 
     def unreadable(self, place: str, error: Exception) -> None:
         """Count a call whose features raised when they were read: served all the same, in no window."""
@@ -139,8 +145,6 @@ class Pipeline:
     def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
         """Take down a call that returned."""
         try:
-            if self._asleep:
-                self._begin()
             if prediction_id is not None:
                 self.remember(prediction_id, output)
             self._recorder.record(captured, output, seconds, context)
@@ -162,13 +166,18 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("output", error)
 
+    def relieve(self) -> None:
+        """Have the thread started or woken, or do a share of its work."""
+        self._calls.relieve()
+
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of ours, or of a function that the user gave."""
         self.guard.caught(place, error)
 
     def batch(self, features: Any, outputs: Any) -> None:
         """Take down rows that were no call."""
-        captured = self.capture(features)
+        # Counted before the caller goes on, so read where it lies.
+        captured = self.capture(features) if self._lookout is None else self._lookout(features)
         self._begin()
         self._recorder.record_batch(captured, outputs)
 
@@ -181,26 +190,20 @@ class Pipeline:
 
     def _begin(self) -> None:
         """Start the thread at the first prediction of this process."""
-        if self._asleep and self._thread is not None:
+        if self._thread is not None and not self._thread.running:
             self._thread.start()
-            self._asleep = False
 
     def _discover(self, features: Any) -> None:
         """While a reference is learnt the first call says what the features are."""
         learner = self._recorder
-        if not isinstance(learner, Learner):
-            return
-        names = names_of(features)
-        if names is None:
-            shape = getattr(features, "shape", None)
-            names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
-        learner.names = names
-        self._capture = capture_for(self._settings.reference, names, self.guard, self._calls.drop)
+        if isinstance(learner, Learner):
+            learner.names = first_names(features)
+            self._capture = learning_capture(learner.ask, learner.names, self.guard, self._calls.drop)
 
-    def settle(self) -> None:
+    def settle(self, pause: Callable[[], object] | None = None) -> None:
         """Bin and judge all that waits."""
         if self.enabled:
-            self._recorder.drain()
+            self._recorder.drain(pause)
             self._judge_windows()
             self.outcomes.settle()
             self._feed_detectors()
@@ -233,23 +236,15 @@ class Pipeline:
             self._instruments.close(self)
         delist(self._name, self.outcomes.ledger)
 
-    def _wake(self) -> None:
-        if self._thread is not None and self._thread.running:
-            self._thread.wake()
-        else:
-            self._recorder.drain()
-            self._judge_windows()
-            self._feed_detectors()
-
     def _wake_for_outcomes(self) -> None:
         if self._thread is not None:
             self._begin()
             self._thread.wake()
 
     def _round(self) -> None:
-        """One round of the thread."""
+        """One round of the thread, in small pieces: a call that comes meanwhile does not wait for all of it."""
         try:
-            self.settle()
+            self.settle(pause=let_others_run)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
 
@@ -263,6 +258,17 @@ class Pipeline:
                 judging.judge(windows)
                 self._recorder.divide(wanted=judging.learning)
 
+    def _overdue(self) -> None:
+        """Do in the caller what the thread does not keep up with, unless it is at it just now, or what none does."""
+        judging, pending = self._judging, len(self._calls.pending)
+        if pending and judging is not None and judging.lock.acquire(blocking=pending > MOST_PENDING):
+            try:
+                self._judge_windows()
+            finally:
+                judging.lock.release()
+        if self._thread is None:
+            self._feed_detectors()
+
     def _feed_detectors(self) -> None:
         if self._detecting is not None:
             self._detecting.feed()
@@ -273,14 +279,10 @@ class Pipeline:
         seen = (id(self._judging and self._judging.status), id(self._detecting and self._detecting.status))
         self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
 
-    def _on_calls(self, calls: Sequence[Call], failures: Sequence[Failure]) -> None:
-        if self._instruments is None:
-            return
-        record = self._instruments.duration.record
-        for seconds, context, _ in calls:
-            record(seconds, self._attributes, context)  # type: ignore[arg-type]
-        for seconds, context, error, _ in failures:
-            record(seconds, {**self._attributes, "error.type": error}, context)  # type: ignore[arg-type]
+    def _on_durations(self, durations: Sequence[Duration]) -> None:
+        if self._instruments is not None:
+            self.lane.exemplars = self._instruments.real
+            self._instruments.record(durations, self._attributes)
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
@@ -392,7 +394,6 @@ class Pipeline:
                 self._recorder.divide(wanted=self._judging.learning)
         if self._thread is not None:
             self._thread.after_fork()
-            self._asleep = True
         if self._instruments is not None:
             self._instruments.after_fork()
         for canary in self._canaries:

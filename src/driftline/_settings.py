@@ -39,6 +39,7 @@ class Settings:
     detectors: tuple[NamedDetector, ...]
     outcomes: OutcomePolicy
     export_bins: bool
+    export_duration: bool
     trace: bool
     retraining: RetrainingPolicy | None
     on_error: str
@@ -66,6 +67,7 @@ class Settings:
         detectors: Mapping[str, Detector | Sequence[Detector]] | None,
         outcomes: OutcomePolicy | str | os.PathLike[str] | None,
         export_bins: bool,
+        export_duration: bool,
         trace: bool,
         retraining: RetrainingPolicy | None,
         on_error: str,
@@ -91,7 +93,12 @@ class Settings:
             if not callable(function) and (function is not None or what != "correct"):
                 msg = f"{what}={function!r}: expected a function"
                 raise ConfigurationError(msg)
-        for what, flag in (("export_bins", export_bins), ("trace", trace), ("synchronous", synchronous)):
+        for what, flag in (
+            ("export_bins", export_bins),
+            ("export_duration", export_duration),
+            ("trace", trace),
+            ("synchronous", synchronous),
+        ):
             if not isinstance(flag, bool):
                 msg = f"{what}={flag!r}: expected True or False"
                 raise ConfigurationError(msg)
@@ -127,6 +134,7 @@ class Settings:
             detectors=watching,
             outcomes=_outcomes(outcomes),
             export_bins=export_bins,
+            export_duration=export_duration,
             trace=trace,
             retraining=retraining,
             on_error=on_error,

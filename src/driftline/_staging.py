@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from driftline._binning import Layout
 from driftline._capture import Capture
@@ -11,11 +11,12 @@ from driftline._detecting import Detecting
 from driftline._detectors import unwatched
 from driftline._guard import Guard
 from driftline._settings import Settings
-from driftline._values import StateChange
+from driftline._values import Feature, StateChange
 from driftline._vector_capture import capture_of
+from driftline.otel import Instruments
 from driftline.reference import Learn, Reference
 
-__all__ = ["capture_for", "detecting_for", "layout_for"]
+__all__ = ["capture_for", "detecting_for", "exported_names", "layout_for", "learning_capture", "lookout_for"]
 
 
 def detecting_for(settings: Settings, changed: Callable[[StateChange], None], guard: Guard) -> Detecting | None:
@@ -44,11 +45,40 @@ def layout_for(reference: Reference, settings: Settings, detecting: Detecting | 
     return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
 
 
-def capture_for(
-    reference: Reference | Learn, names: tuple[str, ...], guard: Guard, dropped: Callable[[str, int], None]
-) -> Capture:
-    """The capture of rows of these columns."""
-    if isinstance(reference, Learn):
-        return capture_of(names, reference.vectors, guard.note, dropped)
+def capture_for(reference: Reference, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+    """The capture of calls."""
     vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
-    return capture_of(names, vectors, guard.note, dropped)
+    return capture_of(reference.columns, vectors, guard.note, dropped)
+
+
+def lookout_for(capture: Capture, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+    """The capture of batches that are no call: where they are counted at once they are read where they lie."""
+    return capture if layout.defers else Capture(capture.names, guard.note, dropped, copies=False, late=False)
+
+
+def exported_names(
+    watched: Sequence[Feature],
+    settings: Settings,
+    detecting: Detecting | None,
+    instruments: Instruments | None,
+    guard: Guard,
+) -> frozenset[str]:
+    """The features and detectors whose states and scores leave: as many as the SDK's limit of series allows."""
+    exported = len(watched)
+    if instruments is not None:
+        # A state has three series per feature, scores have one per distance: the larger counts.
+        exported = instruments.reserve(max(3, len(settings.distances)), len(watched))
+        if exported < len(watched):
+            left = [feature.name for feature in watched[exported:]]
+            guard.note("cardinality", f"{len(left)} features are judged but not exported: {left[:5]} …")
+    names = [feature.name for feature in watched[:exported]]
+    if detecting is not None:
+        # A detector has an entry among the states, and no scores.
+        granted = instruments.reserve(3, len(detecting.names)) if instruments is not None else 0
+        names.extend(detecting.names[:granted])
+    return frozenset(names)
+
+
+def learning_capture(ask: Learn, names: tuple[str, ...], guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+    """The capture of calls while a reference is learnt from them."""
+    return capture_of(names, ask.vectors, guard.note, dropped, late=False)

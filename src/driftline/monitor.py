@@ -58,6 +58,8 @@ class Monitor:
         outcomes: an `OutcomePolicy`, or the path of a file in which predictions wait for their outcomes, shared by the
             processes of a host; by default they wait in memory.
         export_bins: export the counts of the bins, what a fleet is judged from.
+        export_duration: record ``ml.prediction.duration``, call by call: most of what driftline costs. Without it
+            canaries and `RetrainingPolicy` know the latency all the same.
         trace: make a span per call.
         retraining: when to ask for retraining.
         on_error: ``"log"``; ``"raise"`` for tests.
@@ -89,6 +91,7 @@ class Monitor:
         detectors: Mapping[str, Detector | Sequence[Detector]] | None = None,
         outcomes: OutcomePolicy | str | os.PathLike[str] | None = None,
         export_bins: bool = False,
+        export_duration: bool = True,
         trace: bool = False,
         retraining: RetrainingPolicy | None = None,
         on_error: str = "log",
@@ -113,6 +116,7 @@ class Monitor:
             detectors=detectors,
             outcomes=outcomes,
             export_bins=export_bins,
+            export_duration=export_duration,
             trace=trace,
             retraining=retraining,
             on_error=on_error,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -99,6 +100,7 @@ class Instruments:
             meter = metrics.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
         else:
             meter = provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
+        self._provider = provider
         self._sources: tuple[Source, ...] = ()
         self._closed: dict[frozenset[tuple[str, str]], Reading] = {}
         self._parting: tuple[tuple[Reading, set[str]], ...] = ()
@@ -131,6 +133,22 @@ class Instruments:
                 unit=metric.unit,
                 description=metric.brief,
             )
+
+    @property
+    def real(self) -> bool:
+        """Whether there is anybody who listens: without an SDK the global provider is a stand-in until there is one."""
+        return self._provider is not None or not _is_stand_in(metrics.get_meter_provider())
+
+    def record(self, durations: Sequence[tuple[float, object, str | None]], attributes: Mapping[str, str]) -> None:
+        """Record seconds, each in the context of its call, so that its exemplar leads to the right span."""
+        # In a context of its own: where that of a call was empty the SDK would take that of whoever drains.
+        if self.real:
+            contextvars.Context().run(self._record, durations, attributes)
+
+    def _record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
+        record = self.duration.record
+        for seconds, context, error in durations:
+            record(seconds, attributes if error is None else {**attributes, "error.type": error}, context)
 
     def reserve(self, per_feature: int, features: int) -> int:
         """How many of so many features may be exported with so many series each; they are taken from what is left."""
@@ -314,6 +332,10 @@ _STATES: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
 }
 
 
+def _is_stand_in(provider: MeterProvider) -> bool:
+    return type(provider).__name__ == "_ProxyMeterProvider"
+
+
 _made: weakref.WeakKeyDictionary[Any, Instruments] = weakref.WeakKeyDictionary()
 _global: list[Instruments] = []
 _making = threading.Lock()
@@ -329,7 +351,7 @@ def instruments_for(provider: MeterProvider | None) -> Instruments:
     with _making:
         present = metrics.get_meter_provider()
         if provider is None or provider is present:
-            if type(present).__name__ == "_ProxyMeterProvider":
+            if _is_stand_in(present):
                 if not _global:
                     _global.append(Instruments(None))
                 return _global[0]

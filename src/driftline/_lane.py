@@ -1,0 +1,120 @@
+"""The way of a single call into the buffer, as few steps as can be: what the decorator's wrapper reads and writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from driftline._binning import Row
+from driftline._capture import Batch, Capture
+
+__all__ = [
+    "BUFFER_ROWS",
+    "CHUNK_ROWS",
+    "NO_CALL",
+    "ROWS",
+    "WAKE_ROWS",
+    "Call",
+    "Entry",
+    "Failure",
+    "Lane",
+    "buffer_rows",
+    "chunk_rows",
+    "take",
+]
+
+ROWS = frozenset({tuple, bytes, dict})
+"""What one row is captured as; anything else that is captured is a batch, or nothing."""
+
+BUFFER_VALUES, BUFFER_ROWS = 160_000, 8_192
+"""Values, and rows, that wait at most: some 10 MB. Beyond it callers do a share of the work, so nothing is lost."""
+
+WAKE_ROWS = 1_024
+"""Rows at which the drain thread is woken early."""
+
+CHUNK_VALUES, CHUNK_ROWS = 5_120, 256
+"""Values, and rows, binned at once: numpy holds the interpreter meanwhile, some 80 µs."""
+
+FEWEST_ROWS = 64
+"""Rows of a chunk even of thousands of features: fewer would be mostly calls of numpy."""
+
+Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object]"
+"""A row (or a batch that waits its turn, by itself), its output, seconds, and the OpenTelemetry context in which the call ran (None: no exemplar is wanted)."""
+
+Call: TypeAlias = "tuple[float, object, int]"
+"""Seconds, the OpenTelemetry context in which the call ran, and predictions made."""
+
+Failure: TypeAlias = "tuple[float, object, str, int]"
+"""Seconds, context, error type, and predictions that were not made."""
+
+NO_CALL = math.nan
+"""The seconds of a row that was no call of its own: one of a small batch, or one that was observed."""
+
+
+_NOTHING = object()
+"""The key of no dict."""
+
+
+def take(waiting: list[Any], most: int) -> list[Any]:
+    """Cut the head off a list that others append to."""
+    head = waiting[:most]
+    del waiting[: len(head)]
+    return head
+
+
+def buffer_rows(width: int) -> int:
+    """How many rows of so many features may wait."""
+    return max(CHUNK_ROWS, min(BUFFER_ROWS, BUFFER_VALUES // max(1, width)))
+
+
+def chunk_rows(width: int) -> int:
+    """How many rows of so many features are binned at once."""
+    return max(FEWEST_ROWS, min(CHUNK_ROWS, CHUNK_VALUES // max(1, width)))
+
+
+class Lane:
+    """
+    The buffer of single rows, and how they get there.
+
+    One append and one comparison of a length per call, and no lock: ``list.append`` is atomic, with and without the
+    GIL, and so are the copy and the deletion of a stretch at the list's head, which only who holds the recorder's lock
+    does.
+
+    Attributes:
+        inline: the class whose values are taken by *values_of* without asking *readers*, as `Capture.inline`.
+        width: the number of features.
+        values_of: takes the values of all features from a dict; KeyError where one is missing.
+        align: puts a row that is a dict in the order of the reference.
+        readers: by class, what turns features into a row; classes that are not in it are read the long way.
+        append: takes an entry down.
+        waiting: the entries.
+        limit: the number of entries at which the caller asks for relief.
+        exemplars: whether the context of a call is wanted.
+    """
+
+    __slots__ = ("align", "append", "exemplars", "inline", "limit", "readers", "values_of", "waiting", "width")
+
+    def __init__(self) -> None:
+        self.inline: type | None = None
+        self.align: Callable[[Any], Any] | None = None
+        self.width = 0
+        self.values_of: Callable[[Any], Row] = itemgetter(_NOTHING)
+        self.readers: Mapping[type, Callable[[Any], Any]] = {}
+        self.exemplars = True
+        self.clear()
+
+    def read_by(self, capture: Capture) -> None:
+        """Read features as *capture* does, now that the reference is known."""
+        self.width = len(capture.names)
+        self.values_of = capture.values_of
+        self.inline = capture.inline
+        self.align = capture.align if capture.wide else None
+        self.readers = capture.readers
+
+    def clear(self) -> None:
+        """Forget everything, and have the next caller start the thread."""
+        self.waiting: list[Entry] = []
+        self.append: Callable[[Entry], None] = self.waiting.append
+        self.limit = 1
