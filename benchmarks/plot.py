@@ -37,7 +37,8 @@ def draw(raw: Mapping[str, Any], path: Path) -> None:
     axes.set_yticks(list(places), names)
     axes.invert_yaxis()
     axes.set_xlabel("added to a call with 20 features, µs (p50)")
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
+    axes.set_xlim(left=0.1)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.tight_layout()
