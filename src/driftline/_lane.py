@@ -41,7 +41,10 @@ FEWEST_ROWS = 64
 """Rows of a chunk even of thousands of features: fewer would be mostly calls of numpy."""
 
 Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object]"
-"""A row (or a batch that waits its turn, by itself), its output, seconds, and the OpenTelemetry context in which the call ran (None: no exemplar is wanted)."""
+"""
+A row, its output, seconds, and the OpenTelemetry context in which the call ran (None: no exemplar is wanted); or a
+batch that waits its turn, by itself.
+"""
 
 Call: TypeAlias = "tuple[float, object, int]"
 """Seconds, the OpenTelemetry context in which the call ran, and predictions made."""

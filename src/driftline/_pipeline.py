@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from driftline import _staging as staging
 from driftline._asking import Asking
 from driftline._binning import Layout
-from driftline._calendar import WeekClock
 from driftline._capture import Capture, Captured, first_names
 from driftline._dependence import Dependence
 from driftline._drain import DrainThread, let_others_run, watch
@@ -19,7 +19,6 @@ from driftline._learning import Learner
 from driftline._outcome_register import delist, enlist, name_of, outcomes_for
 from driftline._recorder import Recorder
 from driftline._settings import Settings
-from driftline._staging import capture_for, detecting_for, exported_names, layout_for, learning_capture, lookout_for
 from driftline._timing import Duration, Durations
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._variant import variant_evidence
@@ -56,7 +55,7 @@ class Pipeline:
         self._name = name_of(settings.attributes)
         self.outcomes = outcomes_for(settings, self.emitter.state_changed, self.guard.caught, self._wake_for_outcomes)
         self.reference: Reference | None = None
-        self._detecting = detecting_for(settings, self.emitter.state_changed, self.guard)
+        self._detecting = staging.detecting_for(settings, self.emitter.state_changed, self.guard)
         if self._detecting is not None and self._detecting.hears_outcomes:
             self.outcomes.ledger.heard = self._detecting.outcome
         self._exported: frozenset[str] = frozenset()
@@ -88,7 +87,7 @@ class Pipeline:
     def _start_watching(self, reference: Reference) -> Recorder:
         """Put everything that needs a reference in place."""
         settings, watched = self._settings, reference.watched
-        layout = layout_for(reference, settings, self._detecting, self.guard)
+        layout = staging.layout_for(reference, settings, self._detecting, self.guard)
         judging = Judging(
             reference,
             layout,
@@ -99,17 +98,15 @@ class Pipeline:
             self.emitter.state_changed,
             self.guard.note,
         )
-        seasonal = reference.seasons is not None and reference.seasons.kinds
-        week = WeekClock(settings.wall_clock) if seasonal else None
-        width = len(reference.features)
+        width, week = len(reference.features), staging.week_for(reference, settings)
         recorder = self._made(Recorder(layout, width, settings.window, settings.clock, self._durations, week))
         recorder.divide(wanted=judging.learning)
         if isinstance(getattr(self, "_recorder", None), Learner):
             recorder.adopt(self._calls)
-        self._capture = capture_for(reference, self.guard, recorder.drop)
-        self._lookout = lookout_for(self._capture, layout, self.guard, recorder.drop)
+        self._capture = staging.capture_for(reference, self.guard, recorder.drop)
+        self._lookout = staging.lookout_for(self._capture, layout, self.guard, recorder.drop)
         self.outcomes.expect(reference.prediction, reference.outcomes)
-        self._exported = exported_names(watched, settings, self._detecting, self._instruments, self.guard)
+        self._exported = staging.exported_names(watched, settings, self._detecting, self._instruments, self.guard)
         self.reference, self._judging, self._layout = reference, judging, layout
         recorder.lane.read_by(self._capture)
         self._calls = self._recorder = recorder
@@ -198,7 +195,7 @@ class Pipeline:
         learner = self._recorder
         if isinstance(learner, Learner):
             learner.names = first_names(features)
-            self._capture = learning_capture(learner.ask, learner.names, self.guard, self._calls.drop)
+            self._capture = staging.learning_capture(learner.ask, learner.names, self.guard, self._calls.drop)
 
     def settle(self, pause: Callable[[], object] | None = None) -> None:
         """Bin and judge all that waits."""

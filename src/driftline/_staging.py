@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from driftline._binning import Layout
+from driftline._calendar import WeekClock
 from driftline._capture import Capture
 from driftline._deriving import Columns, Deriver, StagedLayout
 from driftline._detecting import Detecting
@@ -16,7 +17,15 @@ from driftline._vector_capture import capture_of
 from driftline.otel import Instruments
 from driftline.reference import Learn, Reference
 
-__all__ = ["capture_for", "detecting_for", "exported_names", "layout_for", "learning_capture", "lookout_for"]
+__all__ = [
+    "capture_for",
+    "detecting_for",
+    "exported_names",
+    "layout_for",
+    "learning_capture",
+    "lookout_for",
+    "week_for",
+]
 
 
 def detecting_for(settings: Settings, changed: Callable[[StateChange], None], guard: Guard) -> Detecting | None:
@@ -82,3 +91,9 @@ def exported_names(
 def learning_capture(ask: Learn, names: tuple[str, ...], guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
     """The capture of calls while a reference is learnt from them."""
     return capture_of(names, ask.vectors, guard.note, dropped, late=False)
+
+
+def week_for(reference: Reference, settings: Settings) -> WeekClock | None:
+    """The hour in which rows are counted besides; None where windows are not compared by seasons."""
+    seasonal = reference.seasons is not None and reference.seasons.kinds
+    return WeekClock(settings.wall_clock) if seasonal else None
