@@ -15,7 +15,6 @@ import pytest
 from opentelemetry import trace
 
 import driftline as dl
-from driftline._capture import WIDE
 
 
 def bare(features):
@@ -185,7 +184,7 @@ def test_what_a_model_does_to_its_input_changes_nothing(make_monitor, row, make)
     assert age.sum() == 3
 
 
-@pytest.mark.parametrize("width", [2, WIDE - 1, WIDE, 200])
+@pytest.mark.parametrize("width", [2, 20, 200])
 def test_many_features_are_counted_as_few_are(width, telemetry):
     """A dict that is copied whole gives the counts of its values: unknown and missing ones, columns, failures too."""
     names = [f"f{place}" for place in range(width)]

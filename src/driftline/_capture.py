@@ -20,13 +20,6 @@ __all__ = ["SMALL_BATCH", "Batch", "Capture", "Captured", "Report", "first_names
 SMALL_BATCH = 32
 """Up to so many rows a batch is cheaper as single rows, binned later with others, than as columns binned at once."""
 
-WIDE = 64
-"""
-Features from which on a dict is copied whole when it is captured, and put in order when it is binned.
-
-A copy costs a quarter of taking 200 values one by one, but the taking is left to do: for 20 it is not worth it.
-"""
-
 FLOAT64 = np.dtype(np.float64)
 
 Report: TypeAlias = Callable[[str, str], None]
@@ -88,17 +81,26 @@ class Capture:
         dropped: told how many rows could not be read, and why (``"shape"`` or ``"unreadable"``).
         copies: whether a batch is copied. A model may work in place on its input, and a batch is counted when the call
             has returned; what is counted at once needs no copy.
-        late: whether a dict of many features may be put in order later, by *align*.
+        late: whether a dict may be copied whole, which costs half of taking its values or less, to be put in order by
+            *align* when it is counted. One with more in it than features is not.
 
     Attributes:
-        values_of: takes the values of all features from a dict; KeyError where one is missing.
-        align: puts a dict that was copied whole in the order of the reference.
-        wide: whether dicts are copied whole.
-        inline: the class of features that *values_of* reads as well as this does: dict, or None.
+        inline: dict where a copy is all that this does with one of as many values as there are features, the first of
+            them there and no column; else None.
         readers: how features of a class are read, for each that has been seen.
     """
 
-    __slots__ = ("_copies", "_dropped", "_known", "_report", "align", "inline", "names", "readers", "values_of", "wide")
+    __slots__ = (
+        "_align",
+        "_copies",
+        "_dropped",
+        "_known",
+        "_report",
+        "_values_of",
+        "inline",
+        "names",
+        "readers",
+    )
 
     def __init__(
         self,
@@ -114,11 +116,10 @@ class Capture:
         self._known = frozenset(names)
         self._report = report
         self._dropped = dropped
-        self.values_of = _values_of(names)
-        self.align = self._dict_handler()
-        self.wide = late and len(names) >= WIDE
-        self.inline: type | None = None if self.wide else dict
-        self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._dict_copier() if self.wide else self.align}
+        self._values_of = _values_of(names)
+        self._align = self._dict_handler()
+        self.inline: type[dict[Any, Any]] | None = dict if late else None
+        self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._dict_copier() if late else self._align}
 
     def __call__(self, features: Any) -> Captured:
         """Read one call's features."""
@@ -127,6 +128,13 @@ class Capture:
             reader = self._handler(features)
             self.readers[features.__class__] = reader
         return reader(features)
+
+    def align(self, rows: Sequence[Any]) -> Sequence[Row]:
+        """Captured rows, those that are dicts put in the order of the reference."""
+        try:
+            return [*map(self._values_of, rows)]
+        except Exception:  # noqa: BLE001 - not all are dicts, a feature is missing, names are no texts
+            return [self._align(row) if row.__class__ is dict else row for row in rows]  # type: ignore[misc]
 
     # --- one handler per kind of argument ----------------------------------------------------------------------------
 
@@ -149,7 +157,7 @@ class Capture:
         return self._unreadable
 
     def _dict_handler(self) -> Callable[[Any], Captured]:
-        get, width = self.values_of, len(self.names)
+        get, width = self._values_of, len(self.names)
         slow, note = self._mapping, self._note_unknown
 
         def read(features: Any) -> Captured:
@@ -166,12 +174,13 @@ class Capture:
         return read
 
     def _dict_copier(self) -> Callable[[Any], Captured]:
-        first, align = self.names[0], self.align
+        first, align, width = self.names[0], self._align, len(self.names)
 
         def read(features: Any) -> Captured:
             # What is no single value may be a column, which a copy of the dict would share with the caller. So may be
             # any in a dict without the first feature: the default is no value either.
-            return features.copy() if features.get(first, align).__class__ in SCALARS else align(features)
+            plain = len(features) == width and features.get(first, align).__class__ in SCALARS
+            return features.copy() if plain else align(features)
 
         return read
 

@@ -33,9 +33,9 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
         lane = target.lane
         captured: Captured
         try:
-            if features.__class__ is lane.inline:
-                captured = row = lane.values_of(features)
-                if row[0].__class__ not in SCALARS or lane.width != len(features):  # type: ignore[arg-type]
+            if features.__class__ is lane.inline and len(features) == lane.width:
+                captured = features.copy()
+                if captured[lane.first].__class__ not in SCALARS:
                     captured = target.capture(features)
             else:
                 captured = lane.readers[features.__class__](features)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from driftline._binning import Row
@@ -56,10 +55,6 @@ NO_CALL = math.nan
 """The seconds of a row that was no call of its own: one of a small batch, or one that was observed."""
 
 
-_NOTHING = object()
-"""The key of no dict."""
-
-
 def take(waiting: list[Any], most: int) -> list[Any]:
     """Cut the head off a list that others append to."""
     head = waiting[:most]
@@ -86,10 +81,10 @@ class Lane:
     does.
 
     Attributes:
-        inline: the class whose values are taken by *values_of* without asking *readers*, as `Capture.inline`.
+        inline: the class of features that are copied without asking *readers*, as `Capture.inline`.
         width: the number of features.
-        values_of: takes the values of all features from a dict; KeyError where one is missing.
-        align: puts a row that is a dict in the order of the reference.
+        first: the first of them.
+        align: puts rows that are dicts in the order of the reference; None: none is.
         readers: by class, what turns features into a row; classes that are not in it are read the long way.
         append: takes an entry down.
         waiting: the entries.
@@ -97,13 +92,13 @@ class Lane:
         exemplars: whether the context of a call is wanted.
     """
 
-    __slots__ = ("align", "append", "exemplars", "inline", "limit", "readers", "values_of", "waiting", "width")
+    __slots__ = ("align", "append", "exemplars", "first", "inline", "limit", "readers", "waiting", "width")
 
     def __init__(self) -> None:
-        self.inline: type | None = None
-        self.align: Callable[[Any], Any] | None = None
+        self.inline: type[dict[Any, Any]] | None = None
+        self.align: Callable[[Sequence[Any]], Sequence[Row]] | None = None
         self.width = 0
-        self.values_of: Callable[[Any], Row] = itemgetter(_NOTHING)
+        self.first = ""
         self.readers: Mapping[type, Callable[[Any], Any]] = {}
         self.exemplars = True
         self.clear()
@@ -111,9 +106,9 @@ class Lane:
     def read_by(self, capture: Capture) -> None:
         """Read features as *capture* does, now that the reference is known."""
         self.width = len(capture.names)
-        self.values_of = capture.values_of
+        self.first = capture.names[0]
         self.inline = capture.inline
-        self.align = capture.align if capture.wide else None
+        self.align = None if capture.inline is None else capture.align
         self.readers = capture.readers
 
     def clear(self) -> None:

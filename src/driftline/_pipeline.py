@@ -67,7 +67,8 @@ class Pipeline:
         self._capture: Capture | None = None
         self._lookout: Capture | None = None
         self._judging: Judging | None = None
-        self._durations = Durations(self._on_durations) if self._instruments and settings.export_duration else None
+        timed = self._instruments is not None and settings.export_duration
+        self._durations = Durations(self._on_durations, self._listened_to) if timed else None
         self.lane: Lane
         self._recorder: Recorder | Learner
         if isinstance(settings.reference, Learn):
@@ -118,6 +119,7 @@ class Pipeline:
         recorder.begin = self._begin
         recorder.wake = None if self._thread is None else self._thread.wake
         recorder.overdue = self._overdue
+        recorder.lane.exemplars = self._durations is not None and self._instruments.real  # type: ignore[union-attr]
         return recorder
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
@@ -276,9 +278,13 @@ class Pipeline:
         seen = (id(self._judging and self._judging.status), id(self._detecting and self._detecting.status))
         self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
 
+    def _listened_to(self) -> bool:
+        """Whether there is an SDK; one that is set up later is noticed here, as calls go on being counted."""
+        self.lane.exemplars = self._instruments is not None and self._instruments.real
+        return self.lane.exemplars
+
     def _on_durations(self, durations: Sequence[Duration]) -> None:
         if self._instruments is not None:
-            self.lane.exemplars = self._instruments.real
             self._instruments.record(durations, self._attributes)
 
     # --- what is read ------------------------------------------------------------------------------------------------

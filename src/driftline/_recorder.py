@@ -379,10 +379,8 @@ class Recorder:
 
     def _put_rows(self, rows: Sequence[Any], outputs: Sequence[object] | None) -> None:
         align = self.lane.align
-        if align is not None:
-            rows = [align(row) if row.__class__ is dict else row for row in rows]
-        if self.width:
-            self._panes.put_rows(rows, outputs, self._chunk)
+        if self.width and rows:
+            self._panes.put_rows(rows if align is None else align(rows), outputs, self._chunk)
 
     def _time(self, seconds: tuple[float, ...], contexts: tuple[object, ...]) -> None:
         """Count the durations of calls that returned; rows that were no call of their own have none."""

@@ -25,12 +25,14 @@ class Durations:
 
     Args:
         record: records some, in the order in which the calls ended.
+        wanted: whether anybody listens.
     """
 
-    __slots__ = ("_lock", "_record", "_waiting")
+    __slots__ = ("_lock", "_record", "_waiting", "_wanted")
 
-    def __init__(self, record: Callable[[Sequence[Duration]], None]) -> None:
+    def __init__(self, record: Callable[[Sequence[Duration]], None], wanted: Callable[[], bool] = lambda: True) -> None:
         self._record = record
+        self._wanted = wanted
         self.reset()
 
     def reset(self) -> None:
@@ -42,8 +44,9 @@ class Durations:
         return len(self._waiting)
 
     def extend(self, durations: Iterable[Duration]) -> None:
-        """Have some recorded."""
-        self._waiting.extend(durations)
+        """Have some recorded, if anybody listens."""
+        if self._wanted():
+            self._waiting.extend(durations)
 
     def report(self, most: int, *, wait: bool) -> None:
         """

@@ -54,7 +54,7 @@ class VectorCapture(Capture):
         self._places = tuple(place for place, name in enumerate(names) if name in self._vectors)
         self._alone = len(names) == 1
         self.inline = None
-        self.readers = {dict: self._sharing_none(self.align)}
+        self.readers = {dict: self._sharing_none(self._align)}
 
     def _handler(self, features: Any) -> Callable[[Any], Captured]:
         return self._sharing_none(super()._handler(features))
