@@ -12,9 +12,14 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-from opentelemetry import trace
+from opentelemetry import context, trace
+from opentelemetry.sdk.trace import TracerProvider
 
 import driftline as dl
+from driftline._binning import Layout
+from driftline._recorder import Recorder
+from driftline._timing import Durations
+from driftline.otel import current_context
 
 
 def bare(features):
@@ -282,3 +287,30 @@ def test_a_call_under_way_while_a_reference_is_learnt_is_counted(telemetry):
     slow.join()
     assert telemetry.value("ml.predictions.served") == 111
     monitor.shutdown()
+
+
+def test_an_sdk_that_is_set_up_later_is_told_of_the_calls_that_follow():
+    """Without one neither contexts nor durations are kept; nothing else tells that it is there."""
+    here, recorded = [], []
+    recorder = Recorder(Layout(()), 0, dl.Window(rows=10), lambda: 0.0, Durations(recorded.extend, lambda: bool(here)))
+    assert not recorder.lane.exemplars
+    recorder.record((), None, 0.1, None)
+    recorder.record_failure((), 0.2, None, "E")
+    recorder.drain()
+    assert not recorder.lane.exemplars
+    here.append(1)
+    recorder.record((), None, 0.3, None)
+    recorder.drain()
+    assert recorder.lane.exemplars
+    assert [seconds for seconds, *_ in recorded] == [0.3]
+    assert recorder.read().durations.sum() == 2
+
+
+def test_the_context_is_the_one_that_the_api_gives():
+    """Read where the API keeps it."""
+    tracer = TracerProvider().get_tracer("t")
+    assert current_context() is context.get_current()
+    with tracer.start_as_current_span("s"):
+        assert current_context() is context.get_current()
+        assert trace.get_current_span(current_context()).get_span_context().is_valid
+    assert not trace.get_current_span(current_context()).get_span_context().is_valid

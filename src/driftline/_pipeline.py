@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from driftline import _staging as staging
@@ -19,7 +20,7 @@ from driftline._learning import Learner
 from driftline._outcome_register import delist, enlist, name_of, outcomes_for
 from driftline._recorder import Recorder
 from driftline._settings import Settings
-from driftline._timing import Duration, Durations
+from driftline._timing import Durations
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._variant import variant_evidence
 from driftline._window import Window
@@ -67,8 +68,10 @@ class Pipeline:
         self._capture: Capture | None = None
         self._lookout: Capture | None = None
         self._judging: Judging | None = None
-        timed = self._instruments is not None and settings.export_duration
-        self._durations = Durations(self._on_durations, self._listened_to) if timed else None
+        self._durations: Durations | None = None
+        if self._instruments is not None and settings.export_duration:
+            record = partial(self._instruments.record, attributes=self._attributes)
+            self._durations = Durations(record, self._instruments.listened_to)
         self.lane: Lane
         self._recorder: Recorder | Learner
         if isinstance(settings.reference, Learn):
@@ -119,7 +122,6 @@ class Pipeline:
         recorder.begin = self._begin
         recorder.wake = None if self._thread is None else self._thread.wake
         recorder.overdue = self._overdue
-        recorder.lane.exemplars = self._durations is not None and self._instruments.real  # type: ignore[union-attr]
         return recorder
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
@@ -277,15 +279,6 @@ class Pipeline:
             canary.refresh()
         seen = (id(self._judging and self._judging.status), id(self._detecting and self._detecting.status))
         self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
-
-    def _listened_to(self) -> bool:
-        """Whether there is an SDK; one that is set up later is noticed here, as calls go on being counted."""
-        self.lane.exemplars = self._instruments is not None and self._instruments.real
-        return self.lane.exemplars
-
-    def _on_durations(self, durations: Sequence[Duration]) -> None:
-        if self._instruments is not None:
-            self._instruments.record(durations, self._attributes)
 
     # --- what is read ------------------------------------------------------------------------------------------------
 

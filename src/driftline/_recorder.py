@@ -79,6 +79,7 @@ class Recorder:
         self.wake: Callable[[], None] | None = None
         self.overdue: Callable[[], None] | None = None
         self.lane = Lane()
+        self.lane.exemplars = durations is not None and durations.extend(())
         self._before: Recorder | None = None
         self.reset()
 
@@ -349,7 +350,8 @@ class Recorder:
         for _, _, error, rows in failures:
             tally.failed[error] = tally.failed.get(error, 0) + rows
         if failures and self._durations is not None:
-            self._durations.extend((seconds, context, error) for seconds, context, error, _ in failures)
+            failed = ((seconds, context, error) for seconds, context, error, _ in failures)
+            self.lane.exemplars = self._durations.extend(failed)
         return bool(calls or failures)
 
     def _drain_rows(self, most: int | None = None) -> bool:
@@ -390,4 +392,4 @@ class Recorder:
             durations: Iterable[Duration] = zip(seconds, contexts, repeat(None))
             if known < len(seconds):
                 durations = [one for one in durations if one[0] == one[0]]
-            self._durations.extend(durations)
+            self.lane.exemplars = self._durations.extend(durations)

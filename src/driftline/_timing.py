@@ -43,10 +43,12 @@ class Durations:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def extend(self, durations: Iterable[Duration]) -> None:
-        """Have some recorded, if anybody listens."""
-        if self._wanted():
+    def extend(self, durations: Iterable[Duration]) -> bool:
+        """Have some recorded, if anybody listens; whether anybody does. An SDK that is set up late is noticed here."""
+        wanted = self._wanted()
+        if wanted:
             self._waiting.extend(durations)
+        return wanted
 
     def report(self, most: int, *, wait: bool) -> None:
         """

@@ -134,15 +134,14 @@ class Instruments:
                 description=metric.brief,
             )
 
-    @property
-    def real(self) -> bool:
+    def listened_to(self) -> bool:
         """Whether there is anybody who listens: without an SDK the global provider is a stand-in until there is one."""
         return self._provider is not None or not _is_stand_in(metrics.get_meter_provider())
 
     def record(self, durations: Sequence[tuple[float, object, str | None]], attributes: Mapping[str, str]) -> None:
         """Record seconds, each in the context of its call, so that its exemplar leads to the right span."""
         # In a context of its own: where that of a call was empty the SDK would take that of whoever drains.
-        if self.real:
+        if self.listened_to():
             contextvars.Context().run(self._record, durations, attributes)
 
     def _record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
