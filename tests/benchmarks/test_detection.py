@@ -34,6 +34,7 @@ def test_quick_run_writes_tables_and_a_page(tmp_path):
     assert done.returncode == 0, done.stderr
     tables = {path.stem for path in tmp_path.glob("*.csv")}
     assert tables == {
+        "effects",
         "false_alarms",
         "power",
         "tuning",
