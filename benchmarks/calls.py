@@ -1,11 +1,12 @@
-"""One scenario in this process: what watching a call costs, with features in a dict. Prints JSON."""
+"""One scenario in this process: what watching a call costs. Prints JSON."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ WARM_UP = 3_000
 """Calls before anything is measured: longer than it takes the interpreter to specialise its bytecode."""
 
 DIFFERENT = 512
-"""Different dicts that take turns, so that no value is always the same."""
+"""Different rows that take turns, so that no value is always the same."""
 
 EXPORT_MILLISECONDS = 1_000
 
-Predict = Callable[[dict[str, float]], float]
+Predict = Callable[[Any], float]
+Made = tuple[Predict, Callable[[], None]]
+"""The function to call, and what finishes the work that its calls have left."""
 
 
 class _DiscardMetrics(MetricExporter):
@@ -48,9 +51,10 @@ class _DiscardSpans(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def predict(features: dict[str, float]) -> float:
+def predict(features: Any) -> float:
     """The model: as little work as a function can do."""
-    return features["f0"]
+    del features
+    return 0.5
 
 
 def set_up_sdk() -> None:
@@ -62,24 +66,34 @@ def set_up_sdk() -> None:
     trace.set_tracer_provider(tracers)
 
 
-def watched(width: int, **options: Any) -> tuple[Predict, Callable[[], None]]:
-    """The function watched by driftline."""
+def names_of(width: int) -> list[str]:
+    """The features."""
+    return [f"f{place}" for place in range(width)]
+
+
+def monitor_of(width: int, **options: Any) -> dl.Monitor:
+    """A monitor over numbers and the prediction."""
     random = np.random.default_rng(0)
-    training = {f"f{place}": random.random(TRAINING_ROWS) for place in range(width)}
-    reference = dl.Reference.fit(training, predictions=training["f0"])
-    monitor = dl.Monitor("bench", version="1", reference=reference, **options)
+    training = {name: random.random(TRAINING_ROWS) for name in names_of(width)}
+    reference = dl.Reference.fit(training, predictions=random.random(TRAINING_ROWS))
+    return dl.Monitor("bench", version="1", reference=reference, **options)
+
+
+def watched(width: int, **options: Any) -> Made:
+    """The function watched by driftline."""
+    monitor = monitor_of(width, **options)
     return monitor.instrument(predict), monitor.flush
 
 
-def pair(_: int) -> tuple[Predict, Callable[[], None]]:
+def pair(_: int) -> Made:
     """The function with a counter and a histogram written into it, as one would without driftline."""
     meter = metrics.get_meter("bench")
     count, duration = meter.create_counter("predictions"), meter.create_histogram("duration", "s")
     attributes = {"ml.model.name": "bench", "ml.model.version": "1", "ml.model.variant": "a"}
 
-    def counted(features: dict[str, float]) -> float:
+    def counted(features: Any) -> float:
         start = time.perf_counter()
-        result = features["f0"]
+        result = predict(features)
         count.add(1, attributes)
         duration.record(time.perf_counter() - start, attributes)
         return result
@@ -87,7 +101,7 @@ def pair(_: int) -> tuple[Predict, Callable[[], None]]:
     return counted, lambda: None
 
 
-def histogram_per_feature(_: int) -> tuple[Predict, Callable[[], None]]:
+def histogram_per_feature(_: int) -> Made:
     """The function with every feature recorded in a histogram: the distribution without driftline."""
     meter = metrics.get_meter("bench")
     values = meter.create_histogram("feature")
@@ -95,12 +109,12 @@ def histogram_per_feature(_: int) -> tuple[Predict, Callable[[], None]]:
     def recorded(features: dict[str, float]) -> float:
         for name, value in features.items():
             values.record(value, {"feature": name})
-        return features["f0"]
+        return predict(features)
 
     return recorded, lambda: None
 
 
-def prometheus_pair(_: int) -> tuple[Predict, Callable[[], None]]:
+def prometheus_pair(_: int) -> Made:
     """The function with a counter and a histogram of prometheus_client, their labels bound."""
     from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - of this scenario
 
@@ -109,9 +123,9 @@ def prometheus_pair(_: int) -> tuple[Predict, Callable[[], None]]:
     count = Counter("predictions", "made", names, registry=registry).labels(*labels)
     duration = Histogram("duration", "of a call", names, registry=registry).labels(*labels)
 
-    def counted(features: dict[str, float]) -> float:
+    def counted(features: Any) -> float:
         start = time.perf_counter()
-        result = features["f0"]
+        result = predict(features)
         count.inc()
         duration.observe(time.perf_counter() - start)
         return result
@@ -119,38 +133,75 @@ def prometheus_pair(_: int) -> tuple[Predict, Callable[[], None]]:
     return counted, lambda: None
 
 
-def bare(_: int) -> tuple[Predict, Callable[[], None]]:
+def bare(_: int) -> Made:
     """The function alone."""
     return predict, lambda: None
 
 
-SCENARIOS: dict[str, tuple[Callable[[int], tuple[Predict, Callable[[], None]]], bool]] = {
+SCENARIOS: dict[str, tuple[Callable[[int], Made], bool]] = {
     "bare": (bare, True),
     "driftline": (watched, True),
-    "driftline, synchronous": (lambda width: watched(width, synchronous=True), True),
+    "driftline, no duration histogram": (lambda width: watched(width, export_duration=False), True),
     "driftline, a span per call": (lambda width: watched(width, trace=True), True),
+    "driftline, synchronous": (lambda width: watched(width, synchronous=True), True),
     "driftline, no SDK": (watched, False),
     "driftline, disabled": (lambda width: watched(width, enabled=False), True),
     "Counter.add + Histogram.record": (pair, True),
     "Histogram.record per feature": (histogram_per_feature, True),
     "prometheus_client pair": (prometheus_pair, True),
 }
-"""How a function is made of a number of features, and whether there is an SDK."""
+"""How a function is made for a number of features, and whether there is an SDK."""
 
 
-def measure(name: str, width: int, calls: int) -> dict[str, float]:
-    """Nanoseconds: quantiles of the latency seen by the caller, and CPU per call of the whole process."""
-    make, sdk = SCENARIOS[name]
-    if sdk:
-        set_up_sdk()
-    function, finish = make(width)
+def _by_keywords(function: Any) -> Predict:
+    return lambda features: function(**features)
+
+
+def kind_of(kind: str, width: int) -> tuple[Made, Callable[[dict[str, float]], Any]]:
+    """The watched function for features of one kind, and what makes them of a dict."""
+    names = names_of(width)
+    monitor = monitor_of(width, export_duration=False)
+    plain: Made = (monitor.instrument(predict), monitor.flush)
+    if kind == "keywords":
+
+        def by_name(**features: float) -> float:
+            return predict(features)
+
+        return (_by_keywords(monitor.instrument(by_name)), monitor.flush), lambda row: row
+    if kind == "numpy row":
+        return plain, lambda row: np.array(list(row.values()))
+    if kind == "dataclass":
+        made = dataclasses.make_dataclass("Features", [(name, float) for name in names])
+        return plain, lambda row: made(**row)
+    if kind == "pydantic model":
+        import pydantic  # noqa: PLC0415 - of this kind
+
+        model = pydantic.create_model("Features", **dict.fromkeys(names, (float, ...)))  # type: ignore[call-overload]
+        return plain, lambda row: model(**row)
+    if kind == "pandas frame of one row":
+        import pandas as pd  # noqa: PLC0415 - of this kind
+
+        return plain, lambda row: pd.DataFrame([row])
+    return plain, lambda row: row
+
+
+KINDS = ("dict", "keywords", "numpy row", "dataclass", "pydantic model", "pandas frame of one row")
+
+
+def rows_of(width: int) -> list[dict[str, float]]:
+    """Rows that take turns."""
     random = np.random.default_rng(1)
-    rows = [
-        {f"f{place}": float(value) for place, value in enumerate(row)} for row in random.random(size=(DIFFERENT, width))
-    ]
-    turns = [rows[turn % DIFFERENT] for turn in range(calls)]
+    names = names_of(width)
+    return [dict(zip(names, row, strict=True)) for row in random.random(size=(DIFFERENT, width)).tolist()]
+
+
+def measure(made: Made, rows: Sequence[Any], calls: int, *, sdk: bool) -> dict[str, float]:
+    """Nanoseconds: quantiles of the latency seen by the caller, and CPU per call of the whole process."""
+    function, finish = made
+    turns = [rows[turn % len(rows)] for turn in range(calls)]
     for row in turns[:WARM_UP]:
         function(row)
+    _settle(finish, sdk=sdk)
     taken = np.empty(calls, dtype=np.int64)
     clock = time.perf_counter_ns
     for turn, row in enumerate(turns):
@@ -175,10 +226,26 @@ def _settle(finish: Callable[[], None], *, sdk: bool) -> None:
         trace.get_tracer_provider().force_flush()  # type: ignore[attr-defined]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure one scenario, or one kind of features."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("scenario", choices=SCENARIOS)
+    parser.add_argument("scenario", choices=[*SCENARIOS, *KINDS])
     parser.add_argument("--width", type=int, required=True)
     parser.add_argument("--calls", type=int, required=True)
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.scenario, asked.width, asked.calls)))
+    rows: Sequence[Any] = rows_of(asked.width)
+    if asked.scenario in SCENARIOS:
+        make, sdk = SCENARIOS[asked.scenario]
+        if sdk:
+            set_up_sdk()
+        made = make(asked.width)
+    else:
+        sdk = True
+        set_up_sdk()
+        made, as_kind = kind_of(asked.scenario, asked.width)
+        rows = [as_kind(row) for row in rows]
+    print(json.dumps(measure(made, rows, asked.calls, sdk=sdk)))
+
+
+if __name__ == "__main__":
+    main()

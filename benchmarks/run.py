@@ -13,52 +13,156 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from calls import SCENARIOS
-from report import report
+from batches import KINDS as COLUMN_KINDS
+from calls import KINDS, SCENARIOS
+from drainers import TRAFFIC, WAYS
+from peers.environments import IMPORTS, environments, size
+from peers.scenario import BATCHES as PEER_BATCHES
+from peers.scenario import CALLS as PEER_CALLS
+from plot import draw
+from report import write
 
 HERE = Path(__file__).parent
-WIDTHS = (1, 20, 200)
-MEMORY_ROUNDS = 3
-BATCHES = (100, 1_000, 10_000)
-PAIR = "Counter.add + Histogram.record"
-ONLY_AT_20 = {"Histogram.record per feature"}
-"""At 200 features it takes a millisecond a call, and says nothing new."""
+DOCUMENT = HERE.parent / "docs" / "performance.md"
+PLOT = HERE.parent / "docs" / "performance.png"
+RESULTS = HERE / "results" / "latest.json"
 
-IMPORTS = {
+WIDTHS = (1, 20, 200)
+SOME = ("bare", "driftline", "driftline, no duration histogram", "Counter.add + Histogram.record")
+"""What is measured at 1 and 200 features too."""
+
+BATCHES = (100, 1_000, 10_000, 100_000)
+KERNEL_ROWS = (256, 1_000, 10_000)
+MARKS = {False: ("10000", "1000000", "10000000"), True: ("10000", "100000")}
+LONGEST = 120
+"""Seconds after which a scenario is given up."""
+
+WITHOUT_SIMD = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR AVX2 FMA3 AVX512F AVX512CD AVX512_SKX"}
+"""Features that this numpy does not know are ignored with a warning."""
+
+OURS = {
     "nothing": "pass",
     "numpy and the OpenTelemetry API": "import numpy, opentelemetry.metrics, opentelemetry.trace, opentelemetry._logs",
     "driftline": "import driftline",
+    "driftline, with what a monitor needs": "import driftline; driftline.Monitor",
+    "the OpenTelemetry SDK": "import opentelemetry.sdk.metrics, opentelemetry.sdk.trace, opentelemetry.sdk._logs",
 }
 
 
-def child(script: str, *arguments: str) -> Any:
-    """What a scenario prints."""
-    done = subprocess.run(  # noqa: S603 - this folder's own scripts
-        [sys.executable, HERE / script, *arguments], capture_output=True, text=True, check=True
-    )
+def child(python: Path | str, script: str, *arguments: str, **environment: str) -> Any:
+    """What a scenario prints; None when it fails, with the reason on stderr."""
+    try:
+        done = subprocess.run(  # noqa: S603 - this folder's own scripts
+            [python, HERE / script, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**_clean(), **environment},
+            timeout=LONGEST,
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        print(f"{script} {arguments}: {error}\n{str(error.stderr)[-2_000:]}", file=sys.stderr, flush=True)
+        return None
     return json.loads(done.stdout)
 
 
-def fresh(code: str) -> float:
-    """Seconds that a fresh interpreter takes."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - as above
-    return time.perf_counter() - start
+def _clean() -> dict[str, str]:
+    """The environment without what would make numpy slower, or driftline or the SDK do nothing."""
+    # Modules are compiled once on any machine that runs a program more than once.
+    unwanted = ("NPY_", "OPENBLAS_", "OMP_", "OTEL_", "DRIFTLINE_ENABLED", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
 
 
-def one_round(results: dict[str, Any], calls: int, seconds: str) -> None:
-    """Every scenario once."""
-    for width in WIDTHS:
-        for name in SCENARIOS:
-            if width == 20 or name not in ONLY_AT_20:
-                found = child("calls.py", name, "--width", str(width), "--calls", str(calls))
-                results["calls"][str(width)].setdefault(name, []).append(found)
-    for batch in BATCHES:
-        for kind in ("numpy", "pandas", "floor"):
-            found = child("bulk.py", kind, "--batch", str(batch), "--seconds", seconds)
-            results["batches"][str(batch)].setdefault(kind, []).append(found["rows"])
-    for name, code in IMPORTS.items():
-        results["imports"].setdefault(name, []).append(fresh(code))
+def fresh(python: Path, code: str) -> float:
+    """Seconds of CPU that a fresh interpreter takes."""
+    before = os.times()
+    subprocess.run([python, "-c", code], check=True, capture_output=True, env=_clean())  # noqa: S603 - as above
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+class Run:
+    """What was measured so far."""
+
+    def __init__(self, *, quick: bool, peers: dict[str, Path | str]) -> None:
+        self.quick = quick
+        self.peers = peers
+        self.results: dict[str, Any] = {
+            part: {}
+            for part in ("calls", "kinds", "drainers", "batches", "columns", "kernels", "imports", "sizes", "memory")
+        }
+        self.results["peers"] = {name: None if isinstance(one, Path) else one for name, one in peers.items()}
+
+    def note(self, part: str, key: tuple[str, ...], value: Any) -> None:
+        """Keep a value of this round."""
+        if value is not None:
+            self.results[part].setdefault(" | ".join(key), []).append(value)
+
+    def calls(self) -> None:
+        """Latency and CPU of single calls."""
+        count = "4000" if self.quick else "20000"
+        for width in WIDTHS:
+            for name in SCENARIOS if width == 20 else SOME:
+                found = child(sys.executable, "calls.py", name, "--width", str(width), "--calls", count)
+                self.note("calls", (str(width), name), found)
+        for name, (peer, _, _) in PEER_CALLS.items():
+            python = self.peers[peer]
+            if isinstance(python, Path):
+                self.note("calls", ("20", name), child(python, "peers/scenario.py", "calls", name))
+
+    def kinds(self) -> None:
+        """What the kind of the features changes."""
+        for kind in ("bare", *KINDS):
+            found = child(sys.executable, "calls.py", kind, "--width", "20", "--calls", "5000")
+            self.note("kinds", (kind,), found)
+
+    def drainers(self) -> None:
+        """Who drains."""
+        seconds = "0.4" if self.quick else "1.0"
+        for traffic in TRAFFIC:
+            for who in WAYS:
+                found = child(sys.executable, "drainers.py", who, traffic, "--seconds", seconds)
+                self.note("drainers", (traffic, who), found)
+
+    def batches(self) -> None:
+        """Rows per second."""
+        for batch in BATCHES:
+            for scenario in ("floor", "count", "observe"):
+                found = child(sys.executable, "batches.py", scenario, "--batch", str(batch))
+                self.note("batches", (str(batch), scenario), found and found["rows"])
+        for kind in COLUMN_KINDS:
+            found = child(sys.executable, "batches.py", "observe", "--kind", kind)
+            self.note("columns", (kind,), found and found["rows"])
+        for name, (peer, _) in PEER_BATCHES.items():
+            python = self.peers[peer]
+            if isinstance(python, Path):
+                found = child(python, "peers/scenario.py", "batches", name)
+                self.note("batches", ("10000", name), found and found["rows"])
+
+    def kernels(self) -> None:
+        """Ways to count, with numpy's use of wide registers and without."""
+        for simd, environment in (("SIMD", {}), ("no SIMD", WITHOUT_SIMD)):
+            for rows in KERNEL_ROWS:
+                found = child(sys.executable, "kernels.py", str(rows), **environment)
+                for name, value in (found or {}).items():
+                    self.note("kernels", (name, simd, str(rows)), value)
+
+    def imports(self) -> None:
+        """CPU of a fresh interpreter, whose modules an earlier one has compiled."""
+        pythons = {**dict.fromkeys(OURS, Path(sys.executable)), **self.peers}
+        for name, code in {**OURS, **IMPORTS}.items():
+            python = pythons[name]
+            if isinstance(python, Path):
+                if name not in self.results["imports"]:
+                    fresh(python, code)
+                self.note("imports", (name,), fresh(python, code))
+
+    def once(self) -> None:
+        """What does not change from round to round."""
+        self.note("memory", ("driftline",), child(sys.executable, "footprint.py", *MARKS[self.quick]))
+        for name, python in self.peers.items():
+            if isinstance(python, Path):
+                self.note("sizes", (name,), size(python))
 
 
 def main() -> None:
@@ -66,36 +170,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a rough look; nothing is written")
     parser.add_argument("--rounds", type=int, default=None)
+    parser.add_argument("--no-peers", action="store_true", help="leave out what has to be installed first")
+    parser.add_argument("--report", action="store_true", help="write the document from the last results")
     asked = parser.parse_args()
-    rounds = asked.rounds or (2 if asked.quick else 7)
-    calls = 5_000 if asked.quick else 30_000
-    results: dict[str, Any] = {
-        "command": "make bench",
-        "rounds": rounds,
-        "pair": PAIR,
-        "machine": {
-            "cpus": os.cpu_count(),
-            "machine": platform.machine(),
-            "python": platform.python_version(),
-            "sdk": version("opentelemetry-sdk"),
-            "numpy": version("numpy"),
-        },
-        "calls": {str(width): {} for width in WIDTHS},
-        "batches": {str(batch): {} for batch in BATCHES},
-        "imports": {},
-        "memory": [],
-    }
-    for number in range(rounds):
-        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-        one_round(results, calls, "0.3" if asked.quick else "1.0")
-        if number < MEMORY_ROUNDS:
-            results["memory"].append(child("bulk.py", "memory"))
-    text = report(results)
-    print(text)
+    if asked.report:
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    else:
+        rounds = asked.rounds or (1 if asked.quick else 3)
+        results = measured(rounds, quick=asked.quick, peers={} if asked.no_peers else environments())
+    print(write(results, None if asked.quick else DOCUMENT))
     if not asked.quick:
-        (HERE / "results").mkdir(exist_ok=True)
-        (HERE / "results" / "latest.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (HERE.parent / "docs" / "performance.md").write_text(text, encoding="utf-8")
+        draw(results, PLOT)
+
+
+def measured(rounds: int, *, quick: bool, peers: dict[str, Path | str]) -> dict[str, Any]:
+    """All results; kept in a file unless it was but a rough look."""
+    nobody = dict.fromkeys(IMPORTS, "left out")
+    run = Run(quick=quick, peers={**nobody, **peers})
+    began = time.perf_counter()
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+        run.calls()
+        run.batches()
+        run.imports()
+        if number < 2:
+            run.kinds()
+            run.kernels()
+            run.drainers()
+    run.once()
+    run.results["machine"] = {
+        "cpus": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "sdk": version("opentelemetry-sdk"),
+        "numpy": version("numpy"),
+        "rounds": rounds,
+    }
+    if not quick:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(run.results, indent=1) + "\n", encoding="utf-8")
+    print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
+    return run.results
 
 
 if __name__ == "__main__":

@@ -82,8 +82,8 @@ def capture(told):
 )
 def test_one_row_of_any_kind(capture, told, features):
     """Aligned to the order of the reference by name, by order where there are none."""
-    assert capture(features) == ROW
-    assert capture(features) == ROW
+    for _ in range(2):
+        assert capture.align([capture(features)]) == [ROW]
     assert not told.reports
     assert not told.dropped
 
@@ -205,8 +205,8 @@ def test_the_row_is_a_copy(capture):
     row, array = {"a": 1.0, "b": "x", "c": True}, np.array([1.0, 2.0, 3.0])
     first, second = capture(row), capture(array)
     row["a"], array[:] = 9.0, 9.0
-    assert first == ROW
-    assert second == (1.0, 2.0, 3.0)
+    assert capture.align([first]) == [ROW]
+    assert np.frombuffer(second).tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("rows", [2, SMALL_BATCH, SMALL_BATCH + 1, 200])
@@ -251,8 +251,9 @@ def test_odd_values_among_numbers_are_counted(value):
 def test_a_reference_of_one_feature_reads_rows_too(told):
     """A row of one value."""
     capture = Capture(("a",), lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
-    assert capture({"a": 1.0}) == (1.0,)
-    assert capture(np.array([2.0])) == (2.0,)
+    assert capture.align([capture({"a": 1.0})]) == [(1.0,)]
+    assert np.frombuffer(capture(np.array([2.0]))).tolist() == [2.0]
+    assert capture(np.array([2])) == (2,)
     assert capture(SimpleNamespace(a=3.0)) is None
     assert capture(np.zeros((2, 1))) == [(0.0,), (0.0,)]
 

@@ -182,7 +182,7 @@ def test_learning_ends_and_is_told():
     kept = monitor.dependence
     monitor.observe({"x": random.normal(size=5_000)})
     assert monitor.dependence == kept
-    assert not monitor._pipeline._recorder._ring.divide
+    assert not monitor._pipeline._recorder._panes._ring.divide
 
 
 def test_what_was_learnt_is_kept_beside_the_reference(tmp_path):
@@ -234,6 +234,67 @@ def test_dependent_traffic_does_not_alarm_and_a_real_shift_does(shuffled):
         shifted[:, 3] += 1.5
         monitor.observe(shifted)
     assert monitor.status()["3"].state == "drifting"
+
+
+# --- from few blocks -------------------------------------------------------------------------------------------------
+
+
+def scattered(location, blocks, length=12.0):
+    """What is known of features from so many blocks of one length, by their factors of location."""
+    factors = np.ones((1, len(location), 5))
+    factors[0, :, LOCATION] = location
+    return Dependence(np.array([length]), np.array([float(blocks)]), factors, np.full((1, len(location)), 8.0))
+
+
+def test_what_half_of_the_features_show_a_little_is_believed():
+    """From a few blocks none of them could show it alone."""
+    alone = scattered([3.5, 0.8, 0.9, 1.1, 1.0], 5).inflation(100)
+    assert (alone.factor[:, LOCATION] == 1.0).all()
+    together = scattered([3.5, 3.0, 4.0, 0.9, 3.2], 5).inflation(100)
+    assert (together.factor[[0, 1, 2, 4], LOCATION] >= 3.0).all()
+    assert together.factor[3, LOCATION] == 1.0
+    assert (together.freedom[[0, 1, 2, 4], LOCATION] == 5).all()
+
+
+def test_the_first_blocks_of_a_window_tell_of_all_of_it():
+    """Growth goes on to the whole window; without one only to twice the longest block."""
+    known = scattered([5.0], 200)
+    bounded, whole = known.inflation(96), known.inflation(96, whole=96)
+    power = np.log(5) / np.log(12)
+    assert bounded.factor[0, LOCATION] == pytest.approx(5 * 2**power)
+    assert whole.factor[0, LOCATION] == pytest.approx(5 * 8**power)
+    assert known.inflation(12, whole=96).factor[0, LOCATION] == pytest.approx(5)
+
+
+@pytest.mark.parametrize("rows", [100, 127, 200, 1_000])
+def test_a_window_of_few_rows_has_blocks_enough(rows):
+    """How they scatter is known after the first of them."""
+    ring = RowRing(1, 1, rows)
+    ring.divide = True
+    served = 0
+    while served < rows:
+        part = min(ring.room(), rows - served)
+        window = ring.put(np.array([part]), part)
+        served += part
+    assert len(window.blocks) >= 8
+
+
+def test_small_windows_of_dependent_rows_do_not_alarm_at_the_start():
+    """Shuffled training data, windows of 100: the first ones are all that is known of the traffic."""
+    alarms = 0
+    for seed in range(4):
+        rows = series(0.9, 21_600, 40 + seed, features=20)
+        reference = Reference.fit(np.random.default_rng(seed).permutation(rows[:20_000]))
+        rule = FalseAlarms(1, every="1h", min_effect=0.0, min_rows=100)
+        monitor = in_memory_monitor(reference=reference, window=Window(rows=100), rule=rule)
+        seen = set()
+        for start in range(20_000, 21_600, 100):
+            monitor.observe(rows[start : start + 100])
+            seen |= {name for name, one in monitor.status().items() if one.state == "drifting"}
+        alarms += len(seen)
+        monitor.shutdown()
+    # Taken for independent at first, they alarmed five to eight times a stream.
+    assert alarms <= 3
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------

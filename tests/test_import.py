@@ -23,6 +23,8 @@ import numpy, opentelemetry._logs, opentelemetry.metrics, opentelemetry.trace
 type(os.environ).__getitem__ = get
 before = threading.active_count()
 import driftline
+for name in driftline.__all__:
+    getattr(driftline, name)  # each is loaded when it is first asked for
 heavy = ("pandas", "sklearn", "scipy", "polars", "pyarrow", "grpc", "requests", "rich")
 """
 

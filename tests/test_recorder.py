@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from driftline import Reference, Window
 from driftline._binning import Layout
 from driftline._capture import Batch
-from driftline._recorder import BUFFER_ROWS, MAX_PENDING, Recorder
+from driftline._lane import BUFFER_ROWS, CHUNK_ROWS
+from driftline._recorder import MAX_PENDING, Recorder
+from driftline._timing import Durations
 
 THREADS = 8
 ROWS = 6_000
@@ -35,9 +37,9 @@ def layout():
 
 
 def recorder_of(layout, window, clock=lambda: 0.0):
-    calls = []
-    recorder = Recorder(layout, 1, window, clock, lambda *one: calls.append(one))
-    return recorder, calls
+    handed = []
+    recorder = Recorder(layout, 1, window, clock, Durations(handed.extend))
+    return recorder, handed
 
 
 @pytest.mark.usefixtures("eager_switches")
@@ -81,8 +83,8 @@ def test_eight_threads_lose_and_double_nothing(layout, window):
     assert tally.served == THREADS * (single + 40 * batches)
     assert tally.failed == {"ValueError": THREADS * failed}
     assert tally.rows == tally.counts.sum() == THREADS * (single + 40 * batches + failed)
-    assert sum(len(calls) for calls, _ in handed) == tally.durations.sum() == THREADS * (single + batches)
-    assert sum(len(failures) for _, failures in handed) == THREADS * failed
+    assert sum(error is None for *_, error in handed) == tally.durations.sum() == THREADS * (single + batches)
+    assert sum(error == "ValueError" for *_, error in handed) == THREADS * failed
     if window.rows is not None:
         assert {one.rows for one in windows} == {window.rows}
         assert {int(one.counts.sum()) for one in windows} == {window.rows}
@@ -112,7 +114,8 @@ def test_the_buffer_is_bounded_when_nobody_drains(layout):
     recorder.wake = lambda: woken.append(1)
     for turn in range(5 * BUFFER_ROWS):
         recorder.record((float(turn % 1_000),), None, 0.0, None)
-        assert len(recorder._rows) <= BUFFER_ROWS
+        assert len(recorder.lane.waiting) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
     assert woken
     recorder.drain()
     assert recorder.read().served == 5 * BUFFER_ROWS
@@ -130,10 +133,10 @@ def test_calls_are_bounded_whatever_they_bring(layout, kind):
             recorder.record(None, 0.5, 0.1, None)
         else:
             recorder.record_failure(None, 0.1, None, "ValueError")
-        assert len(recorder._calls) + len(recorder._failures) <= BUFFER_ROWS
-        assert len(recorder._drained[0]) + len(recorder._drained[1]) <= BUFFER_ROWS
+        assert len(recorder._calls) + len(recorder._failures) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
     recorder.drain()
-    assert sum(len(calls) + len(failures) for calls, failures in handed) == 2 * BUFFER_ROWS
+    assert len(handed) == 2 * BUFFER_ROWS
 
 
 def test_windows_that_nobody_judges_are_bounded(layout):
@@ -145,7 +148,7 @@ def test_windows_that_nobody_judges_are_bounded(layout):
         recorder.record((float(turn),), None, 0.0, None)
         if turn % 100 == 0:
             recorder.drain()
-            assert len(recorder._pending) <= MAX_PENDING + 100
+            assert len(recorder.pending) <= MAX_PENDING + 100
     assert len(judged) > 4_000
 
 

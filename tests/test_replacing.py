@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -66,16 +68,99 @@ def test_a_reference_of_other_functions_is_refused(replacement, message):
     assert monitor.reference is before
 
 
-def test_a_row_that_is_under_way_is_not_read_as_a_vector():
-    """Columns of the same names in the same order, of which one has become a vector: counted, not read."""
+def told(monitor):
+    """What has been counted of all calls."""
+    monitor.flush()
+    pipeline = monitor._pipeline
+    return pipeline._past.plus(pipeline._calls.read())
+
+
+def served(monitor, kind):
+    """A call under way, of each of the ways that there are: began, and how it ends."""
+    if kind == "block":
+        call = monitor.prediction({"v": 3.0})
+        call.__enter__()
+        return lambda: call.__exit__(None, None, None)
+    if kind == "failing":
+        call = monitor.prediction({"v": 3.0})
+        call.__enter__()
+        return lambda: call.__exit__(ValueError, ValueError(), None)
+    if kind == "batch":
+        call = monitor.prediction({"v": [3.0] * 5})
+        call.__enter__()
+        return lambda: call.__exit__(None, None, None)
+    outputs = {"plain": 0.5, "odd": np.float32(0.5)}
+
+    async def hold(features):
+        await asyncio.sleep(0)
+        return outputs.get(kind)
+
+    under_way = monitor.instrument(hold)({"v": 3.0})
+    under_way.send(None)
+
+    def end():
+        with pytest.raises(StopIteration):
+            under_way.send(None)
+
+    return end
+
+
+WAYS = {"plain": (1, 0), "odd": (1, 0), "none": (1, 0), "block": (1, 0), "batch": (5, 0), "failing": (0, 1)}
+VECTORS = np.random.default_rng(3).normal(size=(100, 3))
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_call_ends_under_the_reference_under_which_it_began(kind):
+    """Columns of the same names in the same order, of which one has become a vector: read as what they were."""
     monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
-    with monitor.prediction({"v": 3.0}):
-        monitor.replace_reference(dl.Reference.fit({"v": np.random.default_rng(3).normal(size=(100, 3))}))
+    end = served(monitor, kind)
+    began = monitor._pipeline._calls
+    monitor.replace_reference(dl.Reference.fit({"v": VECTORS}))
+    end()
     monitor.observe({"v": [0.0, 1.0, 2.0]})
     assert monitor.snapshot().rows == 1
-    tally = monitor._pipeline._past.plus(monitor._pipeline._calls.read())
-    assert tally.dropped == {"replaced": 1}
-    assert tally.served == 2
+    tally = told(monitor)
+    assert tally.dropped == {}
+    assert (tally.served - 1, sum(tally.failed.values())) == WAYS[kind]
+    place = began.layout.slices[0]
+    assert began.read().counts[place].sum() == sum(WAYS[kind]), "in the bins that it began with"
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_call_that_outlives_every_reference_that_is_kept(kind):
+    """It is counted; its features are said to be in no bin."""
+    monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
+    end = served(monitor, kind)
+    for turn in range(12):
+        monitor.replace_reference(dl.Reference.fit({"v": np.arange(100.0) + turn}))
+    end()
+    tally = told(monitor)
+    assert tally.dropped == {"replaced": sum(WAYS[kind])}
+    assert (tally.served, sum(tally.failed.values())) == WAYS[kind]
+
+
+def test_a_batch_that_outlives_every_reference_that_is_kept():
+    """Rows without a call, between being read and being counted."""
+    monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
+    lane = monitor._pipeline.lane
+    captured = lane.lookout({"v": [1.0] * 50})
+    for _ in range(12):
+        monitor.replace_reference(dl.Reference.fit({"v": np.arange(100.0)}))
+    lane.end.record_batch(captured, None)
+    lane.end.record_batch(None, None)
+    tally = told(monitor)
+    assert (tally.served, tally.dropped) == (51, {"replaced": 50})
+
+
+def test_a_call_that_began_while_a_reference_was_learnt():
+    """It is counted as those before it are."""
+    monitor = in_memory_monitor(reference=dl.Reference.learn(rows=100))
+    monitor.observe({"v": 3.0})
+    end = served(monitor, "plain")
+    monitor.replace_reference(dl.Reference.fit({"v": VECTORS}))
+    end()
+    tally = told(monitor)
+    assert (tally.served, tally.dropped, monitor.snapshot().rows) == (2, {}, 0)
 
 
 def test_seasons_come_and_go():
@@ -119,7 +204,7 @@ def test_detectors_go_on_and_see_the_right_column(monkeypatch):
     one = dl.Reference.fit({"a": np.arange(100.0), "b": np.arange(100.0)})
     other = dl.Reference.fit({"b": np.arange(100.0), "a": np.arange(100.0)})
     monitor = in_memory_monitor(reference=one, detectors={"a": Sums()}, synchronous=False)
-    monitor._pipeline._asleep = False  # no thread: what was served waits
+    monkeypatch.setattr(monitor._pipeline._thread, "start", lambda: None)  # what was served waits
     monitor.observe({"a": 1.0, "b": -1.0})
     monitor.replace_reference(other)
     monitor.observe({"a": 2.0, "b": -1.0})

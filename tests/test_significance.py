@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from driftline._binning import Layout
 from driftline._components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD
+from driftline._dependence import Inflation
 from driftline._significance import MIN_EXPECTED, TwoSample, benjamini_hochberg, cauchy_combination
 from driftline._values import CategoricalBins, Feature, NumericBins
 
@@ -93,6 +94,44 @@ def test_unseen_categories_are_expected_where_many_were_seen_once():
     expected, surprising = (TwoSample([one], Layout([one]))(counts, 1_000).parts[0, OUTSIDE] for one in (many, none))
     assert expected > 0.3
     assert surprising < 1e-9
+
+
+def test_a_guess_of_unseen_categories_is_worth_less_where_many_were_seen_twice():
+    """A category of two rows may as well have been missed, with all the rows that it has in the window."""
+    sure = Feature("t", CategoricalBins(("a",)), (960, 40, 0, 0), once=4, twice=0)
+    unsure = Feature("t", CategoricalBins(("a",)), (960, 40, 0, 0), once=4, twice=12)
+    counts = np.array([940, 44, 16, 0])
+    p, careful = (TwoSample([one], Layout([one]))(counts, 1_000).parts[0, OUTSIDE] for one in (sure, unsure))
+    assert p < 0.01
+    assert careful > 5 * p
+
+
+def test_small_expectations_do_not_stretch_the_tail():
+    """Six or seven rows a bin: far out, the shape has the tail of a chi-square."""
+    random = np.random.default_rng(3)
+    shares = np.full(15, 1 / 15)
+    pairs = [
+        (
+            [0, *random.multinomial(20_000, shares), 0, 0],
+            [0, *random.multinomial(100, shares), 0, 0],
+        )
+        for _ in range(4_000)
+    ]
+    p = findings(*pairs).parts[:, SHAPE]
+    assert (p <= 1e-3).sum() <= 12
+    assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_clump_in_a_rare_bin_reaches_less_far_where_rows_depend_on_each_other():
+    """Forty rows where five were expected: of independent rows that is what it is, of others they may be one."""
+    feature = Feature("t", CategoricalBins(tuple("abcdefgh")), (*[1_000] * 7, 50, 0, 0, 0))
+    counts = np.array([*[95] * 7, 40, 0, 0, 0])
+    tester = TwoSample([feature], Layout([feature]))
+    ones, known = np.ones((1, 5)), np.full((1, 5), np.inf)
+    independent = tester(counts, 705, lambda _: Inflation(ones, known, np.array([np.inf])))
+    dependent = tester(counts, 705, lambda _: Inflation(ones, known, np.array([7.0])))
+    assert independent.p[0] < dependent.p[0] / 1e6
+    assert dependent.p[0] < 1e-3
 
 
 def test_features_are_tested_each_for_itself():

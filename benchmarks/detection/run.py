@@ -1,5 +1,6 @@
 """
-The whole evaluation, seeded: ``make bench-detection``. Writes tables and plots to ``results/``, and the page.
+The whole evaluation, seeded: ``make bench-detection``. Writes tables and plots to ``results/``, the page, and a
+few figures into the README.
 
 The libraries that driftline is compared with are installed in an environment of their own, outside the repository, at
 the first run; ``--no-peers`` leaves out what needs them (the restated rules need numpy alone and always run).
@@ -33,10 +34,12 @@ import numpy as np
 import power
 import real
 import timing
+from readme import write_summary
 from report import write_csv, write_page
 from streams import SHIFTS
 
 HERE = Path(__file__).parent
+README = HERE.parent.parent / "README.md"
 DOCS = HERE.parent.parent / "docs" / "detection.md"
 PARTS = ("false_alarms", "power", "level", "real", "timing", "peers")
 
@@ -267,6 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results = _results(raw)
         write_csv(results, out)
         write_page(results, page, out, _machine())
+        if not asked.out and {"false_alarms", "power"} <= results.keys():
+            write_summary(results, README)
         if python is not None and in_peers(python, "plots.py", out).wait() != 0:
             parser.exit(1, "plots.py failed in the peers' environment\n")
     print(f"all: {time.perf_counter() - began:.0f} s", file=sys.stderr)

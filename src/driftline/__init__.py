@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from driftline._outcome_register import record_outcome
-from driftline._values import (
-    Component,
-    Detector,
-    Distance,
-    FeatureStatus,
-    RetrainingRequest,
-    Score,
-    Snapshot,
-)
-from driftline._window import Window
-from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
-from driftline.detection import FalseAlarms, Thresholds
-from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
-from driftline.monitor import Monitor
-from driftline.otlp import configure_otlp
-from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
-from driftline.reference import Reference
-from driftline.retraining import RetrainingPolicy, RetrainingQueue
+if TYPE_CHECKING:
+    from driftline._outcome_register import record_outcome
+    from driftline._values import (
+        Component,
+        Detector,
+        Distance,
+        FeatureStatus,
+        RetrainingRequest,
+        Score,
+        Snapshot,
+    )
+    from driftline._window import Window
+    from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
+    from driftline.detection import FalseAlarms, Thresholds
+    from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
+    from driftline.monitor import Monitor
+    from driftline.otlp import configure_otlp
+    from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
+    from driftline.reference import Reference
+    from driftline.retraining import RetrainingPolicy, RetrainingQueue
 
 __all__ = [
     "Canary",
@@ -56,12 +58,48 @@ __all__ = [
     "record_outcome",
 ]
 
+_HOMES = {
+    "Canary": "driftline.canary",
+    "CanaryPolicy": "driftline.canary",
+    "Component": "driftline._values",
+    "ConfigurationError": "driftline.errors",
+    "Criterion": "driftline.canary",
+    "Detector": "driftline._values",
+    "Distance": "driftline._values",
+    "DriftlineError": "driftline.errors",
+    "FalseAlarms": "driftline.detection",
+    "FeatureStatus": "driftline._values",
+    "Guardrail": "driftline.canary",
+    "Margin": "driftline.canary",
+    "Monitor": "driftline.monitor",
+    "OutcomePolicy": "driftline.outcomes",
+    "OutcomeSnapshot": "driftline.outcomes",
+    "Performance": "driftline.outcomes",
+    "Reference": "driftline.reference",
+    "ReferenceError": "driftline.errors",
+    "RetrainingPolicy": "driftline.retraining",
+    "RetrainingQueue": "driftline.retraining",
+    "RetrainingRequest": "driftline._values",
+    "Score": "driftline._values",
+    "Snapshot": "driftline._values",
+    "ThresholdPolicy": "driftline.canary",
+    "Thresholds": "driftline.detection",
+    "Verdict": "driftline.canary",
+    "Window": "driftline._window",
+    "configure_otlp": "driftline.otlp",
+    "record_outcome": "driftline._outcome_register",
+}
+"""Where each name comes from: a module is loaded when one of its names is first asked for."""
+
 
 def __dir__() -> list[str]:
     return __all__
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return found
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - paid only by who asks
 

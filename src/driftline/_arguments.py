@@ -10,7 +10,7 @@ from driftline._frames import is_table
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 
-__all__ = ["Pick", "parameters_of", "picker", "taken_by"]
+__all__ = ["First", "Pick", "parameters_of", "picker", "taken_by"]
 
 Pick: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 """(args, kwargs) of a call to what is wanted of it."""
@@ -57,10 +57,10 @@ def picker(reference: Reference | None, function: Any, parameters: list[inspect.
         known = set(reference.columns)
         if not usable or known & set(names):
             return by_name
-        return _first(names[0], defaults.get(names[0]), skip)
+        return First(names[0], defaults.get(names[0]), skip)
     if not usable:
         return by_name
-    first = _first(names[0], defaults.get(names[0]), skip)
+    first = First(names[0], defaults.get(names[0]), skip)
 
     def undecided(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # The reference is yet to be learnt, so only the values can tell: a plain number or text is one feature of many.
@@ -78,15 +78,29 @@ def _is_plain(value: object) -> bool:
     )
 
 
-def _first(name: str, default: Any, skip: int) -> Pick:
-    def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return args[skip] if len(args) > skip else kwargs.get(name, default)
+class First:
+    """
+    The features are one argument.
 
-    return pick
+    Attributes:
+        place: how many arguments come before it.
+    """
+
+    __slots__ = ("_default", "_name", "place")
+
+    def __init__(self, name: str, default: Any, place: int) -> None:
+        self._name = name
+        self._default = default
+        self.place = place
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return args[self.place] if len(args) > self.place else kwargs.get(self._name, self._default)
 
 
 def _by_name(names: tuple[str, ...], defaults: dict[str, Any], skip: int) -> Pick:
     def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if len(args) <= skip and not defaults:
+            return kwargs  # read at once, before anybody could change it
         return {**defaults, **dict(zip(names, args[skip:], strict=False)), **kwargs}
 
     return pick

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -128,7 +127,7 @@ class FalseAlarms:
                     effect,
                     rows,
                     _reason(feature, look, layout.slices[place], tested, place, level) if stays else "",
-                    OnDemand(partial(_components, feature, tested, place)),
+                    OnDemand(_components, feature, tested, place),
                 )
                 for place, (feature, enters, stays, p, effect, rows) in enumerate(zip(features, *numbers, strict=True))
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,10 @@ FEWEST_DIRECTIONS = 0.1
 """So few that the tail of the shape reaches as far as any: where no difference has told yet."""
 
 
+MOST_COMPARED = 2**15
+"""Counts of a block times pairs of blocks that are compared at once: some megabytes of intermediate results."""
+
+
 class _Level:
     """Blocks of one length: the one that fills, the one before it, and sums over the differences of neighbours."""
 
@@ -75,6 +79,10 @@ class _Level:
         with np.errstate(invalid="ignore", divide="ignore"):
             found = np.where(variance > 0.0, 2.0 * mean**2 / variance, free)
         return np.maximum(np.minimum(found, free), FEWEST_DIRECTIONS)
+
+
+_Pair: TypeAlias = "tuple[_Level, Counts, Counts, Counts]"
+"""The length of two neighbouring blocks, the counts of both, and all counts served before them and with them."""
 
 
 class BurnIn:
@@ -113,13 +121,18 @@ class BurnIn:
         self._levels: list[_Level] = []
         self._served: Counts | None = None
         self._heard: Floats = np.ones(self._size)
-        self.windows = 0
+        self.windows = self._rows = 0
         self.dependence: Dependence | None = None
 
     @property
     def complete(self) -> bool:
         """Whether all windows have been seen: what is known stays as it is."""
         return self.windows >= self.of
+
+    @property
+    def window_rows(self) -> float:
+        """Rows of a window, on average over those seen."""
+        return self._rows / max(self.windows, 1)
 
     def learn(
         self, blocks: Sequence[WindowCounts], drifting: NDArray[np.bool_] | None = None, *, window: bool = True
@@ -135,54 +148,55 @@ class BurnIn:
         if self.complete:
             return
         self._heard = np.ones(self._size) if drifting is None else np.where(drifting, 0.0, 1.0)
+        pairs: list[_Pair] = []
         for block in blocks:
             if block.rows:
+                self._rows += block.rows
                 # The bin that is always empty comes after the others, and the hours of the week after it.
                 counts = np.insert(block.counts, self._bins, 0)
                 self._served = counts if self._served is None else self._served + counts
-                self._add(0, WindowCounts(counts, block.rows))
+                self._add(0, WindowCounts(counts, block.rows), self._served, pairs)
+        self._compare(pairs)
         self.windows += window
         self.dependence = self._found()
         if self.complete:
             self._levels = []
 
-    def _add(self, number: int, block: WindowCounts) -> None:
+    def _add(self, number: int, block: WindowCounts, served: Counts, pairs: list[_Pair]) -> None:
         if number == len(self._levels):
             self._levels.append(_Level(self._size))
         level = self._levels[number]
         level.blocks += 1
         level.rows += block.rows
         if level.before is not None:
-            self._compare(level, level.before.counts, block.counts)
+            pairs.append((level, level.before.counts, block.counts, served))
         level.before = block
         if level.half is None:
             level.half = block
             return
         pair = WindowCounts(level.half.counts + block.counts, level.half.rows + block.rows)
         level.half = None
-        self._add(number + 1, pair)
+        self._add(number + 1, pair, served, pairs)
 
-    def _compare(self, level: _Level, first: Counts, second: Counts) -> None:
-        served = self._served
-        if served is None:
-            return
-        expected = self._expected(first), self._expected(second)
+    def _compare(self, pairs: Sequence[_Pair]) -> None:
+        """Compare blocks, as many pairs of them at once as their counts are few: most of it is calling numpy."""
         for matrix in self._matrices:
-            heard = self._heard[matrix.places, None]
-            squares, known = (part * heard for part in _squares(matrix, first, second, served, expected))
-            level.known[matrix.places] += known
-            kept = level.largest[:, matrix.places]
-            for rank in range(TRIMMED):
-                kept[rank], squares = np.maximum(kept[rank], squares), np.minimum(kept[rank], squares)
-            level.largest[:, matrix.places] = kept
-            level.sums[matrix.places] += squares
-            level.rest_squared[matrix.places] += squares[:, SHAPE] ** 2
+            most = max(1, MOST_COMPARED // matrix.bins.size)
+            for start in range(0, len(pairs), most):
+                part = pairs[start : start + most]
+                levels, first, second, served = zip(*part, strict=True)
+                expected = self._expected(first), self._expected(second)
+                compared = _squares(matrix, np.stack(first), np.stack(second), np.stack(served), expected)
+                heard = self._heard[matrix.places, None]
+                for level, squares, known in zip(levels, *(one * heard for one in compared), strict=True):
+                    _take(level, matrix.places, squares, known)
 
-    def _expected(self, counts: Counts) -> Floats | None:
-        """The shares that a block is to have, over all bins and the empty one."""
+    def _expected(self, counts: Sequence[Counts]) -> Floats | None:
+        """The shares that blocks are to have, over all bins and the empty one, shape (pairs, bins + 1)."""
         if self._seasonal is None:
             return None
-        return np.append(self._seasonal.floored(self._seasonal.shares(counts[self._bins + 1 :])), 0.0)
+        seasonal = self._seasonal
+        return np.stack([np.append(seasonal.floored(seasonal.shares(one[self._bins + 1 :])), 0.0) for one in counts])
 
     def _kept(self, freedom: Floats, differences: int) -> Floats:
         """What is left of a sum of so many chi-squares without the largest: E[X; X <= q] / E[X], shape (...,)."""
@@ -215,6 +229,17 @@ class BurnIn:
         )
 
 
+def _take(level: _Level, places: NDArray[np.intp], squares: Floats, known: Floats) -> None:
+    """Add one comparison of some of the features to those of its level."""
+    level.known[places] += known
+    kept = level.largest[:, places]
+    for rank in range(TRIMMED):
+        kept[rank], squares = np.maximum(kept[rank], squares), np.minimum(kept[rank], squares)
+    level.largest[:, places] = kept
+    level.sums[places] += squares
+    level.rest_squared[places] += squares[:, SHAPE] ** 2
+
+
 def _squares(
     matrix: Matrix,
     first: Counts,
@@ -223,7 +248,8 @@ def _squares(
     expected: tuple[Floats | None, Floats | None] = (None, None),
 ) -> tuple[Floats, Floats]:
     """
-    Parts of the chi-square of the difference of two blocks, and what independent rows give: both (features, parts).
+    Parts of the chi-square of the difference of two blocks, and what independent rows give: both (pairs, features,
+    parts).
 
     The difference is standardised by shares half-way between the reference's and those served so far: bins that are
     empty in both blocks count too, and a bin that the reference hardly knows does not make a drift look like
@@ -232,36 +258,39 @@ def _squares(
     Of blocks that are to differ by their season, by *expected* shares, the rest of their difference is taken, and
     standardised by what both are to have: within a season rows vary less than over all of it.
     """
-    a, b = first[matrix.bins], second[matrix.bins]
-    n, m = a.sum(axis=1), b.sum(axis=1)
-    squares, known = np.zeros((len(n), PARTS)), np.zeros((len(n), PARTS))
+    a, b = first[:, matrix.bins], second[:, matrix.bins]
+    n, m = a.sum(axis=-1), b.sum(axis=-1)
+    squares, known = np.zeros((*n.shape, PARTS)), np.zeros((*n.shape, PARTS))
     both = (n > 0) & (m > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        served = np.nan_to_num(live[matrix.bins] / live[matrix.bins].sum(axis=1, keepdims=True))
+        served = live[:, matrix.bins]
+        served = np.nan_to_num(served / served.sum(axis=-1, keepdims=True))
         shares = (np.nan_to_num(matrix.reference / matrix.reference.sum(axis=1, keepdims=True)) + served) / 2
-        difference = np.nan_to_num(a / n[:, None] - b / m[:, None])
-        moved: Floats = np.zeros(len(n))
+        difference = np.nan_to_num(a / n[..., None] - b / m[..., None])
+        moved: Floats = np.zeros(n.shape)
         if expected[0] is not None and expected[1] is not None:
-            one, other = (_normed(part[matrix.bins]) for part in (expected[0], expected[1]))
-            moved = expected[0][matrix.missing] - expected[1][matrix.missing]
+            one, other = (_normed(part[:, matrix.bins]) for part in (expected[0], expected[1]))
+            moved = expected[0][:, matrix.missing] - expected[1][:, matrix.missing]
             shares = served = np.nan_to_num((one + other) / 2)
             difference = difference - np.nan_to_num(one - other)
         scale = 1 / n + 1 / m
-        groups = pooling(shares * np.minimum(n, m)[:, None], LEAST_EXPECTED)
-        shares, served, difference = (gathered(part, groups) for part in (shares, served, difference))
-        rest = np.where(shares > 0, difference**2 / shares, 0.0).sum(axis=1) / scale
-        free = np.where(shares > 0, served * (1 - served) / shares, 0.0).sum(axis=1)
+        groups = pooling(_flat(shares * np.minimum(n, m)[..., None]), LEAST_EXPECTED)
+        shares, served, difference = (
+            gathered(_flat(part), groups).reshape(part.shape) for part in (shares, served, difference)
+        )
+        rest = np.where(shares > 0, difference**2 / shares, 0.0).sum(axis=-1) / scale
+        free = np.where(shares > 0, served * (1 - served) / shares, 0.0).sum(axis=-1)
     if matrix.ordered:
         for part, polynomial in zip((LOCATION, SPREAD), orthonormal(shares), strict=True):
-            has = both & polynomial.any(axis=1)
+            has = both & polynomial.any(axis=-1)
             with np.errstate(invalid="ignore", divide="ignore"):
-                square = (polynomial * difference).sum(axis=1) ** 2 / scale
-            variance = (served * polynomial**2).sum(axis=1) - (served * polynomial).sum(axis=1) ** 2
+                square = (polynomial * difference).sum(axis=-1) ** 2 / scale
+            variance = (served * polynomial**2).sum(axis=-1) - (served * polynomial).sum(axis=-1) ** 2
             squares[has, part], known[has, part] = square[has], variance[has]
             rest, free = rest - np.where(has, square, 0.0), free - np.where(has, variance, 0.0)
     has = both & (free > 0)
     squares[has, SHAPE], known[has, SHAPE] = np.maximum(rest[has], 0.0), free[has]
-    missing = first[matrix.missing], second[matrix.missing]
+    missing = first[:, matrix.missing], second[:, matrix.missing]
     of, other_of = n + missing[0], m + missing[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = (missing[0] + missing[1]) / (of + other_of)
@@ -273,5 +302,10 @@ def _squares(
 
 
 def _normed(shares: Floats) -> Floats:
-    found: Floats = shares / shares.sum(axis=1, keepdims=True)
+    found: Floats = shares / shares.sum(axis=-1, keepdims=True)
     return found
+
+
+def _flat(values: Floats) -> Floats:
+    """One row for each feature of each pair."""
+    return values.reshape(-1, values.shape[-1])

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._frames import as_objects, read_column
+from driftline._columns import as_objects, read_column
 from driftline._values import Column, Counts
 from driftline.errors import ConfigurationError
 

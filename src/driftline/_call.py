@@ -9,8 +9,9 @@ from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from driftline._arguments import Pick
+from driftline._arguments import First, Pick
 from driftline._capture import Captured
+from driftline._lane import Lane
 from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenCall", "Plan", "PredictionCall", "Target", "leave"]
 
+FAR = 2**31
+"""The place of an argument that no call has."""
+
 _UNSET = object()
 
 
@@ -33,25 +37,32 @@ class Target(Protocol):
     enabled: bool
     tracing: Tracing | None
     reference: Reference | None
+    lane: Lane
 
-    def capture(self, features: Any) -> Captured:
-        """Read and copy the features of a call."""
+    def capture(self, lane: Lane, features: Any) -> Captured:
+        """Read and copy the features of a call that begins in this lane."""
         ...
 
     def unreadable(self, place: str, error: Exception) -> None:
         """Count a call whose features could not be read."""
         ...
 
-    def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
-        """Take down a call that returned."""
+    def done(
+        self, lane: Lane, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
+    ) -> None:
+        """Take down a call that began in this lane and returned."""
         ...
 
-    def failed(self, captured: Captured, seconds: float, context: object, error: str) -> None:
-        """Take down a call that raised."""
+    def failed(self, lane: Lane, captured: Captured, seconds: float, context: object, error: str) -> None:
+        """Take down a call that began in this lane and raised."""
         ...
 
     def done_with_id(self, prediction_id: object, output: Any) -> None:
         """Keep the output of a call taken down already, for the outcome that is told under this id."""
+        ...
+
+    def relieve(self) -> None:
+        """Have the thread started or woken, or do a share of its work."""
         ...
 
     def caught(self, place: str, error: Exception) -> None:
@@ -79,6 +90,7 @@ class PredictionCall:
         "_captured",
         "_context",
         "_id",
+        "_lane",
         "_returned",
         "_span",
         "_start",
@@ -99,7 +111,8 @@ class PredictionCall:
         self._returned = False
         self.output: Any = _UNSET
         # Read and copied now: what the caller does to its features afterwards changes nothing.
-        self._captured = target.capture(features) if target.enabled else None
+        self._lane = target.lane
+        self._captured = target.capture(self._lane, features) if target.enabled else None
 
     @property
     def id(self) -> Any:
@@ -152,11 +165,11 @@ class PredictionCall:
     def _record(self, seconds: float, error: BaseException | None) -> None:
         target = self._target
         if error is not None:
-            target.failed(self._captured, seconds, self._context, error_type(error))
+            target.failed(self._lane, self._captured, seconds, self._context, error_type(error))
         elif self.output is _UNSET:
-            target.done(self._captured, None, seconds, self._context, None)
+            target.done(self._lane, self._captured, None, seconds, self._context, None)
         else:
-            target.done(self._captured, self.output, seconds, self._context, self._id)
+            target.done(self._lane, self._captured, self.output, seconds, self._context, self._id)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -170,7 +183,7 @@ class PredictionCall:
 class Plan:
     """All that is decided when a function is decorated: where its features, output and ids are."""
 
-    __slots__ = ("_prediction_id", "_user_id", "active", "output", "pick", "target")
+    __slots__ = ("_prediction_id", "_user_id", "active", "first", "output", "pick", "target")
 
     def __init__(
         self,
@@ -186,10 +199,11 @@ class Plan:
         self._prediction_id = prediction_id
         self._user_id = user_id
         self.active = target.active
+        self.first = pick.place if isinstance(pick, First) else FAR
 
-    def capture(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
+    def capture(self, lane: Lane, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
         try:
-            return self.target.capture(self.pick(args, kwargs))
+            return self.target.capture(lane, self.pick(args, kwargs))
         except Exception as error:  # noqa: BLE001 - the user's extractor
             self.target.unreadable("features", error)
             return None
@@ -212,24 +226,27 @@ class Plan:
                 self.target.caught("user_id", error)
         return given, user
 
-    def done(self, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object) -> None:
+    def done(
+        self, lane: Lane, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object
+    ) -> None:
         if self.output is not None:
             try:
                 result = self.output(result)
             except Exception as error:  # noqa: BLE001 - the user's function
                 result = None
                 self.target.caught("output", error)
-        self.target.done(captured, result, seconds, context, prediction_id)
+        self.target.done(lane, captured, result, seconds, context, prediction_id)
 
 
 class OpenCall:
     """One call from its start to its end: what generators, ids and spans need, and the plain call does without."""
 
-    __slots__ = ("captured", "context", "plan", "prediction_id", "span", "start", "token")
+    __slots__ = ("captured", "context", "lane", "plan", "prediction_id", "span", "start", "token")
 
     def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.plan = plan
-        self.captured = plan.capture(args, kwargs)
+        self.lane = plan.target.lane
+        self.captured = plan.capture(self.lane, args, kwargs)
         self.prediction_id, user = plan.ids(args, kwargs)
         self.span: Any = None
         self.token: object = None
@@ -249,11 +266,12 @@ class OpenCall:
             self.token = tracing.attach(self.span)
 
     def done(self, result: Any) -> None:
-        self.plan.done(self.captured, result, perf_counter() - self.start, self.context, self.prediction_id)
+        self.plan.done(self.lane, self.captured, result, perf_counter() - self.start, self.context, self.prediction_id)
         self._end(None)
 
     def failed(self, error: BaseException) -> None:
-        self.plan.target.failed(self.captured, perf_counter() - self.start, self.context, error_type(error))
+        seconds = perf_counter() - self.start
+        self.plan.target.failed(self.lane, self.captured, seconds, self.context, error_type(error))
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:

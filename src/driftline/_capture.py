@@ -9,16 +9,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from driftline._frames import Table, as_objects, is_column, is_table, read_column, read_table
+from driftline._binning import Row
+from driftline._columns import Coded, as_objects, read_column
+from driftline._frames import Table, is_column, is_table, read_table
 from driftline._outputs import SCALARS
 from driftline._values import Column
 
-__all__ = ["SMALL_BATCH", "Batch", "Capture", "Captured", "Report", "length_of", "names_of"]
+__all__ = ["SMALL_BATCH", "Batch", "Capture", "Captured", "Report", "first_names", "names_of"]
 
 SMALL_BATCH = 32
 """Up to so many rows a batch is cheaper as single rows, binned later with others, than as columns binned at once."""
 
-Row: TypeAlias = "tuple[object, ...]"
+FLOAT64 = np.dtype(np.float64)
+
 Report: TypeAlias = Callable[[str, str], None]
 """Told a place and a message: counts every time, logs the first."""
 
@@ -32,16 +35,12 @@ class Batch:
         self.columns = columns
         self.rows = rows
 
+    def __len__(self) -> int:
+        return self.rows
 
-Captured: TypeAlias = "Row | list[Row] | Batch | None"
-"""One row, the rows of a small batch, a batch; None where nothing could be read."""
 
-
-def length_of(captured: Captured | Column) -> int:
-    """Rows captured; of a column its values."""
-    if isinstance(captured, Batch):
-        return captured.rows
-    return 0 if captured is None else len(captured)
+Captured: TypeAlias = "Row | dict[str, object] | list[Row] | Batch | None"
+"""One row, or a dict of it; the rows of a small batch; a batch; None where nothing could be read."""
 
 
 def names_of(features: Any) -> tuple[str, ...] | None:
@@ -61,6 +60,15 @@ def names_of(features: Any) -> tuple[str, ...] | None:
     return None
 
 
+def first_names(features: Any) -> tuple[str, ...]:
+    """The names of the columns of a first call's features: places where there are no names."""
+    names = names_of(features)
+    if names is None:
+        shape = getattr(features, "shape", None)
+        names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
+    return names
+
+
 class Capture:
     """
     Turns what a predict function takes into rows aligned to the reference.
@@ -71,24 +79,62 @@ class Capture:
         names: the features, in the order of the reference.
         report: told of unknown, unreadable or ill-shaped input.
         dropped: told how many rows could not be read, and why (``"shape"`` or ``"unreadable"``).
+        copies: whether a batch is copied. A model may work in place on its input, and a batch is counted when the call
+            has returned; what is counted at once needs no copy.
+        late: whether a dict may be copied whole, which costs half of taking its values or less, to be put in order by
+            *align* when it is counted. One with more in it than features is not.
+
+    Attributes:
+        inline: dict where a copy is all that this does with one of as many values as there are features, the first of
+            them there and no column; else None.
+        readers: how features of a class are read, for each that has been seen.
     """
 
-    __slots__ = ("_dropped", "_handlers", "_known", "_report", "names")
+    __slots__ = (
+        "_align",
+        "_copies",
+        "_dropped",
+        "_known",
+        "_report",
+        "_values_of",
+        "inline",
+        "names",
+        "readers",
+    )
 
-    def __init__(self, names: tuple[str, ...], report: Report, dropped: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        report: Report,
+        dropped: Callable[[str, int], None],
+        *,
+        copies: bool = True,
+        late: bool = True,
+    ) -> None:
         self.names = names
+        self._copies = copies
         self._known = frozenset(names)
         self._report = report
         self._dropped = dropped
-        self._handlers: dict[type, Callable[[Any], Captured]] = {dict: self._dict_handler()}
+        self._values_of = _values_of(names)
+        self._align = self._dict_handler()
+        self.inline: type[dict[Any, Any]] | None = dict if late else None
+        self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._dict_copier() if late else self._align}
 
     def __call__(self, features: Any) -> Captured:
         """Read one call's features."""
-        handler = self._handlers.get(features.__class__)
-        if handler is None:
-            handler = self._handler(features)
-            self._handlers[features.__class__] = handler
-        return handler(features)
+        reader = self.readers.get(features.__class__)
+        if reader is None:
+            reader = self._handler(features)
+            self.readers[features.__class__] = reader
+        return reader(features)
+
+    def align(self, rows: Sequence[Any]) -> Sequence[Row]:
+        """Captured rows, those that are dicts put in the order of the reference."""
+        try:
+            return [*map(self._values_of, rows)]
+        except Exception:  # noqa: BLE001 - not all are dicts, a feature is missing, names are no texts
+            return [self._align(row) if row.__class__ is dict else row for row in rows]  # type: ignore[misc]
 
     # --- one handler per kind of argument ----------------------------------------------------------------------------
 
@@ -96,7 +142,7 @@ class Capture:
         if isinstance(features, Mapping):
             return self._mapping
         if isinstance(features, np.ndarray):
-            return self._array
+            return self._array if type(features) is np.ndarray else self._other_array
         if is_table(features):
             return self._frame
         if hasattr(features, "_fields"):  # a namedtuple is a tuple with names
@@ -105,16 +151,13 @@ class Capture:
             return self._sequence
         fields = _field_names(type(features))
         if fields is not None:
-            return self._attributes(fields)
+            return self._model(fields) if hasattr(type(features), "model_fields") else self._attributes(fields)
         if is_column(features):
             return self._series
         return self._unreadable
 
     def _dict_handler(self) -> Callable[[Any], Captured]:
-        names, width = self.names, len(self.names)
-        get: Callable[[Any], Row] = (
-            itemgetter(*names) if width > 1 else lambda features, name=names[0]: (features[name],)  # type: ignore[misc]
-        )
+        get, width = self._values_of, len(self.names)
         slow, note = self._mapping, self._note_unknown
 
         def read(features: Any) -> Captured:
@@ -127,6 +170,17 @@ class Capture:
             if len(features) != width:
                 note(features)
             return row
+
+        return read
+
+    def _dict_copier(self) -> Callable[[Any], Captured]:
+        first, align, width = self.names[0], self._align, len(self.names)
+
+        def read(features: Any) -> Captured:
+            # What is no single value may be a column, which a copy of the dict would share with the caller. So may be
+            # any in a dict without the first feature: the default is no value either.
+            plain = len(features) == width and features.get(first, align).__class__ in SCALARS
+            return features.copy() if plain else align(features)
 
         return read
 
@@ -149,19 +203,40 @@ class Capture:
             return attrgetter(*names)
         return lambda features: tuple([getattr(features, name, None) for name in names])
 
+    def _model(self, fields: Sequence[str]) -> Callable[[Any], Captured]:
+        """A pydantic model keeps its fields in a dict: half the time of asking for each."""
+        slow = self._attributes(fields)
+        if len(self.names) < 2 or not set(self.names) <= set(fields):  # noqa: PLR2004 - of one name it gets no tuple
+            return slow
+        get = itemgetter(*self.names)
+
+        def read(features: Any) -> Captured:
+            try:
+                return get(features.__dict__)  # type: ignore[no-any-return]
+            except KeyError:  # made without validation, and without this field
+                return slow(features)
+
+        return read
+
+    def _other_array(self, features: Any) -> Captured:
+        """A subclass, such as a masked array, knows best what its values are."""
+        return self._array(features) if features.ndim != 1 else self._sequence(features.tolist())
+
     def _array(self, features: Any) -> Captured:
         width = len(self.names)
         if features.ndim == 1:
             if len(features) != width:
                 return self._wrong_width(len(features), 1)
-            return tuple(features.tolist())
+            # Bytes are the cheaper copy, and are binned as they are; other types keep their values as Python has them.
+            return features.tobytes() if features.dtype is FLOAT64 else tuple(features.tolist())
         if features.ndim != 2:  # noqa: PLR2004 - rows and columns
             return self._drop("shape", 1, f"features are an array of {features.ndim} dimensions: expected 1 or 2")
         if features.shape[1] != width:
             return self._wrong_width(features.shape[1], features.shape[0])
         if features.shape[0] <= SMALL_BATCH:
             return [tuple(row) for row in features.tolist()]
-        return Batch(tuple(features.T.copy()), features.shape[0])
+        # The copy has its columns in one piece, which is what counting wants.
+        return Batch(tuple(features.T.copy() if self._copies else features.T), features.shape[0])
 
     def _sequence(self, features: Any) -> Captured:
         if features and features[0].__class__ not in SCALARS:
@@ -190,14 +265,12 @@ class Capture:
             return self._drop("unreadable", 1, f"features cannot be read as a table: {error}")
         if batch is None:
             return None
+        if batch.rows > SMALL_BATCH and not self._copies:
+            return batch
         if batch.rows > SMALL_BATCH:
-            # Binned when the call has returned: a model that works in place on its input changes nothing here.
             return Batch([None if column is None else _copied(column) for column in batch.columns], batch.rows)
-        absent: list[object] = [None] * batch.rows
-        plain = [
-            absent if column is None else column.tolist() if isinstance(column, np.ndarray) else column
-            for column in batch.columns
-        ]
+        absent: Sequence[object] = [None] * batch.rows
+        plain = [absent if column is None else as_objects(column) for column in batch.columns]
         return list(zip(*plain, strict=True))
 
     def _unreadable(self, features: Any) -> Captured:
@@ -234,8 +307,16 @@ class Capture:
         return None
 
 
+def _values_of(names: tuple[str, ...]) -> Callable[[Any], Row]:
+    """Takes the values of all features from a dict, as a tuple in their order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    name = names[0]
+    return lambda features: (features[name],)
+
+
 def _copied(column: Column) -> Column:
-    return column.copy() if isinstance(column, np.ndarray) else tuple(column)
+    return column.copy() if isinstance(column, (np.ndarray, Coded)) else tuple(column)
 
 
 def _is_named(row: object) -> bool:

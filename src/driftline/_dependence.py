@@ -41,14 +41,17 @@ Rows that a bin is to expect in a block (the least of Cochran 1954): of a rarer 
 clumps, which say nothing about the others.
 """
 
-SIGNIFICANT = 2.0
-"""Standard normal quantile of 97.7 %: beyond it scatter counts as larger than that of independent rows."""
+SIGNIFICANT = 2.5
+"""Standard normal quantile of 99.4 %: beyond it scatter counts as larger than that of independent rows."""
 
 FURTHEST = 2.0
 """
 Lengths beyond the longest block to which growth is continued. A reference that is shorter than the changes in it cannot
 know them: taking these for endless would silence every alarm, so it says that it is too short, and alarms come early.
 """
+
+LIKELY = 1.3
+"""Likewise of 90 %, for the median of all features."""
 
 GOES_ON = 1.0
 """Likewise of 84 %, for the scatter of longer blocks where that of shorter ones is larger already."""
@@ -126,13 +129,19 @@ class Dependence:
         place = int(found[0])
         return float(self.blocks[place]), self.factors[place], self.directions[place]
 
-    def inflation(self, rows: float) -> Inflation:
+    def inflation(self, rows: float, whole: float = 0.0) -> Inflation:
         """
         What a window of so many rows is to expect.
 
+        Args:
+            rows: of the window.
+            whole: rows to which growth goes on in any case, where the longest block has fewer: those of a window whose
+                first blocks are all that is known.
+
         From the shortest length on, a longer one is taken where its variance is significantly larger: rows that are
         independent, or are so beyond some distance, are judged by many short blocks, and slow changes by few long ones.
-        Where the variance has not stopped growing at the longest length it goes on with its last power to `FURTHEST`.
+        Where the variance has not stopped growing at the longest length it goes on with its last power to `FURTHEST`;
+        where there is one length alone, with the power that has led there from a single row, which has the variance 1.
         """
         chosen, before = self._chosen()
         factor = np.take_along_axis(self.factors, chosen[None], axis=0)[0]
@@ -148,9 +157,16 @@ class Dependence:
         with np.errstate(divide="ignore", invalid="ignore"):
             power = np.clip(np.log2(np.maximum(factor / shorter, 1.0)) / doubling, 0.0, 1.0)
             growing = stepped & (chosen == len(self.lengths) - 1)
-            beyond = factor * np.clip(rows / self.lengths[chosen], 1.0, FURTHEST) ** power
+            longest = self.lengths[-1]
+            if len(self.lengths) == 1:
+                power = np.clip(np.log(np.maximum(factor, 1.0)) / np.log(max(longest, FURTHEST)), 0.0, 1.0)
+                growing = np.ones_like(stepped)
+            beyond = factor * np.clip(rows / longest, 1.0, max(FURTHEST, whole / longest)) ** power
         # Independent unless shown otherwise; rows next to each other cannot count for more than one.
-        significant = np.log(np.maximum(factor, 1e-300)) > SIGNIFICANT * np.sqrt(2.0 / known)
+        sigma = np.log(np.maximum(factor, 1e-300)) / np.sqrt(2.0 / known)
+        # What half of the features show a little is shown: from a few blocks none of them could show it alone.
+        common = np.nanmedian(np.where(np.isnan(sigma).all(axis=0), 0.0, sigma), axis=0) > LIKELY
+        significant = (sigma > SIGNIFICANT) | (common & (sigma > 0.0))
         # Values that depend on each other in one respect do so in all, if less.
         significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
         full = np.where(growing, np.maximum(beyond, limit), limit)

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from types import MappingProxyType
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning import Layout
+from driftline._columns import FLOAT_BYTES, as_floats, read_matrix
 from driftline._derived import Derive, Derived, Projections, Row, VectorColumn
-from driftline._frames import as_floats
-from driftline._values import Column, Counts, Feature
+from driftline._values import Column, Counts, Feature, NumericBins
 from driftline._vectors import as_matrix
 
 __all__ = ["Caught", "Columns", "Deriver", "StagedLayout", "fingerprint_of", "project", "project_vectors"]
@@ -179,7 +179,7 @@ class StagedLayout(Layout):
         derived: what is derived of the captured columns.
     """
 
-    __slots__ = ("_stages",)
+    __slots__ = ("_numeric", "_stages")
 
     defers: ClassVar[bool] = True
 
@@ -192,21 +192,23 @@ class StagedLayout(Layout):
         super().__init__(features)
         self._stages = tuple(stages)
         self.fingerprint = fingerprint_of(self, derived)
+        if derived is not None:
+            self.breadth = len(derived.columns) + sum(len(vector.centre) for vector in derived.vectors)
         # Whether rows can be read as one matrix of numbers is told by what is captured.
-        self._all_numeric = self._all_numeric and (derived is None or not (derived.inputs or derived.functions))
+        as_it_is = derived is None or not (derived.inputs or derived.functions or derived.vectors)
+        self._numeric = as_it_is and all(isinstance(one.bins, NumericBins) for one in features)
 
-    def count(self, columns: Columns, rows: int) -> Counts:
-        """Count captured columns of *rows* values each: shape (total,)."""
-        return super().count(self._staged(columns, rows), rows)
-
-    def numbers(self, columns: Columns, rows: int) -> tuple[NDArray[np.uint16], ...]:
-        """The bin numbers of each column that is counted, shape (rows,)."""
-        return super().numbers(self._staged(columns, rows), rows)
-
-    def _staged(self, columns: Columns, rows: int) -> Columns:
+    def staged(self, columns: Columns, rows: int) -> Columns:
+        """The columns that are counted, made of those captured: each row goes through the stages once."""
         for stage in self._stages:
             columns = stage(columns, rows)
         return columns
+
+    def _count_alike(self, rows: Sequence[Any], outputs: Sequence[object] | None, *, packed: bool) -> Counts:
+        width = len(rows[0]) // FLOAT_BYTES if packed else len(rows[0])
+        matrix = read_matrix(rows, width) if packed or self._numeric else None
+        columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
+        return self.count(self.staged(columns if outputs is None else [*columns, outputs], len(rows)), len(rows))
 
 
 def fingerprint_of(layout: Layout, derived: Derived | None) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._capture import Report
+from driftline._columns import as_floats
 from driftline._detectors import ERROR, NamedDetector
-from driftline._frames import as_floats
 from driftline._patience import Patience
 from driftline._values import Column, DriftState, FeatureStatus, StateChange
 from driftline._window import Window

@@ -9,8 +9,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._columns import as_floats
 from driftline._derived import Projections, VectorColumn
-from driftline._frames import as_floats
 from driftline._values import Column
 from driftline._vectors import as_matrix
 from driftline.errors import ConfigurationError

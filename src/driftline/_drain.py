@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Protocol
 
 from driftline._processes import at_exit, in_children
 
-__all__ = ["DrainThread", "watch"]
+__all__ = ["DrainThread", "let_others_run", "watch"]
 
 INTERVAL = 1.0
 """Seconds between two rounds of the thread: windows are judged at most that late."""
+
+PAUSE = 0.0001
+"""Seconds between two pieces of a round: time enough for another thread to wake and take the interpreter."""
+
+
+def let_others_run() -> None:
+    """Leave the interpreter to who waits for it: of itself it changes hands after 5 ms only."""
+    time.sleep(PAUSE)
 
 
 class DrainThread:
@@ -28,6 +37,11 @@ class DrainThread:
         self._stopped = False
         self._lock = threading.Lock()
         self.running = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has ended for good, or cannot be started."""
+        return self._stopped
 
     def start(self) -> None:
         """Start the thread unless it runs already."""

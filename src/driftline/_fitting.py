@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning import Layout, binner, is_missing, label_of
+from driftline._columns import as_floats, as_objects
 from driftline._dependence import LEAST_BLOCKS, Dependence, block_lengths, feature_dependence
-from driftline._frames import as_floats, as_objects
 from driftline._seasons import Timed
 from driftline._self_check import SelfCheck, check_block_rows, self_check
 from driftline._values import Bins, CategoricalBins, Column, Counts, Feature, Moments, NumericBins

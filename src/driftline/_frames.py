@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from driftline._columns import Coded, origin, read_column
 from driftline._values import Column
 
-__all__ = ["Table", "as_floats", "as_objects", "is_column", "is_table", "read_column", "read_table"]
+__all__ = ["Table", "is_column", "is_table", "read_table"]
 
 _ARROW_BATCHES = frozenset({"Table", "RecordBatch"})
 
@@ -32,7 +31,7 @@ def is_table(data: object) -> bool:
         return data.ndim == 2  # noqa: PLR2004 - rows and columns
     if isinstance(data, Mapping):
         return bool(data) and all(is_column(value) for value in data.values())
-    library, kind = _origin(data)
+    library, kind = origin(data)
     return (library in {"pandas", "polars"} and kind == "DataFrame") or (
         library == "pyarrow" and kind in _ARROW_BATCHES
     )
@@ -42,9 +41,9 @@ def is_column(value: object) -> bool:
     """Whether *value* holds one value per row."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, Coded)):
         return True
-    library, kind = _origin(value)
+    library, kind = origin(value)
     return (
         (library in {"pandas", "polars"} and (kind == "Series" or kind.endswith("Index")))
         or (library == "pandas" and kind.endswith("Array"))
@@ -73,11 +72,11 @@ def read_table(data: Any) -> Table:
             msg = f"columns {deep} are arrays of no or of more than two dimensions, expected values or vectors"
             raise ValueError(msg)
     elif is_table(data):
-        library, _ = _origin(data)
+        library, _ = origin(data)
         if library == "pandas":
             # An unnamed frame has a RangeIndex of columns: it is aligned by order, as an array is.
             names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
-            columns = tuple(read_column(data.iloc[:, place]) for place in range(data.shape[1]))
+            columns = _pandas_columns(data)
         elif library == "polars":
             names = tuple(data.columns)
             columns = tuple(read_column(series) for series in data.get_columns())
@@ -101,76 +100,14 @@ def read_table(data: Any) -> Table:
     return Table(names, columns, lengths.pop() if lengths else 0)
 
 
-def as_floats(column: Column) -> NDArray[np.float64]:
-    """The column as float64, shape (rows,): None, NA and what is no number become nan, too large becomes ±inf."""
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind in "fiub":
-            return column.astype(np.float64, copy=False)
-        if column.dtype.kind in "cmMV":  # numpy would make numbers of them: of dates their days, say
-            return np.full(len(column), np.nan)
-    try:
-        floats = np.array(column, dtype=np.float64)
-    except Exception:  # noqa: BLE001 - the values are the host's: their __float__ may raise anything
-        floats = None
-    if floats is not None and floats.ndim == 1:
-        return floats
-    # Something is no number, or a list of numbers of its own: value by value.
-    return np.fromiter(map(_as_float, column), dtype=np.float64, count=len(column))
-
-
-def as_objects(column: Column) -> Sequence[object]:
-    """The column as plain Python values, so that they hash alike wherever they came from."""
-    return column.tolist() if isinstance(column, np.ndarray) else column
-
-
-def _as_float(value: object) -> float:
-    if isinstance(value, np.ndarray) and value.ndim:
-        return float("nan")
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except OverflowError:
-        return float("-inf") if isinstance(value, Real) and value < 0 else float("inf")
-    except Exception:  # noqa: BLE001 - as above
-        return float("nan")
-
-
-def _origin(value: object) -> tuple[str, str]:
-    kind = type(value)
-    return kind.__module__.partition(".")[0], kind.__name__
-
-
 def _unnamed(columns: Any) -> bool:
     return type(columns).__name__ == "RangeIndex" and (columns.start, columns.step) == (0, 1)
 
 
-def read_column(values: Any) -> Column:
-    """One column as a numpy array of numbers where it is one, else as a list of Python values (None for missing)."""
-    if isinstance(values, np.ndarray):
-        return values
-    if isinstance(values, (list, tuple)):
-        return values
-    library, _ = _origin(values)
-    if library == "pandas":
-        return _pandas_column(values)
-    if library == "polars":
-        return values.to_numpy() if values.dtype.is_numeric() else values.to_list()  # type: ignore[no-any-return]
-    if library == "pyarrow":
-        return _arrow_column(values)
-    return list(values)
-
-
-def _pandas_column(values: Any) -> Column:
-    dtype = values.dtype
-    if isinstance(dtype, np.dtype):
-        array: NDArray[np.generic] = values.to_numpy()
-        return array if dtype.kind in "fiubmM" else array.tolist()
-    if getattr(dtype, "kind", "O") in "fiu" and getattr(dtype, "_is_numeric", False):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
-    return values.astype(object).where(values.notna(), None).tolist()  # type: ignore[no-any-return]
-
-
-def _arrow_column(values: Any) -> Column:
-    kind = str(values.type)
-    if kind.startswith(("int", "uint", "float", "double", "halffloat")):
-        return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    return values.to_pylist()  # type: ignore[no-any-return]
+def _pandas_columns(frame: Any) -> tuple[Column, ...]:
+    kinds = set(frame.dtypes.tolist())
+    if len(kinds) == 1:
+        kind = kinds.pop()
+        if isinstance(kind, np.dtype) and kind.kind in "fiub":
+            return tuple(frame.to_numpy().T)  # no copy, and none of the series that a frame makes of its columns
+    return tuple(read_column(series) for _, series in frame.items())

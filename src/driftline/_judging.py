@@ -182,7 +182,8 @@ class Judging:
     def _inflation(self) -> Callable[[float], Inflation] | None:
         live = self.dependence
         if live is not self._live[0]:
-            self._live = live, None if live is None else _remembered(live)
+            whole = 0.0 if self._burn_in is None else self._burn_in.window_rows
+            self._live = live, None if live is None else _remembered(live, whole)
         learnt = self._live[1]
         known = self._known if learnt is None else (*self._known, learnt)
         if not known:
@@ -212,6 +213,6 @@ class Judging:
         return f"; learning how rows depend on each other: {one.windows} of {one.of} windows"
 
 
-def _remembered(dependence: Dependence) -> Callable[[float], Inflation]:
+def _remembered(dependence: Dependence, whole: float = 0.0) -> Callable[[float], Inflation]:
     """Its inflation, computed once for each number of rows: it is the larger part of a judgement."""
-    return lru_cache(maxsize=LENGTHS_KEPT)(dependence.inflation)
+    return lru_cache(maxsize=LENGTHS_KEPT)(lambda rows: dependence.inflation(rows, whole))

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from driftline._capture import Batch, Captured, Report, names_of
+from driftline._capture import Batch, Capture, Captured, Report, first_names
+from driftline._columns import as_objects
 from driftline._derived import Derive
+from driftline._lane import ROWS
 from driftline._outputs import as_outputs
 from driftline._recorder import Recorder
-from driftline._replacing import Door
+from driftline._values import Column
 from driftline._vectors import vector_length
 from driftline._window import WindowCounts
 from driftline.errors import ConfigurationError
 from driftline.reference import Learn, Reference
 
-__all__ = ["Learner", "columns_of"]
+__all__ = ["Learner"]
 
 
 class Learner:
     """
-    Stands in for a recorder until enough rows have been served, then hands over to one.
+    Stands in for a recorder until enough rows have been served, or a reference has come from elsewhere.
+
+    Calls that began meanwhile end here, at any time: they are counted.
 
     Args:
         ask: how many rows to learn from.
+        reads: makes the capture of rows, once the first call has said what their columns are.
         calls: a recorder over no features at all, which counts calls, failures and durations meanwhile.
-        learnt: makes what takes calls for the reference that has been learnt, and puts it in this one's place.
+        learnt: told of the reference that has been learnt.
         report: told when the rows cannot be made a reference.
         derive: functions of a row that make features.
     """
@@ -36,21 +41,24 @@ class Learner:
     def __init__(
         self,
         ask: Learn,
+        reads: Callable[[tuple[str, ...]], Capture],
         calls: Recorder,
-        learnt: Callable[[Reference], Recorder | Door],
+        learnt: Callable[[Reference], None],
         report: Report,
         derive: Derive,
     ) -> None:
         self._derive = derive
         self.names: tuple[str, ...] = ()
         self._ask = ask
+        self._reads = reads
+        self._capture: Capture | None = None
         self._calls = calls
         self._learnt = learnt
         self._report = report
         self._lock = threading.RLock()
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
-        self._successor: Recorder | Door | None = None
+        self._over = False
 
     @property
     def progress(self) -> str:
@@ -63,29 +71,31 @@ class Learner:
         self._rows, self._outputs = [], []
         self._calls.reset()
 
+    def capture(self, features: Any) -> Captured:
+        """Read and copy a call's features; the first one says what the columns are."""
+        if self._capture is None:
+            names = first_names(features)
+            with self._lock:
+                if self._capture is None:
+                    self.names, self._capture = names, self._reads(names)
+        captured = self._capture(features)
+        # A batch of one: a row would take the short way past the learner.
+        return [captured] if captured.__class__ in ROWS else captured
+
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """Take down one successful call."""
-        if self._successor is not None:
-            self._successor.record(captured, output, seconds, context)
-            return
         rows = _rows_of(captured)
         self._keep(rows, output)
         self._calls.record(None if captured is None else [()] * len(rows), output, seconds, context)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised; its rows are not learnt from."""
-        if self._successor is not None:
-            self._successor.record_failure(captured, seconds, context, error)
-            return
         self._calls.record_failure(
             None if captured is None else [()] * len(_rows_of(captured)), seconds, context, error
         )
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
         """Take down rows without a call."""
-        if self._successor is not None:
-            self._successor.record_batch(captured, outputs)
-            return
         rows = _rows_of(captured)
         self._keep(rows, outputs)
         self._calls.record_batch([()] * len(rows), outputs)
@@ -94,17 +104,19 @@ class Learner:
         column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None
         values = [None] * len(rows) if column is None else np.asarray(column, dtype=object).tolist()
         with self._lock:
+            if self._over:
+                return
             room = self._ask.rows - len(self._rows)
             self._rows.extend(rows[:room])
             self._outputs.extend(values[:room])
-        if len(self._rows) >= self._ask.rows and self._calls.wake is not None:
-            self._calls.wake()
+        if len(self._rows) >= self._ask.rows:
+            (self._calls.wake or self.drain)()
 
-    def drain(self) -> None:
+    def drain(self, pause: Callable[[], object] | None = None) -> None:
         """Count calls, and learn when there are rows enough."""
-        self._calls.drain()
+        self._calls.drain(pause)
         with self._lock:
-            if self._successor is not None or len(self._rows) < self._ask.rows:
+            if self._over or len(self._rows) < self._ask.rows:
                 return
             columns = dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True))
             predictions = None if all(output is None for output in self._outputs) else self._outputs
@@ -122,7 +134,8 @@ class Learner:
             except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
                 self._report("learn", f"the rows served make no reference: {error}")
             else:
-                self._successor = self._learnt(reference)
+                self._over = True
+                self._learnt(reference)
             self._rows, self._outputs = [], []
 
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
@@ -142,10 +155,10 @@ class Learner:
             return False
         return True
 
-    def give_up(self, successor: Recorder | Door) -> None:
-        """A reference has come from elsewhere: calls that are under way end at *successor*."""
+    def give_up(self) -> None:
+        """A reference has come from elsewhere."""
         with self._lock:
-            self._successor = successor
+            self._over = True
             self._rows, self._outputs = [], []
 
     def windows(self) -> Iterable[WindowCounts]:
@@ -153,27 +166,17 @@ class Learner:
         return ()
 
 
-def columns_of(features: Any) -> tuple[str, ...]:
-    """The columns of a first call's features: by their names, or by their places where they have none."""
-    names = names_of(features)
-    if names is not None:
-        return names
-    shape = getattr(features, "shape", None)
-    return tuple(str(place) for place in range(shape[-1] if shape else len(features)))
-
-
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
     if isinstance(captured, Batch):
-        absent: list[object] = [None] * captured.rows
-        columns = [
-            absent
-            if column is None
-            else column.tolist()
-            if isinstance(column, np.ndarray) and column.ndim == 1
-            else list(column)
-            for column in captured.columns
-        ]
+        absent: Sequence[object] = [None] * captured.rows
+        columns = [absent if column is None else _values_of(column) for column in captured.columns]
         return list(zip(*columns, strict=True))
-    if isinstance(captured, list):
-        return captured
-    return [] if captured is None else [captured]
+    if captured is None:
+        return []
+    rows = captured if isinstance(captured, list) else [captured]
+    return [tuple(np.frombuffer(row).tolist()) if isinstance(row, bytes) else tuple(row) for row in rows]
+
+
+def _values_of(column: Column) -> Sequence[object]:
+    """One value per row, vectors as they came."""
+    return list(column) if isinstance(column, np.ndarray) and column.ndim > 1 else as_objects(column)

@@ -16,20 +16,21 @@ class OnDemand(Sequence[Value_co]):
 
     Args:
         make: makes them, of things that do not change. Two threads that look first at once both make them.
+        arguments: what it is called with.
 
-    >>> OnDemand(lambda: (1, 2))
-    (1, 2)
+    >>> OnDemand(divmod, 7, 2)
+    (3, 1)
     """
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_arguments", "_made", "_make")
 
-    def __init__(self, make: Callable[[], tuple[Value_co, ...]]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[..., tuple[Value_co, ...]], *arguments: object) -> None:
+        self._make, self._arguments = make, arguments
         self._made: tuple[Value_co, ...] | None = None
 
     def _all(self) -> tuple[Value_co, ...]:
         if self._made is None:
-            self._made = self._make()
+            self._made = self._make(*self._arguments)
         return self._made
 
     @overload

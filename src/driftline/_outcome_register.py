@@ -7,8 +7,9 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from driftline._columns import as_objects, read_column
 from driftline._drain import watch
-from driftline._frames import as_objects, is_column, read_column
+from driftline._frames import is_column
 from driftline._guard import Guard
 from driftline._joining import Source
 from driftline._outcome_ledger import Ledger

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from driftline._frames import is_column, read_column
+from driftline._columns import read_column
+from driftline._frames import is_column
 from driftline._values import CategoricalBins, Column, Correct, Feature
 
 __all__ = ["SCALARS", "as_output", "as_outputs", "default_correct"]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from driftline import _staging as staging
 from driftline._asking import Asking
 from driftline._binning import Layout
-from driftline._capture import Capture, Captured
+from driftline._capture import Captured
 from driftline._dependence import Dependence
-from driftline._drain import DrainThread, watch
+from driftline._drain import DrainThread, let_others_run, watch
 from driftline._guard import Guard, guarded_clock
 from driftline._judging import Judging
-from driftline._learning import Learner, columns_of
+from driftline._lane import Lane
+from driftline._learning import Learner
 from driftline._outcome_register import delist, enlist, name_of, outcomes_for
 from driftline._privacy import Telling
 from driftline._reading import estimated, evidence_of, reading_of, with_reference
-from driftline._recorder import Call, Failure, Recorder
-from driftline._replacing import AlignedCapture, Counted, Door, Past, order_of, replaced
+from driftline._recorder import Recorder
+from driftline._replacing import Counted, Past, replaced
 from driftline._settings import Settings
-from driftline._staging import capture_for, detecting_for
 from driftline._turns import Turns
 from driftline._values import FeatureStatus, Score, Snapshot
 from driftline._watching import Watching, watching
@@ -65,7 +67,7 @@ class Pipeline:
         changed = self._telling.state_changed
         self.outcomes = outcomes_for(settings, changed, self.guard.caught, self._wake_for_outcomes)
         self.reference: Reference | None = None
-        self._detecting = detecting_for(settings, changed, self.guard)
+        self._detecting = staging.detecting_for(settings, changed, self.guard)
         if self._detecting is not None and self._detecting.hears_outcomes:
             self.outcomes.ledger.heard = self._detecting.outcome
         requested = self._telling.retraining_requested
@@ -74,18 +76,15 @@ class Pipeline:
         self._closed = False
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
         self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
-        self._asleep = self._thread is not None  # not yet started in this process
-        self._capture: Capture | AlignedCapture | None = None
+        self._durations = staging.durations_for(settings, self._instruments)
         self._judging: Judging | None = None
-        self._past = Past()
+        self._past = Past(lambda: self._calls)
         self._turns = Turns(self.guard)
         self._watching: Watching | None = None
-        # Calls are counted from the first one on, by a recorder over no features until there is a reference.
-        self._calls = Recorder(Layout(()), 0, Window(rows=2**40), settings.clock, self._on_calls)
-        self._calls.wake = self._wake
-        self._recorder: Recorder | Learner | Door = self._calls
+        self.lane: Lane
+        self._recorder: Recorder | Learner
         if isinstance(settings.reference, Learn):
-            self._recorder = Learner(settings.reference, self._calls, self._learnt, self.guard.note, settings.derive)
+            self._learn(settings.reference)
         else:
             self._put(self._made(settings.reference))
             self.outcomes.expect(settings.reference.prediction, settings.reference.outcomes)
@@ -94,7 +93,16 @@ class Pipeline:
             self._instruments.add(self)
             watch(self)
 
-    def _learnt(self, reference: Reference) -> Recorder | Door:
+    def _learn(self, ask: Learn) -> None:
+        """Count calls by a recorder over no features, and learn a reference from their rows."""
+        self._calls = calls = Recorder(Layout(()), 0, Window(rows=2**40), self._settings.clock, self._durations)
+        self._join(calls)
+        reads = partial(staging.learning_capture, ask, guard=self.guard, dropped=calls.drop)
+        self._recorder = learner = Learner(ask, reads, calls, self._learnt, self.guard.note, self._settings.derive)
+        self.lane = calls.lane
+        self.lane.end, self.lane.capture, self.lane.lookout = learner, learner.capture, learner.capture
+
+    def _learnt(self, reference: Reference) -> None:
         """A reference has been learnt from the rows served."""
         made = self._made(reference)
         with self._swap:
@@ -102,7 +110,6 @@ class Pipeline:
                 self._put(made)
         if self.reference is reference:
             self.outcomes.expect(reference.prediction, reference.outcomes)
-        return self._recorder  # type: ignore[return-value]
 
     def replace_reference(self, given: object) -> None:
         """Compare with another reference from now on: windows and states start anew, counters go on."""
@@ -113,11 +120,11 @@ class Pipeline:
             self.outcomes.expect(reference.prediction, reference.outcomes)
             with self._swap:
                 told = {} if self._judging is None else self._telling.states(self._judging.status)
-                door = self._recorder
+                before = self._recorder
                 self._put(made)
-            if isinstance(door, Learner):
+            if isinstance(before, Learner):
                 # Not under our lock: it has one of its own, and takes ours when it has learnt.
-                door.give_up(self._recorder)  # type: ignore[arg-type]
+                before.give_up()
         for change in replaced(told, self._settings.window.label):
             self.emitter.state_changed(change)
 
@@ -130,34 +137,36 @@ class Pipeline:
             guard=self.guard,
             instruments=self._instruments,
             changed=self._telling.state_changed,
-            on_calls=self._on_calls,
+            durations=self._durations,
         )
 
     def _put(self, made: Watching) -> None:
-        """Put it in place."""
-        recorder, capture = made.recorder, made.capture
-        recorder.wake, recorder.overdue = self._wake, self._overdue
+        """Put it in place; calls that are under way end in the lane in which they began."""
+        self._join(made.recorder)
         with self._swap:
-            now = self._capture
-            # Of calls that are under way the rows lie in the order of the capture that was.
-            moved = isinstance(now, AlignedCapture) or (now is not None and order_of(now) != order_of(capture))
             if self._watching is not None:
                 self._past = self._past.add(self._watching.counted)
-            elif isinstance(self._recorder, Learner):
+            elif isinstance(self._settings.reference, Learn):
                 self._past = self._past.add(Counted(self._calls))
             self._watching, self.reference, self._judging = made, made.reference, made.judging
             self._telling.watch(made.reference, made.judging)
-            self._calls, self._recorder = recorder, Door(recorder, order_of(capture)) if moved else recorder
-            self._capture = AlignedCapture(capture) if moved else capture
+            self._calls = self._recorder = made.recorder
+            self.lane = made.recorder.lane
+
+    def _join(self, recorder: Recorder) -> None:
+        """Have callers start and wake the thread, or bin and judge where there is none."""
+        recorder.begin, recorder.overdue = self._begin, self._overdue
+        recorder.wake = None if self._thread is None or self._thread.stopped else self._thread.wake
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
 
-    def capture(self, features: Any) -> Any:
-        """Read and copy the features of a call; None where that fails."""
+    def capture(self, lane: Lane, features: Any) -> Captured:
+        """Read and copy the features of a call that begins in this lane; None where that fails."""
+        return self._read(lane.capture, features)
+
+    def _read(self, read: Callable[[Any], Captured], features: Any) -> Captured:
         try:
-            if self._capture is None:
-                self._discover(features)
-            return self._capture(features)  # type: ignore[misc]
+            return read(features)
         except Exception as error:  # noqa: BLE001 - the guard
             self.unreadable("capture", error)
             return None
@@ -167,22 +176,22 @@ class Pipeline:
         self._calls.drop("unreadable", 1)
         self.guard.caught(place, error)
 
-    def done(self, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object) -> None:
-        """Take down a call that returned."""
+    def done(
+        self, lane: Lane, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
+    ) -> None:
+        """Take down a call that began in this lane and returned."""
         try:
-            if self._asleep:
-                self._begin()
-            self._recorder.record(captured, output, seconds, context)
+            lane.end.record(captured, output, seconds, context)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("output", error)
         if prediction_id is not None:
             self.done_with_id(prediction_id, output)
 
-    def failed(self, captured: Captured, seconds: float, context: object, error: str) -> None:
-        """Take down a call that raised."""
+    def failed(self, lane: Lane, captured: Captured, seconds: float, context: object, error: str) -> None:
+        """Take down a call that began in this lane and raised."""
         try:
             self._begin()
-            self._recorder.record_failure(captured, seconds, context, self.guard.error_type(error))
+            lane.end.record_failure(captured, seconds, context, self.guard.error_type(error))
         except Exception as caught:  # noqa: BLE001 - the guard
             self.guard.caught("failure", caught)
 
@@ -193,15 +202,21 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("output", error)
 
+    def relieve(self) -> None:
+        """Have the thread started or woken, or do a share of its work."""
+        self._calls.relieve()
+
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of ours, or of a function that the user gave."""
         self.guard.caught(place, error)
 
     def batch(self, features: Any, outputs: Any) -> None:
         """Take down rows that were no call."""
-        captured = self.capture(features)
+        lane = self.lane
+        # Counted before the caller goes on, so read where it lies.
+        captured = self._read(lane.lookout, features)
         self._begin()
-        self._recorder.record_batch(captured, outputs)
+        lane.end.record_batch(captured, outputs)
 
     def remember(self, prediction_id: Any, output: Any) -> None:
         """Keep an output, or those of a batch, until the outcome arrives."""
@@ -212,35 +227,27 @@ class Pipeline:
 
     def _begin(self) -> None:
         """Start the thread at the first prediction of this process."""
-        if self._asleep and self._thread is not None:
-            self._thread.start()
-            self._asleep = False
-
-    def _discover(self, features: Any) -> None:
-        """While a reference is learnt the first call says what the features are."""
-        learner = self._recorder
-        if not isinstance(learner, Learner):
-            return
-        names = columns_of(features)
-        with self._swap:
-            if self._capture is None:
-                learner.names = names
-                self._capture = capture_for(self._settings.reference, names, self.guard, self._calls.drop)
+        thread = self._thread
+        if thread is not None and not thread.running:
+            thread.start()
+            if thread.stopped:
+                # There is none any more: callers do its work.
+                self._calls.wake = None
 
     # --- draining and judging ----------------------------------------------------------------------------------------
 
-    def settle(self) -> None:
+    def settle(self, pause: Callable[[], object] | None = None) -> None:
         """Bin and judge all that waits."""
         if self.enabled:
-            self._drain()
+            self._drain(pause)
             self._judge_windows()
             self.outcomes.settle()
             self._feed_detectors()
             self._after_judgement()
 
-    def _drain(self) -> None:
+    def _drain(self, pause: Callable[[], object] | None = None) -> None:
         self._past.drain()
-        self._recorder.drain()
+        self._recorder.drain(pause)
 
     def flush(self) -> None:
         """Bin and judge all that waits, and what there is of the first window as long as none has been full."""
@@ -261,17 +268,10 @@ class Pipeline:
         self._closed = True
         if self._thread is not None:
             self._thread.stop()
+            self._calls.wake = None
         if self._instruments is not None:
             self._instruments.close(self)
         delist(self._name, self.outcomes.ledger)
-
-    def _wake(self) -> None:
-        if self._thread is not None and self._thread.running:
-            self._thread.wake()
-        else:
-            self._recorder.drain()
-            self._judge_windows()
-            self._feed_detectors()
 
     def _wake_for_outcomes(self) -> None:
         if self._thread is not None:
@@ -279,14 +279,17 @@ class Pipeline:
             self._thread.wake()
 
     def _round(self) -> None:
-        """One round of the thread."""
+        """One round of the thread, in small pieces: a call that comes meanwhile does not wait for all of it."""
         try:
-            self._turns.round(self.settle)
+            self._turns.round(partial(self.settle, let_others_run))
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
 
     def _overdue(self) -> None:
+        """Do in the caller what the thread does not keep up with, or what none does."""
         self._turns.overdue(self._judging, self._calls)
+        if self._calls.wake is None:
+            self._feed_detectors()
 
     def _judge_windows(self) -> None:
         self._turns.judge(self._judging, self._calls)
@@ -300,10 +303,6 @@ class Pipeline:
             canary.refresh()
         seen = (id(self._judging and self._judging.status), id(self._detecting and self._detecting.status))
         self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
-
-    def _on_calls(self, calls: Sequence[Call], failures: Sequence[Failure]) -> None:
-        if self._instruments is not None:
-            self._instruments.record(self._attributes, calls, failures)
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
@@ -321,9 +320,11 @@ class Pipeline:
         found = {} if self._detecting is None else self._detecting.status
         if self._judging is not None:
             return {**self._judging.status, **found}
-        reason = self._recorder.progress if isinstance(self._recorder, Learner) else ""
-        names = self._capture.names if self._capture is not None else ()
-        return {**{name: FeatureStatus("insufficient_data", None, None, 0, reason) for name in names}, **found}
+        learner = self._recorder
+        if not isinstance(learner, Learner):
+            return found
+        unknown = FeatureStatus("insufficient_data", None, None, 0, learner.progress)
+        return {**dict.fromkeys(learner.names, unknown), **found}
 
     def snapshot(self) -> Snapshot | None:
         """The counts in the window so far; None while a reference is learnt."""
@@ -384,14 +385,14 @@ class Pipeline:
         self._swap, self._replacing = threading.RLock(), threading.RLock()
         for part in (self._turns, self.guard, self.outcomes, self._past, self._recorder, self._asking):
             part.reset()
-        if self._detecting is not None:
-            self._detecting.reset()
+        for shared in (self._durations, self._detecting):
+            if shared is not None:
+                shared.reset()
         if self._judging is not None:
             self._judging.reset()
             self._calls.divide(wanted=self._judging.learning)
         if self._thread is not None:
             self._thread.after_fork()
-            self._asleep = True
         if self._instruments is not None:
             self._instruments.after_fork()
         for canary in self._canaries:

@@ -3,82 +3,58 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import takewhile
-from typing import Any, TypeAlias
+from itertools import groupby, repeat
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from driftline._binning import Layout
-from driftline._calendar import CELLS, WeekClock
-from driftline._capture import Batch, Captured, length_of
-from driftline._deferred import Deferred, take
+from driftline._binning import Layout, Row
+from driftline._calendar import WeekClock
+from driftline._capture import Batch, Captured
+from driftline._columns import as_objects
+from driftline._deferred import Deferred
 from driftline._frames import is_column
+from driftline._lane import NO_CALL, ROWS, WAKE_ROWS, Call, Entry, Failure, Lane, buffer_rows, chunk_rows, take
 from driftline._outputs import SCALARS, as_output, as_outputs
-from driftline._tally import DURATION_EDGES, Tally
-from driftline._values import Column, Counts
-from driftline._window import TimeRing, Window, WindowCounts, make_ring
+from driftline._panes import Panes
+from driftline._tally import Tally, count_seconds
+from driftline._timing import SHARE, Duration, Durations
+from driftline._values import Column
+from driftline._window import Window, WindowCounts
 
-__all__ = ["Call", "Recorder"]
+__all__ = ["Recorder"]
 
-BUFFER_ROWS = 8_192
-"""Rows that wait at most; at that the caller drains a chunk itself, so that nothing is lost and nothing grows."""
-
-WAKE_ROWS = 1_024
-"""Rows at which the drain thread is woken early."""
-
-CHUNK_ROWS = 512
-"""Rows drained at once: numpy holds the interpreter meanwhile, about a quarter of a millisecond for 20 features."""
-
-MAX_PENDING = 64
+MAX_PENDING = 16
 """Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
-
-Call: TypeAlias = "tuple[float, object, int]"
-"""Seconds, the OpenTelemetry context in which the call ran (None: no exemplar is wanted), and predictions made."""
-
-Failure: TypeAlias = "tuple[float, object, str, int]"
-"""Seconds, context, error type, and predictions that were not made."""
 
 
 class Recorder:
     """
-    The buffer that callers append to, and the windows that it is drained into.
-
-    Appending takes no lock: ``list.append`` is atomic, with and without the GIL, and so are the copy and the deletion
-    of a stretch at the list's head, which only the one who holds the lock does.
+    The buffers that callers append to, and the windows that they are drained into.
 
     Args:
         layout: the bins of the features and, last, of the prediction where it is watched.
-        width: number of features; a row with a prediction is one longer.
+        width: number of features; where the layout has one more, it is the prediction.
         window: what is judged at once.
         clock: seconds, as `time.monotonic`.
-        on_calls: called under no lock with the calls and failures drained, to record their durations.
+        durations: where durations go to be recorded; None: nobody wants them one by one.
         week: the hour of the week in which rows are counted besides; None: it does not matter when they come.
     """
 
     __slots__ = (
         "_bare",
         "_calls",
-        "_clock",
+        "_chunk",
         "_deferred",
-        "_drained",
+        "_durations",
         "_failures",
-        "_handing_over",
         "_lock",
-        "_on_calls",
-        "_pending",
-        "_ring",
-        "_rows",
-        "_time_ring",
-        "_timed",
+        "_most",
+        "_panes",
         "_watched",
-        "_week",
-        "_window",
+        "begin",
+        "lane",
         "layout",
         "overdue",
-        "tally",
         "wake",
         "width",
     )
@@ -89,40 +65,34 @@ class Recorder:
         width: int,
         window: Window,
         clock: Callable[[], float],
-        on_calls: Callable[[Sequence[Call], Sequence[Failure]], None],
+        durations: Durations | None = None,
         week: WeekClock | None = None,
     ) -> None:
         self.layout = layout
         self.width = width
-        # Whether the prediction has a bin of its own.
         self._watched = len(layout.sizes) > width
-        self._window = window
-        self._clock = clock
-        self._on_calls = on_calls
-        self._week = week
+        self._panes = Panes(layout, window, clock, week)
+        self._durations = durations
+        self._most, self._chunk = buffer_rows(layout.breadth), chunk_rows(layout.breadth)
+        self.begin: Callable[[], None] | None = None
         self.wake: Callable[[], None] | None = None
         self.overdue: Callable[[], None] | None = None
+        self.lane = Lane(self)
+        self.lane.exemplars = durations is not None and durations.extend(())
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, a lock that another thread held included: the child of a fork starts here."""
         # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that may predict.
         self._lock = threading.RLock()
-        self._handing_over = threading.RLock()
-        self._deferred = Deferred()
-        self._rows: list[tuple[object, ...] | Batch] = []
-        self._bare: list[tuple[object, ...]] = []
         self._calls: list[Call] = []
         self._failures: list[Failure] = []
-        self._pending: deque[WindowCounts] = deque()
-        self._drained: tuple[list[Call], list[Failure]] = ([], [])
-        bins = self.layout.total + (0 if self._week is None else CELLS)
-        if self._week is not None:
-            self._week.advance()
-        self._ring = make_ring(self._window, bins)
-        self._time_ring = self._ring if isinstance(self._ring, TimeRing) else None
-        self._timed = self._time_ring is not None or self._week is not None
-        self.tally = Tally(np.zeros(bins, dtype=np.int64))
+        self._bare: list[Row] = []
+        self._deferred = Deferred()
+        self._panes.reset()
+        self.lane.clear()
+        if self._panes.timed:
+            self.lane.append = self._append_timed
 
     # --- what callers do ---------------------------------------------------------------------------------------------
 
@@ -133,35 +103,26 @@ class Recorder:
         Raises:
             TypeError: the output is not one value per row; the call and its features are counted all the same.
         """
-        if self._timed:
-            self._on_time()
-        if captured.__class__ is tuple:
-            self._calls.append((seconds, context, 1))
-            if not self._watched:
-                self._rows.append(captured)
-            elif output.__class__ in SCALARS:
-                self._rows.append((*captured, output))
-            else:
-                self._odd_output(captured, output)
-            if len(self._rows) >= WAKE_ROWS:
-                self._crowded()
-        else:
+        if captured.__class__ not in ROWS:
             self._record_many(captured, output, seconds, context)
+        elif output.__class__ in SCALARS or not self._watched:
+            self.lane.append((captured, output if self._watched else None, seconds, context))
+            self._relieve_crowded()
+        else:
+            self._record_odd(captured, output, seconds, context)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised: its features have been seen, a prediction has not been made."""
-        if self._timed:
-            self._on_time()
-        rows = 1 if captured is None or captured.__class__ is tuple else length_of(captured)
+        self._on_time()
+        rows = 1 if captured is None or captured.__class__ in ROWS else len(captured)
         self._failures.append((seconds, context, error, rows))
-        if captured.__class__ is tuple:
+        if captured.__class__ in ROWS:
             self._bare.append(captured)
         elif isinstance(captured, list):
             self._bare.extend(captured)
         elif isinstance(captured, Batch):
             self._put_batch(captured, None)
-        if max(len(self._bare), len(self._failures)) >= WAKE_ROWS:
-            self._crowded()
+        self._relieve_crowded()
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
         """
@@ -170,8 +131,6 @@ class Recorder:
         Raises:
             TypeError: the outputs are not one value per row; the features are counted all the same.
         """
-        if self._timed:
-            self._on_time()
         self._record_many(captured, outputs, None, None)
 
     def count(self, rows: int, seconds: float | None, context: object, error: str | None = None) -> None:
@@ -180,52 +139,61 @@ class Recorder:
             self._served(rows, seconds, context)
         elif seconds is not None:
             self._failures.append((seconds, context, error, rows))
-        if max(len(self._calls), len(self._failures)) >= WAKE_ROWS:
-            self._crowded()
+        self._relieve_crowded()
 
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that could not be read."""
         with self._lock:
-            self.tally.dropped[reason] = self.tally.dropped.get(reason, 0) + rows
+            dropped = self._panes.tally.dropped
+            dropped[reason] = dropped.get(reason, 0) + rows
+
+    def _append_timed(self, entry: Entry) -> None:
+        """Append where it matters when rows come."""
+        self._on_time()
+        self.lane.waiting.append(entry)
 
     def _on_time(self) -> None:
         """Rows that waited belong to the pane, and the hour, that ended before this one came."""
-        ring, week = self._time_ring, self._week
-        if (ring is not None and self._clock() >= ring.end) or (week is not None and week.over):
+        if self._panes.timed and self._panes.over:
             self.drain()
 
-    def _odd_output(self, row: tuple[object, ...], output: Any) -> None:
+    def _record_odd(self, row: Row, output: Any, seconds: float, context: object) -> None:
+        """A row whose output is no plain number or text."""
         try:
             value = as_output(output)
         except TypeError:
+            self._on_time()
+            self._calls.append((seconds, context, 1))
             self._bare.append(row)
+            self._relieve_crowded()
             raise
-        self._rows.append((*row, value))
+        self.lane.append((row, value, seconds, context))
+        self._relieve_crowded()
 
     def _record_many(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
-        if captured.__class__ is tuple:
+        self._on_time()
+        if captured.__class__ in ROWS:
             captured = [captured]
-        rows = length_of(captured)
-        watched = self._watched
-        column = as_outputs(outputs, rows) if watched and outputs is not None else None
+        rows = 0 if captured is None else len(captured)
+        column = as_outputs(outputs, rows) if self._watched and outputs is not None else None
         if captured is None:
             # The features could not be read; the predictions have been made all the same.
             self._served(len(outputs) if is_column(outputs) else 1, seconds, context)
-        elif isinstance(captured, list):
-            if column is None and watched:
+        elif not isinstance(captured, list) or not self.width or (column is None and self._watched):
+            self._served(rows, seconds, context)
+            if isinstance(captured, Batch):
+                self._put_batch(captured, column)
+                self._tell_overdue()
+            elif self.width and isinstance(captured, list):
                 self._bare.extend(captured)
-            elif column is None:
-                self._rows.extend(captured)
-            else:
-                values = column.tolist() if isinstance(column, np.ndarray) else column
-                self._rows.extend((*row, value) for row, value in zip(captured, values, strict=True))
-            self._served(rows, seconds, context)
-        elif isinstance(captured, Batch):
-            self._served(rows, seconds, context)
-            self._put_batch(captured, column)
-        if max(len(self._rows), len(self._bare), len(self._calls)) >= WAKE_ROWS:
-            self._crowded()
-        if column is None and watched and outputs is not None and captured is not None:
+        else:
+            values = [None] * rows if column is None else as_objects(column)
+            times = [NO_CALL if seconds is None else seconds, *[NO_CALL] * (rows - 1)]
+            self.lane.waiting.extend(zip(captured, values, times, repeat(context)))
+            if seconds is None or not rows:
+                self._served(0, seconds, context)
+        self._relieve_crowded()
+        if column is None and self._watched and outputs is not None and captured is not None:
             msg = f"the output for {rows} rows is a {type(outputs).__name__}: expected one value per row"
             raise TypeError(msg)
 
@@ -234,166 +202,189 @@ class Recorder:
             self._calls.append((seconds, context, rows))
             return
         with self._lock:
-            self.tally.served += rows
-            self.tally.batches += 1
+            self._panes.tally.served += rows
+            self._panes.tally.batches += 1
 
     def _put_batch(self, batch: Batch, column: Column | None) -> None:
         columns = batch.columns if column is None else [*batch.columns, column]
         if self.layout.defers:
-            self._defer(columns, batch.rows)
+            # It waits its turn among the rows: what is made of it may take functions of the user's.
+            self._deferred.enter(batch.rows)
+            self.lane.waiting.append((Batch(columns, batch.rows), None, NO_CALL, None))
+            wake = self.wake
+            if wake is not None and self._deferred.rows >= WAKE_ROWS:
+                wake()
             return
-        numbers = self.layout.numbers(columns, batch.rows)
         with self._lock:
             self._drain_rows()
-            self._put_numbers(numbers, batch.rows)
+            self._panes.put_columns(columns, batch.rows)
 
-    def _put_numbers(self, numbers: Sequence[NDArray[np.uint16]], rows: int) -> None:
-        start = 0
-        while start < rows:
-            stop = min(rows, start + self._ring.room())
-            self._put(self.layout.tally(numbers, slice(start, stop)), stop - start)
-            start = stop
+    # --- who drains --------------------------------------------------------------------------------------------------
 
-    def _put_deferred(self, batch: Batch) -> None:
-        self._deferred.leave(batch.rows)
-        self._put_numbers(self.layout.numbers(batch.columns, batch.rows), batch.rows)
-
-    def _defer(self, columns: Sequence[Column | None], rows: int) -> None:
-        """
-        Have a batch wait its turn among the rows.
-
-        What is made of it may take functions of the user's, which callers do not wait for as long as there is a thread
-        and no more waits already than the buffer holds.
-        """
-        before = self._deferred.enter(rows)
-        self._rows.append(Batch(columns, rows))
-        if before >= BUFFER_ROWS or self.wake is None:
-            self.drain_chunk()
-        if before + rows >= WAKE_ROWS and self.wake is not None:
-            self.wake()
-
-    def _crowded(self) -> None:
+    def _waiting(self) -> int:
         # Batches bring calls without rows that wait, and failures whose features could not be read bring no rows.
-        waiting = max(len(self._rows), len(self._bare), len(self._calls), len(self._failures))
-        if waiting >= BUFFER_ROWS or self.wake is None:
-            self.drain_chunk()
-        if self.wake is not None:
-            self.wake()
+        waiting = max(len(self.lane.waiting), len(self._bare), len(self._calls), len(self._failures))
+        # A batch may be as large as it likes where others bin it.
+        return max(waiting, self._deferred.rows if self.wake is None else self._deferred.ahead)
 
-    # --- draining ----------------------------------------------------------------------------------------------------
+    def _relieve_crowded(self) -> None:
+        if self._waiting() >= self.lane.limit:
+            self.relieve()
 
-    def drain(self) -> None:
-        """Move all that waits into windows."""
-        waiting = len(self._rows) + len(self._bare) + len(self._calls) + len(self._failures)
+    @property
+    def _threshold(self) -> int:
+        """Entries at which callers wake the thread, or do its work where there is none."""
+        return self._chunk if self.wake is None else min(WAKE_ROWS, self._most)
+
+    def relieve(self) -> None:
+        """
+        Start the thread, wake it, or do a share of its work: whatever the number of waiting rows asks for.
+
+        The share is small, so that the caller whose turn it is waits no longer than the SDK might have made it.
+        """
+        lane, waiting = self.lane, self._waiting()
+        if lane.limit <= 1:
+            lane.limit = self._threshold
+            begin = self.begin
+            if begin is not None:
+                begin()
+        if waiting < self._threshold:
+            return
+        wake = self.wake
+        if wake is not None and waiting < self._most:
+            lane.limit = self._most
+            wake()
+            return
+        if self._durations is None or len(self._durations) < self._most:
+            with self._lock:
+                self._drain_chunk()
+        if self._durations is not None:
+            self._durations.report(SHARE, wait=waiting >= 2 * self._most)
+        self._tell_overdue()
+
+    def drain(self, pause: Callable[[], object] | None = None) -> None:
+        """
+        Move all that waits into windows, and have the durations recorded.
+
+        Args:
+            pause: called under no lock after every small piece of work, to let others have the interpreter.
+        """
+        # Only what waited at the start: with callers that never pause this would not end otherwise.
+        for _ in range(self._waiting() // self._chunk + 1):
+            with self._lock:
+                more = self._drain_chunk()
+            if not more:
+                break
+            if pause is not None:
+                pause()
         with self._lock:
-            # Only what waited at the start: with callers that never pause this would not end otherwise.
-            for _ in range(waiting // CHUNK_ROWS + 1):
-                if not self._drain_chunk():
-                    break
-            if self._time_ring is not None:
-                self._pending.extend(self._time_ring.advance(self._clock()))
-            if self._week is not None:
-                self._week.advance()
-        self._hand_over(wait=True)
+            self._panes.advance()
+        if self.lane.limit > 1:
+            self.lane.limit = self._threshold
+        if self._durations is not None:
+            self._durations.report_all(pause)
+        self._tell_overdue()
 
-    def drain_chunk(self) -> None:
-        """Move one chunk into windows: what a caller does when the buffer is full."""
-        with self._lock:
-            self._drain_chunk()
-        self._hand_over(wait=len(self._drained[0]) + len(self._drained[1]) >= BUFFER_ROWS)
+    def _tell_overdue(self) -> None:
+        # Without a thread nobody else would judge them, or feed the detectors.
+        overdue = self.overdue
+        if overdue is not None and (self.wake is None or len(self._panes.pending) > MAX_PENDING):
+            overdue()
 
     def windows(self) -> Iterable[WindowCounts]:
         """Take the windows that have been completed, oldest first; one taker at a time."""
-        for _ in range(len(self._pending)):
-            yield self._pending.popleft()
+        pending = self._panes.pending
+        for _ in range(len(pending)):
+            yield pending.popleft()
+
+    def retire(self) -> None:
+        """Another one has taken this one's place: what comes late is counted, windows are judged no more."""
+        self.begin = self.wake = self.overdue = None
 
     def leave_out(self) -> None:
         """Forget the windows that have been completed: nobody judges them."""
-        self._pending.clear()
+        self._panes.pending.clear()
+
+    @property
+    def pending(self) -> Sequence[WindowCounts]:
+        """The windows that wait to be judged."""
+        return self._panes.pending
 
     def divide(self, *, wanted: bool) -> None:
         """Cut windows into blocks, as long as somebody wants to learn from them how rows depend on each other."""
-        self._ring.divide = wanted
+        self._panes.divide(wanted=wanted)
 
     def partial(self) -> WindowCounts | None:
         """What the ring holds so far, as long as it has never held a whole window; else None."""
         with self._lock:
-            return None if self._ring.full else self._ring.partial()
+            return self._panes.partial()
 
     def snapshot(self) -> WindowCounts:
         """What the ring holds, the open pane included."""
         with self._lock:
-            return self._ring.snapshot()
+            return self._panes.snapshot()
 
     def read(self) -> Tally:
         """A copy of the tally."""
         with self._lock:
-            return self.tally.copy()
-
-    def _hand_over(self, *, wait: bool) -> None:
-        """
-        Report the durations drained, outside the lock: OpenTelemetry is not ours to trust with it.
-
-        Whoever drains before a collection waits for those that another thread is reporting, else they would miss it.
-        """
-        if self._handing_over.acquire(blocking=wait):
-            try:
-                with self._lock:
-                    (calls, failures), self._drained = self._drained, ([], [])
-                if calls or failures:
-                    self._on_calls(calls, failures)
-            finally:
-                self._handing_over.release()
-        if len(self._pending) > MAX_PENDING and self.overdue is not None:
-            self.overdue()
+            return self._panes.tally.copy()
 
     def _drain_chunk(self) -> bool:
         """Drain one chunk of each list; whether there was anything."""
         drained = self._drain_calls()
-        return self._drain_rows(CHUNK_ROWS) or drained
+        return self._drain_rows(self._chunk) or drained
 
     def _drain_calls(self) -> bool:
-        calls, failures = take(self._calls, CHUNK_ROWS), take(self._failures, CHUNK_ROWS)
-        if not calls and not failures:
-            return False
-        tally = self.tally
-        tally.served += sum(call[2] for call in calls)
+        calls, failures = take(self._calls, self._chunk), take(self._failures, self._chunk)
+        tally = self._panes.tally
         tally.failed_calls += len(failures)
+        if calls:
+            seconds, contexts, rows = zip(*calls, strict=True)
+            tally.served += sum(rows)
+            self._time(seconds, contexts)
         for _, _, error, rows in failures:
             tally.failed[error] = tally.failed.get(error, 0) + rows
-        seconds = np.array([call[0] for call in calls])
-        tally.durations += np.bincount(
-            np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(tally.durations)
-        )
-        self._drained[0].extend(calls)
-        self._drained[1].extend(failures)
-        return True
+        if failures and self._durations is not None:
+            failed = ((seconds, context, error) for seconds, context, error, _ in failures)
+            self.lane.exemplars = self._durations.extend(failed)
+        return bool(calls or failures)
 
     def _drain_rows(self, most: int | None = None) -> bool:
-        drained = False
-        lists: tuple[list[Any], ...] = (self._rows, self._bare)
-        for waiting in lists:
-            rows = take(waiting, len(waiting) if most is None else most)
-            start = 0
-            while start < len(rows):
-                drained = True
-                if rows[start].__class__ is Batch:
-                    self._put_deferred(rows[start])
-                    start += 1
-                    continue
-                stop = min(len(rows), start + min(CHUNK_ROWS, self._ring.room()))
-                chunk = rows[start:stop]
-                if self.layout.defers:
-                    chunk = list(takewhile(lambda row: row.__class__ is tuple, chunk))
-                self._put(self.layout.count_rows(chunk), len(chunk))
-                start += len(chunk)
-        return drained
+        entries = take(self.lane.waiting, len(self.lane.waiting) if most is None else most)
+        if self.layout.defers:
+            for is_batch, group in groupby(entries, lambda entry: entry[0].__class__ is Batch):
+                if is_batch:
+                    self._put_deferred(batch for batch, *_ in group)
+                else:
+                    self._put_entries(list(group))
+        elif entries:
+            self._put_entries(entries)
+        bare = take(self._bare, len(self._bare) if most is None else most)
+        self._put_rows(bare, None)
+        return bool(entries or bare)
 
-    def _put(self, counts: Counts, rows: int) -> None:
-        if self._week is not None:
-            counts = self._week.counted(counts, rows)
-        self.tally.counts += counts
-        self.tally.rows += rows
-        window = self._ring.put(counts, rows)
-        if window is not None:
-            self._pending.append(window)
+    def _put_entries(self, entries: Sequence[Entry]) -> None:
+        rows, outputs, seconds, contexts = zip(*entries, strict=True)
+        self._panes.tally.served += len(rows)
+        self._time(seconds, contexts)
+        self._put_rows(rows, outputs if self._watched else None)
+
+    def _put_deferred(self, batches: Iterable[Any]) -> None:
+        for batch in batches:
+            self._deferred.leave(batch.rows)
+            self._panes.put_columns(batch.columns, batch.rows)
+
+    def _put_rows(self, rows: Sequence[Any], outputs: Sequence[object] | None) -> None:
+        align = self.lane.align
+        if self.width and rows:
+            self._panes.put_rows(rows if align is None else align(rows), outputs, self._chunk)
+
+    def _time(self, seconds: tuple[float, ...], contexts: tuple[object, ...]) -> None:
+        """Count the durations of calls that returned; rows that were no call of their own have none."""
+        counts, known = count_seconds(seconds)
+        self._panes.tally.durations += counts
+        if self._durations is not None:
+            durations: Iterable[Duration] = zip(seconds, contexts, repeat(None))
+            if known < len(seconds):
+                durations = [one for one in durations if one[0] == one[0]]
+            self.lane.exemplars = self._durations.extend(durations)

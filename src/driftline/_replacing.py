@@ -3,122 +3,65 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from driftline._capture import Batch, Capture, Captured
+from driftline._capture import Captured
+from driftline._lane import ROWS, Entry
 from driftline._recorder import Recorder
 from driftline._tally import Tally
 from driftline._values import Counts, FeatureStatus, StateChange
-from driftline._vector_capture import VectorCapture
 
-__all__ = ["AlignedCapture", "Counted", "Door", "Past", "order_of", "replaced"]
+__all__ = ["Counted", "Ended", "Past", "replaced"]
 
 KEPT = 8
-"""Recorders that are still drained after they were replaced: a thread may have been within one of them."""
+"""Recorders that are still drained after they were replaced: calls end where they began."""
 
 
-Order: TypeAlias = "tuple[tuple[str, ...], frozenset[str]]"
-"""Columns in the order in which a row has them, and those of them that hold vectors."""
-
-
-def order_of(capture: Capture) -> Order:
-    """How the rows lie that this captures."""
-    return capture.names, capture.vectors if isinstance(capture, VectorCapture) else frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Aligned:
-    """What was captured of a call, and the order in which it lies."""
-
-    captured: Captured
-    order: Order
-
-
-class AlignedCapture:
-    """A capture that says in which order its rows are: once references of different features have been in use."""
-
-    __slots__ = ("_capture", "names", "order")
-
-    def __init__(self, capture: Capture) -> None:
-        self._capture = capture
-        self.names = capture.names
-        self.order = order_of(capture)
-
-    def __call__(self, features: Any) -> Aligned | None:
-        """Read one call's features."""
-        captured = self._capture(features)
-        return None if captured is None else Aligned(captured, self.order)
-
-
-class Door:
+class Ended:
     """
-    Where calls end while rows of different orders are under way; each is counted, those of the right order are binned.
+    Where calls end that have outlived the recorder in which they began: they are counted, their features are not.
 
     Args:
-        recorder: of the present reference.
-        order: of the rows that it can count.
+        present: the recorder at work.
     """
 
-    __slots__ = ("_order", "_recorder")
+    __slots__ = ("_present",)
 
-    def __init__(self, recorder: Recorder, order: Order) -> None:
-        self._recorder = recorder
-        self._order = order
+    def __init__(self, present: Callable[[], Recorder]) -> None:
+        self._present = present
 
-    def record(self, captured: Any, output: Any, seconds: float, context: object) -> None:
+    def append(self, entry: Entry) -> None:
+        """Take down one successful call that took the short way."""
+        row, output, seconds, context = entry
+        self.record(row, output, seconds, context)
+
+    def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """Take down one successful call."""
-        if self._fits(captured):
-            self._recorder.record(captured.captured, output, seconds, context)
-        elif captured is None:
-            self._recorder.record(None, output, seconds, context)
-        else:
-            self._recorder.count(_dropped(captured, self._recorder), seconds, context)
+        del output
+        recorder = self._present()
+        recorder.count(_dropped(captured, recorder), seconds, context)
 
-    def record_failure(self, captured: Any, seconds: float, context: object, error: str) -> None:
+    def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised."""
-        if self._fits(captured):
-            self._recorder.record_failure(captured.captured, seconds, context, error)
-        elif captured is None:
-            self._recorder.record_failure(None, seconds, context, error)
-        else:
-            self._recorder.count(_dropped(captured, self._recorder), seconds, context, error)
+        recorder = self._present()
+        recorder.count(_dropped(captured, recorder), seconds, context, error)
 
-    def record_batch(self, captured: Any, outputs: Any) -> None:
+    def record_batch(self, captured: Captured, outputs: Any) -> None:
         """Take down rows without a call."""
-        if self._fits(captured):
-            self._recorder.record_batch(captured.captured, outputs)
-        elif captured is None:
-            self._recorder.record_batch(None, outputs)
-        else:
-            self._recorder.count(_dropped(captured, self._recorder), None, None)
-
-    def drain(self) -> None:
-        """Bin what waits."""
-        self._recorder.drain()
-
-    def reset(self) -> None:
-        """Start anew: the child of a fork."""
-        self._recorder.reset()
-
-    def _fits(self, captured: Any) -> bool:
-        return captured.__class__ is Aligned and captured.order == self._order
+        del outputs
+        recorder = self._present()
+        recorder.count(_dropped(captured, recorder), None, None)
 
 
-def _dropped(captured: Any, recorder: Recorder) -> int:
-    """Count rows whose order is that of another reference as dropped; how many they are."""
-    rows = _rows(captured)
+def _dropped(captured: Captured, recorder: Recorder) -> int:
+    """How many rows these are; what could not be read has been dropped already."""
+    if captured is None:
+        return 1
+    rows = 1 if captured.__class__ in ROWS else len(captured)
     recorder.drop("replaced", rows)
     return rows
-
-
-def _rows(captured: Any) -> int:
-    if isinstance(captured, Aligned):
-        return _rows(captured.captured)
-    if isinstance(captured, Batch):
-        return captured.rows
-    return len(captured) if isinstance(captured, list) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +100,17 @@ class Counted:
 
 class Past:
     """
-    The counts of the recorders that were replaced; they only grow, by the calls that were within one of them.
+    The counts of the recorders that were replaced; they only grow, by the calls that began in one of them.
 
     A reference of other bins than those before adds as many numbers as it has bins, one of the same bins none.
+
+    Args:
+        present: the recorder at work, which counts the calls that outlive all that are kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, present: Callable[[], Recorder]) -> None:
+        self._ended = Ended(present)
+        self._present = present
         self._counted: deque[Counted] = deque()
         self._tallies: list[Tally] = []
         self._exports: dict[tuple[str, str], Counts] = {}
@@ -170,13 +118,14 @@ class Past:
 
     def add(self, counted: Counted) -> Past:
         """These recorders and one more; the oldest become plain counts."""
-        # Nobody judges its windows any more, so nobody is to be called for them.
-        counted.recorder.wake = counted.recorder.overdue = None
-        past = Past()
+        counted.recorder.retire()
+        past = Past(self._present)
         past._counted = deque([*self._counted, counted])
         past._tallies, past._exports, past._features = list(self._tallies), dict(self._exports), dict(self._features)
         while len(past._counted) > KEPT:
             oldest = past._counted.popleft()
+            lane = oldest.recorder.lane
+            lane.end, lane.append = self._ended, self._ended.append
             oldest.recorder.drain()
             tally = oldest.recorder.read()
             _add(past._exports, oldest.exports(tally))
@@ -229,13 +178,7 @@ def _sum(tallies: Sequence[Tally]) -> Tally:
     """What was called, served and dropped; the counts per bin are those of the first."""
     total = tallies[0].copy()
     for tally in tallies[1:]:
-        total.served += tally.served
-        total.failed_calls += tally.failed_calls
-        total.batches += tally.batches
-        total.durations += tally.durations
-        for ours, theirs in ((total.failed, tally.failed), (total.dropped, tally.dropped)):
-            for key, count in theirs.items():
-                ours[key] = ours.get(key, 0) + count
+        total.add_calls(tally)
     return total
 
 

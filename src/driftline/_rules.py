@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -48,10 +48,9 @@ class Look:
     expected: Floats | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """
-    What one look says about one feature.
+    What one look says about one feature: made hundreds of times a look, hence a tuple.
 
     Attributes:
         enter: whether to start calling it drifting.

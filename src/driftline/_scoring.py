@@ -165,9 +165,11 @@ class Scorer:
                 for distance in self._distances
             ]
             computed.append(_Computed(group, current, values, corrected))
-        return OnDemand(partial(self._scores, computed, length, seasonal=expected is not None))
+        return OnDemand(self._scores, computed, length, expected)
 
-    def _scores(self, computed: Sequence[_Computed], length: str, *, seasonal: bool) -> tuple[Score, ...]:
+    def _scores(
+        self, computed: Sequence[_Computed], length: str, expected: NDArray[np.float64] | None
+    ) -> tuple[Score, ...]:
         found: dict[tuple[int, int], Score] = {}
         for one in computed:
             rows = one.current.sum(axis=1).tolist()
@@ -177,8 +179,8 @@ class Scorer:
                 for index, place in enumerate(one.group.places):
                     if math.isfinite(values[index]):
                         feature = self._features[place]
-                        expected = one.group.reference[index] if seasonal else None
-                        moved = partial(what_moved, feature, one.current[index], expected=expected)
+                        compared = None if expected is None else one.group.reference[index]
+                        moved = partial(what_moved, feature, one.current[index], expected=compared)
                         found[place, order] = Score(
                             feature.name, distance.name, values[index], corrected[index], rows[index], length, moved
                         )

@@ -40,6 +40,7 @@ class Settings:
     outcomes: OutcomePolicy
     export_bins: bool
     export_labels: bool
+    export_duration: bool
     trace: bool
     retraining: RetrainingPolicy | None
     on_error: str
@@ -68,6 +69,7 @@ class Settings:
         outcomes: OutcomePolicy | str | os.PathLike[str] | None,
         export_bins: bool,
         export_labels: bool,
+        export_duration: bool,
         trace: bool,
         retraining: RetrainingPolicy | None,
         on_error: str,
@@ -96,6 +98,7 @@ class Settings:
         for what, flag in (
             ("export_bins", export_bins),
             ("export_labels", export_labels),
+            ("export_duration", export_duration),
             ("trace", trace),
             ("synchronous", synchronous),
         ):
@@ -135,6 +138,7 @@ class Settings:
             outcomes=_outcomes(outcomes),
             export_bins=export_bins,
             export_labels=export_labels,
+            export_duration=export_duration,
             trace=trace,
             retraining=retraining,
             on_error=on_error,

@@ -48,6 +48,9 @@ shape's: computed from quantiles 0.05 of a normal distribution that moves, 0.05 
 5 degrees of freedom, 0 of a logistic one. Of peaked ones it is more; that part is in the scatter of the blocks.
 """
 
+NEXT_TO_NONE = 1e-9
+"""Rows in place of none: so few that they differ from nothing significantly."""
+
 MOST_FREEDOM = 1e7
 """Degrees of freedom that are as good as infinite."""
 
@@ -182,46 +185,46 @@ class TwoSample:
         """Location, spread and shape of the present values, after pooling bins that expect too few rows."""
         factor, freedom, directions = inflation
         reference = matrix.reference
-        n, m = current.sum(axis=1, keepdims=True), reference.sum(axis=1, keepdims=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            pooled = (reference + current) / (m + n)
-            expected = pooled * np.minimum(m, n) / factor[:, SHAPE, None]
-            groups = pooling(np.nan_to_num(expected), MIN_EXPECTED)
-            shares_r = gathered(reference, groups) / m
-            shares_c = gathered(current, groups) / n
-            shares = gathered(pooled, groups)
-            difference = np.nan_to_num(shares_c - shares_r)
-            scale = 1 / n[:, 0] + 1 / m[:, 0]
-            deviates = np.nan_to_num(difference / np.sqrt(shares))
+        n = np.maximum(current.sum(axis=1, keepdims=True), NEXT_TO_NONE)
+        m = np.maximum(reference.sum(axis=1, keepdims=True), NEXT_TO_NONE)
+        pooled = (reference + current) / (m + n)
+        groups = pooling(pooled * np.minimum(m, n) / factor[:, SHAPE, None], MIN_EXPECTED)
+        shares_r = gathered(reference, groups) / m
+        shares_c = gathered(current, groups) / n
+        shares = gathered(pooled, groups)
+        difference = shares_c - shares_r
+        scale = 1 / n[:, 0] + 1 / m[:, 0]
+        root = np.sqrt(shares)
+        deviates = difference / np.where(shares > 0, root, 1.0)
+        dependent = np.isfinite(directions)
+        if dependent.any():
             # Of the roots, to first order the same (Freeman & Tukey 1950), where that is less: a clump of rows in a
             # rare bin, of which dependent rows have many, does not reach as far; an empty bin reaches too far there.
-            roots = np.nan_to_num(2.0 * (np.sqrt(shares_c) - np.sqrt(shares_r)))
-            tame = np.isfinite(directions[:, None]) & (np.abs(roots) < np.abs(deviates))
+            roots = 2.0 * (np.sqrt(shares_c) - np.sqrt(shares_r))
+            tame = dependent[:, None] & (np.abs(roots) < np.abs(deviates))
             deviates = np.where(tame, roots, deviates)
-            rest = (deviates**2).sum(axis=1) / scale
+        rest = (deviates**2).sum(axis=1) / scale
         free = np.maximum((shares > 0).sum(axis=1) - 1.0, 0.0)
         shift = np.zeros(len(free))
         if matrix.ordered:
-            for part, polynomial in zip((LOCATION, SPREAD), orthonormal(np.nan_to_num(shares)), strict=True):
+            for part, polynomial in zip((LOCATION, SPREAD), orthonormal(shares), strict=True):
                 has = polynomial.any(axis=1)
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    moved = (polynomial * difference).sum(axis=1)
-                    if part == LOCATION:
-                        shift = moved
-                    else:
-                        moved = np.where(moved > 0, np.maximum(moved - SHIFT_SPREADS * shift**2, 0.0), moved)
-                    score = moved / np.sqrt(scale)
-                    tail = 2.0 * self._special.stdtr(
-                        np.minimum(freedom[:, part], MOST_FREEDOM), -np.abs(score) / np.sqrt(factor[:, part])
-                    )
+                moved = (polynomial * difference).sum(axis=1)
+                if part == LOCATION:
+                    shift = moved
+                else:
+                    moved = np.where(moved > 0, np.maximum(moved - SHIFT_SPREADS * shift**2, 0.0), moved)
+                score = moved / np.sqrt(scale)
+                tail = 2.0 * self._special.stdtr(
+                    np.minimum(freedom[:, part], MOST_FREEDOM), -np.abs(score) / np.sqrt(factor[:, part])
+                )
                 parts[has, part], direction[has, part] = tail[has], np.sign(score[has])
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    along = (polynomial * np.sqrt(np.nan_to_num(shares)) * deviates).sum(axis=1) ** 2 / scale
+                along = (polynomial * root * deviates).sum(axis=1) ** 2 / scale
                 rest = rest - np.where(has, along, 0.0)
                 free = free - has
         nu = np.minimum(free, directions)
         with np.errstate(invalid="ignore", divide="ignore"):
-            rest = rest - SHIFT_BENDS * np.nan_to_num(shift**2 / scale)
+            rest = rest - SHIFT_BENDS * shift**2 / scale
             ratio = np.maximum(rest, 0.0) / (free * factor[:, SHAPE])
             tail = self._special.fdtrc(nu, np.minimum(freedom[:, SHAPE], MOST_FREEDOM) * nu, ratio)
         has = (free > 0) & np.isfinite(tail)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from driftline._binning import Layout
+from driftline._calendar import WeekClock
 from driftline._capture import Capture
 from driftline._deriving import Columns, Deriver, StagedLayout
 from driftline._detecting import Detecting
 from driftline._detectors import unwatched
 from driftline._guard import Guard
 from driftline._settings import Settings
-from driftline._values import StateChange
+from driftline._timing import Durations
+from driftline._values import Feature, StateChange
 from driftline._vector_capture import capture_of
+from driftline.otel import Instruments
 from driftline.reference import Learn, Reference
 
-__all__ = ["capture_for", "detecting_for", "layout_for"]
+__all__ = [
+    "capture_for",
+    "detecting_for",
+    "durations_for",
+    "exported_names",
+    "layout_for",
+    "learning_capture",
+    "lookout_for",
+    "week_for",
+]
 
 
 def detecting_for(settings: Settings, changed: Callable[[StateChange], None], guard: Guard) -> Detecting | None:
@@ -24,6 +37,13 @@ def detecting_for(settings: Settings, changed: Callable[[StateChange], None], gu
         return None
     raises = settings.on_error == "raise"
     return Detecting(settings.detectors, settings.window, settings.clock, changed, guard.note, raises=raises)
+
+
+def durations_for(settings: Settings, instruments: Instruments | None) -> Durations | None:
+    """Where durations wait to be recorded; None where nobody wants them one by one."""
+    if instruments is None or not settings.export_duration:
+        return None
+    return Durations(partial(instruments.record, attributes=settings.attributes), instruments.listened_to)
 
 
 def layout_for(reference: Reference, settings: Settings, detecting: Detecting | None, guard: Guard) -> Layout:
@@ -44,11 +64,59 @@ def layout_for(reference: Reference, settings: Settings, detecting: Detecting | 
     return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
 
 
-def capture_for(
-    reference: Reference | Learn, names: tuple[str, ...], guard: Guard, dropped: Callable[[str, int], None]
-) -> Capture:
-    """The capture of rows of these columns."""
-    if isinstance(reference, Learn):
-        return capture_of(names, reference.vectors, guard.note, dropped)
+def capture_for(reference: Reference, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+    """The capture of calls."""
     vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
-    return capture_of(names, vectors, guard.note, dropped)
+    return capture_of(reference.columns, vectors, guard.note, dropped)
+
+
+def lookout_for(capture: Capture, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+    """The capture of batches that are no call: where they are counted at once they are read where they lie."""
+    return capture if layout.defers else Capture(capture.names, guard.note, dropped, copies=False, late=False)
+
+
+def exported_names(
+    watched: Sequence[Feature],
+    layout: Layout,
+    settings: Settings,
+    detecting: Detecting | None,
+    instruments: Instruments | None,
+    guard: Guard,
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Whose states and scores leave, and whose counts per bin: as many as the SDK's limit of series allows."""
+    names = tuple(feature.name for feature in watched)
+    detectors = () if detecting is None else detecting.names
+    if instruments is None:
+        return frozenset((*names, *detectors)), frozenset()
+    # A state has three series per feature, scores have one per distance and length: the larger counts.
+    computed = {*(distance.name for distance in settings.distances), *settings.rule.distances}
+    each = max(3, len(computed) * len(settings.rule.lengths))
+    # A detector has an entry among the states, and no scores.
+    wanted = {**dict.fromkeys(names, each), **dict.fromkeys(detectors, 3)}
+    exported, binned = instruments.reserve("features", settings.attributes, wanted), frozenset[str]()
+    _tell_left(guard, "states and scores", [name for name in wanted if name not in exported])
+    if settings.export_bins:
+        sizes = {(layout.fingerprint, feature.name): feature.bins.size for feature in watched}
+        granted = instruments.reserve("bins", settings.attributes, sizes)
+        binned = frozenset(name for _, name in granted)
+        _tell_left(guard, "bins", [name for name in names if name not in binned])
+    return exported, binned
+
+
+def _tell_left(guard: Guard, what: str, left: Sequence[str]) -> None:
+    if left:
+        shown = ", ".join(repr(name[:60]) for name in left[:5])
+        guard.note("cardinality", f"{len(left)} features are judged, their {what} not exported: {shown} …")
+
+
+def learning_capture(
+    ask: Learn, names: tuple[str, ...], *, guard: Guard, dropped: Callable[[str, int], None]
+) -> Capture:
+    """The capture of calls while a reference is learnt from them."""
+    return capture_of(names, ask.vectors, guard.note, dropped, late=False)
+
+
+def week_for(reference: Reference, settings: Settings) -> WeekClock | None:
+    """The hour in which rows are counted besides; None where windows are not compared by seasons."""
+    seasonal = reference.seasons is not None and reference.seasons.kinds
+    return WeekClock(settings.wall_clock) if seasonal else None

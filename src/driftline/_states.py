@@ -50,6 +50,8 @@ def next_status(
         reason = f"{rows} rows, needs {min_rows}"
         return FeatureStatus("insufficient_data", None, None, rows, reason), Episode(0, episode.ended)
     shortest = min(enough)
+    if not episode.length and not any(one.enter for one in enough.values()):
+        return _status("stable", enough[shortest], f"as the reference{note}"), episode
     heard = [
         length for length in sorted(enough) if length in {shortest, episode.length} or window - episode.ended >= length
     ]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from driftline._binning import binner, is_missing
+from driftline._columns import as_objects
 from driftline._derived import Derive, as_functions
 from driftline._dispersion import dispersion
-from driftline._frames import Table, as_objects, read_table
+from driftline._frames import Table, read_table
 from driftline._outputs import as_outputs, default_correct
 from driftline._reference_json import MAX_FEATURES
 from driftline._values import PREDICTION, Column, Correct, Feature, OutcomeCounts

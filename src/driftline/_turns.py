@@ -13,6 +13,9 @@ from driftline._window import WindowCounts
 
 __all__ = ["Turns"]
 
+MOST_PENDING = 128
+"""Completed windows that wait before a caller waits for the one who is judging: memory stays fixed."""
+
 JUDGING_SECONDS = 5.0
 """How long somebody waits for a judgement of one window under way."""
 
@@ -64,10 +67,23 @@ class Turns:
         return True
 
     def overdue(self, judging: Judging | None, recorder: Recorder) -> None:
-        """More windows wait than may: judge them, or leave them out where a judgement does not end."""
-        self.judge(judging, recorder)
-        if self._stuck and (left := len(list(recorder.windows()))):
-            self._guard.note("judging", f"{left} windows are left out, a judgement does not end")
+        """
+        Judge windows in a caller's thread, unless somebody is at it just now.
+
+        Where more wait than may the caller waits too, and they are left out where a judgement does not end.
+        """
+        waiting = len(recorder.pending)
+        if not waiting or judging is None:
+            return
+        if waiting > MOST_PENDING:
+            self.judge(judging, recorder)
+            if self._stuck and (left := len(list(recorder.windows()))):
+                self._guard.note("judging", f"{left} windows are left out, a judgement does not end")
+        elif judging.lock.acquire(blocking=False):
+            try:
+                self.judge(judging, recorder)
+            finally:
+                judging.lock.release()
 
     def round(self, settle: Callable[[], None]) -> None:
         """One round of our own thread."""

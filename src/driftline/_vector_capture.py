@@ -16,12 +16,17 @@ __all__ = ["VectorCapture", "capture_of"]
 
 
 def capture_of(
-    names: tuple[str, ...], vectors: Collection[str], report: Report, dropped: Callable[[str, int], None]
+    names: tuple[str, ...],
+    vectors: Collection[str],
+    report: Report,
+    dropped: Callable[[str, int], None],
+    *,
+    late: bool = True,
 ) -> Capture:
-    """The capture of rows of these columns, some of them of vectors."""
+    """The capture of rows of these columns, some of them of vectors; *late* as in `Capture`."""
     if vectors:
         return VectorCapture(names, vectors, report, dropped)
-    return Capture(names, report, dropped)
+    return Capture(names, report, dropped, late=late)
 
 
 class VectorCapture(Capture):
@@ -35,7 +40,7 @@ class VectorCapture(Capture):
         dropped: told how many rows could not be read, and why.
     """
 
-    __slots__ = ("_alone", "_places", "vectors")
+    __slots__ = ("_alone", "_places", "_vectors")
 
     def __init__(
         self,
@@ -44,31 +49,40 @@ class VectorCapture(Capture):
         report: Report,
         dropped: Callable[[str, int], None],
     ) -> None:
-        super().__init__(names, report, dropped)
-        self.vectors = frozenset(vectors)
-        self._places = tuple(place for place, name in enumerate(names) if name in self.vectors)
+        super().__init__(names, report, dropped, late=False)
+        self._vectors = frozenset(vectors)
+        self._places = tuple(place for place, name in enumerate(names) if name in self._vectors)
         self._alone = len(names) == 1
+        self.inline = None
+        self.readers = {dict: self._sharing_none(self._align)}
 
-    def __call__(self, features: Any) -> Captured:
-        """Read one call's features; no vector is shared with the caller."""
-        if self._alone and not isinstance(features, Mapping):
-            if is_vector(features):
-                return (copied_vector(features),)
-            if isinstance(features, np.ndarray) and features.ndim == 2:  # noqa: PLR2004 - rows of vectors
-                return Batch([features.copy()], len(features))
-        captured = super().__call__(features)
-        if isinstance(captured, tuple):
-            return self._copied(captured)
-        if isinstance(captured, list):
-            return [self._copied(row) for row in captured]
-        if isinstance(captured, Batch):
-            columns = list(captured.columns)
-            for place in self._places:
-                columns[place] = _copied_column(columns[place])
-            return Batch(columns, captured.rows)
-        return None
+    def _handler(self, features: Any) -> Callable[[Any], Captured]:
+        return self._sharing_none(super()._handler(features))
 
-    def _copied(self, row: tuple[object, ...]) -> tuple[object, ...]:
+    def _sharing_none(self, read: Callable[[Any], Captured]) -> Callable[[Any], Captured]:
+        """Reads as *read* does, but shares no vector with the caller."""
+
+        def copying(features: Any) -> Captured:
+            if self._alone and not isinstance(features, Mapping):
+                if is_vector(features):
+                    return (copied_vector(features),)
+                if isinstance(features, np.ndarray) and features.ndim == 2:  # noqa: PLR2004 - rows of vectors
+                    return Batch([features.copy()], len(features))
+            captured = read(features)
+            if isinstance(captured, tuple):
+                return self._copied(captured)
+            if isinstance(captured, list):
+                return [self._copied(row) for row in captured]
+            if isinstance(captured, Batch):
+                columns = list(captured.columns)
+                for place in self._places:
+                    columns[place] = _copied_column(columns[place])
+                return Batch(columns, captured.rows)
+            return captured
+
+        return copying
+
+    def _copied(self, row: Any) -> tuple[object, ...]:
         values = list(row)
         for place in self._places:
             values[place] = copied_vector(values[place])
@@ -80,7 +94,7 @@ class VectorCapture(Capture):
         return self._by_name(features)
 
     def _is_column(self, name: object, value: Any) -> bool:
-        if name not in self.vectors:
+        if name not in self._vectors:
             return is_column(value)
         if isinstance(value, np.ndarray) and value.ndim == 2:  # noqa: PLR2004 - rows of vectors
             return True

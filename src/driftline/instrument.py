@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from time import perf_counter
 from typing import Any
 
 from driftline._arguments import parameters_of, picker, taken_by
 from driftline._call import Plan, PredictionCall, Target, leave
+from driftline._fast import any_arguments, coroutine, one_argument
 from driftline.errors import ConfigurationError
-from driftline.otel import current_context, error_type
 
 __all__ = ["PredictionCall", "instrument"]
 
@@ -70,44 +69,18 @@ def instrument(
         return _async_generator(plan, function)
     if inspect.isgeneratorfunction(called):
         return _generator(plan, function)
-    if inspect.iscoroutinefunction(called):
-        return _coroutine(plan, function)
     simple = target.tracing is None and prediction_id is None and output is None
-    return _fast(plan, function) if simple else _plain(plan, function)
-
-
-def _fast(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The common case, straight down: no span, no id, the output as it is."""
-    target, pick, active = plan.target, plan.pick, plan.active
-    capture, done, failed = target.capture, target.done, target.failed
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        outer = active.get()
-        if outer is not None and outer[0]:
-            return function(*args, **kwargs)
-        try:
-            captured = capture(pick(args, kwargs))
-        except Exception as error:  # noqa: BLE001 - the user's extractor
-            target.unreadable("features", error)
-            captured = None
-        # A list and not a flag: a task started within the call inherits the context, and must not stay within for ever.
-        within = [True]
-        token = active.set(within)
-        context = current_context()
-        start = perf_counter()
-        try:
-            result = function(*args, **kwargs)
-        except BaseException as error:
-            failed(captured, perf_counter() - start, context, error_type(error))
-            raise
-        finally:
-            within[0] = False
-            active.reset(token)
-        done(captured, result, perf_counter() - start, context, None)
-        return result
-
-    return wrapper
+    if inspect.iscoroutinefunction(called):
+        return coroutine(plan, function) if simple else _coroutine(plan, function)
+    if not simple:
+        return _plain(plan, function)
+    alone = (
+        plan.first == 0
+        and len(parameters) == 1
+        and parameters[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        and inspect.isfunction(function)
+    )
+    return one_argument(plan, function, parameters[0]) if alone else any_arguments(plan, function)
 
 
 def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -58,15 +58,17 @@ class Monitor:
         outcomes: an `OutcomePolicy`, or the path of a file in which predictions wait for their outcomes, shared by the
             processes of a host; by default they wait in memory.
         export_bins: export the counts of the bins, what a fleet is judged from.
-        export_labels: name categories and classes in events and metrics; else they go by their numbers there, except
-            those that *outcomes* names, and only `status` names them, within the process.
+        export_labels: name categories and classes in events and metrics; else only those that *outcomes* names, and
+            numbers stand for the others. `status` names them either way, within the process.
+        export_duration: record ``ml.prediction.duration``, call by call: most of what driftline costs. Without it
+            canaries and `RetrainingPolicy` know the latency all the same.
         trace: make a span per call.
         retraining: when to ask for retraining.
         on_error: ``"log"``; ``"raise"`` for tests.
         synchronous: no thread; what waits is binned and judged by callers, `flush` and the collection of metrics.
         enabled: False turns everything into pass-through; by default DRIFTLINE_ENABLED and OTEL_SDK_DISABLED say.
         clock: seconds, as `time.monotonic`.
-        wall_clock: UNIX seconds, as `time.time`: the hour that rows fall into, for a reference with seasons.
+        wall_clock: UNIX seconds, as `time.time`, for a reference with seasons.
         meter_provider: the global one by default, and so are the next two.
         logger_provider: of the events.
         tracer_provider: of the spans.
@@ -92,6 +94,7 @@ class Monitor:
         outcomes: OutcomePolicy | str | os.PathLike[str] | None = None,
         export_bins: bool = False,
         export_labels: bool = False,
+        export_duration: bool = True,
         trace: bool = False,
         retraining: RetrainingPolicy | None = None,
         on_error: str = "log",
@@ -117,6 +120,7 @@ class Monitor:
             outcomes=outcomes,
             export_bins=export_bins,
             export_labels=export_labels,
+            export_duration=export_duration,
             trace=trace,
             retraining=retraining,
             on_error=on_error,
@@ -158,9 +162,8 @@ class Monitor:
         Compare with another reference from now on, such as that of a model trained anew; calls go on meanwhile.
 
         Windows, states and the latest outcomes start anew, counters go on, and so do detectors, which compare with no
-        reference. Bins of ``ml.feature.observations`` are told apart by their ``ml.reference.fingerprint``. A call that
-        began under a reference of other features is counted, its features are not (``ml.monitor.rows.dropped``, reason
-        ``replaced``). A canary compares predictions and features again once both variants have them in the same bins.
+        reference. Bins of ``ml.feature.observations`` are told apart by ``ml.reference.fingerprint``. A call is counted
+        in the bins of the reference it began under. A canary compares again once both variants have the same bins.
 
         Args:
             reference: a `Reference` or the path of one, fitted with the functions that *derive* has.
@@ -262,7 +265,8 @@ class Monitor:
             if seconds is None:
                 pipeline.batch(features, outputs)
             else:
-                pipeline.done(pipeline.capture(features), outputs, float(seconds), current_context(), None)
+                captured = pipeline.capture(lane := pipeline.lane, features)
+                pipeline.done(lane, captured, outputs, float(seconds), current_context(), None)
             if prediction_ids is not None:
                 pipeline.remember(prediction_ids, outputs)
         except Exception as error:  # noqa: BLE001 - the guard

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from driftline._frames import as_floats, is_column, read_table
+from driftline._columns import as_floats
+from driftline._frames import is_column, read_table
 from driftline._values import CanaryState, FeatureStatus, Score
 from driftline.errors import ConfigurationError
 from driftline.otel import Instruments, MeterProvider, Reading, instruments_for

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._frames import as_floats, as_objects
+from driftline._columns import as_floats, as_objects
 from driftline._values import Column
 from driftline.errors import ConfigurationError
 

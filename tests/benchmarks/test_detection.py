@@ -27,6 +27,36 @@ def part():
         sys.modules.pop(name, None)
 
 
+def test_the_readme_gets_its_figures_between_the_marks(part, tmp_path):
+    """Ours first, at the defaults, and the others beside it; text around the marks stays."""
+    readme = part("readme")
+    row = {"training data": "time", "features": 20, "window rows": 1_000}
+    results = {
+        "false_alarms": [
+            {**row, "case": case, "rule": rule, "alarms in 30 days": rate}
+            for rule, rate in (("least effect 0", 0.6), ("default least effect", 0.1), ("nannyml", 2_000.0))
+            for case, _ in readme.CASES
+        ],
+        "power": [
+            {"window rows": 1_000, "shift": shift, "rule": rule, "found": 0.9, "median rows until found": rows}
+            for rule, rows in (("driftline, default", 3_000), ("nannyml, tuned", 9_000))
+            for shift in readme.SHIFTS
+        ],
+    }
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n", encoding="utf-8")
+    readme.write_summary(results, page)
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["before", readme.BEGIN]
+    assert lines[-2:] == [readme.END, "after"]
+    rows = [line for line in lines if line.startswith("|")][2:]
+    assert rows[0].startswith("| **driftline, default** | 0.1 | 0.1 | 0.1 | 90%, 3,000 |")
+    assert rows[2].startswith("| nannyml | 2,000.0 | 2,000.0 | 2,000.0 | 90%, 9,000 |")
+    page.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="what make bench-detection found"):
+        readme.write_summary(results, page)
+
+
 def test_quick_run_writes_tables_and_a_page(tmp_path):
     """All parts that need no other library run, and every table is there."""
     command = [sys.executable, FOLDER / "run.py", "--quick", "--no-peers", "--out", tmp_path]
@@ -34,6 +64,7 @@ def test_quick_run_writes_tables_and_a_page(tmp_path):
     assert done.returncode == 0, done.stderr
     tables = {path.stem for path in tmp_path.glob("*.csv")}
     assert tables == {
+        "effects",
         "false_alarms",
         "power",
         "tuning",

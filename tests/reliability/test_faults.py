@@ -12,7 +12,8 @@ from otlp_receiver import Receiver, eventually
 from served import EXPECTED, ROWS, bare, serve
 
 import driftline as dl
-from driftline._recorder import BUFFER_ROWS, MAX_PENDING
+from driftline._lane import BUFFER_ROWS
+from driftline._turns import MOST_PENDING
 from driftline.testing import ManualClock
 
 FAULTS = [400, 404, 429, 500, 503, "slow", "close", "half", "reset"]
@@ -156,7 +157,7 @@ def test_a_distance_that_hangs_stops_neither_calls_nor_collections(receiver, sen
     for _ in range(20):
         assert serve(monitor) == EXPECTED
     assert eventually(receiver.served, 20 * len(ROWS) + 50) == 20 * len(ROWS) + 50
-    assert len(monitor._pipeline._calls._pending) <= 2 * MAX_PENDING + BUFFER_ROWS / 5
+    assert len(monitor._pipeline._calls.pending) <= MOST_PENDING + BUFFER_ROWS / 5
     assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="judging") > 0, True)
     stop.set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import functools
 import inspect
@@ -195,7 +194,11 @@ class Shadow:
 
     def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._candidate(*args, **kwargs)
-        return asyncio.run(result) if inspect.iscoroutine(result) else result
+        if not inspect.iscoroutine(result):
+            return result
+        import asyncio  # noqa: PLC0415 - a sixth of importing numpy, paid only by shadows that are coroutines
+
+        return asyncio.run(result)
 
 
 def _copied(value: Any) -> Any:

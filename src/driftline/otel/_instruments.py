@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -98,6 +99,7 @@ class Instruments:
 
     def __init__(self, provider: MeterProvider | None) -> None:
         meter = meter_of(provider)
+        self._provider = provider
         # One object, replaced whole: a collection never sees a source in both of them, or in neither.
         self._asked: tuple[tuple[Source, ...], Mapping[frozenset[tuple[str, str]], Reading]] = (), {}
         self._parting: tuple[tuple[Reading, set[str]], ...] = ()
@@ -131,6 +133,21 @@ class Instruments:
                 description=metric.brief,
             )
 
+    def listened_to(self) -> bool:
+        """Whether there is anybody who listens: without an SDK the global provider is a stand-in until there is one."""
+        return self._provider is not None or not _is_stand_in(metrics.get_meter_provider())
+
+    def record(self, durations: Sequence[tuple[float, object, str | None]], attributes: Mapping[str, str]) -> None:
+        """Record seconds, each in the context of its call, so that its exemplar leads to the right span."""
+        # In a context of its own: where that of a call was empty the SDK would take that of whoever drains.
+        if self.listened_to():
+            contextvars.Context().run(self._record, durations, attributes)
+
+    def _record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
+        record = self.duration.record
+        for seconds, context, error in durations:
+            record(seconds, attributes if error is None else {**attributes, "error.type": error}, context)
+
     def reserve(self, stream: str, attributes: Mapping[str, str], series: Mapping[_Key, int]) -> frozenset[_Key]:
         """
         Which of these may be exported with so many series each.
@@ -152,19 +169,6 @@ class Instruments:
                     taken[model, key] = max(before, wanted)
                     granted.add(key)
         return frozenset(granted)
-
-    def record(
-        self,
-        attributes: Mapping[str, str],
-        calls: Iterable[tuple[float, object, int]],
-        failures: Iterable[tuple[float, object, str, int]],
-    ) -> None:
-        """Record how long calls took, each with the context in which it ran; of failures with the type of the error."""
-        record: Callable[[float, Mapping[str, str], Any], None] = self.duration.record
-        for seconds, context, _ in calls:
-            record(seconds, attributes, context)
-        for seconds, context, error, _ in failures:
-            record(seconds, {**attributes, "error.type": error}, context)
 
     def add(self, source: Source) -> None:
         """Ask *source* from now on."""
@@ -354,6 +358,10 @@ _STATES: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
 }
 
 
+def _is_stand_in(provider: MeterProvider) -> bool:
+    return type(provider).__name__ == "_ProxyMeterProvider"
+
+
 _made: weakref.WeakKeyDictionary[Any, Instruments] = weakref.WeakKeyDictionary()
 _global: list[Instruments] = []
 _making = threading.Lock()
@@ -369,7 +377,7 @@ def instruments_for(provider: MeterProvider | None) -> Instruments:
     with _making:
         present = metrics.get_meter_provider()
         if provider is None or provider is present:
-            if type(present).__name__ == "_ProxyMeterProvider":
+            if _is_stand_in(present):
                 if not _global:
                     _global.append(Instruments(None))
                 return _global[0]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context.context import Context
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from driftline import semconv as sc
@@ -13,7 +16,20 @@ from driftline.otel._scope import SCOPE, version
 
 __all__ = ["Tracing", "current_context", "error_type"]
 
-current_context = otel_context.get_current
+
+def _reader() -> Callable[[], Context]:
+    """
+    What `opentelemetry.context.get_current` ends up calling: a quarter of its price, which every call pays.
+
+    Where the API keeps contexts in another way than its own context variable, it is asked as usual.
+    """
+    runtime = getattr(otel_context, "_RUNTIME_CONTEXT", None)
+    variable = getattr(runtime, "_current_context", None)
+    usual = isinstance(runtime, ContextVarsRuntimeContext) and isinstance(variable, ContextVar)
+    return variable.get if usual and variable is not None else otel_context.get_current
+
+
+current_context = _reader()
 
 ENDUSER_ID = "enduser.id"
 """

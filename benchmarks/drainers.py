@@ -1,0 +1,114 @@
+"""Who should bin what callers left in the buffer: one of three ways, under one kind of traffic. Prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from calls import monitor_of, predict, rows_of, set_up_sdk
+from opentelemetry import metrics
+
+WIDTH = 20
+WAIT = 0.001
+"""Seconds between the calls of a service that waits for requests."""
+
+TASKS = 50
+
+
+def made(who: str) -> tuple[Callable[[Any], float], Callable[[], None]]:
+    """The watched function, drained by a thread, by callers alone, or by the collection of metrics alone."""
+    monitor = monitor_of(WIDTH, synchronous=who == "caller")
+    if who == "collection":
+        # Not a choice that users have: the thread is never started, and callers help only when the buffer is full.
+        pipeline: Any = monitor._pipeline  # noqa: SLF001 - see above
+        pipeline._thread.start = pipeline._thread.wake = lambda: None  # noqa: SLF001 - see above
+    return monitor.instrument(predict), monitor.flush
+
+
+def in_threads(function: Callable[[Any], float], threads: int, seconds: float, wait: float) -> list[int]:
+    """Latencies in nanoseconds of threads that call again and again."""
+    rows, found = rows_of(WIDTH), [[] for _ in range(threads)]
+    until = time.perf_counter() + seconds
+
+    def serve(taken: list[int]) -> None:
+        clock, turn = time.perf_counter_ns, 0
+        while time.perf_counter() < until:
+            row = rows[turn % len(rows)]
+            turn += 1
+            start = clock()
+            function(row)
+            taken.append(clock() - start)
+            if wait:
+                time.sleep(wait)
+
+    workers = [threading.Thread(target=serve, args=(taken,)) for taken in found]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return [one for taken in found for one in taken]
+
+
+def in_tasks(function: Callable[[Any], float], seconds: float) -> list[int]:
+    """Latencies in nanoseconds of tasks of one loop, each waiting between its calls."""
+    rows, taken = rows_of(WIDTH), []
+    until = time.perf_counter() + seconds
+
+    async def serve(number: int) -> None:
+        clock, turn = time.perf_counter_ns, number
+        while time.perf_counter() < until:
+            row = rows[turn % len(rows)]
+            turn += TASKS
+            start = clock()
+            function(row)
+            taken.append(clock() - start)
+            await asyncio.sleep(WAIT)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(serve(number) for number in range(TASKS)))
+
+    asyncio.run(all_of_them())
+    return taken
+
+
+TRAFFIC: dict[str, Callable[[Callable[[Any], float], float], list[int]]] = {
+    "waiting, 1 thread": lambda function, seconds: in_threads(function, 1, seconds, WAIT),
+    "waiting, 4 threads": lambda function, seconds: in_threads(function, 4, seconds, WAIT),
+    "waiting, 16 threads": lambda function, seconds: in_threads(function, 16, seconds, WAIT),
+    "asyncio, 50 tasks": in_tasks,
+    "saturated, 1 thread": lambda function, seconds: in_threads(function, 1, seconds, 0.0),
+    "saturated, 4 threads": lambda function, seconds: in_threads(function, 4, seconds, 0.0),
+    "saturated, 16 threads": lambda function, seconds: in_threads(function, 16, seconds, 0.0),
+}
+WAYS = ("thread", "caller", "collection", "nobody")
+
+
+def measure(who: str, traffic: str, seconds: float) -> dict[str, float]:
+    """Quantiles of the latency, nanoseconds, CPU per call of the whole process, and calls per second."""
+    set_up_sdk()
+    function, finish = (predict, lambda: None) if who == "nobody" else made(who)
+    run = TRAFFIC[traffic]
+    run(function, 0.3)
+    cpu, start = time.process_time_ns(), time.perf_counter()
+    taken = run(function, seconds)
+    rate = len(taken) / (time.perf_counter() - start)
+    finish()
+    metrics.get_meter_provider().force_flush()  # type: ignore[attr-defined]
+    cpu = (time.process_time_ns() - cpu) / len(taken)
+    p50, p99, p999 = np.quantile(taken, (0.5, 0.99, 0.999))
+    return {"p50": p50, "p99": p99, "p99.9": p999, "max": float(max(taken)), "cpu": cpu, "rate": rate}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("who", choices=WAYS)
+    parser.add_argument("traffic", choices=TRAFFIC)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    asked = parser.parse_args()
+    print(json.dumps(measure(asked.who, asked.traffic, asked.seconds)))

@@ -1,0 +1,77 @@
+"""Durations on their way to the histogram: one at a time, since that is all the API has, and off the caller's path."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+__all__ = ["SHARE", "Duration", "Durations"]
+
+SHARE = 8
+"""Durations that a caller records when the buffers are full: 60 µs, no more than a call of the SDK's own can take."""
+
+PACE = 16
+"""Durations that the thread records between two pauses."""
+
+Duration: TypeAlias = "tuple[float, object, str | None]"
+"""Seconds, the OpenTelemetry context in which the call ran, and the error type of a call that failed."""
+
+
+class Durations:
+    """
+    Durations that wait to be recorded.
+
+    Args:
+        record: records some, in the order in which the calls ended.
+        wanted: whether anybody listens.
+    """
+
+    __slots__ = ("_lock", "_record", "_waiting", "_wanted")
+
+    def __init__(self, record: Callable[[Sequence[Duration]], None], wanted: Callable[[], bool] = lambda: True) -> None:
+        self._record = record
+        self._wanted = wanted
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, a lock that another thread held included: the child of a fork starts here."""
+        self._lock = threading.RLock()
+        self._waiting: deque[Duration] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def extend(self, durations: Iterable[Duration]) -> bool:
+        """Have some recorded, if anybody listens; whether anybody does. An SDK that is set up late is noticed here."""
+        wanted = self._wanted()
+        if wanted:
+            self._waiting.extend(durations)
+        return wanted
+
+    def report(self, most: int, *, wait: bool) -> None:
+        """
+        Record at most so many, under no lock of the windows: OpenTelemetry is not ours to trust with it.
+
+        Args:
+            most: how many.
+            wait: wait for those that another thread is recording. Who drains before a collection does, else it would
+                miss them.
+        """
+        if self._lock.acquire(blocking=wait):
+            try:
+                found = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+                if found:
+                    self._record(found)
+            finally:
+                self._lock.release()
+
+    def report_all(self, pause: Callable[[], object] | None) -> None:
+        """Record those that wait now, with a pause after every few of them where one is given."""
+        if pause is None:
+            self.report(len(self._waiting), wait=True)
+            return
+        for _ in range(-(-len(self._waiting) // PACE)):
+            self.report(PACE, wait=True)
+            pause()
