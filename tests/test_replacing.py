@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import driftline as dl
+from driftline._timing import PACE
 from driftline.testing import ManualClock, in_memory_monitor
 
 
@@ -161,6 +162,24 @@ def test_a_call_that_began_while_a_reference_was_learnt():
     end()
     tally = told(monitor)
     assert (tally.served, tally.dropped, monitor.snapshot().rows) == (2, {}, 0)
+
+
+def test_our_thread_lets_others_run_after_a_replacement_too(monkeypatch, make_monitor):
+    """The durations of many calls are recorded a few at a time, whichever recorder counted the calls."""
+    monitor = make_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}), synchronous=False)
+    monkeypatch.setattr(monitor._pipeline._thread, "start", lambda: None)
+    predict = monitor.instrument(lambda features: 0.5)
+    for _ in range(160):
+        predict({"v": 3.0})
+    monitor.replace_reference(dl.Reference.fit({"v": np.arange(50.0)}))
+    most, durations = [], monitor._pipeline._durations
+    report = durations.report
+    monkeypatch.setattr(
+        type(durations), "report", lambda _, some, *, wait: (most.append(some), report(some, wait=wait))
+    )
+    monitor._pipeline.settle(pause=lambda: None)
+    assert sum(most) >= 160
+    assert max(most) == PACE
 
 
 def test_seasons_come_and_go():

@@ -246,7 +246,7 @@ class Pipeline:
             self._after_judgement()
 
     def _drain(self, pause: Callable[[], object] | None = None) -> None:
-        self._past.drain()
+        self._past.drain(pause)
         self._recorder.drain(pause)
 
     def flush(self) -> None:

@@ -133,10 +133,10 @@ class Past:
             past._tallies = [_sum([*past._tallies, tally])]
         return past
 
-    def drain(self) -> None:
-        """Count what came late; windows of a reference that is no more are not judged."""
+    def drain(self, pause: Callable[[], object] | None = None) -> None:
+        """Count what came late, as `Recorder.drain`; windows of a reference that is no more are not judged."""
         for counted in self._counted:
-            counted.recorder.drain()
+            counted.recorder.drain(pause)
             counted.recorder.leave_out()
 
     def reset(self) -> None:

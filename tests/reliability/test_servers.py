@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,8 @@ pytest.importorskip("gunicorn")
 
 REQUESTS = 240
 CLIENTS = 6
+SECONDS = 50
+"""How long a server may take to listen, and to answer: it only matters when one hangs."""
 
 
 def free_port():
@@ -37,56 +41,85 @@ def stopped(server):
         raise
 
 
+@dataclass
+class Server:
+    """A server that runs, and what it writes."""
+
+    process: subprocess.Popen
+    port: int
+    log: Path
+
+    def check(self, end):
+        """Fail with all that it has said where it has ended, or where nothing has come of it in time."""
+        assert self.process.poll() is None, self.log.read_text()
+        assert time.monotonic() < end, self.log.read_text()
+
+
 @contextmanager
-def gunicorn(environment, log, *arguments, **more):
-    """Run gunicorn for as long as the block lasts; its port."""
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--workers=2", f"--bind=127.0.0.1:{port}", "--graceful-timeout=20"]
-    command += ["--config=python:gunicorn_setup", "--log-level=warning", *arguments]
+def running(log, command, environment, port, codes=(0,)):
+    """Run a server for as long as the block lasts, from when it listens on."""
     with log.open("wb") as output:
-        server = subprocess.Popen(command, env={**environment, **more}, stdout=output, stderr=output)
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    server = Server(process, port, log)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + SECONDS
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < end, log.read_text()
+            server.check(end)
             time.sleep(0.05)
-        yield port
+        yield server
     finally:
-        code = stopped(server)
-    assert code == 0, log.read_text()
+        code = stopped(process)
+    assert code in codes, log.read_text()
 
 
-def ask(port, requests=REQUESTS):
+def gunicorn(environment, log, *arguments, **more):
+    """Run gunicorn."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--workers=2", f"--bind=127.0.0.1:{port}", "--graceful-timeout=20"]
+    command += ["--config=python:gunicorn_setup", "--log-level=warning", *arguments]
+    return running(log, command, {**environment, **more}, port)
+
+
+def ask(server, requests=REQUESTS):
     """Send requests from several clients at once; the number of right answers."""
-    right, lock = [0], threading.Lock()
+    right, failed, lock = [0], [], threading.Lock()
 
     def client(first):
         for turn in range(first, requests, CLIENTS):
+            end = time.monotonic() + SECONDS
             # One that is closed by a worker that ends was not answered: it is asked again.
-            while True:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            while not failed:
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
                 try:
                     connection.request("GET", f"/?{turn}")
                     answer = connection.getresponse()
                     body = answer.read()
                 except (OSError, http.client.HTTPException):
+                    server.check(end)
                     continue
                 finally:
                     connection.close()
+                assert (answer.status, body) == (200, repr(float(turn % 100) / 100.0).encode())
+                with lock:
+                    right[0] += 1
                 break
-            assert (answer.status, body) == (200, repr(float(turn % 100) / 100.0).encode())
-            with lock:
-                right[0] += 1
 
-    clients = [threading.Thread(target=client, args=(first,)) for first in range(CLIENTS)]
+    def guarded(first):
+        try:
+            client(first)
+        except AssertionError as error:
+            failed.append(error)
+
+    clients = [threading.Thread(target=guarded, args=(first,)) for first in range(CLIENTS)]
     for one in clients:
         one.start()
     for one in clients:
         one.join()
+    if failed:
+        raise failed[0]
     return right[0]
 
 
@@ -115,8 +148,8 @@ def test_every_answer_is_a_prediction_that_arrives(receiver, environment, tmp_pa
     if worker == "gevent":
         pytest.importorskip("gevent")
     log = tmp_path / "gunicorn.log"
-    with gunicorn(environment, log, f"--worker-class={worker}", *arguments, application, HOST_SETUP=setup) as port:
-        assert ask(port) == REQUESTS
+    with gunicorn(environment, log, f"--worker-class={worker}", *arguments, application, HOST_SETUP=setup) as server:
+        assert ask(server) == REQUESTS
     assert receiver.served() == receiver.total("ml.prediction.duration") == REQUESTS
     assert receiver.observations("x") == receiver.observations("prediction") == REQUESTS
     assert len(receiver.instances()) in {1, 2}
@@ -134,8 +167,8 @@ def test_a_master_that_warms_the_model_up_counts_its_own(receiver, environment, 
         HOST_SETUP="import",
         HOST_WARM="25",
         OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=temporality,
-    ) as port:
-        assert ask(port) == REQUESTS
+    ) as server:
+        assert ask(server) == REQUESTS
     assert receiver.served() == receiver.total("ml.prediction.duration") == REQUESTS + 25
     assert receiver.observations("x") == REQUESTS + 25
     assert receiver.decreases == []
@@ -144,8 +177,8 @@ def test_a_master_that_warms_the_model_up_counts_its_own(receiver, environment, 
 def test_workers_that_are_replaced_take_nothing_with_them(receiver, environment, tmp_path):
     """``--max-requests``: a worker ends in mid-stream, another one takes its place."""
     arguments = ("--max-requests=40", "--preload", "web:wsgi")
-    with gunicorn(environment, tmp_path / "gunicorn.log", *arguments, HOST_SETUP="import") as port:
-        assert ask(port) == REQUESTS
+    with gunicorn(environment, tmp_path / "gunicorn.log", *arguments, HOST_SETUP="import") as server:
+        assert ask(server) == REQUESTS
     # A worker that ends may have answered a request whose client asked again.
     assert receiver.served() == receiver.observations("x") >= REQUESTS
     assert len(receiver.instances()) > 2
@@ -157,11 +190,29 @@ def test_uvicorn_by_itself(receiver, environment, tmp_path):
     pytest.importorskip("uvicorn")
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "web:asgi", f"--port={port}", "--workers=2", "--log-level=error"]
-    with (tmp_path / "uvicorn.log").open("wb") as output:
-        server = subprocess.Popen(command, env={**environment, "HOST_SETUP": "import"}, stdout=output, stderr=output)
-    try:
-        assert ask(port) == REQUESTS
-    finally:
-        stopped(server)
+    # It ends by the signal, when it has ended its workers.
+    codes = (0, -signal.SIGTERM)
+    with running(tmp_path / "uvicorn.log", command, {**environment, "HOST_SETUP": "import"}, port, codes) as server:
+        assert ask(server) == REQUESTS
     assert receiver.served() == receiver.total("ml.prediction.duration") == REQUESTS
     assert receiver.decreases == []
+
+
+def test_a_server_that_dies_fails_its_test_with_what_it_said(environment, tmp_path):
+    """At its start, and while it is asked: nobody waits for it."""
+    port = free_port()
+    dies = [sys.executable, "-c", "raise SystemExit('no model here')"]
+    with pytest.raises(AssertionError, match="no model here"), running(tmp_path / "a.log", dies, environment, port):
+        pass
+    listens = (
+        "import socket, sys\n"
+        f"with socket.create_server(('127.0.0.1', {port})) as server:\n"
+        "    server.accept(), server.accept()\n"
+        "sys.exit('the model is gone')"
+    )
+    command = [sys.executable, "-c", listens]
+    with (
+        pytest.raises(AssertionError, match="the model is gone"),
+        running(tmp_path / "b.log", command, environment, port) as server,
+    ):
+        ask(server)
