@@ -178,9 +178,10 @@ class Dependence:
         significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
         full = np.where(growing, np.maximum(beyond, limit), limit)
         full = np.where(significant, full, 1.0)
-        # A window shorter than the blocks: from 1 for a single row on, with the same power throughout.
-        reach = np.clip(np.log(max(rows, 1.0)) / np.log(np.maximum(self.lengths[chosen], 2.0)), 0.0, 1.0)
-        full = np.maximum(np.nan_to_num(full, nan=1.0), 1.0) ** reach
+        full = np.maximum(np.nan_to_num(full, nan=1.0), 1.0)
+        full = np.where(
+            significant & (self.lengths[chosen] > rows), np.minimum(self._shorter(rows, chosen), full), full
+        )
         freedom = np.where(significant, freedom, np.inf)
         # Values out of range are too rare for a scatter of their own. They come in longer clumps than the values of one
         # bin do, and in shorter ones than the drifting of the mean: the geometric mean of the two.
@@ -190,6 +191,18 @@ class Dependence:
         steady = np.flatnonzero((self.lengths <= max(rows, self.lengths[0])) & (self.blocks >= STEADY_BLOCKS))
         directions = self.directions[int(steady[-1]) if len(steady) else 0]
         return Inflation(full, freedom, np.where(significant[:, SHAPE], directions, np.inf), middle > SIGNIFICANT)
+
+    def _shorter(self, rows: float, chosen: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
+        """The factor of a window shorter than the blocks taken: on the way there, which begins with 1 for a row."""
+        longer = np.arange(len(self.lengths))[:, None, None] > chosen
+        way = np.maximum.accumulate(np.where(longer, 1.0, np.fmax(self.factors, 1.0)), axis=0)
+        way = np.log(np.concatenate([np.ones_like(way[:1]), way]))
+        lengths = np.log(np.concatenate([[1.0], np.maximum(self.lengths, FURTHEST)]))
+        at = np.log(max(rows, 1.0))
+        place = int(np.clip(np.searchsorted(lengths, at, side="right"), 1, len(lengths) - 1))
+        share = np.clip((at - lengths[place - 1]) / (lengths[place] - lengths[place - 1]), 0.0, 1.0)
+        found: Floats = np.exp(way[place - 1] * (1.0 - share) + way[place] * share)
+        return found
 
     def growing(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Whether the scatter of a feature has not stopped growing at the longest blocks: shape (features,)."""
