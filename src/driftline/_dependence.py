@@ -70,11 +70,14 @@ class Inflation:
         freedom: shape (features, parts), degrees of freedom of the estimate; inf where rows are independent.
         directions: shape (features,), over how many directions of equal variance the shape scatters; inf where over all
             of them alike.
+        common: shape (parts,), whether half of the features show beyond doubt that their rows depend on each other:
+            they are then in the order in which they came.
     """
 
     factor: Floats
     freedom: Floats
     directions: Floats
+    common: np.ndarray[Any, np.dtype[np.bool_]] | bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,8 +138,8 @@ class Dependence:
 
         Args:
             rows: of the window.
-            whole: rows to which growth goes on in any case, where the longest block has fewer: those of a window whose
-                first blocks are all that is known.
+            whole: rows to which growth goes on where blocks of one length are all that is known: those of a window
+                whose first blocks they are.
 
         From the shortest length on, a longer one is taken where its variance is significantly larger: rows that are
         independent, or are so beyond some distance, are judged by many short blocks, and slow changes by few long ones.
@@ -147,8 +150,12 @@ class Dependence:
         factor = np.take_along_axis(self.factors, chosen[None], axis=0)[0]
         shorter = np.take_along_axis(self.factors, before[None], axis=0)[0]
         freedom = self.blocks[chosen]
-        known = np.take_along_axis(self._freedom(), chosen[None], axis=0)[0]
-        stepped = before < chosen
+        freedoms = self._freedom()
+        known = np.take_along_axis(freedoms, chosen[None], axis=0)[0]
+        steady_step = SIGNIFICANT * np.sqrt(2.0 / known + 2.0 / np.take_along_axis(freedoms, before[None], axis=0)[0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # A step that may be chance is taken, and not gone on with.
+            stepped = (before < chosen) & (np.log(factor / shorter) > steady_step)
         # Var = I - c / length for rows that forget exponentially: two lengths give I.
         doubling = np.log2(self.lengths[chosen] / self.lengths[before], where=stepped, out=np.ones_like(factor))
         limit = np.where(
@@ -157,23 +164,24 @@ class Dependence:
         with np.errstate(divide="ignore", invalid="ignore"):
             power = np.clip(np.log2(np.maximum(factor / shorter, 1.0)) / doubling, 0.0, 1.0)
             growing = stepped & (chosen == len(self.lengths) - 1)
-            longest = self.lengths[-1]
+            longest, furthest = self.lengths[-1], FURTHEST
             if len(self.lengths) == 1:
                 power = np.clip(np.log(np.maximum(factor, 1.0)) / np.log(max(longest, FURTHEST)), 0.0, 1.0)
-                growing = np.ones_like(stepped)
-            beyond = factor * np.clip(rows / longest, 1.0, max(FURTHEST, whole / longest)) ** power
+                growing, furthest = np.ones_like(stepped), max(FURTHEST, whole / longest)
+            beyond = factor * np.clip(rows / longest, 1.0, furthest) ** power
         # Independent unless shown otherwise; rows next to each other cannot count for more than one.
         sigma = np.log(np.maximum(factor, 1e-300)) / np.sqrt(2.0 / known)
         # What half of the features show a little is shown: from a few blocks none of them could show it alone.
-        common = np.nanmedian(np.where(np.isnan(sigma).all(axis=0), 0.0, sigma), axis=0) > LIKELY
-        significant = (sigma > SIGNIFICANT) | (common & (sigma > 0.0))
+        middle = np.nanmedian(np.where(np.isnan(sigma).all(axis=0), 0.0, sigma), axis=0)
+        significant = (sigma > SIGNIFICANT) | ((middle > LIKELY) & (sigma > 0.0))
         # Values that depend on each other in one respect do so in all, if less.
         significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
         full = np.where(growing, np.maximum(beyond, limit), limit)
         full = np.where(significant, full, 1.0)
-        # A window shorter than the blocks: from 1 for a single row on, with the same power throughout.
-        reach = np.clip(np.log(max(rows, 1.0)) / np.log(np.maximum(self.lengths[chosen], 2.0)), 0.0, 1.0)
-        full = np.maximum(np.nan_to_num(full, nan=1.0), 1.0) ** reach
+        full = np.maximum(np.nan_to_num(full, nan=1.0), 1.0)
+        full = np.where(
+            significant & (self.lengths[chosen] > rows), np.minimum(self._shorter(rows, chosen), full), full
+        )
         freedom = np.where(significant, freedom, np.inf)
         # Values out of range are too rare for a scatter of their own. They come in longer clumps than the values of one
         # bin do, and in shorter ones than the drifting of the mean: the geometric mean of the two.
@@ -182,7 +190,19 @@ class Dependence:
         freedom[:, OUTSIDE] = np.minimum(freedom[:, LOCATION], freedom[:, SHAPE])
         steady = np.flatnonzero((self.lengths <= max(rows, self.lengths[0])) & (self.blocks >= STEADY_BLOCKS))
         directions = self.directions[int(steady[-1]) if len(steady) else 0]
-        return Inflation(full, freedom, np.where(significant[:, SHAPE], directions, np.inf))
+        return Inflation(full, freedom, np.where(significant[:, SHAPE], directions, np.inf), middle > SIGNIFICANT)
+
+    def _shorter(self, rows: float, chosen: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
+        """The factor of a window shorter than the blocks taken: on the way there, which begins with 1 for a row."""
+        longer = np.arange(len(self.lengths))[:, None, None] > chosen
+        way = np.maximum.accumulate(np.where(longer, 1.0, np.fmax(self.factors, 1.0)), axis=0)
+        way = np.log(np.concatenate([np.ones_like(way[:1]), way]))
+        lengths = np.log(np.concatenate([[1.0], np.maximum(self.lengths, FURTHEST)]))
+        at = np.log(max(rows, 1.0))
+        place = int(np.clip(np.searchsorted(lengths, at, side="right"), 1, len(lengths) - 1))
+        share = np.clip((at - lengths[place - 1]) / (lengths[place] - lengths[place - 1]), 0.0, 1.0)
+        found: Floats = np.exp(way[place - 1] * (1.0 - share) + way[place] * share)
+        return found
 
     def growing(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Whether the scatter of a feature has not stopped growing at the longest blocks: shape (features,)."""
@@ -222,8 +242,18 @@ def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:
 
 
 def larger(one: Inflation, other: Inflation) -> Inflation:
-    """The larger of two inflations, with its degrees of freedom."""
-    first = one.factor >= other.factor
+    """
+    The larger of two inflations, with its degrees of freedom; never less than the first.
+
+    Where the first has rows in their order and knows them from more blocks, the other counts if it is significantly
+    larger: the first few blocks served must not outweigh the thousands of such a reference.
+    """
+    margin = np.where(
+        one.common & np.isfinite(one.freedom) & (other.freedom < one.freedom),
+        SIGNIFICANT * np.sqrt(2.0 / one.freedom + 2.0 / other.freedom),
+        0.0,
+    )
+    first = np.log(other.factor / one.factor) <= margin
     return Inflation(
         np.where(first, one.factor, other.factor),
         # Of equal ones the estimate that is known better.
@@ -233,6 +263,7 @@ def larger(one: Inflation, other: Inflation) -> Inflation:
             np.where(first, one.freedom, other.freedom),
         ),
         np.minimum(one.directions, other.directions),
+        one.common | other.common,
     )
 
 
