@@ -88,7 +88,8 @@ class _Level:
         variance = squared / differences - mean**2
         with np.errstate(invalid="ignore", divide="ignore"):
             found = np.where(variance > 0.0, 2.0 * mean**2 / variance, free)
-        return np.maximum(np.minimum(found, free), FEWEST_DIRECTIONS)
+        directions: Floats = np.maximum(np.minimum(found, free), FEWEST_DIRECTIONS)
+        return directions
 
 
 _Pair: TypeAlias = "tuple[_Level, Counts, Counts, Counts]"
@@ -275,9 +276,9 @@ def _squares(
     squares, known = np.zeros((*n.shape, PARTS)), np.zeros((*n.shape, PARTS))
     both = (n > 0) & (m > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        served = live[:, matrix.bins]
-        served = np.nan_to_num(served / served.sum(axis=-1, keepdims=True))
-        shares = (np.nan_to_num(matrix.reference / matrix.reference.sum(axis=1, keepdims=True)) + served) / 2
+        counted = live[:, matrix.bins]
+        served: Floats = np.nan_to_num(counted / counted.sum(axis=-1, keepdims=True))
+        shares: Floats = (np.nan_to_num(matrix.reference / matrix.reference.sum(axis=1, keepdims=True)) + served) / 2
         difference = np.nan_to_num(a / n[..., None] - b / m[..., None])
         moved: Floats = np.zeros(n.shape)
         if expected[0] is not None and expected[1] is not None:

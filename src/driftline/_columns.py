@@ -90,7 +90,8 @@ def coded(column: Column) -> Coded | None:
         low, high = int(column.min()), int(column.max())
         if high - low < SMALL_RANGE:
             # Subtracted modulo the width of the type, which the small range makes exact.
-            codes = (column - column.dtype.type(low)).astype(np.int16)
+            first: Any = column.dtype.type(low)
+            codes = np.subtract(column, first).astype(np.int16)
             return Coded(codes, range(low, high + 1))
     return None
 
