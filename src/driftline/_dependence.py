@@ -53,6 +53,9 @@ know them: taking these for endless would silence every alarm, so it says that i
 LIKELY = 1.3
 """Likewise of 90 %, for the median of all features."""
 
+SEVERAL = 5
+"""Features from which on that says something: of five it happens by chance once in a hundred times."""
+
 GOES_ON = 1.0
 """Likewise of 84 %, for the scatter of longer blocks where that of shorter ones is larger already."""
 
@@ -173,7 +176,8 @@ class Dependence:
         sigma = np.log(np.maximum(factor, 1e-300)) / np.sqrt(2.0 / known)
         # What half of the features show a little is shown: from a few blocks none of them could show it alone.
         middle = np.nanmedian(np.where(np.isnan(sigma).all(axis=0), 0.0, sigma), axis=0)
-        significant = (sigma > SIGNIFICANT) | ((middle > LIKELY) & (sigma > 0.0))
+        shown = middle > (LIKELY if len(factor) >= SEVERAL else SIGNIFICANT)
+        significant = (sigma > SIGNIFICANT) | (shown & (sigma > 0.0))
         # Values that depend on each other in one respect do so in all, if less.
         significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
         full = np.where(growing, np.maximum(beyond, limit), limit)
