@@ -57,7 +57,7 @@ soak: $(VENV)/.test
 # Coverage-guided, so many seconds on each target, from the committed corpus on.
 SECONDS ?= 60
 fuzz: $(VENV)/.test
-	DRIFTLINE_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/fuzz $(ARGS)
+	DRIFTLINE_FUZZ_SECONDS=$(SECONDS) DRIFTLINE_FUZZ_SEED=0 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 # The whole suite under every Python that is found, each in an environment of its own under .venvs/.
 test-pythons:

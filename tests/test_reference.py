@@ -294,6 +294,7 @@ def test_the_fingerprint_is_that_of_the_bins():
         ({str(place): [1] for place in range(10_001)}, {}, "data: 10001 columns, expected at most 10000"),
         ({"x": [1]}, {"categorical": ["x"], "numeric": ["x"]}, r"\['x'\]: named both as categorical and as numeric"),
         ({"prediction": [1]}, {}, "a column is named 'prediction'"),
+        ({"": [1]}, {}, "a column is named '': expected a text that is not empty"),
         ({"x": [1]}, {"max_categories": 0}, "max_categories=0: expected a whole number from 1"),
         ({"x": [1]}, {"max_categories": True}, "max_categories=True: expected a whole number from 1"),
         ({"x": np.array(["2024-01-01"], dtype="datetime64[D]")}, {}, "column 'x' holds dates"),

@@ -48,9 +48,12 @@ def check_names(
     Check the names that the arguments of a fit give to columns and to derived features.
 
     Raises:
-        ConfigurationError: a name that is no column, one that is taken, or one given twice.
+        ConfigurationError: a name that is no column, an empty one, one that is taken, or one given twice.
     """
     names = [*columns, *as_functions(derive)]
+    if "" in names:
+        msg = "data: a column is named '': expected a text that is not empty"
+        raise ConfigurationError(msg)
     if PREDICTION in names:
         msg = f"data: a column is named {PREDICTION!r}, the name of the model's output: expected another name"
         raise ConfigurationError(msg)

@@ -18,6 +18,9 @@ FILES = sorted(CORPUS.rglob("*.bin"))
 SECONDS = int(os.environ.get("DRIFTLINE_FUZZ_SECONDS", "0"))
 """How long the coverage-guided fuzzer runs on each target; 0: not at all."""
 
+SEED = int(os.environ.get("DRIFTLINE_FUZZ_SEED", "1"))
+"""Where its walk begins; 0: somewhere else at every run."""
+
 
 def test_there_is_a_corpus_for_every_target():
     """And for nothing else."""
@@ -57,6 +60,8 @@ def test_the_fuzzer_for_a_while(target, tmp_path):
             HERE / "targets.py",
             target,
             f"-max_total_time={SECONDS}",
+            # The same walk at every run: a change lands or does not by what it does. `make fuzz` walks elsewhere.
+            f"-seed={SEED}",
             f"-artifact_prefix={tmp_path}/",
             "-rss_limit_mb=4096",
             "-timeout=20",
