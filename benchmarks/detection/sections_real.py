@@ -116,7 +116,7 @@ def timing_section(results: Results, plots: str) -> list[str]:
         "## What a tick costs",
         "",
         (
-            "From a window that is complete to states that can be read, 200 features of 20 bins, all lengths and "
+            "From the row that completes a window to states that can be read, 200 features of 20 bins, all lengths and "
             "components; in turns. Aim: below 5 ms."
         ),
         *table(("what", "ticks", "median, ms", "quartiles", "fastest"), rows),

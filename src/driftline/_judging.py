@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +63,8 @@ class Judging:
         self._panes = window.panes
         self._features = reference.watched
         self._min_rows = rule.min_rows
-        self._known = tuple(_remembered(one) for one in (reference.dependence, reference.traffic) if one is not None)
-        self._live: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, None
+        self._known = tuple(one.inflation for one in (reference.dependence, reference.traffic) if one is not None)
+        self._inflated: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, _largest(self._known)
         learns = rule.tests and reference.traffic is None
         seasons = reference.seasons
         self._layout = layout
@@ -181,15 +181,12 @@ class Judging:
 
     def _inflation(self) -> Callable[[float], Inflation] | None:
         live = self.dependence
-        if live is not self._live[0]:
-            whole = 0.0 if self._burn_in is None else self._burn_in.window_rows
-            self._live = live, None if live is None else _remembered(live, whole)
-        learnt = self._live[1]
-        known = self._known if learnt is None else (*self._known, learnt)
-        if not known:
-            return None
-        # Never smaller than any of them says.
-        return lambda rows: reduce(larger, (one(rows) for one in known))
+        if live is not self._inflated[0]:
+            known = self._known
+            if live is not None and self._burn_in is not None:
+                known = (*known, partial(live.inflation, whole=self._burn_in.window_rows))
+            self._inflated = live, _largest(known)
+        return self._inflated[1]
 
     def _settle(self) -> None:
         """States from the last look at each length; new objects each time: readers see one judgement, whole."""
@@ -213,6 +210,17 @@ class Judging:
         return f"; learning how rows depend on each other: {one.windows} of {one.of} windows"
 
 
-def _remembered(dependence: Dependence, whole: float = 0.0) -> Callable[[float], Inflation]:
-    """Its inflation, computed once for each number of rows: it is the larger part of a judgement."""
-    return lru_cache(maxsize=LENGTHS_KEPT)(lambda rows: dependence.inflation(rows, whole))
+def _largest(known: Sequence[Callable[[float], Inflation]]) -> Callable[[float], Inflation] | None:
+    """
+    The inflation that is never smaller than any of them says; None where nothing is known.
+
+    Computed once for each number of rows: it is the larger part of a judgement.
+    """
+    if not known:
+        return None
+
+    @lru_cache(maxsize=LENGTHS_KEPT)
+    def inflation(rows: float) -> Inflation:
+        return reduce(larger, (one(rows) for one in known))
+
+    return inflation

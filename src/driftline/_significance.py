@@ -249,6 +249,9 @@ class TwoSample:
         With *edges*, rows that the reference stands for without having them, only more of it counts, not less.
         """
         special = self._special
+        if not events.any() and not reference_events.any():
+            # Nothing missing anywhere, as most often.
+            return np.full(len(events), np.nan), np.full(len(events), -1.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             total = events + reference_events
             rate = total / (rows + reference_rows)
@@ -273,12 +276,14 @@ class TwoSample:
         real = np.concatenate([matrix.real, np.ones((len(missing), 1), dtype=bool)], axis=1)
         r = np.concatenate([matrix.reference, matrix.reference_missing[:, None]], axis=1).astype(np.float64)
         c = np.concatenate([current, missing[:, None]], axis=1).astype(np.float64)
-        p, q = (np.where(real, side + SMOOTHING, 0.0) for side in (r, c))
-        p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+        smoothing = SMOOTHING * real
+        p, q = r + smoothing, c + smoothing
+        m, n = r.sum(axis=1), c.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            psi = np.where(real, (q - p) * np.log(q / p), 0.0).sum(axis=1)
-            bias = (((r + c) > 0).sum(axis=1) - 1) * factor * (1 / r.sum(axis=1) + 1 / c.sum(axis=1))
-        known = c.sum(axis=1) > 0
+            p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+            psi = ((q - p) * np.log(q / p, where=real, out=np.zeros_like(q))).sum(axis=1)
+            bias = (((r + c) > 0).sum(axis=1) - 1) * factor * (1 / m + 1 / n)
+        known = n > 0
         found.psi[matrix.places] = np.where(known, psi, np.nan)
         found.effect[matrix.places] = np.where(known, psi - bias, np.nan)
 

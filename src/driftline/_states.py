@@ -39,19 +39,28 @@ def next_status(
 
     Args:
         episode: what was remembered.
-        evidence: by length, in windows: of each the last look.
+        evidence: by length, in windows, the shortest first: of each the last look.
         window: the number of the window, counting whole ones.
         min_rows: rows below which a length says nothing.
         note: said along with the state of a feature that does not drift.
     """
+    if not episode.length:
+        # Hundreds of features at every look, and nearly all of them well.
+        first = None
+        for one in evidence.values():
+            if one.rows >= min_rows:
+                if one.enter:
+                    break
+                first = first or one
+        else:
+            if first is not None:
+                return _status("stable", first, f"as the reference{note}"), episode
     enough = {length: one for length, one in evidence.items() if one.rows >= min_rows}
     if not enough:
         rows = max((one.rows for one in evidence.values()), default=0)
         reason = f"{rows} rows, needs {min_rows}"
         return FeatureStatus("insufficient_data", None, None, rows, reason), Episode(0, episode.ended)
     shortest = min(enough)
-    if not episode.length and not any(one.enter for one in enough.values()):
-        return _status("stable", enough[shortest], f"as the reference{note}"), episode
     heard = [
         length for length in sorted(enough) if length in {shortest, episode.length} or window - episode.ended >= length
     ]
