@@ -9,12 +9,13 @@ __all__ = ["agreement_section", "effects_section", "flights_section", "harmless_
 DEFAULT = "default least effect"
 
 
-SEEN = """The alarms of summer and autumn are gaps in the weather data (19 and 22 August, 25 October, 30 December: up to
-16 % of the rows of a day have none), the warmth of spring after a winter's reference (from April on), the delays of
-late June and early July, the steadier pressure of summer, and at Christmas the flights that go further. The blizzards of 8 and 9 February are in the
-reference, so a later day of storm (8 March, 10 December) is within what it knows. The summer schedule moves `distance`
-by less than the default calls a drift, and shows at a least effect of 0 alone; that clocks go forward does not show.
-Eight weeks say little of a year: of `temp` 1,000 rows are worth one, and what it does is found late."""
+SEEN = """The alarms of summer and autumn are gaps in the weather data (19 and 22 August, 25 October, 30 December: up
+to 16 % of the rows of a day have none), the warmth of spring after a winter's reference (from April on), the delays
+of late June and early July, the steadier pressure of summer, and at Christmas the flights that go further. The
+blizzards of 8 and 9 February are in the reference, so a later day of storm (8 March, 10 December) is within what it
+knows. The summer schedule moves `distance` by less than the default calls a drift, and shows at a least effect of 0
+alone; that clocks go forward does not show. Eight weeks say little of a year: of `temp` 1,000 rows are worth one, and
+what it does is found late."""
 """By hand, about the alarms of the default rule in windows of a day; the streams are seeded, and the flights are."""
 
 
