@@ -266,6 +266,18 @@ def test_the_first_blocks_of_a_window_tell_of_all_of_it():
     assert known.inflation(12, whole=96).factor[0, LOCATION] == pytest.approx(5)
 
 
+@pytest.mark.parametrize("lengths", [[1.0], [1.0, 2.0], [1.0, 2.0, 4.0]])
+def test_blocks_of_a_row_or_two_say_something_too(lengths):
+    """Windows of five rows are cut so small; no division by the logarithm of one row."""
+    size = len(lengths)
+    factors = np.linspace(1.0, 2.0, size)[:, None, None] * np.ones((size, 6, 5))
+    known = Dependence(np.array(lengths), np.full(size, 500.0), factors, np.full((size, 6), 8.0))
+    for rows in (0, 1, 2, 3, 5, 100):
+        found = known.inflation(rows, whole=5)
+        assert (found.factor >= 1.0).all()
+        assert (found.factor <= 8.0).all()
+
+
 @pytest.mark.parametrize("rows", [100, 127, 200, 1_000])
 def test_a_window_of_few_rows_has_blocks_enough(rows):
     """How they scatter is known after the first of them."""

@@ -20,7 +20,7 @@ from driftline._components import (
     matrices,
     orthonormal,
 )
-from driftline._dependence import LEAST_BLOCKS, LEAST_EXPECTED, STEADY_BLOCKS, Dependence
+from driftline._dependence import LEAST_BLOCKS, LEAST_EXPECTED, STEADY_BLOCKS, Dependence, directions_of
 from driftline._pooling import gathered, pooling
 from driftline._seasons import Expectation
 from driftline._values import Counts, Feature
@@ -80,15 +80,13 @@ class _Level:
         self.largest = np.zeros((TRIMMED, features, PARTS))
 
     def directions(self) -> Floats:
-        """Over how many directions of equal variance the shape scatters: see `driftline._dependence._directions`."""
+        """Over how many directions of equal variance the shape scatters: see `driftline._dependence.directions_of`."""
         differences = np.maximum(self.heard, 1.0)
         free = self.known[:, SHAPE] / differences
         mean = (self.sums[:, SHAPE] + self.largest[:, :, SHAPE].sum(axis=0)) / differences
         squared = self.rest_squared + (self.largest[:, :, SHAPE] ** 2).sum(axis=0)
         variance = squared / differences - mean**2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = np.where(variance > 0.0, 2.0 * mean**2 / variance, free)
-        directions: Floats = np.maximum(np.minimum(found, free), FEWEST_DIRECTIONS)
+        directions: Floats = np.maximum(directions_of(mean, variance, free), FEWEST_DIRECTIONS)
         return directions
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftline._components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, Floats, orthonormal
 from driftline._pooling import pooling
@@ -19,9 +20,13 @@ __all__ = [
     "Dependence",
     "Inflation",
     "block_lengths",
+    "directions_of",
     "feature_dependence",
     "larger",
 ]
+
+Places: TypeAlias = NDArray[np.intp]
+"""A length for each feature and part, by its place; or numbers of bins."""
 
 SHORTEST_BLOCK = 32
 """Rows: in fewer the counts of fifteen bins say little about their scatter."""
@@ -58,6 +63,9 @@ SEVERAL = 5
 
 GOES_ON = 1.0
 """Likewise of 84 %, for the scatter of longer blocks where that of shorter ones is larger already."""
+
+TWO_ROWS = 2.0
+"""The shortest length that growth from a single row can be read off: the logarithm of one row is none."""
 
 STEADY_BLOCKS = 32
 """Blocks from which the variance of the shape is known well enough to tell how far its tail reaches."""
@@ -150,28 +158,8 @@ class Dependence:
         where there is one length alone, with the power that has led there from a single row, which has the variance 1.
         """
         chosen, before = self._chosen()
-        factor = np.take_along_axis(self.factors, chosen[None], axis=0)[0]
-        shorter = np.take_along_axis(self.factors, before[None], axis=0)[0]
-        freedom = self.blocks[chosen]
-        freedoms = self._freedom()
-        known = np.take_along_axis(freedoms, chosen[None], axis=0)[0]
-        steady_step = SIGNIFICANT * np.sqrt(2.0 / known + 2.0 / np.take_along_axis(freedoms, before[None], axis=0)[0])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # A step that may be chance is taken, and not gone on with.
-            stepped = (before < chosen) & (np.log(factor / shorter) > steady_step)
-        # Var = I - c / length for rows that forget exponentially: two lengths give I.
-        doubling = np.log2(self.lengths[chosen] / self.lengths[before], where=stepped, out=np.ones_like(factor))
-        limit = np.where(
-            stepped, np.maximum(factor, factor + (factor - shorter) / np.maximum(2**doubling - 1, 1)), factor
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            power = np.clip(np.log2(np.maximum(factor / shorter, 1.0)) / doubling, 0.0, 1.0)
-            growing = stepped & (chosen == len(self.lengths) - 1)
-            longest, furthest = self.lengths[-1], FURTHEST
-            if len(self.lengths) == 1:
-                power = np.clip(np.log(np.maximum(factor, 1.0)) / np.log(max(longest, FURTHEST)), 0.0, 1.0)
-                growing, furthest = np.ones_like(stepped), max(FURTHEST, whole / longest)
-            beyond = factor * np.clip(rows / longest, 1.0, furthest) ** power
+        factor, known = _at(self.factors, chosen), _at(self._freedom(), chosen)
+        full = self._grown(rows, whole, chosen, before)
         # Independent unless shown otherwise; rows next to each other cannot count for more than one.
         sigma = np.log(np.maximum(factor, 1e-300)) / np.sqrt(2.0 / known)
         # What half of the features show a little is shown: from a few blocks none of them could show it alone.
@@ -180,13 +168,8 @@ class Dependence:
         significant = (sigma > SIGNIFICANT) | (shown & (sigma > 0.0))
         # Values that depend on each other in one respect do so in all, if less.
         significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
-        full = np.where(growing, np.maximum(beyond, limit), limit)
-        full = np.where(significant, full, 1.0)
-        full = np.maximum(np.nan_to_num(full, nan=1.0), 1.0)
-        full = np.where(
-            significant & (self.lengths[chosen] > rows), np.minimum(self._shorter(rows, chosen), full), full
-        )
-        freedom = np.where(significant, freedom, np.inf)
+        full = np.maximum(np.nan_to_num(np.where(significant, full, 1.0), nan=1.0), 1.0)
+        freedom = np.where(significant, self.blocks[chosen], np.inf)
         # Values out of range are too rare for a scatter of their own. They come in longer clumps than the values of one
         # bin do, and in shorter ones than the drifting of the mean: the geometric mean of the two.
         between = np.sqrt(full[:, SHAPE] * np.maximum(full[:, LOCATION], full[:, SHAPE]))
@@ -196,15 +179,41 @@ class Dependence:
         directions = self.directions[int(steady[-1]) if len(steady) else 0]
         return Inflation(full, freedom, np.where(significant[:, SHAPE], directions, np.inf), middle > SIGNIFICANT)
 
-    def _shorter(self, rows: float, chosen: np.ndarray[Any, np.dtype[np.intp]]) -> Floats:
+    def _grown(self, rows: float, whole: float, chosen: Places, before: Places) -> Floats:
+        """The factors of so many rows, from those of the lengths that are taken and of the ones before them."""
+        factor, shorter = _at(self.factors, chosen), _at(self.factors, before)
+        freedom = self._freedom()
+        margin = SIGNIFICANT * np.sqrt(2.0 / _at(freedom, chosen) + 2.0 / _at(freedom, before))
+        longest, furthest = self.lengths[-1], FURTHEST
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # A step that may be chance is taken, and not gone on with.
+            stepped = (before < chosen) & (np.log(factor / shorter) > margin)
+            doubling = np.log2(self.lengths[chosen] / self.lengths[before], where=stepped, out=np.ones_like(factor))
+            # Var = I - c / length for rows that forget exponentially: two lengths give I.
+            limit = np.maximum(factor, factor + (factor - shorter) / np.maximum(2**doubling - 1, 1))
+            limit = np.where(stepped, limit, factor)
+            growing = stepped & (chosen == len(self.lengths) - 1)
+            power = np.clip(np.log2(np.maximum(factor / shorter, 1.0)) / doubling, 0.0, 1.0)
+            if len(self.lengths) == 1:
+                growing, furthest = np.ones_like(stepped), max(FURTHEST, whole / longest)
+                power = np.clip(np.log(np.maximum(factor, 1.0)) / np.log(max(longest, TWO_ROWS)), 0.0, 1.0)
+            beyond = factor * np.clip(rows / longest, 1.0, furthest) ** power
+        full = np.where(growing, np.maximum(beyond, limit), limit)
+        shorter_than = self.lengths[chosen] > rows
+        found: Floats = np.where(shorter_than, np.fmin(self._shorter(rows, chosen), np.fmax(full, 1.0)), full)
+        return found
+
+    def _shorter(self, rows: float, chosen: Places) -> Floats:
         """The factor of a window shorter than the blocks taken: on the way there, which begins with 1 for a row."""
         longer = np.arange(len(self.lengths))[:, None, None] > chosen
         way = np.maximum.accumulate(np.where(longer, 1.0, np.fmax(self.factors, 1.0)), axis=0)
         way = np.log(np.concatenate([np.ones_like(way[:1]), way]))
-        lengths = np.log(np.concatenate([[1.0], np.maximum(self.lengths, FURTHEST)]))
+        lengths = np.log(np.concatenate([[1.0], self.lengths]))
         at = np.log(max(rows, 1.0))
         place = int(np.clip(np.searchsorted(lengths, at, side="right"), 1, len(lengths) - 1))
-        share = np.clip((at - lengths[place - 1]) / (lengths[place] - lengths[place - 1]), 0.0, 1.0)
+        span = lengths[place] - lengths[place - 1]
+        # Blocks of a row each are where the way begins.
+        share = min(1.0, (at - lengths[place - 1]) / span) if span > 0.0 else 1.0
         found: Floats = np.exp(way[place - 1] * (1.0 - share) + way[place] * share)
         return found
 
@@ -215,7 +224,7 @@ class Dependence:
         found: np.ndarray[Any, np.dtype[np.bool_]] = (chosen[:, : SHAPE + 1] == last).any(axis=1) & (last > 0)
         return found
 
-    def _chosen(self) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[Any, np.dtype[np.intp]]]:
+    def _chosen(self) -> tuple[Places, Places]:
         """Per feature and part the length that is taken, and the one before it on the way there."""
         shape = self.factors.shape[1:]
         chosen, before = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
@@ -223,7 +232,7 @@ class Dependence:
         logs = np.log(np.maximum(self.factors, 1e-12))
         freedom, current = self._freedom(), logs[0]
         for place in range(1, len(self.lengths)):
-            before_it = np.take_along_axis(freedom, chosen[None], axis=0)[0]
+            before_it = _at(freedom, chosen)
             # Rows that depend on each other are the more alike the longer one looks: little is asked for then.
             asked = np.where(current > SIGNIFICANT * np.sqrt(2.0 / before_it), GOES_ON, SIGNIFICANT)
             margin = asked * np.sqrt(2.0 / freedom[place] + 2.0 / before_it)
@@ -237,6 +246,12 @@ class Dependence:
         found = np.tile(self.blocks[:, None, None], self.factors.shape[1:])
         found[:, :, SHAPE] *= self.directions
         return found
+
+
+def _at(values: Floats, places: Places) -> Floats:
+    """Of an array (lengths, features, parts) the values at one length of each feature and part."""
+    found: Floats = np.take_along_axis(values, places[None], axis=0)[0]
+    return found
 
 
 def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:
@@ -283,7 +298,7 @@ def block_lengths(rows: int) -> tuple[int, ...]:
 
 
 def feature_dependence(
-    numbers: np.ndarray[Any, np.dtype[np.intp]],
+    numbers: Places,
     bins: Bins,
     lengths: Sequence[int],
     freedom: Sequence[float],
@@ -352,7 +367,8 @@ def _scatter(blocks: Counts, freedom: float, expected: Floats | None, *, ordered
     if free < 1:
         return found, 1.0
     found[SHAPE] = float((standard**2).sum()) / freedom / free
-    return found, _directions(standard, free)
+    sums = (standard**2).sum(axis=1)
+    return found, float(directions_of(sums.mean(), sums.var(ddof=1), np.array(float(free))))
 
 
 def _pooled(present: Counts, shares: Floats) -> tuple[Counts, Floats]:
@@ -370,14 +386,14 @@ def _rate_scatter(events: Counts, rows: Counts, expected: Floats, freedom: float
     return float(squares.sum() / freedom)
 
 
-def _directions(standard: Floats, free: int) -> float:
+def directions_of(mean: Floats, variance: Floats, free: Floats) -> Floats:
     """
-    Degrees of freedom of a scaled chi-square with the mean and the variance of the blocks' own sums of squares.
+    Degrees of freedom of a scaled chi-square with the mean and the variance of sums of squares; at most *free*.
 
     Satterthwaite (1946), as in the second-order correction of Rao & Scott (1984): free / (1 + u) of them, where u is
     the squared coefficient of variation of the eigenvalues of the covariance. From the sums themselves it also has the
     part that is not Gaussian: rows in a rare bin come in clumps.
     """
-    sums = (standard**2).sum(axis=1)
-    variance = float(sums.var(ddof=1))
-    return min(float(free), 2.0 * float(sums.mean()) ** 2 / variance) if variance > 0.0 else float(free)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = np.where(variance > 0.0, np.minimum(2.0 * mean**2 / variance, free), free)
+    return found

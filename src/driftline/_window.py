@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftline._dependence import LEAST_BLOCKS
 from driftline._durations import UNITS, seconds_of
 from driftline._values import Counts
 from driftline.errors import ConfigurationError
@@ -112,9 +113,6 @@ def _positive_int(value: object, what: str) -> int:
 BLOCKS = 16
 """Blocks of a window: how they scatter tells how rows depend on each other, already after the first window."""
 
-FEWEST_BLOCKS = 8
-"""Of a window of few rows: as many as it takes for them to say anything (`driftline._dependence.LEAST_BLOCKS`)."""
-
 LEAST_BLOCK_ROWS, LEAST_BLOCK_SECONDS = 16, 1.0
 """A block's least size: smaller ones cost more time to count than they tell."""
 
@@ -209,7 +207,7 @@ class RowRing(_Ring):
     def __init__(self, panes: int, bins: int, pane_rows: int) -> None:
         super().__init__(panes, bins)
         self._pane_rows = pane_rows
-        least = min(LEAST_BLOCK_ROWS, pane_rows, max(1, pane_rows * panes // FEWEST_BLOCKS))
+        least = min(LEAST_BLOCK_ROWS, pane_rows, max(1, pane_rows * panes // LEAST_BLOCKS))
         self._block_rows = max(least, -(-pane_rows * panes // BLOCKS))
 
     def room(self) -> int:
