@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from rules_ours import SECONDS, Watch, fit
+from rules_ours import RULES, SECONDS, ZERO, Watch, fit
 from rules_peers import DEFAULTS, Panel
 from scipy.special import chdtri
 from streams import Source, World, generator, reference_of
@@ -125,9 +125,11 @@ def month(place: int, number: int, days: float | None = None, training: int | No
     times = np.arange(trained) * (SECONDS[case.every] / case.rows) if case.seasons else None
     reference = fit(columns, categorical, time=times, seasons=case.seasons)
     began = 0.0 if times is None else trained * SECONDS[case.every] / case.rows
-    watches = {"least effect 0": Watch(reference, case.rows, 0.0, case.every, began=began)}
-    if number < case.default_months:
-        watches["default least effect"] = Watch(reference, case.rows, None, case.every, began=began)
+    watches = {
+        rule: Watch(reference, case.rows, effect, case.every, began=began)
+        for rule, effect in RULES.items()
+        if rule == ZERO or number < case.default_months
+    }
     panel = Panel.fit(columns, categorical, case.rows) if number < case.peers else None
     found = {rule: {"alarms": 0, "loud": 0, "judged": 0} for rule in watches}
     before: dict[str, Any] = {}

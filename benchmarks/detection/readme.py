@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rules_ours import DEFAULT, ZERO
 from to_markdown import Results, share, table
 
 __all__ = ["write_summary"]
@@ -21,7 +22,6 @@ CASES = (
 
 WINDOW = 1_000
 SHIFTS = ("mean +0.1 σ", "mean +0.2 σ", "5 % outliers at 3 σ")
-ZERO, DEFAULT = "least effect 0", "default least effect"
 
 
 def write_summary(results: Results, readme: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from false_alarms import poisson_interval
-from rules_ours import Watch, fit
+from rules_ours import DEFAULT, RULES, Watch, fit
 from streams import Source, World, generator, reference_of
 
 from driftline.demo.flights import hour_to_date, load
@@ -54,7 +54,7 @@ def flights_year(window: int | str, every: str, min_effect: float | None) -> dic
     watch.close()
     return {
         "window": window if isinstance(window, str) else f"{window} rows",
-        "rule": "default least effect" if min_effect is None else f"least effect {min_effect:g}",
+        "rule": DEFAULT if min_effect is None else f"least effect {min_effect:g}",
         "alarms": alarms,
         "drifting hours": dict(drifting),
     }
@@ -85,7 +85,7 @@ def placebo(months: int, windows: int, rows: int = 1_000) -> list[dict[str, Any]
     """The reference's own rows, permuted and appended, in windows an hour; so many in each of some months."""
     training = load().between(0, FIRST_HOUR)
     found = []
-    for rule, effect in (("least effect 0", 0.0), ("default least effect", None)):
+    for rule, effect in RULES.items():
         alarms: list[str] = []
         for month in range(months):
             random = generator("placebo", month)
@@ -105,7 +105,7 @@ def replayed() -> list[dict[str, Any]]:
     """The reference's own rows as they came, hour by hour, in windows of a day."""
     training = load().between(0, FIRST_HOUR)
     found = []
-    for rule, effect in (("least effect 0", 0.0), ("default least effect", None)):
+    for rule, effect in RULES.items():
         watch = Watch(fit(training.columns), "1d", effect)
         alarms: list[str] = []
         last = 0
@@ -137,7 +137,7 @@ def harmless(rows: int = 50_000, by: float = 0.05, windows: int = 20) -> list[di
     """A shift of the mean that is certain in so large a window, and matters to nobody."""
     source = Source(World(("normal",) * 20), generator("harmless", rows))
     reference = fit(reference_of(source, 2 * rows, "time"))
-    watches = {"least effect 0": Watch(reference, rows, 0.0), "default least effect": Watch(reference, rows, None)}
+    watches = {rule: Watch(reference, rows, effect) for rule, effect in RULES.items()}
     drifting: Counter[str] = Counter()
     effects: list[float] = []
     for _ in range(windows):
@@ -145,7 +145,7 @@ def harmless(rows: int = 50_000, by: float = 0.05, windows: int = 20) -> list[di
         window["f0"] += by
         for rule, watch in watches.items():
             drifting[rule] += "f0" in watch.feed(window).drifting
-        effects.append(watches["default least effect"].effect("f0"))
+        effects.append(watches[DEFAULT].effect("f0"))
     for watch in watches.values():
         watch.close()
     return [

@@ -9,13 +9,19 @@ from typing import Any
 import driftline as dl
 from driftline.testing import ManualClock, in_memory_monitor
 
-__all__ = ["DEFAULT_EFFECT", "SECONDS", "Watch", "fit"]
+__all__ = ["DEFAULT", "DEFAULT_EFFECT", "RULES", "SECONDS", "ZERO", "Watch", "fit"]
 
 SECONDS = {"1min": 60.0, "1h": 3_600.0, "1d": 86_400.0}
 """Cadences at which windows end."""
 
 DEFAULT_EFFECT = dl.FalseAlarms().min_effect
 """The least corrected PSI that the default rule calls a drift."""
+
+ZERO, DEFAULT = "least effect 0", "default least effect"
+"""What the two rules are called that every stream is watched with: the test alone, and what a user gets."""
+
+RULES: Mapping[str, float | None] = {ZERO: 0.0, DEFAULT: None}
+"""Their least effects; None: the default."""
 
 
 def fit(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from rules_ours import DEFAULT
 from to_markdown import Results, rate, table
 
 __all__ = ["agreement_section", "effects_section", "flights_section", "harmless_section", "timing_section"]
-
-DEFAULT = "default least effect"
 
 
 SEEN = """The alarms of summer and autumn are gaps in the weather data (19 and 22 August, 25 October, 30 December: up

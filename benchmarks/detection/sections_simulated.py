@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rules_ours import DEFAULT, ZERO
 from to_markdown import Results, Row, rate, share, table
 
 __all__ = ["false_alarms_section", "level_section", "power_section"]
 
-ZERO, DEFAULT = "least effect 0", "default least effect"
 OURS = ("driftline, least effect 0", "driftline, default")
 
 
@@ -42,7 +42,7 @@ def false_alarms_section(results: Results, plots: str) -> list[str]:
                 "reference",
                 "training data",
                 "months",
-                "least effect 0",
+                ZERO,
                 "default",
                 "judged",
             ),
