@@ -158,6 +158,25 @@ def test_a_share_that_changes_begins_a_stratum(pair, serve):
     assert [(one.share, one.candidate.calls) for one in canary.evidence().strata] == [(0.1, 10), (0.5, 20)]
 
 
+def test_calls_that_come_while_a_share_changes_are_in_a_stratum(pair, serve, monkeypatch):
+    """Whenever a variant is read, calls come right after it: none falls between two strata."""
+    baseline, candidate = pair
+    canary = dl.Canary(baseline, candidate, share=0.5)
+    evidence, busy = type(candidate).evidence, True
+
+    def read(monitor):
+        counted = evidence(monitor)
+        if busy and monitor is candidate:
+            serve(candidate, 7)
+        return counted
+
+    monkeypatch.setattr(type(candidate), "evidence", read)
+    for share in (0.1, 0.2, 0.3):
+        canary.share = share
+    busy = False
+    assert [one.calls for one in canary.evidence().pooled()] == [0, candidate.evidence().served]
+
+
 def test_a_share_may_change_while_threads_serve(pair, serve):
     """Every call is in exactly one stratum."""
     baseline, candidate = pair

@@ -160,8 +160,9 @@ class Canary:
     def share(self, share: float) -> None:
         checked = number("share", share, 0.0, 1.0)
         with self._lock:
-            self._earlier = self._own()
-            self._mark, self._share = self._read(), checked
+            # Read once: calls that come between two readings would be in no stratum.
+            now = self._read()
+            self._earlier, self._mark, self._share = self._own(now), now, checked
             self._guardrails.clear()
 
     def route(self, key: object = None) -> Side:
@@ -270,7 +271,7 @@ class Canary:
     def evidence(self) -> CanaryEvidence:
         """What both variants have done so far: in this process, and with a path in all that share it."""
         with self._lock:
-            own = self._own()
+            own = self._own(self._read())
         if self._store is not None:
             try:
                 return self._store.exchange(own)
@@ -363,17 +364,15 @@ class Canary:
         baseline, candidate = (there.empty() if side is None else side for side in sides)
         return baseline, candidate
 
-    def _own(self) -> CanaryEvidence:
+    def _own(self, counted: tuple[VariantEvidence, VariantEvidence]) -> CanaryEvidence:
         """What was counted in this process; where a reference was replaced, over the bins of the present one."""
-        return self._earlier.over(since := self._since_mark()) + since
-
-    def _since_mark(self) -> CanaryEvidence:
-        baseline, candidate = (now - then.over(now) for now, then in zip(self._read(), self._mark, strict=True))
+        baseline, candidate = (now - then.over(now) for now, then in zip(counted, self._mark, strict=True))
         stratum = Stratum(self._share, self._sticky, baseline, candidate, self._guardrails.read())
         earlier = self._earlier
-        return CanaryEvidence(
+        since = CanaryEvidence(
             (stratum,), self._compared - earlier.compared, self._agreed - earlier.agreed, time.time() - self._began
         )
+        return earlier.over(since) + since
 
 
 def _checked_variants(baseline: Any, candidate: Any, path: object) -> dict[Side, Variant]:
