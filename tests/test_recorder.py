@@ -239,6 +239,46 @@ def test_an_output_that_is_no_single_value_keeps_its_features():
     assert (tally.served, tally.rows, int(tally.counts.sum())) == (3, 3, 3)
 
 
+class Unreadable(dict):
+    """Nothing can be asked of it."""
+
+    def _no(self, *_):
+        raise ZeroDivisionError
+
+    __len__ = __bool__ = __iter__ = __getitem__ = _no
+
+
+@pytest.mark.parametrize(
+    ("captured", "output"),
+    [
+        ((1.0,), Unreadable()),
+        ([(1.0,)], [{"a": None, "b": None}]),
+        ([(1.0,)], Unreadable()),
+        (Batch([np.ones(1)], 1), [Unreadable()]),
+    ],
+)
+def test_outputs_that_cannot_be_read_cost_neither_call_nor_features(captured, output):
+    """Found by the fuzzer: the labels of a dict of None have no largest probability."""
+    reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
+    recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
+    with pytest.raises((TypeError, ZeroDivisionError)):
+        recorder.record(captured, output, 0.0, None)
+    recorder.drain()
+    tally = recorder.read()
+    assert (tally.served, tally.rows, int(tally.durations.sum())) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("output", "rows"), [([{"a": None, "b": None}, None], 2), (Unreadable(), 1)])
+def test_nor_do_those_of_features_that_could_not_be_read(output, rows):
+    """There is no row, and the calls are counted."""
+    reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
+    recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
+    recorder.record(None, output, 0.0, None)
+    recorder.drain()
+    tally = recorder.read()
+    assert (tally.served, tally.rows, int(tally.durations.sum())) == (rows, 0, 1)
+
+
 def test_code_of_the_host_may_predict_while_rows_are_counted(layout):
     """A value whose conversion makes a prediction does not deadlock."""
     recorder, _ = recorder_of(layout, Window(rows=5))

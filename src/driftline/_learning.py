@@ -85,8 +85,8 @@ class Learner:
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """Take down one successful call."""
         rows = _rows_of(captured)
-        self._keep(rows, output)
         self._calls.record(None if captured is None else [()] * len(rows), output, seconds, context)
+        self._keep(rows, output)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that raised; its rows are not learnt from."""
@@ -97,8 +97,8 @@ class Learner:
     def record_batch(self, captured: Captured, outputs: Any) -> None:
         """Take down rows without a call."""
         rows = _rows_of(captured)
-        self._keep(rows, outputs)
         self._calls.record_batch([()] * len(rows), outputs)
+        self._keep(rows, outputs)
 
     def _keep(self, rows: list[tuple[object, ...]], outputs: Any) -> None:
         column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None

@@ -11,7 +11,7 @@ from driftline._columns import read_column
 from driftline._frames import is_column
 from driftline._values import CategoricalBins, Column, Correct, Feature
 
-__all__ = ["SCALARS", "as_output", "as_outputs", "default_correct"]
+__all__ = ["SCALARS", "as_output", "as_outputs", "default_correct", "rows_in"]
 
 SCALARS = frozenset({float, int, str, bool, type(None), np.float64, np.float32, np.int64, np.bool_, np.str_})
 """Types that are one prediction as they are: looked up by class, the common case of a single call."""
@@ -27,6 +27,21 @@ def as_outputs(values: Any, rows: int) -> Column | None:
     An array of shape (rows, 1) is flattened; of (rows, 2), the two probabilities of a binary classifier, the second
     column is taken. Of dicts of labels and their probabilities the most probable labels are taken.
     """
+    try:
+        return _one_per_row(values, rows)
+    except Exception:  # noqa: BLE001 - the values are the host's: their __len__ or __lt__ may raise anything
+        return None
+
+
+def rows_in(outputs: Any) -> int:
+    """How many predictions outputs are whose features could not be read: one each, or one where nothing tells."""
+    try:
+        return len(outputs) if is_column(outputs) else 1
+    except Exception:  # noqa: BLE001 - as above
+        return 1
+
+
+def _one_per_row(values: Any, rows: int) -> Column | None:
     if rows == 1 and not is_column(values) and not isinstance(values, np.ndarray):
         return [_most_probable(values)]
     if not isinstance(values, np.ndarray):

@@ -12,9 +12,8 @@ from driftline._calendar import WeekClock
 from driftline._capture import Batch, Captured
 from driftline._columns import as_objects
 from driftline._deferred import Deferred
-from driftline._frames import is_column
 from driftline._lane import NO_CALL, ROWS, WAKE_ROWS, Call, Entry, Failure, Lane, buffer_rows, chunk_rows, take
-from driftline._outputs import SCALARS, as_output, as_outputs
+from driftline._outputs import SCALARS, as_output, as_outputs, rows_in
 from driftline._panes import Panes
 from driftline._tally import Tally, count_seconds
 from driftline._timing import SHARE, Duration, Durations
@@ -161,7 +160,7 @@ class Recorder:
         """A row whose output is no plain number or text."""
         try:
             value = as_output(output)
-        except TypeError:
+        except Exception:
             self._on_time()
             self._calls.append((seconds, context, 1))
             self._bare.append(row)
@@ -178,7 +177,7 @@ class Recorder:
         column = as_outputs(outputs, rows) if self._watched and outputs is not None else None
         if captured is None:
             # The features could not be read; the predictions have been made all the same.
-            self._served(len(outputs) if is_column(outputs) else 1, seconds, context)
+            self._served(rows_in(outputs), seconds, context)
         elif not isinstance(captured, list) or not self.width or (column is None and self._watched):
             self._served(rows, seconds, context)
             if isinstance(captured, Batch):
