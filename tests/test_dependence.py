@@ -10,7 +10,8 @@ from driftline import ConfigurationError, FalseAlarms, Reference, Window
 from driftline._binning import Layout
 from driftline._burn_in import BURN_IN_WINDOWS, BurnIn
 from driftline._components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD, orthonormal
-from driftline._dependence import Dependence, block_lengths, larger
+from driftline._dependence import Dependence, block_lengths
+from driftline._inflation import larger
 from driftline._window import RowRing, TimeRing, WindowCounts
 from driftline.testing import ManualClock, in_memory_monitor
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from driftline._binning import Layout
 from driftline._components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD
-from driftline._dependence import Inflation
+from driftline._inflation import Inflation
 from driftline._significance import MIN_EXPECTED, TwoSample, benjamini_hochberg, cauchy_combination
 from driftline._values import CategoricalBins, Feature, NumericBins
 

@@ -20,7 +20,8 @@ from driftline._components import (
     matrices,
     orthonormal,
 )
-from driftline._dependence import LEAST_BLOCKS, LEAST_EXPECTED, STEADY_BLOCKS, Dependence, directions_of
+from driftline._dependence import LEAST_BLOCKS, LEAST_EXPECTED, Dependence, directions_of
+from driftline._inflation import STEADY_BLOCKS
 from driftline._pooling import gathered, pooling
 from driftline._seasons import Expectation
 from driftline._values import Counts, Feature

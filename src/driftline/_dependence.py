@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, Floats, orthonormal
+from driftline._inflation import Growth, Inflation
 from driftline._pooling import pooling
 from driftline._values import Bins, Counts, NumericBins
 
 __all__ = [
     "LEAST_BLOCKS",
     "LEAST_EXPECTED",
-    "STEADY_BLOCKS",
     "Dependence",
-    "Inflation",
     "block_lengths",
     "directions_of",
     "feature_dependence",
-    "larger",
 ]
 
 Places: TypeAlias = NDArray[np.intp]
@@ -45,50 +43,6 @@ LEAST_EXPECTED = 1.0
 Rows that a bin is to expect in a block (the least of Cochran 1954): of a rarer one the mean square is made by a few
 clumps, which say nothing about the others.
 """
-
-SIGNIFICANT = 2.5
-"""Standard normal quantile of 99.4 %: beyond it scatter counts as larger than that of independent rows."""
-
-FURTHEST = 2.0
-"""
-Lengths beyond the longest block to which growth is continued. A reference that is shorter than the changes in it cannot
-know them: taking these for endless would silence every alarm, so it says that it is too short, and alarms come early.
-"""
-
-LIKELY = 1.3
-"""Likewise of 90 %, for the median of all features."""
-
-SEVERAL = 5
-"""Features from which on that says something: of five it happens by chance once in a hundred times."""
-
-GOES_ON = 1.0
-"""Likewise of 84 %, for the scatter of longer blocks where that of shorter ones is larger already."""
-
-TWO_ROWS = 2.0
-"""The shortest length that growth from a single row can be read off: the logarithm of one row is none."""
-
-STEADY_BLOCKS = 32
-"""Blocks from which the variance of the shape is known well enough to tell how far its tail reaches."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Inflation:
-    """
-    Variance of a window's counts as a multiple of that of independent rows, for one number of rows.
-
-    Attributes:
-        factor: shape (features, parts), at least 1.
-        freedom: shape (features, parts), degrees of freedom of the estimate; inf where rows are independent.
-        directions: shape (features,), over how many directions of equal variance the shape scatters; inf where over all
-            of them alike.
-        common: shape (parts,), whether half of the features show beyond doubt that their rows depend on each other:
-            they are then in the order in which they came.
-    """
-
-    factor: Floats
-    freedom: Floats
-    directions: Floats
-    common: np.ndarray[Any, np.dtype[np.bool_]] | bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,147 +97,23 @@ class Dependence:
         place = int(found[0])
         return float(self.blocks[place]), self.factors[place], self.directions[place]
 
+    def growth(self) -> Growth:
+        """What windows of any number of rows are to expect."""
+        return Growth(self.lengths, self.blocks, self.factors, self.directions)
+
     def inflation(self, rows: float, whole: float = 0.0) -> Inflation:
-        """
-        What a window of so many rows is to expect.
-
-        Args:
-            rows: of the window.
-            whole: rows to which growth goes on where blocks of one length are all that is known: those of a window
-                whose first blocks they are.
-
-        From the shortest length on, a longer one is taken where its variance is significantly larger: rows that are
-        independent, or are so beyond some distance, are judged by many short blocks, and slow changes by few long ones.
-        Where the variance has not stopped growing at the longest length it goes on with its last power to `FURTHEST`;
-        where there is one length alone, with the power that has led there from a single row, which has the variance 1.
-        """
-        chosen, before = self._chosen()
-        factor, known = _at(self.factors, chosen), _at(self._freedom(), chosen)
-        full = self._grown(rows, whole, chosen, before)
-        # Independent unless shown otherwise; rows next to each other cannot count for more than one.
-        sigma = np.log(np.maximum(factor, 1e-300)) / np.sqrt(2.0 / known)
-        # What half of the features show a little is shown: from a few blocks none of them could show it alone.
-        middle = np.nanmedian(np.where(np.isnan(sigma).all(axis=0), 0.0, sigma), axis=0)
-        shown = middle > (LIKELY if len(factor) >= SEVERAL else SIGNIFICANT)
-        significant = (sigma > SIGNIFICANT) | (shown & (sigma > 0.0))
-        # Values that depend on each other in one respect do so in all, if less.
-        significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
-        full = np.maximum(np.nan_to_num(np.where(significant, full, 1.0), nan=1.0), 1.0)
-        freedom = np.where(significant, self.blocks[chosen], np.inf)
-        # Values out of range are too rare for a scatter of their own. They come in longer clumps than the values of one
-        # bin do, and in shorter ones than the drifting of the mean: the geometric mean of the two.
-        between = np.sqrt(full[:, SHAPE] * np.maximum(full[:, LOCATION], full[:, SHAPE]))
-        full[:, OUTSIDE] = np.fmax(full[:, OUTSIDE], between)
-        freedom[:, OUTSIDE] = np.minimum(freedom[:, LOCATION], freedom[:, SHAPE])
-        steady = np.flatnonzero((self.lengths <= max(rows, self.lengths[0])) & (self.blocks >= STEADY_BLOCKS))
-        directions = self.directions[int(steady[-1]) if len(steady) else 0]
-        return Inflation(full, freedom, np.where(significant[:, SHAPE], directions, np.inf), middle > SIGNIFICANT)
-
-    def _grown(self, rows: float, whole: float, chosen: Places, before: Places) -> Floats:
-        """The factors of so many rows, from those of the lengths that are taken and of the ones before them."""
-        factor, shorter = _at(self.factors, chosen), _at(self.factors, before)
-        freedom = self._freedom()
-        margin = SIGNIFICANT * np.sqrt(2.0 / _at(freedom, chosen) + 2.0 / _at(freedom, before))
-        longest, furthest = self.lengths[-1], FURTHEST
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # A step that may be chance is taken, and not gone on with.
-            stepped = (before < chosen) & (np.log(factor / shorter) > margin)
-            doubling = np.log2(self.lengths[chosen] / self.lengths[before], where=stepped, out=np.ones_like(factor))
-            # Var = I - c / length for rows that forget exponentially: two lengths give I.
-            limit = np.maximum(factor, factor + (factor - shorter) / np.maximum(2**doubling - 1, 1))
-            limit = np.where(stepped, limit, factor)
-            growing = stepped & (chosen == len(self.lengths) - 1)
-            power = np.clip(np.log2(np.maximum(factor / shorter, 1.0)) / doubling, 0.0, 1.0)
-            if len(self.lengths) == 1:
-                growing, furthest = np.ones_like(stepped), max(FURTHEST, whole / longest)
-                power = np.clip(np.log(np.maximum(factor, 1.0)) / np.log(max(longest, TWO_ROWS)), 0.0, 1.0)
-            beyond = factor * np.clip(rows / longest, 1.0, furthest) ** power
-        full = np.where(growing, np.maximum(beyond, limit), limit)
-        shorter_than = self.lengths[chosen] > rows
-        found: Floats = np.where(shorter_than, np.fmin(self._shorter(rows, chosen), np.fmax(full, 1.0)), full)
-        return found
-
-    def _shorter(self, rows: float, chosen: Places) -> Floats:
-        """The factor of a window shorter than the blocks taken: on the way there, which begins with 1 for a row."""
-        longer = np.arange(len(self.lengths))[:, None, None] > chosen
-        way = np.maximum.accumulate(np.where(longer, 1.0, np.fmax(self.factors, 1.0)), axis=0)
-        way = np.log(np.concatenate([np.ones_like(way[:1]), way]))
-        lengths = np.log(np.concatenate([[1.0], self.lengths]))
-        at = np.log(max(rows, 1.0))
-        place = int(np.clip(np.searchsorted(lengths, at, side="right"), 1, len(lengths) - 1))
-        span = lengths[place] - lengths[place - 1]
-        # Blocks of a row each are where the way begins.
-        share = min(1.0, (at - lengths[place - 1]) / span) if span > 0.0 else 1.0
-        found: Floats = np.exp(way[place - 1] * (1.0 - share) + way[place] * share)
-        return found
+        """What a window of so many rows is to expect: see `driftline._inflation.Growth`."""
+        return self.growth()(rows, whole)
 
     def growing(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Whether the scatter of a feature has not stopped growing at the longest blocks: shape (features,)."""
-        chosen, _ = self._chosen()
-        last = len(self.lengths) - 1
-        found: np.ndarray[Any, np.dtype[np.bool_]] = (chosen[:, : SHAPE + 1] == last).any(axis=1) & (last > 0)
-        return found
-
-    def _chosen(self) -> tuple[Places, Places]:
-        """Per feature and part the length that is taken, and the one before it on the way there."""
-        shape = self.factors.shape[1:]
-        chosen, before = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
-        # A factor of 0 (blocks that are all alike) is as small as one can be, and no step up from another one.
-        logs = np.log(np.maximum(self.factors, 1e-12))
-        freedom, current = self._freedom(), logs[0]
-        for place in range(1, len(self.lengths)):
-            before_it = _at(freedom, chosen)
-            # Rows that depend on each other are the more alike the longer one looks: little is asked for then.
-            asked = np.where(current > SIGNIFICANT * np.sqrt(2.0 / before_it), GOES_ON, SIGNIFICANT)
-            margin = asked * np.sqrt(2.0 / freedom[place] + 2.0 / before_it)
-            up = np.nan_to_num(logs[place] - current, nan=0.0, posinf=0.0) > margin
-            before, chosen = np.where(up, chosen, before), np.where(up, place, chosen)
-            current = np.where(up, logs[place], current)
-        return chosen, before
-
-    def _freedom(self) -> Floats:
-        """Degrees of freedom of each factor, shape (lengths, features, parts): every direction of a block is one."""
-        found = np.tile(self.blocks[:, None, None], self.factors.shape[1:])
-        found[:, :, SHAPE] *= self.directions
-        return found
-
-
-def _at(values: Floats, places: Places) -> Floats:
-    """Of an array (lengths, features, parts) the values at one length of each feature and part."""
-    found: Floats = np.take_along_axis(values, places[None], axis=0)[0]
-    return found
+        return self.growth().goes_on()
 
 
 def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:
     """The weighted mean, or what is known where only one of the two is."""
     mixed = ours * (1 - share) + theirs * share
     return np.where(np.isnan(ours), theirs, np.where(np.isnan(theirs), ours, mixed))
-
-
-def larger(one: Inflation, other: Inflation) -> Inflation:
-    """
-    The larger of two inflations, with its degrees of freedom; never less than the first.
-
-    Where the first has rows in their order and knows them from more blocks, the other counts if it is significantly
-    larger: the first few blocks served must not outweigh the thousands of such a reference.
-    """
-    margin = np.where(
-        one.common & np.isfinite(one.freedom) & (other.freedom < one.freedom),
-        SIGNIFICANT * np.sqrt(2.0 / one.freedom + 2.0 / other.freedom),
-        0.0,
-    )
-    first = np.log(other.factor / one.factor) <= margin
-    return Inflation(
-        np.where(first, one.factor, other.factor),
-        # Of equal ones the estimate that is known better.
-        np.where(
-            one.factor == other.factor,
-            np.maximum(one.freedom, other.freedom),
-            np.where(first, one.freedom, other.freedom),
-        ),
-        np.minimum(one.directions, other.directions),
-        one.common | other.common,
-    )
 
 
 def block_lengths(rows: int) -> tuple[int, ...]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from driftline._binning import Layout
 from driftline._burn_in import BurnIn
 from driftline._capture import Report
-from driftline._dependence import Dependence, Inflation, larger
+from driftline._dependence import Dependence
+from driftline._inflation import Inflation, larger
 from driftline._rules import Evidence, Look, Rule
 from driftline._scoring import NamedDistance, Scorer, named_distances
 from driftline._seasons import Expectation, short_window
@@ -63,8 +64,9 @@ class Judging:
         self._panes = window.panes
         self._features = reference.watched
         self._min_rows = rule.min_rows
-        self._known = tuple(one.inflation for one in (reference.dependence, reference.traffic) if one is not None)
-        self._inflated: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, _largest(self._known)
+        known = [one.growth() for one in (reference.dependence, reference.traffic) if one is not None]
+        self._known = _largest(known)
+        self._inflated: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, self._known
         learns = rule.tests and reference.traffic is None
         seasons = reference.seasons
         self._layout = layout
@@ -182,9 +184,9 @@ class Judging:
     def _inflation(self) -> Callable[[float], Inflation] | None:
         live = self.dependence
         if live is not self._inflated[0]:
-            known = self._known
+            known = [] if self._known is None else [self._known]
             if live is not None and self._burn_in is not None:
-                known = (*known, partial(live.inflation, whole=self._burn_in.window_rows))
+                known.append(partial(live.growth(), whole=self._burn_in.window_rows))
             self._inflated = live, _largest(known)
         return self._inflated[1]
 

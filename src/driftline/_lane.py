@@ -14,6 +14,7 @@ __all__ = [
     "CHUNK_ROWS",
     "NO_CALL",
     "ROWS",
+    "SHARE_DURATIONS",
     "WAKE_ROWS",
     "Call",
     "End",
@@ -22,14 +23,19 @@ __all__ = [
     "Lane",
     "buffer_rows",
     "chunk_rows",
+    "shared_rows",
     "take",
 ]
 
 ROWS = frozenset({tuple, bytes, dict})
 """What one row is captured as; anything else that is captured is a batch, or nothing."""
 
-BUFFER_VALUES, BUFFER_ROWS = 160_000, 8_192
-"""Values, and rows, that wait at most: some 10 MB. Beyond it callers do a share of the work, so nothing is lost."""
+BUFFER_VALUES, BUFFER_ROWS = 160_000, 2_048
+"""
+Values, and rows, that wait before callers do a share of the work, so that nothing is lost: at most 10 MB.
+
+Not more, because what a call has written a moment ago is still in its core's cache.
+"""
 
 WAKE_ROWS = 1_024
 """Rows at which the drain thread is woken early."""
@@ -39,6 +45,12 @@ CHUNK_VALUES, CHUNK_ROWS = 5_120, 256
 
 FEWEST_ROWS = 64
 """Rows of a chunk even of thousands of features: fewer would be mostly calls of numpy."""
+
+SHARE_VALUES, FEWEST_SHARED = 1_280, 16
+"""Values that a caller bins as its share, some 80 µs, and the fewest rows: fewer would be mostly calls of numpy."""
+
+SHARE_DURATIONS = 8
+"""Durations that a caller records as its share: 60 µs, no more than a call of the SDK's own can take."""
 
 Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object]"
 """
@@ -71,6 +83,11 @@ def buffer_rows(width: int) -> int:
 def chunk_rows(width: int) -> int:
     """How many rows of so many features are binned at once."""
     return max(FEWEST_ROWS, min(CHUNK_ROWS, CHUNK_VALUES // max(1, width)))
+
+
+def shared_rows(width: int) -> int:
+    """How many rows of so many features a caller bins as its share."""
+    return max(FEWEST_SHARED, min(CHUNK_ROWS, SHARE_VALUES // max(1, width)))
 
 
 class End(Protocol):

@@ -12,11 +12,24 @@ from driftline._calendar import WeekClock
 from driftline._capture import Batch, Captured
 from driftline._columns import as_objects
 from driftline._deferred import Deferred
-from driftline._lane import NO_CALL, ROWS, WAKE_ROWS, Call, Entry, Failure, Lane, buffer_rows, chunk_rows, take
+from driftline._lane import (
+    NO_CALL,
+    ROWS,
+    SHARE_DURATIONS,
+    WAKE_ROWS,
+    Call,
+    Entry,
+    Failure,
+    Lane,
+    buffer_rows,
+    chunk_rows,
+    shared_rows,
+    take,
+)
 from driftline._outputs import SCALARS, as_output, as_outputs, rows_in
 from driftline._panes import Panes
 from driftline._tally import Tally, count_seconds
-from driftline._timing import SHARE, Duration, Durations
+from driftline._timing import Duration, Durations
 from driftline._values import Column
 from driftline._window import Window, WindowCounts
 
@@ -46,9 +59,11 @@ class Recorder:
         "_deferred",
         "_durations",
         "_failures",
+        "_helped",
         "_lock",
         "_most",
         "_panes",
+        "_share",
         "_watched",
         "begin",
         "lane",
@@ -73,6 +88,7 @@ class Recorder:
         self._panes = Panes(layout, window, clock, week)
         self._durations = durations
         self._most, self._chunk = buffer_rows(layout.breadth), chunk_rows(layout.breadth)
+        self._share = shared_rows(layout.breadth)
         self.begin: Callable[[], None] | None = None
         self.wake: Callable[[], None] | None = None
         self.overdue: Callable[[], None] | None = None
@@ -88,6 +104,7 @@ class Recorder:
         self._failures: list[Failure] = []
         self._bare: list[Row] = []
         self._deferred = Deferred()
+        self._helped = False
         self._panes.reset()
         self.lane.clear()
         if self._panes.timed:
@@ -233,13 +250,15 @@ class Recorder:
     @property
     def _threshold(self) -> int:
         """Entries at which callers wake the thread, or do its work where there is none."""
-        return self._chunk if self.wake is None else min(WAKE_ROWS, self._most)
+        return self._share if self.wake is None else min(WAKE_ROWS, self._most // 2)
 
     def relieve(self) -> None:
         """
         Start the thread, wake it, or do a share of its work: whatever the number of waiting rows asks for.
 
-        The share is small, so that the caller whose turn it is waits no longer than the SDK might have made it.
+        A share is small, so that the caller whose turn it is waits no longer than the SDK might have made it: some rows
+        are binned or some durations recorded, not both. What is binned leaves as many durations behind, so shares come
+        at the pace at which calls do.
         """
         lane, waiting = self.lane, self._waiting()
         if lane.limit <= 1:
@@ -254,11 +273,15 @@ class Recorder:
             lane.limit = self._most
             wake()
             return
-        if self._durations is None or len(self._durations) < self._most:
+        self._helped = True
+        durations = self._durations
+        if durations is None or len(durations) < SHARE_DURATIONS:
             with self._lock:
-                self._drain_chunk()
-        if self._durations is not None:
-            self._durations.report(SHARE, wait=waiting >= 2 * self._most)
+                self._drain_chunk(self._share)
+        else:
+            durations.report(SHARE_DURATIONS, wait=waiting >= 2 * self._most)
+        if durations is not None and len(durations):
+            lane.limit = len(lane.waiting) + SHARE_DURATIONS - 1
         self._tell_overdue()
 
     def drain(self, pause: Callable[[], object] | None = None) -> None:
@@ -268,10 +291,15 @@ class Recorder:
         Args:
             pause: called under no lock after every small piece of work, to let others have the interpreter.
         """
+        if pause is not None and self._helped and not self._panes.timed:
+            # Callers are faster than we are, and what they have written is in the cache of their core.
+            self._helped = False
+            self._tell_overdue()
+            return
         # Only what waited at the start: with callers that never pause this would not end otherwise.
         for _ in range(self._waiting() // self._chunk + 1):
             with self._lock:
-                more = self._drain_chunk()
+                more = self._drain_chunk(self._chunk)
             if not more:
                 break
             if pause is not None:
@@ -328,13 +356,13 @@ class Recorder:
         with self._lock:
             return self._panes.tally.copy()
 
-    def _drain_chunk(self) -> bool:
-        """Drain one chunk of each list; whether there was anything."""
-        drained = self._drain_calls()
-        return self._drain_rows(self._chunk) or drained
+    def _drain_chunk(self, most: int) -> bool:
+        """Drain so many of each list; whether there was anything."""
+        drained = self._drain_calls(most)
+        return self._drain_rows(most) or drained
 
-    def _drain_calls(self) -> bool:
-        calls, failures = take(self._calls, self._chunk), take(self._failures, self._chunk)
+    def _drain_calls(self, most: int) -> bool:
+        calls, failures = take(self._calls, most), take(self._failures, most)
         tally = self._panes.tally
         tally.failed_calls += len(failures)
         if calls:

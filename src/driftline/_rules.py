@@ -10,7 +10,7 @@ import numpy as np
 
 from driftline._binning import Layout
 from driftline._components import Floats
-from driftline._dependence import Inflation
+from driftline._inflation import Inflation
 from driftline._values import Component, Feature, Score
 from driftline._window import Window, WindowCounts
 from driftline.errors import ConfigurationError

@@ -23,7 +23,7 @@ from driftline._components import (
     matrices,
     orthonormal,
 )
-from driftline._dependence import Inflation
+from driftline._inflation import Inflation
 from driftline._pooling import gathered, pooling
 from driftline._values import Counts, Feature
 

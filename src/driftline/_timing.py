@@ -7,10 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-__all__ = ["SHARE", "Duration", "Durations"]
-
-SHARE = 8
-"""Durations that a caller records when the buffers are full: 60 µs, no more than a call of the SDK's own can take."""
+__all__ = ["Duration", "Durations"]
 
 PACE = 16
 """Durations that the thread records between two pauses."""
