@@ -114,7 +114,7 @@ def test_the_buffer_is_bounded_when_nobody_drains(layout):
     recorder.wake = lambda: woken.append(1)
     for turn in range(5 * BUFFER_ROWS):
         recorder.record((float(turn % 1_000),), None, 0.0, None)
-        assert len(recorder.lane.waiting) <= BUFFER_ROWS + CHUNK_ROWS
+        assert recorder.lane.rows <= BUFFER_ROWS + CHUNK_ROWS
         assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
     assert woken
     recorder.drain()

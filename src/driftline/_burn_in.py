@@ -163,7 +163,7 @@ class BurnIn:
             if block.rows:
                 self._rows += block.rows
                 # The bin that is always empty comes after the others, and the hours of the week after it.
-                counts = np.insert(block.counts, self._bins, 0)
+                counts = np.concatenate([block.counts[: self._bins], [0], block.counts[self._bins :]])
                 self._served = counts if self._served is None else self._served + counts
                 self._add(0, WindowCounts(counts, block.rows), self._served, pairs)
         self._compare(pairs)
@@ -274,17 +274,16 @@ def _squares(
     n, m = a.sum(axis=-1), b.sum(axis=-1)
     squares, known = np.zeros((*n.shape, PARTS)), np.zeros((*n.shape, PARTS))
     both = (n > 0) & (m > 0)
+    served = _normed(live[:, matrix.bins])
+    shares: Floats = (_normed(matrix.reference) + served) / 2
+    difference = np.where(both[..., None], _normed(a) - _normed(b), 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        counted = live[:, matrix.bins]
-        served: Floats = np.nan_to_num(counted / counted.sum(axis=-1, keepdims=True))
-        shares: Floats = (np.nan_to_num(matrix.reference / matrix.reference.sum(axis=1, keepdims=True)) + served) / 2
-        difference = np.nan_to_num(a / n[..., None] - b / m[..., None])
         moved: Floats = np.zeros(n.shape)
         if expected[0] is not None and expected[1] is not None:
             one, other = (_normed(part[:, matrix.bins]) for part in (expected[0], expected[1]))
             moved = expected[0][:, matrix.missing] - expected[1][:, matrix.missing]
-            shares = served = np.nan_to_num((one + other) / 2)
-            difference = difference - np.nan_to_num(one - other)
+            shares = served = (one + other) / 2
+            difference = difference - (one - other)
         scale = 1 / n + 1 / m
         groups = pooling(_flat(shares * np.minimum(n, m)[..., None]), LEAST_EXPECTED)
         shares, served, difference = (
@@ -313,8 +312,10 @@ def _squares(
     return squares, known
 
 
-def _normed(shares: Floats) -> Floats:
-    found: Floats = shares / shares.sum(axis=-1, keepdims=True)
+def _normed(counts: NDArray[Any]) -> Floats:
+    """Shares; 0 of nothing."""
+    rows = counts.sum(axis=-1, keepdims=True)
+    found: Floats = counts / np.where(rows > 0, rows, 1)
     return found
 
 

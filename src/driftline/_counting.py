@@ -14,6 +14,9 @@ __all__ = ["MOST_CUTS", "Comparison"]
 MOST_ROWS = 2_040
 """Rows compared at once at most: a byte counts an eighth of them, and holds 255."""
 
+FEW_ROWS = 96
+"""Rows up to which numpy's usual buffer is the faster one; a byte holds all of their booleans added up."""
+
 FEWEST_ROWS = 256
 """Rows compared at once where there are as many: with fewer, much of the time is calling numpy."""
 
@@ -35,7 +38,8 @@ work of comparing. The smallest buffer there can be leaves it nothing to copy in
 """
 
 _EVEN_BYTES, _ONES = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0001000100010001)
-_BYTE, _THREE_PAIRS = np.uint64(8), np.uint64(48)
+_BYTE_ONES = np.uint64(0x0101010101010101)
+_BYTE, _THREE_PAIRS, _SEVEN_BYTES = np.uint64(8), np.uint64(48), np.uint64(56)
 
 
 class Comparison:
@@ -81,15 +85,19 @@ class Comparison:
             rows: at most `rows`.
             counts: of all features.
         """
-        usual = np.setbufsize(BUFFER)
-        try:
-            above = block[:, np.newaxis, :] >= self._edges
-        finally:
-            np.setbufsize(usual)
         # Eight booleans are added at a time: each byte of a word counts its own eighth of the rows.
-        words = np.einsum("ijk->ij", above.view(np.uint64))
-        pairs = (words & _EVEN_BYTES) + ((words >> _BYTE) & _EVEN_BYTES)
-        totals = ((pairs * _ONES) >> _THREE_PAIRS).astype(np.int64)
+        if rows <= FEW_ROWS:
+            words = np.einsum("ijk->ij", (block[:, np.newaxis, :] >= self._edges).view(np.uint64))
+            totals = ((words * _BYTE_ONES) >> _SEVEN_BYTES).view(np.int64)
+        else:
+            usual = np.setbufsize(BUFFER)
+            try:
+                above = block[:, np.newaxis, :] >= self._edges
+            finally:
+                np.setbufsize(usual)
+            words = np.einsum("ijk->ij", above.view(np.uint64))
+            pairs = (words & _EVEN_BYTES) + ((words >> _BYTE) & _EVEN_BYTES)
+            totals = ((pairs * _ONES) >> _THREE_PAIRS).view(np.int64)
         counts[self._missing] += rows - totals[:, 0]
         totals[:, :-1] -= totals[:, 1:]
         counts[self._to] += totals.ravel()[self._from]

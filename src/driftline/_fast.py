@@ -58,7 +58,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
         inside[0] = False
         if result.__class__ in SCALARS and captured.__class__ in ROWS:
             try:
-                lane.append((captured, result, seconds, context))
+                lane.put((captured, result, seconds, context))
                 if len(lane.waiting) >= lane.limit:
                     target.relieve()
             except Exception as error:  # noqa: BLE001 - the guard
@@ -108,7 +108,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
         inside[0] = False
         if captured.__class__ in ROWS and result.__class__ in SCALARS:
             try:
-                lane.append((captured, result, seconds, context))
+                lane.put((captured, result, seconds, context))
                 if len(lane.waiting) >= lane.limit:
                     target.relieve()
             except Exception as error:  # noqa: BLE001 - the guard
@@ -154,7 +154,7 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         inside[0] = False
         if captured.__class__ in ROWS and result.__class__ in SCALARS:
             try:
-                lane.append((captured, result, seconds, context))
+                lane.put((captured, result, seconds, context))
                 if len(lane.waiting) >= lane.limit:
                     target.relieve()
             except Exception as error:  # noqa: BLE001 - the guard

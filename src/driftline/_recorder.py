@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, repeat
+from itertools import chain, groupby, repeat
 from typing import Any
 
 from driftline._binning import Layout, Row
@@ -13,9 +13,11 @@ from driftline._capture import Batch, Captured
 from driftline._columns import as_objects
 from driftline._deferred import Deferred
 from driftline._lane import (
+    FIELDS,
     NO_CALL,
     ROWS,
     SHARE_DURATIONS,
+    SHARE_PACE,
     WAKE_ROWS,
     Call,
     Entry,
@@ -39,6 +41,10 @@ MAX_PENDING = 16
 """Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
 
 
+HELPED_ROUNDS = 2
+"""Rounds of the thread that leave the buffers to callers who do its work: the first may have begun already."""
+
+
 class Recorder:
     """
     The buffers that callers append to, and the windows that they are drained into.
@@ -59,7 +65,7 @@ class Recorder:
         "_deferred",
         "_durations",
         "_failures",
-        "_helped",
+        "_helping",
         "_lock",
         "_most",
         "_panes",
@@ -104,11 +110,11 @@ class Recorder:
         self._failures: list[Failure] = []
         self._bare: list[Row] = []
         self._deferred = Deferred()
-        self._helped = False
+        self._helping = 0
         self._panes.reset()
         self.lane.clear()
         if self._panes.timed:
-            self.lane.append = self._append_timed
+            self.lane.put = self._put_timed
 
     # --- what callers do ---------------------------------------------------------------------------------------------
 
@@ -122,7 +128,7 @@ class Recorder:
         if captured.__class__ not in ROWS:
             self._record_many(captured, output, seconds, context)
         elif output.__class__ in SCALARS or not self._watched:
-            self.lane.append((captured, output if self._watched else None, seconds, context))
+            self.lane.put((captured, output if self._watched else None, seconds, context))
             self._relieve_crowded()
         else:
             self._record_odd(captured, output, seconds, context)
@@ -163,10 +169,10 @@ class Recorder:
             dropped = self._panes.tally.dropped
             dropped[reason] = dropped.get(reason, 0) + rows
 
-    def _append_timed(self, entry: Entry) -> None:
-        """Append where it matters when rows come."""
+    def _put_timed(self, entry: Entry) -> None:
+        """Take an entry down where it matters when rows come."""
         self._on_time()
-        self.lane.waiting.append(entry)
+        self.lane.waiting.extend(entry)
 
     def _on_time(self) -> None:
         """Rows that waited belong to the pane, and the hour, that ended before this one came."""
@@ -183,7 +189,7 @@ class Recorder:
             self._bare.append(row)
             self._relieve_crowded()
             raise
-        self.lane.append((row, value, seconds, context))
+        self.lane.put((row, value, seconds, context))
         self._relieve_crowded()
 
     def _record_many(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
@@ -205,7 +211,7 @@ class Recorder:
         else:
             values = [None] * rows if column is None else as_objects(column)
             times = [NO_CALL if seconds is None else seconds, *[NO_CALL] * (rows - 1)]
-            self.lane.waiting.extend(zip(captured, values, times, repeat(context)))
+            self.lane.waiting.extend([*chain.from_iterable(zip(captured, values, times, repeat(context)))])
             if seconds is None or not rows:
                 self._served(0, seconds, context)
         self._relieve_crowded()
@@ -226,7 +232,7 @@ class Recorder:
         if self.layout.defers:
             # It waits its turn among the rows: what is made of it may take functions of the user's.
             self._deferred.enter(batch.rows)
-            self.lane.waiting.append((Batch(columns, batch.rows), None, NO_CALL, None))
+            self.lane.waiting.extend((Batch(columns, batch.rows), None, NO_CALL, None))
             wake = self.wake
             if wake is not None and self._deferred.rows >= WAKE_ROWS:
                 wake()
@@ -239,49 +245,55 @@ class Recorder:
 
     def _waiting(self) -> int:
         # Batches bring calls without rows that wait, and failures whose features could not be read bring no rows.
-        waiting = max(len(self.lane.waiting), len(self._bare), len(self._calls), len(self._failures))
+        waiting = max(self.lane.rows, len(self._bare), len(self._calls), len(self._failures))
         # A batch may be as large as it likes where others bin it.
         return max(waiting, self._deferred.rows if self.wake is None else self._deferred.ahead)
 
     def _relieve_crowded(self) -> None:
-        if self._waiting() >= self.lane.limit:
+        if self._waiting() * FIELDS >= self.lane.limit:
             self.relieve()
 
     @property
     def _threshold(self) -> int:
-        """Entries at which callers wake the thread, or do its work where there is none."""
-        return self._share if self.wake is None else min(WAKE_ROWS, self._most // 2)
+        """Entries at which callers wake the thread, or do its work where there is none or it does not keep up."""
+        return self._share if self.wake is None or self._helping else min(WAKE_ROWS, self._most // 2)
 
     def relieve(self) -> None:
-        """
-        Start the thread, wake it, or do a share of its work: whatever the number of waiting rows asks for.
-
-        A share is small, so that the caller whose turn it is waits no longer than the SDK might have made it: some rows
-        are binned or some durations recorded, not both. What is binned leaves as many durations behind, so shares come
-        at the pace at which calls do.
-        """
+        """Start the thread, wake it, or do a share of its work: whatever the number of waiting rows asks for."""
         lane, waiting = self.lane, self._waiting()
         if lane.limit <= 1:
-            lane.limit = self._threshold
+            lane.relieve_at(self._threshold)
             begin = self.begin
             if begin is not None:
                 begin()
-        if waiting < self._threshold:
-            return
         wake = self.wake
-        if wake is not None and waiting < self._most:
-            lane.limit = self._most
+        if wake is None or self._helping or waiting >= self._most:
+            if wake is not None and not self._helping:
+                self._helping = HELPED_ROUNDS
+            self._help(waiting)
+        elif waiting >= self._threshold:
+            lane.relieve_at(self._most)
             wake()
-            return
-        self._helped = True
+        else:
+            lane.relieve_at(self._threshold)
+
+    def _help(self, waiting: int) -> None:
+        """
+        Do a share of the work: some rows are binned or some durations recorded, never both.
+
+        Rows rarely and many at once, durations, which are dear, a few at a time. Callers who have begun to help go on
+        for a second: the thread, on another core, would take twice the CPU for what this one has in its cache, and the
+        interpreter from it.
+        """
         durations = self._durations
-        if durations is None or len(durations) < SHARE_DURATIONS:
+        if durations is not None and len(durations) >= SHARE_DURATIONS:
+            durations.report(SHARE_DURATIONS, wait=waiting >= 2 * self._most)
+        elif waiting >= self._share:
             with self._lock:
                 self._drain_chunk(self._share)
-        else:
-            durations.report(SHARE_DURATIONS, wait=waiting >= 2 * self._most)
-        if durations is not None and len(durations):
-            lane.limit = len(lane.waiting) + SHARE_DURATIONS - 1
+        next_at = self.lane.rows + SHARE_PACE
+        recorded = durations is None or len(durations) < SHARE_DURATIONS
+        self.lane.relieve_at(max(next_at, self._share) if recorded else next_at)
         self._tell_overdue()
 
     def drain(self, pause: Callable[[], object] | None = None) -> None:
@@ -291,9 +303,9 @@ class Recorder:
         Args:
             pause: called under no lock after every small piece of work, to let others have the interpreter.
         """
-        if pause is not None and self._helped and not self._panes.timed:
-            # Callers are faster than we are, and what they have written is in the cache of their core.
-            self._helped = False
+        if pause is not None and self._helping and not self._panes.timed:
+            # Callers are at it, and faster. Where they have stopped meanwhile, the next round does it.
+            self._helping -= 1
             self._tell_overdue()
             return
         # Only what waited at the start: with callers that never pause this would not end otherwise.
@@ -307,7 +319,7 @@ class Recorder:
         with self._lock:
             self._panes.advance()
         if self.lane.limit > 1:
-            self.lane.limit = self._threshold
+            self.lane.relieve_at(self._threshold)
         if self._durations is not None:
             self._durations.report_all(pause)
         self._tell_overdue()
@@ -377,21 +389,24 @@ class Recorder:
         return bool(calls or failures)
 
     def _drain_rows(self, most: int | None = None) -> bool:
-        entries = take(self.lane.waiting, len(self.lane.waiting) if most is None else most)
+        waiting = self.lane.waiting
+        entries = take(waiting, len(waiting) if most is None else most * FIELDS)
         if self.layout.defers:
-            for is_batch, group in groupby(entries, lambda entry: entry[0].__class__ is Batch):
+            for is_batch, group in groupby(range(0, len(entries), FIELDS), lambda at: entries[at].__class__ is Batch):
+                places = list(group)
+                stretch = entries[places[0] : places[-1] + FIELDS]
                 if is_batch:
-                    self._put_deferred(batch for batch, *_ in group)
+                    self._put_deferred(stretch[::FIELDS])
                 else:
-                    self._put_entries(list(group))
+                    self._put_entries(stretch)
         elif entries:
             self._put_entries(entries)
         bare = take(self._bare, len(self._bare) if most is None else most)
         self._put_rows(bare, None)
         return bool(entries or bare)
 
-    def _put_entries(self, entries: Sequence[Entry]) -> None:
-        rows, outputs, seconds, contexts = zip(*entries, strict=True)
+    def _put_entries(self, entries: list[Any]) -> None:
+        rows, outputs, seconds, contexts = (entries[field::FIELDS] for field in range(FIELDS))
         self._panes.tally.served += len(rows)
         self._time(seconds, contexts)
         self._put_rows(rows, outputs if self._watched else None)
@@ -406,7 +421,7 @@ class Recorder:
         if self.width and rows:
             self._panes.put_rows(rows if align is None else align(rows), outputs, self._chunk)
 
-    def _time(self, seconds: tuple[float, ...], contexts: tuple[object, ...]) -> None:
+    def _time(self, seconds: Sequence[float], contexts: Sequence[object]) -> None:
         """Count the durations of calls that returned; rows that were no call of their own have none."""
         counts, known = count_seconds(seconds)
         self._panes.tally.durations += counts

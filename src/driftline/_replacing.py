@@ -32,7 +32,7 @@ class Ended:
     def __init__(self, present: Callable[[], Recorder]) -> None:
         self._present = present
 
-    def append(self, entry: Entry) -> None:
+    def put(self, entry: Entry) -> None:
         """Take down one successful call that took the short way."""
         row, output, seconds, context = entry
         self.record(row, output, seconds, context)
@@ -125,7 +125,7 @@ class Past:
         while len(past._counted) > KEPT:
             oldest = past._counted.popleft()
             lane = oldest.recorder.lane
-            lane.end, lane.append = self._ended, self._ended.append
+            lane.end, lane.put = self._ended, self._ended.put
             oldest.recorder.drain()
             tally = oldest.recorder.read()
             _add(past._exports, oldest.exports(tally))

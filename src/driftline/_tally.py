@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,7 +54,7 @@ class Tally:
                 ours[key] = ours.get(key, 0) + count
 
 
-def count_seconds(seconds: tuple[float, ...]) -> tuple[Counts, int]:
+def count_seconds(seconds: Sequence[float]) -> tuple[Counts, int]:
     """Seconds as counts between `DURATION_EDGES`, shape (edges + 1,), nan left out; and how many were no nan."""
     places = np.searchsorted(DURATION_EDGES, as_floats(seconds), side="right")
     counts = np.bincount(places, minlength=len(DURATION_EDGES) + 1)

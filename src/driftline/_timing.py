@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias
 
 __all__ = ["Duration", "Durations"]
 
 PACE = 16
 """Durations that the thread records between two pauses."""
+
+PARTS = 3
+"""Places of a duration in the list of those that wait, one after the other as in `driftline._lane.FIELDS`."""
 
 Duration: TypeAlias = "tuple[float, object, str | None]"
 """Seconds, the OpenTelemetry context in which the call ran, and the error type of a call that failed."""
@@ -35,16 +38,16 @@ class Durations:
     def reset(self) -> None:
         """Forget everything, a lock that another thread held included: the child of a fork starts here."""
         self._lock = threading.RLock()
-        self._waiting: deque[Duration] = deque()
+        self._waiting: list[Any] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) // PARTS
 
     def extend(self, durations: Iterable[Duration]) -> bool:
         """Have some recorded, if anybody listens; whether anybody does. An SDK that is set up late is noticed here."""
         wanted = self._wanted()
         if wanted:
-            self._waiting.extend(durations)
+            self._waiting.extend([*chain.from_iterable(durations)])
         return wanted
 
     def report(self, most: int, *, wait: bool) -> None:
@@ -58,17 +61,18 @@ class Durations:
         """
         if self._lock.acquire(blocking=wait):
             try:
-                found = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+                found = self._waiting[: most * PARTS]
                 if found:
-                    self._record(found)
+                    del self._waiting[: len(found)]
+                    self._record([*zip(*(found[part::PARTS] for part in range(PARTS)), strict=True)])
             finally:
                 self._lock.release()
 
     def report_all(self, pause: Callable[[], object] | None) -> None:
         """Record those that wait now, with a pause after every few of them where one is given."""
         if pause is None:
-            self.report(len(self._waiting), wait=True)
+            self.report(len(self), wait=True)
             return
-        for _ in range(-(-len(self._waiting) // PACE)):
+        for _ in range(-(-len(self) // PACE)):
             self.report(PACE, wait=True)
             pause()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry import metrics
+from opentelemetry.context import Context, create_key, set_value
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from driftline import semconv as sc
@@ -21,6 +21,9 @@ from driftline.otel._scope import SCOPE, version
 __all__ = ["Instruments", "Reading", "Source", "instruments_for", "meter_of"]
 
 _Key = TypeVar("_Key", bound=Hashable)
+
+NO_SPAN = set_value(create_key("driftline"), "a call outside of every span", Context())
+"""The context of a call that had an empty one: that is false, and the SDK would look for that of whoever drains."""
 
 SERIES_LIMIT = 1_900
 """
@@ -137,16 +140,13 @@ class Instruments:
         """Whether there is anybody who listens: without an SDK the global provider is a stand-in until there is one."""
         return self._provider is not None or not _is_stand_in(metrics.get_meter_provider())
 
-    def record(self, durations: Sequence[tuple[float, object, str | None]], attributes: Mapping[str, str]) -> None:
+    def record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
         """Record seconds, each in the context of its call, so that its exemplar leads to the right span."""
-        # In a context of its own: where that of a call was empty the SDK would take that of whoever drains.
-        if self.listened_to():
-            contextvars.Context().run(self._record, durations, attributes)
-
-    def _record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
+        if not self.listened_to():
+            return
         record = self.duration.record
         for seconds, context, error in durations:
-            record(seconds, attributes if error is None else {**attributes, "error.type": error}, context)
+            record(seconds, attributes if error is None else {**attributes, "error.type": error}, context or NO_SPAN)
 
     def reserve(self, stream: str, attributes: Mapping[str, str], series: Mapping[_Key, int]) -> frozenset[_Key]:
         """
