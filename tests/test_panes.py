@@ -47,7 +47,7 @@ def test_each_row_goes_through_the_stages_once(features, window, thread):
     seen = []
     layout = StagedLayout(features, [doubling(seen)], None)
     recorder = Recorder(layout, 2, window, lambda: 0.0)
-    recorder.wake = (lambda: None) if thread else None
+    recorder.relief.wake = (lambda: None) if thread else None
     recorder.lane.align = lambda rows: [(row["a"],) if row.__class__ is dict else row for row in rows]
 
     def serve(start):

@@ -14,7 +14,8 @@ from driftline import Reference, Window
 from driftline._binning import Layout
 from driftline._capture import Batch
 from driftline._lane import BUFFER_ROWS, CHUNK_ROWS
-from driftline._recorder import MAX_PENDING, Recorder
+from driftline._recorder import Recorder
+from driftline._relief import MAX_PENDING
 from driftline._timing import Durations
 
 THREADS = 8
@@ -111,7 +112,7 @@ def test_the_buffer_is_bounded_when_nobody_drains(layout):
     """The caller bins a chunk itself: nothing is lost and nothing grows."""
     recorder, _ = recorder_of(layout, Window(rows=2**40))
     woken = []
-    recorder.wake = lambda: woken.append(1)
+    recorder.relief.wake = lambda: woken.append(1)
     for turn in range(5 * BUFFER_ROWS):
         recorder.record((float(turn % 1_000),), None, 0.0, None)
         assert recorder.lane.rows <= BUFFER_ROWS + CHUNK_ROWS
@@ -143,7 +144,7 @@ def test_windows_that_nobody_judges_are_bounded(layout):
     """Whoever drains is told that they are overdue."""
     recorder, _ = recorder_of(layout, Window(rows=1))
     judged = []
-    recorder.overdue = lambda: judged.extend(recorder.windows())
+    recorder.relief.overdue = lambda: judged.extend(recorder.windows())
     for turn in range(5_000):
         recorder.record((float(turn),), None, 0.0, None)
         if turn % 100 == 0:

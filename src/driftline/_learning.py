@@ -58,7 +58,7 @@ class Learner:
         self._lock = threading.RLock()
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
-        self._over = False
+        self._over = self._fitting = False
 
     @property
     def progress(self) -> str:
@@ -68,7 +68,7 @@ class Learner:
     def reset(self) -> None:
         """Start anew: the child of a fork has served nothing yet."""
         self._lock = threading.RLock()
-        self._rows, self._outputs = [], []
+        self._rows, self._outputs, self._fitting = [], [], False
         self._calls.reset()
 
     def capture(self, features: Any) -> Captured:
@@ -110,33 +110,43 @@ class Learner:
             self._rows.extend(rows[:room])
             self._outputs.extend(values[:room])
         if len(self._rows) >= self._ask.rows:
-            (self._calls.wake or self.drain)()
+            (self._calls.relief.wake or self.drain)()
 
-    def drain(self, pause: Callable[[], object] | None = None) -> None:
-        """Count calls, and learn when there are rows enough."""
-        self._calls.drain(pause)
+    def drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
+        """Count calls, and learn when there are rows enough; not in a *foreign* thread, see `Recorder.drain`."""
+        self._calls.drain(pause, foreign=foreign)
         with self._lock:
-            if self._over or len(self._rows) < self._ask.rows:
+            if foreign or self._over or self._fitting or len(self._rows) < self._ask.rows:
                 return
-            columns = dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True))
-            predictions = None if all(output is None for output in self._outputs) else self._outputs
-            try:
-                columns = self._usable(columns)
-                categorical = [name for name in self._ask.categorical if name in columns]
-                reference = Reference.fit(
-                    columns,
-                    categorical=categorical,
-                    predictions=predictions,
-                    projections=self._ask.projections or False,
-                    derive=self._derive,
-                    ignore=[name for name in self._ask.ignore if name in columns],
-                )
-            except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
-                self._report("learn", f"the rows served make no reference: {error}")
-            else:
-                self._over = True
-                self._learnt(reference)
-            self._rows, self._outputs = [], []
+            self._fitting = True
+        # Under no lock: it takes a while, and functions of the user's.
+        try:
+            self._fit(dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True)))
+        finally:
+            with self._lock:
+                self._rows, self._outputs, self._fitting = [], [], False
+
+    def _fit(self, columns: dict[str, list[object]]) -> None:
+        predictions = None if all(output is None for output in self._outputs) else self._outputs
+        try:
+            columns = self._usable(columns)
+            categorical = [name for name in self._ask.categorical if name in columns]
+            reference = Reference.fit(
+                columns,
+                categorical=categorical,
+                predictions=predictions,
+                projections=self._ask.projections or False,
+                derive=self._derive,
+                ignore=[name for name in self._ask.ignore if name in columns],
+            )
+        except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
+            self._report("learn", f"the rows served make no reference: {error}")
+            return
+        with self._lock:
+            if self._over:
+                return
+            self._over = True
+        self._learnt(reference)
 
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
         """The columns that a reference can be fitted to: a date among the features must not cost all the others."""

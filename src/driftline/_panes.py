@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -18,7 +19,9 @@ __all__ = ["Panes"]
 
 class Panes:
     """
-    The counts of rows in the panes of a ring, and the tally of all. Not locked: the recorder does that.
+    The counts of rows in the panes of a ring, and the tally of all.
+
+    The recorder sees to it that rows are put by one thread at a time; what readers see changes under *lock*.
 
     Args:
         layout: the bins of the features and, last, of the prediction where it is watched.
@@ -30,9 +33,10 @@ class Panes:
         timed: whether it matters when rows come.
         pending: windows that have been completed, oldest first.
         tally: counts since the start.
+        lock: held by whoever reads or changes any of it, and never while a function in ``derive=`` runs.
     """
 
-    __slots__ = ("_clock", "_layout", "_ring", "_time_ring", "_week", "_window", "pending", "tally", "timed")
+    __slots__ = ("_clock", "_layout", "_ring", "_time_ring", "_week", "_window", "lock", "pending", "tally", "timed")
 
     def __init__(self, layout: Layout, window: Window, clock: Callable[[], float], week: WeekClock | None) -> None:
         self._layout = layout
@@ -42,7 +46,9 @@ class Panes:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything, a lock that another thread held included: the child of a fork starts here."""
+        # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that may predict.
+        self.lock = threading.RLock()
         self.pending: deque[WindowCounts] = deque()
         if self._week is not None:
             self._week.advance()
@@ -88,13 +94,14 @@ class Panes:
             start = stop
 
     def _put(self, counts: Counts, rows: int) -> None:
-        if self._week is not None:
-            counts = self._week.counted(counts, rows)
-        self.tally.counts += counts
-        self.tally.rows += rows
-        window = self._ring.put(counts, rows)
-        if window is not None:
-            self.pending.append(window)
+        with self.lock:
+            if self._week is not None:
+                counts = self._week.counted(counts, rows)
+            self.tally.counts += counts
+            self.tally.rows += rows
+            window = self._ring.put(counts, rows)
+            if window is not None:
+                self.pending.append(window)
 
     def divide(self, *, wanted: bool) -> None:
         """Cut windows into blocks, as long as somebody wants to learn from them how rows depend on each other."""

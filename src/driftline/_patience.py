@@ -25,6 +25,11 @@ class Patience:
         self._moves = 0
         self._stuck = False
 
+    @property
+    def stuck(self) -> bool:
+        """Whether somebody has waited in vain, and it is not free yet."""
+        return self._stuck
+
     def acquire(self) -> bool:
         """Take it, whoever has it; False where that does not come to its end."""
         while not self._stuck:

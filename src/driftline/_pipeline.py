@@ -155,8 +155,8 @@ class Pipeline:
 
     def _join(self, recorder: Recorder) -> None:
         """Have callers start and wake the thread, or bin and judge where there is none."""
-        recorder.begin, recorder.overdue = self._begin, self._overdue
-        recorder.wake = None if self._thread is None or self._thread.stopped else self._thread.wake
+        wake = None if self._thread is None or self._thread.stopped else self._thread.wake
+        recorder.relief.attend(self._begin, wake, self._overdue)
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
 
@@ -204,7 +204,7 @@ class Pipeline:
 
     def relieve(self) -> None:
         """Have the thread started or woken, or do a share of its work."""
-        self._calls.relieve()
+        self._calls.relief.relieve()
 
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of ours, or of a function that the user gave."""
@@ -232,7 +232,7 @@ class Pipeline:
             thread.start()
             if thread.stopped:
                 # There is none any more: callers do its work.
-                self._calls.wake = None
+                self._calls.relief.wake = None
 
     # --- draining and judging ----------------------------------------------------------------------------------------
 
@@ -245,9 +245,9 @@ class Pipeline:
             self._feed_detectors()
             self._after_judgement()
 
-    def _drain(self, pause: Callable[[], object] | None = None) -> None:
-        self._past.drain(pause)
-        self._recorder.drain(pause)
+    def _drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
+        self._past.drain(pause, foreign=foreign)
+        self._recorder.drain(pause, foreign=foreign)
 
     def flush(self) -> None:
         """Bin and judge all that waits, and what there is of the first window as long as none has been full."""
@@ -268,7 +268,7 @@ class Pipeline:
         self._closed = True
         if self._thread is not None:
             self._thread.stop()
-            self._calls.wake = None
+            self._calls.relief.wake = None
         if self._instruments is not None:
             self._instruments.close(self)
         delist(self._name, self.outcomes.ledger)
@@ -288,7 +288,7 @@ class Pipeline:
     def _overdue(self) -> None:
         """Do in the caller what the thread does not keep up with, or what none does."""
         self._turns.overdue(self._judging, self._calls)
-        if self._calls.wake is None:
+        if self._calls.relief.wake is None:
             self._feed_detectors()
 
     def _judge_windows(self) -> None:
@@ -347,7 +347,7 @@ class Pipeline:
         try:
             if settle:
                 # A function of the user's, which may not come to its end, is left to our own thread.
-                self._turns.collect(self._thread, self._drain, self.settle)
+                self._turns.collect(self._thread, partial(self._drain, foreign=True), self.settle)
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("collect", error)
         with self._swap:

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, groupby, repeat
+from itertools import chain, repeat
 from typing import Any
 
 from driftline._binning import Layout, Row
 from driftline._calendar import WeekClock
 from driftline._capture import Batch, Captured
 from driftline._columns import as_objects
-from driftline._deferred import Deferred
-from driftline._lane import (
-    FIELDS,
-    NO_CALL,
-    ROWS,
-    SHARE_DURATIONS,
-    SHARE_PACE,
-    WAKE_ROWS,
-    Call,
-    Entry,
-    Failure,
-    Lane,
-    buffer_rows,
-    chunk_rows,
-    shared_rows,
-    take,
-)
+from driftline._deferred import Deferred, pieces, stretches
+from driftline._lane import FIELDS, NO_CALL, ROWS, WAKE_ROWS, Call, Entry, Failure, Lane, chunk_rows, take
 from driftline._outputs import SCALARS, as_output, as_outputs, rows_in
 from driftline._panes import Panes
+from driftline._relief import Relief
 from driftline._tally import Tally, count_seconds
 from driftline._timing import Duration, Durations
 from driftline._values import Column
 from driftline._window import Window, WindowCounts
 
 __all__ = ["Recorder"]
-
-MAX_PENDING = 16
-"""Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
-
-
-HELPED_ROUNDS = 2
-"""Rounds of the thread that leave the buffers to callers who do its work: the first may have begun already."""
 
 
 class Recorder:
@@ -56,6 +34,9 @@ class Recorder:
         clock: seconds, as `time.monotonic`.
         durations: where durations go to be recorded; None: nobody wants them one by one.
         week: the hour of the week in which rows are counted besides; None: it does not matter when they come.
+
+    Attributes:
+        endless: told when a function of the user's, in the way of rows to their bins, does not come to its end.
     """
 
     __slots__ = (
@@ -65,17 +46,12 @@ class Recorder:
         "_deferred",
         "_durations",
         "_failures",
-        "_helping",
-        "_lock",
-        "_most",
         "_panes",
-        "_share",
         "_watched",
-        "begin",
+        "endless",
         "lane",
         "layout",
-        "overdue",
-        "wake",
+        "relief",
         "width",
     )
 
@@ -93,24 +69,20 @@ class Recorder:
         self._watched = len(layout.sizes) > width
         self._panes = Panes(layout, window, clock, week)
         self._durations = durations
-        self._most, self._chunk = buffer_rows(layout.breadth), chunk_rows(layout.breadth)
-        self._share = shared_rows(layout.breadth)
-        self.begin: Callable[[], None] | None = None
-        self.wake: Callable[[], None] | None = None
-        self.overdue: Callable[[], None] | None = None
+        self._chunk = chunk_rows(layout.breadth)
+        self.endless: Callable[[], None] | None = None
         self.lane = Lane(self)
         self.lane.exemplars = durations is not None and durations.extend(())
+        self.relief = Relief(layout, self.lane, durations, self._waiting, self._share, lambda: len(self.pending))
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, a lock that another thread held included: the child of a fork starts here."""
-        # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that may predict.
-        self._lock = threading.RLock()
         self._calls: list[Call] = []
         self._failures: list[Failure] = []
         self._bare: list[Row] = []
         self._deferred = Deferred()
-        self._helping = 0
+        self.relief.reset()
         self._panes.reset()
         self.lane.clear()
         if self._panes.timed:
@@ -129,7 +101,7 @@ class Recorder:
             self._record_many(captured, output, seconds, context)
         elif output.__class__ in SCALARS or not self._watched:
             self.lane.put((captured, output if self._watched else None, seconds, context))
-            self._relieve_crowded()
+            self.relief.where_crowded()
         else:
             self._record_odd(captured, output, seconds, context)
 
@@ -144,7 +116,7 @@ class Recorder:
             self._bare.extend(captured)
         elif isinstance(captured, Batch):
             self._put_batch(captured, None)
-        self._relieve_crowded()
+        self.relief.where_crowded()
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
         """
@@ -161,11 +133,11 @@ class Recorder:
             self._served(rows, seconds, context)
         elif seconds is not None:
             self._failures.append((seconds, context, error, rows))
-        self._relieve_crowded()
+        self.relief.where_crowded()
 
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that could not be read."""
-        with self._lock:
+        with self._panes.lock:
             dropped = self._panes.tally.dropped
             dropped[reason] = dropped.get(reason, 0) + rows
 
@@ -187,10 +159,10 @@ class Recorder:
             self._on_time()
             self._calls.append((seconds, context, 1))
             self._bare.append(row)
-            self._relieve_crowded()
+            self.relief.where_crowded()
             raise
         self.lane.put((row, value, seconds, context))
-        self._relieve_crowded()
+        self.relief.where_crowded()
 
     def _record_many(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
         self._on_time()
@@ -205,7 +177,7 @@ class Recorder:
             self._served(rows, seconds, context)
             if isinstance(captured, Batch):
                 self._put_batch(captured, column)
-                self._tell_overdue()
+                self.relief.tell_overdue()
             elif self.width and isinstance(captured, list):
                 self._bare.extend(captured)
         else:
@@ -214,7 +186,7 @@ class Recorder:
             self.lane.waiting.extend([*chain.from_iterable(zip(captured, values, times, repeat(context)))])
             if seconds is None or not rows:
                 self._served(0, seconds, context)
-        self._relieve_crowded()
+        self.relief.where_crowded()
         if column is None and self._watched and outputs is not None and captured is not None:
             msg = f"the output for {rows} rows is a {type(outputs).__name__}: expected one value per row"
             raise TypeError(msg)
@@ -223,7 +195,7 @@ class Recorder:
         if seconds is not None:
             self._calls.append((seconds, context, rows))
             return
-        with self._lock:
+        with self._panes.lock:
             self._panes.tally.served += rows
             self._panes.tally.batches += 1
 
@@ -233,11 +205,11 @@ class Recorder:
             # It waits its turn among the rows: what is made of it may take functions of the user's.
             self._deferred.enter(batch.rows)
             self.lane.waiting.extend((Batch(columns, batch.rows), None, NO_CALL, None))
-            wake = self.wake
+            wake = self.relief.wake
             if wake is not None and self._deferred.rows >= WAKE_ROWS:
                 wake()
             return
-        with self._lock:
+        with self._panes.lock:
             self._drain_rows()
             self._panes.put_columns(columns, batch.rows)
 
@@ -247,98 +219,43 @@ class Recorder:
         # Batches bring calls without rows that wait, and failures whose features could not be read bring no rows.
         waiting = max(self.lane.rows, len(self._bare), len(self._calls), len(self._failures))
         # A batch may be as large as it likes where others bin it.
-        return max(waiting, self._deferred.rows if self.wake is None else self._deferred.ahead)
+        return max(waiting, self._deferred.rows if self.relief.wake is None else self._deferred.ahead)
 
-    def _relieve_crowded(self) -> None:
-        if self._waiting() * FIELDS >= self.lane.limit:
-            self.relieve()
-
-    @property
-    def _threshold(self) -> int:
-        """Entries at which callers wake the thread, or do its work where there is none or it does not keep up."""
-        return self._share if self.wake is None or self._helping else min(WAKE_ROWS, self._most // 2)
-
-    def relieve(self) -> None:
-        """Start the thread, wake it, or do a share of its work: whatever the number of waiting rows asks for."""
-        lane, waiting = self.lane, self._waiting()
-        if lane.limit <= 1:
-            lane.relieve_at(self._threshold)
-            begin = self.begin
-            if begin is not None:
-                begin()
-        wake = self.wake
-        if wake is None or self._helping or waiting >= self._most:
-            if wake is not None and not self._helping:
-                self._helping = HELPED_ROUNDS
-            self._help(waiting)
-        elif waiting >= self._threshold:
-            lane.relieve_at(self._most)
-            wake()
-        else:
-            lane.relieve_at(self._threshold)
-
-    def _help(self, waiting: int) -> None:
-        """
-        Do a share of the work: some rows are binned or some durations recorded, never both.
-
-        Rows rarely and many at once, durations, which are dear, a few at a time. Callers who have begun to help go on
-        for a second: the thread, on another core, would take twice the CPU for what this one has in its cache, and the
-        interpreter from it.
-        """
-        durations = self._durations
-        if durations is not None and len(durations) >= SHARE_DURATIONS:
-            durations.report(SHARE_DURATIONS, wait=waiting >= 2 * self._most)
-        elif waiting >= self._share:
-            with self._lock:
-                self._drain_chunk(self._share)
-        next_at = self.lane.rows + SHARE_PACE
-        recorded = durations is None or len(durations) < SHARE_DURATIONS
-        self.lane.relieve_at(max(next_at, self._share) if recorded else next_at)
-        self._tell_overdue()
-
-    def drain(self, pause: Callable[[], object] | None = None) -> None:
+    def drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
         """
         Move all that waits into windows, and have the durations recorded.
 
         Args:
             pause: called under no lock after every small piece of work, to let others have the interpreter.
+            foreign: in a thread that functions of the user's must not hold: rows that go through them are left.
         """
-        if pause is not None and self._helping and not self._panes.timed:
-            # Callers are at it, and faster. Where they have stopped meanwhile, the next round does it.
-            self._helping -= 1
-            self._tell_overdue()
+        if foreign and self.layout.defers:
+            if self._deferred.work.acquire():
+                self._deferred.work.release()
+                return
+            while self._leave_rows_out(self._chunk):
+                pass
+        if pause is not None and not self._panes.timed and self.relief.left_to_callers():
+            self.relief.tell_overdue()
             return
         # Only what waited at the start: with callers that never pause this would not end otherwise.
         for _ in range(self._waiting() // self._chunk + 1):
-            with self._lock:
-                more = self._drain_chunk(self._chunk)
-            if not more:
+            if not self._drain_chunk(self._chunk):
                 break
             if pause is not None:
                 pause()
-        with self._lock:
+        with self._panes.lock:
             self._panes.advance()
-        if self.lane.limit > 1:
-            self.lane.relieve_at(self._threshold)
+        self.relief.relieved()
         if self._durations is not None:
             self._durations.report_all(pause)
-        self._tell_overdue()
-
-    def _tell_overdue(self) -> None:
-        # Without a thread nobody else would judge them, or feed the detectors.
-        overdue = self.overdue
-        if overdue is not None and (self.wake is None or len(self._panes.pending) > MAX_PENDING):
-            overdue()
+        self.relief.tell_overdue()
 
     def windows(self) -> Iterable[WindowCounts]:
         """Take the windows that have been completed, oldest first; one taker at a time."""
         pending = self._panes.pending
         for _ in range(len(pending)):
             yield pending.popleft()
-
-    def retire(self) -> None:
-        """Another one has taken this one's place: what comes late is counted, windows are judged no more."""
-        self.begin = self.wake = self.overdue = None
 
     def leave_out(self) -> None:
         """Forget the windows that have been completed: nobody judges them."""
@@ -355,23 +272,71 @@ class Recorder:
 
     def partial(self) -> WindowCounts | None:
         """What the ring holds so far, as long as it has never held a whole window; else None."""
-        with self._lock:
+        with self._panes.lock:
             return self._panes.partial()
 
     def snapshot(self) -> WindowCounts:
         """What the ring holds, the open pane included."""
-        with self._lock:
+        with self._panes.lock:
             return self._panes.snapshot()
 
     def read(self) -> Tally:
         """A copy of the tally."""
-        with self._lock:
+        with self._panes.lock:
             return self._panes.tally.copy()
+
+    def _share(self, most: int, crowded: bool) -> None:  # noqa: FBT001 - a callback of `Relief`
+        """Do a share of the thread's work in a caller, but for functions of the user's: the thread is waited for."""
+        wake, work = self.relief.wake, self._deferred.work
+        if wake is None or not self.layout.defers:
+            self._drain_chunk(most)
+            return
+        wake()
+        if crowded:
+            if work.acquire():
+                work.release()
+            else:
+                self._leave_rows_out(most)
 
     def _drain_chunk(self, most: int) -> bool:
         """Drain so many of each list; whether there was anything."""
-        drained = self._drain_calls(most)
-        return self._drain_rows(most) or drained
+        if self.layout.defers:
+            return self._drain_deferred(most)
+        with self._panes.lock:
+            drained = self._drain_calls(most)
+            return self._drain_rows(most) or drained
+
+    def _drain_deferred(self, most: int) -> bool:
+        """As `_drain_chunk`, under no lock but the one for functions of the user's while these run."""
+        work = self._deferred.work
+        if not work.acquire():
+            return self._leave_rows_out(most)
+        try:
+            with self._panes.lock:
+                drained = self._drain_calls(most)
+                entries, bare = self._taken(most)
+            for is_batch, stretch in stretches(entries):
+                if is_batch:
+                    self._put_deferred(stretch[::FIELDS])
+                else:
+                    self._put_rows(stretch[::FIELDS], stretch[1::FIELDS] if self._watched else None)
+            self._put_rows(bare, None)
+            work.moves_on()
+        finally:
+            work.release()
+        return drained or bool(entries or bare)
+
+    def _leave_rows_out(self, most: int) -> bool:
+        """Count calls without their features: a function of the user's holds up the counting of rows."""
+        with self._panes.lock:
+            drained = self._drain_calls(most)
+            entries, bare = self._taken(most)
+        rows = self._deferred.left_out(entries) + len(bare)
+        if rows:
+            self.drop("derive", rows)
+            if self.endless is not None:
+                self.endless()
+        return drained or bool(rows)
 
     def _drain_calls(self, most: int) -> bool:
         calls, failures = take(self._calls, most), take(self._failures, most)
@@ -388,33 +353,29 @@ class Recorder:
             self.lane.exemplars = self._durations.extend(failed)
         return bool(calls or failures)
 
-    def _drain_rows(self, most: int | None = None) -> bool:
+    def _taken(self, most: int | None) -> tuple[list[Any], list[Row]]:
+        """Entries and rows without a call, off the heads of their lists; the calls among them are counted."""
         waiting = self.lane.waiting
         entries = take(waiting, len(waiting) if most is None else most * FIELDS)
-        if self.layout.defers:
-            for is_batch, group in groupby(range(0, len(entries), FIELDS), lambda at: entries[at].__class__ is Batch):
-                places = list(group)
-                stretch = entries[places[0] : places[-1] + FIELDS]
-                if is_batch:
-                    self._put_deferred(stretch[::FIELDS])
-                else:
-                    self._put_entries(stretch)
-        elif entries:
-            self._put_entries(entries)
-        bare = take(self._bare, len(self._bare) if most is None else most)
+        if entries:
+            # The call that brought a batch has been counted.
+            batches = sum(row.__class__ is Batch for row in entries[::FIELDS]) if self.layout.defers else 0
+            self._panes.tally.served += len(entries) // FIELDS - batches
+            self._time(entries[2::FIELDS], entries[3::FIELDS])
+        return entries, take(self._bare, len(self._bare) if most is None else most)
+
+    def _drain_rows(self, most: int | None = None) -> bool:
+        entries, bare = self._taken(most)
+        self._put_rows(entries[::FIELDS], entries[1::FIELDS] if self._watched else None)
         self._put_rows(bare, None)
         return bool(entries or bare)
 
-    def _put_entries(self, entries: list[Any]) -> None:
-        rows, outputs, seconds, contexts = (entries[field::FIELDS] for field in range(FIELDS))
-        self._panes.tally.served += len(rows)
-        self._time(seconds, contexts)
-        self._put_rows(rows, outputs if self._watched else None)
-
-    def _put_deferred(self, batches: Iterable[Any]) -> None:
+    def _put_deferred(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
             self._deferred.leave(batch.rows)
-            self._panes.put_columns(batch.columns, batch.rows)
+            for columns, rows in pieces(batch):
+                self._panes.put_columns(columns, rows)
+                self._deferred.work.moves_on()
 
     def _put_rows(self, rows: Sequence[Any], outputs: Sequence[object] | None) -> None:
         align = self.lane.align

@@ -118,7 +118,7 @@ class Past:
 
     def add(self, counted: Counted) -> Past:
         """These recorders and one more; the oldest become plain counts."""
-        counted.recorder.retire()
+        counted.recorder.relief.retire()
         past = Past(self._present)
         past._counted = deque([*self._counted, counted])
         past._tallies, past._exports, past._features = list(self._tallies), dict(self._exports), dict(self._features)
@@ -133,10 +133,10 @@ class Past:
             past._tallies = [_sum([*past._tallies, tally])]
         return past
 
-    def drain(self, pause: Callable[[], object] | None = None) -> None:
+    def drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
         """Count what came late, as `Recorder.drain`; windows of a reference that is no more are not judged."""
         for counted in self._counted:
-            counted.recorder.drain(pause)
+            counted.recorder.drain(pause, foreign=foreign)
             counted.recorder.leave_out()
 
     def reset(self) -> None:

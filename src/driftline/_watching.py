@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from driftline import _staging as staging
 from driftline._binning import Layout
@@ -55,6 +56,9 @@ def watching(
     week = staging.week_for(reference, settings)
     recorder = Recorder(layout, len(reference.features), window, clock, durations, week)
     recorder.divide(wanted=judging.learning)
+    recorder.endless = partial(
+        guard.note, "derive", "a function in derive= does not come to its end: rows are counted as dropped"
+    )
     capture = staging.capture_for(reference, guard, recorder.drop)
     recorder.lane.read_by(capture, staging.lookout_for(capture, layout, guard, recorder.drop))
     prints = {

@@ -64,7 +64,7 @@ RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
 
 RETRAINING_STATES: Final = ("pending", "acknowledged")
 
-MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "replaced")
+MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "replaced", "derive")
 
 MONITOR_SIGNALS: Final = ("metrics", "logs", "traces")
 

@@ -162,6 +162,54 @@ def test_a_distance_that_hangs_stops_neither_calls_nor_collections(receiver, sen
     stop.set()
 
 
+@pytest.mark.parametrize("rows", ["calls", "batches"])
+def test_a_derived_feature_that_hangs_stops_neither_calls_nor_collections(
+    receiver, sending, make, monkeypatch, caplog, rows
+):
+    """It holds the thread that counts: later rows are dropped, and said to be; calls are counted, memory is bounded."""
+    monkeypatch.setattr("driftline._patience.SECONDS", 0.6)
+    armed, stop, entered = threading.Event(), threading.Event(), threading.Event()
+
+    def endless(row):
+        if armed.is_set():
+            entered.set()
+            stop.wait(60)
+        return row["x"]
+
+    reference = dl.Reference.fit(
+        {"x": [row["x"] for row in ROWS], "channel": [row["channel"] for row in ROWS]}, derive={"again": endless}
+    )
+    monitor = make(sending(receiver), reference=reference, derive={"again": endless})
+    predict = monitor.instrument(bare)
+    armed.set()
+    table = {"x": [row["x"] for row in ROWS], "channel": [row["channel"] for row in ROWS]}
+    took = time.perf_counter()
+    for turn in range(40):
+        if rows == "calls":
+            assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
+        else:
+            monitor.observe(table)
+        if not turn:
+            assert entered.wait(10)
+    assert time.perf_counter() - took < 20
+    monitor.flush()
+    lane, calls = monitor._pipeline.lane, 40 * len(ROWS)
+    assert lane.rows <= 3 * BUFFER_ROWS
+    assert eventually(receiver.served, calls) == calls
+    assert eventually(lambda: receiver.total("ml.monitor.rows.dropped", ml__monitor__reason="derive") > 0, True)
+    assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="derive") > 0, True)
+    assert caplog.text.count("does not come to its end") == 1
+    armed.clear()
+    stop.set()
+    assert eventually(lambda: monitor.flush() or monitor._pipeline._calls._deferred.work.stuck, False) is False
+    before = monitor._pipeline._calls.read()
+    assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
+    monitor.flush()
+    after = monitor._pipeline._calls.read()
+    assert after.rows - before.rows == len(ROWS)
+    assert after.rows + after.dropped["derive"] == calls + len(ROWS)
+
+
 @pytest.mark.parametrize("jump", [-1e6, -3.0, 3.0, 1e9])
 def test_a_clock_that_jumps(receiver, sending, make, jump):
     """Both ways: no row is lost, and windows go on after it."""
