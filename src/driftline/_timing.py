@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ PACE = 16
 """Durations that the thread records between two pauses."""
 
 PARTS = 3
-"""Places of a duration in the list of those that wait, one after the other as in `driftline._lane.FIELDS`."""
+"""Places of a duration in the queue of those that wait, one after the other as in `driftline._lane.FIELDS`."""
 
 Duration: TypeAlias = "tuple[float, object, str | None]"
 """Seconds, the OpenTelemetry context in which the call ran, and the error type of a call that failed."""
@@ -38,7 +39,7 @@ class Durations:
     def reset(self) -> None:
         """Forget everything, a lock that another thread held included: the child of a fork starts here."""
         self._lock = threading.RLock()
-        self._waiting: list[Any] = []
+        self._waiting: deque[Any] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting) // PARTS
@@ -47,7 +48,7 @@ class Durations:
         """Have some recorded, if anybody listens; whether anybody does. An SDK that is set up late is noticed here."""
         wanted = self._wanted()
         if wanted:
-            self._waiting.extend([*chain.from_iterable(durations)])
+            self._waiting.extend(chain.from_iterable(durations))
         return wanted
 
     def report(self, most: int, *, wait: bool) -> None:
@@ -61,10 +62,10 @@ class Durations:
         """
         if self._lock.acquire(blocking=wait):
             try:
-                found = self._waiting[: most * PARTS]
+                following = self._waiting.popleft
+                found = [(following(), following(), following()) for _ in range(min(most, len(self)))]
                 if found:
-                    del self._waiting[: len(found)]
-                    self._record([*zip(*(found[part::PARTS] for part in range(PARTS)), strict=True)])
+                    self._record(found)
             finally:
                 self._lock.release()
 
