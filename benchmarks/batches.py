@@ -23,8 +23,8 @@ DIFFERENT_VALUES = 200_000
 
 LEARNT_ROWS = 165_000
 """
-Rows before anything is measured: the first 32 windows of 5,000, in which a monitor learns how rows depend on each other,
-are judged at twice the price.
+Rows before anything is measured: the first 32 windows of 5,000, in which a monitor learns how rows depend on each
+other, are judged at twice the price.
 """
 
 LABELS = ("web", "shop", "phone", "letter")
