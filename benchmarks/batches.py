@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+from calls import LEARNT
 
 import driftline as dl
 from driftline._binning import Layout
@@ -20,12 +21,6 @@ COLUMNS = 20
 TRAINING_ROWS = 5_000
 DIFFERENT_VALUES = 200_000
 """Rows of different batches that take turns: with one batch again and again the branch predictor learns it by heart."""
-
-LEARNT_ROWS = 165_000
-"""
-Rows before anything is measured: the first 32 windows of 5,000, in which a monitor learns how rows depend on each
-other, are judged at twice the price.
-"""
 
 LABELS = ("web", "shop", "phone", "letter")
 
@@ -137,7 +132,7 @@ def rows_per_second(scenario: str, kind: str, batch: int, seconds: float) -> flo
         def work(matrix: Any) -> None:
             layout.count(matrix.T, len(matrix))
 
-    warm_up = -(-LEARNT_ROWS // batch) if work == monitor.observe else 2
+    warm_up = -(-LEARNT // batch) if work == monitor.observe else 2
     for one in islice(cycle(batches), warm_up):
         work(one)
     monitor.flush()

@@ -86,18 +86,23 @@ class Comparison:
             counts: of all features.
         """
         # Eight booleans are added at a time: each byte of a word counts its own eighth of the rows.
+        words = np.einsum("ijk->ij", self._above(block, rows).view(np.uint64))
         if rows <= FEW_ROWS:
-            words = np.einsum("ijk->ij", (block[:, np.newaxis, :] >= self._edges).view(np.uint64))
-            totals = ((words * _BYTE_ONES) >> _SEVEN_BYTES).view(np.int64)
+            sums = (words * _BYTE_ONES) >> _SEVEN_BYTES
         else:
-            usual = np.setbufsize(BUFFER)
-            try:
-                above = block[:, np.newaxis, :] >= self._edges
-            finally:
-                np.setbufsize(usual)
-            words = np.einsum("ijk->ij", above.view(np.uint64))
             pairs = (words & _EVEN_BYTES) + ((words >> _BYTE) & _EVEN_BYTES)
-            totals = ((pairs * _ONES) >> _THREE_PAIRS).view(np.int64)
+            sums = (pairs * _ONES) >> _THREE_PAIRS
+        totals = sums.view(np.int64)
         counts[self._missing] += rows - totals[:, 0]
         totals[:, :-1] -= totals[:, 1:]
         counts[self._to] += totals.ravel()[self._from]
+
+    def _above(self, block: NDArray[np.float64], rows: int) -> NDArray[np.bool_]:
+        """Whether each value is at or above each edge, shape (columns, edges, rows)."""
+        if rows <= FEW_ROWS:
+            return block[:, np.newaxis, :] >= self._edges
+        usual = np.setbufsize(BUFFER)
+        try:
+            return block[:, np.newaxis, :] >= self._edges
+        finally:
+            np.setbufsize(usual)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,10 +104,6 @@ class Dependence:
     def inflation(self, rows: float, whole: float = 0.0) -> Inflation:
         """What a window of so many rows is to expect: see `driftline._inflation.Growth`."""
         return self.growth()(rows, whole)
-
-    def growing(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether the scatter of a feature has not stopped growing at the longest blocks: shape (features,)."""
-        return self.growth().goes_on()
 
 
 def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:

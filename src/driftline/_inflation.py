@@ -18,6 +18,12 @@ Places: TypeAlias = NDArray[np.intp]
 SIGNIFICANT = 2.5
 """Standard normal quantile of 99.4 %: beyond it scatter counts as larger than that of independent rows."""
 
+LIKELY = 1.3
+"""Likewise of 90 %, for the median of all features."""
+
+SEVERAL = 5
+"""Features from which on that says something: of five it happens by chance once in a hundred times."""
+
 GOES_ON = 1.0
 """Likewise of 84 %, for the scatter of longer blocks where that of shorter ones is larger already."""
 
@@ -29,12 +35,6 @@ know them: taking these for endless would silence every alarm, so it says that i
 
 TWO_ROWS = 2.0
 """The shortest length that growth from a single row can be read off: the logarithm of one row is none."""
-
-LIKELY = 1.3
-"""Likewise of 90 %, for the median of all features."""
-
-SEVERAL = 5
-"""Features from which on that says something: of five it happens by chance once in a hundred times."""
 
 STEADY_BLOCKS = 32
 """Blocks from which the variance of the shape is known well enough to tell how far its tail reaches."""
@@ -95,12 +95,12 @@ class Growth:
         self._lengths, self._blocks, self._directions = lengths, blocks, directions
         freedom = _freedom(blocks, factors, directions)
         self._chosen, before = _chosen(factors, freedom)
-        at = _Places(self._chosen)
-        self._factor = factor = at(factors)
-        self._significant, self._common = self._shown(factor, at(freedom))
+        at, at_before = _index(self._chosen), _index(before)
+        self._factor = factor = factors[at]
+        self._significant, self._common = self._shown(factor, freedom[at])
         self._freedom = np.where(self._significant, blocks[self._chosen], np.inf)
         self._freedom[:, OUTSIDE] = np.minimum(self._freedom[:, LOCATION], self._freedom[:, SHAPE])
-        self._continue(at(freedom), _Places(before)(freedom), _Places(before)(factors), before)
+        self._continue(freedom[at], freedom[at_before], factors[at_before], before)
         longer = np.arange(len(lengths))[:, None, None] > self._chosen
         way = np.maximum.accumulate(np.where(longer, 1.0, np.fmax(factors, 1.0)), axis=0)
         self._way = np.log(np.concatenate([np.ones_like(way[:1]), way]))
@@ -212,18 +212,10 @@ def _freedom(blocks: Floats, factors: Floats, directions: Floats) -> Floats:
     return found
 
 
-class _Places:
-    """Takes, of an array (lengths, features, parts), the values at one length of each feature and part."""
-
-    __slots__ = ("_at",)
-
-    def __init__(self, places: Places) -> None:
-        features, parts = places.shape
-        self._at = places, np.arange(features)[:, None], np.arange(parts)
-
-    def __call__(self, values: Floats) -> Floats:
-        found: Floats = values[self._at]
-        return found
+def _index(places: Places) -> tuple[Places, Places, Places]:
+    """What takes, of an array (lengths, features, parts), the values at one length of each feature and part."""
+    features, parts = places.shape
+    return places, np.arange(features)[:, None], np.arange(parts)
 
 
 def _median(values: Floats) -> Floats:

@@ -50,8 +50,8 @@ FEWEST_ROWS = 64
 
 SHARE_VALUES, SHARE_ROWS = 30_720, 1_536
 """
-Values, and rows, that a caller bins as its share, some 2 ms: so rare that 999 calls of 1,000 do none, and as cheap as
-binning gets. Sixty rows at a time took twice the CPU, and were in the p99 of the calls.
+Values, and rows, that a caller bins as its share, some 2 ms: so rare that 999 calls of 1,000 do none. Sixty rows at a
+time were in the p99 of the calls.
 """
 
 SHARE_DURATIONS = 4
@@ -70,8 +70,8 @@ FIELDS = 4
 """
 Places of an entry in the buffer, which holds them one after the other, and not in a tuple each.
 
-A thousand tuples with a dict in each would be looked through again and again by Python's collector of garbage, which is
-a third of what a call costs. It does not look at dicts of numbers and texts.
+A thousand tuples with a dict in each would be looked through again and again by Python's collector of garbage, which
+was a quarter of the CPU of a call. It does not look at dicts of numbers and texts.
 """
 
 Call: TypeAlias = "tuple[float, object, int]"

@@ -25,11 +25,6 @@ class Patience:
         self._moves = 0
         self._stuck = False
 
-    @property
-    def stuck(self) -> bool:
-        """Whether somebody has waited in vain, and it is not free yet."""
-        return self._stuck
-
     def acquire(self) -> bool:
         """Take it, whoever has it; False where that does not come to its end."""
         while not self._stuck:
@@ -41,6 +36,13 @@ class Patience:
             self._stuck = False
             return True
         return False
+
+    def wait(self) -> bool:
+        """Wait until it is free; False where that does not come."""
+        free = self.acquire()
+        if free:
+            self.release()
+        return free
 
     def release(self) -> None:
         """Give it back."""

@@ -210,7 +210,7 @@ class Recorder:
                 wake()
             return
         with self._panes.lock:
-            self._drain_rows()
+            self._put(*self._taken(max(self.lane.rows, len(self._bare))))
             self._panes.put_columns(columns, batch.rows)
 
     # --- who drains --------------------------------------------------------------------------------------------------
@@ -229,18 +229,17 @@ class Recorder:
             pause: called under no lock after every small piece of work, to let others have the interpreter.
             foreign: in a thread that functions of the user's must not hold: rows that go through them are left.
         """
+        step = self._drain_chunk
         if foreign and self.layout.defers:
-            if self._deferred.work.acquire():
-                self._deferred.work.release()
+            if self._deferred.work.wait():
                 return
-            while self._leave_rows_out(self._chunk):
-                pass
+            step = self._leave_rows_out
         if pause is not None and not self._panes.timed and self.relief.left_to_callers():
             self.relief.tell_overdue()
             return
         # Only what waited at the start: with callers that never pause this would not end otherwise.
         for _ in range(self._waiting() // self._chunk + 1):
-            if not self._drain_chunk(self._chunk):
+            if not step(self._chunk):
                 break
             if pause is not None:
                 pause()
@@ -287,16 +286,13 @@ class Recorder:
 
     def _share(self, most: int, crowded: bool) -> None:  # noqa: FBT001 - a callback of `Relief`
         """Do a share of the thread's work in a caller, but for functions of the user's: the thread is waited for."""
-        wake, work = self.relief.wake, self._deferred.work
+        wake = self.relief.wake
         if wake is None or not self.layout.defers:
             self._drain_chunk(most)
             return
         wake()
-        if crowded:
-            if work.acquire():
-                work.release()
-            else:
-                self._leave_rows_out(most)
+        if crowded and not self._deferred.work.wait():
+            self._leave_rows_out(most)
 
     def _drain_chunk(self, most: int) -> bool:
         """Drain so many of each list; whether there was anything."""
@@ -304,7 +300,7 @@ class Recorder:
             return self._drain_deferred(most)
         with self._panes.lock:
             drained = self._drain_calls(most)
-            return self._drain_rows(most) or drained
+            return self._put(*self._taken(most)) or drained
 
     def _drain_deferred(self, most: int) -> bool:
         """As `_drain_chunk`, under no lock but the one for functions of the user's while these run."""
@@ -314,17 +310,12 @@ class Recorder:
         try:
             with self._panes.lock:
                 drained = self._drain_calls(most)
-                entries, bare = self._taken(most)
-            for is_batch, stretch in stretches(entries):
-                if is_batch:
-                    self._put_deferred(stretch[::FIELDS])
-                else:
-                    self._put_rows(stretch[::FIELDS], stretch[1::FIELDS] if self._watched else None)
-            self._put_rows(bare, None)
+                taken = self._taken(most)
+            drained = self._put(*taken) or drained
             work.moves_on()
         finally:
             work.release()
-        return drained or bool(entries or bare)
+        return drained
 
     def _leave_rows_out(self, most: int) -> bool:
         """Count calls without their features: a function of the user's holds up the counting of rows."""
@@ -353,20 +344,23 @@ class Recorder:
             self.lane.exemplars = self._durations.extend(failed)
         return bool(calls or failures)
 
-    def _taken(self, most: int | None) -> tuple[list[Any], list[Row]]:
+    def _taken(self, most: int) -> tuple[list[Any], list[Row]]:
         """Entries and rows without a call, off the heads of their lists; the calls among them are counted."""
-        waiting = self.lane.waiting
-        entries = take(waiting, len(waiting) if most is None else most * FIELDS)
+        entries = take(self.lane.waiting, most * FIELDS)
         if entries:
             # The call that brought a batch has been counted.
             batches = sum(row.__class__ is Batch for row in entries[::FIELDS]) if self.layout.defers else 0
             self._panes.tally.served += len(entries) // FIELDS - batches
             self._time(entries[2::FIELDS], entries[3::FIELDS])
-        return entries, take(self._bare, len(self._bare) if most is None else most)
+        return entries, take(self._bare, most)
 
-    def _drain_rows(self, most: int | None = None) -> bool:
-        entries, bare = self._taken(most)
-        self._put_rows(entries[::FIELDS], entries[1::FIELDS] if self._watched else None)
+    def _put(self, entries: list[Any], bare: list[Row]) -> bool:
+        """Count what has been taken; whether there was anything."""
+        for is_batch, stretch in stretches(entries) if self.layout.defers else ((False, entries),):
+            if is_batch:
+                self._put_deferred(stretch[::FIELDS])
+            else:
+                self._put_rows(stretch[::FIELDS], stretch[1::FIELDS] if self._watched else None)
         self._put_rows(bare, None)
         return bool(entries or bare)
 

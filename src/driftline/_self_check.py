@@ -105,14 +105,14 @@ def self_check(
     flagged = np.zeros(2)
     tests = 0
     chosen = np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_CHECKED)).astype(int).tolist()
-    tester = TwoSample(features, layout)
+    tester, growth = TwoSample(features, layout), dependence.growth()
     for number in chosen:
         rest = np.maximum(expected(number) - blocks[number], 0.0)
         tests += len(features)
-        for column, inflation in enumerate((None, dependence.inflation)):
+        for column, inflation in enumerate((None, growth)):
             p = tester(blocks[number], block_rows, inflation, rest).p
             flagged[column] += float((p <= CHECK_LEVEL).sum())
-    factors = dependence.inflation(block_rows).factor[:, [LOCATION, SHAPE]].max(axis=1)
+    factors = growth(block_rows).factor[:, [LOCATION, SHAPE]].max(axis=1)
     worst = int(np.argmax(factors))
     return SelfCheck(
         block_rows,
@@ -121,5 +121,5 @@ def self_check(
         float(flagged[1] / tests),
         features[worst].name,
         float(block_rows / factors[worst]),
-        int(dependence.growing().sum()),
+        int(growth.goes_on().sum()),
     )

@@ -201,7 +201,8 @@ def test_a_derived_feature_that_hangs_stops_neither_calls_nor_collections(
     assert caplog.text.count("does not come to its end") == 1
     armed.clear()
     stop.set()
-    assert eventually(lambda: monitor.flush() or monitor._pipeline._calls._deferred.work.stuck, False) is False
+    assert eventually(monitor._pipeline._calls._deferred.work.wait, True)
+    monitor.flush()
     before = monitor._pipeline._calls.read()
     assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
     monitor.flush()
