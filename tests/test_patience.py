@@ -91,9 +91,9 @@ def test_a_comparison_of_outcomes_that_hangs(patience, make_monitor, telemetry, 
     assert monitor.status()["age"].state == "insufficient_data"
     stop.set()
     deadline = time.monotonic() + 30
-    while (monitor.outcome_counts().known < 1 or monitor._pipeline.outcomes._events) and time.monotonic() < deadline:
+    # The last ones may have been taken off the queue and not been counted yet.
+    while sum((counts := monitor.outcome_counts()).results.values()) < 70_000 and time.monotonic() < deadline:
         time.sleep(0.01)
-    counts = monitor.outcome_counts()
     assert (counts.known, counts.correct) == (1, 1)
     assert counts.results["dropped"] > 0
     assert counts.results["dropped"] + counts.results["unmatched"] == 69_999
@@ -128,3 +128,43 @@ def test_a_detector_that_hangs(patience, make_monitor, telemetry, row):
     assert monitor.status()["age"].rows == 10
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="detector") > 0
     Endless.stop.set()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_collection_while_our_thread_starts(make_monitor, telemetry, row, monkeypatch, moment):
+    """It leaves a function of the user's to our thread, which the first call is starting, or has just started."""
+    ran_in, starting, go_on = set(), threading.Event(), threading.Event()
+
+    def derived(row):
+        ran_in.add(threading.current_thread())
+        return row["age"]
+
+    reference = dl.Reference.fit({"age": list(range(100))}, derive={"again": derived})
+    monitor = make_monitor(reference=reference, derive={"again": derived})
+    ran_in.clear()
+    start = threading.Thread.start
+
+    def slow(thread):
+        if thread.name != "driftline":
+            start(thread)
+            return
+        if moment == "after":
+            start(thread)
+        starting.set()
+        assert go_on.wait(60)
+        if moment == "before":
+            start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    caller = threading.Thread(target=monitor.instrument(lambda features: 0.5), args=({"age": 3},))
+    caller.start()
+    assert starting.wait(60)
+    telemetry.metrics()
+    go_on.set()
+    caller.join()
+    assert telemetry.value("ml.predictions.served") == 1
+    monitor._pipeline._thread.wake()
+    deadline = time.monotonic() + 60
+    while not ran_in and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert {one.name for one in ran_in} == {"driftline"}

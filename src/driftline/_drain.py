@@ -49,13 +49,13 @@ class DrainThread:
             if self.running or self._stopped:
                 return
             thread = threading.Thread(target=_run, args=(weakref.ref(self), self._wake), name="driftline", daemon=True)
+            # It may be at work before `start` returns.
+            self.running = True
             try:
                 thread.start()
             except RuntimeError:
                 # The interpreter shuts down, or has no thread left: callers and collections drain from here on.
-                self._stopped = True
-                return
-            self.running = True
+                self._stopped, self.running = True, False
 
     def wake(self) -> None:
         """Have the next round at once."""

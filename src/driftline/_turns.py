@@ -95,7 +95,7 @@ class Turns:
 
     def collect(self, thread: DrainThread | None, drain: Callable[[], None], settle: Callable[[], None]) -> None:
         """Settle for a collection: count what waits, then wait for a round of our own thread, as long as one may."""
-        if thread is None or not thread.running:
+        if thread is None or thread.stopped:
             settle()
             return
         drain()

@@ -135,14 +135,15 @@ def number(point):
 
 @pytest.fixture
 def collector(tools, tmp_path):
-    """The collector with a shipped configuration, for as long as a with block lasts."""
+    """The collector with a shipped configuration, or a file of one, for as long as a with block lasts."""
 
     @contextmanager
-    def start(config, **environment):
-        grpc, http = free_port(), free_port()
-        running = Collector(grpc, http, tmp_path / f"{config}.jsonl", tmp_path / f"{config}.log")
+    def start(config, ports=None, **environment):
+        grpc, http = ports or (free_port(), free_port())
+        file = CONFIG / config
+        running = Collector(grpc, http, tmp_path / f"{file.name}.jsonl", tmp_path / f"{file.name}.log")
         with process(
-            [tools / "otelcol", "--config", CONFIG / config],
+            [tools / "otelcol", "--config", file],
             running.log,
             ready=http,
             environment={

@@ -13,15 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
 from otlp_receiver import Receiver
+from senders import SETTINGS, providers_to
 
 import driftline as dl
-from driftline._exporting import ForkedReader, Lost, MetricSender, RecordSender, survive_forks
 
 collect_ignore = ["host.py", "web.py", "gunicorn_setup.py", "soak.py"]
 """Programs of their own: they cannot be imported without their environment."""
@@ -114,25 +109,17 @@ def host(environment, tmp_path):
 @pytest.fixture
 def sending(monkeypatch):
     """A set-up that sends to a receiver ten times a second, with time-outs of half a second."""
-    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "100")
-    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "50")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
     made = []
 
     def start(receiver):
-        lost = Lost()
-        points = MetricSender(lambda: OTLPMetricExporter(f"{receiver.endpoint}/v1/metrics", timeout=0.5), lost)
-        records = RecordSender(lambda: OTLPLogExporter(f"{receiver.endpoint}/v1/logs", timeout=0.5), lost)
-        reader = ForkedReader(points)
-        meters, loggers = MeterProvider([reader]), LoggerProvider()
-        loggers.add_log_record_processor(BatchLogRecordProcessor(records))
-        survive_forks(meters, reader, (points, records), lost)
-        made.append((meters, loggers))
-        return {"meter_provider": meters, "logger_provider": loggers}
+        made.append(providers_to(receiver.endpoint))
+        return made[-1]
 
     yield start
     for providers in made:
-        for one in providers:
+        for one in providers.values():
             one.shutdown()
 
 
