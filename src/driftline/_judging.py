@@ -114,13 +114,16 @@ class Judging:
         """What the first windows served say about how rows depend on each other."""
         return None if self._burn_in is None else self._burn_in.dependence
 
-    def judge(self, windows: Sequence[WindowCounts], *, partial: bool = False) -> None:
+    def judge(
+        self, windows: Sequence[WindowCounts], *, partial: bool = False, pause: Callable[[], object] | None = None
+    ) -> None:
         """
         Judge windows in the order given, evenly spread over the time since the last judgement.
 
         Args:
             windows: whole ones, each one pane further than the one before.
             partial: it is what there is of a first window, judged at its own length and not remembered.
+            pause: called after each length, to let others have the interpreter, unless several windows wait.
         """
         if not windows:
             return
@@ -137,6 +140,8 @@ class Judging:
                 self._since[length] = panes + 1, seconds + elapsed
             for length, counts in self._looked_at(window, partial=partial):
                 self._look(length, counts)
+                if pause is not None and len(windows) == 1:
+                    pause()
             self.window = window
             self._settle()
             if self._burn_in is not None and not untold:

@@ -15,8 +15,6 @@ __all__ = [
     "FIELDS",
     "NO_CALL",
     "ROWS",
-    "SHARE_DURATIONS",
-    "SHARE_PACE",
     "WAKE_ROWS",
     "Call",
     "End",
@@ -50,15 +48,10 @@ FEWEST_ROWS = 64
 
 SHARE_VALUES, SHARE_ROWS = 30_720, 1_536
 """
-Values, and rows, that a caller bins as its share, some 2 ms: so rare that 999 calls of 1,000 do none. Sixty rows at a
-time were in the p99 of the calls.
+Values, and rows, that a caller bins as its share, some 2 ms, and whose durations it records, some 10 ms, which is what
+the SDK takes for them: so rare that 999 calls of 1,000 do none. Sixty rows, or four durations, at a time were in the
+p99 of the calls.
 """
-
-SHARE_DURATIONS = 4
-"""Durations that a caller records as its share: 30 µs, about what a call of the SDK's own takes twice."""
-
-SHARE_PACE = SHARE_DURATIONS - 1
-"""Calls between two shares as long as there is a backlog: so few that it shrinks."""
 
 Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object]"
 """

@@ -14,7 +14,7 @@ from driftline._asking import Asking
 from driftline._binning import Layout
 from driftline._capture import Captured
 from driftline._dependence import Dependence
-from driftline._drain import DrainThread, let_others_run, watch
+from driftline._drain import DrainThread, Pace, watch
 from driftline._guard import Guard, guarded_clock
 from driftline._judging import Judging
 from driftline._lane import Lane
@@ -240,7 +240,7 @@ class Pipeline:
         """Bin and judge all that waits."""
         if self.enabled:
             self._drain(pause)
-            self._judge_windows()
+            self._turns.judge(self._judging, self._calls, pause)
             self.outcomes.settle()
             self._feed_detectors()
             self._after_judgement()
@@ -281,7 +281,7 @@ class Pipeline:
     def _round(self) -> None:
         """One round of the thread, in small pieces: a call that comes meanwhile does not wait for all of it."""
         try:
-            self._turns.round(partial(self.settle, let_others_run))
+            self._turns.round(partial(self.settle, Pace(self._calls.relief.pressed)))
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
 
@@ -290,9 +290,6 @@ class Pipeline:
         self._turns.overdue(self._judging, self._calls)
         if self._calls.relief.wake is None:
             self._feed_detectors()
-
-    def _judge_windows(self) -> None:
-        self._turns.judge(self._judging, self._calls)
 
     def _feed_detectors(self) -> None:
         if self._detecting is not None:

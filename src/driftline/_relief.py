@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from driftline._binning import Layout
-from driftline._lane import (
-    FIELDS,
-    SHARE_DURATIONS,
-    SHARE_PACE,
-    WAKE_ROWS,
-    Lane,
-    buffer_rows,
-    shared_rows,
-)
+from driftline._lane import FIELDS, WAKE_ROWS, Lane, buffer_rows, shared_rows
 from driftline._timing import Durations
 
 __all__ = ["Relief"]
@@ -92,6 +84,10 @@ class Relief:
         """Entries at which callers wake the thread, or do its work where there is none or it does not keep up."""
         return self._rows if self.wake is None or self._helping else min(WAKE_ROWS, self._most // 2)
 
+    def pressed(self) -> bool:
+        """Whether so much waits that the thread is about to fall behind."""
+        return self._waiting() >= self._threshold
+
     def where_crowded(self) -> None:
         """As *relieve*, where so much waits: the long way of a call, the short one looks itself."""
         if self._waiting() * FIELDS >= self._lane.limit:
@@ -118,20 +114,19 @@ class Relief:
 
     def _help(self, waiting: int) -> None:
         """
-        Do a share of the work: some rows are binned or some durations recorded, never both.
+        Do a share of the work: rows are binned, and the durations of their calls recorded.
 
-        Rows rarely and many at once, durations, which are dear, a few at a time. Callers who have begun to help go on
-        for a second: the thread, on another core, would take twice the CPU for what this one has in its cache, and the
-        interpreter from it.
+        Rarely and much at once: what is done a little at a time by every few calls drives what they need themselves out
+        of the core's cache, and is in the p99 of all calls instead of beyond the p99.9. Callers who have begun to help
+        go on for a second: the thread, on another core, would take twice the CPU for what this one has in its cache,
+        and the interpreter from it.
         """
-        durations, crowded = self._durations, waiting >= 2 * self._most
-        if durations is not None and len(durations) >= SHARE_DURATIONS:
-            durations.report(SHARE_DURATIONS, wait=crowded)
-        elif waiting >= self._rows:
+        crowded = waiting >= 2 * self._most
+        if waiting >= self._rows:
             self._share(self._rows, crowded)
-        next_at = self._lane.rows + SHARE_PACE
-        recorded = durations is None or len(durations) < SHARE_DURATIONS
-        self._lane.relieve_at(max(next_at, self._rows) if recorded else next_at)
+            if self._durations is not None:
+                self._durations.report(len(self._durations), wait=crowded)
+        self._lane.relieve_at(self._rows)
         self.tell_overdue()
 
     def left_to_callers(self) -> bool:

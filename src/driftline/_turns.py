@@ -45,13 +45,13 @@ class Turns:
         self._stuck = False
         self._begun = self._ended = 0
 
-    def judge(self, judging: Judging | None, recorder: Recorder) -> None:
-        """Judge the windows that are complete, as soon as no other thread judges."""
+    def judge(self, judging: Judging | None, recorder: Recorder, pause: Callable[[], object] | None = None) -> None:
+        """Judge the windows that are complete, as soon as no other thread judges; *pause* as `Judging.judge`."""
         if judging is not None and self._taken(judging):
             try:
                 windows = list(recorder.windows())
                 if windows:
-                    judging.judge(windows)
+                    judging.judge(windows, pause=pause)
                     recorder.divide(wanted=judging.learning)
             finally:
                 judging.lock.release()
@@ -94,15 +94,15 @@ class Turns:
             self._ended = self._begun
 
     def collect(self, thread: DrainThread | None, drain: Callable[[], None], settle: Callable[[], None]) -> None:
-        """Settle for a collection: count what waits, then wait for a round of our own thread, as long as one may."""
+        """Settle for a collection: wait for a round of our own thread, as long as one may, and count what is left."""
         if thread is None or thread.stopped:
             settle()
             return
-        drain()
         end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
         thread.wake()
         while self._ended < wanted and thread.running and not self._stuck and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
+        drain()
 
     def _taken(self, judging: Judging) -> bool:
         while not self._stuck:
