@@ -64,9 +64,9 @@ def predict(features: Any) -> float:
     return 0.5
 
 
-def set_up_sdk() -> None:
-    """Metrics and spans are made, aggregated and exported to nowhere."""
-    reader = PeriodicExportingMetricReader(_DiscardMetrics(), export_interval_millis=EXPORT_MILLISECONDS)
+def set_up_sdk(milliseconds: int = EXPORT_MILLISECONDS) -> None:
+    """Metrics and spans are made, aggregated and exported to nowhere, so often."""
+    reader = PeriodicExportingMetricReader(_DiscardMetrics(), export_interval_millis=milliseconds)
     metrics.set_meter_provider(MeterProvider([reader]))
     tracers = TracerProvider()
     tracers.add_span_processor(BatchSpanProcessor(_DiscardSpans()))

@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import Protocol
 
 from driftline._processes import at_exit, in_children
 
-__all__ = ["DrainThread", "Pace", "watch"]
+__all__ = ["DrainThread", "watch"]
 
 INTERVAL = 1.0
 """Seconds between two rounds of the thread: windows are judged at most that late."""
-
-PAUSE = 0.0001
-"""Seconds between two pieces of a round: time enough for another thread to wake and take the interpreter."""
-
-REST = 4.0
-"""Seconds of rest for one of work: a round takes a fifth of the interpreter, and a busy server hardly notices."""
-
-
-class Pace:
-    """
-    Leaves the interpreter to who waits for it, after each piece of a round: of itself it changes hands after 5 ms only.
-
-    Args:
-        pressed: whether so much waits that a round has no time to rest.
-    """
-
-    __slots__ = ("_pressed", "_since")
-
-    def __init__(self, pressed: Callable[[], bool]) -> None:
-        self._pressed = pressed
-        self._since = time.thread_time()
-
-    def __call__(self) -> None:
-        """Rest, in proportion to the work of this thread since the last time."""
-        worked = time.thread_time() - self._since
-        time.sleep(PAUSE if self._pressed() else max(PAUSE, REST * worked))
-        self._since = time.thread_time()
 
 
 class DrainThread:

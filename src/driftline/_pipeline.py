@@ -14,12 +14,13 @@ from driftline._asking import Asking
 from driftline._binning import Layout
 from driftline._capture import Captured
 from driftline._dependence import Dependence
-from driftline._drain import DrainThread, Pace, watch
+from driftline._drain import DrainThread, watch
 from driftline._guard import Guard, guarded_clock
 from driftline._judging import Judging
 from driftline._lane import Lane
 from driftline._learning import Learner
 from driftline._outcome_register import delist, enlist, name_of, outcomes_for
+from driftline._pace import Pace
 from driftline._privacy import Telling
 from driftline._reading import estimated, evidence_of, reading_of, with_reference
 from driftline._recorder import Recorder

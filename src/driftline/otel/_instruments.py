@@ -14,6 +14,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 from driftline import semconv as sc
 from driftline._outcome_metrics import Performance
+from driftline._pace import in_pieces
 from driftline._values import CanaryState, Counts, FeatureStatus, Score
 from driftline.canary import Criterion
 from driftline.otel._scope import SCOPE, version
@@ -209,7 +210,7 @@ class Instruments:
             sources, closed = self._asked
             for reading in (*closed.values(), *_readings(sources, settle=settle)):
                 found.extend(observe(reading))
-            return found
+            return in_pieces(found)
 
         return callback
 
@@ -227,7 +228,7 @@ class Instruments:
             for reading in _readings(self._asked[0], settle=False):
                 found.extend(observe(reading))
             # Two monitors of one name: a state or score is that of the one made last.
-            return list({frozenset((one.attributes or {}).items()): one for one in found}.values())
+            return in_pieces({frozenset((one.attributes or {}).items()): one for one in found}.values())
 
         return callback
 

@@ -1,19 +1,19 @@
-"""The thread that empties the buffers: how it leaves the interpreter to others."""
+"""How our threads and collections leave the interpreter to others."""
 
 from __future__ import annotations
 
 import pytest
 
-from driftline import _drain
-from driftline._drain import PAUSE, REST, Pace
+from driftline import _pace
+from driftline._pace import AT_ONCE, PAUSE, REST, Pace, in_pieces
 
 
 @pytest.fixture
 def rests(monkeypatch):
     """The seconds of each rest; a piece of work takes 2, 3 and 0 milliseconds."""
     taken, now = [], iter([0.0, 0.002, 10.0, 10.003, 20.0, 20.0, 30.0])
-    monkeypatch.setattr(_drain.time, "thread_time", lambda: next(now))
-    monkeypatch.setattr(_drain.time, "sleep", taken.append)
+    monkeypatch.setattr(_pace.time, "thread_time", lambda: next(now))
+    monkeypatch.setattr(_pace.time, "sleep", taken.append)
     return taken
 
 
@@ -31,3 +31,12 @@ def test_a_round_that_falls_behind_does_not_rest(rests):
     for _ in range(3):
         pace()
     assert rests == [PAUSE] * 3
+
+
+def test_a_collection_pauses_between_pieces(rests):
+    """After every so many, and nothing is lost or changes its order."""
+    taken = in_pieces(range(2 * AT_ONCE + 1))
+    assert [next(taken) for _ in range(AT_ONCE)] == list(range(AT_ONCE))
+    assert rests == []
+    assert list(taken) == list(range(AT_ONCE, 2 * AT_ONCE + 1))
+    assert rests == [PAUSE] * 2
