@@ -115,7 +115,7 @@ class Judging:
         return None if self._burn_in is None else self._burn_in.dependence
 
     def judge(
-        self, windows: Sequence[WindowCounts], *, partial: bool = False, pause: Callable[[], object] | None = None
+        self, windows: Sequence[WindowCounts], *, partial: bool = False, pause: Callable[[], bool] | None = None
     ) -> None:
         """
         Judge windows in the order given, evenly spread over the time since the last judgement.

@@ -112,7 +112,7 @@ class Learner:
         if len(self._rows) >= self._ask.rows:
             (self._calls.relief.wake or self.drain)()
 
-    def drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
+    def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
         """Count calls, and learn when there are rows enough; not in a *foreign* thread, see `Recorder.drain`."""
         self._calls.drain(pause, foreign=foreign)
         with self._lock:

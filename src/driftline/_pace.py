@@ -35,11 +35,12 @@ class Pace:
         self._pressed = pressed
         self._since = time.thread_time()
 
-    def __call__(self) -> None:
-        """Rest, in proportion to the work of this thread since the last time."""
-        worked = time.thread_time() - self._since
-        time.sleep(PAUSE if self._pressed() else max(PAUSE, REST * worked))
+    def __call__(self) -> bool:
+        """Rest, in proportion to the work of this thread since the last time; whether the round is pressed for time."""
+        worked, pressed = time.thread_time() - self._since, self._pressed()
+        time.sleep(PAUSE if pressed else max(PAUSE, REST * worked))
         self._since = time.thread_time()
+        return pressed
 
 
 def in_pieces(found: Iterable[_T]) -> Iterator[_T]:

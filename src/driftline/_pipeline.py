@@ -237,7 +237,7 @@ class Pipeline:
 
     # --- draining and judging ----------------------------------------------------------------------------------------
 
-    def settle(self, pause: Callable[[], object] | None = None) -> None:
+    def settle(self, pause: Callable[[], bool] | None = None) -> None:
         """Bin and judge all that waits."""
         if self.enabled:
             self._drain(pause)
@@ -246,7 +246,7 @@ class Pipeline:
             self._feed_detectors()
             self._after_judgement()
 
-    def _drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
+    def _drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
         self._past.drain(pause, foreign=foreign)
         self._recorder.drain(pause, foreign=foreign)
 

@@ -221,7 +221,7 @@ class Recorder:
         # A batch may be as large as it likes where others bin it.
         return max(waiting, self._deferred.rows if self.relief.wake is None else self._deferred.ahead)
 
-    def drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
+    def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
         """
         Move all that waits into windows, and have the durations recorded.
 

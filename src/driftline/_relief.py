@@ -85,8 +85,9 @@ class Relief:
         return self._rows if self.wake is None or self._helping else min(WAKE_ROWS, self._most // 2)
 
     def pressed(self) -> bool:
-        """Whether so much waits that the thread is about to fall behind."""
-        return self._waiting() >= self._threshold
+        """Whether so much waits, durations among it, that the thread is about to fall behind."""
+        durations = 0 if self._durations is None else len(self._durations)
+        return self._waiting() + durations >= self._threshold
 
     def where_crowded(self) -> None:
         """As *relieve*, where so much waits: the long way of a call, the short one looks itself."""

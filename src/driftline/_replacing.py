@@ -133,7 +133,7 @@ class Past:
             past._tallies = [_sum([*past._tallies, tally])]
         return past
 
-    def drain(self, pause: Callable[[], object] | None = None, *, foreign: bool = False) -> None:
+    def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
         """Count what came late, as `Recorder.drain`; windows of a reference that is no more are not judged."""
         for counted in self._counted:
             counted.recorder.drain(pause, foreign=foreign)

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 __all__ = ["Duration", "Durations"]
 
-PACE = 16
-"""Durations that the thread records between two pauses."""
+PACE, HURRIED_PACE = 16, 64
+"""Durations that the thread records between two pauses, and as long as it is pressed."""
 
 PARTS = 3
 """Places of a duration in the queue of those that wait, one after the other as in `driftline._lane.FIELDS`."""
@@ -69,11 +69,13 @@ class Durations:
             finally:
                 self._lock.release()
 
-    def report_all(self, pause: Callable[[], object] | None) -> None:
-        """Record those that wait now, with a pause after every few of them where one is given."""
+    def report_all(self, pause: Callable[[], bool] | None) -> None:
+        """Record those that wait now, with a pause after every few of them where one is given: see `Pace`."""
+        left, most = len(self), PACE
         if pause is None:
-            self.report(len(self), wait=True)
+            self.report(left, wait=True)
             return
-        for _ in range(-(-len(self) // PACE)):
-            self.report(PACE, wait=True)
-            pause()
+        while left > 0:
+            self.report(most, wait=True)
+            left -= most
+            most = HURRIED_PACE if pause() else PACE

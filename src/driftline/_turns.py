@@ -45,7 +45,7 @@ class Turns:
         self._stuck = False
         self._begun = self._ended = 0
 
-    def judge(self, judging: Judging | None, recorder: Recorder, pause: Callable[[], object] | None = None) -> None:
+    def judge(self, judging: Judging | None, recorder: Recorder, pause: Callable[[], bool] | None = None) -> None:
         """Judge the windows that are complete, as soon as no other thread judges; *pause* as `Judging.judge`."""
         if judging is not None and self._taken(judging):
             try:
