@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -120,6 +121,33 @@ def test_the_buffer_is_bounded_when_nobody_drains(layout):
     assert woken
     recorder.drain()
     assert recorder.read().served == 5 * BUFFER_ROWS
+
+
+def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
+    """Recording is slow and leaves the interpreter to the other callers, who wait where it falls behind."""
+    handed, most = [], []
+
+    def record(durations):
+        time.sleep(len(durations) * 20e-6)
+        handed.extend(durations)
+
+    recorder = Recorder(layout, 1, Window(rows=2**40), lambda: 0.0, Durations(record))
+    recorder.relief.wake = lambda: None
+
+    def serve():
+        for turn in range(5 * BUFFER_ROWS):
+            recorder.record((float(turn % 1_000),), None, 0.0, None)
+            if turn % 64 == 0:
+                most.append(max(len(recorder._durations), recorder.lane.rows))
+
+    threads = [threading.Thread(target=serve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorder.drain()
+    assert len(handed) == recorder.read().served == 4 * 5 * BUFFER_ROWS
+    assert max(most) <= 4 * BUFFER_ROWS
 
 
 @pytest.mark.parametrize("kind", ["batches", "unreadable", "failures"])

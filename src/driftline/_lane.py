@@ -12,6 +12,7 @@ from driftline._capture import Batch, Capture, Captured
 __all__ = [
     "BUFFER_ROWS",
     "CHUNK_ROWS",
+    "FEWEST_ROWS",
     "FIELDS",
     "NO_CALL",
     "ROWS",
@@ -44,11 +45,11 @@ CHUNK_VALUES, CHUNK_ROWS = 5_120, 256
 """Values, and rows, binned at once: numpy holds the interpreter meanwhile, some 80 µs."""
 
 FEWEST_ROWS = 64
-"""Rows of a chunk even of thousands of features: fewer would be mostly calls of numpy."""
+"""Rows of a chunk, or of a share, even of thousands of features: fewer would be mostly calls of numpy."""
 
 SHARE_VALUES, SHARE_ROWS = 30_720, 1_536
 """
-Values, and rows, that a caller bins as its share, some 2 ms, and whose durations it records, some 10 ms, which is what
+Values, and rows, that a caller bins as its share, 2 to 4 ms, and whose durations it records, 10 to 20 ms, which is what
 the SDK takes for them: so rare that 999 calls of 1,000 do none. Sixty rows, or four durations, at a time were in the
 p99 of the calls.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from driftline._binning import Layout
-from driftline._lane import FIELDS, WAKE_ROWS, Lane, buffer_rows, shared_rows
+from driftline._lane import FEWEST_ROWS, FIELDS, WAKE_ROWS, Lane, buffer_rows, shared_rows
 from driftline._timing import Durations
 
 __all__ = ["Relief"]
@@ -122,12 +122,14 @@ class Relief:
         go on for a second: the thread, on another core, would take twice the CPU for what this one has in its cache,
         and the interpreter from it.
         """
-        crowded = waiting >= 2 * self._most
+        durations = self._durations
         if waiting >= self._rows:
-            self._share(self._rows, crowded)
-            if self._durations is not None:
-                self._durations.report(len(self._durations), wait=crowded)
-        self._lane.relieve_at(self._rows)
+            self._share(self._rows, waiting >= 2 * self._most)
+            if durations is not None:
+                # Who finds another caller at it goes on, unless that one falls behind.
+                durations.report(len(durations), wait=len(durations) >= 2 * self._most)
+        # Where a backlog is left, soon again, and not at every call.
+        self._lane.relieve_at(max(self._rows, self._lane.rows + FEWEST_ROWS))
         self.tell_overdue()
 
     def left_to_callers(self) -> bool:
