@@ -80,6 +80,17 @@ def test_a_threshold_is_reached_at_the_limit(two, name):
         assert judged.status["t"].state == "stable"
 
 
+def test_lengths_are_judged_with_pauses_between_them(two):
+    """One window at a time leaves the interpreter to others; several that wait are judged at once."""
+    judged, _, _ = judging(two, FalseAlarms())
+    paused = []
+    for seed in range(4):
+        judged.judge([quiet(two, seed)], pause=lambda: paused.append(1))
+    assert len(paused) == 4 + 1  # each by itself, and four together
+    judged.judge([quiet(two, seed) for seed in range(4, 8)], pause=lambda: paused.append(1))
+    assert len(paused) == 4 + 1
+
+
 def test_a_threshold_is_left_at_half_the_limit(two):
     """Hysteresis: a score between half the limit and the limit keeps the state that was."""
     strong, weak, none = shifted(two, 1.0), shifted(two, 0.35), quiet(two)

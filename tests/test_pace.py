@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from driftline import _pace
-from driftline._pace import AT_ONCE, PAUSE, REST, Pace, in_pieces
+from driftline._pace import AT_ONCE, LONGEST_REST, PAUSE, REST, Pace, in_pieces
 
 
 @pytest.fixture
 def rests(monkeypatch):
-    """The seconds of each rest; a piece of work takes 2, 3 and 0 milliseconds."""
-    taken, now = [], iter([0.0, 0.002, 10.0, 10.003, 20.0, 20.0, 30.0])
-    monkeypatch.setattr(_pace.time, "thread_time", lambda: next(now))
-    monkeypatch.setattr(_pace.time, "sleep", taken.append)
+    """The seconds of each rest; a piece of work takes a millisecond, a second, and no time."""
+    taken, now = [], iter([0.0, 0.001, 10.0, 11.0, 20.0, 20.0, 30.0])
+    # Not the module of everybody: threads of other tests use that.
+    monkeypatch.setattr(_pace, "time", SimpleNamespace(thread_time=lambda: next(now), sleep=taken.append))
     return taken
 
 
 def test_a_round_rests_in_proportion_to_its_work(rests):
-    """Several times as long as each piece took, and at least for as long as a change of threads takes."""
+    """Several times as long as a piece took, no longer than pieces should, and long enough for a change of threads."""
     pace = Pace(lambda: False)
     for _ in range(3):
         pace()
-    assert rests == pytest.approx([REST * 0.002, REST * 0.003, PAUSE])
+    assert rests == pytest.approx([REST * 0.001, LONGEST_REST, PAUSE])
 
 
 def test_a_round_that_falls_behind_does_not_rest(rests):

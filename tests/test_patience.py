@@ -9,6 +9,7 @@ import pytest
 
 import driftline as dl
 from driftline import _patience
+from driftline._lane import BUFFER_ROWS, CHUNK_ROWS
 from driftline._patience import Patience
 
 
@@ -168,3 +169,47 @@ def test_a_collection_while_our_thread_starts(make_monitor, telemetry, row, monk
     while not ran_in and time.monotonic() < deadline:
         time.sleep(0.01)
     assert {one.name for one in ran_in} == {"driftline"}
+
+
+def test_a_function_that_is_slow_holds_callers_to_its_pace(make_monitor):
+    """Rows that wait for it are bounded, and none is dropped."""
+
+    def slow(row):
+        end = time.perf_counter() + 100e-6
+        while time.perf_counter() < end:
+            pass
+        return row["age"]
+
+    reference = dl.Reference.fit({"age": list(range(100))}, derive={"again": slow})
+    monitor = make_monitor(reference=reference, derive={"again": slow})
+    predict = monitor.instrument(lambda features: 0.5)
+    most, calls = 0, 12_000
+    for turn in range(calls):
+        predict({"age": turn % 100})
+        most = max(most, monitor._pipeline.lane.rows)
+    assert most <= 2 * BUFFER_ROWS + CHUNK_ROWS
+    monitor.flush()
+    tally = monitor._pipeline._calls.read()
+    assert (tally.served, tally.rows, tally.dropped) == (calls, calls, {})
+
+
+def test_progress_is_waited_for_once(patience):
+    """In vain once; after the next piece again."""
+    lock = Patience()
+    assert not lock.progress()
+    before = time.perf_counter()
+    assert not lock.progress()
+    assert time.perf_counter() - before < 0.1
+    lock.moves_on()
+    worker = threading.Timer(0.02, lock.moves_on)
+    worker.start()
+    assert lock.progress()
+    worker.join()
+
+
+def test_outcomes_of_a_process_that_does_not_predict(make_monitor, telemetry):
+    """A worker that is told labels has no thread of ours: its collections do the work."""
+    monitor = make_monitor()
+    for turn in range(10):
+        monitor.outcome(turn, True)
+    assert telemetry.value("ml.outcomes", ml__outcome__result="unmatched") == 10

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from driftline import Reference, Window
 from driftline._binning import Layout
 from driftline._capture import Batch
-from driftline._lane import BUFFER_ROWS, CHUNK_ROWS
+from driftline._lane import BUFFER_ROWS, CHUNK_ROWS, SHARE_ROWS, WAKE_ROWS
 from driftline._recorder import Recorder
 from driftline._relief import MAX_PENDING
-from driftline._timing import Durations
+from driftline._timing import HURRIED_PACE, PACE, Durations
 
 THREADS = 8
 ROWS = 6_000
@@ -147,7 +147,32 @@ def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
         thread.join()
     recorder.drain()
     assert len(handed) == recorder.read().served == 4 * 5 * BUFFER_ROWS
-    assert max(most) <= 4 * BUFFER_ROWS
+    assert max(most) <= 2 * BUFFER_ROWS + 4 * SHARE_ROWS
+
+
+def test_a_round_is_pressed_by_rows_and_by_durations(layout):
+    """Together: rows that have just been binned are durations that wait."""
+    recorder, _ = recorder_of(layout, Window(rows=2**40))
+    recorder.relief.wake = lambda: None
+    for turn in range(WAKE_ROWS - 1):
+        recorder.record((float(turn),), None, 0.0, None)
+    assert not recorder.relief.pressed()
+    recorder.record((0.0,), None, 0.0, None)
+    assert recorder.relief.pressed()
+    recorder._drain_chunk(WAKE_ROWS)
+    assert not recorder.lane.rows
+    assert recorder.relief.pressed()
+    recorder._durations.report(1, wait=True)
+    assert not recorder.relief.pressed()
+
+
+def test_durations_are_recorded_in_larger_pieces_when_time_presses():
+    """As the pause says, piece by piece."""
+    pieces, pressed = [], iter([False, True, True, False, False])
+    durations = Durations(lambda some: pieces.append(len(some)))
+    durations.extend([(0.1, None, None)] * (2 * PACE + 2 * HURRIED_PACE + 1))
+    durations.report_all(lambda: next(pressed))
+    assert pieces == [PACE, PACE, HURRIED_PACE, HURRIED_PACE, 1]
 
 
 @pytest.mark.parametrize("kind", ["batches", "unreadable", "failures"])

@@ -47,6 +47,9 @@ class DrainThread:
             except RuntimeError:
                 # The interpreter shuts down, or has no thread left: callers and collections drain from here on.
                 self._stopped, self.running = True, False
+            except BaseException:
+                self.running = False
+                raise
 
     def wake(self) -> None:
         """Have the next round at once."""

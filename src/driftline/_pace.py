@@ -11,8 +11,11 @@ __all__ = ["Pace", "in_pieces"]
 PAUSE = 0.0001
 """Seconds between two pieces of a round: time enough for another thread to wake and take the interpreter."""
 
-REST = 4.0
-"""Seconds of rest for one of work: a round takes a fifth of the interpreter, and a busy server hardly notices."""
+REST, LONGEST_REST = 4.0, 0.01
+"""
+Seconds of rest for one of work, so that the pieces of a round take a fifth of the interpreter, and at most at once:
+pieces take a millisecond, and one that took longer, in a function of the user's, must not put off the next.
+"""
 
 
 AT_ONCE = 32
@@ -38,7 +41,7 @@ class Pace:
     def __call__(self) -> bool:
         """Rest, in proportion to the work of this thread since the last time; whether the round is pressed for time."""
         worked, pressed = time.thread_time() - self._since, self._pressed()
-        time.sleep(PAUSE if pressed else max(PAUSE, REST * worked))
+        time.sleep(PAUSE if pressed else min(max(PAUSE, REST * worked), LONGEST_REST))
         self._since = time.thread_time()
         return pressed
 

@@ -237,10 +237,10 @@ class Pipeline:
 
     # --- draining and judging ----------------------------------------------------------------------------------------
 
-    def settle(self, pause: Callable[[], bool] | None = None) -> None:
-        """Bin and judge all that waits."""
+    def settle(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
+        """Bin and judge all that waits; see `Recorder.drain`."""
         if self.enabled:
-            self._drain(pause)
+            self._drain(pause, foreign=foreign)
             self._turns.judge(self._judging, self._calls, pause)
             self.outcomes.settle()
             self._feed_detectors()
@@ -282,9 +282,12 @@ class Pipeline:
     def _round(self) -> None:
         """One round of the thread, in small pieces: a call that comes meanwhile does not wait for all of it."""
         try:
-            self._turns.round(partial(self.settle, Pace(self._calls.relief.pressed)))
+            self._turns.round(partial(self.settle, Pace(self._pressed)))
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
+
+    def _pressed(self) -> bool:
+        return self._turns.awaited or self._calls.relief.pressed()
 
     def _overdue(self) -> None:
         """Do in the caller what the thread does not keep up with, or what none does."""

@@ -231,7 +231,7 @@ class Recorder:
         """
         step = self._drain_chunk
         if foreign and self.layout.defers:
-            if self._deferred.work.wait():
+            if self._deferred.work.lives():
                 return
             step = self._leave_rows_out
         if pause is not None and not self._panes.timed and self.relief.left_to_callers():
@@ -291,7 +291,8 @@ class Recorder:
             self._drain_chunk(most)
             return
         wake()
-        if crowded and not self._deferred.work.wait():
+        # Who outruns the thread waits for it, a part of its work at a time.
+        if crowded and not self._deferred.work.progress():
             self._leave_rows_out(most)
 
     def _drain_chunk(self, most: int) -> bool:

@@ -20,7 +20,10 @@ JUDGING_SECONDS = 5.0
 """How long somebody waits for a judgement of one window under way."""
 
 COLLECTION_SECONDS = 0.5
-"""How long a collection does: what is judged meanwhile goes out with the next one, counts are complete either way."""
+"""
+How long a collection does: what is judged meanwhile goes out with the next one. Counts are complete either way, but for
+rows on their way through functions of the user's.
+"""
 
 POLL_SECONDS = 0.001
 """Between two looks whether a round has ended: one takes about as long."""
@@ -32,9 +35,12 @@ class Turns:
 
     Args:
         guard: told when a judgement does not come to its end.
+
+    Attributes:
+        awaited: whether a collection waits for a round, which is not to rest then.
     """
 
-    __slots__ = ("_begun", "_ended", "_guard", "_stuck")
+    __slots__ = ("_begun", "_ended", "_guard", "_stuck", "awaited")
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -42,7 +48,7 @@ class Turns:
 
     def reset(self) -> None:
         """Start anew: the child of a fork."""
-        self._stuck = False
+        self._stuck = self.awaited = False
         self._begun = self._ended = 0
 
     def judge(self, judging: Judging | None, recorder: Recorder, pause: Callable[[], bool] | None = None) -> None:
@@ -93,16 +99,28 @@ class Turns:
         finally:
             self._ended = self._begun
 
-    def collect(self, thread: DrainThread | None, drain: Callable[[], None], settle: Callable[[], None]) -> None:
-        """Settle for a collection: wait for a round of our own thread, as long as one may, and count what is left."""
+    def collect(self, thread: DrainThread | None, drain: Callable[[], None], settle: Callable[..., None]) -> None:
+        """
+        Settle for a collection: wait for a round of our own thread, as long as one may, and count what is left.
+
+        Args:
+            thread: ours, if there is one.
+            drain: counts what waits, but for rows that functions of the user's are in the way of.
+            settle: as `driftline._pipeline.Pipeline.settle`.
+        """
         if thread is None or thread.stopped:
             settle()
-            return
-        end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
-        thread.wake()
-        while self._ended < wanted and thread.running and not self._stuck and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
-        drain()
+        elif not thread.running:
+            # Nobody has predicted in this process, or somebody is about to start it: functions of the user's are its.
+            settle(foreign=True)
+        else:
+            self.awaited = True
+            end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
+            thread.wake()
+            while self._ended < wanted and thread.running and not self._stuck and time.monotonic() < end:
+                time.sleep(POLL_SECONDS)
+            self.awaited = False
+            drain()
 
     def _taken(self, judging: Judging) -> bool:
         while not self._stuck:

@@ -201,7 +201,8 @@ def test_a_derived_feature_that_hangs_stops_neither_calls_nor_collections(
     assert caplog.text.count("does not come to its end") == 1
     armed.clear()
     stop.set()
-    assert eventually(monitor._pipeline._calls._deferred.work.wait, True)
+    assert eventually(monitor._pipeline._calls._deferred.work.acquire, True)
+    monitor._pipeline._calls._deferred.work.release()
     monitor.flush()
     before = monitor._pipeline._calls.read()
     assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
