@@ -47,7 +47,8 @@ def test_each_row_goes_through_the_stages_once(features, window, thread):
     seen = []
     layout = StagedLayout(features, [doubling(seen)], None)
     recorder = Recorder(layout, 2, window, lambda: 0.0)
-    recorder.relief.wake = (lambda: None) if thread else None
+    woken, done = threading.Event(), threading.Event()
+    recorder.relief.wake = woken.set if thread else None
     recorder.lane.align = lambda rows: [(row["a"],) if row.__class__ is dict else row for row in rows]
 
     def serve(start):
@@ -62,11 +63,21 @@ def test_each_row_goes_through_the_stages_once(features, window, thread):
             recorder.record_failure((next(values),), 0.1, None, "E")
             recorder.record_failure(Batch([np.array([float(next(values)) for _ in range(33)])], 33), 0.1, None, "E")
 
+    def drain():
+        while not done.is_set():
+            woken.wait(0.01)
+            woken.clear()
+            recorder.drain()
+
     threads = [threading.Thread(target=serve, args=(10_000 * place,)) for place in range(4)]
-    for one in threads:
+    drainer = threading.Thread(target=drain)
+    for one in (*threads, *[drainer] * thread):
         one.start()
     for one in threads:
         one.join()
+    done.set()
+    if thread:
+        drainer.join()
     recorder.drain()
     each = 60 * (1 + 1 + 1 + 5 + 40 + 41 + 1 + 33)
     assert sorted(seen) == sorted(float(10_000 * place + value) for place in range(4) for value in range(each))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ class Asking:
     def reset(self) -> None:
         """Forget what was counted: the child of a fork starts here."""
         self.requests: dict[str, int] = {}
-        self._seen: tuple[object, ...] = ()
+        self._seen: tuple[tuple[object, ...], int] = (), -1
 
     def ask(
         self,
@@ -52,10 +53,13 @@ class Asking:
     ) -> None:
         """Ask for what follows from a judgement; *seen* is what it was made from: the same again asks nothing."""
         policy = self._policy
-        seen = (*seen, outcomes.known)
-        if policy is None or seen == self._seen:
+        if policy is None:
+            return
+        before, known = self._seen
+        if known == outcomes.known and len(before) == len(seen) and all(map(operator.is_, before, seen)):
             return  # nothing has been judged and no outcome has come: the queue on disk is left in peace
-        self._seen = seen
+        # Kept, and not their ids: what is thrown away leaves its id to what comes after it.
+        self._seen = seen, outcomes.known
         present = states()
         for request in policy.requests(self._model, self._version, present, outcomes.accuracy, latency()):
             if policy.queue.put(request):

@@ -302,7 +302,7 @@ class Pipeline:
     def _after_judgement(self) -> None:
         for canary in self._canaries:
             canary.refresh()
-        seen = (id(self._judging and self._judging.status), id(self._detecting and self._detecting.status))
+        seen = (self._judging and self._judging.status, self._detecting and self._detecting.status)
         self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
 
     # --- what is read ------------------------------------------------------------------------------------------------
