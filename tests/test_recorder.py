@@ -123,6 +123,19 @@ def test_the_buffer_is_bounded_when_nobody_drains(layout):
     assert recorder.read().served == 5 * BUFFER_ROWS
 
 
+@pytest.mark.parametrize("thread", [True, False], ids=["thread", "synchronous"])
+def test_durations_are_bounded_when_batches_take_the_rows_along(layout, thread):
+    """Rows never wait for long then, and nobody would look at what waits to be recorded."""
+    recorder, handed = recorder_of(layout, Window(rows=2**40))
+    recorder.relief.wake = (lambda: None) if thread else None
+    batch = Batch([np.zeros(33)], 33)
+    for turn in range(5 * BUFFER_ROWS):
+        recorder.record(batch if turn % 100 == 0 else (float(turn % 1_000),), None, 0.1, None)
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
+    recorder.drain()
+    assert len(handed) == 5 * BUFFER_ROWS
+
+
 def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
     """Recording is slow and leaves the interpreter to the other callers, who wait where it falls behind."""
     handed, most = [], []

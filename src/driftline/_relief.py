@@ -86,17 +86,26 @@ class Relief:
 
     def pressed(self) -> bool:
         """Whether so much waits, durations among it, that the thread is about to fall behind."""
-        durations = 0 if self._durations is None else len(self._durations)
-        return self._waiting() + durations >= self._threshold
+        return self._waiting() + self._unrecorded() >= self._threshold
+
+    def _unrecorded(self) -> int:
+        return 0 if self._durations is None else len(self._durations)
+
+    def _backlog(self) -> int:
+        return max(self._waiting(), self._unrecorded())
 
     def where_crowded(self) -> None:
-        """As *relieve*, where so much waits: the long way of a call, the short one looks itself."""
-        if self._waiting() * FIELDS >= self._lane.limit:
+        """
+        As *relieve*, where so much waits: the long way of a call, the short one looks itself.
+
+        A batch takes the rows that wait along with it, and leaves their durations.
+        """
+        if self._backlog() * FIELDS >= self._lane.limit:
             self.relieve()
 
     def relieve(self) -> None:
         """Start the thread, wake it, or do a share of its work: whatever the number of waiting rows asks for."""
-        lane, waiting = self._lane, self._waiting()
+        lane, waiting = self._lane, self._backlog()
         if lane.limit <= 1:
             lane.relieve_at(self._threshold)
             begin = self.begin
@@ -124,7 +133,7 @@ class Relief:
         """
         durations = self._durations
         if waiting >= self._rows:
-            self._share(self._rows, waiting >= 2 * self._most)
+            self._share(self._rows, self._waiting() >= 2 * self._most)
             if durations is not None:
                 # Who finds another caller at it goes on, unless that one falls behind.
                 durations.report(len(durations), wait=len(durations) >= 2 * self._most)
