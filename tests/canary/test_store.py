@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 
 import pytest
 
@@ -107,7 +108,7 @@ def start(side, calls, path, *more):
 
 def total(path):
     """Calls of both variants in the file."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT body FROM evidence").fetchall()
     baseline, candidate = sum((CanaryEvidence.from_json(body) for (body,) in rows), start=CanaryEvidence()).pooled()
     return baseline.calls, candidate.calls
@@ -134,7 +135,7 @@ def test_a_killed_process_leaves_what_it_had_written(path):
         assert start("candidate", 100, path).communicate(timeout=120)
     assert start("baseline", 300, path).communicate(timeout=120)
     assert total(path) == (300, 800)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM evidence").fetchone()[0] == 2
 
 
@@ -197,6 +198,6 @@ def test_a_disk_that_fails_costs_the_sum_and_nothing_else(path, make_monitor, se
 def test_what_stands_in_the_file_is_json(path, made, evidence_of):
     """Counts, no features: a file may be shown to anybody."""
     CanaryStore(path, VARIANTS).exchange(evidence_of(made(3), made(4)))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         (body,) = connection.execute("SELECT body FROM evidence").fetchone()
     assert json.loads(body)["strata"][0]["baseline"]["served"] == 3
