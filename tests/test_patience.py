@@ -132,7 +132,7 @@ def test_a_detector_that_hangs(patience, make_monitor, telemetry, row):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_collection_while_our_thread_starts(make_monitor, telemetry, row, monkeypatch, moment):
+def test_a_collection_while_our_thread_starts(make_monitor, telemetry, monkeypatch, moment):
     """It leaves a function of the user's to our thread, which the first call is starting, or has just started."""
     ran_in, starting, go_on = set(), threading.Event(), threading.Event()
 

@@ -12,6 +12,9 @@ import uuid
 import pytest
 
 from driftline import ConfigurationError, FeatureStatus
+from driftline._asking import Asking
+from driftline._guard import Guard
+from driftline._outcome_ledger import OutcomeTally
 from driftline._values import RetrainingRequest
 from driftline.retraining import RetrainingPolicy, RetrainingQueue
 
@@ -231,3 +234,22 @@ def test_files_that_are_no_queue_are_refused(tmp_path):
     for path in (tmp_path, text, tmp_path / "absent" / "queue.db", other, "nul\0.db"):
         with pytest.raises(ConfigurationError, match="expected a SQLite file that can be written"):
             RetrainingQueue(path)
+
+
+def test_a_judgement_that_says_the_same_is_asked_about_again():
+    """It is told from the one before by the object: what is thrown away leaves its id to what comes after it."""
+    attributes, looks = {"ml.model.name": "m"}, []
+
+    class Policy(RetrainingPolicy):
+        """Says when it was asked."""
+
+        def requests(self, *_):
+            """Nothing is wanted."""
+            looks.append(1)
+            return ()
+
+    asking = Asking(Policy(), attributes, Guard("m", "log"), lambda *_: None)
+    for status in ({}, {}, {}):
+        for _ in range(2):
+            asking.ask((status, None), dict, OutcomeTally({}, 0, 0), lambda: None)
+    assert len(looks) == 3

@@ -105,7 +105,7 @@ class FileStore:
         """Close the connection; the next call opens another one."""
         with self.lock:
             if self._connection is not None:
-                self._closing()
+                self._finalizer()
                 self._connection = None
 
     def apply(self, events: Sequence[Event], now: float, grade: Grade) -> Joined:
@@ -250,9 +250,9 @@ class FileStore:
                 connection.close()
                 raise
             self._connection = connection
-            # A monitor that nobody needs any more leaves no open file to the collector of garbage.
-            self._closing = weakref.finalize(self, connection.close)
-            self._closing.atexit = False
+            # A monitor that nobody needs any more leaves no open file; the flush at the exit of the process needs it still.
+            self._finalizer = weakref.finalize(self, connection.close)
+            self._finalizer.atexit = False
         return self._connection
 
 

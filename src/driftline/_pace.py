@@ -17,7 +17,6 @@ Seconds of rest for one of work, so that the pieces of a round take a fifth of t
 pieces take a millisecond, and one that took longer, in a function of the user's, must not put off the next.
 """
 
-
 AT_ONCE = 32
 """Observations that a collection takes between two pauses: a millisecond of the SDK's."""
 

@@ -11,7 +11,7 @@ SECONDS = 5.0
 """How long somebody waits while nothing at all moves on."""
 
 POLL_SECONDS = 0.001
-"""Between two looks whether something has: a part of the work takes about as long."""
+"""Between two looks whether something has: a part of the work, or a round of our thread, takes about as long."""
 
 
 class Patience:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from driftline._drain import DrainThread
 from driftline._guard import Guard
 from driftline._judging import Judging
+from driftline._patience import POLL_SECONDS
 from driftline._recorder import Recorder
 from driftline._window import WindowCounts
 
@@ -24,9 +25,6 @@ COLLECTION_SECONDS = 0.5
 How long a collection does: what is judged meanwhile goes out with the next one. Counts are complete either way, but for
 rows on their way through functions of the user's.
 """
-
-POLL_SECONDS = 0.001
-"""Between two looks whether a round has ended: one takes about as long."""
 
 
 class Turns:

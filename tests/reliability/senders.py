@@ -14,11 +14,11 @@ SETTINGS = {"OTEL_METRIC_EXPORT_INTERVAL": "100", "OTEL_BLRP_SCHEDULE_DELAY": "5
 """The environment that `providers_to` wants: it sends ten times a second."""
 
 
-def providers_to(endpoint, timeout=0.5):
+def providers_to(endpoint):
     """The providers that send to an endpoint; who gets them shuts them down."""
     lost = Lost()
-    points = MetricSender(lambda: OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=timeout), lost)
-    records = RecordSender(lambda: OTLPLogExporter(f"{endpoint}/v1/logs", timeout=timeout), lost)
+    points = MetricSender(lambda: OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=0.5), lost)
+    records = RecordSender(lambda: OTLPLogExporter(f"{endpoint}/v1/logs", timeout=0.5), lost)
     reader = ForkedReader(points)
     meters, loggers = MeterProvider([reader]), LoggerProvider()
     loggers.add_log_record_processor(BatchLogRecordProcessor(records))
