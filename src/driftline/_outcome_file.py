@@ -250,7 +250,7 @@ class FileStore:
                 connection.close()
                 raise
             self._connection = connection
-            # A monitor that nobody needs any more leaves no open file; the flush at the exit of the process needs it still.
+            # A monitor that nobody needs any more leaves no open file; the flush at exit needs it still.
             self._finalizer = weakref.finalize(self, connection.close)
             self._finalizer.atexit = False
         return self._connection
