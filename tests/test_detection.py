@@ -162,7 +162,7 @@ def test_the_cadence_is_the_windows_the_stated_or_the_observed_one(two, window, 
     rule = FalseAlarms(1, per="30d", every=every, lengths=(1,))
     judge = rule.prepare(two.features, Layout(two.features), window)
     evidence = judge(Look(shifted(two), 1, 1, elapsed, ()))
-    assert f"(level {level:.2g})" in evidence[0].reason
+    assert f"(level {level:.2g})" in evidence[0].reason()
 
 
 def test_a_longer_length_has_the_level_of_its_own_cadence(two):
@@ -170,7 +170,7 @@ def test_a_longer_length_has_the_level_of_its_own_cadence(two):
     judge = FalseAlarms(1, per="30d", every="1h").prepare(two.features, Layout(two.features), Window(rows=1_000))
     for panes in (1, 4, 16):
         evidence = judge(Look(shifted(two), panes, panes, 5.0, ()))
-        assert f"(level {panes / 720 / 3:.2g})" in evidence[0].reason
+        assert f"(level {panes / 720 / 3:.2g})" in evidence[0].reason()
 
 
 def test_the_elapsed_time_is_spread_over_the_windows_of_a_judgement(two):

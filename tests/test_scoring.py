@@ -133,6 +133,28 @@ def test_a_distance_of_the_user_cannot_change_the_counts(two, window):
     assert window.counts.tolist() == before.tolist()
 
 
+def test_built_in_distances_are_computed_when_somebody_looks_and_those_of_the_user_at_once(two, window, monkeypatch):
+    """Between two exports there may be hundreds of windows; what a user's function sees is every one of them."""
+    asked = []
+
+    def seen(reference, current, /):
+        asked.append("user")
+        return 0.0
+
+    def computed(reference, current, /):
+        asked.append("js")
+        return np.zeros(len(current))
+
+    monkeypatch.setitem(BY_NAME, "js", computed)
+    scorer = scorer_of(two, "js", seen)
+    asked.clear()
+    scores = scorer(window, "w")
+    assert asked == ["user", "user"]
+    assert [score.distance for score in scores] == ["js", "seen"] * 2
+    assert asked.count("user") == 2
+    assert "js" in asked
+
+
 @pytest.mark.parametrize(
     ("distances", "message"),
     [

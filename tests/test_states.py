@@ -89,3 +89,18 @@ def test_a_clock_that_goes_back_gives_a_rule_no_negative_time():
         monitor.observe({"x": 1.0})
         monitor.flush()
     assert seen == [5.0, 0.0, 3.0]
+
+
+def test_words_that_nobody_reads_are_not_made():
+    """A feature that looks odd and does not drift costs no sentence; of one that drifts a single length speaks."""
+    made = []
+
+    def say(length):
+        return lambda: made.append(length) or f"at {length}"
+
+    quiet = {length: Evidence(False, True, 0.5, 0.1, 500, say(length)) for length in (1, 4)}
+    assert next_status(Episode(), quiet, 4, 200)[0].reason == "as the reference"
+    assert made == []
+    loud = {length: Evidence(True, True, 0.5, 0.1, 500, say(length)) for length in (1, 4)}
+    assert next_status(Episode(), loud, 4, 200)[0].reason == "at 1"
+    assert made == [1]

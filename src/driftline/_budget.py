@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -126,7 +127,7 @@ class FalseAlarms:
                     p,
                     effect,
                     rows,
-                    _reason(feature, look, layout.slices[place], tested, place, level) if stays else "",
+                    partial(_reason, feature, look, layout.slices[place], tested, place, level) if stays else "",
                     OnDemand(_components, feature, tested, place),
                 )
                 for place, (feature, enters, stays, p, effect, rows) in enumerate(zip(features, *numbers, strict=True))

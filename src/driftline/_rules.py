@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
         p_value: of the test, where there is one.
         effect: the corrected PSI.
         rows: of the feature in the window.
-        reason: in words, empty unless *stay*.
+        reason: in words, empty unless *stay*; or what says them when it is asked.
         components: the parts of the difference, each with its own p-value.
     """
 
@@ -67,7 +67,7 @@ class Evidence(NamedTuple):
     p_value: float | None
     effect: float
     rows: int
-    reason: str
+    reason: str | Callable[[], str]
     components: Sequence[Component] = ()
 
 

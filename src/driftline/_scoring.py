@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -109,16 +109,6 @@ def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, 
     return tuple(groups)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Computed:
-    """What every distance gives for a group of features: values and, where there are any, corrected ones."""
-
-    group: Group
-    current: Counts
-    values: Sequence[Sequence[float]]
-    corrected: Sequence[Sequence[float | None]]
-
-
 class Scorer:
     """
     Scores windows against a reference.
@@ -146,51 +136,52 @@ class Scorer:
         """
         All distances of all features that are defined; none where the feature has no rows.
 
-        They are computed here, and put into words and values when somebody looks at them.
+        The built-in ones are computed when somebody looks at them: windows may be many between two exports.
 
         Args:
             window: the counts.
             length: of the window, in words.
             expected: counts to compare with instead of the reference's, over all bins.
         """
-        computed: list[_Computed] = []
-        for fitted in self._groups:
-            group = fitted if expected is None else replace(fitted, reference=expected[fitted.bins])
-            current = window.counts[group.bins]
-            values = [self._values(distance, group, current) for distance in self._distances]
-            corrected = [
-                np.atleast_1d(builtin.corrected_psi(group.reference, current)).tolist()
-                if distance.name == "psi"
-                else [None] * len(group.places)
-                for distance in self._distances
-            ]
-            computed.append(_Computed(group, current, values, corrected))
-        return OnDemand(self._scores, computed, length, expected)
+        groups = self._groups
+        if expected is not None:
+            groups = tuple(replace(group, reference=expected[group.bins]) for group in groups)
+        # A function of the user's is asked now, by whoever judges: it may take its time, and may raise.
+        given = {
+            distance.name: [self._asked(distance, group, window.counts[group.bins]) for group in groups]
+            for distance in self._distances
+            if not distance.vectorised
+        }
+        return OnDemand(self._scores, groups, window.counts, length, expected is not None, given)
 
     def _scores(
-        self, computed: Sequence[_Computed], length: str, expected: NDArray[np.float64] | None
+        self,
+        groups: Sequence[Group],
+        counts: Counts,
+        length: str,
+        expected: bool,  # noqa: FBT001 - of `OnDemand`, which knows no keywords
+        given: Mapping[str, Sequence[Sequence[float]]],
     ) -> tuple[Score, ...]:
         found: dict[tuple[int, int], Score] = {}
-        for one in computed:
-            rows = one.current.sum(axis=1).tolist()
-            for order, (distance, values, corrected) in enumerate(
-                zip(self._distances, one.values, one.corrected, strict=True)
-            ):
-                for index, place in enumerate(one.group.places):
+        for number, group in enumerate(groups):
+            current = counts[group.bins]
+            rows = current.sum(axis=1).tolist()
+            for order, distance in enumerate(self._distances):
+                values = given[distance.name][number] if distance.name in given else _computed(distance, group, current)
+                corrected: Sequence[float | None] = [None] * len(group.places)
+                if distance.name == "psi":
+                    corrected = np.atleast_1d(builtin.corrected_psi(group.reference, current)).tolist()
+                for index, place in enumerate(group.places):
                     if math.isfinite(values[index]):
                         feature = self._features[place]
-                        compared = None if expected is None else one.group.reference[index]
-                        moved = partial(what_moved, feature, one.current[index], expected=compared)
+                        compared = group.reference[index] if expected else None
+                        moved = partial(what_moved, feature, current[index], expected=compared)
                         found[place, order] = Score(
                             feature.name, distance.name, values[index], corrected[index], rows[index], length, moved
                         )
         return tuple(found[key] for key in sorted(found))
 
-    def _values(self, distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
-        if distance.vectorised:
-            keywords = {"positions": group.positions} if distance.positioned else {}
-            values: list[float] = np.atleast_1d(distance.function(group.reference, current, **keywords)).tolist()
-            return values
+    def _asked(self, distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
         return [self._value(distance, group, current, index) for index in range(len(group.places))]
 
     def _value(self, distance: NamedDistance, group: Group, current: Counts, index: int) -> float:
@@ -200,3 +191,9 @@ class Scorer:
         except Exception as error:  # noqa: BLE001 - a user's function; the other distances go on
             self._report("distance", f"distance {distance.name} raised {error!r}")
             return math.nan
+
+
+def _computed(distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
+    keywords = {"positions": group.positions} if distance.positioned else {}
+    values: list[float] = np.atleast_1d(distance.function(group.reference, current, **keywords)).tolist()
+    return values

@@ -80,6 +80,6 @@ def _telling(length: int, entering: list[int], evidence: Mapping[int, Evidence])
 
 
 def _status(state: DriftState, one: Evidence, reason: str | None = None) -> FeatureStatus:
-    return FeatureStatus(
-        state, one.p_value, one.effect, one.rows, one.reason if reason is None else reason, one.components
-    )
+    if reason is None:
+        reason = one.reason() if callable(one.reason) else one.reason
+    return FeatureStatus(state, one.p_value, one.effect, one.rows, reason, one.components)
