@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -237,6 +238,27 @@ def test_odd_values_are_captured_and_counted(capture, told, value, place):
     counts = layout.count_rows(captured)
     assert [int(counts[part].sum()) for part in layout.slices] == [2, 2, 2]
     assert not told.dropped
+
+
+@pytest.mark.parametrize(
+    ("value", "is_number"),
+    [
+        *((one, True) for one in (2.5, 7, True, math.nan, np.float32(1.5))),
+        *((one, False) for one in (None, "text", Raises(), 10**400, [1, [2]])),
+    ],
+)
+@pytest.mark.parametrize("missing", [False, True])
+def test_dicts_of_numbers_are_packed_and_count_the_same(told, value, is_number, missing):
+    """As bytes where all are numbers; a value that is none, or is missing, costs only that."""
+    layout = Layout(Reference.fit({"a": np.arange(50.0), "b": np.arange(50.0)}).features)
+    rows = [{"b": 3.0, "a": 1.0}, {"a": 30, "b": value}, {"a": 2.0} if missing else {"a": 2.0, "b": 49.0}]
+    packing, plain = (
+        Capture(("a", "b"), lambda *one: told.reports.append(one), lambda *one: None, packs=packs)
+        for packs in (True, False)
+    )
+    aligned = packing.align(rows)
+    assert layout.count_rows(aligned).tolist() == layout.count_rows(plain.align(rows)).tolist()
+    assert all(row.__class__ is bytes for row in aligned) == (is_number and not missing)
 
 
 @pytest.mark.parametrize("value", [Raises(), 10**400, [1, [2]], [1.0], np.zeros(2), "text", None])

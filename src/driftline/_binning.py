@@ -145,6 +145,10 @@ class Layout:
         self._cuts = tuple(_comparable(feature.bins) for feature in features)
         self._comparisons: dict[tuple[int, ...], Comparison] = {}
 
+    def compares(self, width: int) -> bool:
+        """Whether the first so many values of a row are all compared as numbers, and may be packed as such."""
+        return None not in self._cuts[:width]
+
     def staged(self, columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
         """The columns that are counted of so many rows captured: here they are the same."""
         del rows
@@ -206,7 +210,7 @@ class Layout:
 
     def _count_alike(self, rows: Sequence[Any], outputs: Sequence[object] | None, *, packed: bool) -> Counts:
         width = len(rows[0]) // FLOAT_BYTES if packed else len(rows[0])
-        matrix = read_matrix(rows, width) if packed or None not in self._cuts[:width] else None
+        matrix = read_matrix(rows, width) if packed or self.compares(width) else None
         if matrix is None or None in self._cuts[: width + 1]:
             columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
             return self.count(columns if outputs is None else [*columns, outputs], len(rows))

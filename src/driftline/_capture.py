@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Callable, Mapping, Sequence
+from itertools import starmap
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
@@ -83,6 +85,7 @@ class Capture:
             has returned; what is counted at once needs no copy.
         late: whether a dict may be copied whole, which costs half of taking its values or less, to be put in order by
             *align* when it is counted. One with more in it than features is not.
+        packs: whether *align* may make floats of what such dicts hold: all of it is compared as numbers.
 
     Attributes:
         inline: dict where a copy is all that this does with one of as many values as there are features, the first of
@@ -95,6 +98,7 @@ class Capture:
         "_copies",
         "_dropped",
         "_known",
+        "_pack",
         "_report",
         "_values_of",
         "inline",
@@ -110,6 +114,7 @@ class Capture:
         *,
         copies: bool = True,
         late: bool = True,
+        packs: bool = False,
     ) -> None:
         self.names = names
         self._copies = copies
@@ -117,6 +122,7 @@ class Capture:
         self._report = report
         self._dropped = dropped
         self._values_of = _values_of(names)
+        self._pack = struct.Struct(f"{len(names)}d").pack if packs else None
         self._align = self._dict_handler()
         self.inline: type[dict[Any, Any]] | None = dict if late else None
         self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._dict_copier() if late else self._align}
@@ -130,7 +136,16 @@ class Capture:
         return reader(features)
 
     def align(self, rows: Sequence[Any]) -> Sequence[Row]:
-        """Captured rows, those that are dicts put in the order of the reference."""
+        """
+        Captured rows, those that are dicts put in the order of the reference.
+
+        Numbers become bytes at once: a thousand tuples of them would not fit the core's cache until they are counted.
+        """
+        try:
+            if self._pack is not None:
+                return [*starmap(self._pack, map(self._values_of, rows))]
+        except Exception:  # noqa: BLE001, S110 - or something is no number, or missing
+            pass
         try:
             return [*map(self._values_of, rows)]
         except Exception:  # noqa: BLE001 - not all are dicts, a feature is missing, names are no texts

@@ -198,6 +198,11 @@ class StagedLayout(Layout):
         as_it_is = derived is None or not (derived.inputs or derived.functions or derived.vectors)
         self._numeric = as_it_is and all(isinstance(one.bins, NumericBins) for one in features)
 
+    def compares(self, width: int) -> bool:
+        """Whether rows are read as one matrix of numbers."""
+        del width
+        return self._numeric
+
     def staged(self, columns: Columns, rows: int) -> Columns:
         """The columns that are counted, made of those captured: each row goes through the stages once."""
         for stage in self._stages:
@@ -206,7 +211,7 @@ class StagedLayout(Layout):
 
     def _count_alike(self, rows: Sequence[Any], outputs: Sequence[object] | None, *, packed: bool) -> Counts:
         width = len(rows[0]) // FLOAT_BYTES if packed else len(rows[0])
-        matrix = read_matrix(rows, width) if packed or self._numeric else None
+        matrix = read_matrix(rows, width) if packed or self.compares(width) else None
         columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
         return self.count(self.staged(columns if outputs is None else [*columns, outputs], len(rows)), len(rows))
 

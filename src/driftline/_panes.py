@@ -84,11 +84,11 @@ class Panes:
             self._put(self._layout.count(columns, slice(start, stop)), stop - start)
             start = stop
 
-    def put_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None, most: int) -> None:
-        """Count rows, and the prediction of each where they have one, at most *most* at once."""
+    def put_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None) -> None:
+        """Count rows, and the prediction of each where they have one."""
         start = 0
         while start < len(rows):
-            stop = min(len(rows), start + min(most, self._ring.room()))
+            stop = min(len(rows), start + self._ring.room())
             given = None if outputs is None else outputs[start:stop]
             self._put(self._layout.count_rows(rows[start:stop], given), stop - start)
             start = stop

@@ -375,7 +375,7 @@ class Recorder:
     def _put_rows(self, rows: Sequence[Any], outputs: Sequence[object] | None) -> None:
         align = self.lane.align
         if self.width and rows:
-            self._panes.put_rows(rows if align is None else align(rows), outputs, self._chunk)
+            self._panes.put_rows(rows if align is None else align(rows), outputs)
 
     def _time(self, seconds: Sequence[float], contexts: Sequence[object]) -> None:
         """Count the durations of calls that returned; rows that were no call of their own have none."""

@@ -64,10 +64,11 @@ def layout_for(reference: Reference, settings: Settings, detecting: Detecting | 
     return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
 
 
-def capture_for(reference: Reference, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+def capture_for(reference: Reference, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
     """The capture of calls."""
     vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
-    return capture_of(reference.columns, vectors, guard.note, dropped)
+    packs = layout.compares(len(reference.columns))
+    return capture_of(reference.columns, vectors, guard.note, dropped, packs=packs)
 
 
 def lookout_for(capture: Capture, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:

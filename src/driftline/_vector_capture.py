@@ -22,11 +22,12 @@ def capture_of(
     dropped: Callable[[str, int], None],
     *,
     late: bool = True,
+    packs: bool = False,
 ) -> Capture:
-    """The capture of rows of these columns, some of them of vectors; *late* as in `Capture`."""
+    """The capture of rows of these columns, some of them of vectors; *late* and *packs* as in `Capture`."""
     if vectors:
         return VectorCapture(names, vectors, report, dropped)
-    return Capture(names, report, dropped, late=late)
+    return Capture(names, report, dropped, late=late, packs=packs)
 
 
 class VectorCapture(Capture):

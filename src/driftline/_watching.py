@@ -59,7 +59,7 @@ def watching(
     recorder.endless = partial(
         guard.note, "derive", "a function in derive= does not come to its end: rows are counted as dropped"
     )
-    capture = staging.capture_for(reference, guard, recorder.drop)
+    capture = staging.capture_for(reference, layout, guard, recorder.drop)
     recorder.lane.read_by(capture, staging.lookout_for(capture, layout, guard, recorder.drop))
     prints = {
         # Of the output nothing is derived: over the same bins it adds up whatever the features are.
