@@ -194,7 +194,7 @@ def test_evidence_of_several_hosts_is_judged_together(canaries, tmp_path, capsys
         (["canary", "--prometheus", "http://x", "--model", "m", "--policy", "p"], "--policy: only evidence is judged"),
         (["canary", "--path", "x", "--model", "m"], "--model: expected with --prometheus only"),
         (["canary", "--path", "x", "--timeout", "soon"], "--timeout='soon': expected a positive duration"),
-        (["canary", "--path", "x", "--interval", "-1s"], "expected one argument"),
+        (["canary", "--path", "x", "--interval=-1s"], "--interval='-1s': expected a positive duration"),
         (["canary", "--evidence", "/nowhere.json"], "No such file"),
         (["canary", "--evidence", "{damaged}"], "damaged.json: evidence: not JSON"),
         (["canary", "--evidence", "{damaged}", "--policy", "{damaged}"], "policy: not JSON"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -57,8 +58,12 @@ def ask_prometheus(url: str, labels: Mapping[str, str]) -> Verdict:
     """
     chosen = ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items())
     query = urllib.parse.urlencode({"query": f"ml_canary_status{{{chosen}}} == 1"})
-    with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=SECONDS) as response:  # noqa: S310 - checked
-        given = json.loads(response.read(MOST_BYTES))
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=SECONDS) as response:  # noqa: S310 - checked
+            given = json.loads(response.read(MOST_BYTES))
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        raise
     try:
         series = given["data"]["result"]
         states: list[CanaryState] = [one["metric"]["ml_canary_state"] for one in series]
