@@ -26,7 +26,7 @@ WARM_UP = 3_000
 LEARNT = 165_000
 """
 The same where driftline watches: its first 32 windows of 5,000 rows, in which it learns how rows depend on each other,
-are judged at more than twice the price, and are measured by themselves.
+are judged at a higher price, and are measured by themselves.
 """
 
 DIFFERENT = 512
