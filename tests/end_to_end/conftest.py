@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
@@ -206,5 +207,8 @@ def prometheus(tools, tmp_path):
 def _quiet(read):
     try:
         return read()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return None
     except OSError:
         return None
