@@ -42,7 +42,7 @@ WAKE_ROWS = 1_024
 """Rows at which the drain thread is woken early."""
 
 CHUNK_VALUES, CHUNK_ROWS = 5_120, 256
-"""Values, and rows, binned at once: numpy holds the interpreter meanwhile, some 80 µs."""
+"""Values, and rows, that the thread bins at once; a caller's share is binned whole."""
 
 FEWEST_ROWS = 64
 """Rows of a chunk, or of a share, even of thousands of features: fewer would be mostly calls of numpy."""
@@ -91,7 +91,7 @@ def buffer_rows(width: int) -> int:
 
 
 def chunk_rows(width: int) -> int:
-    """How many rows of so many features are binned at once."""
+    """How many rows of so many features the thread bins at once."""
     return max(FEWEST_ROWS, min(CHUNK_ROWS, CHUNK_VALUES // max(1, width)))
 
 
