@@ -15,7 +15,7 @@ import polars as pl
 from calls import LEARNT
 
 import driftline as dl
-from driftline._binning import Layout
+from driftline._binning.layout import Layout
 
 COLUMNS = 20
 TRAINING_ROWS = 5_000

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 import driftline as dl
-from driftline._deriving import Deriver
+from driftline._derived.transform import Deriver
 from driftline.testing import in_memory_monitor
 
 TRAINING, REFERENCES, WINDOWS = 10_000, 3, 10

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import driftline as dl
-from driftline._binning import Layout
+from driftline._binning.layout import Layout
 
 COLUMNS = 20
 TRAINING_ROWS = 5_000

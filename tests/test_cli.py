@@ -12,7 +12,7 @@ import pytest
 
 import driftline as dl
 from driftline.canary import Verdict
-from driftline.canary._ask import wait_for
+from driftline.canary._sources import wait_for
 from driftline.cli import main
 from driftline.testing import in_memory_monitor
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from driftline import semconv
-from driftline._values import CanaryState, DriftState
+from driftline.results import CanaryState, DriftState
 
 ROOT = Path(__file__).parent.parent
 ATTRIBUTES = yaml.safe_load((ROOT / "model/attributes.yaml").read_text(encoding="utf-8"))["attributes"]

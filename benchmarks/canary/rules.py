@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from traffic import QUANTILE, Counts, Traffic
 from ville import AsymptoticABTest
 
-from driftline.canary._quantiles import WHERE, Latencies, log_e_quantile
-from driftline.canary._rates import log_e_one_rate, log_e_two_rates
-from driftline.canary._shapes import largest_difference, log_e_shape
+from driftline.canary._evalues.histograms import largest_difference, log_e_shape
+from driftline.canary._evalues.quantiles import WHERE, Latencies, log_e_quantile
+from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
 
 Looks = NDArray[np.int64]
 CHUNK = 25

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._tally import DURATION_EDGES
+from driftline._windows.totals import DURATION_EDGES
 
 LOOK_ROWS = 100
 """Rows of the candidate between two looks."""

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from driftline._outcome_ledger import Ledger
 from driftline.outcomes import OutcomePolicy, Outcomes
+from driftline.outcomes._ledger import Ledger
 
 ROUNDS, IDS = 5, 20_000
 WAITING = (0, 1_000_000)

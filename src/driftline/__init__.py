@@ -6,8 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from driftline._outcome_register import record_outcome
-    from driftline._values import (
+    from driftline._pipeline.outcome_registry import record_outcome
+    from driftline._windows.window import Window
+    from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
+    from driftline.detection import FalseAlarms, Thresholds
+    from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
+    from driftline.monitor import Monitor
+    from driftline.otlp import configure_otlp
+    from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
+    from driftline.reference import Reference
+    from driftline.results import (
         Component,
         Detector,
         Distance,
@@ -16,14 +24,6 @@ if TYPE_CHECKING:
         Score,
         Snapshot,
     )
-    from driftline._window import Window
-    from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
-    from driftline.detection import FalseAlarms, Thresholds
-    from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
-    from driftline.monitor import Monitor
-    from driftline.otlp import configure_otlp
-    from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
-    from driftline.reference import Reference
     from driftline.retraining import RetrainingPolicy, RetrainingQueue
 
 __all__ = [
@@ -61,14 +61,14 @@ __all__ = [
 _HOMES = {
     "Canary": "driftline.canary",
     "CanaryPolicy": "driftline.canary",
-    "Component": "driftline._values",
+    "Component": "driftline.results",
     "ConfigurationError": "driftline.errors",
     "Criterion": "driftline.canary",
-    "Detector": "driftline._values",
-    "Distance": "driftline._values",
+    "Detector": "driftline.results",
+    "Distance": "driftline.results",
     "DriftlineError": "driftline.errors",
     "FalseAlarms": "driftline.detection",
-    "FeatureStatus": "driftline._values",
+    "FeatureStatus": "driftline.results",
     "Guardrail": "driftline.canary",
     "Margin": "driftline.canary",
     "Monitor": "driftline.monitor",
@@ -79,15 +79,15 @@ _HOMES = {
     "ReferenceError": "driftline.errors",
     "RetrainingPolicy": "driftline.retraining",
     "RetrainingQueue": "driftline.retraining",
-    "RetrainingRequest": "driftline._values",
-    "Score": "driftline._values",
-    "Snapshot": "driftline._values",
+    "RetrainingRequest": "driftline.results",
+    "Score": "driftline.results",
+    "Snapshot": "driftline.results",
     "ThresholdPolicy": "driftline.canary",
     "Thresholds": "driftline.detection",
     "Verdict": "driftline.canary",
-    "Window": "driftline._window",
+    "Window": "driftline._windows.window",
     "configure_otlp": "driftline.otlp",
-    "record_outcome": "driftline._outcome_register",
+    "record_outcome": "driftline._pipeline.outcome_registry",
 }
 """Where each name comes from: a module is loaded when one of its names is first asked for."""
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from driftline._durations import seconds_of
-from driftline._values import CanaryState
+from driftline._windows.duration import seconds_of
 from driftline.canary import CanaryPolicy, Verdict
-from driftline.canary._ask import ask_evidence, ask_path, ask_prometheus, check_url, wait_for
+from driftline.canary._sources import ask_evidence, ask_path, ask_prometheus, check_url, wait_for
 from driftline.errors import ConfigurationError, DriftlineError
+from driftline.results import CanaryState
 
 __all__ = ["main"]
 

@@ -8,12 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
-from driftline._binning import Layout
-from driftline._dependence import Dependence
-from driftline._derived import Derive
-from driftline._pipeline import Pipeline
-from driftline._settings import Settings
-from driftline._values import (
+from driftline._binning.layout import Layout
+from driftline._derived.spec import Derive
+from driftline._pipeline.pipeline import Pipeline
+from driftline._pipeline.settings import Settings
+from driftline._significance.dependence import Dependence
+from driftline._windows.window import Window
+from driftline.canary import Canary, VariantEvidence, Verdict
+from driftline.detection import Rule
+from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
+from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
+from driftline.reference import Learn, Reference
+from driftline.results import (
     CanaryState,
     Correct,
     Detector,
@@ -23,12 +29,6 @@ from driftline._values import (
     Score,
     Snapshot,
 )
-from driftline._window import Window
-from driftline.canary import Canary, VariantEvidence, Verdict
-from driftline.detection import Rule
-from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
-from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
-from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
 
 __all__ = ["Monitor"]

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from driftline._columns import as_floats
-from driftline._frames import is_column, read_table
-from driftline._values import CanaryState, FeatureStatus, Score
+from driftline._capture.columns import as_floats
+from driftline._capture.tables import is_column, read_table
 from driftline.errors import ConfigurationError
 from driftline.otel import Instruments, MeterProvider, Reading, instruments_for
+from driftline.results import CanaryState, FeatureStatus, Score
 from driftline.semconv import ML_MODEL_NAME
 
 __all__ = [

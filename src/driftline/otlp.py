@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from driftline._processes import at_exit_of_children, hook_forks
+from driftline._runtime.process_hooks import at_exit_of_children, hook_forks
 from driftline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
-    from driftline._exporting import ForkedReader, Lost, MetricSender, RecordSender, SpanSender, survive_forks  # noqa: PLC0415
+    from driftline.otel._sdk import ForkedReader, Lost, MetricSender, RecordSender, SpanSender, survive_forks  # noqa: PLC0415
 
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415

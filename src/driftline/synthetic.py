@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._columns import as_floats, as_objects
-from driftline._values import Column
+from driftline._capture.columns import as_floats, as_objects
 from driftline.errors import ConfigurationError
+from driftline.results import Column
 
 __all__ = [
     "CategoryMix",

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from driftline._detectors import named_detectors
-from driftline._values import Detector, Distance
+from driftline.detection._stream_detectors import named_detectors
 from driftline.monitor import Monitor
+from driftline.results import Detector, Distance
 
 __all__ = ["ManualClock", "check_detector", "check_distance", "in_memory_monitor"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import driftline as dl
-from driftline._tally import DURATION_EDGES
+from driftline._windows.totals import DURATION_EDGES
 from driftline.canary import CanaryEvidence, Stratum, VariantEvidence
 
 EDGES = tuple(DURATION_EDGES.tolist())

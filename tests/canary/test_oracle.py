@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftline._tally import DURATION_EDGES
+from driftline._windows.totals import DURATION_EDGES
 from driftline.canary import Moments
-from driftline.canary._moments import EFFECT, _log_normal_cdf, log_e_two_means
-from driftline.canary._quantiles import Latencies
-from driftline.canary._rates import bounds_of_difference, log_e_one_rate
+from driftline.canary._evalues.means import EFFECT, _log_normal_cdf, log_e_two_means
+from driftline.canary._evalues.quantiles import Latencies
+from driftline.canary._evalues.rates import bounds_of_difference, log_e_one_rate
 
 ville = pytest.importorskip("ville", reason="of the group test, from the package index")
 

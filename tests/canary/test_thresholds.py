@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import ConfigurationError, ThresholdPolicy
-from driftline._tally import DURATION_EDGES
+from driftline._windows.totals import DURATION_EDGES
 from driftline.canary import VariantEvidence, judge_thresholds
 from driftline.distances import corrected_psi
 

@@ -8,7 +8,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 
-from driftline._exporting import ForkedReader, Lost, MetricSender, RecordSender, survive_forks
+from driftline.otel._sdk import ForkedReader, Lost, MetricSender, RecordSender, survive_forks
 
 SETTINGS = {"OTEL_METRIC_EXPORT_INTERVAL": "100", "OTEL_BLRP_SCHEDULE_DELAY": "50", "NO_PROXY": "127.0.0.1"}
 """The environment that `providers_to` wants: it sends ten times a second."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from driftline.canary._canary import Canary, Variant
-from driftline.canary._counted import VariantEvidence
+from driftline.canary._decision import judge_canary
+from driftline.canary._evalues.means import Moments
 from driftline.canary._evidence import CanaryEvidence, Stratum
-from driftline.canary._judge import judge_canary
 from driftline.canary._margins import Guardrail, Margin
-from driftline.canary._moments import Moments
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._thresholds import ThresholdPolicy, judge_thresholds
+from driftline.canary._variant_evidence import VariantEvidence
 from driftline.canary._verdict import Criterion, Verdict
 
 __all__ = [

@@ -8,20 +8,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from driftline._outputs import default_correct
-from driftline._values import CanaryState, Feature
-from driftline.canary._counted import VariantEvidence
+from driftline._capture.outputs import default_correct
+from driftline.canary._decision import judge_canary
 from driftline.canary._evidence import CanaryEvidence, Stratum
 from driftline.canary._guardrails import GuardrailFeed, Guardrails
-from driftline.canary._judge import judge_canary
 from driftline.canary._margins import number
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._routing import Side, check_functions, chosen, split_function
 from driftline.canary._shadow import Agree, Shadow, agreement
 from driftline.canary._store import CanaryStore
 from driftline.canary._thresholds import ThresholdPolicy
+from driftline.canary._variant_evidence import VariantEvidence
 from driftline.canary._verdict import Verdict
 from driftline.errors import ConfigurationError
+from driftline.results import CanaryState, Feature
 
 __all__ = ["Canary", "Variant"]
 

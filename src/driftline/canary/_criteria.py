@@ -7,22 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftline._values import PREDICTION
-from driftline.canary._counted import VariantEvidence
-from driftline.canary._evidence import CanaryEvidence
-from driftline.canary._margins import Guardrail, Margin
-from driftline.canary._moments import Moments, bounds_of_means, log_e_two_means
-from driftline.canary._policy import CanaryPolicy
-from driftline.canary._quantiles import Latencies, bounds_of_shift, log_e_quantile
-from driftline.canary._questions import OTHER_BINS, Question
-from driftline.canary._rates import (
+from driftline.canary._evalues.histograms import largest_difference, log_e_shape
+from driftline.canary._evalues.means import Moments, bounds_of_means, log_e_two_means
+from driftline.canary._evalues.quantiles import Latencies, bounds_of_shift, log_e_quantile
+from driftline.canary._evalues.rates import (
     Floats,
     bounds_of_difference,
     difference_of_rates,
     log_e_one_rate,
     log_e_two_rates,
 )
-from driftline.canary._shapes import largest_difference, log_e_shape
+from driftline.canary._evidence import CanaryEvidence
+from driftline.canary._margins import Guardrail, Margin
+from driftline.canary._policy import CanaryPolicy
+from driftline.canary._tests import OTHER_BINS, Question
+from driftline.canary._variant_evidence import VariantEvidence
+from driftline.results import PREDICTION
 
 __all__ = ["questions"]
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from driftline.canary._counted import VariantEvidence
-from driftline.canary._moments import Moments
-from driftline.canary._reading import MOST_BINS, count_of, counts_of, named, number_of, of, pair_of
+from driftline.canary._evalues.means import Moments
+from driftline.canary._json import MOST_BINS, count_of, counts_of, named, number_of, of, pair_of
+from driftline.canary._variant_evidence import VariantEvidence
 from driftline.errors import ConfigurationError
 
 __all__ = ["CanaryEvidence", "Stratum", "VariantEvidence"]

@@ -6,8 +6,8 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 
+from driftline.canary._evalues.means import Moments
 from driftline.canary._margins import Guardrail
-from driftline.canary._moments import Moments
 from driftline.errors import ConfigurationError
 
 __all__ = ["GuardrailFeed", "Guardrails"]

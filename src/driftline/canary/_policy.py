@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
-from driftline._durations import seconds_of
-from driftline._values import CanaryState
+from driftline._windows.duration import seconds_of
+from driftline.canary._json import named, of
 from driftline.canary._margins import Guardrail, Margin, margin_of, number
-from driftline.canary._reading import named, of
 from driftline.errors import ConfigurationError
+from driftline.results import CanaryState
 
 __all__ = ["CanaryPolicy"]
 

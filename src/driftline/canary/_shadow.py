@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from driftline._frames import is_column
-from driftline._values import Correct
+from driftline._capture.tables import is_column
+from driftline.results import Correct
 
 __all__ = ["Agree", "Shadow", "agreement"]
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from driftline._values import CanaryState
 from driftline.canary._evidence import CanaryEvidence
 from driftline.errors import ConfigurationError
+from driftline.results import CanaryState
 
 __all__ = ["CanaryStore"]
 

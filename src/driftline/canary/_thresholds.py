@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from driftline._values import PREDICTION, CanaryState
-from driftline.canary._counted import VariantEvidence
-from driftline.canary._questions import OTHER_BINS
+from driftline.canary._tests import OTHER_BINS
+from driftline.canary._variant_evidence import VariantEvidence
 from driftline.canary._verdict import Criterion, Verdict, combined
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
+from driftline.results import PREDICTION, CanaryState
 
 __all__ = ["ThresholdPolicy", "judge_thresholds"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from driftline._values import CanaryState
+from driftline.results import CanaryState
 
 __all__ = ["Criterion", "Verdict", "combined"]
 

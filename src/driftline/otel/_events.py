@@ -9,9 +9,9 @@ from typing import Any
 from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
 
 from driftline import semconv as sc
-from driftline._values import CanaryState, RetrainingRequest, StateChange
 from driftline.canary import Verdict
 from driftline.otel._scope import SCOPE, version
+from driftline.results import CanaryState, RetrainingRequest, StateChange
 
 __all__ = ["Emitter"]
 

@@ -13,11 +13,11 @@ from opentelemetry.context import Context, create_key, set_value
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from driftline import semconv as sc
-from driftline._outcome_metrics import Performance
-from driftline._pace import in_pieces
-from driftline._values import CanaryState, Counts, FeatureStatus, Score
+from driftline._runtime.pacing import in_pieces
 from driftline.canary import Criterion
 from driftline.otel._scope import SCOPE, version
+from driftline.outcomes._metrics import Performance
+from driftline.results import CanaryState, Counts, FeatureStatus, Score
 
 __all__ = ["Instruments", "Reading", "Source", "instruments_for", "meter_of"]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from driftline._values import FeatureStatus, RetrainingRequest
 from driftline.errors import ConfigurationError
+from driftline.results import FeatureStatus, RetrainingRequest
 from driftline.retraining._queue import RetrainingQueue
 
 __all__ = ["RetrainingPolicy"]

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from driftline._values import RetrainingRequest
 from driftline.errors import ConfigurationError
+from driftline.results import RetrainingRequest
 
 __all__ = ["RetrainingQueue"]
 

@@ -1,0 +1,1 @@
+"""Columns to bin numbers, bin numbers to counts."""

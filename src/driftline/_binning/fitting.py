@@ -1,0 +1,249 @@
+"""A column of training data to a feature: its kind, its bins, and what the column puts into them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+from enum import Enum
+from numbers import Real
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline._binning.layout import Layout, binner, is_missing, label_of
+from driftline._capture.columns import as_floats, as_objects
+from driftline._seasons.expectation import Timed
+from driftline._significance.dependence import LEAST_BLOCKS, Dependence, block_lengths, feature_dependence
+from driftline.errors import ConfigurationError
+from driftline.reference._self_check import SelfCheck, check_block_rows, self_check
+from driftline.results import Bins, CategoricalBins, Column, Counts, Feature, Moments, NumericBins
+
+__all__ = ["count_feature", "fit_dependence", "fit_feature"]
+
+QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""Deciles miss the tail; with 1, 5, 95 and 99 % outliers have bins of their own (design, section 5)."""
+
+FEW_VALUES = 20
+"""A numeric column of at most so many distinct values has a bin per value."""
+
+FEW_CODES = 10
+"""An integer column of at most so many distinct values holds codes, not quantities: it is categorical …"""
+
+ROWS_PER_CODE = 5
+"""… if each appears so often on average: five rows of five numbers say nothing about a column."""
+
+LARGEST = 1e140
+"""Beyond it sums of squares overflow. Such a number is a stand-in for something: out of range, like an infinity."""
+
+KNOWN_CATEGORIES = 4_096
+"""Categories remembered by name: beyond that a column looks like an identifier, and memory stays bounded."""
+
+
+DIGITS = 4
+"""Significant digits of what is estimated from blocks."""
+
+TEXTS = (str, bytes, bool, np.bool_, Enum)
+"""Values that name something."""
+
+DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
+"""Values that lie on a calendar or a clock: they are never again what they were in training."""
+
+
+def fit_feature(name: str, column: Column, categorical: bool | None, max_categories: int) -> Feature:  # noqa: FBT001
+    """
+    Fit the bins of a column and count it; *categorical* None: told by its values.
+
+    Raises:
+        ConfigurationError: the column holds dates, records or objects, or texts where numbers were announced.
+    """
+    _check_values(name, column, categorical)
+    if categorical is None:
+        categorical = _looks_categorical(column)
+    if categorical:
+        return count_feature(name, _categories(column, max_categories), column)
+    values = as_floats(column)
+    if np.isnan(values).all() and not all(map(is_missing, as_objects(column))):
+        msg = f"column {name!r} is named in numeric= and holds no number"
+        raise ConfigurationError(msg)
+    return count_feature(name, NumericBins(_cuts(values)), column)
+
+
+def _check_values(name: str, column: Column, categorical: bool | None) -> None:  # noqa: FBT001 - as above
+    array = column.dtype.kind if isinstance(column, np.ndarray) else "O"
+    if array in "fiubU":
+        return
+    if array in "cV":
+        _refuse(name, f"values of dtype {column.dtype}")  # type: ignore[union-attr]
+    for kind, value in {type(value): value for value in as_objects(column)}.items():
+        if array in "mM" or (issubclass(kind, DATES) and not is_missing(value)):
+            _refuse(name, "dates", " (derive a number, such as an age)")
+        known = issubclass(kind, (*TEXTS, Real, Decimal)) or is_missing(value)
+        # An object that is named in categorical= is known by its text; a list or dict is no label.
+        if not known and (not categorical or isinstance(value, (Collection, complex))):
+            _refuse(name, f"values of type {kind.__name__}")
+
+
+def _refuse(name: str, found: str, hint: str = "") -> NoReturn:
+    msg = f"column {name!r} holds {found}: expected numbers, texts or booleans{hint}"
+    raise ConfigurationError(msg)
+
+
+def _looks_categorical(column: Column) -> bool:
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
+        kind = column.dtype.kind
+        if kind in "fb":
+            return kind == "b"
+        present: Sequence[object] = column.tolist()
+    else:
+        present = [value for value in as_objects(column) if not is_missing(value)]
+    if not present:
+        return False
+    if any(isinstance(value, TEXTS) for value in present):
+        return True
+    distinct = set(present)
+    return (
+        all(isinstance(value, (int, np.integer)) for value in distinct)
+        and len(distinct) <= FEW_CODES
+        and len(present) >= ROWS_PER_CODE * len(distinct)
+    )
+
+
+def _categories(column: Column, max_categories: int) -> CategoricalBins:
+    seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
+    # Most frequent first, ties by name: the same data in another order gives the same bins.
+    ordered = sorted(seen, key=lambda label: (-seen[label], str(label), type(label).__name__))
+    kept, rare = ordered[:max_categories], ordered[max_categories:]
+    if len(rare) > KNOWN_CATEGORIES:
+        return CategoricalBins(tuple(kept), (), open=True)
+    return CategoricalBins(tuple(kept), tuple(rare))
+
+
+def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
+    finite = np.sort(values[np.abs(values) <= LARGEST])
+    if not len(finite):
+        return ()
+    distinct = np.unique(finite)
+    low, high = distinct[0], distinct[-1]
+    # The range reaches one float32 step further: a service that computes in float32 is not out of range by rounding.
+    bottom, top = _beyond(low, -np.inf), _beyond(high, np.inf)
+    if len(distinct) <= FEW_VALUES:
+        # Cut half-way between neighbours: rounding does not move a value into another bin.
+        inner = distinct[:-1] + np.diff(distinct) / 2
+    else:
+        quantiles = np.quantile(finite, QUANTILES, method="inverted_cdf")
+        # A value that takes more than one quantile is a spike (the zero of many columns): it has a bin to itself.
+        spikes = {float(value) for value, times in Counter(quantiles.tolist()).items() if times > 1}
+        after = {float(distinct[np.searchsorted(distinct, value, side="right")]) for value in spikes if value < high}
+        inner = np.array(sorted({float(value) for value in quantiles if value > low} | after))
+    cuts = np.unique(np.array([bottom, *inner, top], dtype=np.float64))
+    return tuple(float(cut) for cut in cuts)
+
+
+def _beyond(value: float, direction: float) -> float:
+    """The next number of float32 in a direction; of float64 where float32 does not reach."""
+    with np.errstate(over="ignore"):
+        beyond = float(np.nextafter(np.float32(value), np.float32(direction)))
+    return beyond if np.isfinite(beyond) else float(np.nextafter(value, direction))
+
+
+def count_feature(name: str, bins: Bins, column: Column) -> Feature:
+    """Count a column in bins that are there already."""
+    numbers = binner(bins)(column)
+    counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
+    if isinstance(bins, CategoricalBins):
+        once, twice = _rarely_seen(column)
+        return Feature(name, bins, counts, once=once, twice=twice)
+    values = as_floats(column)
+    usable = np.abs(values) <= LARGEST
+    values, numbers = values[usable], numbers[usable]
+    if not len(values):
+        return Feature(name, bins, counts)
+    sums = np.bincount(numbers, weights=values, minlength=bins.size)
+    inside = np.bincount(numbers, minlength=bins.size)
+    low, high = float(values.min()), float(values.max())
+    means = np.clip(np.divide(sums, inside, out=_centres(bins), where=inside > 0), low, high)
+    # A constant by its range: rounding gives 0.1, 0.1, 0.1 a deviation that is not quite 0.
+    mean, std = (low, 0.0) if low == high else (float(values.mean()), float(values.std()))
+    moments = Moments(len(values), mean, std, low, high)
+    return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
+
+
+def _rarely_seen(column: Column) -> tuple[int, int]:
+    """Categories that a column has a single time, and those that it has twice."""
+    seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
+    times = Counter(seen.values())
+    return times[1], times[2]
+
+
+def _centres(bins: NumericBins) -> NDArray[np.float64]:
+    """Where an empty bin is taken to lie: its middle."""
+    cuts = np.array(bins.cuts)
+    return np.array([cuts[0], *(cuts[:-1] + np.diff(cuts) / 2), cuts[-1], 0.0])
+
+
+def fit_dependence(
+    features: Sequence[Feature], columns: Sequence[Column], rows: int, timed: Timed | None = None
+) -> tuple[Dependence | None, SelfCheck]:
+    """
+    How the rows of training data depend on each other, and what each block of them says about the rest.
+
+    Args:
+        features: fitted to the columns.
+        columns: of *rows* values each, in the order in which they came to be where that is not told by *timed*.
+        rows: of the training data.
+        timed: when they came to be.
+    """
+    layout = Layout(features)
+    seasonal = None if timed is None else timed.expectation
+    lengths, freedom, cells = _blocks(rows, timed)
+    check_rows = check_block_rows(rows)
+    number = rows // check_rows
+    which = np.repeat(np.arange(number), check_rows)
+    blocks = np.zeros((number, layout.total), dtype=np.int64)
+    factors, directions = [], []
+    for feature, column, place in zip(features, columns, layout.slices, strict=True):
+        numbers = binner(feature.bins)(column)
+        if timed is not None:
+            numbers = numbers[timed.order]
+        size = feature.bins.size
+        counted = np.bincount(which * size + numbers[: number * check_rows], minlength=number * size)
+        blocks[:, place] = counted.reshape(number, size)
+        if lengths:
+            expected = None if seasonal is None else [seasonal.of_feature(place, each) for each in cells]
+            one = feature_dependence(numbers, feature.bins, lengths, freedom, expected)
+            factors.append(_rounded(one[0]))
+            directions.append(_rounded(one[1]))
+    dependence = None
+    if lengths:
+        dependence = Dependence(
+            np.array(lengths, dtype=np.float64),
+            np.array(freedom, dtype=np.float64),
+            np.stack(factors, axis=1),
+            np.stack(directions, axis=1),
+        )
+    if timed is not None and seasonal is not None:
+        checked = timed.blocks(check_rows)
+        return dependence, self_check(
+            features, layout, blocks, check_rows, dependence, lambda number: seasonal(checked[number])
+        )
+    whole = np.concatenate([np.array(feature.counts, dtype=np.float64) for feature in features])
+    return dependence, self_check(features, layout, blocks, check_rows, dependence, lambda _: whole)
+
+
+def _blocks(rows: int, timed: Timed | None) -> tuple[list[int], list[float], list[Counts]]:
+    """Lengths of blocks, their degrees of freedom, and their rows per hour of the week where there are seasons."""
+    lengths = list(block_lengths(rows))
+    if timed is None or timed.expectation is None:
+        return lengths, [rows // length - 1.0 for length in lengths], []
+    cells = [timed.blocks(length) for length in lengths]
+    freedom = [float(f"{timed.expectation.freedom(each):.{DIGITS}g}") for each in cells]
+    known = [place for place, free in enumerate(freedom) if free >= LEAST_BLOCKS - 1]
+    return [lengths[place] for place in known], [freedom[place] for place in known], [cells[place] for place in known]
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To `DIGITS` significant digits: a variance from blocks is known no better, and a file of them stays small."""
+    return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)

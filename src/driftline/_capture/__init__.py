@@ -1,0 +1,1 @@
+"""What callers pass, read into rows and columns."""

@@ -1,0 +1,116 @@
+"""What a model returned as one value per row, and when such a value is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from driftline._capture.columns import read_column
+from driftline._capture.tables import is_column
+from driftline.results import CategoricalBins, Column, Correct, Feature
+
+__all__ = ["SCALARS", "as_output", "as_outputs", "default_correct", "rows_in"]
+
+SCALARS = frozenset({float, int, str, bool, type(None), np.float64, np.float32, np.int64, np.bool_, np.str_})
+"""Types that are one prediction as they are: looked up by class, the common case of a single call."""
+
+PROBABILITY_COLUMNS = 2
+"""Columns of ``predict_proba`` of a binary classifier; the second is the probability of the positive class."""
+
+
+def as_outputs(values: Any, rows: int) -> Column | None:
+    """
+    The outputs of *rows* rows as one column, or None where they cannot be read as one value per row.
+
+    An array of shape (rows, 1) is flattened; of (rows, 2), the two probabilities of a binary classifier, the second
+    column is taken. Of dicts of labels and their probabilities the most probable labels are taken.
+    """
+    try:
+        return _one_per_row(values, rows)
+    except Exception:  # noqa: BLE001 - the values are the host's: their __len__ or __lt__ may raise anything
+        return None
+
+
+def rows_in(outputs: Any) -> int:
+    """How many predictions outputs are whose features could not be read: one each, or one where nothing tells."""
+    try:
+        return len(outputs) if is_column(outputs) else 1
+    except Exception:  # noqa: BLE001 - as above
+        return 1
+
+
+def _one_per_row(values: Any, rows: int) -> Column | None:
+    if rows == 1 and not is_column(values) and not isinstance(values, np.ndarray):
+        return [_most_probable(values)]
+    if not isinstance(values, np.ndarray):
+        if not is_column(values):
+            return None
+        column = read_column(values)
+    else:
+        column = values
+    if isinstance(column, np.ndarray):
+        if column.ndim == PROBABILITY_COLUMNS and 1 <= column.shape[1] <= PROBABILITY_COLUMNS:
+            column = column[:, -1]
+        if column.ndim != 1:
+            return None
+    elif len(column) and isinstance(column[0], (list, tuple, np.ndarray)):
+        return None
+    elif len(column) and isinstance(column[0], Mapping):
+        column = [_most_probable(value) for value in column]
+    return column if len(column) == rows else None
+
+
+def _most_probable(value: Any) -> Any:
+    """The label of the largest probability in a dict of them; anything else as it is."""
+    return max(value, key=value.__getitem__) if isinstance(value, Mapping) and value else value
+
+
+def as_output(value: Any) -> object:
+    """
+    The output of one call as one value.
+
+    Raises:
+        TypeError: it is no single number, text or boolean.
+    """
+    if value.__class__ in SCALARS:
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    column = as_outputs(value, 1) if is_column(value) or isinstance(value, np.ndarray) else None
+    if column is None:
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            return value.item()
+        if isinstance(value, (str, int, float)):
+            return value
+        if isinstance(value, Mapping) and value:
+            return _most_probable(value)
+        msg = f"the output is a {type(value).__name__}: expected a number, text or boolean (output= takes one from it)"
+        raise TypeError(msg)
+    first = column[0]
+    return first.item() if isinstance(first, np.generic) else first
+
+
+def default_correct(prediction: Feature) -> Correct | None:
+    """
+    When a prediction is right, as far as the reference's predictions tell.
+
+    Labels are compared. Numbers that all lie in [0, 1] are probabilities: right when the outcome is true and it is at
+    least 0.5, or false and it is below. Any other number is a quantity, and None is returned: how near is near enough
+    is for the user to say.
+    """
+    if isinstance(prediction.bins, CategoricalBins):
+        return _same
+    moments = prediction.moments
+    if moments is not None and moments.minimum >= 0.0 and moments.maximum <= 1.0:
+        return _probability
+    return None
+
+
+def _same(prediction: object, actual: object) -> bool:
+    return bool(prediction == actual)
+
+
+def _probability(prediction: object, actual: object) -> bool:
+    return (float(prediction) >= 0.5) == bool(actual)  # type: ignore[arg-type]  # noqa: PLR2004 - the usual cut

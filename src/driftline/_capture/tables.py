@@ -1,0 +1,113 @@
+"""Tabular data of any library as named columns, without importing any of those libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from driftline._capture.columns import Coded, origin, read_column
+from driftline.results import Column
+
+__all__ = ["Table", "is_column", "is_table", "read_table"]
+
+_ARROW_BATCHES = frozenset({"Table", "RecordBatch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of equal length, with their names where there are any."""
+
+    names: tuple[str, ...] | None
+    columns: tuple[Column, ...]
+    rows: int
+
+
+def is_table(data: object) -> bool:
+    """Whether *data* is something with rows and columns (a dict counts when its values are columns)."""
+    if isinstance(data, np.ndarray):
+        return data.ndim == 2  # noqa: PLR2004 - rows and columns
+    if isinstance(data, Mapping):
+        return bool(data) and all(is_column(value) for value in data.values())
+    library, kind = origin(data)
+    return (library in {"pandas", "polars"} and kind == "DataFrame") or (
+        library == "pyarrow" and kind in _ARROW_BATCHES
+    )
+
+
+def is_column(value: object) -> bool:
+    """Whether *value* holds one value per row."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    if isinstance(value, (list, tuple, Coded)):
+        return True
+    library, kind = origin(value)
+    return (
+        (library in {"pandas", "polars"} and (kind == "Series" or kind.endswith("Index")))
+        or (library == "pandas" and kind.endswith("Array"))
+        or (library == "pyarrow" and kind.endswith("Array"))
+    )
+
+
+def read_table(data: Any) -> Table:
+    """
+    Read a dict of columns, a pandas or polars frame, a pyarrow table or a 2-D numpy array.
+
+    Raises:
+        TypeError: *data* is none of these.
+        ValueError: the columns differ in length, or two of them share a name.
+    """
+    if isinstance(data, np.ndarray):
+        if data.ndim != 2:  # noqa: PLR2004 - rows and columns
+            msg = f"expected a 2-D array of rows and columns, got {data.ndim} dimension(s)"
+            raise ValueError(msg)
+        return Table(None, tuple(data.T), data.shape[0])
+    names: tuple[str, ...] | None
+    if isinstance(data, Mapping):
+        names = tuple(str(name) for name in data)
+        columns = tuple(read_column(value) for value in data.values())
+        if deep := [name for name, one in zip(names, columns, strict=True) if getattr(one, "ndim", 1) not in {1, 2}]:
+            msg = f"columns {deep} are arrays of no or of more than two dimensions, expected values or vectors"
+            raise ValueError(msg)
+    elif is_table(data):
+        library, _ = origin(data)
+        if library == "pandas":
+            # An unnamed frame has a RangeIndex of columns: it is aligned by order, as an array is.
+            names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
+            columns = _pandas_columns(data)
+        elif library == "polars":
+            names = tuple(data.columns)
+            columns = tuple(read_column(series) for series in data.get_columns())
+        else:
+            names = tuple(data.schema.names)
+            columns = tuple(read_column(data.column(place)) for place in range(data.num_columns))
+    else:
+        msg = (
+            f"got {type(data).__name__}, expected a dict of columns, a pandas or polars DataFrame, "
+            "a pyarrow Table or a 2-D numpy array"
+        )
+        raise TypeError(msg)
+    lengths = {len(column) for column in columns}
+    if len(lengths) > 1:
+        msg = f"columns differ in length: {sorted(lengths)}"
+        raise ValueError(msg)
+    if names is not None and len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        msg = f"columns {twice} appear more than once"
+        raise ValueError(msg)
+    return Table(names, columns, lengths.pop() if lengths else 0)
+
+
+def _unnamed(columns: Any) -> bool:
+    return type(columns).__name__ == "RangeIndex" and (columns.start, columns.step) == (0, 1)
+
+
+def _pandas_columns(frame: Any) -> tuple[Column, ...]:
+    kinds = set(frame.dtypes.tolist())
+    if len(kinds) == 1:
+        kind = kinds.pop()
+        if isinstance(kind, np.dtype) and kind.kind in "fiub":
+            return tuple(frame.to_numpy().T)  # no copy, and none of the series that a frame makes of its columns
+    return tuple(read_column(series) for _, series in frame.items())

@@ -1,0 +1,76 @@
+"""Columns whose values are vectors of one length, such as embeddings, as matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.results import Column
+
+__all__ = ["as_matrix", "as_vector", "copied_vector", "is_vector", "vector_length"]
+
+LOOKED_AT = 1_000
+"""Values that decide whether a column holds vectors."""
+
+
+def is_vector(value: object) -> bool:
+    """Whether a value holds several numbers: an array, list or tuple of them, or a tensor that numpy can read."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in "fiub"
+    if isinstance(value, (list, tuple)):
+        return bool(value) and isinstance(value[0], (int, float, np.number)) and not isinstance(value[0], bool)
+    return hasattr(value, "__array__") and len(getattr(value, "shape", ())) == 1
+
+
+def vector_length(column: Column) -> int | None:
+    """The length of the vectors in a column, the most frequent one; None where it holds none."""
+    if isinstance(column, np.ndarray) and column.dtype.kind != "O":
+        return int(column.shape[1]) if column.ndim == 2 and column.dtype.kind in "fiub" else None  # noqa: PLR2004
+    present = [value for value in column[:LOOKED_AT] if value is not None]
+    if not present or not all(map(is_vector, present)):
+        return None
+    lengths: list[int] = [len(value) for value in present]  # type: ignore[arg-type]
+    return max(set(lengths), key=lengths.count)
+
+
+def as_matrix(column: Column, length: int) -> NDArray[np.float64]:
+    """
+    A column of vectors, shape (rows, length).
+
+    A row of nan stands for what is no vector of this length, or has an entry that is not finite: all that is missing.
+    """
+    try:
+        matrix = np.array(column, dtype=np.float64)
+    except Exception:  # noqa: BLE001 - one of them is None, ragged or no vector; the values are the host's
+        matrix = np.empty(0)
+    if matrix.ndim != 2 or matrix.shape[1] != length:  # noqa: PLR2004 - rows and entries
+        matrix = np.full((len(column), length), np.nan)
+        for place, value in enumerate(column):
+            vector = as_vector(value)
+            if vector is not None and len(vector) == length:
+                matrix[place] = vector
+    matrix[~np.isfinite(matrix).all(axis=1)] = np.nan
+    return matrix
+
+
+def as_vector(value: object) -> NDArray[np.float64] | None:
+    """A value as a vector, shape (length,); None where it is none."""
+    if value is None or isinstance(value, (str, bytes)):
+        return None
+    try:
+        vector = np.array(value, dtype=np.float64)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    return vector if vector.ndim == 1 else None
+
+
+def copied_vector(value: Any) -> object:
+    """A vector that the caller's later changes do not reach."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if value is None or isinstance(value, Sequence):
+        return tuple(value) if isinstance(value, list) else value
+    return as_vector(value)

@@ -1,0 +1,1 @@
+"""Features computed from other features: projections, vectors and user functions."""

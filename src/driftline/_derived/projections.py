@@ -1,0 +1,181 @@
+"""Training data to directions: those in which its numeric features, or its vectors, vary together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline._capture.columns import as_floats
+from driftline._capture.vectors import as_matrix
+from driftline._derived.spec import Projections, VectorColumn
+from driftline.errors import ConfigurationError
+from driftline.results import Column
+
+__all__ = ["MAX_DIRECTIONS", "MAX_PROJECTED", "fit_projections", "fit_vectors"]
+
+Floats = NDArray[np.float64]
+
+MAX_DIRECTIONS = 64
+"""Directions through the numeric features at most: each is a feature that is counted, tested and exported."""
+
+MAX_PROJECTED = 1_000
+"""Numeric features that go into projections at most: the fit grows with the cube of their number (1 s for 1,000)."""
+
+ROWS_PER_FEATURE = 10
+"""Rows per numeric feature that directions need at least, so that they are those of the data and not of chance."""
+
+MAX_LEADING = 4
+"""Principal directions at most. A shift that many features share shows in the first ones; a relation that breaks shows
+in what one feature is given the others, which the other directions are for."""
+
+EXPLAINED = 0.05
+"""A feature of which the others explain less has no relation that could break: what they leave of it is itself."""
+
+RIDGE = 1e-3
+"""Added to the variance of each feature, which is 1: a duplicate of another leaves a residual above rounding."""
+
+LEVELS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+"""Where the normal scale of a feature has its knots: at the cuts of its bins, and a little further out."""
+
+DIGITS = 6
+"""Decimals of a direction: beyond them it is rounding, and the file is twice as long."""
+
+SAMPLE = 8_192
+"""Vectors that directions are fitted to at most, evenly spaced over the training data."""
+
+PRINCIPAL, RANDOM = 4, 4
+"""Directions through vectors: a changed mix of what there is shows in principal ones, a vector that moves off to
+somewhere else (another version of the model that made it) in random ones (docs/derived.md has the figures)."""
+
+ITERATIONS, OVERSAMPLED = 20, 8
+"""Of the subspace iteration (Halko, Martinsson & Tropp 2011) that finds principal directions of long vectors."""
+
+
+def fit_projections(columns: Sequence[tuple[str, Column]], most: int) -> Projections:
+    """
+    Directions through numeric features: principal ones, then what each is given the others, the best explained first.
+
+    Args:
+        columns: name and values of each numeric feature.
+        most: directions at most.
+
+    Raises:
+        ConfigurationError: fewer than two features that vary, more than 1000, or too few rows for them.
+    """
+    usable = [one for name, column in columns if (one := _normal_scale(name, as_floats(column))) is not None]
+    count, rows = len(usable), len(columns[0][1]) if columns else 0
+    if not 2 <= count <= MAX_PROJECTED:  # noqa: PLR2004 - one feature has no relation to another
+        msg = f"projections: {count} numeric features that vary, expected 2 to {MAX_PROJECTED}"
+        raise ConfigurationError(msg)
+    if rows < ROWS_PER_FEATURE * count:
+        msg = f"projections: {rows} rows for {count} numeric features, expected at least {ROWS_PER_FEATURE * count}"
+        raise ConfigurationError(msg)
+    covariance = _covariance(usable, rows)
+    variances, vectors = np.linalg.eigh(covariance)
+    variances, vectors = variances[::-1], vectors[:, ::-1]
+    # Beyond this edge an eigenvalue of independent features does not come (Marchenko & Pastur 1967).
+    edge = (1.0 + np.sqrt(count / rows)) ** 2
+    leading = max(1, min(int((variances > edge).sum()), MAX_LEADING, most, count - 1))
+    precision = np.linalg.inv(covariance + RIDGE * np.eye(count))
+    residuals = precision / np.diag(precision)[:, None]
+    explained = 1.0 - 1.0 / (np.diag(precision) * (np.diag(covariance) + RIDGE)) - count / rows
+    order = [int(place) for place in np.argsort(-explained, kind="stable") if explained[place] >= EXPLAINED]
+    order = order[: most - leading]
+    directions = np.vstack([_signed(vectors[:, :leading].T), residuals[order]]).round(DIGITS)
+    names = (
+        *(f"projection {place}" for place in range(1, leading + 1)),
+        *(f"{usable[place].name} given the others" for place in order),
+        "reconstruction error",
+    )
+    return Projections(
+        tuple(one.name for one in usable),
+        tuple(tuple(one.knots.tolist()) for one in usable),
+        tuple(tuple(one.scores.tolist()) for one in usable),
+        _matrix(directions),
+        leading,
+        names,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scale:
+    """A feature's values, and the scale on which they are normal."""
+
+    name: str
+    values: Floats
+    knots: Floats
+    scores: Floats
+
+
+def _normal_scale(name: str, values: Floats) -> _Scale | None:
+    """The scale on which values are normal, with mean 0 and variance 1; None for a constant."""
+    finite = np.sort(values[np.isfinite(values)])
+    if not len(finite):
+        return None
+    knots = np.unique(np.quantile(finite, LEVELS, method="inverted_cdf"))
+    below = np.searchsorted(finite, knots, side="left")
+    upto = np.searchsorted(finite, knots, side="right")
+    # The middle of a value's ranks: a value that many rows share has one place.
+    middle = (below + upto) / 2 / len(finite)
+    scores = np.array([NormalDist().inv_cdf(share) for share in middle.tolist()])
+    scaled = np.interp(finite, knots, scores)
+    spread = float(scaled.std())
+    if len(knots) < 2 or spread == 0.0:  # noqa: PLR2004 - a scale has two ends
+        return None
+    return _Scale(name, values, knots, ((scores - scaled.mean()) / spread).round(DIGITS))
+
+
+def _covariance(scales: Sequence[_Scale], rows: int) -> Floats:
+    matrix = np.empty((rows, len(scales)))
+    for place, scale in enumerate(scales):
+        matrix[:, place] = np.nan_to_num(np.interp(scale.values, scale.knots, scale.scores))
+    matrix -= matrix.mean(axis=0)
+    covariance: Floats = matrix.T @ matrix / rows
+    return covariance
+
+
+def fit_vectors(column: str, values: Column, length: int) -> VectorColumn:
+    """
+    Directions through a column of vectors.
+
+    Raises:
+        ConfigurationError: fewer than two vectors of the same length with finite entries.
+    """
+    step = -(-len(values) // SAMPLE)
+    matrix = as_matrix(values[::step], length)
+    matrix = matrix[np.isfinite(matrix).all(axis=1)]
+    if len(matrix) < 2:  # noqa: PLR2004 - one vector varies in no direction
+        msg = f"column {column!r} holds {len(matrix)} vectors of {length} finite numbers, expected at least 2"
+        raise ConfigurationError(msg)
+    centre = matrix.mean(axis=0).round(DIGITS)
+    seeded = np.random.default_rng(0)
+    principal = _principal(matrix - centre, min(PRINCIPAL, length), seeded)
+    random = seeded.normal(size=(RANDOM, length))
+    random /= np.linalg.norm(random, axis=1, keepdims=True)
+    directions = np.vstack([principal, random]).round(DIGITS)
+    return VectorColumn(column, tuple(centre.tolist()), _matrix(directions), len(principal))
+
+
+def _principal(centred: Floats, count: int, seeded: np.random.Generator) -> Floats:
+    """The first principal directions, shape (count, length), by subspace iteration."""
+    basis = seeded.normal(size=(centred.shape[1], min(count + OVERSAMPLED, centred.shape[1])))
+    for _ in range(ITERATIONS):
+        basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
+    _, _, turned = np.linalg.svd(centred @ basis, full_matrices=False)
+    return _signed((basis @ turned.T).T[:count])
+
+
+def _signed(directions: Floats) -> Floats:
+    """Directions whose largest entry is positive: a direction and its opposite are one."""
+    largest = np.abs(directions).argmax(axis=1)
+    signs = np.sign(directions[np.arange(len(directions)), largest])
+    signed: Floats = directions * np.where(signs == 0.0, 1.0, signs)[:, None]
+    return signed
+
+
+def _matrix(rows: Floats) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in rows.tolist())

@@ -1,0 +1,1 @@
+"""The life of one monitor in one process."""

@@ -1,0 +1,79 @@
+"""What a monitor has to say at one moment, put together from its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from driftline._pipeline.active_reference import Watching
+from driftline._pipeline.redaction import Telling
+from driftline._pipeline.replacement import Past
+from driftline._pipeline.variant import variant_evidence
+from driftline._runtime.guard import Guard
+from driftline._windows.totals import Tally
+from driftline.canary import VariantEvidence, Verdict
+from driftline.otel import Reading
+from driftline.outcomes import OutcomeSnapshot, Performance, estimated_accuracy
+from driftline.outcomes._ledger import Ledger
+from driftline.results import FeatureStatus
+from driftline.retraining._trigger import Asking
+
+__all__ = ["estimated", "evidence_of", "reading_of", "with_reference"]
+
+
+def evidence_of(made: Watching | None, past: Past, present: Tally, outcomes: OutcomeSnapshot) -> VariantEvidence:
+    """What a variant has done since the start of the process, for a canary."""
+    tally = past.plus(present)
+    if made is None:
+        return variant_evidence(tally, outcomes, {}, ())
+    return variant_evidence(tally, outcomes, past.features(made.counted.features(present)), made.reference.watched)
+
+
+def estimated(made: Watching | None) -> Performance | None:
+    """Accuracy expected of what the window holds, from the predictions; None without outcomes in the reference."""
+    if made is None or made.reference.outcomes is None:
+        return None
+    return estimated_accuracy(made.reference.outcomes, made.recorder.snapshot().counts[made.layout.slices[-1]])
+
+
+def reading_of(
+    attributes: Mapping[str, str],
+    tally: Tally,
+    guard: Guard,
+    asking: Asking,
+    verdicts: Sequence[Verdict],
+    ledger: Ledger,
+    telling: Telling,
+) -> Reading:
+    """What is known without a reference: counters, outcomes, requests and verdicts."""
+    outcomes = ledger.read()
+    return Reading(
+        attributes,
+        tally.served,
+        tally.failed,
+        tally.dropped,
+        dict(guard.counts),
+        status=telling.states(ledger.status),
+        outcomes=outcomes.results,
+        accuracy=outcomes.accuracy,
+        retraining_requests=dict(asking.requests),
+        retraining_queue=asking.sizes(),
+        canary=verdicts[-1].state if verdicts else None,
+        performance=tuple(telling.performance(ledger.performance())),
+        evidence=verdicts[-1].criteria if verdicts else (),
+    )
+
+
+def with_reference(
+    told: Reading, made: Watching, past: Past, present: Tally, states: Mapping[str, FeatureStatus]
+) -> Reading:
+    """The reading, and in it what is known by a reference alone: states, scores, bins, estimated accuracy."""
+    expected = estimated(made)
+    return replace(
+        told,
+        scores=[score for score in made.judging.scores if score.feature in made.exported],
+        status={**{name: one for name, one in states.items() if name in made.exported}, **told.status},
+        bins=past.exports(made.counted.exports(present)),
+        accuracy_estimated=None if expected is None else expected.value,
+        performance=told.performance if expected is None else (*told.performance, expected),
+    )

@@ -1,0 +1,1 @@
+"""The buffers that calls append to, and the recorder that drains them into windows."""

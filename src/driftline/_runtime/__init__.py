@@ -1,0 +1,1 @@
+"""Threads, locks, forks and the guard: what keeps driftline from its host."""

@@ -1,0 +1,1 @@
+"""Counts to p-values that account for the dependence between rows."""

@@ -1,0 +1,1 @@
+"""Counts in the panes of a ring, and since the start of the process."""

@@ -1,0 +1,1 @@
+"""Anytime-valid tests of rates, means, quantiles and histograms."""

@@ -1,0 +1,8 @@
+"""The decorator and the context manager around a predict function."""
+
+from __future__ import annotations
+
+from driftline.instrument._call import PredictionCall
+from driftline.instrument._decorator import instrument
+
+__all__ = ["PredictionCall", "instrument"]

@@ -1,0 +1,294 @@
+"""One call from its start to its end: what is read of it, and what its end is told to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from driftline._capture.reader import Captured
+from driftline._recording.buffer import Lane
+from driftline.instrument._arguments import First, Pick
+from driftline.otel import current_context, error_type
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from driftline.otel import Tracing
+    from driftline.reference import Reference
+
+__all__ = ["OpenCall", "Plan", "PredictionCall", "Target", "leave"]
+
+FAR = 2**31
+"""The place of an argument that no call has."""
+
+_UNSET = object()
+
+
+class Target(Protocol):
+    """What the surface needs of a monitor."""
+
+    active: ContextVar[list[bool] | None]
+    enabled: bool
+    tracing: Tracing | None
+    reference: Reference | None
+    lane: Lane
+
+    def capture(self, lane: Lane, features: Any) -> Captured:
+        """Read and copy the features of a call that begins in this lane."""
+        ...
+
+    def unreadable(self, place: str, error: Exception) -> None:
+        """Count a call whose features could not be read."""
+        ...
+
+    def done(
+        self, lane: Lane, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
+    ) -> None:
+        """Take down a call that began in this lane and returned."""
+        ...
+
+    def failed(self, lane: Lane, captured: Captured, seconds: float, context: object, error: str) -> None:
+        """Take down a call that began in this lane and raised."""
+        ...
+
+    def done_with_id(self, prediction_id: object, output: Any) -> None:
+        """Keep the output of a call taken down already, for the outcome that is told under this id."""
+        ...
+
+    def relieve(self) -> None:
+        """Have the thread started or woken, or do a share of its work."""
+        ...
+
+    def caught(self, place: str, error: Exception) -> None:
+        """Count an error of a function that the user gave."""
+        ...
+
+
+def leave(active: ContextVar[list[bool] | None], within: list[bool], token: Token[list[bool] | None]) -> None:
+    """End the stretch in which calls belong to an outer one."""
+    # What still has this list, a task that was started within, say, is within no longer.
+    within[0] = False
+    with suppress(ValueError):  # closed by another task or thread than the one that began it
+        active.reset(token)
+
+
+class PredictionCall:
+    """
+    One prediction as a context manager; monitored functions called within the block belong to it.
+
+    Attributes:
+        output: what the model returned; set it within the block.
+    """
+
+    __slots__ = (
+        "_captured",
+        "_context",
+        "_id",
+        "_lane",
+        "_returned",
+        "_span",
+        "_start",
+        "_target",
+        "_token",
+        "_user",
+        "_within",
+        "output",
+    )
+
+    def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
+        self._target = target
+        self._id = prediction_id
+        self._user = user_id
+        self._span: Any = None
+        self._token: object = None
+        self._within: tuple[list[bool], Token[list[bool] | None]] | None = None
+        self._returned = False
+        self.output: Any = _UNSET
+        # Read and copied now: what the caller does to its features afterwards changes nothing.
+        self._lane = target.lane
+        self._captured = target.capture(self._lane, features) if target.enabled else None
+
+    @property
+    def id(self) -> Any:
+        """The id under which the outcome is told: the one given, or one made at the first reading."""
+        if self._id is None:
+            self._id = uuid.uuid4().hex
+            if self._returned:
+                # Asked for after the block: only now is it known that an outcome may come.
+                self._target.done_with_id(self._id, self.output)
+        return self._id
+
+    def __enter__(self) -> Self:
+        tracing = self._target.tracing
+        if tracing is not None and self._target.enabled:
+            try:
+                self._span = tracing.start(str(self.id), _text(self._user))
+                self._token = tracing.attach(self._span)
+            except Exception as error:  # noqa: BLE001 - the guard
+                self._target.caught("span", error)
+        outer = self._target.active.get()
+        if outer is None or not outer[0]:
+            within = [True]
+            self._within = within, self._target.active.set(within)
+        self._context = current_context()
+        self._start = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = perf_counter() - self._start
+        target = self._target
+        if self._within is not None:
+            leave(target.active, *self._within)
+        if not target.enabled:
+            return
+        if self._within is not None:
+            self._record(seconds, error)
+        if error is None and self.output is not _UNSET:
+            self._returned = True
+            if self._within is None and self._id is not None:
+                # Within another call: that one is the prediction, and the outcome is told of this one all the same.
+                target.done_with_id(self._id, self.output)
+        if self._span is not None and target.tracing is not None:
+            try:
+                target.tracing.end(self._span, self._token, error)
+            except Exception as caught:  # noqa: BLE001 - the guard
+                target.caught("span", caught)
+
+    def _record(self, seconds: float, error: BaseException | None) -> None:
+        target = self._target
+        if error is not None:
+            target.failed(self._lane, self._captured, seconds, self._context, error_type(error))
+        elif self.output is _UNSET:
+            target.done(self._lane, self._captured, None, seconds, self._context, None)
+        else:
+            target.done(self._lane, self._captured, self.output, seconds, self._context, self._id)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+class Plan:
+    """All that is decided when a function is decorated: where its features, output and ids are."""
+
+    __slots__ = ("_prediction_id", "_user_id", "active", "first", "output", "pick", "target")
+
+    def __init__(
+        self,
+        target: Target,
+        pick: Pick,
+        output: Callable[[Any], Any] | None,
+        prediction_id: Pick | None,
+        user_id: Pick | None,
+    ) -> None:
+        self.target = target
+        self.pick = pick
+        self.output = output
+        self._prediction_id = prediction_id
+        self._user_id = user_id
+        self.active = target.active
+        self.first = pick.place if isinstance(pick, First) else FAR
+
+    def capture(self, lane: Lane, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
+        try:
+            return self.target.capture(lane, self.pick(args, kwargs))
+        except Exception as error:  # noqa: BLE001 - the user's extractor
+            self.target.unreadable("features", error)
+            return None
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:
+        return OpenCall(self, args, kwargs)
+
+    def ids(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, str | None]:
+        given: object = None
+        user: str | None = None
+        # Each for itself: an unknown user must not cost the outcome of the prediction.
+        try:
+            given = None if self._prediction_id is None else self._prediction_id(args, kwargs)
+        except Exception as error:  # noqa: BLE001 - the user's function
+            self.target.caught("prediction_id", error)
+        if self._user_id is not None and self.target.tracing is not None:
+            try:
+                user = _text(self._user_id(args, kwargs))
+            except Exception as error:  # noqa: BLE001 - as above
+                self.target.caught("user_id", error)
+        return given, user
+
+    def done(
+        self, lane: Lane, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object
+    ) -> None:
+        if self.output is not None:
+            try:
+                result = self.output(result)
+            except Exception as error:  # noqa: BLE001 - the user's function
+                result = None
+                self.target.caught("output", error)
+        self.target.done(lane, captured, result, seconds, context, prediction_id)
+
+
+class OpenCall:
+    """One call from its start to its end: what generators, ids and spans need, and the plain call does without."""
+
+    __slots__ = ("captured", "context", "lane", "plan", "prediction_id", "span", "start", "token")
+
+    def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.plan = plan
+        self.lane = plan.target.lane
+        self.captured = plan.capture(self.lane, args, kwargs)
+        self.prediction_id, user = plan.ids(args, kwargs)
+        self.span: Any = None
+        self.token: object = None
+        tracing = plan.target.tracing
+        if tracing is not None:
+            try:
+                self.span = tracing.start(_span_id(self.prediction_id), user)
+            except Exception as error:  # noqa: BLE001 - the guard
+                plan.target.caught("span", error)
+        self.context = current_context() if self.span is None or tracing is None else tracing.context_of(self.span)
+        self.start = perf_counter()
+
+    def attach(self) -> None:
+        """Make the span current; not for generators, whose body shares the context of whoever resumes them."""
+        tracing = self.plan.target.tracing
+        if self.span is not None and tracing is not None:
+            self.token = tracing.attach(self.span)
+
+    def done(self, result: Any) -> None:
+        self.plan.done(self.lane, self.captured, result, perf_counter() - self.start, self.context, self.prediction_id)
+        self._end(None)
+
+    def failed(self, error: BaseException) -> None:
+        seconds = perf_counter() - self.start
+        self.plan.target.failed(self.lane, self.captured, seconds, self.context, error_type(error))
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        tracing = self.plan.target.tracing
+        if self.span is not None and tracing is not None:
+            try:
+                tracing.end(self.span, self.token, error)
+            except Exception as caught:  # noqa: BLE001 - the guard
+                self.plan.target.caught("span", caught)
+
+
+def _text(user_id: object) -> str | None:
+    """An id as a span carries it: accounts that are known by a number or a UUID have one too."""
+    return None if user_id is None else str(user_id)
+
+
+def _span_id(prediction_id: object) -> str:
+    if prediction_id is None:
+        return uuid.uuid4().hex
+    return prediction_id if isinstance(prediction_id, str) else str(prediction_id)[:200]

@@ -1,0 +1,234 @@
+"""The surface: a decorator and a context manager around a predict function, and nothing that the host would notice."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
+
+from driftline.errors import ConfigurationError
+from driftline.instrument._arguments import parameters_of, picker, taken_by
+from driftline.instrument._call import Plan, Target, leave
+from driftline.instrument._fast_path import any_arguments, coroutine, one_argument
+
+__all__ = ["instrument"]
+
+
+def instrument(
+    target: Target,
+    function: Any,
+    *,
+    features: Callable[..., Any] | None = None,
+    output: Callable[[Any], Any] | None = None,
+    prediction_id: Callable[..., Any] | None = None,
+    user_id: Callable[..., str] | None = None,
+) -> Any:
+    """
+    Wrap a predict function for *target*; `Monitor.instrument` documents the arguments.
+
+    Raises:
+        ConfigurationError: not callable, or no argument that could be the features.
+    """
+    if isinstance(function, (staticmethod, classmethod)):
+        inner = instrument(
+            target,
+            function.__func__,
+            features=features,
+            output=output,
+            prediction_id=prediction_id,
+            user_id=user_id,
+        )
+        return type(function)(inner)
+    if not callable(function) or isinstance(function, type):
+        msg = f"instrument({function!r}): expected a function, a method or another callable object"
+        raise ConfigurationError(msg)
+    for what, given in (
+        ("features", features),
+        ("output", output),
+        ("prediction_id", prediction_id),
+        ("user_id", user_id),
+    ):
+        if given is not None and not callable(given):
+            msg = f"{what}={given!r}: expected a function"
+            raise ConfigurationError(msg)
+    parameters = parameters_of(function)
+    skip = 1 if parameters and parameters[0].name in {"self", "cls"} else 0
+    pick = taken_by(features, skip) if features is not None else picker(target.reference, function, parameters, skip)
+    if not target.enabled:
+        return function
+    plan = Plan(
+        target,
+        pick,
+        output,
+        None if prediction_id is None else taken_by(prediction_id, skip),
+        None if user_id is None else taken_by(user_id, skip),
+    )
+    called = function if inspect.isroutine(function) or isinstance(function, functools.partial) else function.__call__
+    if inspect.isasyncgenfunction(called):
+        return _async_generator(plan, function)
+    if inspect.isgeneratorfunction(called):
+        return _generator(plan, function)
+    simple = target.tracing is None and prediction_id is None and output is None
+    if inspect.iscoroutinefunction(called):
+        return coroutine(plan, function) if simple else _coroutine(plan, function)
+    if not simple:
+        return _plain(plan, function)
+    alone = (
+        plan.first == 0
+        and len(parameters) == 1
+        and parameters[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        and inspect.isfunction(function)
+    )
+    return one_argument(plan, function, parameters[0]) if alone else any_arguments(plan, function)
+
+
+def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+    active = plan.active
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        outer = active.get()
+        if outer is not None and outer[0]:
+            return function(*args, **kwargs)
+        call = plan.call(args, kwargs)
+        within = [True]
+        token = active.set(within)
+        call.attach()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        else:
+            call.done(result)
+            return result
+        finally:
+            within[0] = False
+            active.reset(token)
+
+    return wrapper
+
+
+def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+    active = plan.active
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        outer = active.get()
+        if outer is not None and outer[0]:
+            return await function(*args, **kwargs)
+        call = plan.call(args, kwargs)
+        within = [True]
+        token = active.set(within)
+        call.attach()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:  # a cancelled task is a prediction that failed
+            call.failed(error)
+            raise
+        else:
+            call.done(result)
+            return result
+        finally:
+            leave(active, within, token)
+
+    return wrapper
+
+
+def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    A generator is one prediction; its output is the last value it yielded, also when it is abandoned half-way.
+
+    What it calls while it runs belongs to it; what its consumer calls between two values does not.
+    """
+    active = plan.active
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        outer = active.get()
+        if outer is not None and outer[0]:
+            return (yield from function(*args, **kwargs))
+        call = plan.call(args, kwargs)
+        last: Any = None
+        inner = function(*args, **kwargs)
+        try:
+            sent: Any = None
+            thrown: BaseException | None = None
+            while True:
+                within = [True]
+                token = active.set(within)
+                try:
+                    last = inner.send(sent) if thrown is None else inner.throw(thrown)
+                except StopIteration as stop:
+                    call.done(last)
+                    return stop.value
+                finally:
+                    leave(active, within, token)
+                thrown = None
+                try:
+                    sent = yield last
+                except GeneratorExit:
+                    inner.close()
+                    call.done(last)
+                    raise
+                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the function's to handle
+                    thrown, sent = error, None
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            call.failed(error)
+            raise
+
+    return wrapper
+
+
+def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+    active = plan.active
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        outer = active.get()
+        # There is no ``yield from`` here: one within another call goes the same way, and counts for nothing.
+        call = plan.call(args, kwargs) if outer is None or not outer[0] else _Uncounted()
+        last: Any = None
+        inner = function(*args, **kwargs)
+        try:
+            sent: Any = None
+            thrown: BaseException | None = None
+            while True:
+                within = [True]
+                token = active.set(within)
+                try:
+                    last = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
+                except StopAsyncIteration:
+                    call.done(last)
+                    return
+                finally:
+                    leave(active, within, token)
+                thrown = None
+                try:
+                    sent = yield last
+                except GeneratorExit:
+                    await inner.aclose()
+                    call.done(last)
+                    raise
+                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the function's to handle
+                    thrown, sent = error, None
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            call.failed(error)
+            raise
+
+    return wrapper
+
+
+class _Uncounted:
+    """Stands in for a call within a call."""
+
+    def done(self, result: Any) -> None:
+        """Nothing: the outer call is the prediction."""
+
+    def failed(self, error: BaseException) -> None:
+        """Nothing, as above."""

@@ -1,0 +1,166 @@
+"""
+The common case, straight down: no span, no id, the output as it is.
+
+The same steps three times over, because a call of our own to share them costs more than most of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from driftline._capture.outputs import SCALARS
+from driftline._capture.reader import Captured
+from driftline._recording.buffer import ROWS
+from driftline.instrument._call import Plan
+from driftline.otel import current_context, error_type
+
+__all__ = ["any_arguments", "coroutine", "one_argument"]
+
+
+def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Parameter) -> Callable[..., Any]:
+    """A function of one argument, most often a dict: an eighth less without packing the arguments."""
+    target = plan.target
+    within, enter = plan.active.get, plan.active.set
+
+    def wrapper(features: Any) -> Any:
+        outer = within()
+        if outer is not None and outer[0]:
+            return function(features)
+        lane = target.lane
+        captured: Captured
+        try:
+            if features.__class__ is lane.inline and len(features) == lane.width:
+                captured = features.copy()
+                if captured[lane.first].__class__ not in SCALARS:
+                    captured = target.capture(lane, features)
+            else:
+                captured = lane.readers[features.__class__](features)
+        except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
+            captured = target.capture(lane, features)
+        context = current_context() if lane.exemplars else None
+        # A list and not a flag: a task started within the call inherits the context, and must not stay within for ever.
+        # What it replaces is None or the list of a call that has ended, which say the same: nothing needs resetting.
+        inside = [True]
+        enter(inside)
+        start = perf_counter()
+        try:
+            result = function(features)
+        except BaseException as error:
+            seconds = perf_counter() - start
+            inside[0] = False
+            target.failed(lane, captured, seconds, context, error_type(error))
+            raise
+        seconds = perf_counter() - start
+        inside[0] = False
+        if result.__class__ in SCALARS and captured.__class__ in ROWS:
+            try:
+                lane.put((captured, result, seconds, context))
+                if len(lane.waiting) >= lane.limit:
+                    target.relieve()
+            except Exception as error:  # noqa: BLE001 - the guard
+                target.caught("record", error)
+        else:
+            target.done(lane, captured, result, seconds, context, None)
+        return result
+
+    # Called by name, or with too many arguments, it answers as the function would: its argument has the same name.
+    names = (parameter.name, *wrapper.__code__.co_varnames[1:])
+    wrapper.__code__ = wrapper.__code__.replace(co_varnames=names)
+    wrapper.__defaults__ = function.__defaults__
+    return functools.wraps(function)(wrapper)
+
+
+def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of any arguments."""
+    target, first, capture = plan.target, plan.first, plan.capture
+    within, enter = plan.active.get, plan.active.set
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        outer = within()
+        if outer is not None and outer[0]:
+            return function(*args, **kwargs)
+        lane = target.lane
+        if len(args) > first:
+            features = args[first]
+            try:
+                captured = lane.readers[features.__class__](features)
+            except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
+                captured = target.capture(lane, features)
+        else:
+            captured = capture(lane, args, kwargs)
+        context = current_context() if lane.exemplars else None
+        inside = [True]
+        enter(inside)
+        start = perf_counter()
+        try:
+            result = function(*args, **kwargs) if kwargs else function(*args)
+        except BaseException as error:
+            seconds = perf_counter() - start
+            inside[0] = False
+            target.failed(lane, captured, seconds, context, error_type(error))
+            raise
+        seconds = perf_counter() - start
+        inside[0] = False
+        if captured.__class__ in ROWS and result.__class__ in SCALARS:
+            try:
+                lane.put((captured, result, seconds, context))
+                if len(lane.waiting) >= lane.limit:
+                    target.relieve()
+            except Exception as error:  # noqa: BLE001 - the guard
+                target.caught("record", error)
+        else:
+            target.done(lane, captured, result, seconds, context, None)
+        return result
+
+    return wrapper
+
+
+def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A coroutine function."""
+    target, first, capture = plan.target, plan.first, plan.capture
+    within, enter = plan.active.get, plan.active.set
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        outer = within()
+        if outer is not None and outer[0]:
+            return await function(*args, **kwargs)
+        lane = target.lane
+        if len(args) > first:
+            features = args[first]
+            try:
+                captured = lane.readers[features.__class__](features)
+            except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
+                captured = target.capture(lane, features)
+        else:
+            captured = capture(lane, args, kwargs)
+        context = current_context() if lane.exemplars else None
+        inside = [True]
+        enter(inside)
+        start = perf_counter()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:  # a cancelled task is a prediction that failed
+            seconds = perf_counter() - start
+            inside[0] = False
+            target.failed(lane, captured, seconds, context, error_type(error))
+            raise
+        seconds = perf_counter() - start
+        inside[0] = False
+        if captured.__class__ in ROWS and result.__class__ in SCALARS:
+            try:
+                lane.put((captured, result, seconds, context))
+                if len(lane.waiting) >= lane.limit:
+                    target.relieve()
+            except Exception as error:  # noqa: BLE001 - the guard
+                target.caught("record", error)
+        else:
+            target.done(lane, captured, result, seconds, context, None)
+        return result
+
+    return wrapper

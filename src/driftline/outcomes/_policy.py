@@ -1,0 +1,145 @@
+"""What is done with outcomes: where predictions wait for them, how long, and what is asked of the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from driftline._windows.duration import seconds_of
+from driftline._windows.window import Window
+from driftline.errors import ConfigurationError
+from driftline.outcomes._limits import LIMITED
+from driftline.outcomes._snapshot import MAX_CLASSES, Kind
+from driftline.results import Label
+
+__all__ = ["OutcomePolicy"]
+
+IN_MEMORY = 100_000
+"""Predictions that wait in memory at most: about 30 MB of ids and outputs."""
+
+IN_FILE = 5_000_000
+"""Predictions that wait in a file at most: about 1 GB."""
+
+MOST = 10**9
+"""A larger number of predictions than a file can hold."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class OutcomePolicy:
+    """
+    How outcomes are joined with predictions, and what is asked of the model.
+
+    Args:
+        path: a file (SQLite) in which predictions wait, shared by the processes of a host: an outcome may be told weeks
+            later, in another process, after a restart. Its folder must exist, on a local disk. None: in memory.
+        capacity: predictions that wait at most; beyond it the oldest expires. By default 100,000 in memory and
+            5,000,000 in a file, of all models in it together.
+        expire: how long a prediction waits, such as ``"30d"``; None: as long as there is room.
+        kind: what predictions are: ``"probability"`` (of the outcome being true), ``"label"`` or ``"quantity"``; by
+            default told by the predictions of the reference, or else by the first outcome.
+        classes: labels of which precision, recall and F1 are told; by default the ten most frequent of the reference.
+        window: the latest outcomes that accuracy and the other metrics are of.
+        limits: metrics that must keep to a limit, such as ``{"accuracy": 0.85, "recall": 0.6, "brier": 0.1}``:
+            accuracy, precision, recall and f1 at least, error_rate and brier at most.
+        max_drop: how far accuracy may lie below that of the reference's outcomes, where *limits* does not name it;
+            None: as far as it likes.
+        per: outcomes between two false alarms of one limit, on average at least.
+
+    Raises:
+        ConfigurationError: an argument is of the wrong type or out of range.
+    """
+
+    path: Path | None
+    capacity: int
+    expire: float | None
+    kind: Kind | None
+    classes: tuple[Label, ...]
+    window: Window
+    limits: Mapping[str, float]
+    max_drop: float | None
+    per: int
+
+    def __init__(
+        self,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        capacity: int | None = None,
+        expire: str | float | None = "30d",
+        kind: Kind | None = None,
+        classes: Sequence[Label] = (),
+        window: Window | None = None,
+        limits: Mapping[str, float] | None = None,
+        max_drop: float | None = 0.05,
+        per: int = 1_000_000,
+    ) -> None:
+        if kind is not None and not (isinstance(kind, str) and kind in get_args(Kind)):
+            msg = f"kind={kind!r}: expected one of {list(get_args(Kind))} or None"
+            raise ConfigurationError(msg)
+        if max_drop is not None and not _between(max_drop, 0.0, 1.0):
+            msg = f"max_drop={max_drop!r}: expected a number from 0 to 1 or None"
+            raise ConfigurationError(msg)
+        if window is not None and (not isinstance(window, Window) or window.rows is None):
+            msg = f"window={window!r}: expected Window(rows=...), outcomes arrive in bursts"
+            raise ConfigurationError(msg)
+        default = IN_MEMORY if path is None else IN_FILE
+        for name, value in {
+            "path": None if path is None else _path(path),
+            "capacity": default if capacity is None else _whole(capacity, "capacity"),
+            "expire": None if expire is None else seconds_of(expire, "expire"),
+            "kind": kind,
+            "classes": _classes(classes),
+            "window": window or Window(rows=5_000, every=500),
+            "limits": _limits(limits),
+            "max_drop": max_drop,
+            "per": _whole(per, "per"),
+        }.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def threshold(self) -> float:
+        """Panes between two false alarms."""
+        return max(1.0, self.per / (self.window.pane_rows or 1))
+
+
+def _path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)) or isinstance(path, bytes):
+        msg = f"path={path!r}: expected the path of a file"
+        raise ConfigurationError(msg)
+    return Path(path)
+
+
+def _classes(classes: Any) -> tuple[Label, ...]:
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, Sequence):
+        msg = f"classes={classes!r}: expected a sequence of labels"
+        raise ConfigurationError(msg)
+    if len(classes) > MAX_CLASSES or not all(isinstance(one, (str, int, float)) for one in classes):
+        msg = f"classes={list(classes)!r:.200}: expected at most {MAX_CLASSES} texts, numbers or booleans"
+        raise ConfigurationError(msg)
+    return tuple(classes)
+
+
+def _limits(limits: Any) -> dict[str, float]:
+    if limits is None:
+        return {}
+    if not isinstance(limits, Mapping) or not set(limits) <= set(LIMITED):
+        msg = f"limits={limits!r}: expected a dict with keys out of {list(LIMITED)}"
+        raise ConfigurationError(msg)
+    for name, bound in limits.items():
+        if not _between(bound, 0.0, 1.0) or bound in {0.0, 1.0}:
+            msg = f"limits[{name!r}]={bound!r}: expected a number between 0 and 1"
+            raise ConfigurationError(msg)
+    return dict(limits)
+
+
+def _between(value: object, low: float, high: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def _whole(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
+        msg = f"{what}={value!r}: expected a whole number from 1 to {MOST}"
+        raise ConfigurationError(msg)
+    return value

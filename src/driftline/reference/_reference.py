@@ -1,0 +1,381 @@
+"""Training data to a reference: the bins of every feature, fixed once, and what the training data put into them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline._binning.fitting import count_feature, fit_dependence, fit_feature
+from driftline._binning.layout import Layout
+from driftline._derived.fitting import Asked, check_projections, derive_columns, fit_derived
+from driftline._derived.spec import Derive, Derived, check_functions
+from driftline._derived.transform import fingerprint_of
+from driftline._seasons.calendar import time_column
+from driftline._seasons.expectation import Seasons, add_seasons
+from driftline._seasons.fitting import check_kinds, fit_seasons, in_time, kinds_like, without_time
+from driftline._significance.dependence import Dependence
+from driftline.errors import ConfigurationError, ReferenceError
+from driftline.reference._json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
+from driftline.reference._merging import added, merged_feature, together
+from driftline.reference._self_check import SelfCheck
+from driftline.reference._training import check_names, names_given, outcome_counts, training_outputs, training_table
+from driftline.results import (
+    PREDICTION,
+    Column,
+    Correct,
+    Feature,
+    OutcomeCounts,
+)
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+__all__ = ["Learn", "Reference"]
+
+_log = logging.getLogger("driftline")
+
+MAX_FILE_BYTES = 64 * 2**20
+"""A reference of 10,000 features is about 10 MB: a larger file is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """A reference that is yet to be learnt from the first *rows* rows served."""
+
+    rows: int
+    categorical: tuple[str, ...] = ()
+    projections: int = 0
+    ignore: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """
+    The bins of every feature and the counts of the training data in them.
+
+    Made by `fit`, `load` or `merge`; its only raw values are cuts, category labels and moments.
+
+    ``dependence`` says how rows of the training data next to each other depend on each other, ``check`` what that means
+    (print it), ``traffic`` how rows that are served do, where that has been learnt; ``seasons`` holds the counts by
+    hour of the day and day of the week, where they were asked for.
+    """
+
+    features: tuple[Feature, ...]
+    rows: int
+    prediction: Feature | None = None
+    outcomes: OutcomeCounts | None = None
+    dependence: Dependence | None = None
+    check: SelfCheck | None = None
+    traffic: Dependence | None = None
+    derived: Derived | None = None
+    seasons: Seasons | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        data: Any,
+        *,
+        categorical: Sequence[str] = (),
+        numeric: Sequence[str] = (),
+        predictions: Any = None,
+        outcomes: Any = None,
+        correct: Correct | None = None,
+        max_categories: int = 50,
+        projections: bool | int = False,
+        derive: Derive | None = None,
+        ignore: Sequence[str] = (),
+        like: Reference | None = None,
+        time: Any = None,
+        seasons: Sequence[str] = (),
+    ) -> Reference:
+        """
+        Fit a reference to training data.
+
+        The rows are best given in the order in which they came to be: how rows next to each other depend on each other
+        is then known from the start, and what it means stands in ``check``. Of shuffled rows it cannot be known, and is
+        learnt from the first windows served.
+
+        Args:
+            data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array (its columns
+                are then named ``"0"``, ``"1"``, … and served rows are aligned by order).
+            categorical: columns whose numbers are codes. Texts and booleans are categorical anyway, integers of at
+                most ten distinct values too.
+            numeric: columns that are quantities all the same.
+            predictions: the model's outputs for these rows, one per row.
+            outcomes: what turned out to be true, one per row (None or nan: unknown); needs *predictions*.
+            correct: decides whether a prediction was right; by default a probability of at least 0.5 stands for true,
+                and labels are compared.
+            max_categories: categories with a bin of their own.
+            projections: watch directions through the numeric features as well, so that a relation between features
+                that breaks is found: True, or how many directions at most (``driftline._derived.spec.Projections``).
+            derive: functions of a row (a mapping of captured columns to values) by the name of the feature that they
+                make, a number or a label; the monitor is given the same ones. A row for which one raises lacks it.
+            ignore: columns that are no features: only *derive* sees them, such as free text.
+            like: a reference whose bins are used instead of fitting new ones, for data that do not fit in memory: fit
+                the first part, count each other part ``like`` it, and `merge`. Directions and *ignore* are its own
+                too; *derive* is given again.
+            time: when the rows came to be: the name of a column (then no feature), or a time for each row: datetimes
+                (naive ones are UTC), datetime64 or UNIX seconds. Rows are put in that order to see how they depend on
+                each other, and which seasons they show.
+            seasons: compare windows with the hours of the day (``"hour"``) and the days of the week (``"weekday"``)
+                that their rows fall into, in UTC; needs *time*.
+
+        Raises:
+            ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates, no times.
+        """
+        table = training_table(data)
+        names = table.names or tuple(str(place) for place in range(len(table.columns)))
+        when = None
+        if time is not None:
+            when = time_column(time, names, table.columns, table.rows)
+            names, table = without_time(table, names, time)
+        check_names(names, categorical, numeric, derive)
+        if like is not None and not isinstance(like, Reference):
+            msg = f"like={like!r}: expected a Reference"
+            raise ConfigurationError(msg)
+        sought = check_kinds(seasons, timed=when is not None)
+        if like is not None:
+            sought = kinds_like(sought, like.seasons, timed=when is not None)
+        if correct is not None and not callable(correct):
+            msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
+            raise ConfigurationError(msg)
+        if (
+            isinstance(max_categories, bool)
+            or not isinstance(max_categories, int)
+            or not 1 <= max_categories <= MAX_BINS - 3
+        ):
+            msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {MAX_BINS - 3}"
+            raise ConfigurationError(msg)
+        outputs = None if predictions is None else training_outputs(predictions, table.rows, "predictions")
+        columns = dict(zip(names, table.columns, strict=True))
+        if like is not None:
+            functions = check_functions(like.derived, derive)
+            if like.derived is not None:
+                columns = derive_columns(like.derived, functions, columns, table.rows)
+            counted = _count_like(like, columns, table.rows, outputs, outcomes, correct)
+            return _with_dependence(counted, columns, outputs, when, sought)
+        asked = Asked.checked(columns, projections, derive, names_given(ignore, "ignore"))
+        kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
+        features = tuple(
+            fit_feature(name, column, kinds.get(name), max_categories)
+            for name, column in columns.items()
+            if name not in asked.inputs
+        )
+        derived = None
+        if not asked.nothing:
+            derived, made, columns = fit_derived(asked, columns, table.rows, features, kinds, max_categories)
+            features = (*features, *made)
+        if not 0 < len(features) <= MAX_FEATURES:
+            msg = f"data: {len(features)} features, expected 1 to {MAX_FEATURES}"
+            raise ConfigurationError(msg)
+        prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
+        known = outcome_counts(prediction, outputs, outcomes, correct, table.rows)
+        found = cls(features, table.rows, prediction, known, derived=derived)
+        return _with_dependence(found, columns, outputs, when, sought)
+
+    def with_traffic(self, dependence: Dependence | None) -> Reference:
+        """
+        With the dependence of rows that a monitor has learnt (`Monitor.dependence`), so that the next one knows it.
+
+        Raises:
+            ConfigurationError: it is that of another number of features.
+        """
+        if dependence is None:
+            return self
+        if not isinstance(dependence, Dependence) or dependence.factors.shape[1] != len(self.watched):
+            msg = f"dependence={dependence!r}: expected that of a monitor of these {len(self.watched)} features"
+            raise ConfigurationError(msg)
+        return replace(self, traffic=dependence)
+
+    @staticmethod
+    def learn(
+        rows: int = 10_000,
+        *,
+        categorical: Sequence[str] = (),
+        projections: bool | int = False,
+        ignore: Sequence[str] = (),
+        vectors: Sequence[str] = (),
+    ) -> Learn:
+        """
+        Ask a monitor to learn its reference from the first *rows* rows served: no training data at hand.
+
+        Until then nothing is judged; the rows are kept in memory and are not part of any window.
+
+        Args:
+            rows: how many rows to learn from.
+            categorical: as for `fit`, and so are *projections* and *ignore*; the functions of *derive* are the
+                monitor's.
+            projections: as for `fit`.
+            ignore: as for `fit`.
+            vectors: columns whose values are vectors, such as embeddings; `fit` sees that for itself.
+
+        Raises:
+            ConfigurationError: fewer than 100 rows (bins of a few values each say nothing) or more than 1,000,000.
+        """
+        if isinstance(rows, bool) or not isinstance(rows, int) or not 100 <= rows <= 1_000_000:  # noqa: PLR2004
+            msg = f"rows={rows!r}: expected a whole number from 100 to 1000000"
+            raise ConfigurationError(msg)
+        return Learn(
+            rows,
+            names_given(categorical, "categorical"),
+            check_projections(projections),
+            names_given(ignore, "ignore"),
+            names_given(vectors, "vectors"),
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Reference:
+        """
+        Read a reference from a JSON file.
+
+        Raises:
+            ReferenceError: the file is absent, too large, damaged, or of a newer schema; the message says where.
+        """
+        file = _file(path)
+        try:
+            size = file.stat().st_size
+            with file.open("rb") as stream:
+                # Devices and pipes have no size: no more than the limit is read of anything.
+                data = stream.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
+            text = data.decode("utf-8")
+        except (OSError, ValueError) as error:
+            msg = f"{file}: cannot be read: {error}"
+            raise ReferenceError(msg) from error
+        if max(size, len(data)) > MAX_FILE_BYTES:
+            msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
+            raise ReferenceError(msg)
+        return _from(loads(text, str(file)))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the reference as JSON: the same bytes for the same reference."""
+        _file(path).write_bytes(self.to_json().encode("utf-8"))
+
+    def to_json(self) -> str:
+        """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
+        return dumps(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
+
+    @classmethod
+    def from_json(cls, text: str) -> Reference:
+        """
+        Read a reference from JSON text.
+
+        Raises:
+            ReferenceError: the text is damaged, of a newer schema, or no text.
+        """
+        if not isinstance(text, str):
+            msg = f"reference: a {type(text).__name__}, expected JSON text"
+            raise ReferenceError(msg)
+        return _from(loads(text, "reference"))
+
+    @property
+    def watched(self) -> tuple[Feature, ...]:
+        """All that is counted: the features, then the prediction where there is one."""
+        return self.features if self.prediction is None else (*self.features, self.prediction)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a row is captured as: the features, unless some are derived."""
+        return self.derived.columns if self.derived is not None else tuple(feature.name for feature in self.features)
+
+    @property
+    def fingerprint(self) -> str:
+        """Which bins these are: references and snapshots of equal fingerprint add up."""
+        return fingerprint_of(Layout(self.watched), self.derived)
+
+    def merge(self, other: Reference) -> Reference:
+        """
+        Add a reference over the same bins.
+
+        Raises:
+            ConfigurationError: the bins, or the seasons, differ.
+        """
+        if not isinstance(other, Reference) or self.fingerprint != other.fingerprint:
+            msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"
+            raise ConfigurationError(msg)
+        outcomes = self.outcomes
+        if outcomes is not None and other.outcomes is not None:
+            outcomes = _outcomes_added(outcomes, other.outcomes)
+        merged = tuple(merged_feature(*pair) for pair in zip(self.features, other.features, strict=True))
+        prediction = self.prediction
+        if prediction is not None and other.prediction is not None:
+            prediction = merged_feature(prediction, other.prediction)
+        return replace(
+            self,
+            features=merged,
+            rows=self.rows + other.rows,
+            prediction=prediction,
+            outcomes=outcomes or other.outcomes,
+            dependence=together(self.dependence, other.dependence),
+            check=None,
+            traffic=together(self.traffic, other.traffic),
+            seasons=add_seasons(self.seasons, other.seasons),
+        )
+
+
+def _from(document: Document) -> Reference:
+    return Reference(**{field.name: getattr(document, field.name) for field in fields(document)})
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        msg = f"path={path!r}: expected the path of a file"
+        raise ConfigurationError(msg) from error
+
+
+def _count_like(
+    like: Reference,
+    columns: dict[str, Column],
+    rows: int,
+    outputs: Column | None,
+    outcomes: Any,
+    correct: Correct | None,
+) -> Reference:
+    if absent := [feature.name for feature in like.features if feature.name not in columns]:
+        msg = f"data: columns {absent} of the reference given as like= are absent"
+        raise ConfigurationError(msg)
+    if (like.prediction is None) != (outputs is None):
+        msg = "predictions= must be given exactly when the reference given as like= has predictions"
+        raise ConfigurationError(msg)
+    features = tuple(count_feature(feature.name, feature.bins, columns[feature.name]) for feature in like.features)
+    prediction = None
+    if like.prediction is not None and outputs is not None:
+        prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
+    known = outcome_counts(prediction, outputs, outcomes, correct, rows)
+    return Reference(features, rows, prediction, known, derived=like.derived)
+
+
+def _with_dependence(
+    reference: Reference,
+    columns: Mapping[str, Column],
+    outputs: Column | None,
+    when: NDArray[np.float64] | None,
+    kinds: tuple[str, ...],
+) -> Reference:
+    """With what the rows of the training data, those of derived features included, say of each other and of seasons."""
+    watched, features = [columns[feature.name] for feature in reference.features], reference.watched
+    if outputs is not None:
+        watched.append(outputs)
+    seasons = timed = None
+    if when is not None:
+        seasons = fit_seasons(features, watched, when, kinds)
+        timed = in_time(when, seasons, features, Layout(features))
+    dependence, check = fit_dependence(features, watched, reference.rows, timed)
+    _log.info("reference of %d rows: %s", reference.rows, check.words)
+    return replace(reference, dependence=dependence, check=check, seasons=seasons)
+
+
+def _outcomes_added(ours: OutcomeCounts, theirs: OutcomeCounts) -> OutcomeCounts:
+    a, b = sum(ours.known), sum(theirs.known)
+    scatter = (a * ours.dispersion + b * theirs.dispersion) / (a + b) if a + b else 1.0
+    return OutcomeCounts(added(ours.known, theirs.known), added(ours.correct, theirs.correct), scatter)

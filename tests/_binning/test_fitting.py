@@ -1,0 +1,213 @@
+"""A column to bins: which kind it is, where it is cut, and what it refuses."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import uuid
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline import ConfigurationError, Reference
+from driftline._binning.fitting import FEW_VALUES, QUANTILES, fit_feature
+from driftline.results import CategoricalBins, NumericBins
+
+DATE = dt.datetime(2013, 1, 1)  # noqa: DTZ001 - data have no zone
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Size(str, enum.Enum):
+    SMALL = "s"
+    LARGE = "l"
+
+
+def fitted(values, categorical=None, most=50):
+    return fit_feature("x", values, categorical, most)
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=200))
+def test_training_data_lie_within_the_range(values):
+    """Every finite value has a bin between the cuts, and cuts increase strictly."""
+    one = fitted(np.array(values, dtype=np.float64))
+    assert list(one.bins.cuts) == sorted(set(one.bins.cuts))
+    assert sum(one.counts) == len(values)
+    assert one.counts[0] == one.counts[-2] == one.counts[-1] == 0
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60))
+def test_any_floats_make_bins_that_can_be_saved(values):
+    """Denormal, huge and nearly equal numbers too: what is written is read again."""
+    reference = Reference.fit({"x": values}, numeric=["x"])
+    assert Reference.from_json(reference.to_json()) == reference
+    assert sum(reference.features[0].counts) == len(values)
+
+
+def test_quantiles_are_those_of_numpy():
+    """Of a continuous column the inner cuts are the reference's quantiles."""
+    values = np.random.default_rng(0).normal(size=5_000)
+    cuts = fitted(values).bins.cuts
+    assert cuts[1:-1] == tuple(np.quantile(values, QUANTILES, method="inverted_cdf"))
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1e-300, -7.7, 3.4e38, 1e139])
+def test_a_constant_has_no_spread(value):
+    """Rounding gives a column of 0.1 a deviation of 1e-17, and all that differs would be astronomically far."""
+    one = fitted(np.full(1_000, value))
+    assert (one.moments.mean, one.moments.std) == (value, 0.0)
+    assert one.positions()[:3].tolist() == [-1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("stand_in", [1e308, -1.7976931348623157e308, 1e200])
+def test_stand_ins_for_missing_values_are_out_of_range(stand_in):
+    """Numbers whose squares overflow spoil neither the bins nor the moments of the others."""
+    one = fitted(np.append(np.arange(100.0), stand_in))
+    assert one.bins == fitted(np.arange(100.0)).bins
+    assert one.moments == fitted(np.arange(100.0)).moments
+    assert one.counts[0 if stand_in < 0 else -2] == 1
+
+
+@pytest.mark.parametrize("distinct", [1, 2, FEW_VALUES])
+def test_few_values_have_a_bin_each(distinct):
+    """Below, one per value, above, missing."""
+    one = fitted(np.repeat(np.arange(float(distinct)), 7))
+    assert one.counts == (0, *[7] * distinct, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1.0, 2.0] * 50, NumericBins),
+        ([0, 1] * 50, CategoricalBins),
+        (list(range(10)) * 5, CategoricalBins),
+        (list(range(11)) * 5, NumericBins),
+        ([1, 2, 3], NumericBins),
+        ([True, False], CategoricalBins),
+        (np.array([True, False]), CategoricalBins),
+        (["a"], CategoricalBins),
+        ([1, "a"], CategoricalBins),
+        ([b"a", b"b"], CategoricalBins),
+        ([Colour.RED, Colour.BLUE], CategoricalBins),
+        ([Decimal(1), Decimal(2)], NumericBins),
+        ([None, None], NumericBins),
+        ([], NumericBins),
+    ],
+)
+def test_the_kind_of_a_column(values, kind):
+    """Texts, booleans and members of enumerations name something, as do few whole numbers that come often."""
+    assert isinstance(fitted(values).bins, kind)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [Colour.RED, Colour.BLUE],
+        [Size.SMALL, Size.LARGE],
+        [b"a", b"b"],
+        [uuid.UUID(int=1), uuid.UUID(int=2)],
+        [1.5, float("inf")],
+        list(np.array(["a", "b"])),
+        list(np.array([1, 2])),
+        ["\ud800", "ü"],
+        [0, 2**70],
+    ],
+    ids=repr,
+)
+def test_categories_of_any_kind_are_counted_and_outlive_a_file(values, tmp_path):
+    """Fitted, saved and loaded: each value is in its own bin, none is unseen, and the bins are the same bins."""
+    reference = Reference.fit({"x": values * 50}, categorical=["x"])
+    assert reference.features[0].counts == (50, 50, 0, 0, 0)
+    reference.save(tmp_path / "r.json")
+    loaded = Reference.load(tmp_path / "r.json")
+    assert loaded == reference
+    assert loaded.fingerprint == reference.fingerprint
+    assert Reference.fit({"x": values * 3}, like=loaded).features[0].counts == (3, 3, 0, 0, 0)
+
+
+def test_labels_that_look_alike_stay_apart():
+    """The number 1 and the text "1" are two categories, in an order that does not depend on the rows'."""
+    for values in (["1", 1, "x"] * 9, [1, "x", "1"] * 9):
+        assert [type(label) for label in fitted(values).bins.categories] == [int, str, str]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [DATE] * 9,
+        [None, DATE],
+        [DATE.date(), 5],
+        [dt.time(1)],
+        [dt.timedelta(1)],
+        [np.datetime64("2024-01-01")],
+        np.array(["2024-01-01"], dtype="datetime64[D]"),
+        np.array([5], dtype="timedelta64[s]"),
+        [pd.Timestamp("2024-01-01", tz="UTC")],
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("categorical", [None, True, False])
+def test_dates_are_refused(values, categorical):
+    """A date is never again what it was in training: whichever library it comes from."""
+    with pytest.raises(ConfigurationError, match=r"column 'x' holds dates: expected .* \(derive a number"):
+        fitted(values, categorical)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([DATE]),
+        pd.Series([DATE]).dt.tz_localize("UTC"),
+        pd.Series(pd.to_timedelta([1], unit="s")),
+        pl.Series([DATE]),
+        pl.Series([DATE.date()]),
+        pa.array([DATE]),
+        pa.array([DATE.date()]),
+    ],
+    ids=lambda one: f"{type(one).__module__} {getattr(one, 'dtype', None) or one.type}",
+)
+def test_dates_of_every_library_are_refused(column):
+    """Never silently taken for a column of missing values."""
+    with pytest.raises(ConfigurationError, match="column 'x' holds dates"):
+        Reference.fit({"x": column})
+
+
+@pytest.mark.parametrize(
+    ("values", "categorical", "message"),
+    [
+        ([{"a": 1}], None, "values of type dict"),
+        ([{"a": 1}], True, "values of type dict"),
+        ([[1, 2]], None, "values of type list"),
+        ([(1, 2)], True, "values of type tuple"),
+        ([object()], None, "values of type object"),
+        ([1 + 2j], True, "values of type complex"),
+        (np.array([1 + 2j]), None, "values of dtype complex128"),
+        (np.array([(1, 2)], dtype=[("a", int), ("b", int)]), None, "values of dtype"),
+    ],
+)
+def test_records_and_objects_are_refused(values, categorical, message):
+    """The message names the column and the type."""
+    with pytest.raises(ConfigurationError, match=f"column 'x' holds {message}"):
+        fitted(values, categorical)
+
+
+def test_texts_announced_as_numbers_are_refused():
+    """A column in numeric= without a single number is a mistake; texts that are numbers are numbers."""
+    with pytest.raises(ConfigurationError, match="column 'x' is named in numeric= and holds no number"):
+        fitted(["a", "b"], categorical=False)
+    assert fitted(["1.5", "2.5"], categorical=False).moments.mean == 2.0
+
+
+def test_missing_values_alone_are_refused_nowhere():
+    """None, nan, NA and NaT: there may be a column that nobody filled."""
+    one = fitted([None, float("nan"), pd.NA, pd.NaT])
+    assert one.counts == (0, 4)

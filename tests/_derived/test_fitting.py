@@ -1,0 +1,119 @@
+"""How rows depend on each other in features that are made of others, in training data and in what is served."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+import driftline as dl
+from driftline._derived.transform import Deriver
+from driftline._significance.components import LOCATION
+from driftline.testing import in_memory_monitor
+
+DERIVE = {"length": lambda row: len(row["text"])}
+ROWS, RHO = 20_000, 0.97
+
+
+def slow(random, rows):
+    """A series that forgets slowly: AR(1) of variance 1."""
+    noise = random.normal(size=rows + 1_000)
+    return lfilter([np.sqrt(1 - RHO**2)], [1, -RHO], noise)[1_000:]
+
+
+def draw(rows, seed=0):
+    """Texts whose length changes slowly, a vector that does not, two numeric features that belong together."""
+    random = np.random.default_rng(seed)
+    lengths = np.maximum(20 + 5 * slow(random, rows), 0).astype(int)
+    a = slow(random, rows)
+    return {
+        "text": ["x" * length for length in lengths],
+        "embedding": random.normal(size=(rows, 6)),
+        "a": a,
+        "b": 0.6 * a + 0.8 * slow(random, rows),
+    }
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """All that can be derived, and a prediction."""
+    columns = draw(ROWS)
+    return dl.Reference.fit(columns, projections=True, derive=DERIVE, ignore=["text"], predictions=columns["b"])
+
+
+def counted(reference, columns):
+    """The columns that are watched but the prediction, computed by themselves."""
+    derived = reference.derived
+    made = Deriver(derived, DERIVE, lambda *_: None)([columns[name] for name in derived.columns], ROWS)
+    return dict(zip((*derived.plain, *derived.names), made, strict=True))
+
+
+def test_every_derived_feature_has_a_dependence_of_its_own_in_its_place(reference):
+    """That of a reference fitted to the derived columns as they are; the prediction's is the last."""
+    columns = draw(ROWS)
+    plain = dl.Reference.fit(counted(reference, columns), predictions=columns["b"])
+    assert [one.name for one in plain.watched] == [one.name for one in reference.watched]
+    assert plain.dependence == reference.dependence
+    assert plain.check == reference.check
+    factor = dict(zip(counted(reference, columns), reference.dependence.inflation(1_000).factor, strict=False))
+    assert factor["length"][LOCATION] > 20
+    assert factor["a given the others"][LOCATION] > 20
+    assert factor["embedding norm"][LOCATION] < 2
+
+
+def test_data_counted_alike_have_it_too_and_it_adds_up(reference):
+    """Of both stretches, over the same directions; the file keeps all of it."""
+    columns = draw(ROWS, seed=1)
+    other = dl.Reference.fit(columns, like=reference, derive=DERIVE, predictions=columns["b"])
+    assert other.derived == reference.derived
+    assert other.dependence.factors.shape == reference.dependence.factors.shape
+    assert other.dependence != reference.dependence
+    merged = reference.merge(other)
+    assert merged.dependence == reference.dependence.merged(other.dependence)
+    assert merged.derived == reference.derived
+    assert dl.Reference.from_json(merged.to_json()) == merged
+
+
+def test_functions_for_a_reference_that_has_none_are_refused():
+    """Rather than left out without a word."""
+    plain = dl.Reference.fit({"a": np.arange(100.0)})
+    with pytest.raises(dl.ConfigurationError, match=r"derive=\['length'\]: expected functions named \[\]"):
+        dl.Reference.fit({"a": np.arange(100.0)}, like=plain, derive=DERIVE)
+
+
+def test_the_first_windows_teach_it_of_derived_features():
+    """Training data were shuffled: blocks of the batches served tell which derived features change slowly."""
+    columns = draw(ROWS)
+    order = np.random.default_rng(2).permutation(ROWS)
+    shuffled = {name: [column[place] for place in order] for name, column in columns.items()}
+    reference = dl.Reference.fit(shuffled, projections=True, derive=DERIVE, ignore=["text"])
+    names = [one.name for one in reference.watched]
+    known = dict(zip(names, reference.dependence.inflation(1_000).factor, strict=True))
+    assert known["length"][LOCATION] < 2
+    monitor = in_memory_monitor(reference=reference, derive=DERIVE, window=dl.Window(rows=1_000))
+    served = draw(8_000, seed=3)
+    for start in range(0, 8_000, 1_600):  # batches that are no multiple of a window
+        monitor.observe({name: column[start : start + 1_600] for name, column in served.items()})
+    assert all(one.state != "insufficient_data" for one in monitor.status().values())
+    learnt = dict(zip(names, monitor.dependence.inflation(1_000).factor, strict=True))
+    assert learnt["length"][LOCATION] > 5
+    assert learnt["b given the others"][LOCATION] > 5
+    assert learnt["embedding norm"][LOCATION] < 2
+    known_again = reference.with_traffic(monitor.dependence)
+    assert dl.Reference.from_json(known_again.to_json()) == known_again
+
+
+def test_a_learnt_reference_has_it_too():
+    """Of the rows that it was learnt from."""
+    monitor = in_memory_monitor(
+        reference=dl.Reference.learn(2_000, projections=True, ignore=["text"], vectors=["embedding"]),
+        derive=DERIVE,
+        window=dl.Window(rows=500),
+    )
+    columns = draw(2_500)
+    monitor.observe({name: column[:2_000] for name, column in columns.items()})
+    monitor.flush()
+    monitor.observe({name: column[2_000:] for name, column in columns.items()})
+    learnt = monitor.reference
+    assert learnt.dependence.factors.shape[1] == len(learnt.watched) == len(monitor.status())
+    assert learnt.dependence.inflation(500).factor[[one.name for one in learnt.watched].index("length"), LOCATION] > 5

@@ -1,0 +1,290 @@
+"""Another reference while serving, beside derived features, seasons, detectors and outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+import driftline as dl
+from driftline._recording.latencies import PACE
+from driftline.testing import ManualClock, in_memory_monitor
+
+
+def length(row):
+    """A function that makes a feature."""
+    return float(len(row["text"]))
+
+
+def texts(low, size=400):
+    """Training data with a text, of which its length is watched."""
+    random = np.random.default_rng(low)
+    return {
+        "text": ["x" * int(count) for count in random.integers(low, low + 20, size)],
+        "amount": random.normal(low, 1.0, size),
+        "fee": random.normal(low, 1.0, size),
+    }
+
+
+def derived(low, **options):
+    """A reference over them."""
+    return dl.Reference.fit(texts(low), derive={"length": length}, ignore=["text"], **options)
+
+
+def test_derived_features_are_those_of_the_present_reference():
+    """The functions go on; projections and lengths are counted in the bins of the new reference."""
+    monitor = in_memory_monitor(reference=derived(1, projections=True), derive={"length": length})
+    for _ in range(40):
+        monitor.observe({"text": "x" * 45, "amount": 40.0, "fee": 40.0})
+    other = derived(40)
+    monitor.replace_reference(other)
+    monitor.observe({"text": ["x" * 45] * 60, "amount": [40.0] * 60, "fee": [40.0] * 60})
+    snapshot = monitor.snapshot()
+    assert snapshot.fingerprint == other.fingerprint
+    assert snapshot.rows == 60
+    assert list(monitor.status()) == ["amount", "fee", "length"]
+    place = monitor._pipeline._watching.layout.slices[2]
+    inside = snapshot.counts[place][1:-2]
+    assert inside.sum() == 60, "45 letters lie within what the new reference has seen"
+
+
+@pytest.mark.parametrize(
+    ("replacement", "message"),
+    [
+        (lambda: dl.Reference.fit({"amount": np.arange(100.0)}), r"derive=\['length'\]: expected functions named \[\]"),
+        (
+            lambda: dl.Reference.fit(texts(1), derive={"size": length}, ignore=["text"]),
+            r"expected functions named \['size'\]",
+        ),
+    ],
+    ids=["none", "another"],
+)
+def test_a_reference_of_other_functions_is_refused(replacement, message):
+    """At once, naming them; the one at work stays."""
+    monitor = in_memory_monitor(reference=derived(1), derive={"length": length})
+    before = monitor.reference
+    with pytest.raises(dl.ConfigurationError, match=message):
+        monitor.replace_reference(replacement())
+    assert monitor.reference is before
+
+
+def told(monitor):
+    """What has been counted of all calls."""
+    monitor.flush()
+    pipeline = monitor._pipeline
+    return pipeline._past.plus(pipeline._calls.read())
+
+
+def served(monitor, kind):
+    """A call under way, of each of the ways that there are: began, and how it ends."""
+    if kind == "block":
+        call = monitor.prediction({"v": 3.0})
+        call.__enter__()
+        return lambda: call.__exit__(None, None, None)
+    if kind == "failing":
+        call = monitor.prediction({"v": 3.0})
+        call.__enter__()
+        return lambda: call.__exit__(ValueError, ValueError(), None)
+    if kind == "batch":
+        call = monitor.prediction({"v": [3.0] * 5})
+        call.__enter__()
+        return lambda: call.__exit__(None, None, None)
+    outputs = {"plain": 0.5, "odd": np.float32(0.5)}
+
+    async def hold(features):
+        await asyncio.sleep(0)
+        return outputs.get(kind)
+
+    under_way = monitor.instrument(hold)({"v": 3.0})
+    under_way.send(None)
+
+    def end():
+        with pytest.raises(StopIteration):
+            under_way.send(None)
+
+    return end
+
+
+WAYS = {"plain": (1, 0), "odd": (1, 0), "none": (1, 0), "block": (1, 0), "batch": (5, 0), "failing": (0, 1)}
+VECTORS = np.random.default_rng(3).normal(size=(100, 3))
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_call_ends_under_the_reference_under_which_it_began(kind):
+    """Columns of the same names in the same order, of which one has become a vector: read as what they were."""
+    monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
+    end = served(monitor, kind)
+    began = monitor._pipeline._calls
+    monitor.replace_reference(dl.Reference.fit({"v": VECTORS}))
+    end()
+    monitor.observe({"v": [0.0, 1.0, 2.0]})
+    assert monitor.snapshot().rows == 1
+    tally = told(monitor)
+    assert tally.dropped == {}
+    assert (tally.served - 1, sum(tally.failed.values())) == WAYS[kind]
+    place = began.layout.slices[0]
+    assert began.read().counts[place].sum() == sum(WAYS[kind]), "in the bins that it began with"
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_call_that_outlives_every_reference_that_is_kept(kind):
+    """It is counted; its features are said to be in no bin."""
+    monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
+    end = served(monitor, kind)
+    for turn in range(12):
+        monitor.replace_reference(dl.Reference.fit({"v": np.arange(100.0) + turn}))
+    end()
+    tally = told(monitor)
+    assert tally.dropped == {"replaced": sum(WAYS[kind])}
+    assert (tally.served, sum(tally.failed.values())) == WAYS[kind]
+
+
+def test_a_batch_that_outlives_every_reference_that_is_kept():
+    """Rows without a call, between being read and being counted."""
+    monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
+    lane = monitor._pipeline.lane
+    captured = lane.lookout({"v": [1.0] * 50})
+    for _ in range(12):
+        monitor.replace_reference(dl.Reference.fit({"v": np.arange(100.0)}))
+    lane.end.record_batch(captured, None)
+    lane.end.record_batch(None, None)
+    tally = told(monitor)
+    assert (tally.served, tally.dropped) == (51, {"replaced": 50})
+
+
+def test_a_call_that_began_while_a_reference_was_learnt():
+    """It is counted as those before it are."""
+    monitor = in_memory_monitor(reference=dl.Reference.learn(rows=100))
+    monitor.observe({"v": 3.0})
+    end = served(monitor, "plain")
+    monitor.replace_reference(dl.Reference.fit({"v": VECTORS}))
+    end()
+    tally = told(monitor)
+    assert (tally.served, tally.dropped, monitor.snapshot().rows) == (2, {}, 0)
+
+
+def test_our_thread_lets_others_run_after_a_replacement_too(monkeypatch, make_monitor):
+    """The durations of many calls are recorded a few at a time, whichever recorder counted the calls."""
+    monitor = make_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}), synchronous=False)
+    monkeypatch.setattr(monitor._pipeline._thread, "start", lambda: None)
+    predict = monitor.instrument(lambda features: 0.5)
+    for _ in range(160):
+        predict({"v": 3.0})
+    monitor.replace_reference(dl.Reference.fit({"v": np.arange(50.0)}))
+    most, durations = [], monitor._pipeline._durations
+    report = durations.report
+    monkeypatch.setattr(
+        type(durations), "report", lambda _, some, *, wait: (most.append(some), report(some, wait=wait))
+    )
+    monitor._pipeline.settle(pause=lambda: None)
+    assert sum(most) >= 160
+    assert max(most) == PACE
+
+
+def test_seasons_come_and_go():
+    """Rows are counted by the hour only under a reference that has seasons; what was counted adds up either way."""
+    hours = np.arange(0.0, 28 * 86_400.0, 600.0)
+    load = np.sin(hours / 86_400.0 * 2 * np.pi) + np.random.default_rng(1).normal(0, 0.1, len(hours))
+    seasonal = dl.Reference.fit({"load": load, "time": hours}, time="time", seasons=["hour"])
+    plain = dl.Reference.fit({"load": load})
+    wall = ManualClock(5 * 3_600.0)
+    monitor = in_memory_monitor(reference=plain, wall_clock=wall, window=dl.Window(rows=500))
+    for reference, bins in ((seasonal, 168), (plain, 0), (seasonal, 168)):
+        monitor.observe({"load": load[:250].tolist()})
+        monitor.replace_reference(reference)
+        assert len(monitor.snapshot().counts) == reference.features[0].bins.size + bins
+    monitor.observe({"load": load[:500].tolist()})
+    assert monitor.status()["load"].rows == 500
+    evidence = monitor.evidence()
+    assert evidence.served == 1_250
+    assert evidence.features["load"].sum() == 1_250, "both references count in the same bins"
+
+
+class Sums:
+    """A detector that says what it was fed."""
+
+    fed = ()
+
+    def __init__(self):
+        self.drift_detected = False
+
+    def __deepcopy__(self, _):
+        return Sums()
+
+    def update(self, x):
+        """Remember a value."""
+        Sums.fed += (x,)
+
+
+def test_detectors_go_on_and_see_the_right_column(monkeypatch):
+    """They compare with no reference. Rows that were counted in another order late are read in that order."""
+    monkeypatch.setattr(Sums, "fed", ())
+    one = dl.Reference.fit({"a": np.arange(100.0), "b": np.arange(100.0)})
+    other = dl.Reference.fit({"b": np.arange(100.0), "a": np.arange(100.0)})
+    monitor = in_memory_monitor(reference=one, detectors={"a": Sums()}, synchronous=False)
+    monkeypatch.setattr(monitor._pipeline._thread, "start", lambda: None)  # what was served waits
+    monitor.observe({"a": 1.0, "b": -1.0})
+    monitor.replace_reference(other)
+    monitor.observe({"a": 2.0, "b": -1.0})
+    monitor.flush()
+    assert sorted(Sums.fed) == [1.0, 2.0]
+    assert monitor.status()["a (Sums)"].rows == 2
+    with pytest.raises(dl.ConfigurationError, match="detectors: 'a': no such feature"):
+        monitor.replace_reference(dl.Reference.fit({"b": np.arange(100.0)}))
+    assert monitor.reference is other
+
+
+def test_a_detector_that_a_learnt_reference_left_out_comes_back(monkeypatch):
+    """The reference that takes its place has what it watches."""
+    monkeypatch.setattr(Sums, "fed", ())
+    monitor = in_memory_monitor(
+        reference=dl.Reference.learn(rows=100), detectors={"a": Sums()}, on_error="log", enabled=True
+    )
+    for turn in range(110):
+        monitor.observe({"b": float(turn)})
+    assert "left out" in monitor.status()["a (Sums)"].reason
+    monitor.replace_reference(dl.Reference.fit({"a": np.arange(100.0)}))
+    monitor.observe({"a": 1.0})
+    assert monitor.status()["a (Sums)"].rows == 1
+    assert Sums.fed == (1.0,)
+
+
+def test_outcomes_go_on(training, reference, make_monitor, telemetry, row):
+    """Totals stay, the latest start anew, a limit that was broken has no state; predictions that wait are joined."""
+    monitor = make_monitor(
+        outcomes=dl.OutcomePolicy(limits={"accuracy": 0.9}, window=dl.Window(rows=100, every=10)), synchronous=True
+    )
+    for turn in range(100):
+        monitor.observe(row, [0.9], prediction_ids=[turn])
+        monitor.outcome(turn, False)
+    monitor.observe(row, [0.9], prediction_ids=["late"])
+    assert monitor.status()["prediction.accuracy"].state == "drifting"
+    assert monitor.outcome_counts().bins.sum() == 100
+    halved = dl.Reference.fit(training.features, predictions=training.predictions / 2, outcomes=training.outcomes)
+    monitor.replace_reference(halved)
+    assert "prediction.accuracy" not in monitor.status()
+    assert monitor.accuracy() is None
+    assert monitor.performance() == ()
+    monitor.outcome("late", True)
+    counts = monitor.outcome_counts()
+    assert (counts.known, counts.correct, monitor.accuracy()) == (101, 1, 1.0)
+    assert counts.bins.shape == (0, 2), "of two references there is no sum"
+    told = [
+        attributes for _, attributes in telemetry.events() if attributes["ml.feature.name"] == "prediction.accuracy"
+    ]
+    assert [one["ml.feature.drift.state"] for one in told] == ["drifting", "insufficient_data", "stable"]
+    assert told[1]["ml.drift.reason"] == "the reference was replaced"
+    assert told[1]["ml.window.length"] == "100 outcomes"
+
+
+def test_outcomes_graded_for_the_reference_that_was(training, make_monitor, row):
+    """Another thread may be between grading and adding: the totals have them, the window of the new one has not."""
+    monitor = make_monitor(synchronous=True)
+    ledger = monitor._pipeline.outcomes.ledger
+    (late,) = ledger.grade([(0.9, True), (0.8, False)])
+    monitor.replace_reference(dl.Reference.fit(training.features, predictions=training.predictions * 100))
+    ledger.add(late, late.results)
+    assert (monitor.outcome_counts().known, monitor.outcome_counts().correct) == (2, 1)
+    assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1}
+    assert monitor.accuracy() is None

@@ -1,0 +1,362 @@
+"""Many threads at one recorder: every row is counted once, and every window of rows has exactly its rows."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline import Reference, Window
+from driftline._binning.layout import Layout
+from driftline._capture.reader import Batch
+from driftline._recording.backpressure import MAX_PENDING
+from driftline._recording.buffer import BUFFER_ROWS, CHUNK_ROWS, SHARE_ROWS, WAKE_ROWS
+from driftline._recording.latencies import HURRIED_PACE, PACE, Durations
+from driftline._recording.recorder import Recorder
+
+THREADS = 8
+ROWS = 6_000
+
+
+@pytest.fixture
+def eager_switches():
+    """Threads change places a hundred times as often as they would."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 100)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.fixture
+def layout():
+    """One numeric feature, its prediction not watched."""
+    return Layout(Reference.fit({"x": np.arange(1_000.0)}).features)
+
+
+def recorder_of(layout, window, clock=lambda: 0.0):
+    handed = []
+    recorder = Recorder(layout, 1, window, clock, Durations(handed.extend))
+    return recorder, handed
+
+
+@pytest.mark.usefixtures("eager_switches")
+@pytest.mark.parametrize("window", [Window(rows=500), Window(rows=700, every=70), Window("1h")])
+def test_eight_threads_lose_and_double_nothing(layout, window):
+    """Single rows, batches and failures at once, while another thread drains: the totals are exact."""
+    recorder, handed = recorder_of(layout, window)
+    windows, done = [], threading.Event()
+
+    def drain():
+        while not done.is_set():
+            recorder.drain()
+            windows.extend(recorder.windows())
+
+    def serve(seed):
+        random = np.random.default_rng(seed)
+        for turn in range(ROWS):
+            value = float(random.integers(0, 1_000))
+            if turn % 50 == 0:
+                recorder.record(Batch([np.full(40, value)], 40), None, 0.001, None)
+            elif turn % 7 == 0:
+                recorder.record_failure((value,), 0.001, None, "ValueError")
+            else:
+                recorder.record((value,), 0.5, 0.001, None)
+
+    drainer = threading.Thread(target=drain)
+    threads = [threading.Thread(target=serve, args=(seed,)) for seed in range(THREADS)]
+    for thread in (drainer, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    drainer.join()
+    recorder.drain()
+    windows.extend(recorder.windows())
+
+    batches = len(range(0, ROWS, 50))
+    failed = sum(turn % 7 == 0 and turn % 50 != 0 for turn in range(ROWS))
+    single = ROWS - batches - failed
+    tally = recorder.read()
+    assert tally.served == THREADS * (single + 40 * batches)
+    assert tally.failed == {"ValueError": THREADS * failed}
+    assert tally.rows == tally.counts.sum() == THREADS * (single + 40 * batches + failed)
+    assert sum(error is None for *_, error in handed) == tally.durations.sum() == THREADS * (single + batches)
+    assert sum(error == "ValueError" for *_, error in handed) == THREADS * failed
+    if window.rows is not None:
+        assert {one.rows for one in windows} == {window.rows}
+        assert {int(one.counts.sum()) for one in windows} == {window.rows}
+        assert len(windows) == tally.rows // window.pane_rows - window.panes + 1
+
+
+def test_the_counts_are_those_of_the_values(layout):
+    """Not only how many: which."""
+    recorder, _ = recorder_of(layout, Window(rows=100))
+    values = np.random.default_rng(0).integers(-100, 1_100, 5_000).astype(float)
+    threads = [
+        threading.Thread(target=lambda part=part: [recorder.record((one,), None, 0.0, None) for one in part])
+        for part in np.array_split(values, THREADS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorder.drain()
+    assert recorder.read().counts.tolist() == layout.count([values], len(values)).tolist()
+
+
+def test_the_buffer_is_bounded_when_nobody_drains(layout):
+    """The caller bins a chunk itself: nothing is lost and nothing grows."""
+    recorder, _ = recorder_of(layout, Window(rows=2**40))
+    woken = []
+    recorder.relief.wake = lambda: woken.append(1)
+    for turn in range(5 * BUFFER_ROWS):
+        recorder.record((float(turn % 1_000),), None, 0.0, None)
+        assert recorder.lane.rows <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
+    assert woken
+    recorder.drain()
+    assert recorder.read().served == 5 * BUFFER_ROWS
+
+
+@pytest.mark.parametrize("thread", [True, False], ids=["thread", "synchronous"])
+def test_durations_are_bounded_when_batches_take_the_rows_along(layout, thread):
+    """Rows never wait for long then, and nobody would look at what waits to be recorded."""
+    recorder, handed = recorder_of(layout, Window(rows=2**40))
+    recorder.relief.wake = (lambda: None) if thread else None
+    batch = Batch([np.zeros(33)], 33)
+    for turn in range(5 * BUFFER_ROWS):
+        recorder.record(batch if turn % 100 == 0 else (float(turn % 1_000),), None, 0.1, None)
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
+    recorder.drain()
+    assert len(handed) == 5 * BUFFER_ROWS
+
+
+def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
+    """Recording is slow and leaves the interpreter to the other callers, who wait where it falls behind."""
+    handed, most = [], []
+
+    def record(durations):
+        time.sleep(len(durations) * 20e-6)
+        handed.extend(durations)
+
+    recorder = Recorder(layout, 1, Window(rows=2**40), lambda: 0.0, Durations(record))
+    recorder.relief.wake = lambda: None
+
+    def serve():
+        for turn in range(5 * BUFFER_ROWS):
+            recorder.record((float(turn % 1_000),), None, 0.0, None)
+            if turn % 64 == 0:
+                most.append(max(len(recorder._durations), recorder.lane.rows))
+
+    threads = [threading.Thread(target=serve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorder.drain()
+    assert len(handed) == recorder.read().served == 4 * 5 * BUFFER_ROWS
+    assert max(most) <= 2 * BUFFER_ROWS + 4 * SHARE_ROWS
+
+
+def test_a_round_is_pressed_by_rows_and_by_durations(layout):
+    """Together: rows that have just been binned are durations that wait."""
+    recorder, _ = recorder_of(layout, Window(rows=2**40))
+    recorder.relief.wake = lambda: None
+    for turn in range(WAKE_ROWS - 1):
+        recorder.record((float(turn),), None, 0.0, None)
+    assert not recorder.relief.pressed()
+    recorder.record((0.0,), None, 0.0, None)
+    assert recorder.relief.pressed()
+    recorder._drain_chunk(WAKE_ROWS)
+    assert not recorder.lane.rows
+    assert recorder.relief.pressed()
+    recorder._durations.report(1, wait=True)
+    assert not recorder.relief.pressed()
+
+
+def test_durations_are_recorded_in_larger_pieces_when_time_presses():
+    """As the pause says, piece by piece."""
+    pieces, pressed = [], iter([False, True, True, False, False])
+    durations = Durations(lambda some: pieces.append(len(some)))
+    durations.extend([(0.1, None, None)] * (2 * PACE + 2 * HURRIED_PACE + 1))
+    durations.report_all(lambda: next(pressed))
+    assert pieces == [PACE, PACE, HURRIED_PACE, HURRIED_PACE, 1]
+
+
+@pytest.mark.parametrize("kind", ["batches", "unreadable", "failures"])
+def test_calls_are_bounded_whatever_they_bring(layout, kind):
+    """Batches bring no rows that wait, unreadable features none at all."""
+    recorder, handed = recorder_of(layout, Window(rows=2**40))
+    batch = Batch([np.zeros(33)], 33)
+    for _ in range(2 * BUFFER_ROWS):
+        if kind == "batches":
+            recorder.record(batch, None, 0.1, None)
+        elif kind == "unreadable":
+            recorder.record(None, 0.5, 0.1, None)
+        else:
+            recorder.record_failure(None, 0.1, None, "ValueError")
+        assert len(recorder._calls) + len(recorder._failures) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
+    recorder.drain()
+    assert len(handed) == 2 * BUFFER_ROWS
+
+
+def test_windows_that_nobody_judges_are_bounded(layout):
+    """Whoever drains is told that they are overdue."""
+    recorder, _ = recorder_of(layout, Window(rows=1))
+    judged = []
+    recorder.relief.overdue = lambda: judged.extend(recorder.windows())
+    for turn in range(5_000):
+        recorder.record((float(turn),), None, 0.0, None)
+        if turn % 100 == 0:
+            recorder.drain()
+            assert len(recorder.pending) <= MAX_PENDING + 100
+    assert len(judged) > 4_000
+
+
+def test_a_batch_is_split_at_the_ends_of_windows(layout):
+    """One batch of a thousand rows is three windows of 300 and a rest."""
+    recorder, _ = recorder_of(layout, Window(rows=300))
+    values = np.arange(1_000.0)
+    recorder.record(Batch([values], 1_000), None, 0.1, None)
+    windows = list(recorder.windows())
+    assert [one.rows for one in windows] == [300, 300, 300]
+    for place, one in enumerate(windows):
+        assert one.counts.tolist() == layout.count([values[300 * place : 300 * (place + 1)]], 300).tolist()
+
+
+def test_rows_fall_into_the_pane_of_their_time(layout):
+    """A row recorded after the end of a pane is in the next one, though nobody drained in between."""
+    now = [0.0]
+    recorder, _ = recorder_of(layout, Window(10.0), clock=lambda: now[0])
+    recorder.drain()
+    recorder.record((1.0,), None, 0.0, None)
+    now[0] = 10.0
+    recorder.record((2.0,), None, 0.0, None)
+    now[0] = 20.0
+    recorder.drain()
+    assert [one.rows for one in recorder.windows()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda recorder: recorder.record((1.0,), None, 0.0, None),
+        lambda recorder: recorder.record([(1.0,)], None, 0.0, None),
+        lambda recorder: recorder.record(Batch([np.ones(1)], 1), None, 0.0, None),
+        lambda recorder: recorder.record_batch((1.0,), None),
+        lambda recorder: recorder.record_failure((1.0,), 0.0, None, "ValueError"),
+        lambda recorder: recorder.record_failure(Batch([np.ones(1)], 1), 0.0, None, "ValueError"),
+    ],
+    ids=["row", "rows", "batch", "without a call", "failure", "failed batch"],
+)
+def test_whatever_comes_late_is_in_the_pane_of_its_time(layout, record):
+    """Every way in closes the panes that have ended before it."""
+    now = [0.0]
+    recorder, _ = recorder_of(layout, Window(10.0), clock=lambda: now[0])
+    for turn in range(4):
+        now[0] = 10.0 * turn
+        record(recorder)
+    assert [one.rows for one in recorder.windows()] == [1, 1, 1]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 15, allow_nan=False), st.sampled_from(["row", "batch", "failure", "drain"]))),
+    st.integers(1, 4),
+)
+def test_windows_of_time_equal_a_recount_through_the_recorder(steps, panes):
+    """Whoever drains when: each row is in the windows of its time."""
+    layout, now = Layout(Reference.fit({"x": np.arange(1_000.0)}).features), [0.0]
+    recorder, _ = recorder_of(layout, Window(float(5 * panes), every=5.0), clock=lambda: now[0])
+    recorder.drain()
+    times = []
+    for gap, kind in steps:
+        now[0] += gap
+        if kind == "row":
+            recorder.record((1.0,), None, 0.0, None)
+        elif kind == "batch":
+            recorder.record(Batch([np.ones(40)], 40), None, 0.0, None)
+        elif kind == "failure":
+            recorder.record_failure((1.0,), 0.0, None, "ValueError")
+        else:
+            recorder.drain()
+        times += [now[0]] * {"row": 1, "batch": 40, "failure": 1, "drain": 0}[kind]
+    recorder.drain()
+    ends = [5.0 * pane for pane in range(panes, int(now[0] // 5.0) + 1)]
+    expected = [sum(end - 5.0 * panes <= time < end for time in times) for end in ends]
+    counted = [one.rows for one in recorder.windows()]
+    assert [rows for rows in counted if rows] == [rows for rows in expected if rows]
+
+
+def test_an_output_that_is_no_single_value_keeps_its_features():
+    """The row is counted without a prediction, and the type is reported."""
+    reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
+    recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
+    with pytest.raises(TypeError, match="the output is a dict: expected a number"):
+        recorder.record((1.0,), {}, 0.0, None)
+    with pytest.raises(TypeError, match="the output for 2 rows is a int: expected one value per row"):
+        recorder.record([(1.0,), (2.0,)], 5, 0.0, None)
+    recorder.drain()
+    tally = recorder.read()
+    assert (tally.served, tally.rows, int(tally.counts.sum())) == (3, 3, 3)
+
+
+class Unreadable(dict):
+    """Nothing can be asked of it."""
+
+    def _no(self, *_):
+        raise ZeroDivisionError
+
+    __len__ = __bool__ = __iter__ = __getitem__ = _no
+
+
+@pytest.mark.parametrize(
+    ("captured", "output"),
+    [
+        ((1.0,), Unreadable()),
+        ([(1.0,)], [{"a": None, "b": None}]),
+        ([(1.0,)], Unreadable()),
+        (Batch([np.ones(1)], 1), [Unreadable()]),
+    ],
+)
+def test_outputs_that_cannot_be_read_cost_neither_call_nor_features(captured, output):
+    """Found by the fuzzer: the labels of a dict of None have no largest probability."""
+    reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
+    recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
+    with pytest.raises((TypeError, ZeroDivisionError)):
+        recorder.record(captured, output, 0.0, None)
+    recorder.drain()
+    tally = recorder.read()
+    assert (tally.served, tally.rows, int(tally.durations.sum())) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("output", "rows"), [([{"a": None, "b": None}, None], 2), (Unreadable(), 1)])
+def test_nor_do_those_of_features_that_could_not_be_read(output, rows):
+    """There is no row, and the calls are counted."""
+    reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
+    recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
+    recorder.record(None, output, 0.0, None)
+    recorder.drain()
+    tally = recorder.read()
+    assert (tally.served, tally.rows, int(tally.durations.sum())) == (rows, 0, 1)
+
+
+def test_code_of_the_host_may_predict_while_rows_are_counted(layout):
+    """A value whose conversion makes a prediction does not deadlock."""
+    recorder, _ = recorder_of(layout, Window(rows=5))
+
+    class Sneaky:
+        def __float__(self):
+            recorder.record((1.0,), None, 0.0, None)
+            recorder.drain()
+            return 2.0
+
+    recorder.record((Sneaky(),), None, 0.0, None)
+    recorder.drain()
+    recorder.drain()
+    assert recorder.read().rows >= 2

@@ -1,0 +1,162 @@
+"""Every way in which a row comes, over stages, hours and panes: each goes through the stages once and is counted."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import driftline as dl
+from driftline import Reference, Window
+from driftline._binning.layout import Layout
+from driftline._capture.columns import as_floats
+from driftline._capture.reader import SMALL_BATCH, Batch
+from driftline._derived.transform import StagedLayout
+from driftline._recording.recorder import Recorder
+from driftline._seasons.calendar import CELLS, WeekClock
+from driftline._windows.panes import Panes
+from driftline.testing import ManualClock, in_memory_monitor
+
+HOUR = 3_600.0
+
+
+@pytest.fixture
+def features():
+    """Two numeric features of which the second is made of the first, and no prediction."""
+    return Reference.fit({"a": np.arange(1_000.0), "twice": 2 * np.arange(1_000.0)}).features
+
+
+def doubling(seen):
+    """A stage that keeps what it sees, and adds the column that is made of it."""
+
+    def stage(columns, rows):
+        (column,) = columns
+        values = as_floats(column)
+        assert len(values) == rows
+        seen.extend(values.tolist())
+        return [column, 2 * values]
+
+    return stage
+
+
+@pytest.mark.parametrize("window", [Window(rows=90, every=30), Window(rows=7), Window("1h")])
+@pytest.mark.parametrize("thread", [True, False], ids=["thread", "synchronous"])
+def test_each_row_goes_through_the_stages_once(features, window, thread):
+    """Tuples, bytes, dicts, small batches, large ones, failures; from four threads, with panes that end within."""
+    seen = []
+    layout = StagedLayout(features, [doubling(seen)], None)
+    recorder = Recorder(layout, 2, window, lambda: 0.0)
+    woken, done = threading.Event(), threading.Event()
+    recorder.relief.wake = woken.set if thread else None
+    recorder.lane.align = lambda rows: [(row["a"],) if row.__class__ is dict else row for row in rows]
+
+    def serve(start):
+        values = iter(range(start, start + 10_000))
+        for _ in range(60):
+            recorder.record((next(values),), None, 0.1, None)
+            recorder.record(np.array([float(next(values))]).tobytes(), None, 0.1, None)
+            recorder.record({"a": next(values)}, None, 0.1, None)
+            recorder.record([(next(values),) for _ in range(5)], None, 0.1, None)
+            recorder.record(Batch([np.array([next(values) for _ in range(40)])], 40), None, 0.1, None)
+            recorder.record_batch(Batch([[next(values) for _ in range(41)]], 41), None)
+            recorder.record_failure((next(values),), 0.1, None, "E")
+            recorder.record_failure(Batch([np.array([float(next(values)) for _ in range(33)])], 33), 0.1, None, "E")
+
+    def drain():
+        while not done.is_set():
+            woken.wait(0.01)
+            woken.clear()
+            recorder.drain()
+
+    threads = [threading.Thread(target=serve, args=(10_000 * place,)) for place in range(4)]
+    drainer = threading.Thread(target=drain)
+    for one in (*threads, *[drainer] * thread):
+        one.start()
+    for one in threads:
+        one.join()
+    done.set()
+    if thread:
+        drainer.join()
+    recorder.drain()
+    each = 60 * (1 + 1 + 1 + 5 + 40 + 41 + 1 + 33)
+    assert sorted(seen) == sorted(float(10_000 * place + value) for place in range(4) for value in range(each))
+    tally = recorder.read()
+    assert (tally.rows, tally.batches, tally.failed_calls) == (4 * each, 4 * 60, 4 * 120)
+    assert tally.served == 4 * 60 * (1 + 1 + 1 + 5 + 40 + 41)
+    plain = Layout(features)
+    assert tally.counts.tolist() == plain.count([np.array(seen), 2 * np.array(seen)], len(seen)).tolist()
+
+
+def test_a_batch_is_staged_as_a_whole_whatever_panes_end_in_it(features):
+    """A stage may look at a batch as one: it is cut at the ends of panes afterwards."""
+    lengths = []
+
+    def stage(columns, rows):
+        lengths.append(rows)
+        return [columns[0], columns[0]]
+
+    panes = Panes(StagedLayout(features, [stage], None), Window(rows=10), lambda: 0.0, None)
+    panes.put_columns([np.arange(95.0)], 95)
+    assert lengths == [95]
+    assert [one.rows for one in panes.pending] == [10] * 9
+    assert panes.snapshot().rows == 15
+
+
+def test_rows_of_any_way_fall_into_the_hour_in_which_they_came():
+    """The short way of a call, batches and failures: what waited is counted before another hour begins."""
+    data = np.arange(14 * 24 * 10.0)
+    reference = Reference.fit({"a": data % 977, "t": data * HOUR / 10}, time="t", seasons=("hour",))
+    wall = ManualClock(7 * 24 * HOUR)  # a Thursday, 0:00
+    monitor = in_memory_monitor(reference=reference, wall_clock=wall, window=Window(rows=1_000))
+
+    @monitor.instrument
+    def predict(features):
+        if np.any(features["a"] < 0):
+            raise ValueError
+        return 0.5
+
+    for _ in range(3):
+        predict({"a": 1.0})
+        predict({"a": np.arange(5.0)})
+        monitor.observe({"a": np.arange(SMALL_BATCH + 1.0)})
+        with pytest.raises(ValueError, match=r"^$"):
+            predict({"a": -1.0})
+        wall.advance(HOUR)
+    monitor.flush()
+    cells = monitor._pipeline._recorder.read().counts[-CELLS:]
+    assert cells[72:75].tolist() == [1 + 5 + SMALL_BATCH + 1 + 1] * 3
+    assert cells.sum() == cells[72:75].sum()
+
+
+def test_nothing_waits_over_the_end_of_an_hour(features):
+    """Also where the clock is asked only now and then."""
+    wall = ManualClock()
+    panes = Panes(Layout(features), Window(rows=10), lambda: 0.0, WeekClock(wall))
+    assert panes.timed
+    assert not panes.over
+    wall.advance(HOUR)
+    assert panes.over
+    panes.advance()
+    assert not panes.over
+
+
+def test_vectors_on_the_way_of_a_call_are_copies(telemetry):
+    """A decorated function whose caller fills the same array again and again."""
+    random = np.random.default_rng(0)
+    data = {"v": list(random.normal(size=(500, 3))), "a": random.normal(size=500)}
+    reference = Reference.fit(data)
+    monitor = dl.Monitor("m", reference=reference, enabled=True, synchronous=True, **telemetry.providers)
+    vector = np.empty(3)
+
+    @monitor.instrument
+    def predict(features):
+        return 0.5
+
+    for row, a in zip(data["v"], data["a"], strict=True):
+        vector[:] = row
+        predict({"v": vector, "a": a})
+    vector[:] = np.nan
+    monitor.flush()
+    counted = monitor.snapshot().counts.tolist()
+    assert counted == [count for one in reference.features for count in one.counts]

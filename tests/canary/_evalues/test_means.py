@@ -1,0 +1,85 @@
+"""Moments add up, and means are judged by them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import skew
+
+from driftline.canary import Moments
+from driftline.canary._evalues.means import LEAST, bounds_of_means, log_e_two_means
+
+numbers = st.lists(st.floats(-1e3, 1e3), max_size=30)
+
+
+@given(numbers, numbers)
+def test_a_sum_is_what_both_have_seen(a, b):
+    """Merged moments are those of the numbers together."""
+    merged, whole = Moments.of(a) + Moments.of(b), Moments.of(a + b)
+    assert merged.count == whole.count
+    for part in ("mean", "squares", "cubes"):
+        assert getattr(merged, part) == pytest.approx(getattr(whole, part), rel=1e-6, abs=1e-3)
+
+
+def test_moments_are_those_of_numpy():
+    """Variance with n - 1, skewness by its third moment."""
+    values = np.random.default_rng(0).lognormal(size=500)
+    one = Moments.of(values)
+    assert (one.count, one.mean) == (500, pytest.approx(values.mean()))
+    assert one.variance == pytest.approx(values.var(ddof=1))
+    assert one.needed == max(LEAST, math.ceil(355 * skew(values) ** 2))
+
+
+def test_few_or_skewed_observations_say_nothing():
+    """An asymptotic test waits until it may be believed."""
+    few = Moments.of([0.0, 1.0] * 49)
+    better = Moments.of([5.0, 6.0] * 49)
+    assert log_e_two_means([(few, better)]) == 0.0
+    assert bounds_of_means([(few, better)], lower=0.05, upper=0.05) is None
+    enough = Moments.of([0.0, 1.0] * 50)
+    assert log_e_two_means([(enough, Moments.of([5.0, 6.0] * 50))]) > 20.0
+    rare = Moments.of([0.0] * 999 + [1_000.0])
+    assert log_e_two_means([(rare, Moments.of([500.0, 501.0] * 500))]) == 0.0
+
+
+def test_constants_differ_or_do_not():
+    """Without any spread a difference is certain."""
+    three, four = Moments.of([3.0] * 100), Moments.of([4.0] * 100)
+    assert log_e_two_means([(three, four)]) == math.inf
+    assert log_e_two_means([(three, three)]) == 0.0
+    assert log_e_two_means([(four, three)]) == 0.0
+
+
+def test_bounds_hold_the_difference_and_get_narrower():
+    """With four times the observations about half as wide."""
+    random = np.random.default_rng(1)
+    widths = []
+    for n in (400, 1_600, 6_400):
+        pair = Moments.of(random.normal(10.0, 2.0, n)), Moments.of(random.normal(10.5, 2.0, n))
+        lower, upper = bounds_of_means([pair], lower=0.05, upper=0.05)
+        assert lower < 0.5 < upper
+        widths.append(upper - lower)
+    assert widths[0] > 1.6 * widths[1] > 2.4 * widths[2]
+
+
+def test_strata_are_compared_within_themselves():
+    """A level that moves with the share is no difference between the variants."""
+    random = np.random.default_rng(2)
+    low, high = (lambda n: Moments.of(random.normal(1.0, 0.1, n))), (lambda n: Moments.of(random.normal(9.0, 0.1, n)))
+    pairs = [(low(2_000), low(500)), (high(500), high(2_000))]
+    assert log_e_two_means(pairs) < math.log(20)
+    assert log_e_two_means([(pairs[0][0] + pairs[1][0], pairs[0][1] + pairs[1][1])]) > 100.0
+
+
+def test_a_margin_is_slope_and_offset():
+    """Evidence beyond it only when the difference is larger."""
+    random = np.random.default_rng(3)
+    pair = [(Moments.of(random.normal(10, 1, 5_000)), Moments.of(random.normal(10.5, 1, 5_000)))]
+    assert log_e_two_means(pair) > math.log(20)
+    assert log_e_two_means(pair, offset=1.0) < 0.0
+    assert log_e_two_means(pair, slope=1.1) < 0.0
+    assert log_e_two_means(pair, offset=1.0, side=-1) > math.log(20)

@@ -1,0 +1,73 @@
+"""What moved, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from driftline import Reference
+from driftline._binning.layout import Layout
+from driftline._significance.two_sample import TwoSample
+from driftline.detection._explanation import components_of, what_moved
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A numeric and a categorical feature."""
+    random = np.random.default_rng(3)
+    return Reference.fit(
+        {"x": random.normal(size=4_000), "t": random.choice(["a", "b", "c"], 4_000, p=[0.6, 0.3, 0.1])}
+    )
+
+
+def words(reference, x, t, **options):
+    """The words for both features."""
+    layout = Layout(reference.features)
+    counts = layout.count([np.asarray(x, dtype=float), list(t)], len(x))
+    tested = TwoSample(reference.features, layout)(counts, len(x))
+    return [
+        what_moved(feature, counts[place], components_of(feature, parts, way), **options)
+        for feature, place, parts, way in zip(
+            reference.features, layout.slices, tested.parts, tested.direction, strict=True
+        )
+    ]
+
+
+def test_the_words_name_the_part_the_median_and_the_bins(two):
+    """From where to where."""
+    random = np.random.default_rng(0)
+    x, t = words(two, random.normal(1.0, size=2_000), random.choice(["a", "b", "c"], 2_000, p=[0.2, 0.7, 0.1]))
+    assert x.startswith("x: location up")
+    assert ", median " in x
+    assert "% to " in x
+    assert t.startswith("t: mix changed, ")
+    assert "b from 28.8% to 7" in t
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (lambda random: random.normal(-0.5, size=2_000), "location down"),
+        (lambda random: random.normal(scale=1.5, size=2_000), "spread wider"),
+        (lambda random: random.normal(scale=0.6, size=2_000), "spread narrower"),
+        (lambda random: np.where(random.random(2_000) < 0.1, np.nan, random.normal(size=2_000)), "more missing"),
+        (lambda random: np.where(random.random(2_000) < 0.1, 99.0, random.normal(size=2_000)), "more out of range"),
+        (lambda random: random.choice([-0.7, 0.7], 2_000), "shape changed"),
+    ],
+)
+def test_each_part_has_its_words(two, values, expected):
+    """Up, down, wider, narrower, missing, out of range."""
+    random = np.random.default_rng(1)
+    assert expected in words(two, values(random), ["a"] * 2_000)[0]
+
+
+def test_labels_stay_at_home_where_that_is_asked(two):
+    """Categories by their number."""
+    _, t = words(two, np.zeros(500), ["b"] * 500, labels=False)
+    assert "category 1 from" in t
+    assert "b from 2" not in t
+
+
+def test_nothing_to_compare_is_the_name(two):
+    """A window without rows."""
+    assert what_moved(two.features[0], np.zeros(two.features[0].bins.size, dtype=np.int64)) == "x"

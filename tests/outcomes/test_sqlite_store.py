@@ -1,0 +1,219 @@
+"""The file of outcomes: through restarts, forks, kills and locks, and between versions and models."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import driftline as dl
+from driftline import outcomes
+from driftline.errors import ConfigurationError
+from driftline.outcomes._join import Event
+from driftline.outcomes._sqlite_store import FileStore, read_totals
+
+JOIN = Path(__file__).parents[2] / "benchmarks" / "outcomes" / "join.py"
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file that is not there yet."""
+    return tmp_path / "outcomes.sqlite"
+
+
+def serve(monitor, row, ids, score=0.9):
+    monitor.observe({name: [value] * len(ids) for name, value in row.items()}, [score] * len(ids), prediction_ids=ids)
+
+
+def test_two_processes_and_a_kill():
+    """A small version of the benchmark: every count is exact, what was lost is known."""
+    done = subprocess.run(
+        [sys.executable, str(JOIN), "--rows", "20000"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every count is exact" in done.stdout
+
+
+def test_outcomes_are_joined_after_a_restart(make_monitor, path, row):
+    """A monitor that was made later knows the predictions of one before it."""
+    first = make_monitor(outcomes=path)
+    serve(first, row, ["a", "b"])
+    first.shutdown()
+    second = make_monitor(outcomes=str(path))
+    second.outcome("a", True)
+    second.outcome("b", False)
+    assert second.accuracy() == 0.5
+    assert read_totals(path) == {("m", None, None): {"remembered": 2, "told": 2, "correct": 1, "incorrect": 1}}
+
+
+def test_outcomes_belong_to_the_version_that_predicted(make_monitor, path, row, telemetry):
+    """Told through the monitor of another version, in this process or when that one is gone."""
+    old, new = (make_monitor("pair", version=version, outcomes=path) for version in ("1", "2"))
+    serve(old, row, ["a", "b"])
+    old.flush()
+    new.outcome("a", True)
+    assert new.outcome_counts().known == 0
+    assert old.outcome_counts().results == {"correct": 1}
+    old.shutdown()
+    new.outcome("b", True)
+    new.flush()
+    assert telemetry.value("ml.outcomes", ml__model__version="1", ml__outcome__result="correct") == 2
+    assert telemetry.value("ml.outcomes", ml__model__version="2") is None
+    assert read_totals(path)[("pair", "1", None)] == {"remembered": 2, "correct": 2}
+
+
+def test_models_share_a_file(make_monitor, path, row):
+    """Ids are those of one model."""
+    one, other = make_monitor("one", outcomes=path), make_monitor("other", outcomes=path)
+    serve(one, row, ["a"])
+    one.flush()
+    other.outcome("a", True)
+    assert other.outcome_counts().results == {"unmatched": 1}
+    one.outcome("a", True)
+    assert one.outcome_counts().results == {"correct": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_its_own_connection(make_monitor, path, row):
+    """It starts with counts of its own, and shares what is in the file."""
+    monitor = make_monitor(outcomes=path, synchronous=True)
+    serve(monitor, row, ["a", "b"])
+    monitor.flush()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        monitor.outcome("a", True)
+        os.write(writer, repr(sorted(monitor.outcome_counts().results.items())).encode())
+        os._exit(0)
+    os.close(writer)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(reader, 1_000) == b"[('correct', 1)]"
+    os.close(reader)
+    assert monitor.outcome_counts().results == {}
+    monitor.outcome("a", True)
+    monitor.outcome("b", True)
+    assert monitor.outcome_counts().results == {"duplicate": 1, "correct": 1}
+
+
+def test_no_connection_is_open_while_a_process_forks(path):
+    """SQLite's account of its locks must not be inherited."""
+    store = FileStore(path, "m", None, None, 10, None)
+    child = os.fork()
+    if child == 0:
+        os._exit(int(store._connection is not None))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    store.apply([Event("a", False, 1, 0.0)], 0.0, lambda pairs: Counter())
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "value", [0.25, 3, True, None, "late", [1, 2], {"a": 0.1, "b": 0.9}, {True: 0.7, False: 0.3}, {}, float("inf")]
+)
+def test_values_come_back_as_they_were(path, value):
+    """Numbers, truth values, texts, and the probabilities of classes, whose names need not be texts."""
+    store = FileStore(path, "m", None, None, 10, None)
+    pairs = []
+
+    def grade(found):
+        pairs.extend(found)
+        return Counter()
+
+    store.apply([Event("a", False, value, 0.0)], 0.0, grade)
+    store.apply([Event("a", True, value, 0.0)], 0.0, grade)
+    ((_, output, actual),) = pairs
+    assert (output, actual) == (value, value)
+    assert type(output) is type(value)
+    store.close()
+
+
+def test_numpy_values_are_written_as_plain_ones(path):
+    """And an object of the host's as its text."""
+    store = FileStore(path, "m", None, None, 10, None)
+    pairs = []
+    values = {"a": np.float32(0.5), "b": np.array([1, 2]), "c": Path("x")}
+    store.apply([Event(key, False, value, 0.0) for key, value in values.items()], 0.0, lambda found: Counter())
+    store.apply([Event(key, True, 1, 0.0) for key in values], 0.0, lambda found: pairs.extend(found) or Counter())
+    assert [output for _, output, _ in pairs] == [0.5, [1, 2], "x"]
+    store.close()
+
+
+def test_a_locked_file_makes_events_wait(make_monitor, path, row, monkeypatch):
+    """Nothing raises into the host, nothing is lost, and what is joined is joined later."""
+    monkeypatch.setattr("driftline.outcomes._sqlite_store.BUSY_SECONDS", 0.01)
+    monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
+    serve(monitor, row, ["a"])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monitor.outcome("a", True)
+    assert monitor.outcome_counts().results == {}
+    other.execute("ROLLBACK")
+    other.close()
+    assert monitor.outcome_counts().results == {"correct": 1}
+
+
+def test_what_cannot_be_stored_for_long_is_dropped_and_counted(make_monitor, path, row, monkeypatch, telemetry):
+    """The oldest first; memory stays bounded."""
+    monkeypatch.setattr("driftline.outcomes._sqlite_store.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(outcomes, "MOST_EVENTS", 2_000)
+    monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    serve(monitor, row, list(range(3_000)))
+    assert len(monitor._pipeline.outcomes._events) <= 2_000
+    other.execute("ROLLBACK")
+    other.close()
+    monitor.flush()
+    dropped = telemetry.value("ml.outcomes", ml__outcome__result="dropped")
+    assert dropped + read_totals(path)[("m", None, None)]["remembered"] == 3_000
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcomes") >= 1
+
+
+def other_program(path):
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.commit()
+    connection.close()
+
+
+def newer(path):
+    FileStore(path, "m", None, None, 10, None).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda path: path.write_text("hello " * 1_000), "file is not a database, expected a file that can be made"),
+        (lambda path: path.mkdir(), "unable to open database file, expected"),
+        (other_program, "it is another program's database, expected"),
+        (newer, "it is of schema 99, this driftline knows 1, expected"),
+    ],
+)
+def test_a_file_that_is_none_of_ours_is_refused(reference, path, prepare, message):
+    """When the monitor is made, and left as it is."""
+    prepare(path)
+    with pytest.raises(ConfigurationError, match=re.escape(f"outcomes={str(path)!r}: ")) as caught:
+        dl.Monitor("m", reference=reference, outcomes=path, enabled=True)
+    assert message in str(caught.value)
+
+
+def test_a_folder_that_is_not_there_is_refused(reference, tmp_path):
+    """It is not made: a typing error would go unnoticed."""
+    with pytest.raises(ConfigurationError, match="unable to open database file, expected a file that can be made"):
+        dl.Monitor("m", reference=reference, outcomes=tmp_path / "no" / "such" / "folder.sqlite", enabled=True)
+
+
+@pytest.mark.parametrize("given", ["/no/such/file", 5])
+def test_totals_of_no_file(given):
+    """The message names it."""
+    with pytest.raises(ConfigurationError, match=re.escape(f"path={given!r}: ")):
+        read_totals(given)

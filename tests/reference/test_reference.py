@@ -1,0 +1,350 @@
+"""References: the same from every library, every kind of column, merge equals concatenation."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline import ConfigurationError, Reference
+from driftline._binning.layout import Layout
+from driftline.results import CategoricalBins, NumericBins
+
+ROWS = 500
+SCHEMA = json.loads(files("driftline").joinpath("reference.schema.json").read_text(encoding="utf-8"))
+
+
+def columns(seed=0, rows=ROWS):
+    """A dict of columns of many kinds."""
+    random = np.random.default_rng(seed)
+    return {
+        "normal": random.normal(size=rows),
+        "count": random.integers(0, 1_000, rows),
+        "code": random.integers(0, 4, rows),
+        "text": random.choice(["a", "b", "c"], rows).tolist(),
+        "flag": (random.random(rows) < 0.3).tolist(),
+        "constant": np.full(rows, 3.5),
+    }
+
+
+def feature(reference, name):
+    return next(one for one in reference.watched if one.name == name)
+
+
+def fitted(values, **options):
+    """The one feature of a reference."""
+    return Reference.fit({"x": values}, **options).features[0]
+
+
+def test_every_library_gives_the_same_reference():
+    """dict, pandas, polars and pyarrow: equal bins, counts and bytes."""
+    data = columns()
+    expected = Reference.fit(data)
+    for frame in (pd.DataFrame(data), pl.DataFrame(data), pa.table(data), pa.RecordBatch.from_pydict(data)):
+        assert Reference.fit(frame) == expected
+        assert Reference.fit(frame).to_json() == expected.to_json()
+
+
+def test_a_numpy_array_has_columns_named_by_their_place():
+    """Features are then called 0, 1, …; the counts are those of a dict with such names."""
+    matrix = np.random.default_rng(0).normal(size=(ROWS, 3))
+    assert Reference.fit(matrix) == Reference.fit({str(place): matrix[:, place] for place in range(3)})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.array([1, 2, None, 4] * 100, dtype="Int64"),
+        pd.array([1.5, None, 2.5, 4.0] * 100, dtype="Float64"),
+        pl.Series([1, 2, None, 4] * 100),
+        pa.array([1, 2, None, 4] * 100),
+        [1, 2, None, 4] * 100,
+    ],
+    ids=["pandas Int64", "pandas Float64", "polars", "pyarrow", "list"],
+)
+def test_nullable_numbers_count_their_missing_values(values):
+    """Whatever a library calls missing lands in the bin of missing values."""
+    one = fitted(values, numeric=["x"])
+    assert isinstance(one.bins, NumericBins)
+    assert one.counts[one.bins.missing] == 100
+    assert sum(one.counts) == 400
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["a", "b", None, "a"] * 50),
+        pd.Series(["a", "b", None, "a"] * 50, dtype="category"),
+        pd.Series(["a", "b", pd.NA, "a"] * 50, dtype="string"),
+        pl.Series(["a", "b", None, "a"] * 50),
+        pl.Series(["a", "b", None, "a"] * 50, dtype=pl.Categorical),
+        pa.array(["a", "b", None, "a"] * 50),
+        ["a", "b", None, "a"] * 50,
+        np.array(["a", "b", None, "a"] * 50, dtype=object),
+    ],
+)
+def test_texts_are_categories_in_every_library(values):
+    """Most frequent first, missing apart."""
+    one = fitted(values)
+    assert one.bins == CategoricalBins(("a", "b"))
+    assert one.counts == (100, 50, 0, 0, 50)
+
+
+def test_the_kind_of_a_column_is_told_by_its_values():
+    """Texts, booleans and few-valued integers are categorical; floats and other integers are numbers."""
+    kinds = {one.name: type(one.bins) for one in Reference.fit(columns()).features}
+    assert kinds == {
+        "normal": NumericBins,
+        "count": NumericBins,
+        "code": CategoricalBins,
+        "text": CategoricalBins,
+        "flag": CategoricalBins,
+        "constant": NumericBins,
+    }
+    asked = Reference.fit(columns(), categorical=["count"], numeric=["code"])
+    assert isinstance(feature(asked, "count").bins, CategoricalBins)
+    assert isinstance(feature(asked, "code").bins, NumericBins)
+
+
+def test_a_numeric_feature_has_bins_for_tails_range_and_missing():
+    """13 quantiles, a bin below the minimum, one above the maximum, one for missing."""
+    values = np.random.default_rng(0).normal(size=10_000)
+    one = fitted(np.append(values, [np.nan] * 7))
+    assert one.bins.size == 17
+    assert one.counts[0] == 0
+    assert one.counts[-2] == 0
+    assert one.counts[-1] == 7
+    shares = np.array(one.counts[1:-2]) / 10_000
+    np.testing.assert_allclose(shares, [0.01, 0.04, 0.05, *[0.1] * 8, 0.05, 0.04, 0.01], atol=0.001)
+    assert one.moments.mean == pytest.approx(values.mean())
+    assert one.moments.std == pytest.approx(values.std())
+    assert (one.moments.minimum, one.moments.maximum) == (values.min(), values.max())
+
+
+def test_few_valued_numbers_have_a_bin_per_value():
+    """Cut half-way, so that rounding moves nothing into another bin."""
+    one = fitted(np.repeat([0.0, 0.5, 2.0], 50))
+    assert one.counts == (0, 50, 50, 50, 0, 0)
+    assert one.bins.cuts[1:3] == (0.25, 1.25)
+
+
+def test_a_constant_column_has_one_bin_and_knows_what_is_not_it():
+    """Its only value inside, anything else below or above."""
+    one = fitted(np.full(100, 3.5))
+    assert one.counts == (0, 100, 0, 0)
+    assert one.moments.std == 0.0
+    assert one.positions()[:3].tolist() == [-1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("values", [np.full(50, np.nan), [None] * 50, np.full(50, np.inf)])
+def test_a_column_without_a_finite_value_is_a_feature_all_the_same(values):
+    """It can be fitted, saved, loaded; what comes later is present or missing."""
+    reference = Reference.fit({"x": values, "y": range(50)})
+    one = reference.features[0]
+    assert one.moments is None
+    assert sum(one.counts) == 50
+    assert Reference.from_json(reference.to_json()) == reference
+
+
+def test_spikes_have_bins_of_their_own():
+    """The zero of a column that is mostly zero shares its bin with nothing."""
+    values = np.concatenate([np.zeros(700), np.random.default_rng(0).exponential(size=300)])
+    one = fitted(values)
+    assert 700 in one.counts
+
+
+def test_infinite_values_are_out_of_range():
+    """-inf counts below, inf above, neither as missing."""
+    one = fitted(np.append(np.arange(100.0), [np.inf, -np.inf, np.nan]))
+    assert (one.counts[0], one.counts[-2], one.counts[-1]) == (1, 1, 1)
+
+
+def test_many_categories_are_kept_named_or_open():
+    """The frequent have bins, the rare count as other, and beyond 4,096 rare ones nothing is unseen any more."""
+    labels = [f"c{number}" for number in range(100) for _ in range(100 - number)]
+    one = fitted(labels, max_categories=10)
+    assert one.bins.categories == tuple(f"c{number}" for number in range(10))
+    assert len(one.bins.others) == 90
+    assert one.counts[one.bins.other] == sum(range(1, 91))
+    assert fitted([f"id{number}" for number in range(10_000)]).bins.open
+
+
+def test_the_order_of_rows_does_not_matter():
+    """The same data in another order gives the same bytes."""
+    data = columns()
+    order = np.random.default_rng(1).permutation(ROWS)
+    shuffled = {
+        name: np.array(column, dtype=object if isinstance(column, list) else None)[order]
+        for name, column in data.items()
+    }
+    ours, theirs = (json.loads(Reference.fit(one).to_json()) for one in (data, shuffled))
+    for one, other in zip(ours["features"], theirs["features"], strict=True):
+        assert {key: one[key] for key in one if key not in {"means", "moments"}} == {
+            key: other[key] for key in other if key not in {"means", "moments"}
+        }
+
+
+def test_predictions_and_outcomes(training, reference):
+    """The prediction is a feature like others; outcomes are counted per bin of it."""
+    assert reference.prediction.name == "prediction"
+    assert sum(reference.outcomes.known) == len(training.predictions)
+    right = (training.predictions >= 0.5) == training.outcomes
+    assert sum(reference.outcomes.correct) == right.sum()
+
+
+def test_unknown_outcomes_are_left_out(training):
+    """None and nan: not known."""
+    unknown = [None if place % 2 else bool(one) for place, one in enumerate(training.outcomes)]
+    reference = Reference.fit(training.features, predictions=training.predictions, outcomes=unknown)
+    assert sum(reference.outcomes.known) == len(unknown) / 2
+
+
+def test_a_missing_prediction_is_neither_right_nor_wrong():
+    """Its outcome is known, and there is nothing to compare it with."""
+    reference = Reference.fit({"x": [1, 2, 3]}, predictions=[0.1, None, 0.9], outcomes=[0, 1, 0])
+    assert sum(reference.outcomes.known) == 2
+    assert sum(reference.outcomes.correct) == 1
+
+
+def test_two_probability_columns_are_the_second():
+    """predict_proba of a binary classifier."""
+    p = np.random.default_rng(0).random(200)
+    data = {"x": np.arange(200.0)}
+    both = Reference.fit(data, predictions=np.stack([1 - p, p], axis=1))
+    assert both == Reference.fit(data, predictions=p)
+
+
+def test_save_and_load_keep_every_bit(tmp_path, reference):
+    """The same reference, the same bytes, twice over."""
+    path = tmp_path / "reference.json"
+    reference.save(path)
+    loaded = Reference.load(path)
+    assert loaded == reference
+    assert loaded.fingerprint == reference.fingerprint
+    loaded.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_what_is_written_is_valid_by_the_shipped_schema(reference):
+    """Every kind of column."""
+    for one in (reference, Reference.fit(columns()), Reference.fit({"x": [None] * 5})):
+        jsonschema.validate(json.loads(one.to_json()), SCHEMA)
+
+
+@given(st.lists(st.integers(1, 300), min_size=2, max_size=4), st.integers(0, 2**16))
+def test_merge_equals_concatenation(sizes, seed):
+    """Counts exactly; moments and means up to rounding."""
+    parts = [columns(seed + place, rows) for place, rows in enumerate(sizes)]
+    p = [np.random.default_rng(seed + place).random(rows) for place, rows in enumerate(sizes)]
+    y = [np.random.default_rng(seed + place + 9).random(rows) < 0.5 for place, rows in enumerate(sizes)]
+    whole = {name: list(itertools.chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
+    first = Reference.fit(columns(99), predictions=np.random.default_rng(0).random(ROWS))
+    together = Reference.fit(whole, predictions=np.concatenate(p), outcomes=np.concatenate(y), like=first)
+    merged = None
+    for part, predictions, outcomes in zip(parts, p, y, strict=True):
+        one = Reference.fit(part, predictions=predictions, outcomes=outcomes, like=first)
+        merged = one if merged is None else merged.merge(one)
+    assert merged.rows == together.rows
+    assert (merged.outcomes.known, merged.outcomes.correct) == (together.outcomes.known, together.outcomes.correct)
+    # How rows next to each other scatter is the mean of the parts: across their ends it is not known.
+    assert merged.outcomes.dispersion >= 1.0
+    for ours, theirs in zip(merged.watched, together.watched, strict=True):
+        assert ours.counts == theirs.counts
+        if theirs.moments is not None:
+            assert ours.moments.count == theirs.moments.count
+            assert ours.moments.mean == pytest.approx(theirs.moments.mean)
+            assert ours.moments.std == pytest.approx(theirs.moments.std)
+            filled = np.array(theirs.counts) > 0
+            np.testing.assert_allclose(np.array(ours.means)[filled[: len(ours.means)]], np.array(theirs.means)[filled])
+
+
+def test_the_fingerprint_is_that_of_the_bins():
+    """Equal for other data over the same bins, different for other bins or names."""
+    first = Reference.fit(columns(0))
+    assert Reference.fit(columns(1), like=first).fingerprint == first.fingerprint
+    assert Reference.fit(columns(1)).fingerprint != first.fingerprint
+    assert Layout(first.features[:2]).fingerprint != Layout(first.features[1:3]).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ({}, {}, "data: 0 rows and 0 columns, expected at least one of each"),
+        ({"x": []}, {}, "data: 0 rows and 1 columns"),
+        (5, {}, "data: got int, expected a dict of columns"),
+        (np.arange(5), {}, "data: expected a 2-D array of rows and columns, got 1 dimension"),
+        ({"x": [1, 2], "y": [1]}, {}, r"data: columns differ in length: \[1, 2\]"),
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), {}, r"data: columns \['x'\] appear more than once"),
+        ({"x": [1]}, {"categorical": ["y"]}, r"categorical=\['y'\]: no such columns"),
+        ({"x": [1]}, {"numeric": ["y"]}, r"numeric=\['y'\]: no such columns"),
+        ({"x": [1]}, {"categorical": "x"}, "categorical='x': expected a sequence of column names"),
+        ({"x": [1]}, {"categorical": 5}, "categorical=5: expected a sequence of column names"),
+        ({"x": [1]}, {"numeric": [5]}, r"numeric=\[5\]: expected column names, which are texts"),
+        ({"x": [1]}, {"like": 5}, "like=5: expected a Reference"),
+        ({"x": [1]}, {"correct": 5}, "correct=5: expected a function of a prediction and an outcome"),
+        ({str(place): [1] for place in range(10_001)}, {}, "data: 10001 columns, expected at most 10000"),
+        ({"x": [1]}, {"categorical": ["x"], "numeric": ["x"]}, r"\['x'\]: named both as categorical and as numeric"),
+        ({"prediction": [1]}, {}, "a column is named 'prediction'"),
+        ({"": [1]}, {}, "a column is named '': expected a text that is not empty"),
+        ({"x": [1]}, {"max_categories": 0}, "max_categories=0: expected a whole number from 1"),
+        ({"x": [1]}, {"max_categories": True}, "max_categories=True: expected a whole number from 1"),
+        ({"x": np.array(["2024-01-01"], dtype="datetime64[D]")}, {}, "column 'x' holds dates"),
+        ({"x": pd.to_datetime(["2024-01-01"])}, {}, "column 'x' holds dates"),
+        ({"x": [1, 2]}, {"predictions": [1]}, "predictions: expected one value for each of the 2 rows"),
+        ({"x": [1, 2]}, {"predictions": 5}, "predictions: expected one value for each of the 2 rows, got int"),
+        ({"x": [1, 2]}, {"outcomes": [1, 0]}, "outcomes= without predictions="),
+        ({"x": [1, 2]}, {"predictions": [5.5, 7.5], "outcomes": [5.0, 7.0]}, "expected correct=, a function"),
+        ({"x": [1, 2]}, {"predictions": [0.1, 0.9], "outcomes": [1]}, "outcomes: expected one value for each"),
+    ],
+)
+def test_bad_training_data_are_refused(data, options, message):
+    """The message names the value and what was expected."""
+    with pytest.raises(ConfigurationError, match=message):
+        Reference.fit(data, **options)
+
+
+def test_a_merge_over_other_bins_is_refused(reference):
+    """As is anything that is no reference."""
+    for other in (Reference.fit(columns()), None):
+        with pytest.raises(ConfigurationError, match="expected a Reference over the same bins"):
+            reference.merge(other)
+
+
+def test_like_asks_for_the_same_columns(training, reference):
+    """A column that lacks, or predictions that lack."""
+    lacking = {name: column for name, column in training.features.items() if name != "age"}
+    with pytest.raises(ConfigurationError, match=r"columns \['age'\] of the reference given as like= are absent"):
+        Reference.fit(lacking, predictions=training.predictions, like=reference)
+    with pytest.raises(ConfigurationError, match="predictions= must be given exactly when"):
+        Reference.fit(training.features, like=reference)
+
+
+@pytest.mark.parametrize("rows", [0, 99, 1_000_001, 5.5, True, "many"])
+def test_learning_from_too_few_or_too_many_rows_is_refused(rows):
+    """Between a hundred and a million."""
+    with pytest.raises(ConfigurationError, match="expected a whole number from 100 to 1000000"):
+        Reference.learn(rows=rows)
+
+
+@pytest.mark.parametrize("categorical", ["carrier", 5, [5]])
+def test_learning_asks_for_names(categorical):
+    """A text is no sequence of names."""
+    with pytest.raises(ConfigurationError, match=r"categorical=.*: expected"):
+        Reference.learn(categorical=categorical)
+
+
+@pytest.mark.parametrize("path", [5, None, ["a"]])
+def test_a_path_is_a_path(path, reference):
+    """For reading and for writing."""
+    for use in (Reference.load, reference.save):
+        with pytest.raises(ConfigurationError, match="expected the path of a file"):
+            use(path)
