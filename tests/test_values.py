@@ -10,9 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import ConfigurationError, DriftlineError, Reference, ReferenceError, Snapshot, Window
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+    Moments,
+    NumericBins,
+)
 from driftline._binning.layout import Layout
 from driftline._windows.duration import UNITS, seconds_of
-from driftline.results import CategoricalBins, Feature, Moments, NumericBins
 
 
 @pytest.mark.parametrize(

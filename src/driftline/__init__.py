@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from driftline.reference import Reference
     from driftline.results import (
         Component,
-        Detector,
-        Distance,
         FeatureStatus,
-        RetrainingRequest,
         Score,
         Snapshot,
     )
     from driftline.retraining import RetrainingPolicy, RetrainingQueue
+    from driftline.retraining._request import RetrainingRequest
+    from driftline.typing import (
+        Detector,
+        Distance,
+    )
 
 __all__ = [
     "Canary",
@@ -64,8 +66,8 @@ _HOMES = {
     "Component": "driftline.results",
     "ConfigurationError": "driftline.errors",
     "Criterion": "driftline.canary",
-    "Detector": "driftline.results",
-    "Distance": "driftline.results",
+    "Detector": "driftline.typing",
+    "Distance": "driftline.typing",
     "DriftlineError": "driftline.errors",
     "FalseAlarms": "driftline.detection",
     "FeatureStatus": "driftline.results",
@@ -79,7 +81,7 @@ _HOMES = {
     "ReferenceError": "driftline.errors",
     "RetrainingPolicy": "driftline.retraining",
     "RetrainingQueue": "driftline.retraining",
-    "RetrainingRequest": "driftline.results",
+    "RetrainingRequest": "driftline.retraining",
     "Score": "driftline.results",
     "Snapshot": "driftline.results",
     "ThresholdPolicy": "driftline.canary",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._derived.spec import Derive
 from driftline._pipeline.pipeline import Pipeline
@@ -21,15 +22,16 @@ from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
 from driftline.reference import Learn, Reference
 from driftline.results import (
     CanaryState,
-    Correct,
-    Detector,
-    Distance,
-    Feature,
     FeatureStatus,
     Score,
     Snapshot,
 )
 from driftline.retraining import RetrainingPolicy
+from driftline.typing import (
+    Correct,
+    Detector,
+    Distance,
+)
 
 __all__ = ["Monitor"]
 

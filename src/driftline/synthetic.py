@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from driftline._capture.columns import as_floats, as_objects
 from driftline.errors import ConfigurationError
-from driftline.results import Column
+from driftline.typing import Column
 
 __all__ = [
     "CategoryMix",

@@ -10,7 +10,10 @@ import numpy as np
 
 from driftline.detection._stream_detectors import named_detectors
 from driftline.monitor import Monitor
-from driftline.results import Detector, Distance
+from driftline.typing import (
+    Detector,
+    Distance,
+)
 
 __all__ = ["ManualClock", "check_detector", "check_distance", "in_memory_monitor"]
 

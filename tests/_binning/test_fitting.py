@@ -16,8 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import ConfigurationError, Reference
+from driftline._binning.bins import (
+    CategoricalBins,
+    NumericBins,
+)
 from driftline._binning.fitting import FEW_VALUES, QUANTILES, fit_feature
-from driftline.results import CategoricalBins, NumericBins
 
 DATE = dt.datetime(2013, 1, 1)  # noqa: DTZ001 - data have no zone
 

@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import Reference
+from driftline._binning.bins import (
+    CategoricalBins,
+    NumericBins,
+)
 from driftline._binning.layout import Layout, binner
-from driftline.results import CategoricalBins, NumericBins
 
 ANYTHING = (
     st.none()

@@ -12,10 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+    NumericBins,
+)
 from driftline._binning.comparison import MOST_CUTS, MOST_ROWS
 from driftline._binning.layout import Layout, binner
 from driftline._capture.columns import Coded, as_floats, as_objects, coded, count_codes, read_column
-from driftline.results import CategoricalBins, Feature, NumericBins
 
 NAN, INF = float("nan"), float("inf")
 TEXTS = ["b", None, "a", "b"]

@@ -12,7 +12,11 @@ from driftline._significance.burn_in import BURN_IN_WINDOWS, BurnIn
 from driftline._significance.components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD, orthonormal
 from driftline._significance.dependence import Dependence, block_lengths
 from driftline._significance.inflation import larger
-from driftline._windows.window import RowRing, TimeRing, WindowCounts
+from driftline._windows.ring import (
+    RowRing,
+    TimeRing,
+    WindowCounts,
+)
 from driftline.testing import ManualClock, in_memory_monitor
 
 

@@ -9,11 +9,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+    NumericBins,
+)
 from driftline._binning.layout import Layout
 from driftline._significance.components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD
 from driftline._significance.inflation import Inflation
 from driftline._significance.two_sample import MIN_EXPECTED, TwoSample, benjamini_hochberg, cauchy_combination
-from driftline.results import CategoricalBins, Feature, NumericBins
 
 SHARES = np.array([0.0, 0.01, 0.04, 0.05, *[0.1] * 8, 0.05, 0.04, 0.01, 0.0, 0.0])
 SHARES /= SHARES.sum()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import ConfigurationError, Snapshot, Window
-from driftline._windows.window import make_ring
+from driftline._windows.ring import make_ring
 
 BINS = 5
 

@@ -9,7 +9,7 @@ import pytest
 
 from driftline import ConfigurationError, FalseAlarms, FeatureStatus, Monitor, Reference, Thresholds, Window
 from driftline._binning.layout import Layout
-from driftline._windows.window import WindowCounts
+from driftline._windows.ring import WindowCounts
 from driftline.detection import Look, check_rule
 from driftline.detection._evaluator import Judging
 from driftline.detection._scoring import named_distances

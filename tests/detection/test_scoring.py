@@ -7,7 +7,7 @@ import pytest
 
 from driftline import ConfigurationError, Reference, Score
 from driftline._binning.layout import Layout
-from driftline._windows.window import WindowCounts
+from driftline._windows.ring import WindowCounts
 from driftline.detection._scoring import Scorer, named_distances
 from driftline.distances import BY_NAME, corrected_psi
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline._binning.fitting import fit_feature
-from driftline.outcomes._grading import Grader, kind_of
+from driftline._binning.prediction_kind import kind_of
+from driftline.outcomes._grading import Grader
 from driftline.outcomes._snapshot import ERROR_SIZES, MAX_CLASSES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 
 

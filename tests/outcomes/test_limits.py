@@ -9,10 +9,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import beta
 
+from driftline._binning.bins import OutcomeCounts
 from driftline.outcomes._limits import Limit, judge, limits_for, log_evidence
 from driftline.outcomes._metrics import wilson
 from driftline.outcomes._snapshot import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
-from driftline.results import OutcomeCounts
 
 ACCURACY = Limit("prediction.accuracy", "accuracy", 0.85, 0.9)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, f1_score, precision_score, recall_score, roc_auc_score
 
+from driftline._binning.bins import OutcomeCounts
 from driftline.outcomes._grading import Grader
 from driftline.outcomes._metrics import estimated_accuracy, performance, wilson
 from driftline.outcomes._snapshot import OutcomeSnapshot
-from driftline.results import OutcomeCounts
 
 
 def measured(kind, said, was, classes=()):

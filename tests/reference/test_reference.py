@@ -16,8 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import ConfigurationError, Reference
+from driftline._binning.bins import (
+    CategoricalBins,
+    NumericBins,
+)
 from driftline._binning.layout import Layout
-from driftline.results import CategoricalBins, NumericBins
 
 ROWS = 500
 SCHEMA = json.loads(files("driftline").joinpath("reference.schema.json").read_text(encoding="utf-8"))

@@ -14,8 +14,8 @@ import pytest
 from driftline import ConfigurationError, FeatureStatus
 from driftline._runtime.guard import Guard
 from driftline.outcomes._ledger import OutcomeTally
-from driftline.results import RetrainingRequest
 from driftline.retraining import RetrainingPolicy, RetrainingQueue
+from driftline.retraining._request import RetrainingRequest
 from driftline.retraining._trigger import Asking
 
 STABLE = FeatureStatus("stable", 0.5, 0.0, 500, "as the reference")
@@ -156,7 +156,7 @@ def test_of_many_processes_that_ask_at_once_one_is_heard(tmp_path):
     path = tmp_path / "queue.db"
     script = (
         "import sys, uuid; from driftline.retraining import RetrainingQueue;"
-        "from driftline.results import RetrainingRequest; queue = RetrainingQueue(sys.argv[1]); sys.stdin.read(1);"
+        "from driftline.retraining import RetrainingRequest; queue = RetrainingQueue(sys.argv[1]); sys.stdin.read(1);"
         "print(sum(queue.put(RetrainingRequest(uuid.uuid4().hex, 'm', None, 'drift', '', (), 1.0)) for _ in range(20)))"
     )
     started = [
@@ -181,7 +181,7 @@ def test_threads_share_a_queue(queue):
 def test_the_child_of_a_fork_opens_its_own_connection(tmp_path):
     """A connection of SQLite must not cross a fork; in a process of its own, which has no threads."""
     script = (
-        "import os, sys; from driftline.retraining import RetrainingQueue; from driftline.results import *;"
+        "import os, sys; from driftline.retraining import RetrainingQueue, RetrainingRequest;"
         "queue = RetrainingQueue(sys.argv[1]); ask = lambda id: RetrainingRequest(id, id, None, 'drift', '', (), 1.0);"
         "queue.put(ask('parent')); child = os.fork();\n"
         "if not child: os._exit(0 if queue.put(ask('child')) and len(queue.pending()) == 2 else 1)\n"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.results import Counts
+from driftline.typing import Counts
 
 __all__ = ["MOST_CUTS", "Comparison"]
 

@@ -13,15 +13,30 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.layout import Layout, binner, is_missing, label_of
+from driftline._binning.bins import (
+    Bins,
+    CategoricalBins,
+    Feature,
+    Moments,
+    NumericBins,
+)
+from driftline._binning.labels import (
+    is_missing,
+    label_of,
+)
+from driftline._binning.layout import (
+    binner,
+)
 from driftline._capture.columns import as_floats, as_objects
-from driftline._seasons.expectation import Timed
-from driftline._significance.dependence import LEAST_BLOCKS, Dependence, block_lengths, feature_dependence
 from driftline.errors import ConfigurationError
-from driftline.reference._self_check import SelfCheck, check_block_rows, self_check
-from driftline.results import Bins, CategoricalBins, Column, Counts, Feature, Moments, NumericBins
+from driftline.typing import (
+    Column,
+)
 
-__all__ = ["count_feature", "fit_dependence", "fit_feature"]
+__all__ = [
+    "count_feature",
+    "fit_feature",
+]
 
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Deciles miss the tail; with 1, 5, 95 and 99 % outliers have bins of their own (design, section 5)."""
@@ -182,68 +197,3 @@ def _centres(bins: NumericBins) -> NDArray[np.float64]:
     """Where an empty bin is taken to lie: its middle."""
     cuts = np.array(bins.cuts)
     return np.array([cuts[0], *(cuts[:-1] + np.diff(cuts) / 2), cuts[-1], 0.0])
-
-
-def fit_dependence(
-    features: Sequence[Feature], columns: Sequence[Column], rows: int, timed: Timed | None = None
-) -> tuple[Dependence | None, SelfCheck]:
-    """
-    How the rows of training data depend on each other, and what each block of them says about the rest.
-
-    Args:
-        features: fitted to the columns.
-        columns: of *rows* values each, in the order in which they came to be where that is not told by *timed*.
-        rows: of the training data.
-        timed: when they came to be.
-    """
-    layout = Layout(features)
-    seasonal = None if timed is None else timed.expectation
-    lengths, freedom, cells = _blocks(rows, timed)
-    check_rows = check_block_rows(rows)
-    number = rows // check_rows
-    which = np.repeat(np.arange(number), check_rows)
-    blocks = np.zeros((number, layout.total), dtype=np.int64)
-    factors, directions = [], []
-    for feature, column, place in zip(features, columns, layout.slices, strict=True):
-        numbers = binner(feature.bins)(column)
-        if timed is not None:
-            numbers = numbers[timed.order]
-        size = feature.bins.size
-        counted = np.bincount(which * size + numbers[: number * check_rows], minlength=number * size)
-        blocks[:, place] = counted.reshape(number, size)
-        if lengths:
-            expected = None if seasonal is None else [seasonal.of_feature(place, each) for each in cells]
-            one = feature_dependence(numbers, feature.bins, lengths, freedom, expected)
-            factors.append(_rounded(one[0]))
-            directions.append(_rounded(one[1]))
-    dependence = None
-    if lengths:
-        dependence = Dependence(
-            np.array(lengths, dtype=np.float64),
-            np.array(freedom, dtype=np.float64),
-            np.stack(factors, axis=1),
-            np.stack(directions, axis=1),
-        )
-    if timed is not None and seasonal is not None:
-        checked = timed.blocks(check_rows)
-        return dependence, self_check(
-            features, layout, blocks, check_rows, dependence, lambda number: seasonal(checked[number])
-        )
-    whole = np.concatenate([np.array(feature.counts, dtype=np.float64) for feature in features])
-    return dependence, self_check(features, layout, blocks, check_rows, dependence, lambda _: whole)
-
-
-def _blocks(rows: int, timed: Timed | None) -> tuple[list[int], list[float], list[Counts]]:
-    """Lengths of blocks, their degrees of freedom, and their rows per hour of the week where there are seasons."""
-    lengths = list(block_lengths(rows))
-    if timed is None or timed.expectation is None:
-        return lengths, [rows // length - 1.0 for length in lengths], []
-    cells = [timed.blocks(length) for length in lengths]
-    freedom = [float(f"{timed.expectation.freedom(each):.{DIGITS}g}") for each in cells]
-    known = [place for place, free in enumerate(freedom) if free >= LEAST_BLOCKS - 1]
-    return [lengths[place] for place in known], [freedom[place] for place in known], [cells[place] for place in known]
-
-
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To `DIGITS` significant digits: a variance from blocks is known no better, and a file of them stays small."""
-    return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)

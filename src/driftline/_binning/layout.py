@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, ClassVar, TypeAlias
@@ -11,10 +10,18 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import (
+    Bins,
+    CategoricalBins,
+    Feature,
+    NumericBins,
+)
 from driftline._binning.comparison import MOST_CUTS, Comparison
+from driftline._binning.labels import is_missing, label_of
 from driftline._capture.columns import (
     FLOAT_BYTES,
     Coded,
+    Row,
     as_floats,
     as_numbers,
     as_objects,
@@ -22,13 +29,18 @@ from driftline._capture.columns import (
     count_codes,
     read_matrix,
 )
-from driftline.results import Bins, CategoricalBins, Column, Counts, Feature, Label, NumericBins
+from driftline.typing import (
+    Column,
+    Counts,
+)
 
-__all__ = ["Binner", "Layout", "Row", "binner", "is_missing", "label_of"]
+__all__ = [
+    "Binner",
+    "Layout",
+    "binner",
+]
 
 Binner: TypeAlias = Callable[[Column], NDArray[np.intp]]
-Row: TypeAlias = "tuple[object, ...] | bytes"
-"""The values of one row in the order of the features: a tuple, or the bytes of as many float64."""
 
 MOST_COMPARISONS = 16
 """Sets of columns for which what their comparison needs is kept: a program sends the same ones again and again."""
@@ -37,32 +49,6 @@ MOST_COMPARISONS = 16
 def binner(bins: Bins) -> Binner:
     """The function that maps a column of values, shape (rows,), to their bin numbers, shape (rows,)."""
     return _numeric(bins) if isinstance(bins, NumericBins) else _categorical(bins)
-
-
-def is_missing(value: object) -> bool:
-    """Whether a value is None, nan, NaT or NA: missing values do not equal themselves, or do not want to say."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)  # noqa: PLR0124
-    except Exception:  # noqa: BLE001 - pandas.NA; the values are the host's and may raise anything
-        return True
-
-
-def label_of(value: object) -> Label:
-    """The label under which a value is remembered, the same before and after it was written as JSON."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(value)
-    # A member of an enumeration may be a text or a number too: it is that.
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int(value)
-    return str(value)
 
 
 def _numeric(bins: NumericBins) -> Binner:

@@ -7,16 +7,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import starmap
 from numbers import Real
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.results import Column
+from driftline.typing import (
+    Column,
+)
 
 __all__ = [
     "FLOAT_BYTES",
     "Coded",
+    "Row",
     "as_floats",
     "as_numbers",
     "as_objects",
@@ -273,3 +276,7 @@ def _arrow_column(values: Any) -> Column:
     if kind == "bool":
         return Coded(values.cast("int8").fill_null(-1).to_numpy(zero_copy_only=False), (False, True))
     return values.to_pylist()  # type: ignore[no-any-return]
+
+
+Row: TypeAlias = "tuple[object, ...] | bytes"
+"""The values of one row in the order of the features: a tuple, or the bytes of as many float64."""

@@ -9,9 +9,14 @@ import numpy as np
 
 from driftline._capture.columns import read_column
 from driftline._capture.tables import is_column
-from driftline.results import CategoricalBins, Column, Correct, Feature
+from driftline.typing import Column
 
-__all__ = ["SCALARS", "as_output", "as_outputs", "default_correct", "rows_in"]
+__all__ = [
+    "SCALARS",
+    "as_output",
+    "as_outputs",
+    "rows_in",
+]
 
 SCALARS = frozenset({float, int, str, bool, type(None), np.float64, np.float32, np.int64, np.bool_, np.str_})
 """Types that are one prediction as they are: looked up by class, the common case of a single call."""
@@ -90,27 +95,3 @@ def as_output(value: Any) -> object:
         raise TypeError(msg)
     first = column[0]
     return first.item() if isinstance(first, np.generic) else first
-
-
-def default_correct(prediction: Feature) -> Correct | None:
-    """
-    When a prediction is right, as far as the reference's predictions tell.
-
-    Labels are compared. Numbers that all lie in [0, 1] are probabilities: right when the outcome is true and it is at
-    least 0.5, or false and it is below. Any other number is a quantity, and None is returned: how near is near enough
-    is for the user to say.
-    """
-    if isinstance(prediction.bins, CategoricalBins):
-        return _same
-    moments = prediction.moments
-    if moments is not None and moments.minimum >= 0.0 and moments.maximum <= 1.0:
-        return _probability
-    return None
-
-
-def _same(prediction: object, actual: object) -> bool:
-    return bool(prediction == actual)
-
-
-def _probability(prediction: object, actual: object) -> bool:
-    return (float(prediction) >= 0.5) == bool(actual)  # type: ignore[arg-type]  # noqa: PLR2004 - the usual cut

@@ -11,11 +11,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from driftline._binning.layout import Row
-from driftline._capture.columns import Coded, as_objects, read_column
+from driftline._capture.columns import Coded, Row, as_objects, read_column
 from driftline._capture.outputs import SCALARS
 from driftline._capture.tables import Table, is_column, is_table, read_table
-from driftline.results import Column
+from driftline.typing import Column
 
 __all__ = ["SMALL_BATCH", "Batch", "Capture", "Captured", "Report", "first_names", "names_of"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from driftline._capture.columns import Coded, origin, read_column
-from driftline.results import Column
+from driftline.typing import Column
 
 __all__ = ["Table", "is_column", "is_table", "read_table"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from driftline._capture.reader import Batch, Capture, Captured, Report
 from driftline._capture.tables import is_column
 from driftline._capture.vectors import copied_vector, is_vector
-from driftline.results import Column
+from driftline.typing import Column
 
 __all__ = ["VectorCapture", "capture_of"]
 

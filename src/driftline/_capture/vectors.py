@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.results import Column
+from driftline.typing import Column
 
 __all__ = ["as_matrix", "as_vector", "copied_vector", "is_vector", "vector_length"]
 

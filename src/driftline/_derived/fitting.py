@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from driftline._binning.bins import (
+    PREDICTION,
+    Feature,
+    NumericBins,
+)
 from driftline._binning.fitting import fit_feature
 from driftline._capture.vectors import vector_length
 from driftline._derived.projections import MAX_DIRECTIONS, fit_projections, fit_vectors
 from driftline._derived.spec import Derive, Derived, as_functions
 from driftline._derived.transform import Deriver
 from driftline.errors import ConfigurationError
-from driftline.results import PREDICTION, Column, Feature, NumericBins
+from driftline.typing import Column
 
 __all__ = ["Asked", "check_projections", "derive_columns", "fit_derived"]
 

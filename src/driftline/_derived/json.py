@@ -7,9 +7,13 @@ from dataclasses import asdict
 from itertools import pairwise, zip_longest
 from typing import Any, NoReturn, Protocol
 
+from driftline._binning.bins import (
+    PREDICTION,
+    Feature,
+    NumericBins,
+)
 from driftline._derived.projections import MAX_DIRECTIONS, MAX_PROJECTED
 from driftline._derived.spec import Derived, Projections, VectorColumn
-from driftline.results import PREDICTION, Feature, NumericBins
 
 __all__ = ["MAX_LENGTH", "Reader", "derived_in", "derived_out"]
 

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftline._capture.columns import as_floats
 from driftline._capture.vectors import as_matrix
 from driftline._derived.spec import Projections, VectorColumn
 from driftline.errors import ConfigurationError
-from driftline.results import Column
+from driftline.typing import Column, Floats
 
 __all__ = ["MAX_DIRECTIONS", "MAX_PROJECTED", "fit_projections", "fit_vectors"]
 
-Floats = NDArray[np.float64]
 
 MAX_DIRECTIONS = 64
 """Directions through the numeric features at most: each is a feature that is counted, tested and exported."""

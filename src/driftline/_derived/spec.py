@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from driftline.errors import ConfigurationError
-from driftline.results import Label
+from driftline.typing import Label
 
 __all__ = ["Derive", "Derived", "Projections", "Row", "VectorColumn", "as_functions", "check_functions"]
 

@@ -9,13 +9,20 @@ from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from driftline._binning.bins import (
+    Feature,
+    NumericBins,
+)
 from driftline._binning.layout import Layout
 from driftline._capture.columns import FLOAT_BYTES, as_floats, read_matrix
 from driftline._capture.vectors import as_matrix
 from driftline._derived.spec import Derive, Derived, Projections, Row, VectorColumn
-from driftline.results import Column, Counts, Feature, NumericBins
+from driftline.typing import (
+    Column,
+    Counts,
+    Floats,
+)
 
 __all__ = ["Caught", "Columns", "Deriver", "StagedLayout", "fingerprint_of", "project", "project_vectors"]
 
@@ -25,7 +32,6 @@ Columns: TypeAlias = "Sequence[Column | None]"
 Caught: TypeAlias = Callable[[str, Exception], None]
 """Told the name of a function of the user's and what it raised."""
 
-Floats: TypeAlias = NDArray[np.float64]
 
 CHUNK_ROWS = 4_096
 """Rows projected at once: a large batch must not be held as floats as a whole."""

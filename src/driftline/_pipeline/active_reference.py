@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from driftline._binning.bins import PREDICTION
 from driftline._binning.layout import Layout
 from driftline._derived.transform import fingerprint_of
 from driftline._pipeline import assembly as staging
@@ -18,7 +19,7 @@ from driftline.detection._evaluator import Judging
 from driftline.detection._streaming import Detecting
 from driftline.otel import Instruments
 from driftline.reference import Reference
-from driftline.results import PREDICTION, StateChange
+from driftline.results import StateChange
 
 __all__ = ["Watching", "watching"]
 

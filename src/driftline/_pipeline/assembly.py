@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._capture.reader import Capture
 from driftline._capture.vector_reader import capture_of
@@ -17,7 +18,7 @@ from driftline.detection._stream_detectors import unwatched
 from driftline.detection._streaming import Detecting
 from driftline.otel import Instruments
 from driftline.reference import Learn, Reference
-from driftline.results import Feature, StateChange
+from driftline.results import StateChange
 
 __all__ = [
     "capture_for",

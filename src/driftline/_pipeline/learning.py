@@ -15,10 +15,10 @@ from driftline._capture.vectors import vector_length
 from driftline._derived.spec import Derive
 from driftline._recording.buffer import ROWS
 from driftline._recording.recorder import Recorder
-from driftline._windows.window import WindowCounts
+from driftline._windows.ring import WindowCounts
 from driftline.errors import ConfigurationError
 from driftline.reference import Learn, Reference
-from driftline.results import Column
+from driftline.typing import Column
 
 __all__ = ["Learner"]
 

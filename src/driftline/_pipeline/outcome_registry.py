@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from driftline._binning.prediction_kind import Kind
 from driftline._capture.columns import as_objects, read_column
 from driftline._capture.tables import is_column
 from driftline._pipeline.redaction import Telling
@@ -19,9 +20,9 @@ from driftline.outcomes import Outcomes
 from driftline.outcomes._join import Source
 from driftline.outcomes._ledger import Ledger
 from driftline.outcomes._policy import OutcomePolicy
-from driftline.outcomes._snapshot import Kind
-from driftline.results import Correct, StateChange
+from driftline.results import StateChange
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
+from driftline.typing import Correct
 
 __all__ = ["Name", "delist", "enlist", "ledger_for", "name_of", "outcomes_for", "record_outcome"]
 

@@ -17,7 +17,10 @@ from driftline._pipeline.learning import Learner
 from driftline._pipeline.outcome_registry import delist, enlist, name_of, outcomes_for
 from driftline._pipeline.readings import estimated, evidence_of, reading_of, with_reference
 from driftline._pipeline.redaction import Telling
-from driftline._pipeline.replacement import Counted, Past, replaced
+from driftline._pipeline.replacement import (
+    Counted,
+    Past,
+)
 from driftline._pipeline.scheduling import Turns
 from driftline._pipeline.settings import Settings
 from driftline._recording.buffer import Lane
@@ -33,7 +36,7 @@ from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attribut
 from driftline.outcomes import Performance
 from driftline.outcomes._joiner import as_ids
 from driftline.reference import Learn, Reference
-from driftline.results import FeatureStatus, Score, Snapshot
+from driftline.results import FeatureStatus, Score, Snapshot, replaced
 from driftline.retraining._trigger import Asking
 from driftline.semconv import ML_MODEL_NAME
 

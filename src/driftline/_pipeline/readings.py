@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from driftline._binning.bins import (
+    PREDICTION,
+    CategoricalBins,
+    Feature,
+)
 from driftline._pipeline.active_reference import Watching
 from driftline._pipeline.redaction import Telling
 from driftline._pipeline.replacement import Past
-from driftline._pipeline.variant import variant_evidence
 from driftline._runtime.guard import Guard
-from driftline._windows.totals import Tally
+from driftline._windows.totals import DURATION_EDGES, Tally
 from driftline.canary import VariantEvidence, Verdict
 from driftline.otel import Reading
 from driftline.outcomes import OutcomeSnapshot, Performance, estimated_accuracy
 from driftline.outcomes._ledger import Ledger
 from driftline.results import FeatureStatus
 from driftline.retraining._trigger import Asking
+from driftline.typing import Counts
 
-__all__ = ["estimated", "evidence_of", "reading_of", "with_reference"]
+__all__ = [
+    "estimated",
+    "evidence_of",
+    "reading_of",
+    "variant_evidence",
+    "with_reference",
+]
 
 
 def evidence_of(made: Watching | None, past: Past, present: Tally, outcomes: OutcomeSnapshot) -> VariantEvidence:
@@ -77,3 +88,49 @@ def with_reference(
         accuracy_estimated=None if expected is None else expected.value,
         performance=told.performance if expected is None else (*told.performance, expected),
     )
+
+
+_EDGES = tuple(DURATION_EDGES.tolist())
+
+
+def variant_evidence(
+    tally: Tally,
+    outcomes: OutcomeSnapshot,
+    counts: Mapping[tuple[str, str], Counts],
+    watched: tuple[Feature, ...],
+) -> VariantEvidence:
+    """
+    Counts since the start of the process.
+
+    Args:
+        tally: calls and rows.
+        outcomes: the outcomes joined so far.
+        counts: rows per bin, by the print of these bins and the feature; empty while a reference is learnt.
+        watched: the features, and the prediction where it is one.
+    """
+    features = {name: rows for (_, name), rows in counts.items()}
+    predictions = features.pop(PREDICTION, None)
+    return VariantEvidence(
+        tally.served,
+        sum(tally.failed.values()),
+        tally.durations,
+        _EDGES,
+        outcomes.known,
+        outcomes.correct,
+        predictions,
+        tally.failed_calls,
+        tally.batches,
+        _rates(outcomes),
+        features=features,
+        unordered=frozenset(one.name for one in watched if isinstance(one.bins, CategoricalBins)),
+        bins={name: bins for bins, name in counts},
+    )
+
+
+def _rates(outcomes: OutcomeSnapshot) -> dict[str, tuple[int, int]]:
+    """Rates of the outcomes that a policy may name: ``recall X`` and ``precision X`` of class X, (right, of all)."""
+    rates = {}
+    for label, one in outcomes.classes.items():
+        rates[f"recall {label}"] = one.true_positives, one.true_positives + one.false_negatives
+        rates[f"precision {label}"] = one.true_positives, one.true_positives + one.false_positives
+    return rates

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+)
 from driftline.detection._evaluator import Judging
 from driftline.otel import Emitter
 from driftline.outcomes._limits import Limit
 from driftline.outcomes._metrics import Performance
 from driftline.reference import Reference
-from driftline.results import CategoricalBins, Feature, FeatureStatus, Label, RetrainingRequest, StateChange
+from driftline.results import (
+    FeatureStatus,
+    StateChange,
+)
+from driftline.retraining._request import RetrainingRequest
+from driftline.typing import Label
 
 __all__ = ["Telling", "nameless"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,13 @@ from driftline._capture.reader import Captured
 from driftline._recording.buffer import ROWS, Entry
 from driftline._recording.recorder import Recorder
 from driftline._windows.totals import Tally
-from driftline.results import Counts, FeatureStatus, StateChange
+from driftline.typing import Counts
 
-__all__ = ["Counted", "Ended", "Past", "replaced"]
+__all__ = [
+    "Counted",
+    "Ended",
+    "Past",
+]
 
 KEPT = 8
 """Recorders that are still drained after they were replaced: calls end where they began."""
@@ -164,14 +168,6 @@ class Past:
         for counted in self._counted:
             _add(total, counted.features(counted.recorder.read()))
         return {key: total[key] for key in present}
-
-
-def replaced(states: Mapping[str, FeatureStatus], length: str) -> Iterator[StateChange]:
-    """The changes to no state at all, of everything that had one."""
-    for name, status in states.items():
-        if status.state != "insufficient_data":
-            unknown = FeatureStatus("insufficient_data", None, None, 0, "the reference was replaced")
-            yield StateChange(name, status.state, unknown, length)
 
 
 def _sum(tallies: Sequence[Tally]) -> Tally:

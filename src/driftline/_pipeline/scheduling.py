@@ -9,7 +9,7 @@ from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard
 from driftline._runtime.watched_lock import POLL_SECONDS
 from driftline._runtime.worker import DrainThread
-from driftline._windows.window import WindowCounts
+from driftline._windows.ring import WindowCounts
 from driftline.detection._evaluator import Judging
 
 __all__ = ["Turns"]

@@ -15,9 +15,13 @@ from driftline.errors import ConfigurationError
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.reference import Learn, Reference
-from driftline.results import Correct, Detector, Distance
 from driftline.retraining import RetrainingPolicy
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
+from driftline.typing import (
+    Correct,
+    Detector,
+    Distance,
+)
 
 __all__ = ["Settings", "checked_reference", "enabled_here", "model_attributes"]
 

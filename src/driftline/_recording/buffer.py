@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from driftline._binning.layout import Row
+from driftline._capture.columns import Row
 from driftline._capture.reader import Batch, Capture, Captured
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 from driftline._capture.reader import Batch
 from driftline._recording.buffer import FIELDS
 from driftline._runtime.watched_lock import Patience
-from driftline.results import Column
+from driftline.typing import Column
 
 __all__ = ["Deferred", "pieces", "stretches"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
 
-from driftline._binning.layout import Layout, Row
-from driftline._capture.columns import as_objects
+from driftline._binning.layout import Layout
+from driftline._capture.columns import Row, as_objects
 from driftline._capture.outputs import SCALARS, as_output, as_outputs, rows_in
 from driftline._capture.reader import Batch, Captured
 from driftline._recording.backpressure import Relief
@@ -16,9 +16,10 @@ from driftline._recording.deferred import Deferred, pieces, stretches
 from driftline._recording.latencies import Duration, Durations
 from driftline._seasons.calendar import WeekClock
 from driftline._windows.panes import Panes
+from driftline._windows.ring import WindowCounts
 from driftline._windows.totals import Tally, count_seconds
-from driftline._windows.window import Window, WindowCounts
-from driftline.results import Column
+from driftline._windows.window import Window
+from driftline.typing import Column
 
 __all__ = ["Recorder"]
 

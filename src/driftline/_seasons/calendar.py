@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from driftline._capture.columns import as_objects, read_column
 from driftline.errors import ConfigurationError
-from driftline.results import Column, Counts
+from driftline.typing import (
+    Column,
+    Counts,
+)
 
 __all__ = [
     "CELLS",

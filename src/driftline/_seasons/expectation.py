@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._seasons.calendar import CELLS, DAY, HOUR, HOURS, WEEK, WEEKDAYS
 from driftline.errors import ConfigurationError
-from driftline.results import Counts, Feature
+from driftline.typing import Counts, Floats
 
 __all__ = ["KINDS", "PERIODS", "Expectation", "Seasons", "Timed", "add_seasons", "cell_in", "short_window"]
 
@@ -27,8 +28,6 @@ FLOOR = 0.1
 Share of its overall share that a bin is at least expected to have where variances are standardised by it: in a cell of
 few rows a rare bin may never have been seen, and no row in it can have infinite weight.
 """
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import (
+    Bins,
+    Feature,
+)
 from driftline._binning.layout import Layout, binner
 from driftline._capture.tables import Table
 from driftline._seasons.calendar import DAY, cell_of
 from driftline._seasons.expectation import KINDS, PERIODS, Expectation, Seasons, Timed, cell_in
-from driftline._significance.components import Floats
 from driftline.errors import ConfigurationError
-from driftline.results import Bins, Column, Counts, Feature
+from driftline.typing import (
+    Column,
+    Counts,
+    Floats,
+)
 
 __all__ = ["check_kinds", "fit_seasons", "in_time", "kinds_like", "without_time"]
 

@@ -7,9 +7,10 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
+from driftline._binning.bins import Feature
 from driftline._seasons.calendar import EARLIEST, LATEST
 from driftline._seasons.expectation import KINDS, Seasons
-from driftline.results import Counts, Feature
+from driftline.typing import Counts
 
 __all__ = ["seasons_in", "seasons_out"]
 

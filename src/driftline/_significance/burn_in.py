@@ -8,24 +8,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._seasons.expectation import Expectation
-from driftline._significance.components import (
-    LOCATION,
-    MISSING,
-    PARTS,
-    SHAPE,
-    SPREAD,
-    Floats,
-    Matrix,
-    matrices,
-    orthonormal,
+from driftline._significance.components import LOCATION, MISSING, PARTS, SHAPE, SPREAD, Matrix, matrices, orthonormal
+from driftline._significance.dependence import (
+    LEAST_EXPECTED,
+    Dependence,
+    directions_of,
 )
-from driftline._significance.dependence import LEAST_BLOCKS, LEAST_EXPECTED, Dependence, directions_of
 from driftline._significance.inflation import STEADY_BLOCKS
 from driftline._significance.pooling import gathered, pooling
-from driftline._windows.window import WindowCounts
-from driftline.results import Counts, Feature
+from driftline._windows.ring import LEAST_BLOCKS, WindowCounts
+from driftline.typing import Counts, Floats
 
 __all__ = ["BURN_IN_WINDOWS", "BurnIn"]
 

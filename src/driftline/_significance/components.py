@@ -9,8 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import (
+    Feature,
+    NumericBins,
+)
 from driftline._binning.layout import Layout
-from driftline.results import Counts, Feature, NumericBins
+from driftline.typing import Counts, Floats
 
 __all__ = [
     "CATEGORICAL",
@@ -28,7 +32,6 @@ __all__ = [
     "orthonormal",
 ]
 
-Floats = NDArray[np.float64]
 
 Numbers: TypeAlias = NDArray[Any]
 """Counts, which are whole numbers, or expected ones, which are not."""

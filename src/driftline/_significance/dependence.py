@@ -9,13 +9,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._significance.components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, Floats, orthonormal
+from driftline._binning.bins import (
+    Bins,
+    NumericBins,
+)
+from driftline._significance.components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, orthonormal
 from driftline._significance.inflation import Growth, Inflation
 from driftline._significance.pooling import pooling
-from driftline.results import Bins, Counts, NumericBins
+from driftline._windows.ring import LEAST_BLOCKS
+from driftline.typing import Counts, Floats
 
 __all__ = [
-    "LEAST_BLOCKS",
     "LEAST_EXPECTED",
     "Dependence",
     "block_lengths",
@@ -28,9 +32,6 @@ Places: TypeAlias = NDArray[np.intp]
 
 SHORTEST_BLOCK = 32
 """Rows: in fewer the counts of fifteen bins say little about their scatter."""
-
-LEAST_BLOCKS = 8
-"""Blocks: a variance from fewer has less than seven degrees of freedom."""
 
 MOST_BLOCKS = 4_096
 """Blocks: enough for any variance; more would only cost memory while fitting."""

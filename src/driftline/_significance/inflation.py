@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._significance.components import LOCATION, OUTSIDE, SHAPE, Floats
+from driftline._significance.components import LOCATION, OUTSIDE, SHAPE
+from driftline.typing import Floats
 
 __all__ = ["STEADY_BLOCKS", "Growth", "Inflation", "larger"]
 

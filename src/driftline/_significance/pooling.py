@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["gathered", "pooling"]
+from driftline.typing import Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["gathered", "pooling"]
 
 
 def pooling(expected: Floats, least: float) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._significance.components import (
     LOCATION,
@@ -17,7 +18,6 @@ from driftline._significance.components import (
     PARTS,
     SHAPE,
     SPREAD,
-    Floats,
     Matrix,
     Numbers,
     matrices,
@@ -25,7 +25,7 @@ from driftline._significance.components import (
 )
 from driftline._significance.inflation import Inflation
 from driftline._significance.pooling import gathered, pooling
-from driftline.results import Counts, Feature
+from driftline.typing import Counts, Floats
 
 __all__ = ["Findings", "TwoSample", "benjamini_hochberg", "cauchy_combination"]
 

@@ -8,11 +8,20 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from driftline._binning.layout import Layout, Row
+from driftline._binning.layout import Layout
+from driftline._capture.columns import Row
 from driftline._seasons.calendar import CELLS, WeekClock
+from driftline._windows.ring import (
+    TimeRing,
+    WindowCounts,
+    make_ring,
+)
 from driftline._windows.totals import Tally
-from driftline._windows.window import TimeRing, Window, WindowCounts, make_ring
-from driftline.results import Column, Counts
+from driftline._windows.window import Window
+from driftline.typing import (
+    Column,
+    Counts,
+)
 
 __all__ = ["Panes"]
 

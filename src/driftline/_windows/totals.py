@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from driftline._capture.columns import as_floats
-from driftline.results import Counts
+from driftline.typing import Counts
 
 __all__ = ["DURATION_EDGES", "Tally", "count_seconds"]
 

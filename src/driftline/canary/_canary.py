@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from driftline._capture.outputs import default_correct
+from driftline._binning.bins import Feature
+from driftline._binning.prediction_kind import default_correct
 from driftline.canary._decision import judge_canary
 from driftline.canary._evidence import CanaryEvidence, Stratum
 from driftline.canary._guardrails import GuardrailFeed, Guardrails
@@ -21,7 +22,7 @@ from driftline.canary._thresholds import ThresholdPolicy
 from driftline.canary._variant_evidence import VariantEvidence
 from driftline.canary._verdict import Verdict
 from driftline.errors import ConfigurationError
-from driftline.results import CanaryState, Feature
+from driftline.results import CanaryState
 
 __all__ = ["Canary", "Variant"]
 

@@ -7,22 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from driftline._binning.bins import PREDICTION
 from driftline.canary._evalues.histograms import largest_difference, log_e_shape
 from driftline.canary._evalues.means import Moments, bounds_of_means, log_e_two_means
 from driftline.canary._evalues.quantiles import Latencies, bounds_of_shift, log_e_quantile
-from driftline.canary._evalues.rates import (
-    Floats,
-    bounds_of_difference,
-    difference_of_rates,
-    log_e_one_rate,
-    log_e_two_rates,
-)
+from driftline.canary._evalues.rates import bounds_of_difference, difference_of_rates, log_e_one_rate, log_e_two_rates
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._margins import Guardrail, Margin
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._tests import OTHER_BINS, Question
 from driftline.canary._variant_evidence import VariantEvidence
-from driftline.results import PREDICTION
+from driftline.typing import Floats
 
 __all__ = ["questions"]
 

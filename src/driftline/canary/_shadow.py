@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from driftline._capture.tables import is_column
-from driftline.results import Correct
+from driftline.typing import Correct
 
 __all__ = ["Agree", "Shadow", "agreement"]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from driftline._binning.bins import PREDICTION
 from driftline.canary._tests import OTHER_BINS
 from driftline.canary._variant_evidence import VariantEvidence
 from driftline.canary._verdict import Criterion, Verdict, combined
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
-from driftline.results import PREDICTION, CanaryState
+from driftline.results import CanaryState
 
 __all__ = ["ThresholdPolicy", "judge_thresholds"]
 

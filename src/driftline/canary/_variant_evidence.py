@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from driftline._binning.bins import PREDICTION
 from driftline.canary._evalues.quantiles import quantile_of
 from driftline.errors import ConfigurationError
-from driftline.results import PREDICTION, Counts
+from driftline.typing import Counts
 
 __all__ = ["VariantEvidence"]
 

@@ -17,7 +17,8 @@ from driftline._seasons.expectation import Expectation, short_window
 from driftline._significance.burn_in import BurnIn
 from driftline._significance.dependence import Dependence
 from driftline._significance.inflation import Inflation, larger
-from driftline._windows.window import Window, WindowCounts
+from driftline._windows.ring import WindowCounts
+from driftline._windows.window import Window
 from driftline.detection._explanation import what_moved
 from driftline.detection._rules import Evidence, Look, Rule
 from driftline.detection._scoring import NamedDistance, Scorer, named_distances

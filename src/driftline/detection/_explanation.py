@@ -7,8 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+    NumericBins,
+)
 from driftline._significance.components import CATEGORICAL, NUMERIC
-from driftline.results import CategoricalBins, Component, Counts, Feature, NumericBins
+from driftline.results import Component
+from driftline.typing import Counts
 
 __all__ = ["components_of", "what_moved"]
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._significance.two_sample import Findings, TwoSample, benjamini_hochberg
 from driftline._windows.duration import seconds_of
@@ -16,7 +17,7 @@ from driftline.detection._explanation import components_of, what_moved
 from driftline.detection._lazy import OnDemand
 from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, at_least_one
 from driftline.errors import ConfigurationError
-from driftline.results import Component, Feature
+from driftline.results import Component
 
 __all__ = ["FalseAlarms"]
 

@@ -8,12 +8,17 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
-from driftline._significance.components import Floats
 from driftline._significance.inflation import Inflation
-from driftline._windows.window import Window, WindowCounts
+from driftline._windows.ring import WindowCounts
+from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
-from driftline.results import Component, Feature, Score
+from driftline.results import (
+    Component,
+    Score,
+)
+from driftline.typing import Floats
 
 __all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "at_least_one"]
 

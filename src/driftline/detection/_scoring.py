@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline import distances as builtin
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._capture.reader import Report
-from driftline._windows.window import WindowCounts
+from driftline._windows.ring import WindowCounts
 from driftline.detection._explanation import what_moved
 from driftline.detection._lazy import OnDemand
 from driftline.errors import ConfigurationError
-from driftline.results import Counts, Distance, Feature, Score
+from driftline.results import Score
+from driftline.typing import Counts, Distance
 
 __all__ = ["Group", "NamedDistance", "Scorer", "group_by_width", "named_distances"]
 

@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from driftline._binning.bins import (
+    PREDICTION,
+    CategoricalBins,
+)
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
-from driftline.results import PREDICTION, CategoricalBins, Detector
+from driftline.typing import Detector
 
 __all__ = ["ERROR", "NamedDetector", "check_streams", "named_detectors", "unwatched"]
 

@@ -14,7 +14,12 @@ from driftline._capture.reader import Report
 from driftline._runtime.watched_lock import Patience
 from driftline._windows.window import Window
 from driftline.detection._stream_detectors import ERROR, NamedDetector
-from driftline.results import Column, DriftState, FeatureStatus, StateChange
+from driftline.results import (
+    DriftState,
+    FeatureStatus,
+    StateChange,
+)
+from driftline.typing import Column
 
 __all__ = ["Detecting"]
 

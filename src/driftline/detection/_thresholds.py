@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._windows.window import Window
 from driftline.detection._explanation import what_moved
@@ -16,7 +17,8 @@ from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, L
 from driftline.detection._scoring import group_by_width
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
-from driftline.results import Counts, Feature, Score
+from driftline.results import Score
+from driftline.typing import Counts
 
 __all__ = ["Thresholds", "check_rule"]
 

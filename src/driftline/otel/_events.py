@@ -11,7 +11,11 @@ from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
 from driftline import semconv as sc
 from driftline.canary import Verdict
 from driftline.otel._scope import SCOPE, version
-from driftline.results import CanaryState, RetrainingRequest, StateChange
+from driftline.results import (
+    CanaryState,
+    StateChange,
+)
+from driftline.retraining._request import RetrainingRequest
 
 __all__ = ["Emitter"]
 

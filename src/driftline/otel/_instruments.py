@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry import metrics
@@ -14,12 +13,15 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 from driftline import semconv as sc
 from driftline._runtime.pacing import in_pieces
-from driftline.canary import Criterion
+from driftline.otel._reading import Reading
 from driftline.otel._scope import SCOPE, version
-from driftline.outcomes._metrics import Performance
-from driftline.results import CanaryState, Counts, FeatureStatus, Score
 
-__all__ = ["Instruments", "Reading", "Source", "instruments_for", "meter_of"]
+__all__ = [
+    "Instruments",
+    "Source",
+    "instruments_for",
+    "meter_of",
+]
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -31,59 +33,6 @@ SERIES_LIMIT = 1_900
 Attribute sets of one metric that driftline exports at most: the SDK merges whatever is beyond 2,000 of one stream into
 one nameless overflow point.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a monitor has to say at one moment; empty parts yield nothing."""
-
-    attributes: Mapping[str, str]
-    served: int = 0
-    failed: Mapping[str, int] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    errors: Mapping[str, int] = field(default_factory=dict)
-    scores: Sequence[Score] = ()
-    status: Mapping[str, FeatureStatus] = field(default_factory=dict)
-    bins: Mapping[tuple[str, str], Counts] = field(default_factory=dict)
-    """Counts per bin, by the fingerprint of the reference and the feature."""
-    outcomes: Mapping[str, int] = field(default_factory=dict)
-    accuracy: float | None = None
-    accuracy_estimated: float | None = None
-    retraining_requests: Mapping[str, int] = field(default_factory=dict)
-    retraining_queue: Mapping[str, int] = field(default_factory=dict)
-    canary: CanaryState | None = None
-    performance: Sequence[Performance] = ()
-    evidence: Sequence[Criterion] = ()
-
-    def counters(self) -> Reading:
-        """The part that adds up for ever: what is left of a monitor that was shut down."""
-        return Reading(
-            self.attributes,
-            self.served,
-            self.failed,
-            self.dropped,
-            self.errors,
-            bins=self.bins,
-            outcomes=self.outcomes,
-            retraining_requests=self.retraining_requests,
-        )
-
-    def plus(self, other: Reading) -> Reading:
-        """The counters of both; they are of one model, version and variant."""
-        bins = dict(self.bins)
-        for key, counts in other.bins.items():
-            # Of equal fingerprint are equal bins.
-            bins[key] = bins[key] + counts if key in bins else counts
-        return Reading(
-            self.attributes,
-            self.served + other.served,
-            _sum(self.failed, other.failed),
-            _sum(self.dropped, other.dropped),
-            _sum(self.errors, other.errors),
-            bins=bins,
-            outcomes=_sum(self.outcomes, other.outcomes),
-            retraining_requests=_sum(self.retraining_requests, other.retraining_requests),
-        )
 
 
 class Source(Protocol):
@@ -245,10 +194,6 @@ def _readings(sources: Sequence[Source], *, settle: bool) -> Iterator[Reading]:
         reading = source.reading(settle=settle)
         if reading is not None:
             yield reading
-
-
-def _sum(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
-    return {key: ours.get(key, 0) + theirs.get(key, 0) for key in (*ours, *theirs)}
 
 
 def _served(reading: Reading) -> Iterator[Observation]:

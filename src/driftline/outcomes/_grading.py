@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.layout import binner, is_missing, label_of
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+)
+from driftline._binning.labels import (
+    is_missing,
+    label_of,
+)
+from driftline._binning.layout import binner
+from driftline._binning.prediction_kind import Kind
 from driftline._capture.outputs import SCALARS, as_output
 from driftline.outcomes._snapshot import (
     ERROR_EDGES,
@@ -19,12 +28,18 @@ from driftline.outcomes._snapshot import (
     SCORE_EDGES,
     SCORE_MIDDLES,
     ClassCounts,
-    Kind,
     OutcomeSnapshot,
 )
-from driftline.results import CategoricalBins, Correct, Counts, Feature, Label
+from driftline.typing import (
+    Correct,
+    Counts,
+    Label,
+)
 
-__all__ = ["Graded", "Grader", "kind_of"]
+__all__ = [
+    "Graded",
+    "Grader",
+]
 
 _HEAD = 3
 """The first places of a vector of counts: judged, right, joined without being judged."""
@@ -52,17 +67,6 @@ class Graded:
     results: Mapping[str, int]
     errors: Sequence[Exception] = ()
     told: Sequence[tuple[object, object, bool | None]] = ()
-
-
-def kind_of(prediction: Feature | None) -> Kind | None:
-    """What the reference's predictions are; None where it has none."""
-    if prediction is None:
-        return None
-    if isinstance(prediction.bins, CategoricalBins):
-        return "label"
-    moments = prediction.moments
-    probable = moments is not None and moments.minimum >= 0.0 and moments.maximum <= 1.0
-    return "probability" if probable else "quantity"
 
 
 def _kind_told_by(output: object, actual: object) -> Kind:

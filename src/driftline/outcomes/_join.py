@@ -2,10 +2,10 @@
 Predictions joined with their outcomes by id, whichever comes first.
 
 What is known of an id is one `Record`; what happens to it is one `Event` after the other; `step` is all there is to the
-join. Stores only remember records, in memory here and in a file in `driftline.outcomes._sqlite_store`, within bounds: so
-every prediction that was taken down ends as joined, ``expired`` or ``replaced``, unless it still waits, and every
-outcome as joined, ``duplicate``, ``late`` or ``unmatched``, where those that came too early for their prediction count
-as ``unmatched`` at first and once more as ``early`` when it came.
+join. Stores only remember records within bounds, in memory here and in a file in `outcomes._sqlite_store`: so every
+prediction that was taken down ends as joined, ``expired`` or ``replaced``, unless it still waits, and every outcome as
+joined, ``duplicate``, ``late`` or ``unmatched``, where those that came too early for their prediction count as
+``unmatched`` at first and once more as ``early`` when it came.
 """
 
 from __future__ import annotations

@@ -9,13 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from driftline._binning.bins import (
+    Feature,
+    OutcomeCounts,
+)
 from driftline._runtime.watched_lock import Patience
 from driftline.outcomes._grading import Graded
 from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, key_of
 from driftline.outcomes._ledger import Ledger, OutcomeTally
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.outcomes._sqlite_store import FileStore
-from driftline.results import Feature, FeatureStatus, OutcomeCounts
+from driftline.results import FeatureStatus
 
 __all__ = ["Outcomes", "as_ids"]
 

@@ -10,21 +10,29 @@ from itertools import pairwise
 
 import numpy as np
 
-from driftline._pipeline.replacement import replaced
-from driftline.outcomes._grading import Graded, Grader, kind_of
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+    OutcomeCounts,
+)
+from driftline._binning.prediction_kind import kind_of
+from driftline.outcomes._grading import (
+    Graded,
+    Grader,
+)
 from driftline.outcomes._limits import Limit, judge, limits_for
 from driftline.outcomes._metrics import Performance, estimated_accuracy, performance
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.outcomes._snapshot import OutcomeSnapshot
 from driftline.results import (
-    CategoricalBins,
+    FeatureStatus,
+    StateChange,
+    replaced,
+)
+from driftline.typing import (
     Correct,
     Counts,
-    Feature,
-    FeatureStatus,
     Label,
-    OutcomeCounts,
-    StateChange,
 )
 
 __all__ = ["Ledger", "OutcomeTally"]

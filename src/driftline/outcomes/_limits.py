@@ -23,15 +23,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from driftline._binning.bins import OutcomeCounts
 from driftline.outcomes._metrics import wilson
 from driftline.outcomes._snapshot import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
-from driftline.results import DriftState, FeatureStatus, Label, OutcomeCounts
+from driftline.results import (
+    DriftState,
+    FeatureStatus,
+)
+from driftline.typing import Floats, Label
 
 __all__ = ["LIMITED", "Limit", "judge", "limits_for", "log_evidence"]
 
-Floats = NDArray[np.float64]
 
 PRIOR = 0.5
 """Both parameters of the mixture's beta distribution: Jeffreys' prior for a proportion."""

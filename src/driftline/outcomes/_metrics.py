@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from driftline._binning.bins import OutcomeCounts
 from driftline.outcomes._snapshot import ERROR_SIZES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
-from driftline.results import Counts, Label, OutcomeCounts
+from driftline.typing import (
+    Counts,
+    Floats,
+    Label,
+)
 
 __all__ = ["Performance", "estimated_accuracy", "performance", "wilson"]
 
@@ -27,8 +31,6 @@ CALIBRATION_GROUPS = 15
 
 LEAST_PAIRS = 2
 """Predictions that have a variance."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

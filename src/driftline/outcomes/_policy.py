@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from driftline._binning.prediction_kind import Kind
 from driftline._windows.duration import seconds_of
 from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
 from driftline.outcomes._limits import LIMITED
-from driftline.outcomes._snapshot import MAX_CLASSES, Kind
-from driftline.results import Label
+from driftline.outcomes._snapshot import MAX_CLASSES
+from driftline.typing import Label
 
 __all__ = ["OutcomePolicy"]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from driftline.results import Counts, Label
+from driftline.typing import (
+    Counts,
+    Label,
+)
 
 __all__ = [
     "ERROR_EDGES",
@@ -18,12 +20,8 @@ __all__ = [
     "SCORE_EDGES",
     "SCORE_MIDDLES",
     "ClassCounts",
-    "Kind",
     "OutcomeSnapshot",
 ]
-
-Kind: TypeAlias = Literal["probability", "label", "quantity"]
-"""What a prediction is: the probability of the outcome being true, the name of a class, or a number to come near to."""
 
 SCORE_EDGES = 1.0 / (1.0 + np.exp(-np.arange(-92, 93) / 10.0))
 """

@@ -11,6 +11,14 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from driftline._binning.bins import (
+    PREDICTION,
+    CategoricalBins,
+    Feature,
+    Moments,
+    NumericBins,
+    OutcomeCounts,
+)
 from driftline._derived.json import derived_in, derived_out
 from driftline._derived.spec import Derived
 from driftline._seasons.expectation import Seasons
@@ -19,7 +27,6 @@ from driftline._significance.components import PARTS
 from driftline._significance.dependence import Dependence
 from driftline.errors import ReferenceError
 from driftline.reference._self_check import SelfCheck
-from driftline.results import PREDICTION, CategoricalBins, Feature, Moments, NumericBins, OutcomeCounts
 
 __all__ = ["MAX_BINS", "MAX_FEATURES", "SCHEMA_VERSION", "Document", "dumps", "loads"]
 

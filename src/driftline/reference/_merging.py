@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from driftline._binning.bins import (
+    Feature,
+    Moments,
+)
 from driftline._significance.dependence import Dependence
-from driftline.results import Feature, Moments
 
 __all__ = ["added", "merged_feature", "together"]
 

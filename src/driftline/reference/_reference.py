@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.fitting import count_feature, fit_dependence, fit_feature
+from driftline._binning.bins import (
+    PREDICTION,
+    Feature,
+    OutcomeCounts,
+)
+from driftline._binning.fitting import (
+    count_feature,
+    fit_feature,
+)
 from driftline._binning.layout import Layout
 from driftline._derived.fitting import Asked, check_projections, derive_columns, fit_derived
 from driftline._derived.spec import Derive, Derived, check_functions
@@ -21,17 +29,12 @@ from driftline._seasons.expectation import Seasons, add_seasons
 from driftline._seasons.fitting import check_kinds, fit_seasons, in_time, kinds_like, without_time
 from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
+from driftline.reference._dependence import fit_dependence
 from driftline.reference._json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
 from driftline.reference._merging import added, merged_feature, together
 from driftline.reference._self_check import SelfCheck
 from driftline.reference._training import check_names, names_given, outcome_counts, training_outputs, training_table
-from driftline.results import (
-    PREDICTION,
-    Column,
-    Correct,
-    Feature,
-    OutcomeCounts,
-)
+from driftline.typing import Column, Correct
 
 if TYPE_CHECKING:
     import os

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
-from driftline._significance.components import LOCATION, SHAPE, Floats
-from driftline._significance.dependence import LEAST_BLOCKS, Dependence
+from driftline._significance.components import LOCATION, SHAPE
+from driftline._significance.dependence import Dependence
 from driftline._significance.two_sample import TwoSample
-from driftline.results import Counts, Feature
+from driftline._windows.ring import LEAST_BLOCKS
+from driftline.typing import Counts, Floats
 
 __all__ = ["CHECK_LEVEL", "SelfCheck", "check_block_rows", "self_check"]
 

@@ -7,15 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from driftline._binning.layout import binner, is_missing
+from driftline._binning.bins import (
+    PREDICTION,
+    Feature,
+    OutcomeCounts,
+)
+from driftline._binning.labels import is_missing
+from driftline._binning.layout import binner
+from driftline._binning.prediction_kind import default_correct
 from driftline._capture.columns import as_objects
-from driftline._capture.outputs import as_outputs, default_correct
+from driftline._capture.outputs import as_outputs
 from driftline._capture.tables import Table, read_table
 from driftline._derived.spec import Derive, as_functions
 from driftline._significance.dispersion import dispersion
 from driftline.errors import ConfigurationError
 from driftline.reference._json import MAX_FEATURES
-from driftline.results import PREDICTION, Column, Correct, Feature, OutcomeCounts
+from driftline.typing import Column, Correct
 
 __all__ = ["check_names", "names_given", "outcome_counts", "training_outputs", "training_table"]
 

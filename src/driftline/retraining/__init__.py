@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from driftline.retraining._policy import RetrainingPolicy
 from driftline.retraining._queue import RetrainingQueue
+from driftline.retraining._request import RetrainingRequest
 
-__all__ = ["RetrainingPolicy", "RetrainingQueue"]
+__all__ = ["RetrainingPolicy", "RetrainingQueue", "RetrainingRequest"]

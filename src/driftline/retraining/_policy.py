@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from driftline.errors import ConfigurationError
-from driftline.results import FeatureStatus, RetrainingRequest
+from driftline.results import FeatureStatus
 from driftline.retraining._queue import RetrainingQueue
+from driftline.retraining._request import RetrainingRequest
 
 __all__ = ["RetrainingPolicy"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from driftline.errors import ConfigurationError
-from driftline.results import RetrainingRequest
+from driftline.retraining._request import RetrainingRequest
 
 __all__ = ["RetrainingQueue"]
 

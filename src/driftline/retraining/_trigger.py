@@ -8,8 +8,9 @@ from typing import Any
 
 from driftline._runtime.guard import Guard
 from driftline.outcomes import OutcomeTally
-from driftline.results import FeatureStatus, RetrainingRequest
+from driftline.results import FeatureStatus
 from driftline.retraining import RetrainingPolicy
+from driftline.retraining._request import RetrainingRequest
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
 __all__ = ["Asking"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftline.canary._evalues.rates import Floats, log_e_two_rates, log_mean_exp
+from driftline.canary._evalues.rates import log_e_two_rates, log_mean_exp
+from driftline.typing import Floats
 
 __all__ = ["largest_difference", "log_e_shape", "tails_of"]
 

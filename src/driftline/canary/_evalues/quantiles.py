@@ -8,7 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.canary._evalues.rates import Floats, log_e_one_rate, log_e_two_rates
+from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
+from driftline.typing import Floats
 
 __all__ = ["Latencies", "bounds_of_shift", "log_e_quantile", "quantile_of"]
 

@@ -11,14 +11,15 @@ Counts have a last axis of *strata*: stretches of time with one share of the can
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-__all__ = ["Floats", "bounds_of_difference", "difference_of_rates", "log_e_one_rate", "log_e_two_rates", "log_mean_exp"]
+from driftline.typing import Floats
 
-Floats: TypeAlias = NDArray[np.float64]
+__all__ = ["bounds_of_difference", "difference_of_rates", "log_e_one_rate", "log_e_two_rates", "log_mean_exp"]
+
 
 EFFECT_SCALE = 0.5
 """Scale of the mixture over effects, in log odds: between 2 % and 3.2 %, what canaries are made to find."""
