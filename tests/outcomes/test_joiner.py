@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import driftline as dl
-from driftline import outcomes
 from driftline.errors import ConfigurationError
+from driftline.outcomes import _joiner
 from driftline.testing import ManualClock
 
 
@@ -192,7 +192,7 @@ def test_memory_is_bounded(make_monitor, row):
     monitor = make_monitor(outcomes=dl.OutcomePolicy(capacity=500), synchronous=True)
     for start in range(0, 20_000, 1_000):
         serve(monitor, row, [0.9] * 1_000, list(range(start, start + 1_000)))
-        assert len(monitor._pipeline.outcomes._events) <= outcomes.BUFFER_EVENTS
+        assert len(monitor._pipeline.outcomes._events) <= _joiner.BUFFER_EVENTS
     monitor.flush()
     assert len(monitor._pipeline.outcomes._store) <= 3 * 500
     assert monitor.outcome_counts().results == {"expired": 19_500}
