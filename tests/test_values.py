@@ -17,7 +17,7 @@ from driftline._binning.bins import (
     NumericBins,
 )
 from driftline._binning.layout import Layout
-from driftline._windows.duration import UNITS, seconds_of
+from driftline._windows.duration import UNITS, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ from driftline._windows.duration import UNITS, seconds_of
 )
 def test_durations_as_people_write_them(given_, seconds):
     """A number and a unit, or a number of seconds."""
-    assert seconds_of(given_, "per") == seconds
+    assert parse_duration(given_, "per") == seconds
 
 
 @given(st.floats(0.001, 9_999.0), st.sampled_from(sorted(UNITS)))
 def test_a_duration_is_its_number_times_its_unit(number, unit):
     """For every unit."""
-    assert seconds_of(f"{number:.3f}{unit}", "per") == pytest.approx(float(f"{number:.3f}") * UNITS[unit])
+    assert parse_duration(f"{number:.3f}{unit}", "per") == pytest.approx(float(f"{number:.3f}") * UNITS[unit])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_duration_is_its_number_times_its_unit(number, unit):
 def test_what_is_no_duration_is_refused(value):
     """The message names the argument and the value."""
     with pytest.raises(ConfigurationError, match=r"per=.*: expected a positive duration such as '30s'"):
-        seconds_of(value, "per")
+        parse_duration(value, "per")
 
 
 def test_errors_are_errors_of_driftline_and_of_values():

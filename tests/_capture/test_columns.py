@@ -19,7 +19,7 @@ from driftline._binning.bins import (
 )
 from driftline._binning.comparison import MOST_CUTS, MOST_ROWS
 from driftline._binning.layout import Layout, binner
-from driftline._capture.columns import Coded, as_floats, as_objects, coded, count_codes, read_column
+from driftline._capture.columns import CategoricalColumn, as_floats, as_objects, coded, count_codes, read_column
 
 NAN, INF = float("nan"), float("inf")
 TEXTS = ["b", None, "a", "b"]
@@ -58,7 +58,7 @@ ODD = NUMBERS | st.none() | st.booleans() | st.integers() | st.sampled_from(["0.
 def test_codes_stay_codes(column, values):
     """No Python object per value; as a sequence it is the values, and so are its parts."""
     found = read_column(column)
-    assert isinstance(found, Coded)
+    assert isinstance(found, CategoricalColumn)
     assert list(found) == values == as_objects(found)
     assert [found[place] for place in range(len(found))] == values
     assert list(found[1:]) == values[1:]
@@ -84,7 +84,7 @@ def test_an_empty_column_is_empty(column):
 
 def test_a_copy_of_codes_is_one():
     """What happens to the original does not reach it."""
-    column = Coded(np.array([0, 1, -1]), ("a", "b"))
+    column = CategoricalColumn(np.array([0, 1, -1]), ("a", "b"))
     copied = column.copy()
     column.codes[:] = 0
     assert list(copied) == ["a", "b", None]
@@ -94,7 +94,7 @@ def test_a_copy_of_codes_is_one():
 def test_codes_are_counted(codes, labels):
     """Few labels or many, missing ones apart."""
     codes = [code for code in codes if code < labels]
-    missing, found = count_codes(Coded(np.array(codes, dtype=np.int8), range(labels)))
+    missing, found = count_codes(CategoricalColumn(np.array(codes, dtype=np.int8), range(labels)))
     assert missing == codes.count(-1)
     assert found.tolist() == [codes.count(label) for label in range(labels)]
 

@@ -16,7 +16,7 @@ import pytest
 
 from driftline import Reference
 from driftline._binning.layout import Layout
-from driftline._capture.reader import SMALL_BATCH, Batch, Capture, names_of
+from driftline._capture.reader import SMALL_BATCH, Batch, FeatureReader, names_of
 
 NAMES = ("a", "b", "c")
 ROW = (1.0, "x", True)
@@ -60,7 +60,7 @@ def told():
 @pytest.fixture
 def capture(told):
     """A capture over three features."""
-    return Capture(NAMES, lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
+    return FeatureReader(NAMES, lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_missing_feature_is_missing_and_an_unknown_one_reported(capture, told)
 
 def test_names_that_are_numbers_are_those_of_the_reference(told):
     """A reference calls the column 0 of a dict or frame "0"."""
-    capture = Capture(("0", "1"), lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
+    capture = FeatureReader(("0", "1"), lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
     assert capture({1: 2.0, 0: 1.0}) == (1.0, 2.0)
     assert capture(pd.DataFrame({1: [2.0], 0: [1.0]})) == [(1.0, 2.0)]
     assert capture([{1: 2.0, 0: 1.0}]) == [(1.0, 2.0)]
@@ -253,7 +253,7 @@ def test_dicts_of_numbers_are_packed_and_count_the_same(told, value, is_number, 
     layout = Layout(Reference.fit({"a": np.arange(50.0), "b": np.arange(50.0)}).features)
     rows = [{"b": 3.0, "a": 1.0}, {"a": 30, "b": value}, {"a": 2.0} if missing else {"a": 2.0, "b": 49.0}]
     packing, plain = (
-        Capture(("a", "b"), lambda *one: told.reports.append(one), lambda *one: None, packs=packs)
+        FeatureReader(("a", "b"), lambda *one: told.reports.append(one), lambda *one: None, packs=packs)
         for packs in (True, False)
     )
     aligned = packing.align(rows)
@@ -272,7 +272,7 @@ def test_odd_values_among_numbers_are_counted(value):
 
 def test_a_reference_of_one_feature_reads_rows_too(told):
     """A row of one value."""
-    capture = Capture(("a",), lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
+    capture = FeatureReader(("a",), lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
     assert capture.align([capture({"a": 1.0})]) == [(1.0,)]
     assert np.frombuffer(capture(np.array([2.0]))).tolist() == [2.0]
     assert capture(np.array([2])) == (2,)

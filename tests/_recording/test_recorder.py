@@ -16,7 +16,7 @@ from driftline._binning.layout import Layout
 from driftline._capture.reader import Batch
 from driftline._recording.backpressure import MAX_PENDING
 from driftline._recording.buffer import BUFFER_ROWS, CHUNK_ROWS, SHARE_ROWS, WAKE_ROWS
-from driftline._recording.latencies import HURRIED_PACE, PACE, Durations
+from driftline._recording.latencies import HURRIED_PACE, PACE, LatencyQueue
 from driftline._recording.recorder import Recorder
 
 THREADS = 8
@@ -40,7 +40,7 @@ def layout():
 
 def recorder_of(layout, window, clock=lambda: 0.0):
     handed = []
-    recorder = Recorder(layout, 1, window, clock, Durations(handed.extend))
+    recorder = Recorder(layout, 1, window, clock, LatencyQueue(handed.extend))
     return recorder, handed
 
 
@@ -144,7 +144,7 @@ def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
         time.sleep(len(durations) * 20e-6)
         handed.extend(durations)
 
-    recorder = Recorder(layout, 1, Window(rows=2**40), lambda: 0.0, Durations(record))
+    recorder = Recorder(layout, 1, Window(rows=2**40), lambda: 0.0, LatencyQueue(record))
     recorder.relief.wake = lambda: None
 
     def serve():
@@ -182,7 +182,7 @@ def test_a_round_is_pressed_by_rows_and_by_durations(layout):
 def test_durations_are_recorded_in_larger_pieces_when_time_presses():
     """As the pause says, piece by piece."""
     pieces, pressed = [], iter([False, True, True, False, False])
-    durations = Durations(lambda some: pieces.append(len(some)))
+    durations = LatencyQueue(lambda some: pieces.append(len(some)))
     durations.extend([(0.1, None, None)] * (2 * PACE + 2 * HURRIED_PACE + 1))
     durations.report_all(lambda: next(pressed))
     assert pieces == [PACE, PACE, HURRIED_PACE, HURRIED_PACE, 1]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from driftline._runtime import pacing
-from driftline._runtime.pacing import AT_ONCE, LONGEST_REST, PAUSE, REST, Pace, in_pieces
+from driftline._runtime.pacing import AT_ONCE, LONGEST_REST, PAUSE, REST, Throttle, in_pieces
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def rests(monkeypatch):
 
 def test_a_round_rests_in_proportion_to_its_work(rests):
     """Several times as long as a piece took, no longer than pieces should, and long enough for a change of threads."""
-    pace = Pace(lambda: False)
+    pace = Throttle(lambda: False)
     for _ in range(3):
         pace()
     assert rests == pytest.approx([REST * 0.001, LONGEST_REST, PAUSE])
@@ -29,7 +29,7 @@ def test_a_round_rests_in_proportion_to_its_work(rests):
 
 def test_a_round_that_falls_behind_does_not_rest(rests):
     """It changes hands, no more."""
-    pace = Pace(lambda: True)
+    pace = Throttle(lambda: True)
     for _ in range(3):
         pace()
     assert rests == [PAUSE] * 3

@@ -10,7 +10,7 @@ import pytest
 import driftline as dl
 from driftline._recording.buffer import BUFFER_ROWS, CHUNK_ROWS
 from driftline._runtime import watched_lock
-from driftline._runtime.watched_lock import Patience
+from driftline._runtime.watched_lock import WatchedLock
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def held(lock, until):
 
 def test_a_lock_is_not_waited_for_without_end(patience):
     """The first one waits in vain, the next ones not at all; once it is free it is free."""
-    lock, until = Patience(), threading.Event()
+    lock, until = WatchedLock(), threading.Event()
     thread = held(lock, until)
     assert not lock.acquire()
     before = time.perf_counter()
@@ -51,7 +51,7 @@ def test_a_lock_is_not_waited_for_without_end(patience):
 
 def test_work_that_moves_on_is_waited_for(patience):
     """However long it takes."""
-    lock, until = Patience(), threading.Event()
+    lock, until = WatchedLock(), threading.Event()
     thread = held(lock, until)
     end = time.monotonic() + 0.5
 
@@ -195,7 +195,7 @@ def test_a_function_that_is_slow_holds_callers_to_its_pace(make_monitor):
 
 def test_progress_is_waited_for_once(patience):
     """In vain once; after the next piece again."""
-    lock = Patience()
+    lock = WatchedLock()
     assert not lock.progress()
     before = time.perf_counter()
     assert not lock.progress()

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from driftline.detection._lazy import OnDemand
+from driftline.detection._lazy import LazySequence
 
 
 def test_nothing_is_made_before_a_look_and_nothing_twice():
@@ -17,7 +17,7 @@ def test_nothing_is_made_before_a_look_and_nothing_twice():
         made.append(arguments)
         return arguments
 
-    values = OnDemand(make, 3, 4)
+    values = LazySequence(make, 3, 4)
     assert made == []
     assert list(values) == [3, 4]
     assert (len(values), values[0], values[-1], values[:1]) == (2, 3, 4, (3,))
@@ -27,9 +27,9 @@ def test_nothing_is_made_before_a_look_and_nothing_twice():
 
 def test_it_equals_and_travels_as_the_tuple_of_its_values():
     """Statuses with it are compared, hashed, printed and sent to other processes."""
-    values = OnDemand(divmod, 7, 2)
+    values = LazySequence(divmod, 7, 2)
     assert values == (3, 1)
-    assert values == OnDemand(divmod, 7, 2)
+    assert values == LazySequence(divmod, 7, 2)
     assert values != (3, 2)
     assert hash(values) == hash((3, 1))
     assert repr(values) == "(3, 1)"
@@ -38,7 +38,7 @@ def test_it_equals_and_travels_as_the_tuple_of_its_values():
 
 def test_what_cannot_be_made_says_so_at_every_look():
     """No half-made values."""
-    values = OnDemand(divmod, 1, 0)
+    values = LazySequence(divmod, 1, 0)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             len(values)

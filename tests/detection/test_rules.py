@@ -11,7 +11,7 @@ from driftline import ConfigurationError, FalseAlarms, FeatureStatus, Monitor, R
 from driftline._binning.layout import Layout
 from driftline._windows.ring import WindowCounts
 from driftline.detection import Look, check_rule
-from driftline.detection._evaluator import Judging
+from driftline.detection._evaluator import WindowEvaluator
 from driftline.detection._scoring import named_distances
 from driftline.distances import BY_NAME, corrected_psi
 
@@ -50,7 +50,7 @@ def shifted(reference, by=1.0, seed=0, rows=1_000):
 def judging(reference, rule, window=None, now=None, distances=()):
     """A judging and what it tells of."""
     changes, reports = [], []
-    made = Judging(
+    made = WindowEvaluator(
         reference,
         Layout(reference.features),
         window or Window(rows=1_000),

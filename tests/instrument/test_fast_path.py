@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import driftline as dl
 from driftline._binning.layout import Layout
-from driftline._recording.latencies import Durations
+from driftline._recording.latencies import LatencyQueue
 from driftline._recording.recorder import Recorder
 from driftline.otel import current_context
 
@@ -294,7 +294,9 @@ def test_a_call_under_way_while_a_reference_is_learnt_is_counted(telemetry):
 def test_an_sdk_that_is_set_up_later_is_told_of_the_calls_that_follow():
     """Without one neither contexts nor durations are kept; nothing else tells that it is there."""
     here, recorded = [], []
-    recorder = Recorder(Layout(()), 0, dl.Window(rows=10), lambda: 0.0, Durations(recorded.extend, lambda: bool(here)))
+    recorder = Recorder(
+        Layout(()), 0, dl.Window(rows=10), lambda: 0.0, LatencyQueue(recorded.extend, lambda: bool(here))
+    )
     assert not recorder.lane.exemplars
     recorder.record((), None, 0.1, None)
     recorder.record_failure((), 0.2, None, "E")

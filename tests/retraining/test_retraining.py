@@ -16,7 +16,7 @@ from driftline._runtime.guard import Guard
 from driftline.outcomes._ledger import OutcomeTally
 from driftline.retraining import RetrainingPolicy, RetrainingQueue
 from driftline.retraining._request import RetrainingRequest
-from driftline.retraining._trigger import Asking
+from driftline.retraining._trigger import RetrainingTrigger
 
 STABLE = FeatureStatus("stable", 0.5, 0.0, 500, "as the reference")
 DRIFTING = FeatureStatus("drifting", 1e-9, 0.4, 500, "age: median 40 to 50")
@@ -248,7 +248,7 @@ def test_a_judgement_that_says_the_same_is_asked_about_again():
             looks.append(1)
             return ()
 
-    asking = Asking(Policy(), attributes, Guard("m", "log"), lambda *_: None)
+    asking = RetrainingTrigger(Policy(), attributes, Guard("m", "log"), lambda *_: None)
     for status in ({}, {}, {}):
         for _ in range(2):
             asking.ask((status, None), dict, OutcomeTally({}, 0, 0), lambda: None)

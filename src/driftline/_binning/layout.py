@@ -20,7 +20,7 @@ from driftline._binning.comparison import MOST_CUTS, Comparison
 from driftline._binning.labels import is_missing, label_of
 from driftline._capture.columns import (
     FLOAT_BYTES,
-    Coded,
+    CategoricalColumn,
     Row,
     as_floats,
     as_numbers,
@@ -83,7 +83,7 @@ def _categorical(bins: CategoricalBins) -> Binner:
             return unknown
 
     def number(column: Column) -> NDArray[np.intp]:
-        if isinstance(column, Coded):
+        if isinstance(column, CategoricalColumn):
             by_label: NDArray[np.intp] = np.array([*number(column.labels), missing], dtype=np.intp)
             numbered: NDArray[np.intp] = by_label[np.maximum(column.codes, -1)]
             return numbered
@@ -216,7 +216,7 @@ class Layout:
         """Whether a column is compared along with others: numbers that came as numbers."""
         if isinstance(column, np.ndarray):
             return self._cuts[place] is not None and column.dtype.kind != "b"
-        return self._cuts[place] is not None and not isinstance(column, Coded)
+        return self._cuts[place] is not None and not isinstance(column, CategoricalColumn)
 
     def _comparison(self, places: tuple[int, ...]) -> Comparison:
         """The comparison of some of the features; the few that a program needs are kept."""

@@ -18,7 +18,7 @@ from driftline.typing import (
 
 __all__ = [
     "FLOAT_BYTES",
-    "Coded",
+    "CategoricalColumn",
     "Row",
     "as_floats",
     "as_numbers",
@@ -44,7 +44,7 @@ FEW_LABELS = 8
 """Labels up to which codes are compared with each rather than tallied."""
 
 
-class Coded(Sequence[object]):
+class CategoricalColumn(Sequence[object]):
     """
     A column kept as codes: how pandas' categoricals, arrow's dictionaries and polars' enumerations come.
 
@@ -65,10 +65,10 @@ class Coded(Sequence[object]):
     @overload
     def __getitem__(self, place: int) -> object: ...
     @overload
-    def __getitem__(self, place: slice) -> Coded: ...
+    def __getitem__(self, place: slice) -> CategoricalColumn: ...
     def __getitem__(self, place: int | slice) -> object:
         if isinstance(place, slice):
-            return Coded(self.codes[place], self.labels)
+            return CategoricalColumn(self.codes[place], self.labels)
         code = int(self.codes[place])
         return None if code < 0 else self.labels[code]
 
@@ -76,30 +76,30 @@ class Coded(Sequence[object]):
         values = [*self.labels, None]  # a missing value is the last one: code -1
         return map(values.__getitem__, np.maximum(self.codes, -1).tolist())
 
-    def copy(self) -> Coded:
+    def copy(self) -> CategoricalColumn:
         """A column that later changes of the original's codes do not reach."""
-        return Coded(self.codes.copy(), self.labels)
+        return CategoricalColumn(self.codes.copy(), self.labels)
 
 
-def coded(column: Column) -> Coded | None:
+def coded(column: Column) -> CategoricalColumn | None:
     """The column as codes where that is cheaper than looking at each value: booleans, whole numbers close together."""
-    if isinstance(column, Coded):
+    if isinstance(column, CategoricalColumn):
         return column
     if not isinstance(column, np.ndarray) or not len(column):
         return None
     if column.dtype.kind == "b":
-        return Coded(column.view(np.int8), (False, True))
+        return CategoricalColumn(column.view(np.int8), (False, True))
     if column.dtype.kind in "iu":
         low, high = int(column.min()), int(column.max())
         if high - low < SMALL_RANGE:
             # Subtracted modulo the width of the type, which the small range makes exact.
             first: Any = column.dtype.type(low)
             codes = np.subtract(column, first).astype(np.int16)
-            return Coded(codes, range(low, high + 1))
+            return CategoricalColumn(codes, range(low, high + 1))
     return None
 
 
-def count_codes(column: Coded) -> tuple[int, NDArray[np.int64]]:
+def count_codes(column: CategoricalColumn) -> tuple[int, NDArray[np.int64]]:
     """How many rows are missing, and how many have each label."""
     codes, labels = column.codes, len(column.labels)
     if labels <= FEW_LABELS:
@@ -138,7 +138,7 @@ def as_floats(column: Column) -> NDArray[np.float64]:
             return column.astype(np.float64, copy=False)
         if column.dtype.kind in "cmMV":  # numpy would make numbers of them: of dates their days, say
             return np.full(len(column), np.nan)
-    if isinstance(column, Coded):
+    if isinstance(column, CategoricalColumn):
         by_label = np.array([*as_floats(column.labels), np.nan], dtype=np.float64)
         floats: NDArray[np.float64] = by_label[np.maximum(column.codes, -1)]
         return floats
@@ -156,7 +156,7 @@ def as_objects(column: Column) -> Sequence[object]:
     """The column as plain Python values, so that they hash alike wherever they came from."""
     if isinstance(column, np.ndarray):
         return column.tolist()  # type: ignore[no-any-return]
-    return list(column) if isinstance(column, Coded) else column
+    return list(column) if isinstance(column, CategoricalColumn) else column
 
 
 def _packed(values: Sequence[object]) -> NDArray[np.float64] | None:
@@ -188,7 +188,7 @@ def origin(value: object) -> tuple[str, str]:
 
 def read_column(values: Any) -> Column:
     """One column as a numpy array of numbers where it is one, as codes, or as a list of values (None for missing)."""
-    if isinstance(values, (np.ndarray, list, tuple, Coded)):
+    if isinstance(values, (np.ndarray, list, tuple, CategoricalColumn)):
         return values
     library, _ = origin(values)
     if library == "pandas":
@@ -208,11 +208,11 @@ def _pandas_column(values: Any) -> Column:
     name = type(dtype).__name__
     if name == "CategoricalDtype":
         categorical = getattr(values, "array", values)
-        return Coded(categorical.codes, _plain(categorical.categories))
+        return CategoricalColumn(categorical.codes, _plain(categorical.categories))
     if getattr(dtype, "kind", "O") in "fiu" and getattr(dtype, "_is_numeric", False):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
     if name == "BooleanDtype":
-        return Coded(values.to_numpy(dtype=np.int8, na_value=-1), (False, True))
+        return CategoricalColumn(values.to_numpy(dtype=np.int8, na_value=-1), (False, True))
     if (name == "ArrowDtype" or getattr(dtype, "storage", None) == "pyarrow") and "pyarrow" in sys.modules:
         return _arrow_column(sys.modules["pyarrow"].array(getattr(values, "array", values)))
     return values.astype(object).where(values.notna(), None).tolist()  # type: ignore[no-any-return]
@@ -230,15 +230,15 @@ def _polars_column(values: Any) -> Column:
     kind = (dtype if isinstance(dtype, type) else type(dtype)).__name__
     library = sys.modules["polars"]
     if kind == "Boolean":
-        return Coded(_whole(values, library.Int8), (False, True))
+        return CategoricalColumn(_whole(values, library.Int8), (False, True))
     if kind == "Enum":
-        return Coded(_whole(values, library.Int64), dtype.categories.to_list())
+        return CategoricalColumn(_whole(values, library.Int64), dtype.categories.to_list())
     if kind == "Categorical":
         return _polars_categorical(values, library)
     if kind == "String":
         # An enumeration of what is there: unlike Categorical it leaves nothing behind in a table of the process.
         labels = values.drop_nulls().unique()
-        return Coded(_whole(values.cast(library.Enum(labels)), library.Int64), labels.to_list())
+        return CategoricalColumn(_whole(values.cast(library.Enum(labels)), library.Int64), labels.to_list())
     return values.to_list()  # type: ignore[no-any-return]
 
 
@@ -250,7 +250,7 @@ def _polars_categorical(values: Any, library: Any) -> Column:
     # The codes count all labels that the process has ever had: here they are those of this column.
     table = np.full(int(places.max(initial=-1)) + 2, -1, dtype=np.int32)
     table[places] = np.arange(len(places))
-    return Coded(table[_whole(values, library.Int64)], labels.cast(library.String).to_list())
+    return CategoricalColumn(table[_whole(values, library.Int64)], labels.cast(library.String).to_list())
 
 
 def _whole(values: Any, kind: Any) -> NDArray[np.signedinteger[Any]]:
@@ -272,9 +272,9 @@ def _arrow_column(values: Any) -> Column:
             if hasattr(values, "chunks"):  # more than one chunk is left only where there is none
                 return values.to_pylist()  # type: ignore[no-any-return]
         codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-        return Coded(codes, values.dictionary.to_pylist())
+        return CategoricalColumn(codes, values.dictionary.to_pylist())
     if kind == "bool":
-        return Coded(values.cast("int8").fill_null(-1).to_numpy(zero_copy_only=False), (False, True))
+        return CategoricalColumn(values.cast("int8").fill_null(-1).to_numpy(zero_copy_only=False), (False, True))
     return values.to_pylist()  # type: ignore[no-any-return]
 
 

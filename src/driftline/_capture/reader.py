@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from driftline._capture.columns import Coded, Row, as_objects, read_column
+from driftline._capture.columns import CategoricalColumn, Row, as_objects, read_column
 from driftline._capture.outputs import SCALARS
 from driftline._capture.tables import Table, is_column, is_table, read_table
 from driftline.typing import Column
 
-__all__ = ["SMALL_BATCH", "Batch", "Capture", "Captured", "Report", "first_names", "names_of"]
+__all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "Report", "first_names", "names_of"]
 
 SMALL_BATCH = 32
 """Up to so many rows a batch is cheaper as single rows, binned later with others, than as columns binned at once."""
@@ -70,7 +70,7 @@ def first_names(features: Any) -> tuple[str, ...]:
     return names
 
 
-class Capture:
+class FeatureReader:
     """
     Turns what a predict function takes into rows aligned to the reference.
 
@@ -330,7 +330,7 @@ def _values_of(names: tuple[str, ...]) -> Callable[[Any], Row]:
 
 
 def _copied(column: Column) -> Column:
-    return column.copy() if isinstance(column, (np.ndarray, Coded)) else tuple(column)
+    return column.copy() if isinstance(column, (np.ndarray, CategoricalColumn)) else tuple(column)
 
 
 def _is_named(row: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.columns import Coded, origin, read_column
+from driftline._capture.columns import CategoricalColumn, origin, read_column
 from driftline.typing import Column
 
 __all__ = ["Table", "is_column", "is_table", "read_table"]
@@ -41,7 +41,7 @@ def is_column(value: object) -> bool:
     """Whether *value* holds one value per row."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1
-    if isinstance(value, (list, tuple, Coded)):
+    if isinstance(value, (list, tuple, CategoricalColumn)):
         return True
     library, kind = origin(value)
     return (

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.reader import Batch, Capture, Captured, Report
+from driftline._capture.reader import Batch, Captured, FeatureReader, Report
 from driftline._capture.tables import is_column
 from driftline._capture.vectors import copied_vector, is_vector
 from driftline.typing import Column
 
-__all__ = ["VectorCapture", "capture_of"]
+__all__ = ["VectorReader", "capture_of"]
 
 
 def capture_of(
@@ -23,14 +23,14 @@ def capture_of(
     *,
     late: bool = True,
     packs: bool = False,
-) -> Capture:
-    """The capture of rows of these columns, some of them of vectors; *late* and *packs* as in `Capture`."""
+) -> FeatureReader:
+    """The capture of rows of these columns, some of them of vectors; *late* and *packs* as in `FeatureReader`."""
     if vectors:
-        return VectorCapture(names, vectors, report, dropped)
-    return Capture(names, report, dropped, late=late, packs=packs)
+        return VectorReader(names, vectors, report, dropped)
+    return FeatureReader(names, report, dropped, late=late, packs=packs)
 
 
-class VectorCapture(Capture):
+class VectorReader(FeatureReader):
     """
     Reads rows of which some values are vectors.
 

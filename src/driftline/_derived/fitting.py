@@ -19,11 +19,11 @@ from driftline._derived.transform import Deriver
 from driftline.errors import ConfigurationError
 from driftline.typing import Column
 
-__all__ = ["Asked", "check_projections", "derive_columns", "fit_derived"]
+__all__ = ["DerivedRequest", "check_projections", "derive_columns", "fit_derived"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DerivedRequest:
     """
     What is to be derived, checked.
 
@@ -42,7 +42,7 @@ class Asked:
     @classmethod
     def checked(
         cls, columns: Mapping[str, Column], projections: object, derive: object, ignore: tuple[str, ...]
-    ) -> Asked:
+    ) -> DerivedRequest:
         """
         Check what was asked for against the columns that there are.
 
@@ -87,7 +87,7 @@ def check_projections(asked: object) -> int:
 
 
 def fit_derived(
-    asked: Asked,
+    asked: DerivedRequest,
     columns: Mapping[str, Column],
     rows: int,
     plain: Sequence[Feature],

@@ -12,20 +12,20 @@ from driftline._derived.transform import fingerprint_of
 from driftline._pipeline import assembly as staging
 from driftline._pipeline.replacement import Counted
 from driftline._pipeline.settings import Settings
-from driftline._recording.latencies import Durations
+from driftline._recording.latencies import LatencyQueue
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard
-from driftline.detection._evaluator import Judging
-from driftline.detection._streaming import Detecting
+from driftline.detection._evaluator import WindowEvaluator
+from driftline.detection._streaming import StreamEvaluator
 from driftline.otel import Instruments
 from driftline.reference import Reference
 from driftline.results import StateChange
 
-__all__ = ["Watching", "watching"]
+__all__ = ["ActiveReference", "watching"]
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class ActiveReference:
     """
     What watches one reference.
 
@@ -34,7 +34,7 @@ class Watching:
 
     reference: Reference
     layout: Layout
-    judging: Judging
+    judging: WindowEvaluator
     recorder: Recorder
     counted: Counted
     exported: frozenset[str]
@@ -44,16 +44,16 @@ def watching(
     reference: Reference,
     settings: Settings,
     *,
-    detecting: Detecting | None,
+    detecting: StreamEvaluator | None,
     guard: Guard,
     instruments: Instruments | None,
     changed: Callable[[StateChange], None],
-    durations: Durations | None,
-) -> Watching:
+    durations: LatencyQueue | None,
+) -> ActiveReference:
     """Make what watches *reference*."""
     window, clock, watched = settings.window, settings.clock, reference.watched
     layout = staging.layout_for(reference, settings, detecting, guard)
-    judging = Judging(reference, layout, window, settings.rule, settings.distances, clock, changed, guard.note)
+    judging = WindowEvaluator(reference, layout, window, settings.rule, settings.distances, clock, changed, guard.note)
     week = staging.week_for(reference, settings)
     recorder = Recorder(layout, len(reference.features), window, clock, durations, week)
     recorder.divide(wanted=judging.learning)
@@ -69,4 +69,4 @@ def watching(
     }
     exported, binned = staging.exported_names(watched, layout, settings, detecting, instruments, guard)
     counted = Counted(recorder, tuple(feature.name for feature in watched), prints, binned)
-    return Watching(reference, layout, judging, recorder, counted, exported)
+    return ActiveReference(reference, layout, judging, recorder, counted, exported)

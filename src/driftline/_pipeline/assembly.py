@@ -7,15 +7,15 @@ from functools import partial
 
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
-from driftline._capture.reader import Capture
+from driftline._capture.reader import FeatureReader
 from driftline._capture.vector_reader import capture_of
 from driftline._derived.transform import Columns, Deriver, StagedLayout
 from driftline._pipeline.settings import Settings
-from driftline._recording.latencies import Durations
+from driftline._recording.latencies import LatencyQueue
 from driftline._runtime.guard import Guard
 from driftline._seasons.calendar import WeekClock
 from driftline.detection._stream_detectors import unwatched
-from driftline.detection._streaming import Detecting
+from driftline.detection._streaming import StreamEvaluator
 from driftline.otel import Instruments
 from driftline.reference import Learn, Reference
 from driftline.results import StateChange
@@ -32,22 +32,22 @@ __all__ = [
 ]
 
 
-def detecting_for(settings: Settings, changed: Callable[[StateChange], None], guard: Guard) -> Detecting | None:
+def detecting_for(settings: Settings, changed: Callable[[StateChange], None], guard: Guard) -> StreamEvaluator | None:
     """The detectors at work; None where there are none."""
     if not settings.detectors or not settings.enabled:
         return None
     raises = settings.on_error == "raise"
-    return Detecting(settings.detectors, settings.window, settings.clock, changed, guard.note, raises=raises)
+    return StreamEvaluator(settings.detectors, settings.window, settings.clock, changed, guard.note, raises=raises)
 
 
-def durations_for(settings: Settings, instruments: Instruments | None) -> Durations | None:
+def durations_for(settings: Settings, instruments: Instruments | None) -> LatencyQueue | None:
     """Where durations wait to be recorded; None where nobody wants them one by one."""
     if instruments is None or not settings.export_duration:
         return None
-    return Durations(partial(instruments.record, attributes=settings.attributes), instruments.listened_to)
+    return LatencyQueue(partial(instruments.record, attributes=settings.attributes), instruments.listened_to)
 
 
-def layout_for(reference: Reference, settings: Settings, detecting: Detecting | None, guard: Guard) -> Layout:
+def layout_for(reference: Reference, settings: Settings, detecting: StreamEvaluator | None, guard: Guard) -> Layout:
     """The layout of what is counted: a plain one where every column is a feature and no detector looks on."""
 
     def not_derived(name: str, error: Exception) -> None:
@@ -65,23 +65,27 @@ def layout_for(reference: Reference, settings: Settings, detecting: Detecting | 
     return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
 
 
-def capture_for(reference: Reference, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+def capture_for(
+    reference: Reference, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]
+) -> FeatureReader:
     """The capture of calls."""
     vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
     packs = layout.compares(len(reference.columns))
     return capture_of(reference.columns, vectors, guard.note, dropped, packs=packs)
 
 
-def lookout_for(capture: Capture, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]) -> Capture:
+def lookout_for(
+    capture: FeatureReader, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]
+) -> FeatureReader:
     """The capture of batches that are no call: where they are counted at once they are read where they lie."""
-    return capture if layout.defers else Capture(capture.names, guard.note, dropped, copies=False, late=False)
+    return capture if layout.defers else FeatureReader(capture.names, guard.note, dropped, copies=False, late=False)
 
 
 def exported_names(
     watched: Sequence[Feature],
     layout: Layout,
     settings: Settings,
-    detecting: Detecting | None,
+    detecting: StreamEvaluator | None,
     instruments: Instruments | None,
     guard: Guard,
 ) -> tuple[frozenset[str], frozenset[str]]:
@@ -113,7 +117,7 @@ def _tell_left(guard: Guard, what: str, left: Sequence[str]) -> None:
 
 def learning_capture(
     ask: Learn, names: tuple[str, ...], *, guard: Guard, dropped: Callable[[str, int], None]
-) -> Capture:
+) -> FeatureReader:
     """The capture of calls while a reference is learnt from them."""
     return capture_of(names, ask.vectors, guard.note, dropped, late=False)
 

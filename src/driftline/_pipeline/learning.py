@@ -10,7 +10,7 @@ import numpy as np
 
 from driftline._capture.columns import as_objects
 from driftline._capture.outputs import as_outputs
-from driftline._capture.reader import Batch, Capture, Captured, Report, first_names
+from driftline._capture.reader import Batch, Captured, FeatureReader, Report, first_names
 from driftline._capture.vectors import vector_length
 from driftline._derived.spec import Derive
 from driftline._recording.buffer import ROWS
@@ -41,7 +41,7 @@ class Learner:
     def __init__(
         self,
         ask: Learn,
-        reads: Callable[[tuple[str, ...]], Capture],
+        reads: Callable[[tuple[str, ...]], FeatureReader],
         calls: Recorder,
         learnt: Callable[[Reference], None],
         report: Report,
@@ -51,7 +51,7 @@ class Learner:
         self.names: tuple[str, ...] = ()
         self._ask = ask
         self._reads = reads
-        self._capture: Capture | None = None
+        self._capture: FeatureReader | None = None
         self._calls = calls
         self._learnt = learnt
         self._report = report

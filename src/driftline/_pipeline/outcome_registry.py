@@ -10,7 +10,7 @@ from typing import Any
 from driftline._binning.prediction_kind import Kind
 from driftline._capture.columns import as_objects, read_column
 from driftline._capture.tables import is_column
-from driftline._pipeline.redaction import Telling
+from driftline._pipeline.redaction import Redactor
 from driftline._pipeline.settings import Settings, enabled_here, model_attributes
 from driftline._runtime.guard import Guard
 from driftline._runtime.worker import watch
@@ -33,7 +33,7 @@ CHUNK_PAIRS = 512
 """Pairs graded at once."""
 
 
-class Lone:
+class StandaloneLedger:
     """A ledger without a monitor, with telemetry of its own."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Lone:
         self._attributes = model_attributes(*name)
         self.guard = Guard(name[0], "log")
         emitter = Emitter(self._attributes, logger_provider)
-        self._telling = Telling(emitter, labels=labels, named=policy.classes, limits=lambda: self.ledger.limits)
+        self._telling = Redactor(emitter, labels=labels, named=policy.classes, limits=lambda: self.ledger.limits)
         self.ledger = Ledger(policy, correct, self._telling.state_changed, self.guard.caught)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
@@ -85,7 +85,7 @@ class Lone:
 
 
 _monitors: weakref.WeakValueDictionary[Name, Ledger] = weakref.WeakValueDictionary()
-_lone: dict[Name, Lone] = {}
+_lone: dict[Name, StandaloneLedger] = {}
 _lock = threading.Lock()
 
 
@@ -114,7 +114,7 @@ def ledger_for(
         return found
     with _lock:
         if name not in _lone:
-            _lone[name] = Lone(name, policy, correct, meter_provider, logger_provider, labels)
+            _lone[name] = StandaloneLedger(name, policy, correct, meter_provider, logger_provider, labels)
         return _lone[name].ledger
 
 

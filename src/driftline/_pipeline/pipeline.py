@@ -12,32 +12,32 @@ from typing import Any
 from driftline._binning.layout import Layout
 from driftline._capture.reader import Captured
 from driftline._pipeline import assembly as staging
-from driftline._pipeline.active_reference import Watching, watching
+from driftline._pipeline.active_reference import ActiveReference, watching
 from driftline._pipeline.learning import Learner
 from driftline._pipeline.outcome_registry import delist, enlist, name_of, outcomes_for
 from driftline._pipeline.readings import estimated, evidence_of, reading_of, with_reference
-from driftline._pipeline.redaction import Telling
+from driftline._pipeline.redaction import Redactor
 from driftline._pipeline.replacement import (
     Counted,
-    Past,
+    RetiredRecorders,
 )
-from driftline._pipeline.scheduling import Turns
+from driftline._pipeline.scheduling import EvaluationTurns
 from driftline._pipeline.settings import Settings
-from driftline._recording.buffer import Lane
+from driftline._recording.buffer import CallBuffer
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard, guarded_clock
-from driftline._runtime.pacing import Pace
-from driftline._runtime.worker import DrainThread, watch
+from driftline._runtime.pacing import Throttle
+from driftline._runtime.worker import Worker, watch
 from driftline._significance.dependence import Dependence
 from driftline._windows.window import Window
 from driftline.canary import Canary, VariantEvidence
-from driftline.detection._evaluator import Judging
+from driftline.detection._evaluator import WindowEvaluator
 from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attributes, instruments_for
 from driftline.outcomes import Performance
 from driftline.outcomes._joiner import as_ids
 from driftline.reference import Learn, Reference
 from driftline.results import FeatureStatus, Score, Snapshot, replaced
-from driftline.retraining._trigger import Asking
+from driftline.retraining._trigger import RetrainingTrigger
 from driftline.semconv import ML_MODEL_NAME
 
 __all__ = ["Pipeline"]
@@ -63,7 +63,7 @@ class Pipeline:
         self.emitter = Emitter(settings.attributes, settings.logger_provider)
         self.tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
         self._name = name_of(settings.attributes)
-        self._telling = Telling(
+        self._telling = Redactor(
             self.emitter,
             labels=settings.export_labels,
             named=settings.outcomes.classes,
@@ -76,17 +76,17 @@ class Pipeline:
         if self._detecting is not None and self._detecting.hears_outcomes:
             self.outcomes.ledger.heard = self._detecting.outcome
         requested = self._telling.retraining_requested
-        self._asking = Asking(settings.retraining, self._attributes, self.guard, requested)
+        self._asking = RetrainingTrigger(settings.retraining, self._attributes, self.guard, requested)
         self._canaries: tuple[Canary, ...] = ()
         self._closed = False
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
-        self._thread = None if settings.synchronous or not self.enabled else DrainThread(self._round)
+        self._thread = None if settings.synchronous or not self.enabled else Worker(self._round)
         self._durations = staging.durations_for(settings, self._instruments)
-        self._judging: Judging | None = None
-        self._past = Past(lambda: self._calls)
-        self._turns = Turns(self.guard)
-        self._watching: Watching | None = None
-        self.lane: Lane
+        self._judging: WindowEvaluator | None = None
+        self._past = RetiredRecorders(lambda: self._calls)
+        self._turns = EvaluationTurns(self.guard)
+        self._watching: ActiveReference | None = None
+        self.lane: CallBuffer
         self._recorder: Recorder | Learner
         if isinstance(settings.reference, Learn):
             self._learn(settings.reference)
@@ -133,7 +133,7 @@ class Pipeline:
         for change in replaced(told, self._settings.window.label):
             self.emitter.state_changed(change)
 
-    def _made(self, reference: Reference) -> Watching:
+    def _made(self, reference: Reference) -> ActiveReference:
         """Everything that needs a reference."""
         return watching(
             reference,
@@ -145,7 +145,7 @@ class Pipeline:
             durations=self._durations,
         )
 
-    def _put(self, made: Watching) -> None:
+    def _put(self, made: ActiveReference) -> None:
         """Put it in place; calls that are under way end in the lane in which they began."""
         self._join(made.recorder)
         with self._swap:
@@ -165,7 +165,7 @@ class Pipeline:
 
     # --- what calls do: nothing here raises into the host, unless on_error="raise" -----------------------------------
 
-    def capture(self, lane: Lane, features: Any) -> Captured:
+    def capture(self, lane: CallBuffer, features: Any) -> Captured:
         """Read and copy the features of a call that begins in this lane; None where that fails."""
         return self._read(lane.capture, features)
 
@@ -182,7 +182,7 @@ class Pipeline:
         self.guard.caught(place, error)
 
     def done(
-        self, lane: Lane, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
+        self, lane: CallBuffer, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
     ) -> None:
         """Take down a call that began in this lane and returned."""
         try:
@@ -192,7 +192,7 @@ class Pipeline:
         if prediction_id is not None:
             self.done_with_id(prediction_id, output)
 
-    def failed(self, lane: Lane, captured: Captured, seconds: float, context: object, error: str) -> None:
+    def failed(self, lane: CallBuffer, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that began in this lane and raised."""
         try:
             self._begin()
@@ -286,7 +286,7 @@ class Pipeline:
     def _round(self) -> None:
         """One round of the thread, in small pieces: a call that comes meanwhile does not wait for all of it."""
         try:
-            self._turns.round(partial(self.settle, Pace(self._pressed)))
+            self._turns.round(partial(self.settle, Throttle(self._pressed)))
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.caught("drain", error)
 

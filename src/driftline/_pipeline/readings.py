@@ -10,17 +10,17 @@ from driftline._binning.bins import (
     CategoricalBins,
     Feature,
 )
-from driftline._pipeline.active_reference import Watching
-from driftline._pipeline.redaction import Telling
-from driftline._pipeline.replacement import Past
+from driftline._pipeline.active_reference import ActiveReference
+from driftline._pipeline.redaction import Redactor
+from driftline._pipeline.replacement import RetiredRecorders
 from driftline._runtime.guard import Guard
-from driftline._windows.totals import DURATION_EDGES, Tally
+from driftline._windows.totals import DURATION_EDGES, Totals
 from driftline.canary import VariantEvidence, Verdict
 from driftline.otel import Reading
 from driftline.outcomes import OutcomeSnapshot, Performance, estimated_accuracy
 from driftline.outcomes._ledger import Ledger
 from driftline.results import FeatureStatus
-from driftline.retraining._trigger import Asking
+from driftline.retraining._trigger import RetrainingTrigger
 from driftline.typing import Counts
 
 __all__ = [
@@ -32,7 +32,9 @@ __all__ = [
 ]
 
 
-def evidence_of(made: Watching | None, past: Past, present: Tally, outcomes: OutcomeSnapshot) -> VariantEvidence:
+def evidence_of(
+    made: ActiveReference | None, past: RetiredRecorders, present: Totals, outcomes: OutcomeSnapshot
+) -> VariantEvidence:
     """What a variant has done since the start of the process, for a canary."""
     tally = past.plus(present)
     if made is None:
@@ -40,7 +42,7 @@ def evidence_of(made: Watching | None, past: Past, present: Tally, outcomes: Out
     return variant_evidence(tally, outcomes, past.features(made.counted.features(present)), made.reference.watched)
 
 
-def estimated(made: Watching | None) -> Performance | None:
+def estimated(made: ActiveReference | None) -> Performance | None:
     """Accuracy expected of what the window holds, from the predictions; None without outcomes in the reference."""
     if made is None or made.reference.outcomes is None:
         return None
@@ -49,12 +51,12 @@ def estimated(made: Watching | None) -> Performance | None:
 
 def reading_of(
     attributes: Mapping[str, str],
-    tally: Tally,
+    tally: Totals,
     guard: Guard,
-    asking: Asking,
+    asking: RetrainingTrigger,
     verdicts: Sequence[Verdict],
     ledger: Ledger,
-    telling: Telling,
+    telling: Redactor,
 ) -> Reading:
     """What is known without a reference: counters, outcomes, requests and verdicts."""
     outcomes = ledger.read()
@@ -76,7 +78,7 @@ def reading_of(
 
 
 def with_reference(
-    told: Reading, made: Watching, past: Past, present: Tally, states: Mapping[str, FeatureStatus]
+    told: Reading, made: ActiveReference, past: RetiredRecorders, present: Totals, states: Mapping[str, FeatureStatus]
 ) -> Reading:
     """The reading, and in it what is known by a reference alone: states, scores, bins, estimated accuracy."""
     expected = estimated(made)
@@ -94,7 +96,7 @@ _EDGES = tuple(DURATION_EDGES.tolist())
 
 
 def variant_evidence(
-    tally: Tally,
+    tally: Totals,
     outcomes: OutcomeSnapshot,
     counts: Mapping[tuple[str, str], Counts],
     watched: tuple[Feature, ...],

@@ -9,7 +9,7 @@ from driftline._binning.bins import (
     CategoricalBins,
     Feature,
 )
-from driftline.detection._evaluator import Judging
+from driftline.detection._evaluator import WindowEvaluator
 from driftline.otel import Emitter
 from driftline.outcomes._limits import Limit
 from driftline.outcomes._metrics import Performance
@@ -21,10 +21,10 @@ from driftline.results import (
 from driftline.retraining._request import RetrainingRequest
 from driftline.typing import Label
 
-__all__ = ["Telling", "nameless"]
+__all__ = ["Redactor", "nameless"]
 
 
-class Telling:
+class Redactor:
     """
     Tells the outside of one model: categories and classes go by their numbers, where the user has not said otherwise.
 
@@ -43,9 +43,9 @@ class Telling:
         self._named = frozenset(named)
         self._limits = limits
         # One object, replaced whole: the reference and what judges by it.
-        self._present: tuple[Reference | None, Judging | None] = None, None
+        self._present: tuple[Reference | None, WindowEvaluator | None] = None, None
 
-    def watch(self, reference: Reference, judging: Judging) -> None:
+    def watch(self, reference: Reference, judging: WindowEvaluator) -> None:
         """Go by this reference from now on."""
         self._present = reference, judging
 
@@ -109,7 +109,7 @@ class Telling:
         return f"category {categories.index(label)}" if label in categories else None
 
 
-def nameless(feature: Feature, status: FeatureStatus, judging: Judging) -> FeatureStatus:
+def nameless(feature: Feature, status: FeatureStatus, judging: WindowEvaluator) -> FeatureStatus:
     """The status of a feature, with a reason that names no category."""
     if status.state != "drifting" or not isinstance(feature.bins, CategoricalBins):
         return status

@@ -10,20 +10,20 @@ from typing import Any
 from driftline._capture.reader import Captured
 from driftline._recording.buffer import ROWS, Entry
 from driftline._recording.recorder import Recorder
-from driftline._windows.totals import Tally
+from driftline._windows.totals import Totals
 from driftline.typing import Counts
 
 __all__ = [
     "Counted",
-    "Ended",
-    "Past",
+    "LateCalls",
+    "RetiredRecorders",
 ]
 
 KEPT = 8
 """Recorders that are still drained after they were replaced: calls end where they began."""
 
 
-class Ended:
+class LateCalls:
     """
     Where calls end that have outlived the recorder in which they began: they are counted, their features are not.
 
@@ -85,7 +85,7 @@ class Counted:
     prints: Mapping[str, str] = field(default_factory=dict)
     exported: frozenset[str] = frozenset()
 
-    def exports(self, tally: Tally) -> dict[tuple[str, str], Counts]:
+    def exports(self, tally: Totals) -> dict[tuple[str, str], Counts]:
         """The counts per bin that are exported, by the fingerprint of the reference and the feature."""
         layout = self.recorder.layout
         return {
@@ -94,7 +94,7 @@ class Counted:
             if name in self.exported
         }
 
-    def features(self, tally: Tally) -> dict[tuple[str, str], Counts]:
+    def features(self, tally: Totals) -> dict[tuple[str, str], Counts]:
         """The counts per bin of all features, by the print of these bins and the feature."""
         return {
             (self.prints[name], name): tally.counts[place]
@@ -102,7 +102,7 @@ class Counted:
         }
 
 
-class Past:
+class RetiredRecorders:
     """
     The counts of the recorders that were replaced; they only grow, by the calls that began in one of them.
 
@@ -113,17 +113,17 @@ class Past:
     """
 
     def __init__(self, present: Callable[[], Recorder]) -> None:
-        self._ended = Ended(present)
+        self._ended = LateCalls(present)
         self._present = present
         self._counted: deque[Counted] = deque()
-        self._tallies: list[Tally] = []
+        self._tallies: list[Totals] = []
         self._exports: dict[tuple[str, str], Counts] = {}
         self._features: dict[tuple[str, str], Counts] = {}
 
-    def add(self, counted: Counted) -> Past:
+    def add(self, counted: Counted) -> RetiredRecorders:
         """These recorders and one more; the oldest become plain counts."""
         counted.recorder.relief.retire()
-        past = Past(self._present)
+        past = RetiredRecorders(self._present)
         past._counted = deque([*self._counted, counted])
         past._tallies, past._exports, past._features = list(self._tallies), dict(self._exports), dict(self._features)
         while len(past._counted) > KEPT:
@@ -149,7 +149,7 @@ class Past:
             counted.recorder.reset()
         self._tallies, self._exports, self._features = [], {}, {}
 
-    def plus(self, present: Tally) -> Tally:
+    def plus(self, present: Totals) -> Totals:
         """The tally of the present recorder and of those before it; ``counts`` and ``rows`` are the present one's."""
         return _sum([present, *self._tallies, *(counted.recorder.read() for counted in self._counted)])
 
@@ -170,7 +170,7 @@ class Past:
         return {key: total[key] for key in present}
 
 
-def _sum(tallies: Sequence[Tally]) -> Tally:
+def _sum(tallies: Sequence[Totals]) -> Totals:
     """What was called, served and dropped; the counts per bin are those of the first."""
     total = tallies[0].copy()
     for tally in tallies[1:]:

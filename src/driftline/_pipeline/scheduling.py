@@ -8,11 +8,11 @@ from collections.abc import Callable
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard
 from driftline._runtime.watched_lock import POLL_SECONDS
-from driftline._runtime.worker import DrainThread
+from driftline._runtime.worker import Worker
 from driftline._windows.ring import WindowCounts
-from driftline.detection._evaluator import Judging
+from driftline.detection._evaluator import WindowEvaluator
 
-__all__ = ["Turns"]
+__all__ = ["EvaluationTurns"]
 
 MOST_PENDING = 128
 """Completed windows that wait before a caller waits for the one who is judging: memory stays fixed."""
@@ -27,7 +27,7 @@ rows on their way through functions of the user's.
 """
 
 
-class Turns:
+class EvaluationTurns:
     """
     Gives one thread at a time the turn to judge, and counts the rounds of our own.
 
@@ -49,8 +49,10 @@ class Turns:
         self._stuck = self.awaited = False
         self._begun = self._ended = 0
 
-    def judge(self, judging: Judging | None, recorder: Recorder, pause: Callable[[], bool] | None = None) -> None:
-        """Judge the windows that are complete, as soon as no other thread judges; *pause* as `Judging.judge`."""
+    def judge(
+        self, judging: WindowEvaluator | None, recorder: Recorder, pause: Callable[[], bool] | None = None
+    ) -> None:
+        """Judge the complete windows as soon as no other thread does; *pause* as in `WindowEvaluator.judge`."""
         if judging is not None and self._taken(judging):
             try:
                 windows = list(recorder.windows())
@@ -60,7 +62,7 @@ class Turns:
             finally:
                 judging.lock.release()
 
-    def judge_partial(self, judging: Judging | None, partial: WindowCounts | None) -> bool:
+    def judge_partial(self, judging: WindowEvaluator | None, partial: WindowCounts | None) -> bool:
         """Judge what there is of a first window; whether there was anything."""
         if judging is None or partial is None or not partial.rows or not self._taken(judging):
             return False
@@ -70,7 +72,7 @@ class Turns:
             judging.lock.release()
         return True
 
-    def overdue(self, judging: Judging | None, recorder: Recorder) -> None:
+    def overdue(self, judging: WindowEvaluator | None, recorder: Recorder) -> None:
         """
         Judge windows in a caller's thread, unless somebody is at it just now.
 
@@ -97,7 +99,7 @@ class Turns:
         finally:
             self._ended = self._begun
 
-    def collect(self, thread: DrainThread | None, drain: Callable[[], None], settle: Callable[..., None]) -> None:
+    def collect(self, thread: Worker | None, drain: Callable[[], None], settle: Callable[..., None]) -> None:
         """
         Settle for a collection: wait for a round of our own thread, as long as one may, and count what is left.
 
@@ -120,7 +122,7 @@ class Turns:
             self.awaited = False
             drain()
 
-    def _taken(self, judging: Judging) -> bool:
+    def _taken(self, judging: WindowEvaluator) -> bool:
         while not self._stuck:
             before = judging.window
             if judging.lock.acquire(timeout=JUDGING_SECONDS):

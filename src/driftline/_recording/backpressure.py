@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from driftline._binning.layout import Layout
-from driftline._recording.buffer import FEWEST_ROWS, FIELDS, WAKE_ROWS, Lane, buffer_rows, shared_rows
-from driftline._recording.latencies import Durations
+from driftline._recording.buffer import FEWEST_ROWS, FIELDS, WAKE_ROWS, CallBuffer, buffer_rows, shared_rows
+from driftline._recording.latencies import LatencyQueue
 
-__all__ = ["Relief"]
+__all__ = ["Backpressure"]
 
 MAX_PENDING = 16
 """Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
@@ -17,7 +17,7 @@ HELPED_ROUNDS = 2
 """Rounds of the thread that leave the buffers to callers who do its work: the first may have begun already."""
 
 
-class Relief:
+class Backpressure:
     """
     Has the buffers emptied before they are too full, and the windows judged before there are too many.
 
@@ -53,8 +53,8 @@ class Relief:
     def __init__(
         self,
         layout: Layout,
-        lane: Lane,
-        durations: Durations | None,
+        lane: CallBuffer,
+        durations: LatencyQueue | None,
         waiting: Callable[[], int],
         share: Callable[[int, bool], object],
         pending: Callable[[], int],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from driftline._capture.columns import Row
-from driftline._capture.reader import Batch, Capture, Captured
+from driftline._capture.reader import Batch, Captured, FeatureReader
 
 __all__ = [
     "BUFFER_ROWS",
@@ -18,10 +18,10 @@ __all__ = [
     "ROWS",
     "WAKE_ROWS",
     "Call",
+    "CallBuffer",
     "End",
     "Entry",
     "Failure",
-    "Lane",
     "buffer_rows",
     "chunk_rows",
     "shared_rows",
@@ -116,7 +116,7 @@ class End(Protocol):
         ...
 
 
-class Lane:
+class CallBuffer:
     """
     The buffer of single rows, and how they get there.
 
@@ -134,7 +134,7 @@ class Lane:
         capture: reads features the long way.
         lookout: reads batches that are no call.
         end: as above.
-        inline: the class of features that are copied without asking *readers*, as `Capture.inline`.
+        inline: the class of features that are copied without asking *readers*, as `FeatureReader.inline`.
         width: the number of features.
         first: the first of them.
         align: puts rows that are dicts in the order of the reference; None: none is.
@@ -173,7 +173,7 @@ class Lane:
         self.exemplars = True
         self.clear()
 
-    def read_by(self, capture: Capture, lookout: Capture) -> None:
+    def read_by(self, capture: FeatureReader, lookout: FeatureReader) -> None:
         """Read features as *capture* does, batches that are no call as *lookout*, now that the reference is known."""
         self.capture, self.lookout = capture, lookout
         self.width = len(capture.names)

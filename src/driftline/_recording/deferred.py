@@ -9,7 +9,7 @@ from typing import Any
 
 from driftline._capture.reader import Batch
 from driftline._recording.buffer import FIELDS
-from driftline._runtime.watched_lock import Patience
+from driftline._runtime.watched_lock import WatchedLock
 from driftline.typing import Column
 
 __all__ = ["Deferred", "pieces", "stretches"]
@@ -30,7 +30,7 @@ class Deferred:
     __slots__ = ("_last", "_lock", "rows", "work")
 
     def __init__(self) -> None:
-        self.work = Patience()
+        self.work = WatchedLock()
         self._lock = threading.Lock()
         self._last = 0
         self.rows = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
-__all__ = ["Duration", "Durations"]
+__all__ = ["Duration", "LatencyQueue"]
 
 PACE, HURRIED_PACE = 16, 64
 """Durations that the thread records between two pauses, and as long as it is pressed."""
@@ -20,7 +20,7 @@ Duration: TypeAlias = "tuple[float, object, str | None]"
 """Seconds, the OpenTelemetry context in which the call ran, and the error type of a call that failed."""
 
 
-class Durations:
+class LatencyQueue:
     """
     Durations that wait to be recorded.
 
@@ -70,7 +70,7 @@ class Durations:
                 self._lock.release()
 
     def report_all(self, pause: Callable[[], bool] | None) -> None:
-        """Record those that wait now, with a pause after every few of them where one is given: see `Pace`."""
+        """Record those that wait now, with a pause after every few of them where one is given: see `Throttle`."""
         left, most = len(self), PACE
         if pause is None:
             self.report(left, wait=True)

@@ -10,14 +10,25 @@ from driftline._binning.layout import Layout
 from driftline._capture.columns import Row, as_objects
 from driftline._capture.outputs import SCALARS, as_output, as_outputs, rows_in
 from driftline._capture.reader import Batch, Captured
-from driftline._recording.backpressure import Relief
-from driftline._recording.buffer import FIELDS, NO_CALL, ROWS, WAKE_ROWS, Call, Entry, Failure, Lane, chunk_rows, take
+from driftline._recording.backpressure import Backpressure
+from driftline._recording.buffer import (
+    FIELDS,
+    NO_CALL,
+    ROWS,
+    WAKE_ROWS,
+    Call,
+    CallBuffer,
+    Entry,
+    Failure,
+    chunk_rows,
+    take,
+)
 from driftline._recording.deferred import Deferred, pieces, stretches
-from driftline._recording.latencies import Duration, Durations
+from driftline._recording.latencies import Duration, LatencyQueue
 from driftline._seasons.calendar import WeekClock
 from driftline._windows.panes import Panes
 from driftline._windows.ring import WindowCounts
-from driftline._windows.totals import Tally, count_seconds
+from driftline._windows.totals import Totals, count_seconds
 from driftline._windows.window import Window
 from driftline.typing import Column
 
@@ -62,7 +73,7 @@ class Recorder:
         width: int,
         window: Window,
         clock: Callable[[], float],
-        durations: Durations | None = None,
+        durations: LatencyQueue | None = None,
         week: WeekClock | None = None,
     ) -> None:
         self.layout = layout
@@ -72,9 +83,9 @@ class Recorder:
         self._durations = durations
         self._chunk = chunk_rows(layout.breadth)
         self.endless: Callable[[], None] | None = None
-        self.lane = Lane(self)
+        self.lane = CallBuffer(self)
         self.lane.exemplars = durations is not None and durations.extend(())
-        self.relief = Relief(layout, self.lane, durations, self._waiting, self._share, lambda: len(self.pending))
+        self.relief = Backpressure(layout, self.lane, durations, self._waiting, self._share, lambda: len(self.pending))
         self.reset()
 
     def reset(self) -> None:
@@ -280,12 +291,12 @@ class Recorder:
         with self._panes.lock:
             return self._panes.snapshot()
 
-    def read(self) -> Tally:
+    def read(self) -> Totals:
         """A copy of the tally."""
         with self._panes.lock:
             return self._panes.tally.copy()
 
-    def _share(self, most: int, crowded: bool) -> None:  # noqa: FBT001 - a callback of `Relief`
+    def _share(self, most: int, crowded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
         """Do a share of the thread's work in a caller, but for functions of the user's: the thread is waited for."""
         wake = self.relief.wake
         if wake is None or not self.layout.defers:

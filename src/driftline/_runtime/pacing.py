@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-__all__ = ["Pace", "in_pieces"]
+__all__ = ["Throttle", "in_pieces"]
 
 PAUSE = 0.0001
 """Seconds between two pieces of a round: time enough for another thread to wake and take the interpreter."""
@@ -23,7 +23,7 @@ AT_ONCE = 32
 _T = TypeVar("_T")
 
 
-class Pace:
+class Throttle:
     """
     Leaves the interpreter to who waits for it, after each piece of a round: of itself it changes hands after 5 ms only.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-__all__ = ["Patience"]
+__all__ = ["WatchedLock"]
 
 SECONDS = 5.0
 """How long somebody waits while nothing at all moves on."""
@@ -14,7 +14,7 @@ POLL_SECONDS = 0.001
 """Between two looks whether something has: a part of the work, or a round of our thread, takes about as long."""
 
 
-class Patience:
+class WatchedLock:
     """
     A re-entrant lock; whoever holds it says with `moves_on` that the work does.
 

@@ -9,13 +9,13 @@ from typing import Protocol
 
 from driftline._runtime.process_hooks import at_exit, in_children
 
-__all__ = ["DrainThread", "watch"]
+__all__ = ["Worker", "watch"]
 
 INTERVAL = 1.0
 """Seconds between two rounds of the thread: windows are judged at most that late."""
 
 
-class DrainThread:
+class Worker:
     """
     A daemon thread that calls *work* every second and when woken, from the first call of `start` on.
 
@@ -77,7 +77,7 @@ class DrainThread:
         return True
 
 
-def _run(owner: weakref.ref[DrainThread], wake: threading.Event) -> None:
+def _run(owner: weakref.ref[Worker], wake: threading.Event) -> None:
     while True:
         wake.wait(INTERVAL)
         thread = owner()

@@ -14,7 +14,7 @@ from driftline._binning.bins import (
     NumericBins,
 )
 from driftline._significance.components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, orthonormal
-from driftline._significance.inflation import Growth, Inflation
+from driftline._significance.inflation import Inflation, InflationCurve
 from driftline._significance.pooling import pooling
 from driftline._windows.ring import LEAST_BLOCKS
 from driftline.typing import Counts, Floats
@@ -98,12 +98,12 @@ class Dependence:
         place = int(found[0])
         return float(self.blocks[place]), self.factors[place], self.directions[place]
 
-    def growth(self) -> Growth:
+    def growth(self) -> InflationCurve:
         """What windows of any number of rows are to expect."""
-        return Growth(self.lengths, self.blocks, self.factors, self.directions)
+        return InflationCurve(self.lengths, self.blocks, self.factors, self.directions)
 
     def inflation(self, rows: float, whole: float = 0.0) -> Inflation:
-        """What a window of so many rows is to expect: see `driftline._significance.inflation.Growth`."""
+        """What a window of so many rows is to expect: see `driftline._significance.inflation.InflationCurve`."""
         return self.growth()(rows, whole)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driftline._significance.components import LOCATION, OUTSIDE, SHAPE
 from driftline.typing import Floats
 
-__all__ = ["STEADY_BLOCKS", "Growth", "Inflation", "larger"]
+__all__ = ["STEADY_BLOCKS", "Inflation", "InflationCurve", "larger"]
 
 Places: TypeAlias = NDArray[np.intp]
 """A length for each feature and part, by its place."""
@@ -61,7 +61,7 @@ class Inflation:
     common: np.ndarray[Any, np.dtype[np.bool_]] | bool = False
 
 
-class Growth:
+class InflationCurve:
     """
     How the variance of counts grows with the number of rows.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from driftline.errors import ConfigurationError
 
-__all__ = ["UNITS", "seconds_of"]
+__all__ = ["UNITS", "parse_duration"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
 
@@ -19,7 +19,7 @@ MOST_SECONDS = 100 * 365.25 * 86400.0
 """A century: a longer stretch of time is a mistake in the unit."""
 
 
-def seconds_of(value: object, what: str) -> float:
+def parse_duration(value: object, what: str) -> float:
     """
     The seconds in ``"30s"``, ``"10min"``, ``"1h"``, ``"30d"`` or a positive number of seconds.
 

@@ -16,7 +16,7 @@ from driftline._windows.ring import (
     WindowCounts,
     make_ring,
 )
-from driftline._windows.totals import Tally
+from driftline._windows.totals import Totals
 from driftline._windows.window import Window
 from driftline.typing import (
     Column,
@@ -64,7 +64,7 @@ class Panes:
         self._ring = make_ring(self._window, self._bins)
         self._time_ring = self._ring if isinstance(self._ring, TimeRing) else None
         self.timed = self._time_ring is not None or self._week is not None
-        self.tally = Tally(np.zeros(self._bins, dtype=np.int64))
+        self.tally = Totals(np.zeros(self._bins, dtype=np.int64))
 
     @property
     def _bins(self) -> int:

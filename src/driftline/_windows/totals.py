@@ -11,14 +11,14 @@ import numpy as np
 from driftline._capture.columns import as_floats
 from driftline.typing import Counts
 
-__all__ = ["DURATION_EDGES", "Tally", "count_seconds"]
+__all__ = ["DURATION_EDGES", "Totals", "count_seconds"]
 
 DURATION_EDGES = np.logspace(-6, 3, 901)
 """Seconds, 1 µs to 1000 s, a hundred bins a decade: a quantile read from them is off by at most 2.4 %."""
 
 
 @dataclass(slots=True)
-class Tally:
+class Totals:
     """Counts since the start of this process: what counters export and canaries compare."""
 
     counts: Counts
@@ -30,9 +30,9 @@ class Tally:
     dropped: dict[str, int] = field(default_factory=dict)
     durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
 
-    def copy(self) -> Tally:
+    def copy(self) -> Totals:
         """A tally that later rows do not change."""
-        return Tally(
+        return Totals(
             self.counts.copy(),
             self.rows,
             self.served,
@@ -43,7 +43,7 @@ class Tally:
             self.durations.copy(),
         )
 
-    def add_calls(self, other: Tally) -> None:
+    def add_calls(self, other: Totals) -> None:
         """Add what is known of calls whatever their features are."""
         self.served += other.served
         self.failed_calls += other.failed_calls

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftline._windows.duration import UNITS, seconds_of
+from driftline._windows.duration import UNITS, parse_duration
 from driftline.errors import ConfigurationError
 
 __all__ = [
@@ -59,8 +59,8 @@ class Window:
             whole = _positive_int(rows, "rows")
             step: float = whole if every is None else _positive_int(every, "every")
         else:
-            whole = seconds_of(length, "length")
-            step = whole if every is None else seconds_of(every, "every")
+            whole = parse_duration(length, "length")
+            step = whole if every is None else parse_duration(every, "every")
         if rows is None and step < LEAST_PANE:
             msg = f"panes of {step:g} s: expected at least {LEAST_PANE} s, clocks and threads are no finer"
             raise ConfigurationError(msg)

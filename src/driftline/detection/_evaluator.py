@@ -26,7 +26,7 @@ from driftline.detection._states import Episode, next_status
 from driftline.reference import Reference
 from driftline.results import FeatureStatus, Score, StateChange
 
-__all__ = ["Judging"]
+__all__ = ["WindowEvaluator"]
 
 LENGTHS_KEPT = 16
 """Numbers of rows for which an inflation is remembered: those of the reference and of windows of rows are few."""
@@ -34,7 +34,7 @@ LENGTHS_KEPT = 16
 _log = logging.getLogger("driftline")
 
 
-class Judging:
+class WindowEvaluator:
     """
     Judges the windows of one reference and remembers the last scores and states.
 

@@ -11,10 +11,10 @@ import numpy as np
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._significance.two_sample import Findings, TwoSample, benjamini_hochberg
-from driftline._windows.duration import seconds_of
+from driftline._windows.duration import parse_duration
 from driftline._windows.window import Window
 from driftline.detection._explanation import components_of, what_moved
-from driftline.detection._lazy import OnDemand
+from driftline.detection._lazy import LazySequence
 from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, at_least_one
 from driftline.errors import ConfigurationError
 from driftline.results import Component
@@ -82,8 +82,8 @@ class FalseAlarms:
             msg = f"min_effect={min_effect!r}: expected a PSI of at least 0"
             raise ConfigurationError(msg)
         object.__setattr__(self, "count", float(count))
-        object.__setattr__(self, "per", seconds_of(per, "per"))
-        object.__setattr__(self, "every", None if every is None else seconds_of(every, "every"))
+        object.__setattr__(self, "per", parse_duration(per, "per"))
+        object.__setattr__(self, "every", None if every is None else parse_duration(every, "every"))
         object.__setattr__(self, "min_effect", float(min_effect))
         object.__setattr__(self, "min_rows", at_least_one(min_rows, "min_rows"))
         object.__setattr__(self, "lengths", _lengths(lengths))
@@ -129,7 +129,7 @@ class FalseAlarms:
                     effect,
                     rows,
                     partial(_reason, feature, look, layout.slices[place], tested, place, level) if stays else "",
-                    OnDemand(_components, feature, tested, place),
+                    LazySequence(_components, feature, tested, place),
                 )
                 for place, (feature, enters, stays, p, effect, rows) in enumerate(zip(features, *numbers, strict=True))
             )

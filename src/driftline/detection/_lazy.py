@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
-__all__ = ["OnDemand"]
+__all__ = ["LazySequence"]
 
 Value_co = TypeVar("Value_co", covariant=True)
 
 
-class OnDemand(Sequence[Value_co]):
+class LazySequence(Sequence[Value_co]):
     """
     A sequence that makes its values at the first look at them, and equals the tuple of them.
 
@@ -49,7 +49,7 @@ class OnDemand(Sequence[Value_co]):
         return iter(self._all())
 
     def __eq__(self, other: object) -> bool:
-        return self._all() == (other._all() if isinstance(other, OnDemand) else other)
+        return self._all() == (other._all() if isinstance(other, LazySequence) else other)
 
     def __hash__(self) -> int:
         return hash(self._all())

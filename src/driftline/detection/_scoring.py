@@ -18,7 +18,7 @@ from driftline._binning.layout import Layout
 from driftline._capture.reader import Report
 from driftline._windows.ring import WindowCounts
 from driftline.detection._explanation import what_moved
-from driftline.detection._lazy import OnDemand
+from driftline.detection._lazy import LazySequence
 from driftline.errors import ConfigurationError
 from driftline.results import Score
 from driftline.typing import Counts, Distance
@@ -154,14 +154,14 @@ class Scorer:
             for distance in self._distances
             if not distance.vectorised
         }
-        return OnDemand(self._scores, groups, window.counts, length, expected is not None, given)
+        return LazySequence(self._scores, groups, window.counts, length, expected is not None, given)
 
     def _scores(
         self,
         groups: Sequence[Group],
         counts: Counts,
         length: str,
-        expected: bool,  # noqa: FBT001 - of `OnDemand`, which knows no keywords
+        expected: bool,  # noqa: FBT001 - of `LazySequence`, which knows no keywords
         given: Mapping[str, Sequence[Sequence[float]]],
     ) -> tuple[Score, ...]:
         found: dict[tuple[int, int], Score] = {}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from driftline._capture.columns import as_floats
 from driftline._capture.reader import Report
-from driftline._runtime.watched_lock import Patience
+from driftline._runtime.watched_lock import WatchedLock
 from driftline._windows.window import Window
 from driftline.detection._stream_detectors import ERROR, NamedDetector
 from driftline.results import (
@@ -21,7 +21,7 @@ from driftline.results import (
 )
 from driftline.typing import Column
 
-__all__ = ["Detecting"]
+__all__ = ["StreamEvaluator"]
 
 MOST_WAITING = 65_536
 """Values of one stream that wait to be fed, at most (and the batch that went beyond): half a megabyte. A detector that
@@ -50,7 +50,7 @@ class _Watch:
         self.status = FeatureStatus("insufficient_data", None, None, 0, "no value yet")
 
 
-class Detecting:
+class StreamEvaluator:
     """
     The detectors of one monitor.
 
@@ -90,7 +90,7 @@ class Detecting:
     def reset(self) -> None:
         """Forget everything: the child of a fork starts with detectors that have seen nothing."""
         # Re-entrant: a detector is the user's code, and may look at the monitor.
-        self._lock = Patience()
+        self._lock = WatchedLock()
         self._waiting: deque[tuple[str, NDArray[np.float64]]] = deque()
         self._lengths: dict[str, int] = {}
         self._watches = tuple(_Watch(named) for named in self._detectors)

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from driftline._capture.reader import Captured
-from driftline._recording.buffer import Lane
+from driftline._recording.buffer import CallBuffer
 from driftline.instrument._arguments import First, Pick
 from driftline.otel import current_context, error_type
 
@@ -37,9 +37,9 @@ class Target(Protocol):
     enabled: bool
     tracing: Tracing | None
     reference: Reference | None
-    lane: Lane
+    lane: CallBuffer
 
-    def capture(self, lane: Lane, features: Any) -> Captured:
+    def capture(self, lane: CallBuffer, features: Any) -> Captured:
         """Read and copy the features of a call that begins in this lane."""
         ...
 
@@ -48,12 +48,12 @@ class Target(Protocol):
         ...
 
     def done(
-        self, lane: Lane, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
+        self, lane: CallBuffer, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
     ) -> None:
         """Take down a call that began in this lane and returned."""
         ...
 
-    def failed(self, lane: Lane, captured: Captured, seconds: float, context: object, error: str) -> None:
+    def failed(self, lane: CallBuffer, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Take down a call that began in this lane and raised."""
         ...
 
@@ -201,7 +201,7 @@ class Plan:
         self.active = target.active
         self.first = pick.place if isinstance(pick, First) else FAR
 
-    def capture(self, lane: Lane, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
+    def capture(self, lane: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
         try:
             return self.target.capture(lane, self.pick(args, kwargs))
         except Exception as error:  # noqa: BLE001 - the user's extractor
@@ -227,7 +227,7 @@ class Plan:
         return given, user
 
     def done(
-        self, lane: Lane, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object
+        self, lane: CallBuffer, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object
     ) -> None:
         if self.output is not None:
             try:

@@ -13,7 +13,7 @@ from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
-from driftline._runtime.watched_lock import Patience
+from driftline._runtime.watched_lock import WatchedLock
 from driftline.outcomes._grading import Graded
 from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, key_of
 from driftline.outcomes._ledger import Ledger, OutcomeTally
@@ -76,7 +76,7 @@ class Outcomes:
         self._begin()
 
     def _begin(self) -> None:
-        self._lock = Patience()
+        self._lock = WatchedLock()
         self._events: list[Event] = []
         self._looked = self._clock()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from driftline._binning.prediction_kind import Kind
-from driftline._windows.duration import seconds_of
+from driftline._windows.duration import parse_duration
 from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
 from driftline.outcomes._limits import LIMITED
@@ -89,7 +89,7 @@ class OutcomePolicy:
         for name, value in {
             "path": None if path is None else _path(path),
             "capacity": default if capacity is None else _whole(capacity, "capacity"),
-            "expire": None if expire is None else seconds_of(expire, "expire"),
+            "expire": None if expire is None else parse_duration(expire, "expire"),
             "kind": kind,
             "classes": _classes(classes),
             "window": window or Window(rows=5_000, every=500),

@@ -21,7 +21,7 @@ from driftline._binning.fitting import (
     fit_feature,
 )
 from driftline._binning.layout import Layout
-from driftline._derived.fitting import Asked, check_projections, derive_columns, fit_derived
+from driftline._derived.fitting import DerivedRequest, check_projections, derive_columns, fit_derived
 from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
 from driftline._seasons.calendar import time_column
@@ -166,7 +166,7 @@ class Reference:
                 columns = derive_columns(like.derived, functions, columns, table.rows)
             counted = _count_like(like, columns, table.rows, outputs, outcomes, correct)
             return _with_dependence(counted, columns, outputs, when, sought)
-        asked = Asked.checked(columns, projections, derive, names_given(ignore, "ignore"))
+        asked = DerivedRequest.checked(columns, projections, derive, names_given(ignore, "ignore"))
         kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
         features = tuple(
             fit_feature(name, column, kinds.get(name), max_categories)

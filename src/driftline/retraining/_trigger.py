@@ -13,10 +13,10 @@ from driftline.retraining import RetrainingPolicy
 from driftline.retraining._request import RetrainingRequest
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
-__all__ = ["Asking"]
+__all__ = ["RetrainingTrigger"]
 
 
-class Asking:
+class RetrainingTrigger:
     """
     Puts requests for retraining into a queue.
 
