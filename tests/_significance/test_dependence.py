@@ -10,8 +10,8 @@ from driftline import ConfigurationError, FalseAlarms, Reference, Window
 from driftline._binning.layout import Layout
 from driftline._significance.burn_in import BURN_IN_WINDOWS, BurnIn
 from driftline._significance.components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD, orthonormal
-from driftline._significance.dependence import Dependence, block_lengths
-from driftline._significance.inflation import larger
+from driftline._significance.dependence import Dependence, choose_block_lengths
+from driftline._significance.inflation import larger_inflation
 from driftline._windows.ring import (
     RowRing,
     TimeRing,
@@ -90,10 +90,10 @@ def test_missing_values_that_come_in_bursts_are_dependent():
 
 def test_lengths_of_blocks_double_and_leave_eight_blocks():
     """None where there are too few rows; of very many rows no more blocks than are of use."""
-    assert block_lengths(255) == ()
-    assert block_lengths(1_000) == (32, 64)
-    assert block_lengths(2**22)[0] == 1_024
-    assert all(2**22 // length >= 8 for length in block_lengths(2**22))
+    assert choose_block_lengths(255) == ()
+    assert choose_block_lengths(1_000) == (32, 64)
+    assert choose_block_lengths(2**22)[0] == 1_024
+    assert all(2**22 // length >= 8 for length in choose_block_lengths(2**22))
 
 
 def test_merged_dependence_is_that_of_both():
@@ -113,7 +113,7 @@ def test_merged_dependence_is_that_of_both():
 def test_the_larger_of_two_is_taken_part_by_part():
     """With the degrees of freedom that belong to it."""
     small, large = (Reference.fit(series(rho, 20_000, 7, features=3)).dependence.inflation(1_000) for rho in (0.5, 0.9))
-    both = larger(small, large)
+    both = larger_inflation(small, large)
     assert (both.factor >= np.maximum(small.factor, large.factor)).all()
     where = large.factor > small.factor
     assert (both.freedom[where] == large.freedom[where]).all()

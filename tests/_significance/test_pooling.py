@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from driftline._significance.pooling import gathered, pooling
+from driftline._significance.pooling import pool_bins, sum_groups
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 30))
 
@@ -16,8 +16,8 @@ SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 30))
 @given(arrays(np.float64, SHAPES, elements=st.floats(0, 50)), st.floats(0.5, 20))
 def test_groups_are_neighbours_that_expect_enough(expected, least):
     """Every group of a feature, unless all of it is too little for one; and nothing is lost."""
-    groups = pooling(expected, least)
-    sums = gathered(expected, groups)
+    groups = pool_bins(expected, least)
+    sums = sum_groups(expected, groups)
     assert (np.diff(groups, axis=1) >= 0).all()
     assert (np.diff(groups, axis=1) <= 1).all()
     assert sums.sum(axis=1) == pytest.approx(expected.sum(axis=1))

@@ -8,7 +8,7 @@ import pytest
 from driftline import Reference
 from driftline._binning.layout import Layout
 from driftline._significance.two_sample import TwoSample
-from driftline.detection._explanation import components_of, what_moved
+from driftline.detection._explanation import build_components, describe_shift
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def words(reference, x, t, **options):
     counts = layout.count([np.asarray(x, dtype=float), list(t)], len(x))
     tested = TwoSample(reference.features, layout)(counts, len(x))
     return [
-        what_moved(feature, counts[place], components_of(feature, parts, way), **options)
+        describe_shift(feature, counts[place], build_components(feature, parts, way), **options)
         for feature, place, parts, way in zip(
             reference.features, layout.slices, tested.parts, tested.direction, strict=True
         )
@@ -70,4 +70,4 @@ def test_labels_stay_at_home_where_that_is_asked(two):
 
 def test_nothing_to_compare_is_the_name(two):
     """A window without rows."""
-    assert what_moved(two.features[0], np.zeros(two.features[0].bins.size, dtype=np.int64)) == "x"
+    assert describe_shift(two.features[0], np.zeros(two.features[0].bins.size, dtype=np.int64)) == "x"

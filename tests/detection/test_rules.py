@@ -75,7 +75,7 @@ def test_a_threshold_is_reached_at_the_limit(two, name):
     score = BY_NAME[name](two.features[0].counts, window.counts[group], **keywords)
     for limit, state in ((score, "drifting"), (np.nextafter(score, 9e9), "stable")):
         judged, _, _ = judging(two, Thresholds(**{name: float(limit)}))
-        judged.judge([window])
+        judged.evaluate([window])
         assert judged.status["x"].state == state
         assert judged.status["t"].state == "stable"
 
@@ -85,9 +85,9 @@ def test_lengths_are_judged_with_pauses_between_them(two):
     judged, _, _ = judging(two, FalseAlarms())
     paused = []
     for seed in range(4):
-        judged.judge([quiet(two, seed)], pause=lambda: paused.append(1))
+        judged.evaluate([quiet(two, seed)], pause=lambda: paused.append(1))
     assert len(paused) == 4 + 1  # each by itself, and four together
-    judged.judge([quiet(two, seed) for seed in range(4, 8)], pause=lambda: paused.append(1))
+    judged.evaluate([quiet(two, seed) for seed in range(4, 8)], pause=lambda: paused.append(1))
     assert len(paused) == 4 + 1
 
 
@@ -97,7 +97,7 @@ def test_a_threshold_is_left_at_half_the_limit(two):
     judged, changes, _ = judging(two, Thresholds(mean=0.5))
     states = []
     for window in (weak, strong, weak, weak, none, weak):
-        judged.judge([window])
+        judged.evaluate([window])
         states.append(judged.status["x"].state)
     assert states == ["stable", "drifting", "drifting", "drifting", "stable", "stable"]
     assert [(one.previous, one.status.state) for one in changes if one.feature == "x"] == [
@@ -110,7 +110,7 @@ def test_a_threshold_is_left_at_half_the_limit(two):
 def test_any_of_several_limits_is_enough(two):
     """The reason names the distance that is over its limit, and what moved."""
     judged, _, _ = judging(two, Thresholds(psi=50.0, mean=0.5))
-    judged.judge([shifted(two)])
+    judged.evaluate([shifted(two)])
     status = judged.status["x"]
     assert status.state == "drifting"
     assert status.reason.startswith("x: median ")
@@ -123,7 +123,7 @@ def test_any_of_several_limits_is_enough(two):
 def test_a_distance_that_only_the_rule_wants_is_computed(two):
     """Beside those that were asked for, once."""
     judged, _, _ = judging(two, Thresholds(psi=0.2, ks=0.2), distances=("psi", "js"))
-    judged.judge([quiet(two)])
+    judged.evaluate([quiet(two)])
     assert [score.distance for score in judged.scores if score.feature == "x"] == ["psi", "js", "ks"]
 
 
@@ -178,7 +178,7 @@ def test_the_elapsed_time_is_spread_over_the_windows_of_a_judgement(two):
     now = [0.0]
     judged, _, _ = judging(two, FalseAlarms(1, per="30d", lengths=(1,)), now=now)
     now[0] = 4 * HOUR
-    judged.judge([shifted(two)] * 4)
+    judged.evaluate([shifted(two)] * 4)
     assert f"(level {1 / 720:.2g})" in judged.status["x"].reason
 
 
@@ -186,12 +186,12 @@ def test_a_drift_needs_significance_and_size(two):
     """A large window makes a shift significant that matters to nobody; the effect decides then."""
     window = shifted(two, 0.2, rows=200_000)
     small, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.05))
-    small.judge([window])
+    small.evaluate([window])
     assert small.status["x"].state == "stable"
     assert small.status["x"].p_value < 1e-20
     assert small.status["x"].effect < 0.05
     asked, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.001))
-    asked.judge([window])
+    asked.evaluate([window])
     assert asked.status["x"].state == "drifting"
 
 
@@ -199,7 +199,7 @@ def test_the_effect_is_the_corrected_psi(two):
     """Of that feature, in that window."""
     window = shifted(two)
     judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-    judged.judge([window])
+    judged.evaluate([window])
     for feature, place in zip(two.features, Layout(two.features).slices, strict=True):
         assert judged.status[feature.name].effect == pytest.approx(corrected_psi(feature.counts, window.counts[place]))
 
@@ -212,7 +212,7 @@ def test_a_budget_is_left_when_the_effect_has_halved(two):
     judged, _, _ = judging(two, rule)
     states = []
     for by in (0.4, 1.0, 0.4, 0.4, 0.2, 0.4):
-        judged.judge([shifted(two, by)])
+        judged.evaluate([shifted(two, by)])
         states.append(judged.status["x"].state)
     assert states == ["stable", "drifting", "drifting", "drifting", "stable", "stable"]
 
@@ -222,7 +222,7 @@ def test_a_budget_is_left_when_the_window_looks_like_the_reference(two):
     judged, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.0, lengths=(1,)))
     p, states = [], []
     for window in (shifted(two, 0.12, 5), shifted(two, 1.0), shifted(two, 0.12, 5), quiet(two, 4)):
-        judged.judge([window])
+        judged.evaluate([window])
         p.append(judged.status["x"].p_value)
         states.append(judged.status["x"].state)
     assert 1e-3 < p[0] < 0.05
@@ -235,7 +235,7 @@ def test_a_small_shift_that_lasts_is_found_by_a_longer_length(two):
     judged, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.0))
     states = []
     for seed in range(16):
-        judged.judge([shifted(two, 0.12, seed)])
+        judged.evaluate([shifted(two, 0.12, seed)])
         states.append(judged.status["x"].state)
     assert states[:3] == ["stable"] * 3
     assert states[-1] == "drifting"
@@ -247,12 +247,12 @@ def test_a_big_drift_that_has_ended_is_over_at_once(two):
     """Though sixteen windows still hold rows of it."""
     judged, changes, _ = judging(two, FalseAlarms(1, every="1h"))
     for seed in range(8):
-        judged.judge([quiet(two, seed)])
-    judged.judge([shifted(two, 1.0)])
+        judged.evaluate([quiet(two, seed)])
+    judged.evaluate([shifted(two, 1.0)])
     assert judged.status["x"].state == "drifting"
     states = []
     for seed in range(20, 40):
-        judged.judge([quiet(two, seed)])
+        judged.evaluate([quiet(two, seed)])
         states.append(judged.status["x"].state)
     assert states[2:] == ["stable"] * 18
     assert [one.status.state for one in changes if one.feature == "x"].count("drifting") == 1
@@ -261,9 +261,9 @@ def test_a_big_drift_that_has_ended_is_over_at_once(two):
 def test_scores_are_told_at_every_length(two):
     """Of the last look at each."""
     judged, _, _ = judging(two, FalseAlarms(1, every="1h", lengths=(1, 2)), distances=("psi",))
-    judged.judge([quiet(two, 0)])
+    judged.evaluate([quiet(two, 0)])
     assert {score.length for score in judged.scores} == {"1000 rows"}
-    judged.judge([shifted(two, seed=1)])
+    judged.evaluate([shifted(two, seed=1)])
     assert [(score.feature, score.length, score.rows) for score in judged.scores] == [
         ("x", "1000 rows", 1_000),
         ("t", "1000 rows", 1_000),
@@ -277,7 +277,7 @@ def test_a_sliding_window_is_looked_at_for_long_only_as_a_whole(two):
     judged, _, _ = judging(two, FalseAlarms(1, every="1h", lengths=(1, 2)), Window(rows=1_000, every=250))
     seen = []
     for step in range(9):
-        judged.judge([quiet(two, step)])
+        judged.evaluate([quiet(two, step)])
         seen.append({score.length for score in judged.scores} or None)
     assert len(judged._whole) == 2
     assert judged._passed == 9
@@ -305,7 +305,7 @@ def test_a_shift_of_half_a_deviation_is_found_at_once(two):
     found = blamed = 0
     for seed in range(50):
         judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-        judged.judge([shifted(two, 0.5, seed, rows=2_000)])
+        judged.evaluate([shifted(two, 0.5, seed, rows=2_000)])
         found += judged.status["x"].state == "drifting"
         blamed += judged.status["t"].state == "drifting"
     assert found == 50
@@ -320,12 +320,12 @@ def test_too_few_rows_are_not_judged(two, rule):
     """Below the least number nothing is said, a drift that was included; at it, it is."""
     judged, changes, _ = judging(two, rule)
     assert judged.status["x"].reason == "no window yet"
-    judged.judge([shifted(two, 2.0, rows=299)])
+    judged.evaluate([shifted(two, 2.0, rows=299)])
     assert judged.status["x"] == FeatureStatus("insufficient_data", None, None, 299, "299 rows, needs 300")
     assert changes == []
-    judged.judge([shifted(two, 2.0, rows=300)])
+    judged.evaluate([shifted(two, 2.0, rows=300)])
     assert judged.status["x"].state == "drifting"
-    judged.judge([shifted(two, 2.0, rows=10)])
+    judged.evaluate([shifted(two, 2.0, rows=10)])
     assert judged.status["x"].state == "insufficient_data"
     assert [one.status.state for one in changes if one.feature == "x"] == ["drifting", "insufficient_data"]
 
@@ -335,7 +335,7 @@ def test_a_feature_that_has_gone_missing_drifts(two, rule):
     """The words say what it is."""
     judged, _, _ = judging(two, rule)
     random = np.random.default_rng(0)
-    judged.judge([window_of(two, random.normal(size=1_000), [None] * 1_000)])
+    judged.evaluate([window_of(two, random.normal(size=1_000), [None] * 1_000)])
     assert judged.status["t"].state == "drifting"
     assert "missing from 0.0% to 100.0%" in judged.status["t"].reason
     assert judged.status["x"].state == "stable"
@@ -344,14 +344,14 @@ def test_a_feature_that_has_gone_missing_drifts(two, rule):
 def test_an_unseen_category_is_named_as_such(two):
     """And the category that it took the place of."""
     judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-    judged.judge([window_of(two, np.random.default_rng(0).normal(size=1_000), ["new"] * 500 + ["a"] * 500)])
+    judged.evaluate([window_of(two, np.random.default_rng(0).normal(size=1_000), ["new"] * 500 + ["a"] * 500)])
     assert "unseen categories from 0.0% to 50.0%" in judged.status["t"].reason
 
 
 def test_an_empty_window_is_judged_without_a_word(two):
     """After a silence of a whole window nothing is known."""
     judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-    judged.judge([quiet(two), WindowCounts(np.zeros_like(quiet(two).counts), 0)])
+    judged.evaluate([quiet(two), WindowCounts(np.zeros_like(quiet(two).counts), 0)])
     assert {one.state for one in judged.status.values()} == {"insufficient_data"}
     assert judged.scores == ()
 

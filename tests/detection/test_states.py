@@ -7,7 +7,7 @@ import pytest
 
 import driftline as dl
 from driftline.detection._rules import Evidence
-from driftline.detection._states import Episode, next_status
+from driftline.detection._states import Episode, update_status
 from driftline.testing import ManualClock, in_memory_monitor
 
 
@@ -29,7 +29,7 @@ def says(enter=False, stay=False, rows=500):
 )
 def test_every_transition_at_one_length(episode, enter, stay, state):
     """Entered on enter, left only when stay is false too."""
-    status, after = next_status(episode, {1: says(enter, stay)}, 7, 200, "; note")
+    status, after = update_status(episode, {1: says(enter, stay)}, 7, 200, "; note")
     assert (status.state, status.reason) == (state, "why" if state == "drifting" else "as the reference; note")
     assert after.length == (1 if state == "drifting" else 0)
     assert after.ended == (7 if episode.length and state == "stable" else 0)
@@ -37,13 +37,13 @@ def test_every_transition_at_one_length(episode, enter, stay, state):
 
 def test_the_shortest_length_that_shows_a_drift_holds_it():
     """A drift that a long window has found is over when that says so; one that a short has found, when it does."""
-    _, episode = next_status(Episode(), {1: says(), 4: says(enter=True)}, 4, 200)
+    _, episode = update_status(Episode(), {1: says(), 4: says(enter=True)}, 4, 200)
     assert episode.length == 4
-    status, episode = next_status(episode, {1: says(), 4: says(stay=True)}, 5, 200)
+    status, episode = update_status(episode, {1: says(), 4: says(stay=True)}, 5, 200)
     assert (status.state, episode.length) == ("drifting", 4)
-    status, episode = next_status(episode, {1: says(enter=True), 4: says(enter=True)}, 8, 200)
+    status, episode = update_status(episode, {1: says(enter=True), 4: says(enter=True)}, 8, 200)
     assert (status.state, episode.length) == ("drifting", 1)
-    status, episode = next_status(episode, {1: says(), 4: says(stay=True)}, 9, 200)
+    status, episode = update_status(episode, {1: says(), 4: says(stay=True)}, 9, 200)
     assert (status.state, episode) == ("stable", Episode(0, 9))
 
 
@@ -52,15 +52,15 @@ def test_long_windows_that_hold_rows_of_a_past_drift_are_not_heard():
     episode = Episode(0, 10)
     evidence = {1: says(), 4: says(enter=True)}
     for window, state in ((11, "stable"), (13, "stable"), (14, "drifting")):
-        assert next_status(episode, evidence, window, 200)[0].state == state
+        assert update_status(episode, evidence, window, 200)[0].state == state
 
 
 def test_too_few_rows_have_no_state_unless_a_longer_length_has_enough():
     """The shortest length with enough rows speaks."""
-    assert next_status(Episode(1), {1: says(True, rows=199)}, 3, 200)[0].state == "insufficient_data"
-    status, _ = next_status(Episode(), {1: says(True, rows=150), 4: says(rows=600)}, 4, 200)
+    assert update_status(Episode(1), {1: says(True, rows=199)}, 3, 200)[0].state == "insufficient_data"
+    status, _ = update_status(Episode(), {1: says(True, rows=150), 4: says(rows=600)}, 4, 200)
     assert (status.state, status.rows) == ("stable", 600)
-    assert next_status(Episode(), {}, 0, 200)[0].reason == "0 rows, needs 200"
+    assert update_status(Episode(), {}, 0, 200)[0].reason == "0 rows, needs 200"
 
 
 def test_a_clock_that_goes_back_gives_a_rule_no_negative_time():
@@ -99,8 +99,8 @@ def test_words_that_nobody_reads_are_not_made():
         return lambda: made.append(length) or f"at {length}"
 
     quiet = {length: Evidence(False, True, 0.5, 0.1, 500, say(length)) for length in (1, 4)}
-    assert next_status(Episode(), quiet, 4, 200)[0].reason == "as the reference"
+    assert update_status(Episode(), quiet, 4, 200)[0].reason == "as the reference"
     assert made == []
     loud = {length: Evidence(True, True, 0.5, 0.1, 500, say(length)) for length in (1, 4)}
-    assert next_status(Episode(), loud, 4, 200)[0].reason == "at 1"
+    assert update_status(Episode(), loud, 4, 200)[0].reason == "at 1"
     assert made == [1]

@@ -14,7 +14,7 @@ from driftline._pipeline.settings import Settings
 from driftline._recording.latencies import LatencyQueue
 from driftline._runtime.guard import Guard
 from driftline._seasons.calendar import WeekClock
-from driftline.detection._stream_detectors import unwatched
+from driftline.detection._stream_detectors import unwatchable_streams
 from driftline.detection._streaming import StreamEvaluator
 from driftline.otel import Instruments
 from driftline.reference import Learn, Reference
@@ -61,7 +61,7 @@ def layout_for(reference: Reference, settings: Settings, detecting: StreamEvalua
         stages.append(Deriver(reference.derived, settings.derive, not_derived))
     if detecting is not None:
         names = [one.name for one in reference.watched]
-        stages.append(detecting.watch(names, unwatched(reference, settings.detectors)))
+        stages.append(detecting.watch(names, unwatchable_streams(reference, settings.detectors)))
     return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
 
 

@@ -73,8 +73,8 @@ class Pipeline:
         self.outcomes = outcomes_for(settings, changed, self.guard.caught, self._wake_for_outcomes)
         self.reference: Reference | None = None
         self._detecting = staging.detecting_for(settings, changed, self.guard)
-        if self._detecting is not None and self._detecting.hears_outcomes:
-            self.outcomes.ledger.heard = self._detecting.outcome
+        if self._detecting is not None and self._detecting.watches_errors:
+            self.outcomes.ledger.heard = self._detecting.on_outcome
         requested = self._telling.retraining_requested
         self._asking = RetrainingTrigger(settings.retraining, self._attributes, self.guard, requested)
         self._canaries: tuple[Canary, ...] = ()

@@ -113,7 +113,7 @@ def nameless(feature: Feature, status: FeatureStatus, judging: WindowEvaluator) 
     """The status of a feature, with a reason that names no category."""
     if status.state != "drifting" or not isinstance(feature.bins, CategoricalBins):
         return status
-    parts = [judging.moved(feature.name, status)]
+    parts = [judging.explain_without_labels(feature.name, status)]
     if status.effect is not None:
         parts.append(f"PSI {status.effect:.3g} corrected")
     if status.p_value is not None:

@@ -52,12 +52,12 @@ class EvaluationTurns:
     def judge(
         self, judging: WindowEvaluator | None, recorder: Recorder, pause: Callable[[], bool] | None = None
     ) -> None:
-        """Judge the complete windows as soon as no other thread does; *pause* as in `WindowEvaluator.judge`."""
+        """Judge the complete windows as soon as no other thread does; *pause* as in `WindowEvaluator.evaluate`."""
         if judging is not None and self._taken(judging):
             try:
                 windows = list(recorder.windows())
                 if windows:
-                    judging.judge(windows, pause=pause)
+                    judging.evaluate(windows, pause=pause)
                     recorder.divide(wanted=judging.learning)
             finally:
                 judging.lock.release()
@@ -67,7 +67,7 @@ class EvaluationTurns:
         if judging is None or partial is None or not partial.rows or not self._taken(judging):
             return False
         try:
-            judging.judge([partial], partial=True)
+            judging.evaluate([partial], partial=True)
         finally:
             judging.lock.release()
         return True
@@ -124,10 +124,10 @@ class EvaluationTurns:
 
     def _taken(self, judging: WindowEvaluator) -> bool:
         while not self._stuck:
-            before = judging.window
+            before = judging.last_window
             if judging.lock.acquire(timeout=JUDGING_SECONDS):
                 return True
-            self._stuck = judging.window is before
+            self._stuck = judging.last_window is before
         if judging.lock.acquire(blocking=False):
             self._stuck = False
             return True

@@ -15,10 +15,10 @@ from driftline._significance.components import LOCATION, MISSING, PARTS, SHAPE, 
 from driftline._significance.dependence import (
     LEAST_EXPECTED,
     Dependence,
-    directions_of,
+    effective_directions,
 )
 from driftline._significance.inflation import STEADY_BLOCKS
-from driftline._significance.pooling import gathered, pooling
+from driftline._significance.pooling import pool_bins, sum_groups
 from driftline._windows.ring import LEAST_BLOCKS, WindowCounts
 from driftline.typing import Counts, Floats
 
@@ -76,13 +76,13 @@ class _Level:
         self.largest = np.zeros((TRIMMED, features, PARTS))
 
     def directions(self) -> Floats:
-        """Number of directions of equal variance that the shape varies over: see `dependence.directions_of`."""
+        """Number of directions of equal variance that the shape varies over: see `dependence.effective_directions`."""
         differences = np.maximum(self.heard, 1.0)
         free = self.known[:, SHAPE] / differences
         mean = (self.sums[:, SHAPE] + self.largest[:, :, SHAPE].sum(axis=0)) / differences
         squared = self.rest_squared + (self.largest[:, :, SHAPE] ** 2).sum(axis=0)
         variance = squared / differences - mean**2
-        directions: Floats = np.maximum(directions_of(mean, variance, free), FEWEST_DIRECTIONS)
+        directions: Floats = np.maximum(effective_directions(mean, variance, free), FEWEST_DIRECTIONS)
         return directions
 
 
@@ -280,9 +280,9 @@ def _squares(
             shares = served = (one + other) / 2
             difference = difference - (one - other)
         scale = 1 / n + 1 / m
-        groups = pooling(_flat(shares * np.minimum(n, m)[..., None]), LEAST_EXPECTED)
+        groups = pool_bins(_flat(shares * np.minimum(n, m)[..., None]), LEAST_EXPECTED)
         shares, served, difference = (
-            gathered(_flat(part), groups).reshape(part.shape) for part in (shares, served, difference)
+            sum_groups(_flat(part), groups).reshape(part.shape) for part in (shares, served, difference)
         )
         rest = np.where(shares > 0, difference**2 / shares, 0.0).sum(axis=-1) / scale
         free = np.where(shares > 0, served * (1 - served) / shares, 0.0).sum(axis=-1)

@@ -15,16 +15,16 @@ from driftline._binning.bins import (
 )
 from driftline._significance.components import LOCATION, MISSING, OUTSIDE, PARTS, SHAPE, SPREAD, orthonormal
 from driftline._significance.inflation import Inflation, InflationCurve
-from driftline._significance.pooling import pooling
+from driftline._significance.pooling import pool_bins
 from driftline._windows.ring import LEAST_BLOCKS
 from driftline.typing import Counts, Floats
 
 __all__ = [
     "LEAST_EXPECTED",
     "Dependence",
-    "block_lengths",
-    "directions_of",
-    "feature_dependence",
+    "choose_block_lengths",
+    "effective_directions",
+    "measure_dependence",
 ]
 
 Places: TypeAlias = NDArray[np.intp]
@@ -98,13 +98,13 @@ class Dependence:
         place = int(found[0])
         return float(self.blocks[place]), self.factors[place], self.directions[place]
 
-    def growth(self) -> InflationCurve:
+    def inflation_curve(self) -> InflationCurve:
         """What windows of any number of rows are to expect."""
         return InflationCurve(self.lengths, self.blocks, self.factors, self.directions)
 
     def inflation(self, rows: float, whole: float = 0.0) -> Inflation:
         """What a window of so many rows is to expect: see `driftline._significance.inflation.InflationCurve`."""
-        return self.growth()(rows, whole)
+        return self.inflation_curve()(rows, whole)
 
 
 def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:
@@ -113,7 +113,7 @@ def _blend(ours: Floats, theirs: Floats, share: float) -> Floats:
     return np.where(np.isnan(ours), theirs, np.where(np.isnan(theirs), ours, mixed))
 
 
-def block_lengths(rows: int) -> tuple[int, ...]:
+def choose_block_lengths(rows: int) -> tuple[int, ...]:
     """Lengths of blocks for so many rows, each twice the one before; none where there are too few rows."""
     lengths = []
     length = SHORTEST_BLOCK
@@ -124,7 +124,7 @@ def block_lengths(rows: int) -> tuple[int, ...]:
     return tuple(lengths)
 
 
-def feature_dependence(
+def measure_dependence(
     numbers: Places,
     bins: Bins,
     lengths: Sequence[int],
@@ -195,13 +195,13 @@ def _scatter(blocks: Counts, freedom: float, expected: Floats | None, *, ordered
         return found, 1.0
     found[SHAPE] = float((standard**2).sum()) / freedom / free
     sums = (standard**2).sum(axis=1)
-    return found, float(directions_of(sums.mean(), sums.var(ddof=1), np.array(float(free))))
+    return found, float(effective_directions(sums.mean(), sums.var(ddof=1), np.array(float(free))))
 
 
 def _pooled(present: Counts, shares: Floats) -> tuple[Counts, Floats]:
     """Blocks over bins, neighbours taken together where a block expects less than a row of them."""
     expected = (shares * present.sum(axis=1, keepdims=True)).mean(axis=0, keepdims=True)
-    starts = np.flatnonzero(np.diff(pooling(expected, LEAST_EXPECTED)[0], prepend=-1))
+    starts = np.flatnonzero(np.diff(pool_bins(expected, LEAST_EXPECTED)[0], prepend=-1))
     return np.add.reduceat(present, starts, axis=1), np.add.reduceat(shares, starts, axis=1)
 
 
@@ -213,7 +213,7 @@ def _rate_scatter(events: Counts, rows: Counts, expected: Floats, freedom: float
     return float(squares.sum() / freedom)
 
 
-def directions_of(mean: Floats, variance: Floats, free: Floats) -> Floats:
+def effective_directions(mean: Floats, variance: Floats, free: Floats) -> Floats:
     """
     Degrees of freedom of a scaled chi-square with the mean and the variance of sums of squares; at most *free*.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driftline._significance.components import LOCATION, OUTSIDE, SHAPE
 from driftline.typing import Floats
 
-__all__ = ["STEADY_BLOCKS", "Inflation", "InflationCurve", "larger"]
+__all__ = ["STEADY_BLOCKS", "Inflation", "InflationCurve", "larger_inflation"]
 
 Places: TypeAlias = NDArray[np.intp]
 """A length for each feature and part, by its place."""
@@ -179,7 +179,7 @@ class InflationCurve:
         found: Floats = np.exp(self._way[place - 1] * (1.0 - share) + self._way[place] * share)
         return found
 
-    def goes_on(self) -> NDArray[np.bool_]:
+    def still_grows(self) -> NDArray[np.bool_]:
         """Whether the scatter of a feature has not stopped growing at the longest blocks: shape (features,)."""
         last = len(self._lengths) - 1
         found: NDArray[np.bool_] = (self._chosen[:, : SHAPE + 1] == last).any(axis=1) & (last > 0)
@@ -228,7 +228,7 @@ def _median(values: Floats) -> Floats:
     return np.where(known > 0, (low + high) / 2.0, 0.0)
 
 
-def larger(one: Inflation, other: Inflation) -> Inflation:
+def larger_inflation(one: Inflation, other: Inflation) -> Inflation:
     """
     The larger of two inflations, with its degrees of freedom; never less than the first.
 

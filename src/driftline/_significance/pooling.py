@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from driftline.typing import Floats
 
-__all__ = ["gathered", "pooling"]
+__all__ = ["pool_bins", "sum_groups"]
 
 
-def pooling(expected: Floats, least: float) -> NDArray[np.intp]:
+def pool_bins(expected: Floats, least: float) -> NDArray[np.intp]:
     """
     The group of each bin: neighbours are taken together until each group expects enough rows.
 
@@ -23,7 +23,7 @@ def pooling(expected: Floats, least: float) -> NDArray[np.intp]:
         expected: rows per bin, shape (features, bins).
         least: rows that a group is to expect.
 
-    >>> pooling(np.array([[1.0, 4.0, 6.0, 2.0, 2.0]]), 5.0).tolist()
+    >>> pool_bins(np.array([[1.0, 4.0, 6.0, 2.0, 2.0]]), 5.0).tolist()
     [[0, 0, 1, 1, 1]]
     """
     size, width = expected.shape
@@ -40,11 +40,11 @@ def pooling(expected: Floats, least: float) -> NDArray[np.intp]:
     return found
 
 
-def gathered(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
+def sum_groups(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
     """
     Sums of a matrix over the groups of its columns, of the same shape.
 
-    >>> gathered(np.array([[1, 2, 3, 4]]), np.array([[0, 0, 1, 1]])).tolist()
+    >>> sum_groups(np.array([[1, 2, 3, 4]]), np.array([[0, 0, 1, 1]])).tolist()
     [[3.0, 7.0, 0.0, 0.0]]
     """
     size, width = groups.shape

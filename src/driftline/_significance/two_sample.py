@@ -24,7 +24,7 @@ from driftline._significance.components import (
     orthonormal,
 )
 from driftline._significance.inflation import Inflation
-from driftline._significance.pooling import gathered, pooling
+from driftline._significance.pooling import pool_bins, sum_groups
 from driftline.typing import Counts, Floats
 
 __all__ = ["Findings", "TwoSample", "benjamini_hochberg", "cauchy_combination"]
@@ -188,10 +188,10 @@ class TwoSample:
         n = np.maximum(current.sum(axis=1, keepdims=True), NEXT_TO_NONE)
         m = np.maximum(reference.sum(axis=1, keepdims=True), NEXT_TO_NONE)
         pooled = (reference + current) / (m + n)
-        groups = pooling(pooled * np.minimum(m, n) / factor[:, SHAPE, None], MIN_EXPECTED)
-        shares_r = gathered(reference, groups) / m
-        shares_c = gathered(current, groups) / n
-        shares = gathered(pooled, groups)
+        groups = pool_bins(pooled * np.minimum(m, n) / factor[:, SHAPE, None], MIN_EXPECTED)
+        shares_r = sum_groups(reference, groups) / m
+        shares_c = sum_groups(current, groups) / n
+        shares = sum_groups(pooled, groups)
         difference = shares_c - shares_r
         scale = 1 / n[:, 0] + 1 / m[:, 0]
         root = np.sqrt(shares)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from driftline.detection._false_alarms import FalseAlarms
-from driftline.detection._rules import Evidence, Judge, Look, Rule
-from driftline.detection._thresholds import Thresholds, check_rule
+from driftline.detection._rules import Evidence, Judge, Look, Rule, check_rule
+from driftline.detection._thresholds import Thresholds
 
 __all__ = [
     "Evidence",

@@ -16,13 +16,13 @@ from driftline._capture.reader import Report
 from driftline._seasons.expectation import Expectation, short_window
 from driftline._significance.burn_in import BurnIn
 from driftline._significance.dependence import Dependence
-from driftline._significance.inflation import Inflation, larger
+from driftline._significance.inflation import Inflation, larger_inflation
 from driftline._windows.ring import WindowCounts
 from driftline._windows.window import Window
-from driftline.detection._explanation import what_moved
+from driftline.detection._explanation import describe_shift
 from driftline.detection._rules import Evidence, Look, Rule
 from driftline.detection._scoring import NamedDistance, Scorer, named_distances
-from driftline.detection._states import Episode, next_status
+from driftline.detection._states import Episode, update_status
 from driftline.reference import Reference
 from driftline.results import FeatureStatus, Score, StateChange
 
@@ -65,7 +65,7 @@ class WindowEvaluator:
         self._panes = window.panes
         self._features = reference.watched
         self._min_rows = rule.min_rows
-        known = [one.growth() for one in (reference.dependence, reference.traffic) if one is not None]
+        known = [one.inflation_curve() for one in (reference.dependence, reference.traffic) if one is not None]
         self._known = _largest(known)
         self._inflated: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, self._known
         learns = rule.tests and reference.traffic is None
@@ -96,7 +96,7 @@ class WindowEvaluator:
             feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
             for feature in self._features
         }
-        self.window: WindowCounts | None = None
+        self.last_window: WindowCounts | None = None
         if self._burn_in is not None:
             self._burn_in.reset()
 
@@ -115,7 +115,7 @@ class WindowEvaluator:
         """What the first windows served say about how rows depend on each other."""
         return None if self._burn_in is None else self._burn_in.dependence
 
-    def judge(
+    def evaluate(
         self, windows: Sequence[WindowCounts], *, partial: bool = False, pause: Callable[[], bool] | None = None
     ) -> None:
         """
@@ -143,13 +143,13 @@ class WindowEvaluator:
                 self._look(length, counts)
                 if pause is not None and len(windows) == 1:
                     pause()
-            self.window = window
+            self.last_window = window
             self._settle()
             if self._burn_in is not None and not untold:
                 drifting = np.array([one.state == "drifting" for one in self.status.values()])
                 self._burn_in.learn(window.blocks, drifting, window=not partial)
 
-    def moved(self, name: str, status: FeatureStatus) -> str:
+    def explain_without_labels(self, name: str, status: FeatureStatus) -> str:
         """What moved in the window that *status* tells of, in words that name no category."""
         for feature, bins in zip(self._features, self._layout.slices, strict=True):
             if feature.name != name:
@@ -158,7 +158,7 @@ class WindowEvaluator:
                 current = counts.counts[bins]
                 if current.sum() == status.rows:
                     usual = None if expected is None else expected[bins]
-                    return what_moved(feature, current, status.components, labels=False, expected=usual)
+                    return describe_shift(feature, current, status.components, labels=False, expected=usual)
         return name
 
     def _looked_at(self, window: WindowCounts, *, partial: bool) -> list[tuple[int, WindowCounts]]:
@@ -192,7 +192,7 @@ class WindowEvaluator:
         if live is not self._inflated[0]:
             known = [] if self._known is None else [self._known]
             if live is not None and self._burn_in is not None:
-                known.append(partial(live.growth(), whole=self._burn_in.window_rows))
+                known.append(partial(live.inflation_curve(), whole=self._burn_in.window_rows))
             self._inflated = live, _largest(known)
         return self._inflated[1]
 
@@ -202,7 +202,7 @@ class WindowEvaluator:
         whole, note = self._passed // self._panes, self._note()
         for place, feature in enumerate(self._features):
             evidence = {length: each[place] for length, each in self._evidence.items()}
-            status[feature.name], self._episodes[place] = next_status(
+            status[feature.name], self._episodes[place] = update_status(
                 self._episodes[place], evidence, whole, self._min_rows, note
             )
         self.status = status
@@ -229,6 +229,6 @@ def _largest(known: Sequence[Callable[[float], Inflation]]) -> Callable[[float],
 
     @lru_cache(maxsize=LENGTHS_KEPT)
     def inflation(rows: float) -> Inflation:
-        return reduce(larger, (one(rows) for one in known))
+        return reduce(larger_inflation, (one(rows) for one in known))
 
     return inflation

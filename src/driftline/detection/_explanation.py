@@ -16,7 +16,7 @@ from driftline._significance.components import CATEGORICAL, NUMERIC
 from driftline.results import Component
 from driftline.typing import Counts
 
-__all__ = ["components_of", "what_moved"]
+__all__ = ["build_components", "describe_shift"]
 
 NAMED_BINS = 2
 """Bins named in a sentence: the ones that moved most; more is a table, not a sentence."""
@@ -38,7 +38,7 @@ DIRECTIONS = {
 }
 
 
-def components_of(feature: Feature, p: NDArray[np.float64], direction: NDArray[np.float64]) -> tuple[Component, ...]:
+def build_components(feature: Feature, p: NDArray[np.float64], direction: NDArray[np.float64]) -> tuple[Component, ...]:
     """The parts that apply to a feature, the most significant first."""
     names = NUMERIC if isinstance(feature.bins, NumericBins) else CATEGORICAL
     found = [
@@ -49,7 +49,7 @@ def components_of(feature: Feature, p: NDArray[np.float64], direction: NDArray[n
     return tuple(sorted(found, key=lambda component: component.p_value))
 
 
-def what_moved(
+def describe_shift(
     feature: Feature,
     current: Counts,
     components: Sequence[Component] = (),

@@ -13,9 +13,9 @@ from driftline._binning.layout import Layout
 from driftline._significance.two_sample import Findings, TwoSample, benjamini_hochberg
 from driftline._windows.duration import parse_duration
 from driftline._windows.window import Window
-from driftline.detection._explanation import components_of, what_moved
+from driftline.detection._explanation import build_components, describe_shift
 from driftline.detection._lazy import LazySequence
-from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, at_least_one
+from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, check_count
 from driftline.errors import ConfigurationError
 from driftline.results import Component
 
@@ -85,7 +85,7 @@ class FalseAlarms:
         object.__setattr__(self, "per", parse_duration(per, "per"))
         object.__setattr__(self, "every", None if every is None else parse_duration(every, "every"))
         object.__setattr__(self, "min_effect", float(min_effect))
-        object.__setattr__(self, "min_rows", at_least_one(min_rows, "min_rows"))
+        object.__setattr__(self, "min_rows", check_count(min_rows, "min_rows"))
         object.__setattr__(self, "lengths", _lengths(lengths))
         # scipy costs half a second to import: paid here, at configuration, and not while serving.
         import scipy.special  # noqa: F401, PLC0415
@@ -138,11 +138,11 @@ class FalseAlarms:
 
 
 def _components(feature: Feature, tested: Findings, place: int) -> tuple[Component, ...]:
-    return components_of(feature, tested.parts[place], tested.direction[place])
+    return build_components(feature, tested.parts[place], tested.direction[place])
 
 
 def _reason(feature: Feature, look: Look, bins: slice, tested: Findings, place: int, level: float) -> str:
-    moved = what_moved(
+    moved = describe_shift(
         feature,
         look.window.counts[bins],
         _components(feature, tested, place),
@@ -163,7 +163,7 @@ def _lengths(lengths: Sequence[int]) -> tuple[int, ...]:
     if isinstance(lengths, str) or not isinstance(lengths, Sequence) or not lengths:
         msg = f"lengths={lengths!r}: expected numbers of windows such as (1, 4, 16)"
         raise ConfigurationError(msg)
-    each = tuple(at_least_one(length, "lengths") for length in lengths)
+    each = tuple(check_count(length, "lengths") for length in lengths)
     if each[0] != 1 or list(each) != sorted(set(each)) or each[-1] > MAX_LENGTH:
         msg = f"lengths={lengths!r}: expected ascending numbers of windows from 1 to {MAX_LENGTH}, the first of them 1"
         raise ConfigurationError(msg)

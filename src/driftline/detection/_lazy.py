@@ -18,7 +18,7 @@ class LazySequence(Sequence[Value_co]):
         make: makes them, of things that do not change. Two threads that look first at once both make them.
         arguments: what it is called with.
 
-    >>> OnDemand(divmod, 7, 2)
+    >>> LazySequence(divmod, 7, 2)
     (3, 1)
     """
 

@@ -20,7 +20,7 @@ from driftline.results import (
 )
 from driftline.typing import Floats
 
-__all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "at_least_one"]
+__all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "check_count", "check_rule"]
 
 MIN_ROWS = 200
 """Rows below which nothing is judged: at 15 bins a window of 200 has about 13 rows a bin, enough for chi-square."""
@@ -108,7 +108,7 @@ class Rule(Protocol):
         ...
 
 
-def at_least_one(value: Any, what: str) -> int:
+def check_count(value: Any, what: str) -> int:
     """
     Check a whole number.
 
@@ -119,3 +119,20 @@ def at_least_one(value: Any, what: str) -> int:
         msg = f"{what}={value!r}: expected a whole number of at least 1"
         raise ConfigurationError(msg)
     return int(value)
+
+
+_PARTS = ("min_rows", "distances", "lengths", "tests", "prepare")
+"""What a rule has; see `Rule`."""
+
+
+def check_rule(rule: Any) -> Rule:
+    """
+    Check a rule given by the user.
+
+    Raises:
+        ConfigurationError: it is no rule, or names a distance that is not built in.
+    """
+    if isinstance(rule, type) or not all(hasattr(rule, name) for name in _PARTS):
+        msg = f"rule={rule!r}: expected FalseAlarms(...), Thresholds(...) or an object like these"
+        raise ConfigurationError(msg)
+    return rule  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._capture.reader import Report
 from driftline._windows.ring import WindowCounts
-from driftline.detection._explanation import what_moved
+from driftline.detection._explanation import describe_shift
 from driftline.detection._lazy import LazySequence
 from driftline.errors import ConfigurationError
 from driftline.results import Score
@@ -177,7 +177,7 @@ class Scorer:
                     if math.isfinite(values[index]):
                         feature = self._features[place]
                         compared = group.reference[index] if expected else None
-                        moved = partial(what_moved, feature, current[index], expected=compared)
+                        moved = partial(describe_shift, feature, current[index], expected=compared)
                         found[place, order] = Score(
                             feature.name, distance.name, values[index], corrected[index], rows[index], length, moved
                         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from driftline.detection._rules import Evidence
 from driftline.results import DriftState, FeatureStatus
 
-__all__ = ["Episode", "next_status"]
+__all__ = ["Episode", "update_status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Episode:
     ended: int = 0
 
 
-def next_status(
+def update_status(
     episode: Episode, evidence: Mapping[int, Evidence], window: int, min_rows: int, note: str = ""
 ) -> tuple[FeatureStatus, Episode]:
     """

@@ -16,7 +16,7 @@ from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 from driftline.typing import Detector
 
-__all__ = ["ERROR", "NamedDetector", "check_streams", "named_detectors", "unwatched"]
+__all__ = ["ERROR", "NamedDetector", "check_streams", "named_detectors", "unwatchable_streams"]
 
 ERROR = "error"
 """The stream of what outcomes say of predictions: 1 wrong and 0 right, or how far off a quantity was."""
@@ -96,7 +96,7 @@ def _named(name: str, stream: str, detector: Any) -> NamedDetector:
     return NamedDetector(name, type(detector).__name__, stream, original, flag, resets)
 
 
-def unwatched(reference: Reference, detectors: Sequence[NamedDetector]) -> dict[str, str]:
+def unwatchable_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> dict[str, str]:
     """The streams that cannot be watched with this reference, and why."""
     watched = {feature.name: feature for feature in reference.watched}
     wrong = {}
@@ -118,6 +118,6 @@ def check_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> N
     Raises:
         ConfigurationError: a stream is no feature of the reference, or holds texts.
     """
-    for stream, reason in unwatched(reference, detectors).items():
+    for stream, reason in unwatchable_streams(reference, detectors).items():
         msg = f"detectors: {stream!r}: {reason}"
         raise ConfigurationError(msg)

@@ -104,7 +104,7 @@ class StreamEvaluator:
         return tuple(one.name for one in self._detectors)
 
     @property
-    def hears_outcomes(self) -> bool:
+    def watches_errors(self) -> bool:
         """Whether a detector watches the errors."""
         return any(one.stream == ERROR for one in self._detectors)
 
@@ -148,7 +148,7 @@ class StreamEvaluator:
 
     # --- what is watched ---------------------------------------------------------------------------------------------
 
-    def outcome(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
+    def on_outcome(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
         """Queue what an outcome says of a prediction: wrong or right, else how far off it was, if both are numbers."""
         if any(stream == ERROR for _, stream in self._places):
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +11,15 @@ from numpy.typing import NDArray
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._windows.window import Window
-from driftline.detection._explanation import what_moved
-from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, Rule, at_least_one
+from driftline.detection._explanation import describe_shift
+from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, check_count
 from driftline.detection._scoring import group_by_width
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
 from driftline.results import Score
 from driftline.typing import Counts
 
-__all__ = ["Thresholds", "check_rule"]
+__all__ = ["Thresholds"]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -50,7 +49,7 @@ class Thresholds:
                 msg = f"{name}={limit!r}: expected a positive limit"
                 raise ConfigurationError(msg)
         object.__setattr__(self, "limits", dict(limits))
-        object.__setattr__(self, "min_rows", at_least_one(min_rows, "min_rows"))
+        object.__setattr__(self, "min_rows", check_count(min_rows, "min_rows"))
 
     @property
     def distances(self) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ class Thresholds:
             named = ", ".join(
                 f"{score.distance} {score.value:.3g} (limit {self.limits[score.distance]:g})" for score in near
             )
-            reason = f"{what_moved(feature, counts, expected=expected)}; {named}"
+            reason = f"{describe_shift(feature, counts, expected=expected)}; {named}"
         return Evidence(bool(over), bool(near), None, effect, rows, reason)
 
 
@@ -136,19 +135,3 @@ class _Effects:
 
 MOST = 1e9
 """A larger limit allows everything."""
-
-_PARTS = ("min_rows", "distances", "lengths", "tests", "prepare")
-"""What a rule has; see `Rule`."""
-
-
-def check_rule(rule: Any) -> Rule:
-    """
-    Check a rule given by the user.
-
-    Raises:
-        ConfigurationError: it is no rule, or names a distance that is not built in.
-    """
-    if isinstance(rule, type) or not all(hasattr(rule, name) for name in _PARTS):
-        msg = f"rule={rule!r}: expected FalseAlarms(...), Thresholds(...) or an object like these"
-        raise ConfigurationError(msg)
-    return rule  # type: ignore[no-any-return]

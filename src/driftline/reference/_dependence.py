@@ -18,8 +18,8 @@ from driftline._binning.layout import (
 from driftline._seasons.expectation import Timed
 from driftline._significance.dependence import (
     Dependence,
-    block_lengths,
-    feature_dependence,
+    choose_block_lengths,
+    measure_dependence,
 )
 from driftline._windows.ring import LEAST_BLOCKS
 from driftline.reference._self_check import SelfCheck, check_block_rows, self_check
@@ -62,7 +62,7 @@ def fit_dependence(
         blocks[:, place] = counted.reshape(number, size)
         if lengths:
             expected = None if seasonal is None else [seasonal.of_feature(place, each) for each in cells]
-            one = feature_dependence(numbers, feature.bins, lengths, freedom, expected)
+            one = measure_dependence(numbers, feature.bins, lengths, freedom, expected)
             factors.append(_rounded(one[0]))
             directions.append(_rounded(one[1]))
     dependence = None
@@ -84,7 +84,7 @@ def fit_dependence(
 
 def _blocks(rows: int, timed: Timed | None) -> tuple[list[int], list[float], list[Counts]]:
     """Lengths of blocks, their degrees of freedom, and their rows per hour of the week where there are seasons."""
-    lengths = list(block_lengths(rows))
+    lengths = list(choose_block_lengths(rows))
     if timed is None or timed.expectation is None:
         return lengths, [rows // length - 1.0 for length in lengths], []
     cells = [timed.blocks(length) for length in lengths]

@@ -107,7 +107,7 @@ def self_check(
     flagged = np.zeros(2)
     tests = 0
     chosen = np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_CHECKED)).astype(int).tolist()
-    tester, growth = TwoSample(features, layout), dependence.growth()
+    tester, growth = TwoSample(features, layout), dependence.inflation_curve()
     for number in chosen:
         rest = np.maximum(expected(number) - blocks[number], 0.0)
         tests += len(features)
@@ -123,5 +123,5 @@ def self_check(
         float(flagged[1] / tests),
         features[worst].name,
         float(block_rows / factors[worst]),
-        int(growth.goes_on().sum()),
+        int(growth.still_grows().sum()),
     )
