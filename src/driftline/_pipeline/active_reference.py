@@ -53,12 +53,14 @@ def watching(
     """Make what watches *reference*."""
     window, clock, watched = settings.window, settings.clock, reference.watched
     layout = staging.layout_for(reference, settings, detecting, guard)
-    judging = WindowEvaluator(reference, layout, window, settings.rule, settings.distances, clock, changed, guard.note)
+    judging = WindowEvaluator(
+        reference, layout, window, settings.rule, settings.distances, clock, changed, guard.report
+    )
     week = staging.week_for(reference, settings)
     recorder = Recorder(layout, len(reference.features), window, clock, durations, week)
     recorder.divide(wanted=judging.learning)
     recorder.endless = partial(
-        guard.note, "derive", "a function in derive= does not come to its end: rows are counted as dropped"
+        guard.report, "derive", "a function in derive= does not come to its end: rows are counted as dropped"
     )
     capture = staging.capture_for(reference, layout, guard, recorder.drop)
     recorder.lane.read_by(capture, staging.lookout_for(capture, layout, guard, recorder.drop))

@@ -37,7 +37,7 @@ def detecting_for(settings: Settings, changed: Callable[[StateChange], None], gu
     if not settings.detectors or not settings.enabled:
         return None
     raises = settings.on_error == "raise"
-    return StreamEvaluator(settings.detectors, settings.window, settings.clock, changed, guard.note, raises=raises)
+    return StreamEvaluator(settings.detectors, settings.window, settings.clock, changed, guard.report, raises=raises)
 
 
 def durations_for(settings: Settings, instruments: Instruments | None) -> LatencyQueue | None:
@@ -54,7 +54,7 @@ def layout_for(reference: Reference, settings: Settings, detecting: StreamEvalua
         if settings.on_error == "raise":
             raise error
         # Its type alone: the message may quote the row, which stays here.
-        guard.note("derive", f"derive[{name!r}] raised {type(error).__name__}, its value is missing")
+        guard.report("derive", f"derive[{name!r}] raised {type(error).__name__}, its value is missing")
 
     stages: list[Callable[[Columns, int], Columns]] = []
     if reference.derived is not None:
@@ -71,14 +71,14 @@ def capture_for(
     """The capture of calls."""
     vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
     packs = layout.compares(len(reference.columns))
-    return capture_of(reference.columns, vectors, guard.note, dropped, packs=packs)
+    return capture_of(reference.columns, vectors, guard.report, dropped, packs=packs)
 
 
 def lookout_for(
     capture: FeatureReader, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]
 ) -> FeatureReader:
     """The capture of batches that are no call: where they are counted at once they are read where they lie."""
-    return capture if layout.defers else FeatureReader(capture.names, guard.note, dropped, copies=False, late=False)
+    return capture if layout.defers else FeatureReader(capture.names, guard.report, dropped, copies=False, late=False)
 
 
 def exported_names(
@@ -112,14 +112,14 @@ def exported_names(
 def _tell_left(guard: Guard, what: str, left: Sequence[str]) -> None:
     if left:
         shown = ", ".join(repr(name[:60]) for name in left[:5])
-        guard.note("cardinality", f"{len(left)} features are judged, their {what} not exported: {shown} …")
+        guard.report("cardinality", f"{len(left)} features are judged, their {what} not exported: {shown} …")
 
 
 def learning_capture(
     ask: Learn, names: tuple[str, ...], *, guard: Guard, dropped: Callable[[str, int], None]
 ) -> FeatureReader:
     """The capture of calls while a reference is learnt from them."""
-    return capture_of(names, ask.vectors, guard.note, dropped, late=False)
+    return capture_of(names, ask.vectors, guard.report, dropped, late=False)
 
 
 def week_for(reference: Reference, settings: Settings) -> WeekClock | None:

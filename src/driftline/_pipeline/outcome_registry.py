@@ -49,7 +49,7 @@ class StandaloneLedger:
         self.guard = Guard(name[0], "log")
         emitter = Emitter(self._attributes, logger_provider)
         self._telling = Redactor(emitter, labels=labels, named=policy.classes, limits=lambda: self.ledger.limits)
-        self.ledger = Ledger(policy, correct, self._telling.state_changed, self.guard.caught)
+        self.ledger = Ledger(policy, correct, self._telling.state_changed, self.guard.report_error)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
         watch(self)
@@ -75,7 +75,7 @@ class StandaloneLedger:
         try:
             self.ledger.judge()
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("outcome", error)
+            self.guard.report_error("outcome", error)
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""

@@ -70,7 +70,7 @@ class Pipeline:
             limits=lambda: self.outcomes.ledger.limits,
         )
         changed = self._telling.state_changed
-        self.outcomes = outcomes_for(settings, changed, self.guard.caught, self._wake_for_outcomes)
+        self.outcomes = outcomes_for(settings, changed, self.guard.report_error, self._wake_for_outcomes)
         self.reference: Reference | None = None
         self._detecting = staging.detecting_for(settings, changed, self.guard)
         if self._detecting is not None and self._detecting.watches_errors:
@@ -103,7 +103,7 @@ class Pipeline:
         self._calls = calls = Recorder(Layout(()), 0, Window(rows=2**40), self._settings.clock, self._durations)
         self._join(calls)
         reads = partial(staging.learning_capture, ask, guard=self.guard, dropped=calls.drop)
-        self._recorder = learner = Learner(ask, reads, calls, self._learnt, self.guard.note, self._settings.derive)
+        self._recorder = learner = Learner(ask, reads, calls, self._learnt, self.guard.report, self._settings.derive)
         self.lane = calls.lane
         self.lane.end, self.lane.capture, self.lane.lookout = learner, learner.capture, learner.capture
 
@@ -179,7 +179,7 @@ class Pipeline:
     def unreadable(self, place: str, error: Exception) -> None:
         """Count a call whose features raised when they were read: served all the same, in no window."""
         self._calls.drop("unreadable", 1)
-        self.guard.caught(place, error)
+        self.guard.report_error(place, error)
 
     def done(
         self, lane: CallBuffer, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
@@ -188,7 +188,7 @@ class Pipeline:
         try:
             lane.end.record(captured, output, seconds, context)
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("output", error)
+            self.guard.report_error("output", error)
         if prediction_id is not None:
             self.done_with_id(prediction_id, output)
 
@@ -198,14 +198,14 @@ class Pipeline:
             self._begin()
             lane.end.record_failure(captured, seconds, context, self.guard.error_type(error))
         except Exception as caught:  # noqa: BLE001 - the guard
-            self.guard.caught("failure", caught)
+            self.guard.report_error("failure", caught)
 
     def done_with_id(self, prediction_id: object, output: Any) -> None:
         """Keep the output of a call taken down already, for the outcome that is told under this id."""
         try:
             self.remember(prediction_id, output)
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("output", error)
+            self.guard.report_error("output", error)
 
     def relieve(self) -> None:
         """Have the thread started or woken, or do a share of its work."""
@@ -213,7 +213,7 @@ class Pipeline:
 
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of ours, or of a function that the user gave."""
-        self.guard.caught(place, error)
+        self.guard.report_error(place, error)
 
     def batch(self, features: Any, outputs: Any) -> None:
         """Take down rows that were no call."""
@@ -263,7 +263,7 @@ class Pipeline:
             if self._turns.judge_partial(self._judging, self._calls.partial()):
                 self._after_judgement()
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("flush", error)
+            self.guard.report_error("flush", error)
 
     def shutdown(self) -> None:
         """Flush, end the thread, and leave the counters as they are for the collections that follow."""
@@ -288,7 +288,7 @@ class Pipeline:
         try:
             self._turns.round(partial(self.settle, Throttle(self._pressed)))
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("drain", error)
+            self.guard.report_error("drain", error)
 
     def _pressed(self) -> bool:
         return self._turns.awaited or self._calls.relief.pressed()
@@ -354,7 +354,7 @@ class Pipeline:
                 # A function of the user's, which may not come to its end, is left to our own thread.
                 self._turns.collect(self._thread, partial(self._drain, foreign=True), self.settle)
         except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.caught("collect", error)
+            self.guard.report_error("collect", error)
         with self._swap:
             present, past, made = self._calls.read(), self._past, self._watching
         tally, outcomes = past.plus(present), self.outcomes.read()

@@ -84,7 +84,7 @@ class EvaluationTurns:
         if waiting > MOST_PENDING:
             self.judge(judging, recorder)
             if self._stuck and (left := len(list(recorder.windows()))):
-                self._guard.note("judging", f"{left} windows are left out, a judgement does not end")
+                self._guard.report("judging", f"{left} windows are left out, a judgement does not end")
         elif judging.lock.acquire(blocking=False):
             try:
                 self.judge(judging, recorder)
@@ -131,7 +131,7 @@ class EvaluationTurns:
         if judging.lock.acquire(blocking=False):
             self._stuck = False
             return True
-        self._guard.note(
+        self._guard.report(
             "judging", f"no window judged for {JUDGING_SECONDS:g} s: does a distance of yours come to its end"
         )
         return False

@@ -1,35 +1,52 @@
-"""What goes wrong within driftline while serving: counted, logged once per place, and never the host's business."""
+"""The guard: it keeps errors within driftline away from the host, counts them, and logs the first of each place."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import ParamSpec, TypeVar
 
-__all__ = ["OTHER", "Guard", "guarded_clock"]
+__all__ = ["OTHER", "Guard", "GuardedBlock", "guarded_clock", "returning_on_error"]
 
 _log = logging.getLogger("driftline")
 
 MAX_ERROR_TYPES = 50
-"""Different values of ``error.type``: a host that makes exception classes as it goes would make series without end."""
+"""
+Distinct values of ``error.type``. A host that creates exception classes while it runs would create endless series.
+"""
 
 OTHER = "_OTHER"
-"""All further ones; the name is that of https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/"""
+"""
+The ``error.type`` of all further classes, from
+https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/
+"""
 
 LATEST = 1e12
-"""Seconds that a clock may show: 31,000 years."""
+"""Seconds that a clock may show, about 31,000 years. Larger values overflow the arithmetic of panes."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Guard:
     """
-    Counts errors per place and logs the first of each.
+    Swallow exceptions, count them per place, and log the first of each place.
+
+    ``with guard("output"): ...`` guards a block, ``guard("on_verdict")(function)`` a function. A place is a value of
+    the attribute ``ml.monitor.place``. ``KeyboardInterrupt`` and the like pass.
 
     Args:
-        model: whose errors these are.
-        on_error: ``"log"``, or ``"raise"`` for tests.
+        model: the model's name, for the log.
+        on_error: ``"log"``, or ``"raise"`` for tests: guarded blocks then raise.
+
+    Attributes:
+        counts: errors of this process by place.
     """
 
     __slots__ = ("_error_types", "_lock", "_model", "_raises", "counts")
@@ -40,41 +57,45 @@ class Guard:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was counted: the child of a fork starts here."""
-        # Re-entrant: a finalizer of the host may run meanwhile, and predict.
+        """Set all counts to zero, as the child of a fork must."""
+        # Re-entrant: the garbage collector may run a finalizer of the host here, and that may predict.
         self._lock = threading.RLock()
         self.counts: dict[str, int] = {}
         self._error_types: set[str] = set()
 
-    def note(self, place: str, message: str) -> None:
-        """Count something at *place* that is not as it should be; log the first."""
+    def __call__(self, where: str) -> GuardedBlock:
+        """Return a context manager, or decorator, that reports exceptions under the place *where*."""
+        return GuardedBlock(self, where)
+
+    def report(self, where: str, message: str) -> None:
+        """Count a problem under the place *where*. Log the first."""
         with self._lock:
-            count = self.counts.get(place, 0) + 1
-            self.counts[place] = count
+            count = self.counts.get(where, 0) + 1
+            self.counts[where] = count
         if count == 1:
             _log.warning(
-                "model %s, %s: %s. The model serves on; what follows of this kind is counted in ml.monitor.errors.",
+                "model %s, %s: %s. The model still serves; ml.monitor.errors counts further problems of this place.",
                 self._model,
-                place,
+                where,
                 message,
             )
 
-    def caught(self, place: str, error: Exception) -> None:
+    def report_error(self, where: str, error: Exception) -> None:
         """
-        Count an exception at *place*.
+        Count an exception under the place *where*. Log its class and origin, and its message at DEBUG only.
 
-        Its message is logged at DEBUG alone: it may quote a feature's value, and logs leave the process.
+        The message may quote a feature's value, and logs leave the process.
 
         Raises:
-            Exception: the same one, with ``on_error="raise"``.
+            Exception: *error* itself, with ``on_error="raise"``.
         """
         if self._raises:
             raise error
-        self.note(place, f"{type(error).__name__}{_origin(error)}")
-        _log.debug("model %s, %s: %r", self._model, place, error)
+        self.report(where, f"{type(error).__name__}{_origin(error)}")
+        _log.debug("model %s, %s: %r", self._model, where, error)
 
     def error_type(self, name: str) -> str:
-        """The name, or ``_OTHER`` once there are too many different ones to be series of a metric."""
+        """Return the name, or ``_OTHER`` after `MAX_ERROR_TYPES` distinct names."""
         if name not in self._error_types:
             with self._lock:
                 if len(self._error_types) >= MAX_ERROR_TYPES:
@@ -83,29 +104,82 @@ class Guard:
         return name
 
 
+class GuardedBlock:
+    """
+    A context manager and decorator that reports exceptions to a guard instead of raising them.
+
+    It holds no state: threads may share it, and it may nest.
+    """
+
+    __slots__ = ("_guard", "_where")
+
+    def __init__(self, guard: Guard, where: str) -> None:
+        self._guard = guard
+        self._where = where
+
+    def __enter__(self) -> None:
+        """Nothing is prepared: only the exit matters."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._guard.report_error(self._where, error)
+        return True
+
+    def __call__(self, function: Callable[_P, _T]) -> Callable[_P, _T | None]:
+        """Return the function with its exceptions reported; it then returns None."""
+
+        @functools.wraps(function)
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T | None:
+            with self:
+                return function(*args, **kwargs)
+            return None
+
+        return guarded
+
+
+def returning_on_error(default: _T) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+    """
+    Return a decorator for functions that read the host's values: *default* replaces whatever they raise.
+
+    Methods such as ``__float__`` or ``__lt__`` of such values may raise any exception, and that is no error of ours.
+    """
+
+    def decorate(function: Callable[_P, _T]) -> Callable[_P, _T]:
+        @functools.wraps(function)
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            try:
+                return function(*args, **kwargs)
+            except Exception:  # noqa: BLE001 - the values are the host's and may raise anything
+                return default
+
+        return guarded
+
+    return decorate
+
+
 def guarded_clock(clock: Callable[[], float], guard: Guard) -> Callable[[], float]:
-    """A clock that stands still where the user's raises or shows no time; those of `time` can do neither."""
+    """Return a clock that repeats its last value where the user's clock raises or shows no time."""
     if clock in {time.monotonic, time.time}:
         return clock
-    last = [0.0]
+    last, reporting = [0.0], guard("clock")
 
     def now() -> float:
-        try:
+        with reporting:
             seconds = float(clock())
-        except Exception as error:  # noqa: BLE001 - the user's function
-            guard.caught("clock", error)
-            return last[0]
-        if not math.isfinite(seconds) or abs(seconds) > LATEST:
-            guard.note("clock", f"the clock shows {seconds}")
-            return last[0]
-        last[0] = seconds
-        return seconds
+            if math.isfinite(seconds) and abs(seconds) <= LATEST:
+                last[0] = seconds
+            else:
+                guard.report("clock", f"the clock shows {seconds}")
+        return last[0]
 
     return now
 
 
 def _origin(error: Exception) -> str:
-    """Where an exception was raised, as far as it is known."""
+    """Return the function, file and line that raised an exception, or an empty string if unknown."""
     trace = error.__traceback__
     if trace is None:
         return ""

@@ -74,5 +74,5 @@ class RetrainingTrigger:
         try:
             return self._policy.queue.sizes(self._model, self._version)
         except Exception as error:  # noqa: BLE001 - a disk that is full or gone takes the queue's size with it, no more
-            self._guard.caught("retraining", error)
+            self._guard.report_error("retraining", error)
             return {}
