@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test tools lint bench bench-detection format generate clean soak fuzz test-pythons audit
+.PHONY: demo test tools lint bench bench-detection format generate public-api clean soak fuzz test-pythons audit
 
 # The environment is made anew when what the project asks for changes.
 $(VENV)/.base: pyproject.toml
@@ -44,6 +44,10 @@ tools:
 
 generate: $(VENV)/.test
 	$(BIN)/python model/generate.py
+
+# Rewrites the list that tests/api compares the public API with; a change of it needs a line in the changelog.
+public-api: $(VENV)/.test
+	$(BIN)/python tests/api/public_api.py > tests/api/public_api.txt
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
