@@ -274,9 +274,9 @@ def test_bad_arguments_are_refused(pair, make_monitor, training, tmp_path):
         ((baseline, other), {}, "over different bins: expected one reference for both"),
         (pair, {"policy": 0.05}, "policy=0.05: expected a CanaryPolicy or a ThresholdPolicy"),
         (pair, {"policy": dl.CanaryPolicy}, "policy=<class .*: expected a CanaryPolicy"),
-        (pair, {"salt": 7}, "salt=7: expected a text"),
-        (pair, {"flag": 7}, "flag=7: expected a text"),
-        (pair, {"flag_provider": 7}, "flag_provider=7: expected a text"),
+        (pair, {"salt": 7}, "salt=7: expected a string"),
+        (pair, {"flag": 7}, "flag=7: expected a string"),
+        (pair, {"flag_provider": 7}, "flag_provider=7: expected a string"),
         (pair, {"on_verdict": "mail"}, "on_verdict='mail': expected a function"),
         (pair, {"path": 7}, "path=7: expected the path of a file"),
     ):
@@ -319,11 +319,11 @@ def test_the_background_judges_no_more_than_it_may(watched, pair, serve):
     canary.refresh()
     first = canary.last
     serve(pair[1], 5)
-    canary._next = float("inf")
+    canary._next_refresh = float("inf")
     canary.refresh()
     assert canary.last is first
     assert canary.verdict() is not first
-    canary._next = 0.0
+    canary._next_refresh = 0.0
     serve(pair[1], 5)
     last = canary.last
     canary.refresh()

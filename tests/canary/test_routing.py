@@ -12,17 +12,17 @@ import pytest
 
 import driftline as dl
 from driftline import ConfigurationError
-from driftline.canary._routing import bucket_of
+from driftline.canary._routing import hash_key
 
 
 def test_keys_fall_where_they_fell_before():
     """In this and in every other version: customers must not change sides with an update."""
-    assert [round(bucket_of(key, "s"), 6) for key in ("a", b"a", 7, "7")] == [0.433171, 0.913523, 0.932866, 0.932866]
+    assert [round(hash_key(key, "s"), 6) for key in ("a", b"a", 7, "7")] == [0.433171, 0.913523, 0.932866, 0.932866]
 
 
 def test_keys_fall_alike_in_another_process():
     """Whatever the seed of Python's own hash."""
-    code = "from driftline.canary._routing import bucket_of; print(bucket_of('customer 7', 'x'))"
+    code = "from driftline.canary._routing import hash_key; print(hash_key('customer 7', 'x'))"
     other = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -30,14 +30,14 @@ def test_keys_fall_alike_in_another_process():
         check=True,
         env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)},
     )
-    assert float(other.stdout) == bucket_of("customer 7", "x")
+    assert float(other.stdout) == hash_key("customer 7", "x")
 
 
 def test_keys_are_spread_evenly_and_anew_with_another_salt():
     """A tenth of them for a share of a tenth; of those a tenth again with another salt."""
-    chosen = [key for key in range(20_000) if bucket_of(key, "a") < 0.1]
+    chosen = [key for key in range(20_000) if hash_key(key, "a") < 0.1]
     assert len(chosen) == pytest.approx(2_000, abs=150)
-    assert sum(bucket_of(key, "b") < 0.1 for key in chosen) == pytest.approx(200, abs=50)
+    assert sum(hash_key(key, "b") < 0.1 for key in chosen) == pytest.approx(200, abs=50)
 
 
 def test_a_key_stays_while_the_share_grows(pair):

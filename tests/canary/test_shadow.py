@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 import driftline as dl
 from driftline import ConfigurationError
-from driftline.canary._shadow import agreement
+from driftline.canary._shadow import default_agreement
 
 
 @pytest.fixture
@@ -195,13 +195,13 @@ def test_an_agreement_that_fails_is_counted(make_monitor, row, telemetry):
 )
 def test_when_outputs_agree(correct, a, b, same):
     """Labels that are equal, probabilities on one side of a half, other numbers within one per cent."""
-    assert bool(agreement(correct)(a, b)) is same
+    assert bool(default_agreement(correct)(a, b)) is same
 
 
 def test_outputs_of_different_shapes_are_not_compared():
     """Two rows against three."""
     with pytest.raises(TypeError, match="cannot be compared"):
-        agreement(None)([1.0, 2.0], [1.0, 2.0, 3.0])
+        default_agreement(None)([1.0, 2.0], [1.0, 2.0, 3.0])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

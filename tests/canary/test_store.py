@@ -150,9 +150,9 @@ def test_a_canary_goes_on_after_a_restart(path, make_monitor, serve, quick):
     serve(baseline, 100)
     serve(candidate, 100)
     assert canary.verdict().state == "inconclusive"
-    began = canary._began
+    began = canary._collector.began
     canary, (baseline, candidate) = process()
-    assert canary._began == began
+    assert canary._collector.began == began
     serve(baseline, 400)
     serve(candidate, 400, failed=200)
     verdict = canary.verdict()

@@ -1,4 +1,4 @@
-"""The candidate predicts on the same input, off the caller's path; its answer is compared and thrown away."""
+"""A shadow: the candidate predicts on a copy of each input in the background, and only its agreement is counted."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ import numpy as np
 from driftline._capture.tables import is_column
 from driftline.typing import Correct
 
-__all__ = ["Agree", "Shadow", "agreement"]
+__all__ = ["Agree", "Shadow", "default_agreement"]
 
 Agree: TypeAlias = "Callable[[Any, Any], Any]"
-"""(baseline's output, candidate's output) to whether they agree, or to one such answer per row."""
+"""(baseline's output, candidate's output) to whether they agree, or to one such value per row."""
 
-NEAR = 0.01
-"""Numbers that are no probabilities agree within one per cent of the baseline's."""
+RELATIVE_TOLERANCE = 0.01
+"""Part of the baseline's output within which two numbers that are no probabilities agree."""
 
 _FAILED = object()
 _STOP = object()
 
 
-def agreement(correct: Correct | None) -> Agree:
+def default_agreement(correct: Correct | None) -> Agree:
     """
-    When two outputs agree, unless the user says so.
+    Return the default test of whether two outputs agree.
 
-    Labels that are equal, probabilities on the same side of 0.5, other numbers within one per cent.
+    Labels agree when they are equal, probabilities on the same side of 0.5, other numbers within one per cent.
 
     Args:
-        correct: what is right by the reference's predictions; None for numbers that are no probabilities.
+        correct: the reference's rule for right predictions; None for numbers that are no probabilities.
     """
 
     def agree(baseline: Any, candidate: Any) -> Any:
-        ours, theirs = np.asarray(baseline), np.asarray(candidate)
-        if ours.ndim and ours.shape != theirs.shape:
-            msg = f"outputs of shapes {ours.shape} and {theirs.shape} cannot be compared"
+        expected, actual = np.asarray(baseline), np.asarray(candidate)
+        if expected.ndim and expected.shape != actual.shape:
+            msg = f"outputs of shapes {expected.shape} and {actual.shape} cannot be compared"
             raise TypeError(msg)
-        if ours.dtype.kind not in "fiu" or theirs.dtype.kind not in "fiu":
-            return ours == theirs
+        if expected.dtype.kind not in "fiu" or actual.dtype.kind not in "fiu":
+            return expected == actual
         if correct is None:
-            return np.isclose(theirs, ours, rtol=NEAR, atol=0.0)
-        if ours.dtype.kind == "f":
-            return (ours >= 0.5) == (theirs >= 0.5)  # noqa: PLR2004 - the usual cut
-        return ours == theirs
+            return np.isclose(actual, expected, rtol=RELATIVE_TOLERANCE, atol=0.0)
+        if expected.dtype.kind == "f":
+            return (expected >= 0.5) == (actual >= 0.5)  # noqa: PLR2004 - the usual cut
+        return expected == actual
 
     return agree
 
 
 class Shadow:
     """
-    A bounded queue of inputs, and the thread that works it off with the candidate.
+    A bounded queue of inputs, and the thread that calls the candidate with them.
 
     Args:
         candidate: the function on trial.
-        agree: whether two outputs agree.
-        size: inputs that wait at most; what comes beyond is counted and not predicted.
-        compared: told of (rows compared, rows that agreed).
-        dropped: told of rows that found the queue full.
-        caught: told of what *agree* raises.
+        agree: returns whether two outputs agree.
+        size: inputs that the queue holds at most; further ones are dropped.
+        on_compared: called with (rows compared, rows that agreed).
+        on_dropped: called with the number of rows of an input that was dropped.
+        on_error: called with (place, error) when a copy, *agree* or the queue fails.
     """
 
     def __init__(
@@ -72,114 +72,116 @@ class Shadow:
         candidate: Callable[..., Any],
         agree: Agree,
         size: int,
-        compared: Callable[[int, int], None],
-        dropped: Callable[[int], None],
-        caught: Callable[[str, Exception], None],
+        on_compared: Callable[[int, int], None],
+        on_dropped: Callable[[int], None],
+        on_error: Callable[[str, Exception], None],
     ) -> None:
         self._candidate, self._agree, self._size = candidate, agree, size
-        self._compared, self._dropped, self._caught = compared, dropped, caught
+        self._on_compared, self._on_dropped, self._on_error = on_compared, on_dropped, on_error
         self._closed = False
-        self.after_fork()
+        self.reset()
 
-    def after_fork(self) -> None:
-        """Start empty and without a thread: in the child of a fork, and at first."""
+    def reset(self) -> None:
+        """Set up an empty queue without a thread: at first, and in the child of a fork."""
         self._lock = threading.Lock()
-        self._waiting: queue.Queue[Any] = queue.Queue(self._size)
+        self._queue: queue.Queue[Any] = queue.Queue(self._size)
         self._running = False
 
-    def around(self, baseline: Callable[..., Any]) -> Callable[..., Any]:
-        """The baseline as it is, each of whose calls the candidate makes too, later."""
+    def wrap(self, baseline: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the baseline with the same behaviour; the thread repeats each of its calls with the candidate."""
         if inspect.iscoroutinefunction(baseline):
 
             @functools.wraps(baseline)
             async def serve_async(*args: Any, **kwargs: Any) -> Any:
-                taken = self._take(args, kwargs)
+                arguments = self._copy_arguments(args, kwargs)
                 try:
                     result = await baseline(*args, **kwargs)
                 except Exception:
-                    self._put(taken, _FAILED)
+                    self._enqueue(arguments, _FAILED)
                     raise
-                self._put(taken, result)
+                self._enqueue(arguments, result)
                 return result
 
             return serve_async
 
         @functools.wraps(baseline)
         def serve(*args: Any, **kwargs: Any) -> Any:
-            taken = self._take(args, kwargs)
+            arguments = self._copy_arguments(args, kwargs)
             try:
                 result = baseline(*args, **kwargs)
             except Exception:
-                self._put(taken, _FAILED)
+                self._enqueue(arguments, _FAILED)
                 raise
-            self._put(taken, result)
+            self._enqueue(arguments, result)
             return result
 
         return serve
 
     def flush(self, seconds: float) -> bool:
-        """Wait until nothing waits any more, at most so long; whether that has come."""
-        waiting = self._waiting
-        with waiting.all_tasks_done:
-            return waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, seconds)
+        """Wait at most *seconds* until the queue is processed; return whether it is."""
+        pending = self._queue
+        with pending.all_tasks_done:
+            return pending.all_tasks_done.wait_for(lambda: not pending.unfinished_tasks, seconds)
 
     def close(self, seconds: float) -> None:
-        """Work off what waits, at most so long, and end the thread."""
+        """Process the queue for at most *seconds*, and end the thread."""
         self.flush(seconds)
         self._closed = True
         with self._lock:
             if self._running:
                 # Full only behind a candidate that hangs; the thread is a daemon.
                 with suppress(queue.Full):
-                    self._waiting.put_nowait(_STOP)
+                    self._queue.put_nowait(_STOP)
 
-    # --- on the caller's path ----------------------------------------------------------------------------------------
+    # --- the caller's thread -----------------------------------------------------------------------------------------
 
-    def _take(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Copy the input before the baseline may change it."""
+    def _copy_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Copy the input before the baseline may change it; None when nothing is to be predicted."""
         if self._closed:
             return None
         try:
             return (
-                tuple(_copied(value) for value in args),
-                {name: _copied(value) for name, value in kwargs.items()},
+                tuple(_copy(value) for value in args),
+                {name: _copy(value) for name, value in kwargs.items()},
                 contextvars.copy_context(),
             )
         except Exception as error:  # noqa: BLE001 - the copy of a host's object
-            self._caught("shadow", error)
+            self._on_error("shadow", error)
             return None
 
-    def _put(self, taken: Any, result: Any) -> None:
-        if taken is None:
+    def _enqueue(self, arguments: Any, result: Any) -> None:
+        if arguments is None:
             return
         try:
             if not self._running:
-                self._start()
-            self._waiting.put_nowait((*taken, _copied(result)))
+                self._start_thread()
+            self._queue.put_nowait((*arguments, _copy(result)))
         except queue.Full:
-            self._dropped(_rows(result))
+            self._on_dropped(_row_count(result))
         except Exception as error:  # noqa: BLE001 - the guard
-            self._caught("shadow", error)
+            self._on_error("shadow", error)
 
-    def _start(self) -> None:
+    def _start_thread(self) -> None:
         with self._lock:
             if not self._running:
                 self._running = True
-                threading.Thread(target=self._work, args=(self._waiting,), name="driftline-shadow", daemon=True).start()
+                threading.Thread(target=self._run, args=(self._queue,), name="driftline-shadow", daemon=True).start()
 
-    # --- off it ------------------------------------------------------------------------------------------------------
+    # --- the shadow's thread -----------------------------------------------------------------------------------------
 
-    def _work(self, waiting: queue.Queue[Any]) -> None:
+    def _run(self, pending: queue.Queue[Any]) -> None:
         while True:
-            item = waiting.get()
+            item = pending.get()
             try:
                 if item is _STOP:
                     return
-                self._one(*item)
+                self._compare(*item)
             finally:
-                waiting.task_done()
+                pending.task_done()
 
-    def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any) -> None:
+    def _compare(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any
+    ) -> None:
         try:
             result = context.run(self._predict, args, kwargs)
         except Exception:  # noqa: BLE001 - the candidate's monitor has counted it
@@ -188,9 +190,9 @@ class Shadow:
             return
         try:
             agrees = np.ravel(self._agree(expected, result))
-            self._compared(len(agrees), int(np.count_nonzero(agrees)))
-        except Exception as error:  # noqa: BLE001 - the user's function
-            self._caught("agree", error)
+            self._on_compared(len(agrees), int(np.count_nonzero(agrees)))
+        except Exception as error:  # noqa: BLE001 - a user function
+            self._on_error("agree", error)
 
     def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._candidate(*args, **kwargs)
@@ -201,12 +203,10 @@ class Shadow:
         return asyncio.run(result)
 
 
-def _copied(value: Any) -> Any:
-    """Copies of what hosts reuse: dicts and lists with what stands in them, arrays, frames."""
+def _copy(value: Any) -> Any:
+    """Copy what hosts reuse: dicts and lists with the lists, arrays and dicts in them, arrays, frames."""
     if value.__class__ is dict:
-        return {
-            name: _copied(inner) if isinstance(inner, (list, np.ndarray)) else inner for name, inner in value.items()
-        }
+        return {name: _copy(inner) if isinstance(inner, (list, np.ndarray)) else inner for name, inner in value.items()}
     if value.__class__ is list:
         return [dict(inner) if inner.__class__ is dict else inner for inner in value]
     if isinstance(value, np.ndarray) or hasattr(value, "columns"):
@@ -214,7 +214,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _rows(result: Any) -> int:
+def _row_count(result: Any) -> int:
     try:
         return len(result) if isinstance(result, np.ndarray) or is_column(result) else 1
     except TypeError:  # an array without a dimension

@@ -1,0 +1,78 @@
+"""Checks of the arguments of `Canary` and its methods."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from driftline.errors import ConfigurationError
+
+__all__ = ["check_callable", "check_functions", "check_string", "check_variants"]
+
+
+def check_string(name: str, value: object) -> None:
+    """
+    Check that *value* is a string or None.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if value is not None and not isinstance(value, str):
+        msg = f"{name}={value!r}: expected a string"
+        raise ConfigurationError(msg)
+
+
+def check_callable(name: str, value: object) -> None:
+    """
+    Check that *value* is callable or None.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if value is not None and not callable(value):
+        msg = f"{name}={value!r}: expected a function"
+        raise ConfigurationError(msg)
+
+
+def check_functions(baseline: object, candidate: object) -> None:
+    """
+    Check that both predict functions are callable, and either both plain or both async.
+
+    Raises:
+        ConfigurationError: they are not.
+    """
+    for name, function in (("baseline", baseline), ("candidate", candidate)):
+        if not callable(function) or isinstance(function, type):
+            msg = f"{name}={function!r}: expected a function"
+            raise ConfigurationError(msg)
+    if inspect.iscoroutinefunction(baseline) != inspect.iscoroutinefunction(candidate):
+        msg = "baseline and candidate: expected two plain functions or two async ones"
+        raise ConfigurationError(msg)
+
+
+def check_variants(baseline: Any, candidate: Any, path: object) -> None:
+    """
+    Check that two variants can be compared: two monitors that differ, over the same bins of the prediction.
+
+    Raises:
+        ConfigurationError: an argument is not a monitor, one is None without a *path*, or the two cannot be compared.
+    """
+    sides = {"baseline": baseline, "candidate": candidate}
+    for name, variant in sides.items():
+        if variant is None and path is not None and any(other is not None for other in sides.values()):
+            continue
+        if not hasattr(variant, "evidence") or not hasattr(variant, "attach"):
+            alternative = ", or None and a path= for the processes to share" if variant is None else ""
+            msg = f"{name}={variant!r}: expected a Monitor{alternative}"
+            raise ConfigurationError(msg)
+    if baseline is None or candidate is None:
+        return
+    if baseline is candidate:
+        msg = "baseline and candidate are one monitor: expected two, with different version= or variant="
+        raise ConfigurationError(msg)
+    if dict(baseline.variant_attributes) == dict(candidate.variant_attributes):
+        msg = f"both monitors are {dict(candidate.variant_attributes)}: expected different version= or variant="
+        raise ConfigurationError(msg)
+    if baseline.prediction_bins != candidate.prediction_bins:
+        msg = "the monitors watch their predictions over different bins: expected one reference for both"
+        raise ConfigurationError(msg)

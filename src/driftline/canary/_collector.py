@@ -1,0 +1,108 @@
+"""The counts of a canary in one process, kept apart by the candidate's share of the traffic."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from driftline.canary._evalues.means import Moments
+from driftline.canary._evidence import CanaryEvidence, Stratum
+from driftline.canary._variant_evidence import VariantEvidence
+
+__all__ = ["EvidenceCollector"]
+
+ReadCounts: TypeAlias = "Callable[[], VariantEvidence]"
+"""Returns the counts of one variant since the start of its process."""
+
+
+class EvidenceCollector:
+    """
+    Collects what two variants do in this process after the canary begins.
+
+    Args:
+        baseline: reads the counts of the baseline. If None, another process serves the baseline.
+        candidate: reads the counts of the candidate. If None, another process serves the candidate.
+        share: the candidate's share of the calls. If None, driftline does not split them.
+        guardrails: names of the user's guardrails.
+        began: Unix time at which the canary began, in seconds.
+
+    Attributes:
+        share: the present share; `change_share` sets it.
+        sticky: whether keys have decided about calls.
+        began: Unix time at which the canary began.
+    """
+
+    def __init__(
+        self,
+        baseline: ReadCounts | None,
+        candidate: ReadCounts | None,
+        share: float | None,
+        guardrails: Iterable[str],
+        began: float,
+    ) -> None:
+        self._readers, self._guardrail_names = (baseline, candidate), tuple(guardrails)
+        self.share = share
+        start = self._read_variants()
+        self._empty = start[0].empty(), start[1].empty()
+        self._begin(start, began)
+
+    def _begin(self, start: tuple[VariantEvidence, VariantEvidence], began: float) -> None:
+        self._lock = threading.RLock()
+        self.began = began
+        self.sticky = False
+        self._compared = self._agreed = 0
+        self._earlier = CanaryEvidence()
+        self._stratum_start = start
+        self._reset_guardrails()
+
+    def restart(self, began: float) -> None:
+        """Start from zero counts in the child of a fork, which has made no prediction yet."""
+        # Zero counts, not a reading: a monitor that has not handled the fork yet still reports the parent's counts.
+        self._begin(self._empty, began)
+
+    def read(self) -> CanaryEvidence:
+        """Return what both variants have done in this process since the canary began."""
+        with self._lock:
+            return self._evidence(self._read_variants())
+
+    def change_share(self, share: float) -> None:
+        """Close the present stratum and open another with a new share."""
+        with self._lock:
+            # A single reading: calls between two readings would belong to no stratum.
+            now = self._read_variants()
+            self._earlier, self._stratum_start, self.share = self._evidence(now), now, share
+            self._reset_guardrails()
+
+    def add_comparisons(self, rows: int, agreed: int) -> None:
+        """Add rows that both variants predicted, and the number of them on which the two agreed."""
+        with self._lock:
+            self._compared += rows
+            self._agreed += agreed
+
+    def add_observation(self, guardrail: str, side: int, value: float) -> None:
+        """Add one observation of a guardrail; *side* is 0 for the baseline and 1 for the candidate."""
+        with self._lock:
+            self._moments[guardrail][side] += Moments(1, value)
+
+    def _reset_guardrails(self) -> None:
+        self._moments = {name: [Moments(), Moments()] for name in self._guardrail_names}
+
+    def _read_variants(self) -> tuple[VariantEvidence, VariantEvidence]:
+        """Counts of both since the start of the process; zero for a variant that another process serves."""
+        counts = [None if read is None else read() for read in self._readers]
+        known = next(side for side in counts if side is not None)
+        baseline, candidate = (known.empty() if side is None else side for side in counts)
+        return baseline, candidate
+
+    def _evidence(self, now: tuple[VariantEvidence, VariantEvidence]) -> CanaryEvidence:
+        """Evidence of this process. After a replaced reference, over the bins of the present reference."""
+        baseline, candidate = (end - start.over(end) for end, start in zip(now, self._stratum_start, strict=True))
+        guardrails = {name: (pair[0], pair[1]) for name, pair in self._moments.items()}
+        stratum = Stratum(self.share, self.sticky, baseline, candidate, guardrails)
+        earlier = self._earlier
+        present = CanaryEvidence(
+            (stratum,), self._compared - earlier.compared, self._agreed - earlier.agreed, time.time() - self.began
+        )
+        return earlier.over(present) + present

@@ -1,0 +1,51 @@
+"""The decision of a canary that stands, in memory or in the canary's file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from driftline.canary._store import CanaryStore
+from driftline.canary._verdict import Verdict
+from driftline.results import CanaryState
+
+__all__ = ["StandingVerdict"]
+
+
+class StandingVerdict:
+    """
+    Keeps the first decision: a rollback for ever, a promotion until a rollback.
+
+    This is what the guarantee is about: *alpha* bounds the probability that a harmless candidate is *ever* rolled back.
+
+    Args:
+        store: the canary's file, shared with other processes. If None, the decision is kept in memory.
+        on_error: called with an error of the file.
+    """
+
+    def __init__(self, store: CanaryStore | None, on_error: Callable[[Exception], None]) -> None:
+        self._store, self._on_error = store, on_error
+        self._decision = None if store is None else store.decided()
+
+    @property
+    def state(self) -> CanaryState:
+        """The state that stands; ``"inconclusive"`` before the first decision."""
+        return "inconclusive" if self._decision is None else self._decision[0]
+
+    def apply(self, verdict: Verdict) -> Verdict:
+        """Return *verdict*, or its criteria under the decision that stands; keep a new decision."""
+        if self._store is not None:
+            try:
+                self._decision = self._store.decided() or self._decision
+            except Exception as error:  # noqa: BLE001 - the disk may be full or gone
+                self._on_error(error)
+        decision = self._decision
+        if decision is not None and (decision[0] == "rollback" or verdict.state != "rollback"):
+            return Verdict(decision[0], decision[1], verdict.criteria)
+        if verdict.state != "inconclusive":
+            self._decision = verdict.state, verdict.reason
+            if self._store is not None:
+                try:
+                    self._store.decide(verdict.state, verdict.reason)
+                except Exception as error:  # noqa: BLE001 - the disk may be full or gone
+                    self._on_error(error)
+        return verdict
