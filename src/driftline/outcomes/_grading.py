@@ -20,6 +20,7 @@ from driftline._binning.labels import (
 from driftline._binning.layout import binner
 from driftline._binning.prediction_kind import Kind
 from driftline._capture.outputs import SCALARS, as_output
+from driftline._runtime.guard import returning_on_error
 from driftline.outcomes._snapshot import (
     ERROR_EDGES,
     ERROR_SIZES,
@@ -277,11 +278,9 @@ def _absent(value: object) -> bool:
     return value.__class__ in SCALARS and is_missing(value)
 
 
+@returning_on_error(False)  # noqa: FBT003 - the default
 def _plain(output: object) -> bool:
-    try:
-        as_output(output)
-    except Exception:  # noqa: BLE001 - the values are the host's and may raise anything
-        return False
+    as_output(output)
     return True
 
 

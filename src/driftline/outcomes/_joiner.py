@@ -13,6 +13,7 @@ from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
+from driftline._runtime.guard import GuardedBlock
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.outcomes._grading import Graded
 from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, key_of
@@ -130,9 +131,9 @@ class Outcomes:
             self._caught("outcomes", TimeoutError("a function that compares outcomes does not come to its end"))
             return
         try:
-            work()
-        except Exception as error:  # noqa: BLE001 - a file that is locked, full or gone; what waits is tried again
-            self._caught("outcomes", error)
+            # A file may be locked, full or gone. The events are tried again.
+            with GuardedBlock(self._caught, "outcomes"):
+                work()
         finally:
             self._lock.release()
 
