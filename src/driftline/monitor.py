@@ -300,7 +300,7 @@ class Monitor:
         if not pipeline.enabled:
             return
         try:
-            pipeline.outcomes.tell(prediction_id, actual)
+            pipeline.outcomes.add_outcome(prediction_id, actual)
         except Exception as error:  # noqa: BLE001 - the guard
             pipeline.caught("outcome", error)
 
@@ -311,7 +311,7 @@ class Monitor:
             return
         try:
             for prediction_id, actual in zip(prediction_ids, actuals, strict=True):
-                pipeline.outcomes.tell(prediction_id, actual)
+                pipeline.outcomes.add_outcome(prediction_id, actual)
         except Exception as error:  # noqa: BLE001 - the guard
             pipeline.caught("outcome", error)
 
@@ -339,7 +339,7 @@ class Monitor:
     def accuracy(self) -> float | None:
         """Share of the latest outcomes that the prediction got right; None before the first."""
         self._pipeline.settle()
-        return self._pipeline.outcomes.read().accuracy
+        return self._pipeline.outcomes.tally().accuracy
 
     def estimated_accuracy(self) -> Performance | None:
         """
