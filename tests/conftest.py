@@ -17,8 +17,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import driftline as dl
 
-collect_ignore = ["typing/api.py"]  # for the type checkers; its monitor must not run beside those of the tests
-
 # A slow machine is no failure of what is tested.
 hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")

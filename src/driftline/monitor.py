@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from driftline import instrument as surface
 from driftline._binning.bins import Feature
@@ -35,9 +35,7 @@ from driftline.typing import (
 
 __all__ = ["Monitor"]
 
-T = TypeVar("T")
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Monitor:
@@ -181,20 +179,7 @@ class Monitor:
     # --- serving -----------------------------------------------------------------------------------------------------
 
     @overload
-    def instrument(self, function: staticmethod[P, R], /) -> staticmethod[P, R]: ...
-    @overload
-    def instrument(self, function: classmethod[T, P, R], /) -> classmethod[T, P, R]: ...
-    @overload
-    def instrument(
-        self,
-        function: Callable[P, R],
-        /,
-        *,
-        features: Callable[..., Any] | None = None,
-        output: Callable[[Any], Any] | None = None,
-        prediction_id: Callable[..., Any] | None = None,
-        user_id: Callable[..., str] | None = None,
-    ) -> Callable[P, R]: ...
+    def instrument(self, function: F, /) -> F: ...
     @overload
     def instrument(
         self,
@@ -205,10 +190,10 @@ class Monitor:
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
-    ) -> surface.Decorator: ...
+    ) -> Callable[[F], F]: ...
     def instrument(
         self,
-        function: Callable[..., Any] | classmethod[Any, ..., Any] | None = None,
+        function: Callable[..., Any] | None = None,
         /,
         *,
         features: Callable[..., Any] | None = None,
@@ -300,7 +285,7 @@ class Monitor:
         if not pipeline.enabled:
             return
         try:
-            pipeline.outcomes.add_outcome(prediction_id, actual)
+            pipeline.outcomes.tell(prediction_id, actual)
         except Exception as error:  # noqa: BLE001 - the guard
             pipeline.caught("outcome", error)
 
@@ -311,7 +296,7 @@ class Monitor:
             return
         try:
             for prediction_id, actual in zip(prediction_ids, actuals, strict=True):
-                pipeline.outcomes.add_outcome(prediction_id, actual)
+                pipeline.outcomes.tell(prediction_id, actual)
         except Exception as error:  # noqa: BLE001 - the guard
             pipeline.caught("outcome", error)
 
@@ -339,7 +324,7 @@ class Monitor:
     def accuracy(self) -> float | None:
         """Share of the latest outcomes that the prediction got right; None before the first."""
         self._pipeline.settle()
-        return self._pipeline.outcomes.tally().accuracy
+        return self._pipeline.outcomes.read().accuracy
 
     def estimated_accuracy(self) -> Performance | None:
         """

@@ -58,7 +58,7 @@ class StandaloneLedger:
         """The present reading; None before the first outcome in this process."""
         if settle:
             self.flush()
-        read = self.ledger.tally()
+        read = self.ledger.read()
         if not read.results:
             return None
         return Reading(
@@ -73,7 +73,7 @@ class StandaloneLedger:
     def flush(self) -> None:
         """Judge what has come."""
         try:
-            self.ledger.evaluate_limits()
+            self.ledger.judge()
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.report_error("outcome", error)
 
@@ -193,7 +193,7 @@ def record_outcome(
     name = (model, version, variant)
     ledger = ledger_for(name, policy, correct, meter_provider, logger_provider, export_labels)
     for start in range(0, len(pairs), CHUNK_PAIRS):
-        ledger.record(pairs[start : start + CHUNK_PAIRS])
+        ledger.take(pairs[start : start + CHUNK_PAIRS])
 
 
 def _pairs(prediction: Any, actual: Any) -> Sequence[tuple[object, object]]:

@@ -59,7 +59,7 @@ def reading_of(
     telling: Redactor,
 ) -> Reading:
     """What is known without a reference: counters, outcomes, requests and verdicts."""
-    outcomes = ledger.tally()
+    outcomes = ledger.read()
     return Reading(
         attributes,
         tally.served,

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from driftline._capture.tables import is_column
-from driftline._runtime.guard import GuardedBlock
 from driftline.typing import Correct
 
 __all__ = ["Agree", "Shadow", "default_agreement"]
@@ -140,24 +139,27 @@ class Shadow:
         """Copy the input before the baseline may change it; None when nothing is to be predicted."""
         if self._closed:
             return None
-        with GuardedBlock(self._on_error, "shadow"):
+        try:
             return (
                 tuple(_copy(value) for value in args),
                 {name: _copy(value) for name, value in kwargs.items()},
                 contextvars.copy_context(),
             )
-        return None
+        except Exception as error:  # noqa: BLE001 - the copy of a host's object
+            self._on_error("shadow", error)
+            return None
 
     def _enqueue(self, arguments: Any, result: Any) -> None:
         if arguments is None:
             return
-        with GuardedBlock(self._on_error, "shadow"):
+        try:
             if not self._running:
                 self._start_thread()
-            try:
-                self._queue.put_nowait((*arguments, _copy(result)))
-            except queue.Full:
-                self._on_dropped(_row_count(result))
+            self._queue.put_nowait((*arguments, _copy(result)))
+        except queue.Full:
+            self._on_dropped(_row_count(result))
+        except Exception as error:  # noqa: BLE001 - the guard
+            self._on_error("shadow", error)
 
     def _start_thread(self) -> None:
         with self._lock:
@@ -186,9 +188,11 @@ class Shadow:
             return
         if expected is _FAILED:
             return
-        with GuardedBlock(self._on_error, "agree"):
+        try:
             agrees = np.ravel(self._agree(expected, result))
             self._on_compared(len(agrees), int(np.count_nonzero(agrees)))
+        except Exception as error:  # noqa: BLE001 - a user function
+            self._on_error("agree", error)
 
     def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._candidate(*args, **kwargs)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from driftline.instrument._call import PredictionCall
-from driftline.instrument._decorator import Decorator, instrument
+from driftline.instrument._decorator import instrument
 
-__all__ = ["Decorator", "PredictionCall", "instrument"]
+__all__ = ["PredictionCall", "instrument"]

@@ -1,4 +1,4 @@
-"""Late labels: outcomes joined to predictions by id, graded and counted."""
+"""Late labels, joined to predictions by id and counted."""
 
 from __future__ import annotations
 

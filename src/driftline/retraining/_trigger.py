@@ -71,6 +71,8 @@ class RetrainingTrigger:
         """Requests in the queue by state."""
         if self._policy is None:
             return {}
-        with self._guard("retraining"):
+        try:
             return self._policy.queue.sizes(self._model, self._version)
-        return {}  # the disk is full or gone
+        except Exception as error:  # noqa: BLE001 - a disk that is full or gone takes the queue's size with it, no more
+            self._guard.report_error("retraining", error)
+            return {}
