@@ -25,22 +25,22 @@ STANDARD = frozenset(
 
 
 def load() -> dict[str, list[dict[str, Any]]]:
-    """The attributes, metrics and events of the registry."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for part in ("attributes", "metrics", "events"):
-        found[part] = yaml.safe_load((MODEL / f"{part}.yaml").read_text(encoding="utf-8"))[part]
-    return found
+    """Read the attributes, metrics and events of the registry."""
+    return {
+        part: yaml.safe_load((MODEL / f"{part}.yaml").read_text(encoding="utf-8"))[part]
+        for part in ("attributes", "metrics", "events")
+    }
 
 
 def constant(name: str) -> str:
-    """The name of a constant: ``ml.model.name`` to ``ML_MODEL_NAME``."""
+    """Return the name of a constant: ``ML_MODEL_NAME`` for ``ml.model.name``."""
     return name.replace(".", "_").upper()
 
 
 def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
-    """The text of ``semconv.py``."""
+    """Return the source of ``semconv.py``."""
     lines = [
-        '"""Names, units and attributes of all that driftline exports. Generated from model/: do not edit."""',
+        '"""Names, units and attributes of the metrics and events of driftline. Generated from model/: do not edit."""',
         "",
         "from __future__ import annotations",
         "",
@@ -48,7 +48,7 @@ def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
         "",
         "",
         "class Metric(NamedTuple):",
-        '    """A metric as the registry has it."""',
+        '    """A metric of the registry."""',
         "",
         "    name: str",
         "    instrument: str",
@@ -61,26 +61,26 @@ def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
         "",
     ]
     lines += [f'{constant(one["key"])}: Final = "{one["key"]}"' for one in registry["attributes"]]
-    for one in registry["attributes"]:
-        if isinstance(one["type"], dict):
-            values = ", ".join(f'"{member["value"]}"' for member in one["type"]["members"])
-            lines += ["", f"{constant(one['key']).removeprefix('ML_')}S: Final = ({values})"]
+    for attribute in registry["attributes"]:
+        if isinstance(attribute["type"], dict):
+            values = ", ".join(f'"{member["value"]}"' for member in attribute["type"]["members"])
+            lines += ["", f"{constant(attribute['key']).removeprefix('ML_')}S: Final = ({values})"]
     lines.append("")
-    for one in registry["events"]:
-        lines.append(f'EVENT_{constant(one["name"]).removeprefix("ML_")}: Final = "{one["name"]}"')
+    for event in registry["events"]:
+        lines.append(f'EVENT_{constant(event["name"]).removeprefix("ML_")}: Final = "{event["name"]}"')
     lines.append("")
-    for one in registry["metrics"]:
-        bounds = one.get("annotations", {}).get("advisory", {}).get("explicit_bucket_boundaries")
+    for metric in registry["metrics"]:
+        bounds = metric.get("annotations", {}).get("advisory", {}).get("explicit_bucket_boundaries")
         if bounds:
             lines += [f"DURATION_BUCKETS: Final = ({', '.join(str(float(bound)) for bound in bounds)})", ""]
-    for one in registry["metrics"]:
+    for metric in registry["metrics"]:
         lines += [
-            f"METRIC_{constant(one['name']).removeprefix('ML_')}: Final = Metric(",
-            f'    "{one["name"]}",',
-            f'    "{one["instrument"]}",',
-            f'    "{one["unit"]}",',
-            f'    "{one["brief"]}",',
-            *_attribute_set(one),
+            f"METRIC_{constant(metric['name']).removeprefix('ML_')}: Final = Metric(",
+            f'    "{metric["name"]}",',
+            f'    "{metric["instrument"]}",',
+            f'    "{metric["unit"]}",',
+            f'    "{metric["brief"]}",',
+            *_attribute_set(metric),
             ")",
             "",
         ]
@@ -89,30 +89,30 @@ def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
         f'    "{one["name"]}": METRIC_{constant(one["name"]).removeprefix("ML_")},' for one in registry["metrics"]
     ]
     lines += ["}", "", "EVENTS: Final = {"]
-    for one in registry["events"]:
-        lines.append(f'    "{one["name"]}": frozenset(')
-        lines += [f"    {line}" for line in _braced(one)]
+    for event in registry["events"]:
+        lines.append(f'    "{event["name"]}": frozenset(')
+        lines += [f"    {line}" for line in _braced(event)]
         lines.append("    ),")
     lines += ["}", ""]
     return "\n".join(lines)
 
 
-def _attribute_set(one: dict[str, Any]) -> list[str]:
-    inner = ", ".join(f'"{attribute["ref"]}"' for attribute in one["attributes"])
+def _attribute_set(entry: dict[str, Any]) -> list[str]:
+    inner = ", ".join(f'"{attribute["ref"]}"' for attribute in entry["attributes"])
     if len(f"    frozenset({{{inner}}}),") <= 110:  # noqa: PLR2004 - the formatter's line length
         return [f"    frozenset({{{inner}}}),"]
-    return ["    frozenset(", *_braced(one), "    ),"]
+    return ["    frozenset(", *_braced(entry), "    ),"]
 
 
-def _braced(one: dict[str, Any]) -> list[str]:
-    names = [f'"{attribute["ref"]}"' for attribute in one["attributes"]]
+def _braced(entry: dict[str, Any]) -> list[str]:
+    names = [f'"{attribute["ref"]}"' for attribute in entry["attributes"]]
     if len(names) * 20 < 80:  # noqa: PLR2004 - short enough for one line
         return [f"        {{{', '.join(names)}}}"]
     return ["        {", *(f"            {name}," for name in names), "        }"]
 
 
 def prometheus_name(metric: dict[str, Any]) -> str:
-    """The name that Prometheus's OTLP receiver gives a metric."""
+    """Return the name that Prometheus's OTLP receiver gives a metric."""
     name = str(metric["name"]).replace(".", "_")
     if metric["unit"] == "s":
         name += "_seconds"
@@ -120,7 +120,7 @@ def prometheus_name(metric: dict[str, Any]) -> str:
 
 
 def markdown(registry: dict[str, list[dict[str, Any]]]) -> str:
-    """The text of ``docs/metrics.md``."""
+    """Return the text of ``docs/metrics.md``."""
     model = {"ml.model.name", "ml.model.version", "ml.model.variant"}
     lines = [
         "# Metrics, attributes and events",
@@ -130,31 +130,31 @@ def markdown(registry: dict[str, list[dict[str, Any]]]) -> str:
         "",
         "## Metrics",
         "",
-        "| metric | in Prometheus | instrument | unit | attributes | what it is |",
+        "| metric | in Prometheus | instrument | unit | attributes | meaning |",
         "|---|---|---|---|---|---|",
     ]
-    for one in registry["metrics"]:
-        attributes = ", ".join(f"`{ref['ref']}`" for ref in one["attributes"] if ref["ref"] not in model) or "–"
+    for metric in registry["metrics"]:
+        attributes = ", ".join(f"`{ref['ref']}`" for ref in metric["attributes"] if ref["ref"] not in model) or "–"
         lines.append(
-            f"| `{one['name']}` | `{prometheus_name(one)}` | {one['instrument']} | `{one['unit']}` "
-            f"| {attributes} | {one['brief']} |"
+            f"| `{metric['name']}` | `{prometheus_name(metric)}` | {metric['instrument']} | `{metric['unit']}` "
+            f"| {attributes} | {metric['brief']} |"
         )
-    lines += ["", "## Events", "", "| event | attributes | what it is |", "|---|---|---|"]
-    for one in registry["events"]:
-        attributes = ", ".join(f"`{ref['ref']}`" for ref in one["attributes"] if ref["ref"] not in model)
-        lines.append(f"| `{one['name']}` | {attributes} | {one['brief']} |")
-    lines += ["", "## Attributes", "", "| attribute | values | what it is |", "|---|---|---|"]
-    for one in registry["attributes"]:
-        if isinstance(one["type"], dict):
-            values = ", ".join(f"`{member['value']}`" for member in one["type"]["members"])
+    lines += ["", "## Events", "", "| event | attributes | meaning |", "|---|---|---|"]
+    for event in registry["events"]:
+        attributes = ", ".join(f"`{ref['ref']}`" for ref in event["attributes"] if ref["ref"] not in model)
+        lines.append(f"| `{event['name']}` | {attributes} | {event['brief']} |")
+    lines += ["", "## Attributes", "", "| attribute | values | meaning |", "|---|---|---|"]
+    for attribute in registry["attributes"]:
+        if isinstance(attribute["type"], dict):
+            values = ", ".join(f"`{member['value']}`" for member in attribute["type"]["members"])
         else:
-            values = f"{one['type']}, such as " + ", ".join(f"`{example}`" for example in one["examples"])
-        lines.append(f"| `{one['key']}` | {values} | {one['brief']} |")
+            values = f"{attribute['type']}, such as " + ", ".join(f"`{example}`" for example in attribute["examples"])
+        lines.append(f"| `{attribute['key']}` | {values} | {attribute['brief']} |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    """Write the files, or with ``--check`` say how they differ."""
+    """Write the files, or with ``--check`` print how they differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is stale")
     check = parser.parse_args().check

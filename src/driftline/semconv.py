@@ -1,4 +1,4 @@
-"""Names, units and attributes of all that driftline exports. Generated from model/: do not edit."""
+"""Names, units and attributes of the metrics and events of driftline. Generated from model/: do not edit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class Metric(NamedTuple):
-    """A metric as the registry has it."""
+    """A metric of the registry."""
 
     name: str
     instrument: str
@@ -64,6 +64,8 @@ RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
 
 RETRAINING_STATES: Final = ("pending", "acknowledged")
 
+MONITOR_PLACES: Final = ("agree", "canary", "capture", "cardinality", "clock", "collect", "derive", "detector", "distance", "drain", "failure", "features", "flush", "guardrail", "judging", "learn", "observe", "on_verdict", "outcome", "outcomes", "output", "prediction_id", "record", "retraining", "route", "shadow", "span", "unknown_feature", "user_id")
+
 MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "replaced", "derive")
 
 MONITOR_SIGNALS: Final = ("metrics", "logs", "traces")
@@ -78,7 +80,7 @@ METRIC_PREDICTIONS_SERVED: Final = Metric(
     "ml.predictions.served",
     "counter",
     "{prediction}",
-    "Predictions made, one per row; with error.type those that failed.",
+    "Predictions, one per row; those with error.type failed.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "error.type"}),
 )
 
@@ -86,7 +88,7 @@ METRIC_PREDICTION_DURATION: Final = Metric(
     "ml.prediction.duration",
     "histogram",
     "s",
-    "Duration of a call of the model, whatever its number of rows.",
+    "Duration of a call of the model, for any number of rows.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "error.type"}),
 )
 
@@ -111,7 +113,7 @@ METRIC_FEATURE_DRIFT_STATUS: Final = Metric(
     "ml.feature.drift.status",
     "updowncounter",
     "1",
-    "Drift state of a feature, a series per state, 1 for the one it is in.",
+    "Drift state of a feature; a series per state, 1 for the current state.",
     frozenset(
         {
             "ml.model.name",
@@ -127,7 +129,7 @@ METRIC_FEATURE_OBSERVATIONS: Final = Metric(
     "ml.feature.observations",
     "counter",
     "{observation}",
-    "Values of a feature per bin of the reference; opt-in, what a fleet is judged from.",
+    "Values of a feature per bin of the reference, to add up over a fleet; opt-in.",
     frozenset(
         {
             "ml.model.name",
@@ -144,7 +146,7 @@ METRIC_CANARY_STATUS: Final = Metric(
     "ml.canary.status",
     "updowncounter",
     "1",
-    "Verdict on a candidate, a series per state, 1 for the one it is in.",
+    "Verdict on a candidate; a series per state, 1 for the current state.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.canary.state"}),
 )
 
@@ -152,7 +154,7 @@ METRIC_CANARY_EVIDENCE: Final = Metric(
     "ml.canary.evidence",
     "gauge",
     "{evidence}",
-    "Evidence about each criterion of a candidate, for other judges to read.",
+    "Evidence about each criterion of a candidate, for other tools to read.",
     frozenset(
         {
             "ml.model.name",
@@ -168,7 +170,7 @@ METRIC_OUTCOMES: Final = Metric(
     "ml.outcomes",
     "counter",
     "{outcome}",
-    "Outcomes that arrived, or were given up on, by result.",
+    "Outcomes that arrived, and predictions that expired without one, by result.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.outcome.result"}),
 )
 
@@ -176,7 +178,7 @@ METRIC_MODEL_ACCURACY: Final = Metric(
     "ml.model.accuracy",
     "gauge",
     "{ratio}",
-    "Share of the latest outcomes that the predictions got right.",
+    "Share of the latest outcomes that were predicted right.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant"}),
 )
 
@@ -192,7 +194,7 @@ METRIC_MODEL_PERFORMANCE: Final = Metric(
     "ml.model.performance",
     "gauge",
     "{score}",
-    "How right the latest predictions were, by metric, with the ends of the 95 % interval.",
+    "Quality of the latest predictions, by measure, with its 95 % interval.",
     frozenset(
         {
             "ml.model.name",
@@ -225,7 +227,7 @@ METRIC_MONITOR_ERRORS: Final = Metric(
     "ml.monitor.errors",
     "counter",
     "{error}",
-    "Times that something within driftline, or in what it was given, was not as it should be.",
+    "Errors inside driftline or in its inputs.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.monitor.place"}),
 )
 
@@ -233,7 +235,7 @@ METRIC_MONITOR_ROWS_DROPPED: Final = Metric(
     "ml.monitor.rows.dropped",
     "counter",
     "{row}",
-    "Rows whose features could not be read, or that a shadow has not predicted.",
+    "Rows that could not be counted, or that a shadow did not predict.",
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.monitor.reason"}),
 )
 
@@ -241,7 +243,7 @@ METRIC_MONITOR_TELEMETRY_LOST: Final = Metric(
     "ml.monitor.telemetry.lost",
     "counter",
     "{item}",
-    "Events and spans that did not reach their collector, and exports of metrics; of the process, with configure_otlp.",
+    "Events, spans and exports of metrics that could not be sent; for the process, with configure_otlp.",
     frozenset({"ml.monitor.signal"}),
 )
 
