@@ -16,10 +16,29 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import driftline as dl
+from driftline import semconv
+from driftline._runtime.guard import Guard
 
 # A slow machine is no failure of what is tested.
 hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_documented_places():
+    """Fail the session when an error was counted at a place that ``docs/troubleshooting.md`` lacks."""
+    unknown: set[str] = set()
+    report = Guard.report
+
+    def checked(self, where, message):
+        if where not in semconv.MONITOR_PLACES:
+            unknown.add(where)
+        report(self, where, message)
+
+    Guard.report = checked
+    yield
+    Guard.report = report
+    assert unknown == set(), "not in model/attributes.yaml and docs/troubleshooting.md"
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +167,25 @@ def make_monitor(reference, telemetry):
     yield make
     for one in made:
         one.shutdown()
+
+
+@pytest.fixture(scope="session")
+def readme_world():
+    """Source code of what the README's examples take for granted: training data, a frame, a model."""
+    return """
+import numpy as np
+
+random = np.random.default_rng(0)
+delay = random.normal(10.0, 30.0, 5_000)
+X_train = {"dep_delay": delay, "carrier": random.choice(["UA", "AA", "DL"], 5_000).tolist()}
+p_train = 1.0 / (1.0 + np.exp(-delay / 30.0))
+y_train = random.random(5_000) < p_train
+frame, outputs = X_train, p_train
+
+
+class model:
+    @staticmethod
+    def predict(features):
+        return 0.7
+
+"""
