@@ -82,8 +82,8 @@ def as_categorical(rows: int, seed: int) -> Any:
     return pd.DataFrame(labels_of(rows, seed), columns=names()).astype("category")
 
 
-def as_texts(rows: int, seed: int) -> Any:
-    """A pandas frame of texts as Python objects."""
+def as_strings(rows: int, seed: int) -> Any:
+    """A pandas frame of strings as Python objects."""
     return pd.DataFrame(labels_of(rows, seed), columns=names()).astype(object)
 
 
@@ -101,7 +101,7 @@ KINDS: dict[str, Callable[[int, int], Any]] = {
     "polars Float64": as_polars,
     "pyarrow double": as_arrow,
     "pandas category": as_categorical,
-    "pandas object (texts)": as_texts,
+    "pandas object (strings)": as_strings,
     "polars Enum": as_polars_enum,
 }
 

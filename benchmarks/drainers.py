@@ -86,13 +86,13 @@ TRAFFIC: dict[str, Callable[[Callable[[Any], float], float], list[int]]] = {
     "saturated, 4 threads": lambda function, seconds: in_threads(function, 4, seconds, 0.0),
     "saturated, 16 threads": lambda function, seconds: in_threads(function, 16, seconds, 0.0),
 }
-WAYS = ("thread", "caller", "collection", "nobody")
+WAYS = ("thread", "caller", "collection", "bare")
 
 
 def measure(who: str, traffic: str, seconds: float) -> dict[str, float]:
     """Quantiles of the latency, nanoseconds, CPU per call of the whole process, and calls per second."""
     set_up_sdk()
-    function, finish = (predict, lambda: None) if who == "nobody" else made(who)
+    function, finish = (predict, lambda: None) if who == "bare" else made(who)
     run = TRAFFIC[traffic]
     run(function, 0.3)
     cpu, start = time.process_time_ns(), time.perf_counter()

@@ -57,7 +57,7 @@ def ways(reference: dl.Reference) -> dict[str, Callable[[Any], object]]:
         "sort, then search the cuts": sort,
         "compare cut by cut": one_by_one,
         "look-up grid, corrected": grid,
-        "driftline: compare all at once": lambda matrix: layout.count(matrix, matrix.shape[1]),
+        "driftline: compare all together": lambda matrix: layout.count(matrix, matrix.shape[1]),
     }
 
 

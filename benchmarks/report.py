@@ -1,10 +1,10 @@
-"""The rounds of a run to tables: medians, quartiles, ratios within a round; put between the marks of the document."""
+"""Tables of the rounds of a run: medians, quartiles, ratios within a round; and the page that holds them."""
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ Values = Sequence[float]
 
 
 def median(values: Values) -> float:
-    """The middle value; nan without any."""
+    """Return the median, or nan without values."""
     return statistics.median(values) if values else float("nan")
 
 
 def spread(values: Values) -> str:
-    """The quartiles."""
+    """Return the quartiles as a string."""
     if len(values) < 2:
         return "-"
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -29,43 +29,43 @@ def spread(values: Values) -> str:
 
 
 def ratios(values: Values, others: Values) -> list[float]:
-    """Round by round."""
+    """Return the quotients, round by round."""
     return [value / other for value, other in zip(values, others, strict=False)]
 
 
 class Results:
-    """What was measured, by part."""
+    """The measured values of a run, by part."""
 
     def __init__(self, results: Mapping[str, Any]) -> None:
         self._results = results
 
     def part(self, name: str) -> dict[tuple[str, ...], list[Any]]:
-        """The values of the rounds by their keys."""
+        """Return the values of the rounds by their keys."""
         return {tuple(key.split(" | ")): values for key, values in self._results[name].items()}
 
     def added(self, width: str, name: str, key: str) -> list[float]:
-        """Microseconds that each round's call had more than the bare one of the same round."""
+        """Return the microseconds that a call takes longer than the bare one of the same round, for each round."""
         calls = self.part("calls")
-        found, bare = calls.get((width, name), []), calls.get((width, "bare"), [])
-        return [(one[key] - floor[key]) / 1e3 for one, floor in zip(found, bare, strict=False)]
+        watched, bare = calls.get((width, name), []), calls.get((width, "bare"), [])
+        return [(call[key] - floor[key]) / 1e3 for call, floor in zip(watched, bare, strict=False)]
 
     def to_pair(self, width: str, name: str, key: str, pair: str = PAIR) -> list[float]:
-        """What is added, as a share of what the pair adds in the same round."""
+        """Return the added time as a share of the pair's in the same round."""
         return ratios(self.added(width, name, key), self.added(width, pair, key))
 
     @property
     def machine(self) -> Mapping[str, Any]:
-        """Where it was measured."""
+        """The machine and the versions."""
         return self._results["machine"]  # type: ignore[no-any-return]
 
     @property
     def peers(self) -> Mapping[str, str | None]:
-        """Why a peer was not measured; None where it was."""
+        """The reason why a peer was not measured, or None."""
         return self._results["peers"]  # type: ignore[no-any-return]
 
 
 def machine(results: Results) -> list[str]:
-    """Where the figures come from."""
+    """Return the origin of the figures."""
     return [
         "{cpus} cores ({machine}), Python {python}, opentelemetry-sdk {sdk}, numpy {numpy}; {rounds} rounds; medians, "
         "quartiles in parentheses.".format(**results.machine)
@@ -73,9 +73,9 @@ def machine(results: Results) -> list[str]:
 
 
 def calls(results: Results) -> list[str]:
-    """Latency and CPU of a call."""
+    """Return the table of latency and CPU of a call."""
     lines = [
-        "| features | what watches the call | added p50, µs | p99 | p99.9 | CPU, µs | p50 / pair's | CPU / pair's |",
+        "| features | instrumentation | added p50, µs | p99 | p99.9 | CPU, µs | p50 / pair's | CPU / pair's |",
         "|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     for width, name in results.part("calls"):
@@ -92,7 +92,7 @@ def calls(results: Results) -> list[str]:
 
 
 def kinds(results: Results) -> list[str]:
-    """What the kind of the features changes."""
+    """Return the table of kinds of features."""
     part = results.part("kinds")
     lines = ["| 20 features as | added p50, µs | CPU, µs |", "|---|---:|---:|"]
     for (name,), values in part.items():
@@ -106,22 +106,23 @@ def kinds(results: Results) -> list[str]:
 
 
 def drainers(results: Results) -> list[str]:
-    """Who drains."""
+    """Return the table of drainers."""
     lines = [
-        "| traffic | who drains | p50, µs | p99 | p99.9 | longest | CPU, µs | thousand calls/s |",
+        "| traffic | drained by | p50, µs | p99 | p99.9 | longest | CPU, µs | thousand calls/s |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for (traffic, who), values in results.part("drainers").items():
-        found = {key: median([one[key] for one in values]) for key in values[0]}
+    for (traffic, drainer), values in results.part("drainers").items():
+        figures = {key: median([value[key] for value in values]) for key in values[0]}
         lines.append(
-            f"| {traffic} | {who} | {found['p50'] / 1e3:.1f} | {found['p99'] / 1e3:.0f} | {found['p99.9'] / 1e3:.0f} "
-            f"| {found['max'] / 1e3:.0f} | {found['cpu'] / 1e3:.1f} | {found['rate'] / 1e3:.1f} |"
+            f"| {traffic} | {drainer} | {figures['p50'] / 1e3:.1f} | {figures['p99'] / 1e3:.0f} "
+            f"| {figures['p99.9'] / 1e3:.0f} | {figures['max'] / 1e3:.0f} | {figures['cpu'] / 1e3:.1f} "
+            f"| {figures['rate'] / 1e3:.1f} |"
         )
     return lines
 
 
 def batches(results: Results) -> list[str]:
-    """Rows per second of CPU."""
+    """Return the tables of rows per second of CPU."""
     part = results.part("batches")
     lines = [
         "| rows in a batch | `observe`, Mrows/s | counting | searchsorted + bincount | observe / it | counting / it |",
@@ -142,7 +143,7 @@ def batches(results: Results) -> list[str]:
 
 
 def kernels(results: Results) -> list[str]:
-    """Ways to count."""
+    """Return the table of ways to count."""
     part = results.part("kernels")
     heads = list(dict.fromkeys((simd, rows) for _, simd, rows in part))
     lines = [
@@ -156,44 +157,44 @@ def kernels(results: Results) -> list[str]:
 
 
 def start(results: Results) -> list[str]:
-    """Import and size."""
+    """Return the table of imports and sizes."""
     sizes = {name: values[0] for (name,), values in results.part("sizes").items()}
     lines = ["| a fresh interpreter that imports | CPU, ms | installed, MB |", "|---|---:|---:|"]
     for (name,), values in results.part("imports").items():
         size = f"{sizes[name] / 1e6:.0f}" if name in sizes else ""
-        milliseconds = [1e3 * one for one in values]
+        milliseconds = [1e3 * seconds for seconds in values]
         lines.append(f"| {name} | {median(milliseconds):.0f} ({spread(milliseconds)}) | {size} |")
     return lines
 
 
 def memory(results: Results) -> list[str]:
-    """What a long life costs."""
-    (found,) = results.part("memory")["driftline",]
-    base = found["0"]
+    """Return the table of resident memory."""
+    (sizes,) = results.part("memory")["driftline",]
+    base = sizes["0"]
     return [
         "| calls | resident beyond what the process had, MiB |",
         "|---:|---:|",
-        *(f"| {int(mark):,} | {(value - base) / 2**20:.1f} |" for mark, value in found.items() if mark != "0"),
+        *(f"| {int(mark):,} | {(value - base) / 2**20:.1f} |" for mark, value in sizes.items() if mark != "0"),
     ]
 
 
 def aims(results: Results) -> list[str]:
-    """What was aimed at, and what was reached."""
-    ours, quiet = "driftline", "driftline, no duration histogram"
+    """Return the table of aims."""
+    usual, quiet = "driftline", "driftline, no duration histogram"
     imports, part = results.part("imports"), results.part("batches")
-    (found,) = results.part("memory")["driftline",]
-    marks = [mark for mark in found if mark != "0"]
+    (sizes,) = results.part("memory")["driftline",]
+    marks = [mark for mark in sizes if mark != "0"]
     floor = part["10000", "floor"]
     peers = [values for (batch, name), values in part.items() if name not in {"observe", "count", "floor"}]
     rows: list[tuple[str, str, Values]] = [
-        ("20 features, p50 / the pair's", "≤ 0.05", results.to_pair("20", ours, "p50")),
-        ("20 features, p50 / prometheus_client's", "≤ 0.5", results.to_pair("20", ours, "p50", PROMETHEUS)),
-        ("200 features, p50 / the pair's", "≤ 0.3", results.to_pair("200", ours, "p50")),
-        ("20 features, p99.9 / the pair's", "≤ 1", results.to_pair("20", ours, "p99.9")),
-        ("20 features, CPU / the pair's", "≤ 0.8", results.to_pair("20", ours, "cpu")),
+        ("20 features, p50 / the pair's", "≤ 0.05", results.to_pair("20", usual, "p50")),
+        ("20 features, p50 / prometheus_client's", "≤ 0.5", results.to_pair("20", usual, "p50", PROMETHEUS)),
+        ("200 features, p50 / the pair's", "≤ 0.3", results.to_pair("200", usual, "p50")),
+        ("20 features, p99.9 / the pair's", "≤ 1", results.to_pair("20", usual, "p99.9")),
+        ("20 features, CPU / the pair's", "≤ 0.8", results.to_pair("20", usual, "cpu")),
         ("the same without the duration histogram", "≤ 0.15", results.to_pair("20", quiet, "cpu")),
         ("batches of 10,000, counting / searchsorted + bincount", "≥ 3", ratios(part["10000", "count"], floor)),
-        ("the same through `observe`, judging included", "≥ 3", ratios(part["10000", "observe"], floor)),
+        ("the same through `observe`, evaluation included", "≥ 3", ratios(part["10000", "observe"], floor)),
         (
             "pandas batches / the fastest peer",
             "≥ 10",
@@ -202,7 +203,7 @@ def aims(results: Results) -> list[str]:
         (
             f"memory after {int(marks[-1]):,} calls / after {int(marks[0]):,}",
             "= 1",
-            [found[marks[-1]] / found[marks[0]]],
+            [sizes[marks[-1]] / sizes[marks[0]]],
         ),
         ("disabled, added µs", "≤ 0.2", results.added("20", "driftline, disabled", "p50")),
         ("no SDK, added µs", "≤ 0.2", results.added("20", "driftline, no SDK", "p50")),
@@ -215,31 +216,81 @@ def aims(results: Results) -> list[str]:
     return [
         "| aim | wanted | reached |",
         "|---|---:|---:|",
-        *(f"| {what} | {wanted} | {median(values):.3g} ({spread(values)}) |" for what, wanted, values in rows),
+        *(f"| {aim} | {wanted} | {median(values):.3g} ({spread(values)}) |" for aim, wanted, values in rows),
     ]
 
 
-PARTS: dict[str, Callable[[Results], list[str]]] = {
-    "machine": machine,
-    "aims": aims,
-    "calls": calls,
-    "kinds": kinds,
-    "drainers": drainers,
-    "batches": batches,
-    "kernels": kernels,
-    "start": start,
-    "memory": memory,
-}
+@dataclass(frozen=True)
+class Section:
+    """A heading of the page, what its table shows, and the function that returns the table's lines."""
+
+    heading: str
+    text: str
+    table: Callable[[Results], list[str]]
+
+
+SECTIONS = (
+    Section("Aims", "Each aim with the value that was reached; quartiles in parentheses.", aims),
+    Section(
+        "Calls",
+        "A function that does nothing, called in a tight loop with a dict of floats. The table shows the difference to "
+        "the same function alone. CPU is that of the whole process: binning, evaluation, aggregation and a collection "
+        "of metrics are included. *The pair* is the SDK's `Counter.add` and `Histogram.record`, three attributes each.",
+        calls,
+    ),
+    Section("Kinds of features", "The same with features of different types.", kinds),
+    Section(
+        "Drainers",
+        "Three ways to empty the buffer: a worker thread, the callers alone (`synchronous=True`), and the collection "
+        "of metrics alone. *Bare* is the function without driftline. Callers wait a millisecond between two calls, "
+        "or not at all (*saturated*).",
+        drainers,
+    ),
+    Section(
+        "Batches",
+        "Rows per second of CPU. *Counting* is the binning alone. `observe` also aligns columns, cuts the batch at the "
+        "ends of windows, and evaluates every 5,000 rows.",
+        batches,
+    ),
+    Section(
+        "Kernels", "Ways to count 20 columns of floats into bins, with and without numpy's wide registers.", kernels
+    ),
+    Section("Start", "CPU time of an import, and the size of the installed package.", start),
+    Section("Memory", "Resident memory of a process that calls a model of 20 features.", memory),
+)
+"""The sections of the page, in their order."""
+
+SUMMARY = "<!-- summary -->", "<!-- /summary -->"
+"""The marks around the first section of the page, which is written by hand."""
+
+
+def page(machine_lines: Sequence[str], tables: Mapping[str, str], summary: str) -> str:
+    """
+    Return the page of results.
+
+    Args:
+        machine_lines: where the figures come from.
+        tables: the table of each heading.
+        summary: the text between the marks, kept as it is.
+    """
+    lines = [
+        "# Performance: results",
+        "",
+        f"{SUMMARY[0]}\n{summary.strip()}\n{SUMMARY[1]}",
+        "",
+        "Written by `make bench`, but for the summary. " + " ".join(machine_lines),
+    ]
+    for section in SECTIONS:
+        lines += ["", f"## {section.heading}", "", section.text, "", tables[section.heading]]
+    return "\n".join(lines) + "\n"
 
 
 def write(raw: Mapping[str, Any], document: Path | None) -> str:
-    """The tables, put between their marks in the document unless there is none."""
+    """Return the tables, and write the page around them unless *document* is None."""
     results = Results(raw)
-    tables = {name: "\n".join(make(results)) for name, make in PARTS.items()}
+    tables = {section.heading: "\n".join(section.table(results)) for section in SECTIONS}
     if document is not None:
-        text = document.read_text(encoding="utf-8")
-        for name, table in tables.items():
-            pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-            text = pattern.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
-        document.write_text(text, encoding="utf-8")
+        _, _, rest = document.read_text(encoding="utf-8").partition(SUMMARY[0])
+        summary = rest.partition(SUMMARY[1])[0]
+        document.write_text(page(machine(results), tables, summary), encoding="utf-8")
     return "\n\n".join(tables.values())

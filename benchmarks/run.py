@@ -23,7 +23,7 @@ from plot import draw
 from report import write
 
 HERE = Path(__file__).parent
-DOCUMENT = HERE.parent / "docs" / "performance.md"
+DOCUMENT = HERE.parent / "docs" / "results" / "performance.md"
 PLOT = HERE.parent / "docs" / "performance.png"
 RESULTS = HERE / "results" / "latest.json"
 
