@@ -1,4 +1,4 @@
-"""The code in the README runs as it stands."""
+"""The README: its code runs, its links work on PyPI too, and its table of metrics is complete."""
 
 from __future__ import annotations
 
@@ -8,35 +8,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+from driftline import semconv
+
 ROOT = Path(__file__).parents[1]
-
-WORLD = """
-import numpy as np
-
-random = np.random.default_rng(0)
-delay = random.normal(10.0, 30.0, 5_000)
-X_train = {"dep_delay": delay, "carrier": random.choice(["UA", "AA", "DL"], 5_000).tolist()}
-p_train = 1.0 / (1.0 + np.exp(-delay / 30.0))
-y_train = random.random(5_000) < p_train
-frame, outputs = X_train, p_train
-
-
-class model:
-    @staticmethod
-    def predict(features):
-        return 0.7
-
-"""
-"""What the README takes for granted: training data, a frame, a model."""
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HEADINGS = [
+    "Quickstart",
+    "Metrics",
+    "Alerting",
+    "Overhead",
+    "Configuration",
+    "Troubleshooting",
+    "Documentation",
+]
 
 
-def test_python_blocks_run_in_their_order(tmp_path):
-    """All Python blocks, one after the other, in a process of their own without a collector."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def section(heading):
+    """The lines below a heading, up to the next one of its level."""
+    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_python_blocks_run_in_their_order(tmp_path, readme_world):
+    """All Python blocks, one after the other, in a separate process without a collector."""
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) >= 3
     check = '\npredict({"dep_delay": 1.0, "carrier": "UA"})\nassert monitor.snapshot().rows == 5_002\n'
     script = tmp_path / "readme.py"
-    script.write_text(WORLD + "\n".join(blocks) + check, encoding="utf-8")
+    script.write_text(readme_world + "\n".join(blocks) + check, encoding="utf-8")
     environment = {**os.environ, "OTEL_METRICS_EXPORTER": "none", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"
     done = subprocess.run(
@@ -46,33 +44,38 @@ def test_python_blocks_run_in_their_order(tmp_path):
     assert "carrier stable" in done.stdout or "carrier insufficient_data" in done.stdout
 
 
-def test_the_page_on_outcomes_runs(tmp_path):
-    """As it stands, with a reference at hand."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "outcomes.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
-    given = "import driftline as dl\nreference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)\n"
-    check = "assert sum(monitor.outcome_counts().results.values()) == 4\nassert monitor.performance()\n"
-    script = tmp_path / "outcomes.py"
-    script.write_text(WORLD + given + "\n".join(blocks) + check, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "outcomes.sqlite").exists()
+def test_headings_are_those_that_are_scanned_for():
+    """In the order of use."""
+    assert re.findall(r"^## (.+)$", README, re.MULTILINE) == HEADINGS
 
 
-def test_links_lead_somewhere():
-    """Every relative link of the README and its companions is a file of the repository."""
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def test_installation_comes_before_the_benchmark_table():
+    """Readers install first."""
+    assert README.index("pip install driftline") < README.index("<!-- what make bench-detection found -->")
+
+
+def test_the_two_set_up_commands_are_there():
+    """A fresh machine needs nothing else."""
+    for command in ("make demo", "make test"):
+        assert f"$ {command} " in section("Quickstart")
+
+
+def test_links_and_pictures_are_absolute():
+    """PyPI shows the README without the repository around it."""
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert targets
+    assert [target for target in targets if not target.startswith("https://")] == []
 
 
 def test_metrics_of_the_readme_are_those_of_the_registry():
-    """The table names every metric that there is, and no other."""
-    from driftline import semconv  # noqa: PLC0415 - after the checks of the text alone
+    """The table names every metric of the registry, and no other."""
+    rows = [line.split("|")[1] for line in section("Metrics").splitlines() if line.startswith("| `ml.")]
+    assert {name for row in rows for name in re.findall(r"`(ml\.[a-z.]+)`", row)} == set(semconv.METRICS)
 
-    table = (ROOT / "README.md").read_text(encoding="utf-8").split("## What comes out")[1].split("## See it")[0]
-    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `ml.")]
-    named = {name for row in rows for name in re.findall(r"`(ml\.[a-z.]+)`", row)}
-    assert named == set(semconv.METRICS)
+
+def test_the_documentation_section_lists_every_page():
+    """Pages of decisions are listed by their index."""
+    listed = set(re.findall(r"/blob/main/(docs/[^)#]+\.md)\)", section("Documentation")))
+    pages = {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    decisions = {page for page in pages if page.startswith("docs/decisions/") and not page.endswith("README.md")}
+    assert listed == pages - decisions
