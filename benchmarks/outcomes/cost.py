@@ -72,12 +72,12 @@ def measure(path: Path | None, waiting: int) -> tuple[float, float, float]:
         for part in range(0, IDS, 4_000):
             some = ids[part : part + 4_000]
             for one in some:
-                made.tell(one, actual=True)
+                made.add_outcome(one, actual=True)
             start = time.perf_counter()
             made.settle()
             joined.append((time.perf_counter() - start) / len(some) * 1e6)
-    if made.ledger.read().results.get("correct") != ROUNDS * IDS:
-        msg = f"not all were joined: {made.ledger.read().results}"
+    if made.ledger.tally().results.get("correct") != ROUNDS * IDS:
+        msg = f"not all were joined: {made.ledger.tally().results}"
         raise RuntimeError(msg)
     return statistics.median(appended), statistics.median(stored), statistics.median(joined)
 
