@@ -19,6 +19,8 @@ import driftline as dl
 from driftline import semconv
 from driftline._runtime.guard import Guard
 
+collect_ignore = ["typing/api.py"]  # for the type checkers; its monitor must not run beside those of the tests
+
 # A slow machine is no failure of what is tested.
 hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from driftline import instrument as surface
 from driftline._binning.bins import Feature
@@ -35,7 +35,9 @@ from driftline.typing import (
 
 __all__ = ["Monitor"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Monitor:
@@ -179,7 +181,20 @@ class Monitor:
     # --- serving -----------------------------------------------------------------------------------------------------
 
     @overload
-    def instrument(self, function: F, /) -> F: ...
+    def instrument(self, function: staticmethod[P, R], /) -> staticmethod[P, R]: ...
+    @overload
+    def instrument(self, function: classmethod[T, P, R], /) -> classmethod[T, P, R]: ...
+    @overload
+    def instrument(
+        self,
+        function: Callable[P, R],
+        /,
+        *,
+        features: Callable[..., Any] | None = None,
+        output: Callable[[Any], Any] | None = None,
+        prediction_id: Callable[..., Any] | None = None,
+        user_id: Callable[..., str] | None = None,
+    ) -> Callable[P, R]: ...
     @overload
     def instrument(
         self,
@@ -190,10 +205,10 @@ class Monitor:
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
-    ) -> Callable[[F], F]: ...
+    ) -> surface.Decorator: ...
     def instrument(
         self,
-        function: Callable[..., Any] | None = None,
+        function: Callable[..., Any] | classmethod[Any, ..., Any] | None = None,
         /,
         *,
         features: Callable[..., Any] | None = None,
@@ -285,7 +300,7 @@ class Monitor:
         if not pipeline.enabled:
             return
         try:
-            pipeline.outcomes.tell(prediction_id, actual)
+            pipeline.outcomes.add_outcome(prediction_id, actual)
         except Exception as error:  # noqa: BLE001 - the guard
             pipeline.caught("outcome", error)
 
@@ -296,7 +311,7 @@ class Monitor:
             return
         try:
             for prediction_id, actual in zip(prediction_ids, actuals, strict=True):
-                pipeline.outcomes.tell(prediction_id, actual)
+                pipeline.outcomes.add_outcome(prediction_id, actual)
         except Exception as error:  # noqa: BLE001 - the guard
             pipeline.caught("outcome", error)
 
@@ -324,7 +339,7 @@ class Monitor:
     def accuracy(self) -> float | None:
         """Share of the latest outcomes that the prediction got right; None before the first."""
         self._pipeline.settle()
-        return self._pipeline.outcomes.read().accuracy
+        return self._pipeline.outcomes.tally().accuracy
 
     def estimated_accuracy(self) -> Performance | None:
         """

@@ -213,9 +213,8 @@ class _Recorded:
             self._served = served
             self._process = os.getpid()
 
-    def reading(self, *, settle: bool) -> Reading | None:
+    def reading(self) -> Reading | None:
         """See `driftline.otel.Source`; None in the child of a fork, which has recorded nothing yet."""
-        del settle
         if self._process != os.getpid():
             return None
         with self._lock:

@@ -73,7 +73,7 @@ def told(monitor):
     """What has been counted of all calls."""
     monitor.flush()
     pipeline = monitor._pipeline
-    return pipeline._past.plus(pipeline._calls.read())
+    return pipeline._past.plus(pipeline._calls.read(), pipeline._past.read())
 
 
 def served(monitor, kind):
@@ -284,7 +284,7 @@ def test_outcomes_graded_for_the_reference_that_was(training, make_monitor, row)
     ledger = monitor._pipeline.outcomes.ledger
     (late,) = ledger.grade([(0.9, True), (0.8, False)])
     monitor.replace_reference(dl.Reference.fit(training.features, predictions=training.predictions * 100))
-    ledger.add(late, late.results)
+    ledger.add_grading(late, late.results)
     assert (monitor.outcome_counts().known, monitor.outcome_counts().correct) == (2, 1)
     assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1}
     assert monitor.accuracy() is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from driftline._binning.fitting import fit_feature
 from driftline._binning.prediction_kind import kind_of
 from driftline.outcomes._grading import Grader
-from driftline.outcomes._snapshot import ERROR_SIZES, MAX_CLASSES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
+from driftline.outcomes._snapshot import ERROR_VALUES, MAX_CLASSES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 
 
 def snapshot(grader, pairs):
@@ -69,10 +69,10 @@ def test_quantities():
     errors = np.array([0.0, 1.0, -1.0, 123.4, -0.003, 1e-12, 5e12])
     found = snapshot(Grader("quantity", None, None), [(10.0 + error, 10.0) for error in errors[:5]])
     assert (found.known, found.results) == (0, {"matched": 5})
-    stood_for = np.sort(np.repeat(ERROR_SIZES, found.errors))
+    stood_for = np.sort(np.repeat(ERROR_VALUES, found.errors))
     assert stood_for == pytest.approx(np.sort(errors[:5]), rel=0.045)
     extremes = snapshot(Grader("quantity", None, None), [(error, 0.0) for error in errors[5:]])
-    assert np.repeat(ERROR_SIZES, extremes.errors).tolist() == [0.0, pytest.approx(2.0**32, rel=0.05)]
+    assert np.repeat(ERROR_VALUES, extremes.errors).tolist() == [0.0, pytest.approx(2.0**32, rel=0.05)]
 
 
 def test_quantities_may_be_near_enough():

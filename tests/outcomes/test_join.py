@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftline.outcomes._join import Event, MemoryStore, key_of
+from driftline.outcomes._join import Event, MemoryStore, join_key
 from driftline.outcomes._sqlite_store import FileStore
 
 
@@ -132,9 +132,9 @@ def test_memory_and_file_say_the_same_however_events_are_cut(steps, capacity, si
     one = found["small"]
     waiting = len(small._states["waiting"])
     joined = one["correct"] + one["incorrect"]
-    assert sum(not event.told for event in events) == joined + one["expired"] + one["replaced"] + waiting
+    assert sum(not event.is_outcome for event in events) == joined + one["expired"] + one["replaced"] + waiting
     outcomes = joined - one["early"] + one["duplicate"] + one["late"] + one["unmatched"]
-    assert sum(event.told for event in events) == outcomes
+    assert sum(event.is_outcome for event in events) == outcomes
     assert len(small) <= 3 * capacity
 
 
@@ -150,13 +150,13 @@ def test_memory_and_file_say_the_same_however_events_are_cut(steps, capacity, si
 )
 def test_ids_are_known_by_their_text(one, other):
     """So that an id finds its prediction after it went through a database or JSON."""
-    assert key_of(one) == key_of(other)
-    assert len(key_of(one)) <= 64
+    assert join_key(one) == join_key(other)
+    assert len(join_key(one)) <= 64
 
 
 def test_long_ids_that_differ_at_the_end_differ():
     """Only a digest of them is kept."""
-    assert key_of("x" * 10_000 + "a") != key_of("x" * 10_000 + "b")
+    assert join_key("x" * 10_000 + "a") != join_key("x" * 10_000 + "b")
 
 
 def test_nothing_is_counted_when_grading_fails(make_store):

@@ -88,7 +88,7 @@ def test_the_window_is_of_the_latest_outcomes(make_monitor, row):
         serve(monitor, row, [0.9] * 1_000, ids)
         monitor.outcomes(ids, [actual] * 1_000)
         assert monitor.accuracy() == accuracy
-    read = monitor._pipeline.outcomes.read()
+    read = monitor._pipeline.outcomes.tally()
     assert (read.recent_known, read.known, read.correct) == (1_000, 2_000, 1_000)
 
 
@@ -124,7 +124,7 @@ def test_a_drop_of_accuracy_is_a_state_like_drift(make_monitor, telemetry, train
     monitor.outcomes(ids, ~training.outcomes)
     status = monitor.status()["prediction.accuracy"]
     assert status.state == "drifting"
-    assert "they no longer mean what they did" in status.reason
+    assert "their relation to outcomes has changed" in status.reason
     state = {"ml__feature__name": "prediction.accuracy", "ml__feature__drift__state": "drifting"}
     assert telemetry.value("ml.feature.drift.status", **state) == 1
     (event,) = (
@@ -253,12 +253,12 @@ def test_turned_off_it_makes_no_file(reference, tmp_path):
         ({"expire": -1}, "expire=-1: expected"),
         ({"kind": "ranking"}, "kind='ranking': expected one of ['probability', 'label', 'quantity'] or None"),
         ({"classes": "fraud"}, "classes='fraud': expected a sequence of labels"),
-        ({"classes": [None]}, "classes=[None]: expected at most 50 texts, numbers or booleans"),
-        ({"classes": [str(one) for one in range(51)]}, "expected at most 50 texts, numbers or booleans"),
-        ({"window": 5_000}, "window=5000: expected Window(rows=...), outcomes arrive in bursts"),
-        ({"window": dl.Window("1h")}, "expected Window(rows=...), outcomes arrive in bursts"),
-        ({"limits": {"auc": 0.7}}, "limits={'auc': 0.7}: expected a dict with keys out of ['accuracy', "),
-        ({"limits": 0.8}, "limits=0.8: expected a dict with keys out of ['accuracy', "),
+        ({"classes": [None]}, "classes=[None]: expected at most 50 strings, numbers or booleans"),
+        ({"classes": [str(one) for one in range(51)]}, "expected at most 50 strings, numbers or booleans"),
+        ({"window": 5_000}, "window=5000: expected Window(rows=...), because outcomes arrive in bursts"),
+        ({"window": dl.Window("1h")}, "expected Window(rows=...), because outcomes arrive in bursts"),
+        ({"limits": {"auc": 0.7}}, "limits={'auc': 0.7}: expected a dict with keys from ['accuracy', "),
+        ({"limits": 0.8}, "limits=0.8: expected a dict with keys from ['accuracy', "),
         ({"limits": {"accuracy": 80}}, "limits['accuracy']=80: expected a number between 0 and 1"),
         ({"limits": {"accuracy": "high"}}, "limits['accuracy']='high': expected a number between 0 and 1"),
         ({"max_drop": 5}, "max_drop=5: expected a number from 0 to 1 or None"),

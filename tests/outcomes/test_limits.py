@@ -10,8 +10,8 @@ from scipy.integrate import quad
 from scipy.stats import beta
 
 from driftline._binning.bins import OutcomeCounts
-from driftline.outcomes._limits import Limit, judge, limits_for, log_evidence
-from driftline.outcomes._metrics import wilson
+from driftline.outcomes._limits import Limit, evaluate_limit, limits_for, log_evidence
+from driftline.outcomes._metrics import wilson_interval
 from driftline.outcomes._snapshot import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 
 ACCURACY = Limit("prediction.accuracy", "accuracy", 0.85, 0.9)
@@ -22,7 +22,7 @@ def pane(correct, known=500):
 
 
 def verdict(panes, before=None, *, limit=ACCURACY, threshold=2_000.0, expected=None):
-    return judge(limit, panes, before, threshold, lambda whole: expected)
+    return evaluate_limit(limit, panes, before, threshold, lambda whole: expected)
 
 
 @pytest.mark.parametrize(("total", "rows", "least"), [(70, 100, 0.8), (5, 20, 0.5), (99, 100, 0.9), (12.5, 40, 0.3)])
@@ -93,9 +93,9 @@ def test_a_few_bad_outcomes_are_no_drop():
 @pytest.mark.parametrize(
     ("expected", "words"),
     [
-        (0.9, "of these predictions 90.0% was expected to be right: they no longer mean what they did"),
-        (0.6, "of these predictions only 60.0% was expected to be right"),
-        (0.79, "78.0% is what was expected of these predictions: the inputs have moved"),
+        (0.9, "90.0% was expected for these predictions, so their relation to outcomes has changed"),
+        (0.6, "only 60.0% was expected for these predictions"),
+        (0.79, "78.0% agrees with what was expected for these predictions, so the inputs have changed"),
     ],
 )
 def test_the_reason_says_whether_the_inputs_or_their_meaning_moved(expected, words):
@@ -134,8 +134,8 @@ def test_limits_of_a_monitor():
     """Those given; for accuracy else the reference's, at the lower end of its interval, less the drop allowed."""
     reference = OutcomeCounts((50, 50), (45, 45))
     (found,) = limits_for({}, 0.05, reference, ())
-    assert (found.name, found.metric, found.usual) == ("prediction.accuracy", "accuracy", 0.9)
-    assert found.bound == pytest.approx(wilson(90, 100)[0] - 0.05)
+    assert (found.name, found.metric, found.reference_value) == ("prediction.accuracy", "accuracy", 0.9)
+    assert found.bound == pytest.approx(wilson_interval(90, 100)[0] - 0.05)
     assert limits_for({}, None, reference, ()) == ()
     assert limits_for({}, 0.05, None, ()) == ()
     assert limits_for({}, 0.05, OutcomeCounts((0,), (0,)), ()) == ()

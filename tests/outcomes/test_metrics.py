@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss, f1_score, precision_score, recall_
 
 from driftline._binning.bins import OutcomeCounts
 from driftline.outcomes._grading import Grader
-from driftline.outcomes._metrics import estimated_accuracy, performance, wilson
+from driftline.outcomes._metrics import estimated_accuracy, performance, wilson_interval
 from driftline.outcomes._snapshot import OutcomeSnapshot
 
 
@@ -87,12 +87,12 @@ def test_nothing_is_said_of_nothing():
 
 
 @given(st.integers(1, 500), st.data())
-def test_wilson_is_scipy_s(trials, data):
+def test_wilson_interval_equals_scipy(trials, data):
     """The interval of a proportion."""
     successes = data.draw(st.integers(0, trials))
     expected = binomtest(successes, trials).proportion_ci(method="wilson")
-    assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-5)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "precision", "recall", "f1", "brier", "auc", "mae", "rmse", "bias"])

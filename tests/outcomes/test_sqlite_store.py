@@ -161,7 +161,7 @@ def test_a_locked_file_makes_events_wait(make_monitor, path, row, monkeypatch):
 def test_what_cannot_be_stored_for_long_is_dropped_and_counted(make_monitor, path, row, monkeypatch, telemetry):
     """The oldest first; memory stays bounded."""
     monkeypatch.setattr("driftline.outcomes._sqlite_store.BUSY_SECONDS", 0.0)
-    monkeypatch.setattr(_joiner, "MOST_EVENTS", 2_000)
+    monkeypatch.setattr(_joiner, "MAX_EVENTS", 2_000)
     monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

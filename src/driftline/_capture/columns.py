@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._runtime.guard import returning_on_error
 from driftline.typing import (
     Column,
 )
@@ -116,6 +117,7 @@ def as_numbers(column: Column) -> NDArray[np.generic]:
     return as_floats(column)
 
 
+@returning_on_error(None)
 def read_matrix(rows: Sequence[Any], width: int) -> NDArray[np.float64] | None:
     """
     Rows as one matrix, shape (rows, width); None where one of their values is no number.
@@ -124,10 +126,7 @@ def read_matrix(rows: Sequence[Any], width: int) -> NDArray[np.float64] | None:
         rows: all of them tuples of Python numbers, or all of them the bytes of float64.
         width: values of a row.
     """
-    try:
-        packed = b"".join(rows if isinstance(rows[0], bytes) else starmap(struct.Struct(f"{width}d").pack, rows))
-    except Exception:  # noqa: BLE001 - the values are the host's: their __float__ may raise anything
-        return None
+    packed = b"".join(rows if isinstance(rows[0], bytes) else starmap(struct.Struct(f"{width}d").pack, rows))
     return np.frombuffer(packed).reshape(len(rows), width)
 
 
@@ -159,12 +158,10 @@ def as_objects(column: Column) -> Sequence[object]:
     return list(column) if isinstance(column, CategoricalColumn) else column
 
 
+@returning_on_error(None)
 def _packed(values: Sequence[object]) -> NDArray[np.float64] | None:
     """Python numbers as float64, five times as fast as numpy reads them; None where one of them is no number."""
-    try:
-        return np.frombuffer(struct.pack(f"{len(values)}d", *values))
-    except Exception:  # noqa: BLE001 - the values are the host's: their __float__ may raise anything
-        return None
+    return np.frombuffer(struct.pack(f"{len(values)}d", *values))
 
 
 def _as_float(value: Any) -> float:
@@ -176,7 +173,7 @@ def _as_float(value: Any) -> float:
         return float(value)
     except OverflowError:
         return float("-inf") if isinstance(value, Real) and value < 0 else float("inf")
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - the values are the host's: their __float__ may raise anything
         return float("nan")
 
 

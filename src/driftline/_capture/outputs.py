@@ -9,6 +9,7 @@ import numpy as np
 
 from driftline._capture.columns import read_column
 from driftline._capture.tables import is_column
+from driftline._runtime.guard import returning_on_error
 from driftline.typing import Column
 
 __all__ = [
@@ -25,6 +26,7 @@ PROBABILITY_COLUMNS = 2
 """Columns of ``predict_proba`` of a binary classifier; the second is the probability of the positive class."""
 
 
+@returning_on_error(None)
 def as_outputs(values: Any, rows: int) -> Column | None:
     """
     The outputs of *rows* rows as one column, or None where they cannot be read as one value per row.
@@ -32,18 +34,13 @@ def as_outputs(values: Any, rows: int) -> Column | None:
     An array of shape (rows, 1) is flattened; of (rows, 2), the two probabilities of a binary classifier, the second
     column is taken. Of dicts of labels and their probabilities the most probable labels are taken.
     """
-    try:
-        return _one_per_row(values, rows)
-    except Exception:  # noqa: BLE001 - the values are the host's: their __len__ or __lt__ may raise anything
-        return None
+    return _one_per_row(values, rows)
 
 
+@returning_on_error(1)
 def rows_in(outputs: Any) -> int:
     """How many predictions outputs are whose features could not be read: one each, or one where nothing tells."""
-    try:
-        return len(outputs) if is_column(outputs) else 1
-    except Exception:  # noqa: BLE001 - as above
-        return 1
+    return len(outputs) if is_column(outputs) else 1
 
 
 def _one_per_row(values: Any, rows: int) -> Column | None:

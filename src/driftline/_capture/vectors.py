@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline._runtime.guard import returning_on_error
 from driftline.typing import Column
 
 __all__ = ["as_matrix", "as_vector", "copied_vector", "is_vector", "vector_length"]
@@ -42,11 +43,8 @@ def as_matrix(column: Column, length: int) -> NDArray[np.float64]:
 
     A row of nan stands for what is no vector of this length, or has an entry that is not finite: all that is missing.
     """
-    try:
-        matrix = np.array(column, dtype=np.float64)
-    except Exception:  # noqa: BLE001 - one of them is None, ragged or no vector; the values are the host's
-        matrix = np.empty(0)
-    if matrix.ndim != 2 or matrix.shape[1] != length:  # noqa: PLR2004 - rows and entries
+    matrix = _as_array(column)
+    if matrix is None or matrix.ndim != 2 or matrix.shape[1] != length:  # noqa: PLR2004 - rows and entries
         matrix = np.full((len(column), length), np.nan)
         for place, value in enumerate(column):
             vector = as_vector(value)
@@ -60,11 +58,14 @@ def as_vector(value: object) -> NDArray[np.float64] | None:
     """A value as a vector, shape (length,); None where it is none."""
     if value is None or isinstance(value, (str, bytes)):
         return None
-    try:
-        vector = np.array(value, dtype=np.float64)
-    except Exception:  # noqa: BLE001 - as above
-        return None
-    return vector if vector.ndim == 1 else None
+    vector = _as_array(value)
+    return vector if vector is not None and vector.ndim == 1 else None
+
+
+@returning_on_error(None)
+def _as_array(value: object) -> NDArray[np.float64] | None:
+    """A value as numbers; None where an entry is None or no number, or the entries differ in length."""
+    return np.array(value, dtype=np.float64)
 
 
 def copied_vector(value: Any) -> object:

@@ -54,11 +54,10 @@ class StandaloneLedger:
         self._instruments.add(self)
         watch(self)
 
-    def reading(self, *, settle: bool) -> Reading | None:
-        """The present reading; None before the first outcome in this process."""
-        if settle:
-            self.flush()
-        read = self.ledger.read()
+    def reading(self) -> Reading | None:
+        """Evaluate the outcomes, and return the reading, or None before the first outcome in this process."""
+        self.flush()
+        read = self.ledger.tally()
         if not read.results:
             return None
         return Reading(
@@ -73,7 +72,7 @@ class StandaloneLedger:
     def flush(self) -> None:
         """Judge what has come."""
         try:
-            self.ledger.judge()
+            self.ledger.evaluate_limits()
         except Exception as error:  # noqa: BLE001 - the guard
             self.guard.report_error("outcome", error)
 
@@ -193,7 +192,7 @@ def record_outcome(
     name = (model, version, variant)
     ledger = ledger_for(name, policy, correct, meter_provider, logger_provider, export_labels)
     for start in range(0, len(pairs), CHUNK_PAIRS):
-        ledger.take(pairs[start : start + CHUNK_PAIRS])
+        ledger.record(pairs[start : start + CHUNK_PAIRS])
 
 
 def _pairs(prediction: Any, actual: Any) -> Sequence[tuple[object, object]]:

@@ -34,7 +34,7 @@ from driftline.canary import Canary, VariantEvidence
 from driftline.detection._evaluator import WindowEvaluator
 from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attributes, instruments_for
 from driftline.outcomes import Performance
-from driftline.outcomes._joiner import as_ids
+from driftline.outcomes._joiner import is_id_batch
 from driftline.reference import Learn, Reference
 from driftline.results import FeatureStatus, Score, Snapshot, replaced
 from driftline.retraining._trigger import RetrainingTrigger
@@ -74,7 +74,7 @@ class Pipeline:
         self.reference: Reference | None = None
         self._detecting = staging.detecting_for(settings, changed, self.guard)
         if self._detecting is not None and self._detecting.watches_errors:
-            self.outcomes.ledger.heard = self._detecting.on_outcome
+            self.outcomes.ledger.on_pair = self._detecting.on_outcome
         requested = self._telling.retraining_requested
         self._asking = RetrainingTrigger(settings.retraining, self._attributes, self.guard, requested)
         self._canaries: tuple[Canary, ...] = ()
@@ -92,7 +92,7 @@ class Pipeline:
             self._learn(settings.reference)
         else:
             self._put(self._made(settings.reference))
-            self.outcomes.expect(settings.reference.prediction, settings.reference.outcomes)
+            self.outcomes.set_reference(settings.reference.prediction, settings.reference.outcomes)
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
@@ -114,7 +114,7 @@ class Pipeline:
             if isinstance(self._recorder, Learner):
                 self._put(made)
         if self.reference is reference:
-            self.outcomes.expect(reference.prediction, reference.outcomes)
+            self.outcomes.set_reference(reference.prediction, reference.outcomes)
 
     def replace_reference(self, given: object) -> None:
         """Compare with another reference from now on: windows and states start anew, counters go on."""
@@ -122,7 +122,7 @@ class Pipeline:
         with self._replacing:
             made = self._made(reference)
             self._past.drain()
-            self.outcomes.expect(reference.prediction, reference.outcomes)
+            self.outcomes.set_reference(reference.prediction, reference.outcomes)
             with self._swap:
                 told = {} if self._judging is None else self._telling.states(self._judging.status)
                 before = self._recorder
@@ -225,7 +225,7 @@ class Pipeline:
 
     def remember(self, prediction_id: Any, output: Any) -> None:
         """Keep an output, or those of a batch, until the outcome arrives."""
-        if as_ids(prediction_id):
+        if is_id_batch(prediction_id):
             self.outcomes.remember_all(prediction_id, output)
         else:
             self.outcomes.remember(prediction_id, output)
@@ -307,7 +307,7 @@ class Pipeline:
         for canary in self._canaries:
             canary.refresh()
         seen = (self._judging and self._judging.status, self._detecting and self._detecting.status)
-        self._asking.ask(seen, self.states, self.outcomes.read(), lambda: self.evidence().latency(0.5))
+        self._asking.ask(seen, self.states, self.outcomes.tally(), lambda: self.evidence().latency(0.5))
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
@@ -345,26 +345,27 @@ class Pipeline:
         self.outcomes.settle()
         with self._swap:
             present, past, made = self._calls.read(), self._past, self._watching
-        return evidence_of(made, past, present, self.outcomes.ledger.totals())
+            late = past.read()
+        return evidence_of(made, past, present, late, self.outcomes.ledger.totals())
 
-    def reading(self, *, settle: bool) -> Reading | None:
-        """The present reading for the metrics; None before the first prediction in this process."""
-        try:
-            if settle:
-                # A function of the user's, which may not come to its end, is left to our own thread.
-                self._turns.collect(self._thread, partial(self._drain, foreign=True), self.settle)
-        except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.report_error("collect", error)
+    def reading(self) -> Reading | None:
+        """Settle, and return the reading for one collection, or None before the first prediction in this process."""
+        with self.guard("collect"):
+            # User functions, which may never return, are left to the worker thread.
+            self._turns.collect(self._thread, partial(self._drain, foreign=True), self.settle)
         with self._swap:
             present, past, made = self._calls.read(), self._past, self._watching
-        tally, outcomes = past.plus(present), self.outcomes.read()
+            late = past.read()
+        tally, outcomes = past.plus(present, late), self.outcomes.tally()
         if not (tally.served or tally.failed or tally.dropped or tally.rows or outcomes.results):
             return None
         verdicts = [canary.last for canary in self._canaries if canary.last is not None]
         told = reading_of(
             self._attributes, tally, self.guard, self._asking, verdicts, self.outcomes.ledger, self._telling
         )
-        return told if made is None else with_reference(told, made, past, present, self.states())
+        if made is None:
+            return told
+        return with_reference(told, made, past.exports(made.counted.exports(present), late), self.states())
 
     def estimated(self) -> Performance | None:
         """Accuracy expected of what the window holds, from the predictions; None without outcomes in the reference."""

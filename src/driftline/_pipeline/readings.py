@@ -33,13 +33,18 @@ __all__ = [
 
 
 def evidence_of(
-    made: ActiveReference | None, past: RetiredRecorders, present: Totals, outcomes: OutcomeSnapshot
+    made: ActiveReference | None,
+    past: RetiredRecorders,
+    present: Totals,
+    late: Sequence[Totals],
+    outcomes: OutcomeSnapshot,
 ) -> VariantEvidence:
-    """What a variant has done since the start of the process, for a canary."""
-    tally = past.plus(present)
+    """Return the evidence of a variant since the start of the process, for a canary."""
+    tally = past.plus(present, late)
     if made is None:
         return variant_evidence(tally, outcomes, {}, ())
-    return variant_evidence(tally, outcomes, past.features(made.counted.features(present)), made.reference.watched)
+    features = past.features(made.counted.features(present), late)
+    return variant_evidence(tally, outcomes, features, made.reference.watched)
 
 
 def estimated(made: ActiveReference | None) -> Performance | None:
@@ -59,7 +64,7 @@ def reading_of(
     telling: Redactor,
 ) -> Reading:
     """What is known without a reference: counters, outcomes, requests and verdicts."""
-    outcomes = ledger.read()
+    outcomes = ledger.tally()
     return Reading(
         attributes,
         tally.served,
@@ -78,7 +83,10 @@ def reading_of(
 
 
 def with_reference(
-    told: Reading, made: ActiveReference, past: RetiredRecorders, present: Totals, states: Mapping[str, FeatureStatus]
+    told: Reading,
+    made: ActiveReference,
+    bins: Mapping[tuple[str, str], Counts],
+    states: Mapping[str, FeatureStatus],
 ) -> Reading:
     """The reading, and in it what is known by a reference alone: states, scores, bins, estimated accuracy."""
     expected = estimated(made)
@@ -86,7 +94,7 @@ def with_reference(
         told,
         scores=[score for score in made.judging.scores if score.feature in made.exported],
         status={**{name: one for name, one in states.items() if name in made.exported}, **told.status},
-        bins=past.exports(made.counted.exports(present)),
+        bins=bins,
         accuracy_estimated=None if expected is None else expected.value,
         performance=told.performance if expected is None else (*told.performance, expected),
     )

@@ -92,8 +92,8 @@ class Redactor:
     def _of_limit(self, limit: Limit, status: FeatureStatus) -> tuple[str, FeatureStatus]:
         told = replace(limit, label=self._shown(limit.label))
         reason = status.reason
-        if reason.startswith(limit.words):
-            reason = told.words + reason[len(limit.words) :]
+        if reason.startswith(limit.title):
+            reason = told.title + reason[len(limit.title) :]
         shown = f"prediction.{limit.metric}" if told.label is None else f"prediction.{limit.metric}:{told.label}"
         return (shown if ":" in limit.name else limit.name), replace(status, reason=reason)
 

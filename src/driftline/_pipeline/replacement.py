@@ -149,24 +149,32 @@ class RetiredRecorders:
             counted.recorder.reset()
         self._tallies, self._exports, self._features = [], {}, {}
 
-    def plus(self, present: Totals) -> Totals:
-        """The tally of the present recorder and of those before it; ``counts`` and ``rows`` are the present one's."""
-        return _sum([present, *self._tallies, *(counted.recorder.read() for counted in self._counted)])
+    def read(self) -> list[Totals]:
+        """Return a copy of the totals of each recorder that is kept, for `plus`, `exports` and `features`."""
+        return [counted.recorder.read() for counted in self._counted]
 
-    def exports(self, present: Mapping[tuple[str, str], Counts]) -> dict[tuple[str, str], Counts]:
-        """The counts per bin that are exported, of the present recorder and of those before it."""
+    def plus(self, present: Totals, kept: Sequence[Totals]) -> Totals:
+        """Return the totals of all recorders; ``counts`` and ``rows`` are the present one's."""
+        return _sum([present, *self._tallies, *kept])
+
+    def exports(
+        self, present: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
+    ) -> dict[tuple[str, str], Counts]:
+        """Return the exported counts per bin of all recorders."""
         total = dict(present)
         _add(total, self._exports)
-        for counted in self._counted:
-            _add(total, counted.exports(counted.recorder.read()))
+        for counted, tally in zip(self._counted, kept, strict=True):
+            _add(total, counted.exports(tally))
         return total
 
-    def features(self, present: Mapping[tuple[str, str], Counts]) -> dict[tuple[str, str], Counts]:
-        """The counts per bin of the present recorder's features, with those before it of the same bins."""
+    def features(
+        self, present: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
+    ) -> dict[tuple[str, str], Counts]:
+        """Return the counts per bin of the present recorder's features, and of earlier ones with the same bins."""
         total = dict(present)
         _add(total, self._features)
-        for counted in self._counted:
-            _add(total, counted.features(counted.recorder.read()))
+        for counted, tally in zip(self._counted, kept, strict=True):
+            _add(total, counted.features(tally))
         return {key: total[key] for key in present}
 
 

@@ -169,8 +169,10 @@ class Recorder:
             value = as_output(output)
         except Exception:
             self._on_time()
-            self._calls.append((seconds, context, 1))
-            self._bare.append(row)
+            # Under the lock, as below, so that a reading sees the call together with its row.
+            with self._panes.lock:
+                self._calls.append((seconds, context, 1))
+                self._bare.append(row)
             self.relief.where_crowded()
             raise
         self.lane.put((row, value, seconds, context))
@@ -185,13 +187,22 @@ class Recorder:
         if captured is None:
             # The features could not be read; the predictions have been made all the same.
             self._served(rows_in(outputs), seconds, context)
-        elif not isinstance(captured, list) or not self.width or (column is None and self._watched):
-            self._served(rows, seconds, context)
-            if isinstance(captured, Batch):
+        elif isinstance(captured, Batch):
+            if self.layout.defers:
+                self._served(rows, seconds, context)
                 self._put_batch(captured, column)
-                self.relief.tell_overdue()
-            elif self.width and isinstance(captured, list):
-                self._bare.extend(captured)
+            else:
+                # In one step, so that a reading sees as many rows served as there are in the bins.
+                with self._panes.lock:
+                    self._served(0, seconds, context)
+                    self._panes.tally.served += rows
+                    self._put_batch(captured, column)
+            self.relief.tell_overdue()
+        elif not isinstance(captured, list) or not self.width or (column is None and self._watched):
+            with self._panes.lock:
+                self._served(rows, seconds, context)
+                if self.width and isinstance(captured, list):
+                    self._bare.extend(captured)
         else:
             values = [None] * rows if column is None else as_objects(column)
             times = [NO_CALL if seconds is None else seconds, *[NO_CALL] * (rows - 1)]

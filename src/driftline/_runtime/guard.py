@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 __all__ = ["OTHER", "Guard", "GuardedBlock", "guarded_clock", "returning_on_error"]
 
@@ -32,6 +32,8 @@ LATEST = 1e12
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_Default = TypeVar("_Default")
+_Default_co = TypeVar("_Default_co", covariant=True)
 
 
 class Guard:
@@ -65,7 +67,7 @@ class Guard:
 
     def __call__(self, where: str) -> GuardedBlock:
         """Return a context manager, or decorator, that reports exceptions under the place *where*."""
-        return GuardedBlock(self, where)
+        return GuardedBlock(self.report_error, where)
 
     def report(self, where: str, message: str) -> None:
         """Count a problem under the place *where*. Log the first."""
@@ -106,15 +108,19 @@ class Guard:
 
 class GuardedBlock:
     """
-    A context manager and decorator that reports exceptions to a guard instead of raising them.
+    A context manager and decorator that reports exceptions instead of raising them.
 
     It holds no state: threads may share it, and it may nest.
+
+    Args:
+        report: `Guard.report_error`, or a callback that ends there.
+        where: the place.
     """
 
-    __slots__ = ("_guard", "_where")
+    __slots__ = ("_report", "_where")
 
-    def __init__(self, guard: Guard, where: str) -> None:
-        self._guard = guard
+    def __init__(self, report: Callable[[str, Exception], None], where: str) -> None:
+        self._report = report
         self._where = where
 
     def __enter__(self) -> None:
@@ -125,7 +131,7 @@ class GuardedBlock:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        self._guard.report_error(self._where, error)
+        self._report(self._where, error)
         return True
 
     def __call__(self, function: Callable[_P, _T]) -> Callable[_P, _T | None]:
@@ -140,16 +146,20 @@ class GuardedBlock:
         return guarded
 
 
-def returning_on_error(default: _T) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+class _Decorator(Protocol[_Default_co]):
+    def __call__(self, function: Callable[_P, _T], /) -> Callable[_P, _T | _Default_co]: ...
+
+
+def returning_on_error(default: _Default) -> _Decorator[_Default]:
     """
     Return a decorator for functions that read the host's values: *default* replaces whatever they raise.
 
     Methods such as ``__float__`` or ``__lt__`` of such values may raise any exception, and that is no error of ours.
     """
 
-    def decorate(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    def decorate(function: Callable[_P, _T], /) -> Callable[_P, _T | _Default]:
         @functools.wraps(function)
-        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T | _Default:
             try:
                 return function(*args, **kwargs)
             except Exception:  # noqa: BLE001 - the values are the host's and may raise anything

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from driftline._binning.bins import Feature
 from driftline._binning.prediction_kind import default_correct
+from driftline._runtime.guard import GuardedBlock
 from driftline.canary._arguments import check_callable, check_functions, check_string, check_variants
 from driftline.canary._collector import EvidenceCollector
 from driftline.canary._decision import judge_canary
@@ -129,7 +130,7 @@ class Canary:
         self._store = None
         if path is not None:
             self._store = CanaryStore(path, {side: variant.variant_attributes for side, variant in variants.items()})
-        self._standing = StandingVerdict(self._store, lambda error: self._owner.caught("canary", error))
+        self._standing = StandingVerdict(self._store, self._owner.caught)
         self._collector = EvidenceCollector(
             None if baseline is None else baseline.evidence,
             None if candidate is None else candidate.evidence,
@@ -260,7 +261,7 @@ class Canary:
             name,
             rate=guardrails[name].kind == "rate",
             add=self._collector.add_observation,
-            on_error=lambda error: self._owner.caught("guardrail", error),
+            on_error=self._owner.caught,
         )
 
     # --- deciding ----------------------------------------------------------------------------------------------------
@@ -269,10 +270,8 @@ class Canary:
         """Return what both variants have done so far: in this process, and with a path in all that share it."""
         own = self._collector.read()
         if self._store is not None:
-            try:
+            with GuardedBlock(self._owner.caught, "canary"):  # the disk may be full or gone
                 return self._store.exchange(own)
-            except Exception as error:  # noqa: BLE001 - the disk may be full or gone
-                self._owner.caught("canary", error)
         return own
 
     def verdict(self) -> Verdict:
@@ -290,10 +289,8 @@ class Canary:
         if previous != verdict.state:
             self._owner.canary_changed(previous, verdict)
             if self._on_verdict is not None:
-                try:
+                with GuardedBlock(self._owner.caught, "on_verdict"):
                     self._on_verdict(previous, verdict)
-                except Exception as error:  # noqa: BLE001 - a user function
-                    self._owner.caught("on_verdict", error)
         return verdict
 
     def refresh(self) -> None:

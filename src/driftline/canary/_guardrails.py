@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from driftline._runtime.guard import GuardedBlock
+
 __all__ = ["GuardrailFeed"]
 
 SIDES = ("baseline", "candidate")
@@ -18,10 +20,10 @@ class GuardrailFeed:
         name: the guardrail's name.
         rate: whether observations are true or false instead of numbers.
         add: called with (name, 0 for the baseline or 1 for the candidate, value).
-        on_error: called with the error of an invalid observation.
+        on_error: called with ``"guardrail"`` and the error of an invalid observation.
     """
 
-    __slots__ = ("_add", "_name", "_on_error", "_rate")
+    __slots__ = ("_add", "_guarded", "_name", "_rate")
 
     def __init__(
         self,
@@ -29,9 +31,10 @@ class GuardrailFeed:
         *,
         rate: bool,
         add: Callable[[str, int, float], None],
-        on_error: Callable[[Exception], None],
+        on_error: Callable[[str, Exception], None],
     ) -> None:
-        self._name, self._rate, self._add, self._on_error = name, rate, add, on_error
+        self._name, self._rate, self._add = name, rate, add
+        self._guarded = GuardedBlock(on_error, "guardrail")
 
     def observe(self, variant: str, value: float) -> None:
         """
@@ -43,11 +46,9 @@ class GuardrailFeed:
             variant: ``"baseline"`` or ``"candidate"``.
             value: a finite number; true or false for a guardrail of the kind "rate".
         """
-        try:
+        with self._guarded:
             side, number = SIDES.index(variant), float(value)
             if not math.isfinite(number) or (self._rate and number not in {0.0, 1.0}):
                 msg = f"{self._name}={value!r}: expected {'true or false' if self._rate else 'a finite number'}"
-                raise ValueError(msg)  # noqa: TRY301 - counted below like what float() raises
+                raise ValueError(msg)
             self._add(self._name, side, number)
-        except Exception as error:  # noqa: BLE001 - the guard
-            self._on_error(error)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from driftline._runtime.guard import GuardedBlock
+
 __all__ = ["Side", "choose_side", "hash_key", "route_calls"]
 
 Side: TypeAlias = Literal["baseline", "candidate"]
@@ -67,14 +69,11 @@ def route_calls(
     """
 
     def choose(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:
-        value = None
-        if key is not None:
-            try:
-                value = key(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - a user function
-                on_error("route", error)
-                return baseline
-        return candidate if route(value) == "candidate" else baseline
+        if key is None:
+            return candidate if route(None) == "candidate" else baseline
+        with GuardedBlock(on_error, "route"):
+            return candidate if route(key(*args, **kwargs)) == "candidate" else baseline
+        return baseline
 
     if inspect.iscoroutinefunction(baseline):
 

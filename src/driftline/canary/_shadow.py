@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from driftline._capture.tables import is_column
+from driftline._runtime.guard import GuardedBlock
 from driftline.typing import Correct
 
 __all__ = ["Agree", "Shadow", "default_agreement"]
@@ -139,27 +140,24 @@ class Shadow:
         """Copy the input before the baseline may change it; None when nothing is to be predicted."""
         if self._closed:
             return None
-        try:
+        with GuardedBlock(self._on_error, "shadow"):
             return (
                 tuple(_copy(value) for value in args),
                 {name: _copy(value) for name, value in kwargs.items()},
                 contextvars.copy_context(),
             )
-        except Exception as error:  # noqa: BLE001 - the copy of a host's object
-            self._on_error("shadow", error)
-            return None
+        return None
 
     def _enqueue(self, arguments: Any, result: Any) -> None:
         if arguments is None:
             return
-        try:
+        with GuardedBlock(self._on_error, "shadow"):
             if not self._running:
                 self._start_thread()
-            self._queue.put_nowait((*arguments, _copy(result)))
-        except queue.Full:
-            self._on_dropped(_row_count(result))
-        except Exception as error:  # noqa: BLE001 - the guard
-            self._on_error("shadow", error)
+            try:
+                self._queue.put_nowait((*arguments, _copy(result)))
+            except queue.Full:
+                self._on_dropped(_row_count(result))
 
     def _start_thread(self) -> None:
         with self._lock:
@@ -188,11 +186,9 @@ class Shadow:
             return
         if expected is _FAILED:
             return
-        try:
+        with GuardedBlock(self._on_error, "agree"):
             agrees = np.ravel(self._agree(expected, result))
             self._on_compared(len(agrees), int(np.count_nonzero(agrees)))
-        except Exception as error:  # noqa: BLE001 - a user function
-            self._on_error("agree", error)
 
     def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = self._candidate(*args, **kwargs)

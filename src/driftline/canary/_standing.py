@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from driftline._runtime.guard import GuardedBlock
 from driftline.canary._store import CanaryStore
 from driftline.canary._verdict import Verdict
 from driftline.results import CanaryState
@@ -19,11 +20,11 @@ class StandingVerdict:
 
     Args:
         store: the canary's file, shared with other processes. If None, the decision is kept in memory.
-        on_error: called with an error of the file.
+        on_error: called with ``"canary"`` and an error of the file.
     """
 
-    def __init__(self, store: CanaryStore | None, on_error: Callable[[Exception], None]) -> None:
-        self._store, self._on_error = store, on_error
+    def __init__(self, store: CanaryStore | None, on_error: Callable[[str, Exception], None]) -> None:
+        self._store, self._guarded = store, GuardedBlock(on_error, "canary")
         self._decision = None if store is None else store.decided()
 
     @property
@@ -34,18 +35,14 @@ class StandingVerdict:
     def apply(self, verdict: Verdict) -> Verdict:
         """Return *verdict*, or its criteria under the decision that stands; keep a new decision."""
         if self._store is not None:
-            try:
+            with self._guarded:  # the disk may be full or gone
                 self._decision = self._store.decided() or self._decision
-            except Exception as error:  # noqa: BLE001 - the disk may be full or gone
-                self._on_error(error)
         decision = self._decision
         if decision is not None and (decision[0] == "rollback" or verdict.state != "rollback"):
             return Verdict(decision[0], decision[1], verdict.criteria)
         if verdict.state != "inconclusive":
             self._decision = verdict.state, verdict.reason
             if self._store is not None:
-                try:
+                with self._guarded:
                     self._store.decide(verdict.state, verdict.reason)
-                except Exception as error:  # noqa: BLE001 - the disk may be full or gone
-                    self._on_error(error)
         return verdict

@@ -1,4 +1,4 @@
-"""Drift rules: they turn the counts of a window into evidence for every feature."""
+"""Rules that turn the counts of a window into the state of every feature."""
 
 from __future__ import annotations
 

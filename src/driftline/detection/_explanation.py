@@ -1,4 +1,4 @@
-"""Explanations of a drift: which part of a distribution moved, from where to where, and in which bins."""
+"""What moved, in words: which part of the difference, from where to where, and which bins carry it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import CategoricalBins, Feature, NumericBins
+from driftline._binning.bins import (
+    CategoricalBins,
+    Feature,
+    NumericBins,
+)
 from driftline._significance.components import CATEGORICAL, NUMERIC
 from driftline.results import Component
 from driftline.typing import Counts
@@ -15,13 +19,13 @@ from driftline.typing import Counts
 __all__ = ["build_components", "describe_shift"]
 
 NAMED_BINS = 2
-"""Bins that an explanation names: those whose share changed most. More would make a table of the sentence."""
+"""Bins named in a sentence: the ones that moved most; more is a table, not a sentence."""
 
 NAMED_COMPONENTS = 2
-"""Parts of the difference that an explanation names, the most significant first."""
+"""Parts named in a sentence, likewise."""
 
-NAMED_P = 0.01
-"""Largest p-value at which an explanation names a second part."""
+TELLING = 0.01
+"""A part at or below this p-value is named beside the smallest one."""
 
 DIRECTIONS = {
     "location": ("location down", "location up"),
@@ -32,25 +36,17 @@ DIRECTIONS = {
     "unseen": ("fewer unseen categories", "unseen categories"),
     "missing": ("fewer missing", "more missing"),
 }
-"""The words for each part: a negative direction, a positive direction."""
 
 
 def build_components(feature: Feature, p: NDArray[np.float64], direction: NDArray[np.float64]) -> tuple[Component, ...]:
-    """
-    Return the parts of the difference that apply to a feature, the most significant first.
-
-    Args:
-        feature: the feature.
-        p: shape (parts,), p-values; nan where a part does not apply.
-        direction: shape (parts,), above 0 for up, wider or more.
-    """
+    """The parts that apply to a feature, the most significant first."""
     names = NUMERIC if isinstance(feature.bins, NumericBins) else CATEGORICAL
-    components = [
-        Component(names[part], p_value, DIRECTIONS[names[part]][sign > 0.0])
-        for part, (p_value, sign) in enumerate(zip(p.tolist(), direction.tolist(), strict=True))
-        if p_value == p_value and names[part]  # noqa: PLR0124 - nan: the part does not apply
+    found = [
+        Component(names[part], one, DIRECTIONS[names[part]][way > 0.0])
+        for part, (one, way) in enumerate(zip(p.tolist(), direction.tolist(), strict=True))
+        if one == one and names[part]  # noqa: PLR0124 - nan: the part does not apply
     ]
-    return tuple(sorted(components, key=lambda component: component.p_value))
+    return tuple(sorted(found, key=lambda component: component.p_value))
 
 
 def describe_shift(
@@ -62,51 +58,51 @@ def describe_shift(
     expected: NDArray[np.float64] | None = None,
 ) -> str:
     """
-    Return one line that describes how the counts of a window differ from those of the reference.
+    One line on how the counts of a window differ from the reference's.
 
     Args:
-        feature: the feature with the counts of the reference.
-        current: shape (bins,), counts of the window over the bins of the feature.
+        feature: with the counts of the reference.
+        current: of the window, over the feature's bins.
         components: the parts of the difference, the most significant first.
-        labels: whether to name categories. If False, use their numbers, for text that leaves the process.
-        expected: shape (bins,), counts to compare with. If None, compare with the counts of the reference.
+        labels: False: categories by their number, for what leaves the process.
+        expected: counts to compare with instead of the reference's.
     """
     reference = np.array(feature.counts, dtype=np.float64) if expected is None else expected
     now = current.astype(np.float64)
     if not reference.sum() or not now.sum():
         return feature.name
     before, after = reference / reference.sum(), now / now.sum()
-    parts = [_name_components(components)] if components else []
+    parts = [_named(components)] if components else []
     if isinstance(feature.bins, NumericBins) and feature.moments is not None:
-        medians = _median(feature, reference), _median(feature, now)
-        if medians[0] != medians[1]:
-            parts.append("median {:.4g} to {:.4g}".format(*medians))
+        middles = _median(feature, reference), _median(feature, now)
+        if middles[0] != middles[1]:
+            parts.append("median {:.4g} to {:.4g}".format(*middles))
     parts.extend(
-        f"{_name_bin(feature, index, labels=labels)} from {before[index]:.1%} to {after[index]:.1%}"
-        for index in np.argsort(-np.abs(after - before), kind="stable")[:NAMED_BINS].tolist()
+        f"{_bin_name(feature, number, labels=labels)} from {before[number]:.1%} to {after[number]:.1%}"
+        for number in np.argsort(-np.abs(after - before), kind="stable")[:NAMED_BINS].tolist()
     )
     return f"{feature.name}: {', '.join(parts)}"
 
 
-def _name_components(components: Sequence[Component]) -> str:
-    further = [component.words for component in components[1:NAMED_COMPONENTS] if component.p_value <= NAMED_P]
-    return " and ".join([components[0].words, *further])
+def _named(components: Sequence[Component]) -> str:
+    telling = [one.words for one in components[1:NAMED_COMPONENTS] if one.p_value <= TELLING]
+    return " and ".join([components[0].words, *telling])
 
 
 def _median(feature: Feature, counts: NDArray[np.float64]) -> float:
-    """Return the mean of the bin that holds the median of the present values."""
+    """The mean of the bin that holds the median of the values that are there."""
     present = counts[:-1]
     if not present.sum():
         return float("nan")
     return feature.means[int(np.searchsorted(np.cumsum(present), present.sum() / 2))]
 
 
-def _name_bin(feature: Feature, index: int, *, labels: bool) -> str:
+def _bin_name(feature: Feature, number: int, *, labels: bool) -> str:
     bins = feature.bins
     if isinstance(bins, CategoricalBins):
-        if index == bins.missing:
+        if number == bins.missing:
             return "missing"
-        if index >= bins.other:
-            return f"{bins.label(index)} categories"
-        return bins.label(index) if labels else f"category {index}"
-    return bins.label(index).replace(" to ", "..")
+        if number >= bins.other:
+            return f"{bins.label(number)} categories"
+        return bins.label(number) if labels else f"category {number}"
+    return bins.label(number).replace(" to ", "..")

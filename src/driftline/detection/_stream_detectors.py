@@ -1,4 +1,4 @@
-"""Stream detectors as the user passes them: their interface is checked and recorded once, at configuration."""
+"""Detectors for streams as they were given: what they are is found out here, once."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from driftline._binning.bins import PREDICTION, CategoricalBins
+from driftline._binning.bins import (
+    PREDICTION,
+    CategoricalBins,
+)
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 from driftline.typing import Detector
 
-__all__ = ["ERROR", "NamedDetector", "check_streams", "resolve_detectors", "unwatchable_streams"]
+__all__ = ["ERROR", "NamedDetector", "check_streams", "named_detectors", "unwatchable_streams"]
 
 ERROR = "error"
-"""The stream of prediction errors, from outcomes: 1 if wrong and 0 if right, or the absolute error of a quantity."""
+"""The stream of what outcomes say of predictions: 1 wrong and 0 right, or how far off a quantity was."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedDetector:
     """
-    A detector with its stream and its interface.
+    A detector, what it is fed, and how it is read.
 
     Attributes:
-        name: the name of its entry among the states: ``"dep_delay (ADWIN)"``.
-        kind: the name of its class.
-        stream: the feature that it watches, or ``"prediction"``, or ``"error"``.
-        original: a copy of the user's detector. It is never fed.
-        flag: the attribute that is true when the last value showed a change.
-        resets: whether the detector needs a call of ``reset()`` after a change.
+        name: of its entry among the states: ``"dep_delay (ADWIN)"``.
+        kind: of what class it is.
+        stream: the feature that it watches, ``"prediction"`` or ``"error"``.
+        original: a copy of what was given, never fed.
+        flag: the attribute that says whether the last value showed a change.
+        resets: whether it has to be told to start anew after one.
     """
 
     name: str
@@ -41,82 +44,79 @@ class NamedDetector:
     resets: bool
 
     def fresh(self) -> Detector:
-        """Return a copy that has seen no value."""
+        """One that has seen nothing."""
         return copy.deepcopy(self.original)  # type: ignore[no-any-return]
 
 
-def resolve_detectors(detectors: object) -> tuple[NamedDetector, ...]:
+def named_detectors(given: object) -> tuple[NamedDetector, ...]:
     """
-    Return the detectors of a mapping from a stream to one detector or several.
+    Detectors by the stream that they watch, each stream with one or several.
 
     Raises:
-        ConfigurationError: *detectors* is not a mapping, or an item is not a detector or cannot be copied.
+        ConfigurationError: no mapping, or something that is no detector or cannot be copied.
     """
-    if detectors is None:
+    if given is None:
         return ()
-    if not isinstance(detectors, Mapping):
-        msg = f"detectors={detectors!r}: expected a dict of feature names and detectors"
+    if not isinstance(given, Mapping):
+        msg = f"detectors={given!r}: expected a dict of feature names and detectors"
         raise ConfigurationError(msg)
-    resolved: list[NamedDetector] = []
-    uses: Counter[str] = Counter()
-    for stream, value in detectors.items():
+    found: list[NamedDetector] = []
+    taken: Counter[str] = Counter()
+    for stream, one in given.items():
         if not isinstance(stream, str):
             msg = f"detectors: {stream!r}: expected the name of a feature, {PREDICTION!r} or {ERROR!r}"
             raise ConfigurationError(msg)
-        several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
+        several: Sequence[Any] = one if isinstance(one, (list, tuple)) else [one]
         for detector in several:
             kind = type(detector).__name__
-            uses[f"{stream} ({kind})"] += 1
-            times = uses[f"{stream} ({kind})"]
+            taken[f"{stream} ({kind})"] += 1
+            times = taken[f"{stream} ({kind})"]
             name = f"{stream} ({kind})" if times == 1 else f"{stream} ({kind} {times})"
-            resolved.append(_resolve(name, stream, detector))
-    return tuple(resolved)
+            found.append(_named(name, stream, detector))
+    return tuple(found)
 
 
-def _resolve(name: str, stream: str, detector: Any) -> NamedDetector:
-    argument = f"detectors[{stream!r}]={detector!r}"
+def _named(name: str, stream: str, detector: Any) -> NamedDetector:
+    where = f"detectors[{stream!r}]={detector!r}"
     if isinstance(detector, type):
-        msg = f"{argument}: expected an object, such as {detector.__name__}()"
+        msg = f"{where}: expected an object, such as {detector.__name__}()"
         raise ConfigurationError(msg)
-    # river's detectors have `drift_detected` and reset themselves. frouros's have `drift`, which stays true until
-    # `reset()`.
-    flag = next((name for name in ("drift_detected", "drift") if hasattr(detector, name)), None)
+    # river says drift_detected and starts anew by itself; frouros says drift, and goes on saying so until reset().
+    flag = next((one for one in ("drift_detected", "drift") if hasattr(detector, one)), None)
     update: Callable[[float], object] | None = getattr(detector, "update", None)
     if flag is None or not callable(update):
-        msg = f"{argument}: expected an object with update(x) and drift_detected (or drift)"
+        msg = f"{where}: expected an object with update(x) and drift_detected (or drift)"
         raise ConfigurationError(msg)
     try:
         original = copy.deepcopy(detector)
     except Exception as error:
-        msg = f"{argument}: cannot be copied, which the child of a fork needs: {error!r}"
+        msg = f"{where}: cannot be copied, which the child of a fork needs: {error!r}"
         raise ConfigurationError(msg) from error
     resets = flag == "drift" and callable(getattr(detector, "reset", None))
     return NamedDetector(name, type(detector).__name__, stream, original, flag, resets)
 
 
 def unwatchable_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> dict[str, str]:
-    """Return the streams that cannot be watched with this reference, each with the reason."""
+    """The streams that cannot be watched with this reference, and why."""
     watched = {feature.name: feature for feature in reference.watched}
-    reasons = {}
-    for stream in {detector.stream: None for detector in detectors}:
+    wrong = {}
+    for stream in {one.stream: None for one in detectors}:
         feature = watched.get(stream)
         if feature is None:
             if stream != ERROR:
                 names = [*watched, ERROR]
-                reasons[stream] = f"no such feature, expected a name out of {names}"
-        elif isinstance(feature.bins, CategoricalBins) and any(
-            isinstance(label, str) for label in feature.bins.categories
-        ):
-            reasons[stream] = "holds strings, expected a feature of numbers"
-    return reasons
+                wrong[stream] = f"no such feature, expected a name out of {names}"
+        elif isinstance(feature.bins, CategoricalBins) and any(isinstance(one, str) for one in feature.bins.categories):
+            wrong[stream] = "holds texts, expected a feature of numbers"
+    return wrong
 
 
 def check_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> None:
     """
-    Check that the reference has every stream that a detector watches.
+    Check that everything that detectors are to watch is there.
 
     Raises:
-        ConfigurationError: a stream is not a feature of the reference, or holds strings.
+        ConfigurationError: a stream is no feature of the reference, or holds texts.
     """
     for stream, reason in unwatchable_streams(reference, detectors).items():
         msg = f"detectors: {stream!r}: {reason}"

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from driftline.instrument._call import PredictionCall
-from driftline.instrument._decorator import instrument
+from driftline.instrument._decorator import Decorator, instrument
 
-__all__ = ["PredictionCall", "instrument"]
+__all__ = ["Decorator", "PredictionCall", "instrument"]

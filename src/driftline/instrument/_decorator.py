@@ -5,14 +5,32 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from driftline.errors import ConfigurationError
 from driftline.instrument._arguments import parameters_of, picker, taken_by
 from driftline.instrument._call import Plan, Target, leave
 from driftline.instrument._fast_path import any_arguments, coroutine, one_argument
 
-__all__ = ["instrument"]
+__all__ = ["Decorator", "instrument"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Decorator(Protocol):
+    """A decorator that keeps the types of a function: its parameters, its result, and the kind of method it is."""
+
+    @overload
+    def __call__(self, function: staticmethod[P, R], /) -> staticmethod[P, R]: ...
+    @overload
+    def __call__(self, function: classmethod[T, P, R], /) -> classmethod[T, P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+    def __call__(self, function: Any, /) -> Any:
+        """Return the instrumented function."""
+        ...
 
 
 def instrument(

@@ -1,10 +1,11 @@
-"""Readings to metrics: one observable per metric, and one histogram."""
+"""The OpenTelemetry instruments: one observable per metric, and one histogram of durations."""
 
 from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry import metrics
@@ -13,6 +14,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 from driftline import semconv as sc
 from driftline._runtime.pacing import in_pieces
+from driftline.otel._observations import COUNTERS, STATES, latest
 from driftline.otel._reading import Reading
 from driftline.otel._scope import SCOPE, version
 
@@ -26,38 +28,67 @@ __all__ = [
 _Key = TypeVar("_Key", bound=Hashable)
 
 NO_SPAN = set_value(create_key("driftline"), "a call outside of every span", Context())
-"""The context of a call that had an empty one: that is false, and the SDK would look for that of whoever drains."""
+"""
+The context of a call that had an empty one. An empty context is false, and the SDK would then read the context of the
+thread that records the duration.
+"""
 
 SERIES_LIMIT = 1_900
 """
-Attribute sets of one metric that driftline exports at most: the SDK merges whatever is beyond 2,000 of one stream into
-one nameless overflow point.
+Attribute sets that driftline exports of one metric. The SDK merges all sets of a stream beyond 2,000 into one overflow
+point without a name.
 """
 
 
 class Source(Protocol):
-    """Something that has a reading, or None before its first prediction in this process."""
+    """An object with a reading: a monitor, or outcomes without a monitor."""
 
-    def reading(self, *, settle: bool) -> Reading | None:
-        """The present reading; *settle*: bin and judge what waits first, so that nothing served is left out."""
+    def reading(self) -> Reading | None:
+        """Bin and evaluate all that is pending, and return the reading, or None before the first prediction."""
         ...
+
+
+@dataclass(slots=True)
+class _Collection:
+    """
+    The readings that all callbacks of one collection share, so that all points of one export are of one instant.
+
+    Attributes:
+        counters: readings whose counters add up.
+        states: readings whose states and scores count, older ones first.
+        exported: the metrics that have been exported from them.
+    """
+
+    counters: Sequence[Reading]
+    states: Sequence[Reading]
+    exported: set[sc.Metric] = field(default_factory=set)
+
+    def observations(self, metric: sc.Metric) -> list[Observation]:
+        """Return the observations of one metric."""
+        observe = COUNTERS.get(metric)
+        if observe is not None:
+            return [each for reading in self.counters for each in observe(reading)]
+        found = [each for reading in self.states for each in STATES[metric](reading)]
+        # The newer of two monitors of one name counts.
+        return latest(found) if len(self.states) > 1 else found
 
 
 class Instruments:
     """
     The instruments of one meter provider: one observable per metric, whatever the number of monitors.
 
-    The SDK ignores the callbacks of an observable that is registered twice, so each is made once and asks every source.
+    The SDK ignores the callbacks of an observable that is registered twice. Each is therefore created once, and its
+    callback reads every source.
     """
 
     def __init__(self, provider: MeterProvider | None) -> None:
         meter = meter_of(provider)
         self._provider = provider
-        # One object, replaced whole: a collection never sees a source in both of them, or in neither.
-        self._asked: tuple[tuple[Source, ...], Mapping[frozenset[tuple[str, str]], Reading]] = (), {}
-        self._parting: tuple[tuple[Reading, set[str]], ...] = ()
-        self._lock = threading.RLock()
+        self._sources: tuple[Source, ...] = ()
+        self._closed: Mapping[frozenset[tuple[str, str]], Reading] = {}
+        self._last_states: tuple[Reading, ...] = ()
         self._granted: dict[str, dict[Hashable, int]] = {}
+        self._renew_locks()
         duration = sc.METRIC_PREDICTION_DURATION
         self.duration = meter.create_histogram(
             duration.name,
@@ -65,33 +96,21 @@ class Instruments:
             duration.brief,
             explicit_bucket_boundaries_advisory=list(sc.DURATION_BUCKETS),
         )
-        # The first one settles: callbacks run in the order of registration, so the others read what it left.
-        for metric, observe in _COUNTERS.items():
-            meter.create_observable_counter(
-                metric.name,
-                callbacks=[self._counter(observe, settle=metric is sc.METRIC_PREDICTIONS_SERVED)],
-                unit=metric.unit,
-                description=metric.brief,
-            )
-        for metric, observe in _STATES.items():
-            create = (
-                meter.create_observable_gauge
-                if metric.instrument == "gauge"
-                else meter.create_observable_up_down_counter
-            )
-            create(
-                metric.name,
-                callbacks=[self._state(observe, metric.name)],
-                unit=metric.unit,
-                description=metric.brief,
-            )
+        create = {
+            "counter": meter.create_observable_counter,
+            "gauge": meter.create_observable_gauge,
+            "updowncounter": meter.create_observable_up_down_counter,
+        }
+        for metric in (*COUNTERS, *STATES):
+            callbacks = [self._callback(metric)]
+            create[metric.instrument](metric.name, callbacks=callbacks, unit=metric.unit, description=metric.brief)
 
     def listened_to(self) -> bool:
-        """Whether there is anybody who listens: without an SDK the global provider is a stand-in until there is one."""
-        return self._provider is not None or not _is_stand_in(metrics.get_meter_provider())
+        """Return whether there is an SDK: without one the global provider is a proxy until one is set."""
+        return self._provider is not None or not _is_proxy(metrics.get_meter_provider())
 
     def record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
-        """Record seconds, each in the context of its call, so that its exemplar leads to the right span."""
+        """Record seconds, each in the context of its call, so that its exemplar links to the right span."""
         if not self.listened_to():
             return
         record = self.duration.record
@@ -100,236 +119,123 @@ class Instruments:
 
     def reserve(self, stream: str, attributes: Mapping[str, str], series: Mapping[_Key, int]) -> frozenset[_Key]:
         """
-        Which of these may be exported with so many series each.
+        Return the keys whose series may be exported within `SERIES_LIMIT`.
 
-        What has been granted stays so: the SDK never forgets an attribute set, so a monitor that takes the place of
-        another one of its name needs nothing anew, and one that was shut down gives nothing back.
+        The SDK never forgets an attribute set. A grant therefore lasts: a monitor that replaces another one of its name
+        needs no further series, and a monitor that was shut down frees none.
 
         Args:
-            stream: metrics with series of the same number share a budget.
-            attributes: whose they are.
-            series: the number of series by what tells them apart, in the order of importance.
+            stream: a name for the metrics that share the limit.
+            attributes: model, version and variant.
+            series: the number of series per key, the most important key first.
         """
         model, granted = frozenset(attributes.items()), set()
         with self._lock:
-            taken = self._granted.setdefault(stream, {})
+            reserved = self._granted.setdefault(stream, {})
             for key, wanted in series.items():
-                before = taken.get((model, key), 0)
-                if sum(taken.values()) - before + max(before, wanted) <= SERIES_LIMIT:
-                    taken[model, key] = max(before, wanted)
+                before = reserved.get((model, key), 0)
+                if sum(reserved.values()) - before + max(before, wanted) <= SERIES_LIMIT:
+                    reserved[model, key] = max(before, wanted)
                     granted.add(key)
         return frozenset(granted)
 
     def add(self, source: Source) -> None:
-        """Ask *source* from now on."""
+        """Export the readings of *source* from now on."""
         with self._lock:
-            sources, closed = self._asked
-            self._asked = (*sources, source), closed
+            self._sources = (*self._sources, source)
 
     def close(self, source: Source) -> None:
         """
-        Ask *source* no more. Its counters stay as they are, for as long as the process lasts.
+        Export no more readings of *source*. Its counters keep their values for as long as the process lasts.
 
-        Its states and scores are told once more: a job that shuts its monitor down before telemetry is sent has them,
-        and a version that was replaced does not go on drifting for ever.
+        One more collection exports its states and scores: they then also leave a job that shuts its monitor down
+        before it sends telemetry. Later collections do not, so that a replaced version does not drift for ever.
         """
-        reading = source.reading(settle=True)
+        reading = source.reading()
         with self._lock:
-            sources, closed = self._asked
             if reading is not None:
                 key, counters = frozenset(reading.attributes.items()), reading.counters()
-                before = closed.get(key)
-                closed = {**closed, key: counters if before is None else before.plus(counters)}
-                self._parting = (*self._parting, (reading, set()))
-            self._asked = tuple(one for one in sources if one is not source), closed
+                before = self._closed.get(key)
+                self._closed = {**self._closed, key: counters if before is None else before.plus(counters)}
+                self._last_states = (*self._last_states, reading)
+            self._sources = tuple(each for each in self._sources if each is not source)
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""
-        global _making  # noqa: PLW0603 - a lock that another thread held at the fork stays locked for ever
-        _making = threading.Lock()
+        global _registry_lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked for ever
+        _registry_lock = threading.Lock()
+        self._renew_locks()
+        self._closed, self._last_states = {}, ()
+
+    def _renew_locks(self) -> None:
         self._lock = threading.RLock()
-        self._asked, self._parting = (self._asked[0], {}), ()
+        self._thread = threading.local()
 
-    def _counter(
-        self, observe: Callable[[Reading], Iterator[Observation]], *, settle: bool
-    ) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def _callback(self, metric: sc.Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
-            # The counters of two monitors of one name add up.
-            found: list[Observation] = []
-            sources, closed = self._asked
-            for reading in (*closed.values(), *_readings(sources, settle=settle)):
-                found.extend(observe(reading))
-            return in_pieces(found)
+            return in_pieces(self._collection(metric).observations(metric))
 
         return callback
 
-    def _state(
-        self, observe: Callable[[Reading], Iterator[Observation]], metric: str
-    ) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def callback(_: CallbackOptions) -> Iterable[Observation]:
-            found: list[Observation] = []
-            for reading, told in self._parting:
-                if metric not in told:
-                    told.add(metric)
-                    found.extend(observe(reading))
-            with self._lock:
-                self._parting = tuple(one for one in self._parting if len(one[1]) < len(_STATES))
-            for reading in _readings(self._asked[0], settle=False):
-                found.extend(observe(reading))
-            # Two monitors of one name: a state or score is that of the one made last.
-            return in_pieces({frozenset((one.attributes or {}).items()): one for one in found}.values())
+    def _collection(self, metric: sc.Metric) -> _Collection:
+        """
+        Return the readings of the collection that this thread is at. Its first callback takes them.
 
-        return callback
+        A collection runs in one thread and reads each metric once: a metric that comes again begins the next one. Which
+        metric comes first is not known, since a View or another SDK may skip some.
+        """
+        thread = self._thread
+        collection: _Collection | None = getattr(thread, "collection", None)
+        if collection is None or metric in collection.exported:
+            thread.collection = None
+            collection = thread.collection = self._collect()
+        collection.exported.add(metric)
+        if len(collection.exported) == len(COUNTERS) + len(STATES):
+            thread.collection = None
+        return collection
+
+    def _collect(self) -> _Collection:
+        with self._lock:
+            sources, closed = self._sources, self._closed
+        readings = [reading for source in sources if (reading := source.reading()) is not None]
+        with self._lock:
+            last, self._last_states = self._last_states, ()
+        return _Collection((*closed.values(), *readings), (*last, *readings))
 
 
 def meter_of(provider: MeterProvider | None) -> Meter:
-    """The meter under whose name driftline's metrics go out; None: of the global provider."""
+    """Return the meter of driftline's scope. If *provider* is None, it is that of the global provider."""
     if provider is None:
         return metrics.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
     return provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
 
 
-def _readings(sources: Sequence[Source], *, settle: bool) -> Iterator[Reading]:
-    for source in sources:
-        reading = source.reading(settle=settle)
-        if reading is not None:
-            yield reading
-
-
-def _served(reading: Reading) -> Iterator[Observation]:
-    yield Observation(reading.served, reading.attributes)
-    for error, count in reading.failed.items():
-        yield Observation(count, {**reading.attributes, "error.type": error})
-
-
-def _by(part: Callable[[Reading], Mapping[str, int]], key: str) -> Callable[[Reading], Iterator[Observation]]:
-    def observe(reading: Reading) -> Iterator[Observation]:
-        for name, count in part(reading).items():
-            yield Observation(count, {**reading.attributes, key: name})
-
-    return observe
-
-
-def _value(part: Callable[[Reading], float | None]) -> Callable[[Reading], Iterator[Observation]]:
-    def observe(reading: Reading) -> Iterator[Observation]:
-        value = part(reading)
-        if value is not None:
-            yield Observation(value, reading.attributes)
-
-    return observe
-
-
-def _bins(reading: Reading) -> Iterator[Observation]:
-    for (fingerprint, feature), counts in reading.bins.items():
-        of = {**reading.attributes, sc.ML_FEATURE_NAME: feature, sc.ML_REFERENCE_FINGERPRINT: fingerprint}
-        for number, count in enumerate(counts.tolist()):
-            if count:
-                yield Observation(count, {**of, sc.ML_FEATURE_BIN: str(number)})
-
-
-def _scores(reading: Reading) -> Iterator[Observation]:
-    for score in reading.scores:
-        yield Observation(
-            score.value,
-            {
-                **reading.attributes,
-                sc.ML_FEATURE_NAME: score.feature,
-                sc.ML_DRIFT_DISTANCE: score.distance,
-                sc.ML_WINDOW_LENGTH: score.length,
-            },
-        )
-
-
-def _statuses(reading: Reading) -> Iterator[Observation]:
-    for feature, status in reading.status.items():
-        for state in sc.FEATURE_DRIFT_STATES:
-            yield Observation(
-                int(state == status.state),
-                {**reading.attributes, sc.ML_FEATURE_NAME: feature, sc.ML_FEATURE_DRIFT_STATE: state},
-            )
-
-
-def _performance(reading: Reading) -> Iterator[Observation]:
-    for one in reading.performance:
-        attributes = {**reading.attributes, sc.ML_MODEL_PERFORMANCE_METRIC: one.metric}
-        if one.label is not None:
-            attributes[sc.ML_MODEL_CLASS] = str(one.label)
-        for bound, value in zip(sc.MODEL_PERFORMANCE_BOUNDS, (one.value, one.lower, one.upper), strict=True):
-            yield Observation(value, {**attributes, sc.ML_MODEL_PERFORMANCE_BOUND: bound})
-
-
-def _canary(reading: Reading) -> Iterator[Observation]:
-    if reading.canary is not None:
-        for state in sc.CANARY_STATES:
-            yield Observation(int(state == reading.canary), {**reading.attributes, sc.ML_CANARY_STATE: state})
-
-
-def _evidence(reading: Reading) -> Iterator[Observation]:
-    for criterion in reading.evidence:
-        measures = (
-            criterion.value,
-            criterion.lower,
-            criterion.upper,
-            criterion.limit,
-            criterion.e_harm,
-            criterion.e_harm_needed,
-            criterion.e_safe,
-            criterion.e_safe_needed,
-        )
-        for measure, value in zip(sc.CANARY_MEASURES, measures, strict=True):
-            if value is not None:
-                yield Observation(
-                    value,
-                    {**reading.attributes, sc.ML_CANARY_CRITERION: criterion.name, sc.ML_CANARY_MEASURE: measure},
-                )
-
-
-_COUNTERS: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
-    sc.METRIC_PREDICTIONS_SERVED: _served,
-    sc.METRIC_MONITOR_ERRORS: _by(lambda reading: reading.errors, sc.ML_MONITOR_PLACE),
-    sc.METRIC_MONITOR_ROWS_DROPPED: _by(lambda reading: reading.dropped, sc.ML_MONITOR_REASON),
-    sc.METRIC_OUTCOMES: _by(lambda reading: reading.outcomes, sc.ML_OUTCOME_RESULT),
-    sc.METRIC_FEATURE_OBSERVATIONS: _bins,
-    sc.METRIC_RETRAINING_REQUESTS: _by(lambda reading: reading.retraining_requests, sc.ML_RETRAINING_REASON),
-}
-_STATES: dict[sc.Metric, Callable[[Reading], Iterator[Observation]]] = {
-    sc.METRIC_RETRAINING_QUEUE_SIZE: _by(lambda reading: reading.retraining_queue, sc.ML_RETRAINING_STATE),
-    sc.METRIC_FEATURE_DRIFT_SCORE: _scores,
-    sc.METRIC_FEATURE_DRIFT_STATUS: _statuses,
-    sc.METRIC_CANARY_STATUS: _canary,
-    sc.METRIC_CANARY_EVIDENCE: _evidence,
-    sc.METRIC_MODEL_ACCURACY: _value(lambda reading: reading.accuracy),
-    sc.METRIC_MODEL_ACCURACY_ESTIMATED: _value(lambda reading: reading.accuracy_estimated),
-    sc.METRIC_MODEL_PERFORMANCE: _performance,
-}
-
-
-def _is_stand_in(provider: MeterProvider) -> bool:
+def _is_proxy(provider: MeterProvider) -> bool:
     return type(provider).__name__ == "_ProxyMeterProvider"
 
 
-_made: weakref.WeakKeyDictionary[Any, Instruments] = weakref.WeakKeyDictionary()
-_global: list[Instruments] = []
-_making = threading.Lock()
+_by_provider: weakref.WeakKeyDictionary[Any, Instruments] = weakref.WeakKeyDictionary()
+_of_proxy: list[Instruments] = []
+_registry_lock = threading.Lock()
 
 
 def instruments_for(provider: MeterProvider | None) -> Instruments:
     """
-    The instruments of a meter provider, made at the first call; None: the global provider.
+    Return the instruments of a meter provider, created at the first call. If None, it is the global provider.
 
-    Instruments made before the application has set its global provider are proxies that turn real when it does. They
-    are then those of the real provider, whoever asks.
+    Instruments created before the application sets its global provider are proxies. They become those of the real
+    provider as soon as it is set.
     """
-    with _making:
+    with _registry_lock:
         present = metrics.get_meter_provider()
         if provider is None or provider is present:
-            if _is_stand_in(present):
-                if not _global:
-                    _global.append(Instruments(None))
-                return _global[0]
-            if present not in _made:
-                _made[present] = _global.pop() if _global else Instruments(present)
-            return _made[present]
-        if provider not in _made:
-            _made[provider] = Instruments(provider)
-        return _made[provider]
+            if _is_proxy(present):
+                if not _of_proxy:
+                    _of_proxy.append(Instruments(None))
+                return _of_proxy[0]
+            if present not in _by_provider:
+                _by_provider[present] = _of_proxy.pop() if _of_proxy else Instruments(present)
+            return _by_provider[present]
+        if provider not in _by_provider:
+            _by_provider[provider] = Instruments(provider)
+        return _by_provider[provider]

@@ -1,4 +1,4 @@
-"""Late labels, joined to predictions by id and counted."""
+"""Late labels: outcomes joined to predictions by id, graded and counted."""
 
 from __future__ import annotations
 

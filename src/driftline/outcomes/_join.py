@@ -1,11 +1,13 @@
 """
-Predictions joined with their outcomes by id, whichever comes first.
+Join predictions with their outcomes by id, in either order.
 
-What is known of an id is one `Record`; what happens to it is one `Event` after the other; `step` is all there is to the
-join. Stores only remember records within bounds, in memory here and in a file in `outcomes._sqlite_store`: so every
-prediction that was taken down ends as joined, ``expired`` or ``replaced``, unless it still waits, and every outcome as
-joined, ``duplicate``, ``late`` or ``unmatched``, where those that came too early for their prediction count as
-``unmatched`` at first and once more as ``early`` when it came.
+A `Record` is the state of one id, an `Event` is a prediction or an outcome that arrives for it, and `advance_record` is
+the whole join. Stores only keep records within bounds: `MemoryStore` here, and `FileStore` in
+`driftline.outcomes._sqlite_store`.
+
+Every prediction ends as joined, ``expired`` or ``replaced``, unless it is still pending. Every outcome ends as joined,
+``duplicate``, ``late`` or ``unmatched``. An outcome that arrives before its prediction counts as ``unmatched``, and as
+``early`` once the prediction arrives.
 """
 
 from __future__ import annotations
@@ -16,29 +18,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-__all__ = ["Event", "Grade", "Joined", "MemoryStore", "Record", "Store", "key_of", "step"]
+__all__ = ["Event", "GradePairs", "JoinResult", "MemoryStore", "Record", "Store", "advance_record", "join_key"]
 
 WAITING, EARLY, DONE, EXPIRED = "waiting", "early", "done", "expired"
-"""A prediction without outcome, an outcome without prediction, and two that tell duplicates and late ones."""
+"""
+States of an id.
 
-LONGEST_KEY = 64
-"""Characters of an id that are kept as they are; a longer one is known by its digest, so that memory is bounded."""
+``waiting`` is a prediction without an outcome, ``early`` an outcome without a prediction. ``done`` and ``expired`` keep
+only the id, so that a later outcome counts as ``duplicate`` or ``late``.
+"""
+
+MAX_KEY_LENGTH = 64
+"""Characters of an id that a record keeps. A longer id is replaced by its SHA-256 digest, so that memory is bounded."""
 
 Source: TypeAlias = "tuple[str, str | None, str | None] | None"
-"""Whose prediction it is: None for the monitor that asks, else (model, version, variant) of another one."""
+"""The (model, version, variant) that made a prediction; None for the monitor that reads the store."""
 
 
 class Event(NamedTuple):
-    """A prediction that was made, or an outcome that was told; seconds."""
+    """A prediction or an outcome that arrived: join key, whether it is an outcome, its value, time in seconds."""
 
     key: str
-    told: bool
+    is_outcome: bool
     value: Any
     at: float
 
 
 class Record(NamedTuple):
-    """What is known of an id: its state, the output or outcome that waits, whose it is, and since when."""
+    """The state of an id, the pending output or outcome, the source of the prediction, and the time in seconds."""
 
     state: str
     value: Any
@@ -55,50 +62,52 @@ class Pair(NamedTuple):
 
 
 @dataclass(slots=True)
-class Joined:
-    """What became of some events: results counted by (source, result), and the pairs that were joined."""
+class JoinResult:
+    """The effect of some events: results counted by (source, result), and the joined pairs."""
 
     results: Counter[tuple[Source, str]] = field(default_factory=Counter)
     pairs: list[Pair] = field(default_factory=list)
 
 
-Grade = Callable[[Sequence[Pair]], "Counter[tuple[Source, str]]"]
-"""Judges pairs: how many of each source were correct, incorrect, or joined without being judged."""
+GradePairs = Callable[[Sequence[Pair]], "Counter[tuple[Source, str]]"]
+"""Grades joined pairs and returns counts by (source, result): ``correct``, ``incorrect`` or ``matched`` (ungraded)."""
 
 
 class Store(Protocol):
-    """Where predictions wait for their outcomes."""
+    """Keeps predictions until their outcomes arrive."""
 
-    def apply(self, events: Sequence[Event], now: float, grade: Grade) -> Joined:
-        """Join *events* in their order, forget what is too old or too much; all of it or, when it raises, nothing."""
+    def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
+        """Join *events* in order and expire old records. If this raises, nothing has changed."""
         ...
 
     def reset(self) -> None:
-        """The child of a fork starts here."""
+        """Prepare the store for use in the child of a fork."""
         ...
 
 
-def key_of(prediction_id: object) -> str:
+def join_key(prediction_id: object) -> str:
     """
-    The text that an id is known by, the same after it went through JSON, a URL, a database or a column of floats.
+    Return the string under which an id is stored.
 
-    >>> key_of(17) == key_of("17") == key_of(17.0)
+    The key stays the same after the id went through JSON, a URL, a database or a column of floats.
+
+    >>> join_key(17) == join_key("17") == join_key(17.0)
     True
     """
     if isinstance(prediction_id, float) and prediction_id.is_integer():
         prediction_id = int(prediction_id)
     key = str(prediction_id)
-    return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return key if len(key) <= MAX_KEY_LENGTH else hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def step(record: Record | None, event: Event, joined: Joined) -> Record:
+def advance_record(record: Record | None, event: Event, joined: JoinResult) -> Record:
     """
-    What is known of an id after an event; its results and pairs are added to *joined*.
+    Return the record of an id after *event*, and add results and pairs to *joined*.
 
-    A prediction whose id waits already takes the other's place; an id whose outcome is known may be used again.
+    A second prediction with a pending id replaces the first. An id may be used again once its outcome has arrived.
     """
     state = None if record is None else record.state
-    if event.told:
+    if event.is_outcome:
         if record is not None and state == WAITING:
             joined.pairs.append(Pair(record.source, record.value, event.value))
             return Record(DONE, None, record.source, event.at)
@@ -121,63 +130,63 @@ def step(record: Record | None, event: Event, joined: Joined) -> Record:
 
 class MemoryStore:
     """
-    Records in memory, within bounds.
+    A bounded store in the memory of one process.
 
     Args:
-        capacity: predictions that wait, outcomes that wait, and ids that are remembered, at most so many of each;
-            beyond it the oldest goes.
-        expire: seconds after which each is given up; None: never.
+        capacity: at most this many pending predictions, pending outcomes, and finished ids, each. Beyond it the store
+            drops the oldest.
+        expire: seconds after which a record expires. If None, records never expire by age.
     """
 
-    __slots__ = ("_capacity", "_expire", "_states")
+    __slots__ = ("_capacity", "_expire_seconds", "_states")
 
     def __init__(self, capacity: int, expire: float | None) -> None:
         self._capacity = capacity
-        self._expire = expire
+        self._expire_seconds = expire
         self.reset()
 
     def reset(self) -> None:
-        """The child of a fork starts here: nothing waits."""
-        # Done and expired ids are one crowd: both are remembered only to tell what a further outcome is.
+        """Drop all records: the child of a fork starts empty."""
+        # Done and expired ids share one bound, because both only classify a further outcome.
         self._states: dict[str, OrderedDict[str, Record]] = {
             WAITING: OrderedDict(),
             EARLY: OrderedDict(),
             DONE: OrderedDict(),
         }
 
-    def apply(self, events: Sequence[Event], now: float, grade: Grade) -> Joined:
-        """Join events in their order and forget what is too old or too much."""
-        joined = Joined()
+    def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
+        """Join *events* in order and expire old records."""
+        joined = JoinResult()
         for event in events:
-            self._put(event.key, step(self._take(event.key), event, joined), joined)
-        if self._expire is not None:
-            self._forget_before(now - self._expire, now, joined)
+            self._insert(event.key, advance_record(self._remove(event.key), event, joined), joined)
+        if self._expire_seconds is not None:
+            self._expire_before(now - self._expire_seconds, now, joined)
         joined.results.update(grade(joined.pairs))
         return joined
 
     def __len__(self) -> int:
         return sum(map(len, self._states.values()))
 
-    def _take(self, key: str) -> Record | None:
+    def _remove(self, key: str) -> Record | None:
         for records in self._states.values():
             record = records.pop(key, None)
             if record is not None:
                 return record
         return None
 
-    def _put(self, key: str, record: Record, joined: Joined) -> None:
+    def _insert(self, key: str, record: Record, joined: JoinResult) -> None:
         records = self._states[DONE if record.state == EXPIRED else record.state]
         records[key] = record
         if len(records) > self._capacity:
-            self._give_up(records, record.at, joined)
+            self._expire_oldest(records, record.at, joined)
 
-    def _forget_before(self, time: float, now: float, joined: Joined) -> None:
+    def _expire_before(self, time: float, now: float, joined: JoinResult) -> None:
         for records in self._states.values():
             while records and next(iter(records.values())).at < time:
-                self._give_up(records, now, joined)
+                self._expire_oldest(records, now, joined)
 
-    def _give_up(self, records: OrderedDict[str, Record], now: float, joined: Joined) -> None:
+    def _expire_oldest(self, records: OrderedDict[str, Record], now: float, joined: JoinResult) -> None:
         key, record = records.popitem(last=False)
         if record.state == WAITING:
             joined.results[record.source, "expired"] += 1
-            self._put(key, Record(EXPIRED, None, record.source, now), joined)
+            self._insert(key, Record(EXPIRED, None, record.source, now), joined)

@@ -1,4 +1,4 @@
-"""Late labels to counts of how right a model was: joined by id when they arrive, judged, and estimated before."""
+"""The outcomes of one monitor, joined to its predictions by id, graded and counted."""
 
 from __future__ import annotations
 
@@ -13,45 +13,47 @@ from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
+from driftline._runtime.guard import GuardedBlock
 from driftline._runtime.watched_lock import WatchedLock
-from driftline.outcomes._grading import Graded
-from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, key_of
+from driftline.outcomes._grading import GradingResult
+from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, join_key
 from driftline.outcomes._ledger import Ledger, OutcomeTally
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.outcomes._sqlite_store import FileStore
 from driftline.results import FeatureStatus
 
-__all__ = ["Outcomes", "as_ids"]
+__all__ = ["Outcomes", "is_id_batch"]
 
 BUFFER_EVENTS = 8_192
-"""Predictions and outcomes that wait to be joined; at that whoever brings one joins a chunk, so that nothing grows."""
+"""Pending predictions and outcomes at which the caller's thread joins a chunk itself. This bounds the backlog."""
 
 WAKE_EVENTS = 1_024
-"""Events at which the drain thread is woken early."""
+"""Pending events at which the worker thread is woken early."""
 
 CHUNK_EVENTS = 512
-"""Events joined at once: one transaction where a file is shared."""
+"""Events joined in one step, which is one transaction in a file."""
 
-MOST_EVENTS = 8 * BUFFER_EVENTS
-"""Events that wait at most while the file cannot be written; beyond it the oldest are dropped, and counted."""
+MAX_EVENTS = 8 * BUFFER_EVENTS
+"""Most events pending while the file cannot be written. Beyond it the oldest are dropped and counted."""
 
-FORGET_SECONDS = 10.0
-"""Seconds between two looks for what is too old, when nothing else happens."""
+EXPIRY_CHECK_SECONDS = 10.0
+"""Seconds between checks for expired records while no events arrive."""
 
 
 class Outcomes:
     """
-    The outcomes of one monitor: its buffer, the store in which predictions wait, and its ledger.
+    The outcomes of one monitor: a buffer of events, the store of pending predictions, and a ledger.
 
-    Callers append to a list, which takes no lock; `settle` joins what waits, off their way.
+    Callers append to a list, which takes no lock. `settle` joins the pending events later, in the worker thread.
 
     Args:
-        policy: where predictions wait.
-        source: model, version and variant.
-        ledger: what is counted.
-        clock: seconds, as `time.monotonic`; a file goes by `time.time` instead, which processes have in common.
-        elsewhere: finds the ledger of another version or variant whose prediction waited in the file.
-        caught: told of what the user's function, or the file, raises.
+        policy: where predictions are stored and for how long.
+        source: model, version and variant of the monitor.
+        ledger: counts the outcomes of this monitor.
+        clock: returns seconds, as `time.monotonic`. With a file, `time.time` replaces that default, because processes
+            share it.
+        find_ledger: returns the ledger of another version or variant, whose prediction is in the same file.
+        on_error: called with the place and exception of an error in the user function or in the file.
     """
 
     def __init__(
@@ -60,8 +62,8 @@ class Outcomes:
         source: tuple[str, str | None, str | None],
         ledger: Ledger,
         clock: Callable[[], float],
-        elsewhere: Callable[[Source], Ledger],
-        caught: Callable[[str, Exception], None],
+        find_ledger: Callable[[Source], Ledger],
+        on_error: Callable[[str, Exception], None],
     ) -> None:
         self.ledger = ledger
         self._store: Store
@@ -70,141 +72,143 @@ class Outcomes:
         else:
             self._store = FileStore(policy.path, *source, policy.capacity, policy.expire)
         self._clock = time.time if policy.path is not None and clock is time.monotonic else clock
-        self._elsewhere = elsewhere
-        self._caught = caught
+        self._find_ledger = find_ledger
+        self._on_error = on_error
         self.wake: Callable[[], None] | None = None
-        self._begin()
+        self._start_empty()
 
-    def _begin(self) -> None:
+    def _start_empty(self) -> None:
         self._lock = WatchedLock()
         self._events: list[Event] = []
-        self._looked = self._clock()
+        self._last_expiry_check = self._clock()
 
     def reset(self) -> None:
-        """Forget what this process had: the child of a fork starts here. What is in a file stays there."""
-        self._begin()
+        """Drop the pending events and counts: the child of a fork starts empty. Records in a file stay."""
+        self._start_empty()
         self._store.reset()
         self.ledger.reset()
 
-    def expect(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
-        """Take what a reference knows of predictions and outcomes."""
-        self.ledger.expect(prediction, outcomes)
+    def set_reference(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
+        """Use the predictions and outcomes of a new reference."""
+        self.ledger.set_reference(prediction, outcomes)
 
-    # --- what callers do ---------------------------------------------------------------------------------------------
+    # --- called by the caller's thread -------------------------------------------------------------------------------
 
     def remember(self, prediction_id: object, output: object) -> None:
-        """Keep an output until its outcome arrives."""
+        """Keep a prediction until its outcome arrives."""
         if isinstance(output, np.ndarray):
-            # The caller may use its array for something else.
+            # The caller may reuse its array.
             output = output.copy()
-        self._events.append(Event(key_of(prediction_id), False, output, self._clock()))  # noqa: FBT003 - a field
+        self._events.append(Event(join_key(prediction_id), False, output, self._clock()))  # noqa: FBT003 - a field
         if len(self._events) >= WAKE_EVENTS:
-            self._crowded()
+            self._relieve_backlog()
 
     def remember_all(self, ids: Iterable[object], outputs: Iterable[object]) -> None:
-        """Keep the outputs of a batch."""
+        """Keep the predictions of a batch until their outcomes arrive."""
         for prediction_id, output in zip(ids, outputs, strict=True):
             self.remember(prediction_id, output)
 
-    def tell(self, prediction_id: object, actual: object) -> None:
-        """Take down an outcome."""
-        self._events.append(Event(key_of(prediction_id), True, actual, self._clock()))  # noqa: FBT003 - a field
+    def add_outcome(self, prediction_id: object, actual: object) -> None:
+        """Add the outcome of a prediction."""
+        self._events.append(Event(join_key(prediction_id), True, actual, self._clock()))  # noqa: FBT003 - a field
         if len(self._events) >= WAKE_EVENTS:
-            self._crowded()
+            self._relieve_backlog()
 
-    def _crowded(self) -> None:
+    def _relieve_backlog(self) -> None:
         if self.wake is not None:
             self.wake()
         if self.wake is None or len(self._events) >= BUFFER_EVENTS:
-            self._guarded(self._settle_chunk)
+            self._run_locked(self._join_chunk)
 
     # --- joining -----------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Join all that waits, forget what is too old, and judge the limits."""
-        self._guarded(self._settle_all)
+        """Join all pending events, expire old records, and evaluate the limits."""
+        self._run_locked(self._settle)
 
-    def _guarded(self, work: Callable[[], object]) -> None:
+    def _run_locked(self, work: Callable[[], object]) -> None:
         if not self._lock.acquire():
-            self._drop()
-            self._caught("outcomes", TimeoutError("a function that compares outcomes does not come to its end"))
+            self._drop_excess()
+            self._on_error("outcomes", TimeoutError("the user function that compares outcomes does not return"))
             return
         try:
-            work()
-        except Exception as error:  # noqa: BLE001 - a file that is locked, full or gone; what waits is tried again
-            self._caught("outcomes", error)
+            # The file may be locked, full or missing. The events stay pending.
+            with GuardedBlock(self._on_error, "outcomes"):
+                work()
         finally:
             self._lock.release()
 
-    def _settle_all(self) -> None:
-        while self._settle_chunk():
+    def _settle(self) -> None:
+        while self._join_chunk():
             pass
-        if self._clock() >= self._looked + FORGET_SECONDS:
+        if self._clock() >= self._last_expiry_check + EXPIRY_CHECK_SECONDS:
             self._apply([])
-        self.ledger.judge()
+        self.ledger.evaluate_limits()
 
-    def _settle_chunk(self) -> bool:
+    def _join_chunk(self) -> bool:
         events = self._events[:CHUNK_EVENTS]
         if not events:
             return False
         del self._events[: len(events)]
         try:
-            graded = self._apply(events)
+            gradings = self._apply(events)
         except Exception:
             self._events[:0] = events
-            self._drop()
+            self._drop_excess()
             raise
         self._lock.moves_on()
-        for source, one in graded:
-            self._ledger_of(source).report(one.errors)
+        for source, grading in gradings:
+            self._ledger_of(source).report_errors(grading.errors)
         return True
 
-    def _drop(self) -> None:
-        too_many = len(self._events) - MOST_EVENTS
-        if too_many > 0:
-            del self._events[:too_many]
-            self.ledger.count({"dropped": too_many})
+    def _drop_excess(self) -> None:
+        excess = len(self._events) - MAX_EVENTS
+        if excess > 0:
+            del self._events[:excess]
+            self.ledger.add_results({"dropped": excess})
 
-    def _apply(self, events: Sequence[Event]) -> list[tuple[Source, Graded]]:
-        graded: list[tuple[Source, Graded]] = []
-        self._looked = now = self._clock()
-        joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, graded))
-        # Only what has been stored is counted: had that failed, the events would come again.
+    def _apply(self, events: Sequence[Event]) -> list[tuple[Source, GradingResult]]:
+        gradings: list[tuple[Source, GradingResult]] = []
+        self._last_expiry_check = now = self._clock()
+        joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, gradings))
+        # Count only after the store has succeeded. If it raises, the same events are joined again later.
         results: dict[Source, Counter[str]] = {}
         for (source, result), count in joined.results.items():
             results.setdefault(source, Counter())[result] += count
         for source, counts in results.items():
-            self._ledger_of(source).count(counts)
-        for source, one in graded:
-            self._ledger_of(source).add(one, {})
-        return graded
+            self._ledger_of(source).add_results(counts)
+        for source, grading in gradings:
+            self._ledger_of(source).add_grading(grading, {})
+        return gradings
 
-    def _grade(self, pairs: Sequence[Pair], graded: list[tuple[Source, Graded]]) -> Counter[tuple[Source, str]]:
+    def _grade(
+        self, pairs: Sequence[Pair], gradings: list[tuple[Source, GradingResult]]
+    ) -> Counter[tuple[Source, str]]:
         by_source: dict[Source, list[tuple[object, object]]] = {}
         for source, output, actual in pairs:
             by_source.setdefault(source, []).append((output, actual))
         results: Counter[tuple[Source, str]] = Counter()
-        for source, theirs in by_source.items():
-            for one in self._ledger_of(source).grade(theirs):
-                graded.append((source, one))
-                results.update({(source, result): count for result, count in one.results.items()})
+        for source, source_pairs in by_source.items():
+            for grading in self._ledger_of(source).grade(source_pairs):
+                gradings.append((source, grading))
+                results.update({(source, result): count for result, count in grading.results.items()})
         return results
 
     def _ledger_of(self, source: Source) -> Ledger:
-        return self.ledger if source is None else self._elsewhere(source)
+        return self.ledger if source is None else self._find_ledger(source)
 
-    # --- what is read ------------------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------------------
 
-    def read(self) -> OutcomeTally:
-        """Results since the start, and how many of the latest were right."""
-        return self.ledger.read()
+    def tally(self) -> OutcomeTally:
+        """Return outcomes by result since the start, and the graded outcomes of the window."""
+        return self.ledger.tally()
 
     @property
     def status(self) -> Mapping[str, FeatureStatus]:
-        """The states of the limits, once outcomes have come."""
+        """The states of the limits, empty before the first outcome."""
         return self.ledger.status
 
 
-def as_ids(prediction_ids: Any) -> bool:
-    """Whether these are the ids of a batch rather than one id."""
+def is_id_batch(prediction_ids: Any) -> bool:
+    """Return whether the argument is a batch of ids and not a single id."""
     return not isinstance(prediction_ids, (str, bytes, int)) and hasattr(prediction_ids, "__len__")

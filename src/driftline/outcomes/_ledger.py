@@ -1,4 +1,4 @@
-"""What the outcomes of one model, version and variant say: counts since the start, a window of the latest, states."""
+"""Outcomes of one model, version and variant: counts since the start, a window of the latest, states of limits."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ from driftline._binning.bins import (
     OutcomeCounts,
 )
 from driftline._binning.prediction_kind import kind_of
-from driftline.outcomes._grading import (
-    Graded,
-    Grader,
-)
-from driftline.outcomes._limits import Limit, judge, limits_for
+from driftline.outcomes._grading import CORRECT, GRADED, UNGRADED, Grader, GradingResult
+from driftline.outcomes._limits import Limit, evaluate_limit, limits_for
 from driftline.outcomes._metrics import Performance, estimated_accuracy, performance
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.outcomes._snapshot import OutcomeSnapshot
@@ -37,13 +34,20 @@ from driftline.typing import (
 
 __all__ = ["Ledger", "OutcomeTally"]
 
-NAMED_CLASSES = 10
-"""Classes of which precision, recall and F1 are exported unless the user names others: the most frequent ones."""
+MAX_DEFAULT_CLASSES = 10
+"""Classes with precision, recall and F1 by default, the most frequent first. The user may name others."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeTally:
-    """Outcomes by result since the start, and realised accuracy: all of them, and the latest."""
+    """
+    Outcomes by result since the start, and the graded outcomes of the window.
+
+    Attributes:
+        results: outcomes by result since the start.
+        recent_known: outcomes in the window that graded a prediction as right or wrong.
+        recent_correct: the part of *recent_known* where the prediction was right.
+    """
 
     results: Mapping[str, int]
     recent_known: int
@@ -51,225 +55,237 @@ class OutcomeTally:
 
     @property
     def known(self) -> int:
-        """Outcomes that could be called right or wrong."""
+        """Outcomes since the start that graded a prediction as right or wrong."""
         return self.results.get("correct", 0) + self.results.get("incorrect", 0)
 
     @property
     def correct(self) -> int:
-        """Outcomes that the prediction got right."""
+        """Outcomes since the start where the prediction was right."""
         return self.results.get("correct", 0)
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the latest outcomes that the prediction got right; None before the first."""
+        """The share of right predictions in the window; None before the first outcome."""
         return self.recent_correct / self.recent_known if self.recent_known else None
 
 
 class Ledger:
     """
-    Counts pairs of a prediction and its outcome.
+    Counts pairs of a prediction and its outcome, and keeps the states of limits.
 
     Args:
-        policy: how long the window is, and what is asked.
-        correct: decides whether a prediction was right; None: told by the kind of prediction.
-        changed: told when a limit changes its state.
-        caught: told of what the user's function raises.
+        policy: the window and the limits.
+        correct: user function that returns whether a prediction was right. If None, the kind of prediction decides.
+        on_state_change: called when a limit changes its state.
+        on_error: called with the place and exception of an error in a value or in the user function.
 
     Attributes:
-        heard: told each prediction, its outcome, and whether it was right (None: nothing says what right is).
+        on_pair: called with each prediction, its outcome, and whether it was right (None for an ungraded quantity).
     """
 
     def __init__(
         self,
         policy: OutcomePolicy,
         correct: Correct | None,
-        changed: Callable[[StateChange], None],
-        caught: Callable[[str, Exception], None],
+        on_state_change: Callable[[StateChange], None],
+        on_error: Callable[[str, Exception], None],
     ) -> None:
         self._policy = policy
         self._correct = correct
-        self._changed = changed
-        self._caught = caught
-        self.heard: Callable[[object, object, bool | None], None] | None = None
+        self._on_state_change = on_state_change
+        self._on_error = on_error
+        self.on_pair: Callable[[object, object, bool | None], None] | None = None
         self._prediction: Feature | None = None
         self._reference: OutcomeCounts | None = None
-        self._settle_limits()
+        self._derive_limits()
         self.reset()
 
-    def expect(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
-        """Take what a reference knows of predictions and outcomes; what was counted before is kept in the totals."""
+    def set_reference(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
+        """Use the predictions and outcomes of a new reference. Totals stay, the window and the states start empty."""
         with self._lock:
-            # Told while its limits are still what they were.
-            for change in replaced(self.status, self._length):
-                self._changed(change)
+            # The callback must still see the limits that these states belong to.
+            for change in replaced(self.status, self._window_length):
+                self._on_state_change(change)
             earlier = self.totals()
             if self._prediction is not None and (prediction is None or prediction.bins != self._prediction.bins):
-                # Over other bins there is no sum, not even where there are as many.
+                # Counts over different bins have no sum, even if the number of bins is the same.
                 earlier = replace(earlier, bins=np.zeros((0, 2), dtype=np.int64))
             self._prediction, self._reference = prediction, outcomes
-            self._settle_limits()
-            self._begin(earlier)
+            self._derive_limits()
+            self._start_window(earlier)
 
-    def _settle_limits(self) -> None:
-        self.classes = self._policy.classes or _frequent(self._prediction)
+    def _derive_limits(self) -> None:
+        self.classes = self._policy.classes or _default_classes(self._prediction)
         self._limits = limits_for(self._policy.limits, self._policy.max_drop, self._reference, self.classes)
         if self._limits:
-            # scipy costs half a second to import: here, and not while serving.
+            # The import of scipy takes half a second, so it happens here and not while serving.
             import scipy.special  # noqa: F401, PLC0415
 
     def reset(self) -> None:
-        """Forget everything that was counted: the child of a fork starts here."""
+        """Drop all counts and states: the child of a fork starts empty."""
         self._lock = threading.RLock()
-        # Functions of the user's run within this one, and only within this one: whoever reads waits for none of them.
-        self._grading = threading.RLock()
-        self._begin(OutcomeSnapshot())
+        # The user function runs under this lock and never under the other, so it cannot block readers.
+        self._grading_lock = threading.RLock()
+        self._start_window(OutcomeSnapshot())
 
-    def _begin(self, before: OutcomeSnapshot) -> None:
+    def _start_window(self, earlier: OutcomeSnapshot) -> None:
         self._grader = Grader(
             self._policy.kind or kind_of(self._prediction), self._correct, self._prediction, self.classes
         )
-        self._before = before
+        self._earlier = earlier
         self._results: Counter[str] = Counter()
         self._totals = np.zeros(self._grader.size, dtype=np.int64)
-        self._closed: deque[Counts] = deque(maxlen=self._policy.window.panes)
-        self._open = np.zeros(self._grader.size, dtype=np.int64)
-        self._shown: tuple[Performance, ...] | None = ()
-        self._stale = False
+        self._closed_panes: deque[Counts] = deque(maxlen=self._policy.window.panes)
+        self._open_pane = np.zeros(self._grader.size, dtype=np.int64)
+        self._cached_performance: tuple[Performance, ...] | None = ()
+        self._limits_are_stale = False
         self.status: dict[str, FeatureStatus] = {}
 
-    def grade(self, pairs: Sequence[tuple[object, object]]) -> list[Graded]:
-        """Count pairs without adding them yet, in parts: the first fits into the open pane, each other into one."""
-        with self._grading:
+    def grade(self, pairs: Sequence[tuple[object, object]]) -> list[GradingResult]:
+        """Grade (prediction, outcome) pairs without adding them. Each result fits into one pane, in order."""
+        with self._grading_lock:
             with self._lock:
-                grader, cuts = self._grader, [0, *range(self._room, len(pairs), self._pane), len(pairs)]
+                grader = self._grader
+                cuts = [0, *range(self._open_pane_room, len(pairs), self._pane_size), len(pairs)]
             return [grader.grade(pairs[start:stop]) for start, stop in pairwise(cuts)]
 
-    def take(self, pairs: Sequence[tuple[object, object]]) -> None:
-        """Count pairs that need no joining."""
-        with self._grading:
-            graded = self.grade(pairs)
-            for one in graded:
-                self.add(one, one.results)
-        self.report(error for one in graded for error in one.errors)
+    def record(self, pairs: Sequence[tuple[object, object]]) -> None:
+        """Grade and add (prediction, outcome) pairs that need no join."""
+        with self._grading_lock:
+            gradings = self.grade(pairs)
+            for grading in gradings:
+                self.add_grading(grading, grading.results)
+        self.report_errors(error for grading in gradings for error in grading.errors)
 
-    def count(self, results: Mapping[str, int]) -> None:
-        """Add what became of outcomes."""
+    def add_results(self, results: Mapping[str, int]) -> None:
+        """Add outcomes by result."""
         with self._lock:
             self._results.update(results)
 
-    def add(self, graded: Graded, results: Mapping[str, int]) -> None:
-        """Add what was graded."""
-        counts = graded.counts
+    def add_grading(self, grading: GradingResult, results: Mapping[str, int]) -> None:
+        """Add the counts of graded pairs, and outcomes by result."""
+        counts = grading.counts
         with self._lock:
             self._results.update(results)
-            if graded.grader is not self._grader:
-                # Graded for a reference that was replaced meanwhile: of its classes and bins, and in no window.
-                late = graded.grader.snapshot(counts)
-                self._before += replace(late, bins=np.zeros((0, 2), dtype=np.int64))
+            if grading.grader is not self._grader:
+                # The reference was replaced after this grading. Its bins and its window no longer exist.
+                late = grading.grader.snapshot(counts)
+                self._earlier += replace(late, bins=np.zeros((0, 2), dtype=np.int64))
             else:
-                self._add(counts)
-        if self.heard is not None:
-            for output, actual, right in graded.told:
-                self.heard(output, actual, right)
+                self._add_counts(counts)
+        if self.on_pair is not None:
+            for output, actual, is_correct in grading.parsed:
+                self.on_pair(output, actual, is_correct)
 
-    def _add(self, counts: Counts) -> None:
+    def _add_counts(self, counts: Counts) -> None:
         self._totals += counts
-        self._open += counts
-        self._shown, self._stale = None, True
-        # Judged or not: without a judge the errors of a regression have a window too.
-        if self._held >= self._pane:
-            self._closed.append(self._open)
-            self._open = np.zeros(self._grader.size, dtype=np.int64)
+        self._open_pane += counts
+        self._cached_performance, self._limits_are_stale = None, True
+        # Ungraded pairs count too: the errors of a regression without a user function also need a window.
+        if self._open_pane_rows >= self._pane_size:
+            self._closed_panes.append(self._open_pane)
+            self._open_pane = np.zeros(self._grader.size, dtype=np.int64)
 
-    def report(self, errors: Iterable[Exception]) -> None:
-        """Tell of what the user's function, or a value of the host's, has raised."""
+    def report_errors(self, errors: Iterable[Exception]) -> None:
+        """Report exceptions that a value or the user function raised."""
         for error in errors:
-            self._caught("outcome", error)
+            self._on_error("outcome", error)
 
     @property
-    def _pane(self) -> int:
+    def _pane_size(self) -> int:
         return self._policy.window.pane_rows or 1
 
     @property
-    def _held(self) -> int:
-        """Outcomes in the open pane."""
-        return int(self._open[0] + self._open[2])
+    def _open_pane_rows(self) -> int:
+        return int(self._open_pane[GRADED] + self._open_pane[UNGRADED])
 
     @property
-    def _room(self) -> int:
-        """Outcomes that still fit into it."""
-        return max(1, self._pane - self._held)
+    def _open_pane_room(self) -> int:
+        return max(1, self._pane_size - self._open_pane_rows)
 
-    # --- what is read ------------------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------------------
 
-    def read(self) -> OutcomeTally:
-        """Results since the start, and how many of the latest were right."""
+    def tally(self) -> OutcomeTally:
+        """Return outcomes by result since the start, and the graded outcomes of the window."""
         with self._lock:
-            known, correct = (int(self._open[place] + sum(pane[place] for pane in self._closed)) for place in (0, 1))
+            known, correct = (
+                int(self._open_pane[index] + sum(pane[index] for pane in self._closed_panes))
+                for index in (GRADED, CORRECT)
+            )
             results = Counter(self._results)
-            results.update(self._before.results)
+            results.update(self._earlier.results)
             return OutcomeTally(dict(results), known, correct)
 
     def totals(self) -> OutcomeSnapshot:
-        """The counts since the start."""
+        """Return the counts since the start."""
         with self._lock:
-            return self._before + self._grader.snapshot(self._totals, self._results)
+            return self._earlier + self._grader.snapshot(self._totals, self._results)
 
     def window(self) -> OutcomeSnapshot:
-        """The counts of the latest outcomes."""
+        """Return the counts of the window."""
         with self._lock:
-            return self._grader.snapshot(self._open + sum(self._closed))
+            return self._grader.snapshot(self._open_pane + sum(self._closed_panes))
 
     def performance(self) -> tuple[Performance, ...]:
-        """How right the latest predictions were; made anew when there are new outcomes."""
+        """Return the metrics of the window, computed again only after new outcomes."""
         with self._lock:
-            if self._shown is None:
-                self._shown = performance(self.window(), self.classes or self._met())
-            return self._shown
+            if self._cached_performance is None:
+                self._cached_performance = performance(self.window(), self.classes or self._frequent_classes())
+            return self._cached_performance
 
-    def judge(self) -> None:
-        """Judge the limits, when outcomes have come since the last time."""
+    def evaluate_limits(self) -> None:
+        """Update the states of the limits, if outcomes have arrived since the last evaluation."""
         with self._lock:
-            if not self._stale or not self._limits:
+            if not self._limits_are_stale or not self._limits:
                 return
-            self._stale = False
-            panes = [self._grader.snapshot(pane) for pane in (*self._closed, self._open) if pane.any()]
-            before = self.status
+            self._limits_are_stale = False
+            panes = [self._grader.snapshot(pane) for pane in (*self._closed_panes, self._open_pane) if pane.any()]
+            previous = self.status
             self.status = {
-                limit.name: judge(limit, panes, before.get(limit.name), self._policy.threshold, self._expected)
+                limit.name: evaluate_limit(
+                    limit, panes, previous.get(limit.name), self._policy.threshold, self._expected_accuracy
+                )
                 for limit in self._limits
             }
             changes = [
-                StateChange(name, before[name].state if name in before else "insufficient_data", one, self._length)
-                for name, one in self.status.items()
-                if name not in before or one.state != before[name].state
+                StateChange(
+                    name,
+                    previous[name].state if name in previous else "insufficient_data",
+                    status,
+                    self._window_length,
+                )
+                for name, status in self.status.items()
+                if name not in previous or status.state != previous[name].state
             ]
         for change in changes:
-            self._changed(change)
+            self._on_state_change(change)
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """What is asked."""
+        """The limits, those of the policy and the default one for accuracy."""
         return self._limits
 
     @property
-    def _length(self) -> str:
+    def _window_length(self) -> str:
         return f"{self._policy.window.rows} outcomes"
 
-    def _expected(self, window: OutcomeSnapshot) -> float | None:
+    def _expected_accuracy(self, window: OutcomeSnapshot) -> float | None:
         if self._reference is None or len(window.bins) != len(self._reference.known):
             return None
-        found = estimated_accuracy(self._reference, window.bins[:, 0])
-        return None if found is None else found.value
+        estimate = estimated_accuracy(self._reference, window.bins[:, 0])
+        return None if estimate is None else estimate.value
 
-    def _met(self) -> Sequence[Label]:
-        """The most frequent classes that were met, where no reference has named any."""
-        found = self.window().classes
-        often = sorted(found, key=lambda one: (-found[one].true_positives - found[one].false_negatives, str(one)))
-        return often[:NAMED_CLASSES]
+    def _frequent_classes(self) -> Sequence[Label]:
+        """Return the most frequent classes of the window, used if neither the policy nor the reference has any."""
+        classes = self.window().classes
+        by_frequency = sorted(
+            classes,
+            key=lambda label: (-classes[label].true_positives - classes[label].false_negatives, str(label)),
+        )
+        return by_frequency[:MAX_DEFAULT_CLASSES]
 
 
-def _frequent(prediction: Feature | None) -> tuple[Label, ...]:
+def _default_classes(prediction: Feature | None) -> tuple[Label, ...]:
     if prediction is None or not isinstance(prediction.bins, CategoricalBins):
         return (True,) if kind_of(prediction) == "probability" else ()
-    return prediction.bins.categories[:NAMED_CLASSES]
+    return prediction.bins.categories[:MAX_DEFAULT_CLASSES]

@@ -1,19 +1,19 @@
 """
-Counts of outcomes to states: what fell below its limit, by a test that may be looked at all the time.
+States of limits on outcome metrics, from a sequential test that holds at every look.
 
 The evidence against "the mean is at least m" after n values in [0, 1] that sum to s is
 
     E = ∫ q^s (1-q)^(n-s) w(q) dq / (m^s (1-m)^(n-s)),   w a Beta(½, ½) cut off at m,
 
 the beta-binomial mixture (Robbins 1970, *Statistical methods related to the law of the iterated logarithm*; Howard,
-Ramdas, McAuliffe & Sekhon 2021). It depends on counts only, and its expectation is at most 1 at every time, whatever
-made the values, as long as each one's mean is at least m given those before. For values between 0 and 1 it is a lower
-bound of such a process, since the logarithm is concave.
+Ramdas, McAuliffe & Sekhon 2021). It depends on counts only. Its expectation is at most 1 at every time, as long as each
+value has a mean of at least m given the values before it. For values strictly between 0 and 1 the formula is a lower
+bound of such a process, because the logarithm is concave.
 
-A test that started long ago is slow to see a model that was good until yesterday. So one starts at every pane that the
-window still holds, and their sum is compared with a threshold: an e-detector (Shin, Ramdas & Rinaldo 2023,
-*E-detectors: a nonparametric framework for sequential change detection*). Its average run length to a false alarm is at
-least the threshold, counted in panes.
+A test that started long ago reacts slowly when a good model turns bad. So a new test starts at every pane that the
+window still holds, and the sum of their evidence is compared with a threshold. This is an e-detector (Shin, Ramdas &
+Rinaldo 2023, *E-detectors: a nonparametric framework for sequential change detection*). Its average run length to a
+false alarm, counted in panes, is at least the threshold.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftline._binning.bins import OutcomeCounts
-from driftline.outcomes._metrics import wilson
+from driftline.outcomes._metrics import wilson_interval
 from driftline.outcomes._snapshot import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 from driftline.results import (
     DriftState,
@@ -33,98 +33,105 @@ from driftline.results import (
 )
 from driftline.typing import Floats, Label
 
-__all__ = ["LIMITED", "Limit", "judge", "limits_for", "log_evidence"]
+__all__ = ["LIMITABLE_METRICS", "Limit", "evaluate_limit", "limits_for", "log_evidence"]
 
 
 PRIOR = 0.5
-"""Both parameters of the mixture's beta distribution: Jeffreys' prior for a proportion."""
+"""Both parameters of the mixture's beta distribution, Jeffreys' prior for a proportion."""
 
-ACCURACY = "prediction.accuracy"
-"""The name under which accuracy has a state, beside those of the features."""
+ACCURACY_STATUS = "prediction.accuracy"
+"""The name of the state of accuracy, next to the states of the features."""
 
-LIMITED = ("accuracy", "error_rate", "precision", "recall", "f1", "brier")
-"""Metrics that may have a limit: means of values in [0, 1], which the test above is exact for."""
+LIMITABLE_METRICS = ("accuracy", "error_rate", "precision", "recall", "f1", "brier")
+"""Metrics that may have a limit. Each is a mean of values in [0, 1], as the test requires."""
 
-LARGE_IS_BAD = frozenset({"error_rate", "brier"})
+UPPER_LIMITED = frozenset({"error_rate", "brier"})
+"""Metrics whose limit is an upper bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """
-    What a metric must keep to.
+    A bound on a metric.
 
     Attributes:
-        name: the name under which it has a state.
-        metric: one of `LIMITED`.
-        bound: the least value allowed (of error rate and Brier score, the largest).
-        usual: what the reference had; None: the bound was given.
-        label: the class, of precision, recall and F1.
+        name: the name of its state.
+        metric: one of `LIMITABLE_METRICS`.
+        bound: the smallest value allowed; for error rate and Brier score, the largest.
+        reference_value: the metric in the reference, if the bound was derived from it.
+        label: the class of precision, recall and F1, else None.
     """
 
     name: str
     metric: str
     bound: float
-    usual: float | None = None
+    reference_value: float | None = None
     label: Label | None = None
 
     @property
-    def words(self) -> str:
-        """The metric, and of which class, as a reason begins with it."""
+    def title(self) -> str:
+        """The metric and its class, as at the start of a reason."""
         return self.metric.replace("_", " ") + ("" if self.label is None else f" of {self.label}")
 
-    def mean(self, counts: OutcomeSnapshot) -> tuple[float, int]:
-        """Sum and number of the values in [0, 1] whose mean must be at least `least`."""
+    def sum_and_rows(self, counts: OutcomeSnapshot) -> tuple[float, int]:
+        """Return the sum and number of the values in [0, 1] whose mean must be at least `minimum_mean`."""
         if self.metric in {"accuracy", "error_rate"}:
             return counts.correct, counts.known
         if self.metric == "brier":
             squares = np.stack([SCORE_MIDDLES**2, (1 - SCORE_MIDDLES) ** 2], axis=1)
             return float((counts.scores * (1 - squares)).sum()), int(counts.scores.sum())
-        found = counts.classes.get(self.label, ClassCounts())  # type: ignore[arg-type]
-        right, wrong, missed = found.true_positives, found.false_positives, found.false_negatives
+        label_counts = counts.classes.get(self.label, ClassCounts())  # type: ignore[arg-type]
+        right, wrong, missed = label_counts.true_positives, label_counts.false_positives, label_counts.false_negatives
         return right, right + {"precision": wrong, "recall": missed}.get(self.metric, wrong + missed)
 
     @property
-    def least(self) -> float:
-        """The bound in terms of that mean; F1 = 2J / (1 + J) is bounded by bounding J."""
+    def minimum_mean(self) -> float:
+        """The bound as a bound on that mean. For F1 = 2J / (1 + J) it is the bound on J."""
         if self.metric == "f1":
             return self.bound / (2 - self.bound)
-        return 1 - self.bound if self.metric in LARGE_IS_BAD else self.bound
+        return 1 - self.bound if self.metric in UPPER_LIMITED else self.bound
 
-    def shown(self, mean: float) -> float:
-        """The mean in terms of the metric."""
+    def to_metric(self, mean: float) -> float:
+        """Convert that mean to the metric."""
         if self.metric == "f1":
             return 2 * mean / (1 + mean)
-        return 1 - mean if self.metric in LARGE_IS_BAD else mean
+        return 1 - mean if self.metric in UPPER_LIMITED else mean
 
 
 def limits_for(
-    given: Mapping[str, float], max_drop: float | None, reference: OutcomeCounts | None, classes: Sequence[Label]
+    bounds: Mapping[str, float], max_drop: float | None, reference: OutcomeCounts | None, classes: Sequence[Label]
 ) -> tuple[Limit, ...]:
     """
-    The limits of a monitor: those given, and for accuracy, where none is, the reference's own less *max_drop*.
+    Return the limits of a monitor.
 
-    The reference's accuracy is known from finitely many outcomes: the lower end of its interval counts.
+    If *bounds* has none for accuracy, the reference sets it: the lower end of the interval of its accuracy, less
+    *max_drop*. The lower end accounts for the reference's finite number of outcomes.
     """
-    found = []
-    for metric, bound in given.items():
+    limits = []
+    for metric, bound in bounds.items():
         name = f"prediction.{metric}"
         if metric in {"precision", "recall", "f1"}:
-            named = len(classes) > 1
-            found += [Limit(f"{name}:{one}" if named else name, metric, bound, None, one) for one in classes]
+            several = len(classes) > 1
+            limits += [Limit(f"{name}:{label}" if several else name, metric, bound, None, label) for label in classes]
         else:
-            found.append(Limit(name, metric, bound))
-    if max_drop is not None and reference is not None and "accuracy" not in given:
+            limits.append(Limit(name, metric, bound))
+    if max_drop is not None and reference is not None and "accuracy" not in bounds:
         known, correct = sum(reference.known), sum(reference.correct)
         if known:
-            bound = wilson(correct, known)[0] - max_drop
+            bound = wilson_interval(correct, known)[0] - max_drop
             if bound > 0.0:
-                found.append(Limit(ACCURACY, "accuracy", bound, correct / known))
-    return tuple(found)
+                limits.append(Limit(ACCURACY_STATUS, "accuracy", bound, correct / known))
+    return tuple(limits)
 
 
-def log_evidence(total: Floats, rows: Floats, least: float) -> Floats:
+def log_evidence(total: Floats, rows: Floats, minimum_mean: float) -> Floats:
     """
-    The logarithm of the evidence against a mean of at least *least*, of sums and numbers of values in [0, 1].
+    Return the natural logarithm of the evidence against a mean of at least *minimum_mean*.
+
+    Args:
+        total: sums of values in [0, 1], shape (n,).
+        rows: numbers of values, shape (n,).
+        minimum_mean: the bound m of the formula above.
 
     >>> bool(log_evidence(np.array([700.0]), np.array([1000.0]), 0.8)[0] > 10)
     True
@@ -134,55 +141,56 @@ def log_evidence(total: Floats, rows: Floats, least: float) -> Floats:
     from scipy.special import betainc, betaln  # noqa: PLC0415 - half a second, paid when a limit is configured
 
     a, b = total + PRIOR, rows - total + PRIOR
-    # Where the evidence is all for the limit the integral vanishes: that is no evidence against it.
+    # If all evidence supports the limit, the integral underflows to 0: no evidence against it.
     with np.errstate(divide="ignore"):
-        inside = np.log(betainc(a, b, least))
-    prior = betaln(PRIOR, PRIOR) + math.log(betainc(PRIOR, PRIOR, least))
-    found: Floats = betaln(a, b) + inside - prior - total * math.log(least) - (rows - total) * math.log1p(-least)
-    return found
+        inside = np.log(betainc(a, b, minimum_mean))
+    prior = betaln(PRIOR, PRIOR) + math.log(betainc(PRIOR, PRIOR, minimum_mean))
+    log_mean, log_rest = math.log(minimum_mean), math.log1p(-minimum_mean)
+    evidence: Floats = betaln(a, b) + inside - prior - total * log_mean - (rows - total) * log_rest
+    return evidence
 
 
-def judge(
+def evaluate_limit(
     limit: Limit,
     panes: Sequence[OutcomeSnapshot],
-    before: FeatureStatus | None,
+    previous: FeatureStatus | None,
     threshold: float,
-    expected: Callable[[OutcomeSnapshot], float | None],
+    expected_accuracy: Callable[[OutcomeSnapshot], float | None],
 ) -> FeatureStatus:
     """
-    The state of one limit.
+    Return the state of one limit.
 
-    It is entered when the evidence summed over all starts reaches *threshold*, and left when the mean over the whole
-    window is within the limit again.
+    The state becomes drifting when the evidence summed over all starts reaches *threshold*. It ends when the mean of
+    the whole window is within the limit again.
 
     Args:
-        limit: what is asked.
-        panes: the counts of the panes that the window holds, oldest first, the one that fills included.
-        before: the state before.
+        limit: the limit.
+        panes: the counts of the panes in the window, oldest first, with the open pane last.
+        previous: the state before, None at the first evaluation.
         threshold: panes between two false alarms, on average at least.
-        expected: what accuracy would be expected of the predictions of a window, from their bins.
+        expected_accuracy: estimates the accuracy of a window from the bins of its predictions.
     """
     whole = panes[-1]
     for pane in panes[-2::-1]:
         whole += pane
-    means = np.array([limit.mean(pane) for pane in panes], dtype=np.float64)
-    # The values since each start: the sums from there to the end.
-    totals, rows = np.cumsum(means[::-1], axis=0).T
+    sums = np.array([limit.sum_and_rows(pane) for pane in panes], dtype=np.float64)
+    # A test that starts at a pane sees all values from there to the end.
+    totals, rows = np.cumsum(sums[::-1], axis=0).T
     starts = rows > 0
     if not starts.any():
         return FeatureStatus("insufficient_data", None, None, 0, "no outcomes yet")
-    evidence = log_evidence(totals[starts], rows[starts], limit.least)
-    together = float(np.logaddexp.reduce(evidence))
+    evidence = log_evidence(totals[starts], rows[starts], limit.minimum_mean)
+    log_total = float(np.logaddexp.reduce(evidence))
     mean, count = totals[-1] / rows[-1], int(rows[-1])
-    below = bool(mean < limit.least)
-    kept = before is not None and before.state == "drifting" and below
-    drifting = kept or (below and together >= math.log(threshold))
+    below = bool(mean < limit.minimum_mean)
+    still_drifting = previous is not None and previous.state == "drifting" and below
+    drifting = still_drifting or (below and log_total >= math.log(threshold))
     state: DriftState = "drifting" if drifting else "stable"
-    value = limit.shown(mean)
-    usual = limit.bound if limit.usual is None else limit.usual
-    effect = value - usual if limit.metric in LARGE_IS_BAD else usual - value
-    p_value = min(1.0, len(evidence) * math.exp(-together)) if together > 0 else 1.0
-    reason = _reason(limit, value, count, whole, expected) if drifting else "within its limit"
+    value = limit.to_metric(mean)
+    baseline = limit.bound if limit.reference_value is None else limit.reference_value
+    effect = value - baseline if limit.metric in UPPER_LIMITED else baseline - value
+    p_value = min(1.0, len(evidence) * math.exp(-log_total)) if log_total > 0 else 1.0
+    reason = _reason(limit, value, count, whole, expected_accuracy) if drifting else "within its limit"
     return FeatureStatus(state, p_value, float(effect), count, reason)
 
 
@@ -191,19 +199,19 @@ def _reason(
     value: float,
     rows: int,
     whole: OutcomeSnapshot,
-    expected: Callable[[OutcomeSnapshot], float | None],
+    expected_accuracy: Callable[[OutcomeSnapshot], float | None],
 ) -> str:
-    form = ".3f" if limit.metric == "brier" else ".1%"
-    asked = f"at {'most' if limit.metric in LARGE_IS_BAD else 'least'} {limit.bound:{form}}"
-    usual = "" if limit.usual is None else f", the reference had {limit.usual:{form}}"
-    words = f"{limit.words} {value:{form}} on {rows} outcomes, {asked} allowed{usual}"
-    likely = expected(whole) if limit.metric in {"accuracy", "error_rate"} else None
-    if likely is None:
-        return words
+    number = ".3f" if limit.metric == "brier" else ".1%"
+    allowed = f"at {'most' if limit.metric in UPPER_LIMITED else 'least'} {limit.bound:{number}} allowed"
+    baseline = "" if limit.reference_value is None else f", the reference had {limit.reference_value:{number}}"
+    reason = f"{limit.title} {value:{number}} on {rows} outcomes, {allowed}{baseline}"
+    expected = expected_accuracy(whole) if limit.metric in {"accuracy", "error_rate"} else None
+    if expected is None:
+        return reason
     realised = whole.accuracy or 0.0
-    low, high = wilson(whole.correct, whole.known)
-    if likely > high:
-        return f"{words}; of these predictions {likely:.1%} was expected to be right: they no longer mean what they did"
-    if likely < low:
-        return f"{words}; of these predictions only {likely:.1%} was expected to be right"
-    return f"{words}; {realised:.1%} is what was expected of these predictions: the inputs have moved"
+    low, high = wilson_interval(whole.correct, whole.known)
+    if expected > high:
+        return f"{reason}; {expected:.1%} was expected for these predictions, so their relation to outcomes has changed"
+    if expected < low:
+        return f"{reason}; only {expected:.1%} was expected for these predictions"
+    return f"{reason}; {realised:.1%} agrees with what was expected for these predictions, so the inputs have changed"

@@ -1,4 +1,4 @@
-"""What is done with outcomes: where predictions wait for them, how long, and what is asked of the model."""
+"""The configuration of outcomes: where pending predictions are stored and for how long, and the limits."""
 
 from __future__ import annotations
 
@@ -12,45 +12,46 @@ from driftline._binning.prediction_kind import Kind
 from driftline._windows.duration import parse_duration
 from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
-from driftline.outcomes._limits import LIMITED
+from driftline.outcomes._limits import LIMITABLE_METRICS
 from driftline.outcomes._snapshot import MAX_CLASSES
 from driftline.typing import Label
 
 __all__ = ["OutcomePolicy"]
 
-IN_MEMORY = 100_000
-"""Predictions that wait in memory at most: about 30 MB of ids and outputs."""
+MEMORY_CAPACITY = 100_000
+"""Default number of pending predictions in memory, about 30 MB of ids and outputs."""
 
-IN_FILE = 5_000_000
-"""Predictions that wait in a file at most: about 1 GB."""
+FILE_CAPACITY = 5_000_000
+"""Default number of pending predictions in a file, about 1 GB."""
 
-MOST = 10**9
-"""A larger number of predictions than a file can hold."""
+MAX_COUNT = 10**9
+"""Largest *capacity* and *per*. It exceeds the number of predictions that a file can hold."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class OutcomePolicy:
     """
-    How outcomes are joined with predictions, and what is asked of the model.
+    How outcomes are joined with predictions, and the limits for the model.
 
     Args:
-        path: a file (SQLite) in which predictions wait, shared by the processes of a host: an outcome may be told weeks
-            later, in another process, after a restart. Its folder must exist, on a local disk. None: in memory.
-        capacity: predictions that wait at most; beyond it the oldest expires. By default 100,000 in memory and
-            5,000,000 in a file, of all models in it together.
-        expire: how long a prediction waits, such as ``"30d"``; None: as long as there is room.
-        kind: what predictions are: ``"probability"`` (of the outcome being true), ``"label"`` or ``"quantity"``; by
-            default told by the predictions of the reference, or else by the first outcome.
-        classes: labels of which precision, recall and F1 are told; by default the ten most frequent of the reference.
-        window: the latest outcomes that accuracy and the other metrics are of.
-        limits: metrics that must keep to a limit, such as ``{"accuracy": 0.85, "recall": 0.6, "brier": 0.1}``:
-            accuracy, precision, recall and f1 at least, error_rate and brier at most.
-        max_drop: how far accuracy may lie below that of the reference's outcomes, where *limits* does not name it;
-            None: as far as it likes.
+        path: an SQLite file that keeps pending predictions, shared by the processes of a host. An outcome may arrive
+            weeks later, in another process, after a restart. The folder must exist, on a local disk. If None,
+            predictions are kept in memory.
+        capacity: at most this many pending predictions; beyond it the oldest expires. By default 100,000 in memory and
+            5,000,000 in a file, where all models share the number.
+        expire: how long a prediction stays pending, such as ``"30d"`` or seconds. If None, as long as there is room.
+        kind: the kind of predictions: ``"probability"`` (of the outcome being true), ``"label"`` or ``"quantity"``. By
+            default the predictions of the reference decide, or else the first outcome.
+        classes: labels with precision, recall and F1. By default the ten most frequent of the reference.
+        window: the latest outcomes, over which accuracy and the other metrics are computed.
+        limits: bounds on metrics, such as ``{"accuracy": 0.85, "recall": 0.6, "brier": 0.1}``. Bounds on accuracy,
+            precision, recall and f1 are lower bounds, on error_rate and brier upper bounds.
+        max_drop: how far accuracy may fall below the accuracy of the reference, from 0 to 1. It applies unless
+            *limits* has a bound on accuracy. If None, there is no such limit.
         per: outcomes between two false alarms of one limit, on average at least.
 
     Raises:
-        ConfigurationError: an argument is of the wrong type or out of range.
+        ConfigurationError: if an argument has the wrong type or is out of range.
     """
 
     path: Path | None
@@ -83,9 +84,9 @@ class OutcomePolicy:
             msg = f"max_drop={max_drop!r}: expected a number from 0 to 1 or None"
             raise ConfigurationError(msg)
         if window is not None and (not isinstance(window, Window) or window.rows is None):
-            msg = f"window={window!r}: expected Window(rows=...), outcomes arrive in bursts"
+            msg = f"window={window!r}: expected Window(rows=...), because outcomes arrive in bursts"
             raise ConfigurationError(msg)
-        default = IN_MEMORY if path is None else IN_FILE
+        default = MEMORY_CAPACITY if path is None else FILE_CAPACITY
         for name, value in {
             "path": None if path is None else _path(path),
             "capacity": default if capacity is None else _whole(capacity, "capacity"),
@@ -101,7 +102,7 @@ class OutcomePolicy:
 
     @property
     def threshold(self) -> float:
-        """Panes between two false alarms."""
+        """Panes between two false alarms of one limit, on average at least."""
         return max(1.0, self.per / (self.window.pane_rows or 1))
 
 
@@ -116,8 +117,8 @@ def _classes(classes: Any) -> tuple[Label, ...]:
     if isinstance(classes, (str, bytes)) or not isinstance(classes, Sequence):
         msg = f"classes={classes!r}: expected a sequence of labels"
         raise ConfigurationError(msg)
-    if len(classes) > MAX_CLASSES or not all(isinstance(one, (str, int, float)) for one in classes):
-        msg = f"classes={list(classes)!r:.200}: expected at most {MAX_CLASSES} texts, numbers or booleans"
+    if len(classes) > MAX_CLASSES or not all(isinstance(label, (str, int, float)) for label in classes):
+        msg = f"classes={list(classes)!r:.200}: expected at most {MAX_CLASSES} strings, numbers or booleans"
         raise ConfigurationError(msg)
     return tuple(classes)
 
@@ -125,8 +126,8 @@ def _classes(classes: Any) -> tuple[Label, ...]:
 def _limits(limits: Any) -> dict[str, float]:
     if limits is None:
         return {}
-    if not isinstance(limits, Mapping) or not set(limits) <= set(LIMITED):
-        msg = f"limits={limits!r}: expected a dict with keys out of {list(LIMITED)}"
+    if not isinstance(limits, Mapping) or not set(limits) <= set(LIMITABLE_METRICS):
+        msg = f"limits={limits!r}: expected a dict with keys from {list(LIMITABLE_METRICS)}"
         raise ConfigurationError(msg)
     for name, bound in limits.items():
         if not _between(bound, 0.0, 1.0) or bound in {0.0, 1.0}:
@@ -140,7 +141,7 @@ def _between(value: object, low: float, high: float) -> bool:
 
 
 def _whole(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
-        msg = f"{what}={value!r}: expected a whole number from 1 to {MOST}"
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_COUNT:
+        msg = f"{what}={value!r}: expected a whole number from 1 to {MAX_COUNT}"
         raise ConfigurationError(msg)
     return value

@@ -1,4 +1,4 @@
-"""Outcomes in counts: the bins of probabilities and errors, the same everywhere, and the value that adds up."""
+"""Outcome counts that add up, over bins of probabilities and errors that are the same everywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from driftline.typing import (
 
 __all__ = [
     "ERROR_EDGES",
-    "ERROR_SIZES",
+    "ERROR_VALUES",
     "MAX_CLASSES",
     "OTHER",
     "SCORE_EDGES",
@@ -25,35 +25,40 @@ __all__ = [
 
 SCORE_EDGES = 1.0 / (1.0 + np.exp(-np.arange(-92, 93) / 10.0))
 """
-Bins of probabilities, a tenth apart in log-odds from 0.0001 to 0.9999, 0.5 being an edge: fine where rare events have
-their scores, at most 0.025 wide, and the same for every model and process, so that all of them add up.
+Edges of the probability bins: a tenth apart in log-odds, from 0.0001 to 0.9999, 0.5 included.
+
+Bins are at most 0.025 wide, and finer near 0 and 1, where rare events have their scores. They are the same for every
+model and process, so that all counts add up.
 """
 
 _ENDS = np.concatenate([[0.0], SCORE_EDGES, [1.0]])
 SCORE_MIDDLES = (_ENDS[:-1] + _ENDS[1:]) / 2
-"""What a probability in each bin is taken to be, shape (186,)."""
+"""The probability that stands for each bin, shape (186,)."""
 
 _STEPS = np.arange(-32 * 8, 32 * 8 + 1) / 8
 ERROR_EDGES = 2.0**_STEPS
-"""Bins of absolute errors, eight an octave from 2^-32 to 2^32 of the prediction's unit; smaller ones count as 0."""
+"""Edges of the bins of absolute errors, in the prediction's unit: eight an octave from 2^-32 to 2^32.
+
+Smaller errors count as 0.
+"""
 
 _RATIO = 2.0 ** (1 / 8)
-# The point whose relative distance from both ends of its bin is the same, at most 4.4 % (Masson, Rim & Lee 2019,
-# DDSketch, section 2).
+# The point with the same relative distance to both ends of its bin, at most 4.4 % (Masson, Rim & Lee 2019, DDSketch,
+# section 2).
 _MAGNITUDES = np.concatenate([[0.0], ERROR_EDGES * 2 * _RATIO / (1 + _RATIO)])
-ERROR_SIZES = np.concatenate([-_MAGNITUDES[:0:-1], _MAGNITUDES])
-"""What an error (prediction minus outcome) in each bin is taken to be, shape (1027,), negative ones first."""
+ERROR_VALUES = np.concatenate([-_MAGNITUDES[:0:-1], _MAGNITUDES])
+"""The error (prediction minus outcome) that stands for each bin, shape (1027,), negative errors first."""
 
 MAX_CLASSES = 50
-"""Classes counted by name, as categories of a feature are; the rest are counted together."""
+"""Classes with counts under their own name, as for the categories of a feature. All others share one count."""
 
 OTHER = "other"
-"""The name under which they are."""
+"""The name of the shared count of the classes beyond `MAX_CLASSES`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Of one class: rightly predicted, predicted where it was another, and missed."""
+    """Counts of one class: predicted and right, predicted and wrong, and missed."""
 
     true_positives: int = 0
     false_positives: int = 0
@@ -63,7 +68,7 @@ class ClassCounts:
         return self.plus(other, 1)
 
     def plus(self, other: ClassCounts, sign: int) -> ClassCounts:
-        """Add (1) or take away (-1)."""
+        """Return the sum with *other* (*sign* 1) or the difference (*sign* -1)."""
         return ClassCounts(
             self.true_positives + sign * other.true_positives,
             self.false_positives + sign * other.false_positives,
@@ -74,18 +79,18 @@ class ClassCounts:
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomeSnapshot:
     """
-    Outcomes in counts, which add up over threads, processes, hosts and time.
+    Outcome counts, which add up over threads, processes, hosts and time.
 
     Attributes:
         results: outcomes by result, as in the attribute ``ml.outcome.result``.
-        known: outcomes by which a prediction could be called right or wrong …
-        correct: … and those where it was right.
-        classes: by class. Of a probability the one class is True, predicted at 0.5 and above.
-        scores: shape (186, 2), by bin of the probability: how many turned out false, and true. Of a label that comes
-            with its probability: how many of these labels were wrong, and right.
-        errors: shape (1027,), prediction minus outcome, by bin.
-        bins: shape (bins of the reference's prediction, 2): judged, and right. Shape (0, 2) without a reference, and
-            once it was replaced by one of other bins.
+        known: outcomes that graded a prediction as right or wrong.
+        correct: the part of *known* where the prediction was right.
+        classes: counts by class. A probability has one class, True, predicted at 0.5 and above.
+        scores: shape (186, 2), by bin of the probability: outcomes that were false, and true. For a label with a
+            probability: labels that were wrong, and right.
+        errors: shape (1027,), by bin of prediction minus outcome.
+        bins: shape (bins of the reference's prediction, 2): graded, and right. Shape (0, 2) without a reference, and
+            after a new reference with other bins.
     """
 
     results: Mapping[str, int] = field(default_factory=dict)
@@ -93,7 +98,7 @@ class OutcomeSnapshot:
     correct: int = 0
     classes: Mapping[Label, ClassCounts] = field(default_factory=dict)
     scores: Counts = field(default_factory=lambda: np.zeros((len(SCORE_MIDDLES), 2), dtype=np.int64))
-    errors: Counts = field(default_factory=lambda: np.zeros(len(ERROR_SIZES), dtype=np.int64))
+    errors: Counts = field(default_factory=lambda: np.zeros(len(ERROR_VALUES), dtype=np.int64))
     bins: Counts = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
 
     def __add__(self, other: OutcomeSnapshot) -> OutcomeSnapshot:
@@ -121,7 +126,7 @@ class OutcomeSnapshot:
         elif not self.known or not other.known:
             bins = self.bins if not other.known else sign * other.bins
         else:
-            # Over the bins of another reference there is no sum; the other counts have one all the same.
+            # Counts over the bins of two references have no sum. All other counts do.
             bins = np.zeros((0, 2), np.int64)
         return OutcomeSnapshot(
             results,
@@ -135,5 +140,5 @@ class OutcomeSnapshot:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the predictions that were right; None before the first outcome."""
+        """The share of graded predictions that were right; None before the first."""
         return self.correct / self.known if self.known else None

@@ -17,7 +17,18 @@ from typing import Any
 import numpy as np
 
 from driftline.errors import ConfigurationError
-from driftline.outcomes._join import DONE, EARLY, EXPIRED, WAITING, Event, Grade, Joined, Record, Source, step
+from driftline.outcomes._join import (
+    DONE,
+    EARLY,
+    EXPIRED,
+    WAITING,
+    Event,
+    GradePairs,
+    JoinResult,
+    Record,
+    Source,
+    advance_record,
+)
 
 __all__ = ["FileStore", "read_totals"]
 
@@ -108,16 +119,16 @@ class FileStore:
                 self._finalizer()
                 self._connection = None
 
-    def apply(self, events: Sequence[Event], now: float, grade: Grade) -> Joined:
+    def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
         """Join events in their order and forget what is too old or too much: one transaction."""
         with self.lock, self._transaction() as connection:
-            joined = Joined()
+            joined = JoinResult()
             before = self._load(connection, {event.key for event in events})
             after = dict(before)
             arrived: Counter[tuple[Source, str]] = Counter()
             for event in events:
-                after[event.key] = step(after.get(event.key), event, joined)
-                arrived[None, "told" if event.told else "remembered"] += 1
+                after[event.key] = advance_record(after.get(event.key), event, joined)
+                arrived[None, "told" if event.is_outcome else "remembered"] += 1
             changed = {key: record for key, record in after.items() if record is not before.get(key)}
             sizes: Counter[int] = Counter()
             for key, record in changed.items():
@@ -170,7 +181,7 @@ class FileStore:
             self._sources[number] = tuple(row)
         return self._sources[number]
 
-    def _forget(self, connection: sqlite3.Connection, now: float, sizes: Counter[int], joined: Joined) -> None:
+    def _forget(self, connection: sqlite3.Connection, now: float, sizes: Counter[int], joined: JoinResult) -> None:
         rows = dict(connection.execute("SELECT state, rows FROM size"))
         for states in ((0,), (1,), (2, 3)):
             held = sum(rows[state] + sizes[state] for state in states)
@@ -197,7 +208,7 @@ class FileStore:
         state: int,
         old: Sequence[tuple[str, str, int]],
         now: float,
-        joined: Joined,
+        joined: JoinResult,
     ) -> None:
         if state == 0:
             connection.executemany(

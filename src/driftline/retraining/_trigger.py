@@ -71,8 +71,6 @@ class RetrainingTrigger:
         """Requests in the queue by state."""
         if self._policy is None:
             return {}
-        try:
+        with self._guard("retraining"):
             return self._policy.queue.sizes(self._model, self._version)
-        except Exception as error:  # noqa: BLE001 - a disk that is full or gone takes the queue's size with it, no more
-            self._guard.report_error("retraining", error)
-            return {}
+        return {}  # the disk is full or gone
