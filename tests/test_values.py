@@ -1,4 +1,4 @@
-"""The values of the flow: durations, places of bins, snapshots."""
+"""The values of the flow: bins, snapshots."""
 
 from __future__ import annotations
 
@@ -17,48 +17,6 @@ from driftline._binning.bins import (
     NumericBins,
 )
 from driftline._binning.layout import Layout
-from driftline._windows.duration import UNITS, parse_duration
-
-
-@pytest.mark.parametrize(
-    ("given_", "seconds"),
-    [
-        ("30s", 30.0),
-        ("10min", 600.0),
-        ("1h", 3_600.0),
-        ("30d", 2_592_000.0),
-        ("250ms", 0.25),
-        ("1.5h", 5_400.0),
-        (" 5 min ", 300.0),
-        (90, 90.0),
-        (0.5, 0.5),
-        (np.float64(2.0), 2.0),
-        (np.int64(2), 2.0),
-    ],
-)
-def test_durations_as_people_write_them(given_, seconds):
-    """A number and a unit, or a number of seconds."""
-    assert parse_duration(given_, "per") == seconds
-
-
-@given(st.floats(0.001, 9_999.0), st.sampled_from(sorted(UNITS)))
-def test_a_duration_is_its_number_times_its_unit(number, unit):
-    """For every unit."""
-    assert parse_duration(f"{number:.3f}{unit}", "per") == pytest.approx(float(f"{number:.3f}") * UNITS[unit])
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *("", "s", "5", "-5s", "0s", "5 parsecs", "1h30min", "5S", "1e3s", "inf", "nan", "9" * 400 + "d"),
-        *(0, -1, 0.0, float("nan"), float("inf"), 10**400, 101 * 365.25 * 86_400),
-        *(True, None, [5], b"5s", {"s": 5}),
-    ],
-)
-def test_what_is_no_duration_is_refused(value):
-    """The message names the argument and the value."""
-    with pytest.raises(ConfigurationError, match=r"per=.*: expected a positive duration such as '30s'"):
-        parse_duration(value, "per")
 
 
 def test_errors_are_errors_of_driftline_and_of_values():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from driftline._windows.duration import parse_duration
+from driftline._runtime import validation as check
 from driftline.canary import CanaryPolicy, Verdict
 from driftline.canary._sources import ask_evidence, ask_path, ask_prometheus, check_url, wait_for
 from driftline.errors import ConfigurationError, DriftlineError
@@ -64,7 +64,7 @@ def _add_canary(parser: argparse.ArgumentParser) -> None:
 
 def _canary(given: argparse.Namespace) -> int:
     ask = _question(given)
-    timeout, interval = parse_duration(given.timeout, "--timeout"), parse_duration(given.interval, "--interval")
+    timeout, interval = check.duration("--timeout", given.timeout), check.duration("--interval", given.interval)
     if given.wait:
         verdict = wait_for(ask, timeout, interval, _tell)
     else:

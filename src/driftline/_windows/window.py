@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from driftline._windows.duration import UNITS, parse_duration
+from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 
 __all__ = [
@@ -56,11 +54,11 @@ class Window:
             raise ConfigurationError(msg)
         whole: float
         if rows is not None:
-            whole = _positive_int(rows, "rows")
-            step: float = whole if every is None else _positive_int(every, "every")
+            whole = check.integer("rows", rows, at_least=1, at_most=MOST_ROWS)
+            step: float = whole if every is None else check.integer("every", every, at_least=1, at_most=MOST_ROWS)
         else:
-            whole = parse_duration(length, "length")
-            step = whole if every is None else parse_duration(every, "every")
+            whole = check.duration("length", length)
+            step = whole if every is None else check.duration("every", every)
         if rows is None and step < LEAST_PANE:
             msg = f"panes of {step:g} s: expected at least {LEAST_PANE} s, clocks and threads are no finer"
             raise ConfigurationError(msg)
@@ -97,13 +95,6 @@ class Window:
             return f"{self.rows * windows} rows"
         seconds = (self.seconds or 0.0) * windows
         for unit in ("d", "h", "min", "s"):
-            if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0:
-                return f"{seconds / UNITS[unit]:.0f}{unit}"
+            if seconds >= check.SECONDS_PER_UNIT[unit] and seconds % check.SECONDS_PER_UNIT[unit] == 0:
+                return f"{seconds / check.SECONDS_PER_UNIT[unit]:.0f}{unit}"
         return f"{seconds:g}s"
-
-
-def _positive_int(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= MOST_ROWS:
-        msg = f"{what}={value!r}: expected a positive whole number of rows"
-        raise ConfigurationError(msg)
-    return int(value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
-from driftline._windows.duration import parse_duration
+from driftline._runtime import validation as check
 from driftline.canary._json import named, of
 from driftline.canary._margins import Guardrail, Margin, margin_of, number
 from driftline.errors import ConfigurationError
@@ -109,7 +109,7 @@ class CanaryPolicy:
             msg = f"max_rows={most!r}: expected a whole number of at least 1 or None"
             raise ConfigurationError(msg)
         if self.max_time is not None:
-            object.__setattr__(self, "max_time", parse_duration(self.max_time, "max_time"))
+            object.__setattr__(self, "max_time", check.duration("max_time", self.max_time))
         if self.otherwise not in get_args(CanaryState):
             msg = f"otherwise={self.otherwise!r}: expected 'promote', 'rollback' or 'inconclusive'"
             raise ConfigurationError(msg)

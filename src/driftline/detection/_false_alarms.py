@@ -10,8 +10,8 @@ import numpy as np
 
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
+from driftline._runtime import validation as check
 from driftline._significance.two_sample import Findings, TwoSample, benjamini_hochberg
-from driftline._windows.duration import parse_duration
 from driftline._windows.window import Window
 from driftline.detection._explanation import build_components, describe_shift
 from driftline.detection._lazy import LazySequence
@@ -82,8 +82,8 @@ class FalseAlarms:
             msg = f"min_effect={min_effect!r}: expected a PSI of at least 0"
             raise ConfigurationError(msg)
         object.__setattr__(self, "count", float(count))
-        object.__setattr__(self, "per", parse_duration(per, "per"))
-        object.__setattr__(self, "every", None if every is None else parse_duration(every, "every"))
+        object.__setattr__(self, "per", check.duration("per", per))
+        object.__setattr__(self, "every", None if every is None else check.duration("every", every))
         object.__setattr__(self, "min_effect", float(min_effect))
         object.__setattr__(self, "min_rows", check_count(min_rows, "min_rows"))
         object.__setattr__(self, "lengths", _lengths(lengths))

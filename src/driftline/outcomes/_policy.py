@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from driftline._binning.prediction_kind import Kind
-from driftline._windows.duration import parse_duration
+from driftline._runtime import validation as check
 from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
 from driftline.outcomes._limits import LIMITABLE_METRICS
@@ -90,7 +90,7 @@ class OutcomePolicy:
         for name, value in {
             "path": None if path is None else _path(path),
             "capacity": default if capacity is None else _whole(capacity, "capacity"),
-            "expire": None if expire is None else parse_duration(expire, "expire"),
+            "expire": None if expire is None else check.duration("expire", expire),
             "kind": kind,
             "classes": _classes(classes),
             "window": window or Window(rows=5_000, every=500),
