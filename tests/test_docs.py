@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import driftline as dl
+from driftline import distances
 
 ROOT = Path(__file__).parents[1]
 REPOSITORY = re.compile(
@@ -198,3 +199,18 @@ def test_the_index_lists_every_decision():
     """Each page once."""
     index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"\]\(([^)/]+\.md)\)", index)) == [page.name for page in DECISIONS]
+
+
+def test_the_tree_of_contributing_is_the_contract():
+    """One row for each package and module, in the order of the layers."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    contract = text.split('containers = ["driftline"]')[1].split("]")[0].split("layers = [")[1]
+    layers = [name for layer in re.findall(r'"([^"]+)"', contract) for name in layer.split(" | ")]
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## The tree")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \|", tree, re.MULTILINE) == layers
+
+
+def test_the_configuration_page_names_every_distance():
+    """In the row of the argument."""
+    (row,) = [line for line in CONFIGURATION.splitlines() if line.startswith("| `distances` |")]
+    assert set(re.findall(r"`([a-z_]+)`", row.split("Built in:")[1])) == set(distances.BY_NAME)

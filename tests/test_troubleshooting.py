@@ -24,6 +24,9 @@ SOURCES = sorted((ROOT / "src" / "driftline").rglob("*.py"))
 REPORTERS = {"guard", "report", "report_error", "on_error", "caught", "unreadable"}
 """Callables whose first argument is a place: the guard, its methods, and what passes their arguments on."""
 
+BINDERS = {"partial", "GuardedBlock"}
+"""Calls that take a callable and, as the next argument, its first argument."""
+
 DROPPERS = {"drop", "dropped", "on_dropped"}
 """Callables whose first argument is a reason and whose second is a number of rows."""
 
@@ -35,14 +38,14 @@ def tail(node):
 
 
 def arguments(source: str, callables: set[str]) -> Iterator[ast.expr]:
-    """The first arguments of all calls of some callables, also of those that a call such as `partial` makes later."""
+    """The first arguments of some callables, in calls and where `partial` or `GuardedBlock` binds them for later."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
         if tail(node.func) in callables and node.args:
             yield node.args[0]
         for later, value in zip(node.args, node.args[1:], strict=False):
-            if tail(later) in callables and tail(node.func) == "partial":
+            if tail(later) in callables and tail(node.func) in BINDERS:
                 yield value
 
 
@@ -96,10 +99,11 @@ self._guard("b")(function)
 self._guard.report("c", f"{n} windows")
 on_error = lambda error: self._owner.caught("d", error)
 partial(guard.report, "e", "message")
+with GuardedBlock(self._on_error, "f"): pass
 report(where, "not a literal")
 """
     places = [argument.value for argument in arguments(source, REPORTERS) if isinstance(argument, ast.Constant)]
-    assert sorted(places) == ["a", "b", "c", "d", "e"]
+    assert sorted(places) == ["a", "b", "c", "d", "e", "f"]
 
 
 def test_places_are_documented_in_the_registry():
