@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from driftline.detection._stream_detectors import named_detectors
+from driftline.detection._stream_detectors import resolve_detectors
 from driftline.monitor import Monitor
 from driftline.typing import (
     Detector,
@@ -96,7 +96,7 @@ def check_detector(detector: Detector | Any, quiet: Sequence[float] = (), change
     seeded = np.random.default_rng(0)
     before = list(quiet) or (seeded.random(2_000) < 0.1).astype(float).tolist()  # noqa: PLR2004 - as documented
     after = list(changed) or (seeded.random(2_000) < 0.9).astype(float).tolist()  # noqa: PLR2004 - as documented
-    (named,) = named_detectors({"error": detector})
+    (named,) = resolve_detectors({"error": detector})
     # Two copies, one after the other: what they share shows in the second.
     for one in (named.fresh(), named.fresh()):
         if getattr(one, named.flag):

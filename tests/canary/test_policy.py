@@ -108,8 +108,8 @@ def test_a_policy_is_read_from_json():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "policy: not JSON"),
-        ("[]", "policy: expected dict, not list"),
+        ("{", "policy: expected JSON"),
+        ("[]", r"policy: the document is \[\], expected an object"),
         ('{"alhpa": 1}', "policy: unknown 'alhpa'"),
         ('{"allowed_accuracy_drop": {"abs": 1}}', "allowed_accuracy_drop: unknown 'abs'"),
         ('{"guardrails": {"r": {"better": "higher"}}}', "guardrails.r: expected a margin"),

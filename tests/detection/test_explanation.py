@@ -1,4 +1,4 @@
-"""What moved, in words."""
+"""Explanations name the part that moved, the medians and the bins."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from driftline.detection._explanation import build_components, describe_shift
 
 @pytest.fixture(scope="module")
 def two():
-    """A numeric and a categorical feature."""
+    """A reference with a numeric and a categorical feature."""
     random = np.random.default_rng(3)
     return Reference.fit(
         {"x": random.normal(size=4_000), "t": random.choice(["a", "b", "c"], 4_000, p=[0.6, 0.3, 0.1])}
     )
 
 
-def words(reference, x, t, **options):
-    """The words for both features."""
+def explain(reference, x, t, **options):
+    """Return the explanations of both features for a window with these columns."""
     layout = Layout(reference.features)
     counts = layout.count([np.asarray(x, dtype=float), list(t)], len(x))
-    tested = TwoSample(reference.features, layout)(counts, len(x))
+    result = TwoSample(reference.features, layout)(counts, len(x))
     return [
-        describe_shift(feature, counts[place], build_components(feature, parts, way), **options)
-        for feature, place, parts, way in zip(
-            reference.features, layout.slices, tested.parts, tested.direction, strict=True
+        describe_shift(feature, counts[bins], build_components(feature, parts, direction), **options)
+        for feature, bins, parts, direction in zip(
+            reference.features, layout.slices, result.parts, result.direction, strict=True
         )
     ]
 
 
-def test_the_words_name_the_part_the_median_and_the_bins(two):
-    """From where to where."""
+def test_an_explanation_names_the_part_the_medians_and_the_bins(two):
+    """With the shares before and after."""
     random = np.random.default_rng(0)
-    x, t = words(two, random.normal(1.0, size=2_000), random.choice(["a", "b", "c"], 2_000, p=[0.2, 0.7, 0.1]))
+    x, t = explain(two, random.normal(1.0, size=2_000), random.choice(["a", "b", "c"], 2_000, p=[0.2, 0.7, 0.1]))
     assert x.startswith("x: location up")
     assert ", median " in x
     assert "% to " in x
@@ -55,19 +55,19 @@ def test_the_words_name_the_part_the_median_and_the_bins(two):
         (lambda random: random.choice([-0.7, 0.7], 2_000), "shape changed"),
     ],
 )
-def test_each_part_has_its_words(two, values, expected):
-    """Up, down, wider, narrower, missing, out of range."""
+def test_each_part_has_its_description(two, values, expected):
+    """Down, wider, narrower, missing, out of range, shape."""
     random = np.random.default_rng(1)
-    assert expected in words(two, values(random), ["a"] * 2_000)[0]
+    assert expected in explain(two, values(random), ["a"] * 2_000)[0]
 
 
-def test_labels_stay_at_home_where_that_is_asked(two):
-    """Categories by their number."""
-    _, t = words(two, np.zeros(500), ["b"] * 500, labels=False)
+def test_labels_can_be_replaced_by_numbers(two):
+    """For text that leaves the process."""
+    _, t = explain(two, np.zeros(500), ["b"] * 500, labels=False)
     assert "category 1 from" in t
     assert "b from 2" not in t
 
 
-def test_nothing_to_compare_is_the_name(two):
-    """A window without rows."""
+def test_a_window_without_rows_is_described_by_the_name_alone(two):
+    """There is nothing to compare."""
     assert describe_shift(two.features[0], np.zeros(two.features[0].bins.size, dtype=np.int64)) == "x"

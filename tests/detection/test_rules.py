@@ -1,4 +1,4 @@
-"""Rules: what is drift, when it begins and when it is over."""
+"""Rules decide what counts as drift, when it begins and when it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftline._binning.layout import Layout
 from driftline._windows.ring import WindowCounts
 from driftline.detection import Look, check_rule
 from driftline.detection._evaluator import WindowEvaluator
-from driftline.detection._scoring import named_distances
+from driftline.detection._scoring import resolve_distances
 from driftline.distances import BY_NAME, corrected_psi
 
 DAY = 86_400.0
@@ -23,7 +23,7 @@ SHARES /= SHARES.sum()
 
 @pytest.fixture(scope="module")
 def two():
-    """A numeric and a categorical feature."""
+    """A reference with a numeric and a categorical feature."""
     random = np.random.default_rng(3)
     return Reference.fit(
         {"x": random.normal(size=4_000), "t": random.choice(["a", "b", "c"], 4_000, p=[0.6, 0.3, 0.1])}
@@ -31,87 +31,87 @@ def two():
 
 
 def window_of(reference, x, t):
-    """The counts of a window of these columns."""
+    """Return the counts of a window with these columns."""
     return WindowCounts(Layout(reference.features).count([np.asarray(x, dtype=float), list(t)], len(x)), len(x))
 
 
 def quiet(reference, seed=0, rows=1_000):
-    """A window from the distribution of the reference."""
+    """Return a window from the distribution of the reference."""
     random = np.random.default_rng(seed)
     return window_of(reference, random.normal(size=rows), random.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1]))
 
 
 def shifted(reference, by=1.0, seed=0, rows=1_000):
-    """A window whose number has moved."""
+    """Return a window in which the numeric feature has moved by some deviations."""
     random = np.random.default_rng(seed)
     return window_of(reference, random.normal(by, size=rows), random.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1]))
 
 
-def judging(reference, rule, window=None, now=None, distances=()):
-    """A judging and what it tells of."""
+def evaluator_for(reference, rule, window=None, now=None, distances=()):
+    """Return an evaluator, and the lists of the changes and of the reports that it makes."""
     changes, reports = [], []
-    made = WindowEvaluator(
+    evaluator = WindowEvaluator(
         reference,
         Layout(reference.features),
         window or Window(rows=1_000),
         rule,
-        named_distances(distances),
+        resolve_distances(distances),
         (lambda: now[0]) if now else (lambda: 0.0),
         changes.append,
-        lambda *one: reports.append(one),
+        lambda *report: reports.append(report),
     )
-    return made, changes, reports
+    return evaluator, changes, reports
 
 
 # --- Thresholds ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["psi", "js", "ks", "mean", "wasserstein", "hellinger", "total_variation", "kl"])
-def test_a_threshold_is_reached_at_the_limit(two, name):
-    """At the score itself the feature drifts, just above it does not."""
+def test_a_feature_drifts_at_the_limit_itself(two, name):
+    """With a limit equal to the score the feature drifts, with a limit just above it does not."""
     window = shifted(two)
     group = Layout(two.features).slices[0]
     keywords = {"positions": two.features[0].positions()} if name in {"mean", "wasserstein", "ks"} else {}
     score = BY_NAME[name](two.features[0].counts, window.counts[group], **keywords)
     for limit, state in ((score, "drifting"), (np.nextafter(score, 9e9), "stable")):
-        judged, _, _ = judging(two, Thresholds(**{name: float(limit)}))
-        judged.evaluate([window])
-        assert judged.status["x"].state == state
-        assert judged.status["t"].state == "stable"
+        evaluator, _, _ = evaluator_for(two, Thresholds(**{name: float(limit)}))
+        evaluator.evaluate([window])
+        assert evaluator.status["x"].state == state
+        assert evaluator.status["t"].state == "stable"
 
 
-def test_lengths_are_judged_with_pauses_between_them(two):
-    """One window at a time leaves the interpreter to others; several that wait are judged at once."""
-    judged, _, _ = judging(two, FalseAlarms())
+def test_evaluate_pauses_after_each_length_of_a_single_window(two):
+    """So that other threads can run. Several pending windows are evaluated without a pause."""
+    evaluator, _, _ = evaluator_for(two, FalseAlarms())
     paused = []
     for seed in range(4):
-        judged.evaluate([quiet(two, seed)], pause=lambda: paused.append(1))
-    assert len(paused) == 4 + 1  # each by itself, and four together
-    judged.evaluate([quiet(two, seed) for seed in range(4, 8)], pause=lambda: paused.append(1))
+        evaluator.evaluate([quiet(two, seed)], pause=lambda: paused.append(1))
+    assert len(paused) == 4 + 1  # four single windows, and the length of four
+    evaluator.evaluate([quiet(two, seed) for seed in range(4, 8)], pause=lambda: paused.append(1))
     assert len(paused) == 4 + 1
 
 
-def test_a_threshold_is_left_at_half_the_limit(two):
-    """Hysteresis: a score between half the limit and the limit keeps the state that was."""
+def test_a_drift_ends_below_half_the_limit(two):
+    """A score between half the limit and the limit keeps the state (hysteresis)."""
     strong, weak, none = shifted(two, 1.0), shifted(two, 0.35), quiet(two)
-    judged, changes, _ = judging(two, Thresholds(mean=0.5))
+    evaluator, changes, _ = evaluator_for(two, Thresholds(mean=0.5))
     states = []
     for window in (weak, strong, weak, weak, none, weak):
-        judged.evaluate([window])
-        states.append(judged.status["x"].state)
+        evaluator.evaluate([window])
+        states.append(evaluator.status["x"].state)
     assert states == ["stable", "drifting", "drifting", "drifting", "stable", "stable"]
-    assert [(one.previous, one.status.state) for one in changes if one.feature == "x"] == [
+    assert [(change.previous, change.status.state) for change in changes if change.feature == "x"] == [
         ("insufficient_data", "stable"),
         ("stable", "drifting"),
         ("drifting", "stable"),
     ]
 
 
-def test_any_of_several_limits_is_enough(two):
-    """The reason names the distance that is over its limit, and what moved."""
-    judged, _, _ = judging(two, Thresholds(psi=50.0, mean=0.5))
-    judged.evaluate([shifted(two)])
-    status = judged.status["x"]
+def test_one_exceeded_limit_of_several_is_a_drift(two):
+    """The reason names the distance that exceeds its limit, and describes the shift."""
+    evaluator, _, _ = evaluator_for(two, Thresholds(psi=50.0, mean=0.5))
+    evaluator.evaluate([shifted(two)])
+    status = evaluator.status["x"]
     assert status.state == "drifting"
     assert status.reason.startswith("x: median ")
     assert status.components == ()
@@ -120,11 +120,11 @@ def test_any_of_several_limits_is_enough(two):
     assert "psi" not in status.reason
 
 
-def test_a_distance_that_only_the_rule_wants_is_computed(two):
-    """Beside those that were asked for, once."""
-    judged, _, _ = judging(two, Thresholds(psi=0.2, ks=0.2), distances=("psi", "js"))
-    judged.evaluate([quiet(two)])
-    assert [score.distance for score in judged.scores if score.feature == "x"] == ["psi", "js", "ks"]
+def test_a_distance_that_only_the_rule_reads_is_computed_once(two):
+    """In addition to those of the `distances` argument."""
+    evaluator, _, _ = evaluator_for(two, Thresholds(psi=0.2, ks=0.2), distances=("psi", "js"))
+    evaluator.evaluate([quiet(two)])
+    assert [score.distance for score in evaluator.scores if score.feature == "x"] == ["psi", "js", "ks"]
 
 
 # --- FalseAlarms -----------------------------------------------------------------------------------------------------
@@ -141,8 +141,8 @@ def test_a_distance_that_only_the_rule_wants_is_computed(two):
         (FalseAlarms(1, per="30d"), 1e-12, 1e-12),
     ],
 )
-def test_a_budget_is_a_level_per_judgement(rule, cadence, level):
-    """Alarms times cadence over the time; at most 0.05, at least 1e-12."""
+def test_a_budget_becomes_a_level_per_evaluation(rule, cadence, level):
+    """Alarms times cadence over the time, at most 0.05, at least 1e-12."""
     assert rule.level(cadence) == pytest.approx(level)
 
 
@@ -157,114 +157,116 @@ def test_a_budget_is_a_level_per_judgement(rule, cadence, level):
         (Window(rows=1_000), None, 9 * DAY, 1 / 30),
     ],
 )
-def test_the_cadence_is_the_windows_the_stated_or_the_observed_one(two, window, every, elapsed, level):
-    """Windows of time know it; of rows it is stated, or observed between a second and a day."""
+def test_the_cadence_comes_from_the_window_or_every_or_the_clock(two, window, every, elapsed, level):
+    """A window of time knows its cadence. For a window of rows, `every` states it, or the rule measures it."""
     rule = FalseAlarms(1, per="30d", every=every, lengths=(1,))
-    judge = rule.prepare(two.features, Layout(two.features), window)
-    evidence = judge(Look(shifted(two), 1, 1, elapsed, ()))
+    evaluate = rule.prepare(two.features, Layout(two.features), window)
+    evidence = evaluate(Look(shifted(two), 1, 1, elapsed, ()))
     assert f"(level {level:.2g})" in evidence[0].reason()
 
 
-def test_a_longer_length_has_the_level_of_its_own_cadence(two):
-    """Four windows of an hour are judged every four hours, at a third of the budget like the others."""
-    judge = FalseAlarms(1, per="30d", every="1h").prepare(two.features, Layout(two.features), Window(rows=1_000))
+def test_a_longer_length_has_the_level_of_its_longer_cadence(two):
+    """Four windows of an hour are evaluated every four hours, at a third of the budget like the other lengths."""
+    evaluate = FalseAlarms(1, per="30d", every="1h").prepare(two.features, Layout(two.features), Window(rows=1_000))
     for panes in (1, 4, 16):
-        evidence = judge(Look(shifted(two), panes, panes, 5.0, ()))
+        evidence = evaluate(Look(shifted(two), panes, panes, 5.0, ()))
         assert f"(level {panes / 720 / 3:.2g})" in evidence[0].reason()
 
 
-def test_the_elapsed_time_is_spread_over_the_windows_of_a_judgement(two):
-    """Four windows in four hours are one an hour."""
+def test_the_elapsed_time_is_spread_over_the_windows_of_an_evaluation(two):
+    """Four windows in four hours have a cadence of one hour."""
     now = [0.0]
-    judged, _, _ = judging(two, FalseAlarms(1, per="30d", lengths=(1,)), now=now)
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, per="30d", lengths=(1,)), now=now)
     now[0] = 4 * HOUR
-    judged.evaluate([shifted(two)] * 4)
-    assert f"(level {1 / 720:.2g})" in judged.status["x"].reason
+    evaluator.evaluate([shifted(two)] * 4)
+    assert f"(level {1 / 720:.2g})" in evaluator.status["x"].reason
 
 
 def test_a_drift_needs_significance_and_size(two):
-    """A large window makes a shift significant that matters to nobody; the effect decides then."""
+    """In a large window a negligible shift is significant, so the effect decides."""
     window = shifted(two, 0.2, rows=200_000)
-    small, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.05))
-    small.evaluate([window])
-    assert small.status["x"].state == "stable"
-    assert small.status["x"].p_value < 1e-20
-    assert small.status["x"].effect < 0.05
-    asked, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.001))
-    asked.evaluate([window])
-    assert asked.status["x"].state == "drifting"
+    strict, _, _ = evaluator_for(two, FalseAlarms(1, every="1h", min_effect=0.05))
+    strict.evaluate([window])
+    assert strict.status["x"].state == "stable"
+    assert strict.status["x"].p_value < 1e-20
+    assert strict.status["x"].effect < 0.05
+    lax, _, _ = evaluator_for(two, FalseAlarms(1, every="1h", min_effect=0.001))
+    lax.evaluate([window])
+    assert lax.status["x"].state == "drifting"
 
 
 def test_the_effect_is_the_corrected_psi(two):
-    """Of that feature, in that window."""
+    """`status.effect` equals `corrected_psi` of the same counts."""
     window = shifted(two)
-    judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-    judged.evaluate([window])
-    for feature, place in zip(two.features, Layout(two.features).slices, strict=True):
-        assert judged.status[feature.name].effect == pytest.approx(corrected_psi(feature.counts, window.counts[place]))
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h"))
+    evaluator.evaluate([window])
+    for feature, bins in zip(two.features, Layout(two.features).slices, strict=True):
+        assert evaluator.status[feature.name].effect == pytest.approx(
+            corrected_psi(feature.counts, window.counts[bins])
+        )
 
 
-def test_a_budget_is_left_when_the_effect_has_halved(two):
-    """Entered at the least effect, left below half of it."""
+def test_a_drift_ends_below_half_of_min_effect(two):
+    """It begins at `min_effect`."""
     effects = {by: corrected_psi(two.features[0].counts, shifted(two, by).counts[:17]) for by in (1.0, 0.4, 0.2)}
     rule = FalseAlarms(1, every="1h", min_effect=float(effects[0.4] * 1.5), lengths=(1,))
     assert 0.5 * rule.min_effect > effects[0.2]
-    judged, _, _ = judging(two, rule)
+    evaluator, _, _ = evaluator_for(two, rule)
     states = []
     for by in (0.4, 1.0, 0.4, 0.4, 0.2, 0.4):
-        judged.evaluate([shifted(two, by)])
-        states.append(judged.status["x"].state)
+        evaluator.evaluate([shifted(two, by)])
+        states.append(evaluator.status["x"].state)
     assert states == ["stable", "drifting", "drifting", "drifting", "stable", "stable"]
 
 
-def test_a_budget_is_left_when_the_window_looks_like_the_reference(two):
-    """Above a p-value of 0.05, however small the effect that is asked for."""
-    judged, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.0, lengths=(1,)))
+def test_a_drift_ends_above_a_p_value_of_five_percent(two):
+    """However small `min_effect` is."""
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h", min_effect=0.0, lengths=(1,)))
     p, states = [], []
     for window in (shifted(two, 0.12, 5), shifted(two, 1.0), shifted(two, 0.12, 5), quiet(two, 4)):
-        judged.evaluate([window])
-        p.append(judged.status["x"].p_value)
-        states.append(judged.status["x"].state)
+        evaluator.evaluate([window])
+        p.append(evaluator.status["x"].p_value)
+        states.append(evaluator.status["x"].state)
     assert 1e-3 < p[0] < 0.05
     assert p[3] > 0.05
     assert states == ["stable", "drifting", "drifting", "stable"]
 
 
-def test_a_small_shift_that_lasts_is_found_by_a_longer_length(two):
-    """A tenth of a deviation in windows of 1,000 rows: the window does not show it, sixteen together do."""
-    judged, _, _ = judging(two, FalseAlarms(1, every="1h", min_effect=0.0))
+def test_a_longer_length_finds_a_small_shift_that_lasts(two):
+    """A window of 1,000 rows does not show a shift of a tenth of a deviation. Sixteen windows together do."""
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h", min_effect=0.0))
     states = []
     for seed in range(16):
-        judged.evaluate([shifted(two, 0.12, seed)])
-        states.append(judged.status["x"].state)
+        evaluator.evaluate([shifted(two, 0.12, seed)])
+        states.append(evaluator.status["x"].state)
     assert states[:3] == ["stable"] * 3
     assert states[-1] == "drifting"
-    assert judged.status["x"].rows >= 4_000
-    assert "location up" in judged.status["x"].reason
+    assert evaluator.status["x"].rows >= 4_000
+    assert "location up" in evaluator.status["x"].reason
 
 
-def test_a_big_drift_that_has_ended_is_over_at_once(two):
-    """Though sixteen windows still hold rows of it."""
-    judged, changes, _ = judging(two, FalseAlarms(1, every="1h"))
+def test_a_large_drift_ends_with_the_first_quiet_windows(two):
+    """Although the sixteen latest windows still hold its rows."""
+    evaluator, changes, _ = evaluator_for(two, FalseAlarms(1, every="1h"))
     for seed in range(8):
-        judged.evaluate([quiet(two, seed)])
-    judged.evaluate([shifted(two, 1.0)])
-    assert judged.status["x"].state == "drifting"
+        evaluator.evaluate([quiet(two, seed)])
+    evaluator.evaluate([shifted(two, 1.0)])
+    assert evaluator.status["x"].state == "drifting"
     states = []
     for seed in range(20, 40):
-        judged.evaluate([quiet(two, seed)])
-        states.append(judged.status["x"].state)
+        evaluator.evaluate([quiet(two, seed)])
+        states.append(evaluator.status["x"].state)
     assert states[2:] == ["stable"] * 18
-    assert [one.status.state for one in changes if one.feature == "x"].count("drifting") == 1
+    assert [change.status.state for change in changes if change.feature == "x"].count("drifting") == 1
 
 
-def test_scores_are_told_at_every_length(two):
-    """Of the last look at each."""
-    judged, _, _ = judging(two, FalseAlarms(1, every="1h", lengths=(1, 2)), distances=("psi",))
-    judged.evaluate([quiet(two, 0)])
-    assert {score.length for score in judged.scores} == {"1000 rows"}
-    judged.evaluate([shifted(two, seed=1)])
-    assert [(score.feature, score.length, score.rows) for score in judged.scores] == [
+def test_scores_hold_the_latest_ones_of_every_length(two):
+    """The window itself, and two windows together."""
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h", lengths=(1, 2)), distances=("psi",))
+    evaluator.evaluate([quiet(two, 0)])
+    assert {score.length for score in evaluator.scores} == {"1000 rows"}
+    evaluator.evaluate([shifted(two, seed=1)])
+    assert [(score.feature, score.length, score.rows) for score in evaluator.scores] == [
         ("x", "1000 rows", 1_000),
         ("t", "1000 rows", 1_000),
         ("x", "2000 rows", 2_000),
@@ -272,88 +274,86 @@ def test_scores_are_told_at_every_length(two):
     ]
 
 
-def test_a_sliding_window_is_looked_at_for_long_only_as_a_whole(two):
-    """Longer lengths move by windows, not by panes: rows count in one of their parts."""
-    judged, _, _ = judging(two, FalseAlarms(1, every="1h", lengths=(1, 2)), Window(rows=1_000, every=250))
-    seen = []
+def test_longer_lengths_of_a_sliding_window_move_by_whole_windows(two):
+    """Not by panes, so that a row counts in only one of the windows that a length adds up."""
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h", lengths=(1, 2)), Window(rows=1_000, every=250))
     for step in range(9):
-        judged.evaluate([quiet(two, step)])
-        seen.append({score.length for score in judged.scores} or None)
-    assert len(judged._whole) == 2
-    assert judged._passed == 9
+        evaluator.evaluate([quiet(two, step)])
+    assert len(evaluator._whole_windows) == 2
+    assert evaluator._panes_seen == 9
 
 
 def test_the_whole_model_keeps_its_budget():
-    """Over many references and windows of eight features: at least one alarm in about a twentieth, and no more."""
+    """Over many references, about one window in twenty of eight features has an alarm at a level of 0.05."""
     random = np.random.default_rng(4)
-    base = Reference.fit({f"f{place}": random.normal(size=2_000) for place in range(8)})
+    base = Reference.fit({f"f{index}": random.normal(size=2_000) for index in range(8)})
     layout = Layout(base.features)
     rule = FalseAlarms(1, per="20s", every="1s", min_effect=0.0, lengths=(1,))
     alarms = []
     for _ in range(250):
         features = [replace(one, counts=tuple(map(int, random.multinomial(3_000, SHARES)))) for one in base.features]
-        judge = rule.prepare(features, layout, Window(rows=600))
+        evaluate = rule.prepare(features, layout, Window(rows=600))
         for _ in range(4):
             counts = np.concatenate([random.multinomial(600, SHARES) for _ in features])
-            alarms.append(any(one.enter for one in judge(Look(WindowCounts(counts, 600), 1, 1, 1.0, ()))))
-    # Four windows share a reference: the spread of the share is that of about 250 to 1,000 independent ones.
+            alarms.append(any(one.enter for one in evaluate(Look(WindowCounts(counts, 600), 1, 1, 1.0, ()))))
+    # Four windows share a reference, so the share varies like that of 250 to 1,000 independent windows.
     assert np.mean(alarms) == pytest.approx(0.05, abs=0.03)
 
 
-def test_a_shift_of_half_a_deviation_is_found_at_once(two):
-    """At one false alarm in thirty days, judged hourly, with 2,000 rows; and no other feature is blamed."""
-    found = blamed = 0
+def test_one_window_shows_a_shift_of_half_a_deviation(two):
+    """At one false alarm in thirty days, hourly windows of 2,000 rows. The other feature stays stable."""
+    hits = false_alarms = 0
     for seed in range(50):
-        judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-        judged.evaluate([shifted(two, 0.5, seed, rows=2_000)])
-        found += judged.status["x"].state == "drifting"
-        blamed += judged.status["t"].state == "drifting"
-    assert found == 50
-    assert blamed == 0
+        evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h"))
+        evaluator.evaluate([shifted(two, 0.5, seed, rows=2_000)])
+        hits += evaluator.status["x"].state == "drifting"
+        false_alarms += evaluator.status["t"].state == "drifting"
+    assert hits == 50
+    assert false_alarms == 0
 
 
 # --- both ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rule", [Thresholds(psi=0.1, min_rows=300), FalseAlarms(1, every="1h", min_rows=300)])
-def test_too_few_rows_are_not_judged(two, rule):
-    """Below the least number nothing is said, a drift that was included; at it, it is."""
-    judged, changes, _ = judging(two, rule)
-    assert judged.status["x"].reason == "no window yet"
-    judged.evaluate([shifted(two, 2.0, rows=299)])
-    assert judged.status["x"] == FeatureStatus("insufficient_data", None, None, 299, "299 rows, needs 300")
+def test_too_few_rows_are_insufficient_data(two, rule):
+    """Below `min_rows` there is no state, even after a drift. At `min_rows` there is."""
+    evaluator, changes, _ = evaluator_for(two, rule)
+    assert evaluator.status["x"].reason == "no window yet"
+    evaluator.evaluate([shifted(two, 2.0, rows=299)])
+    assert evaluator.status["x"] == FeatureStatus("insufficient_data", None, None, 299, "299 rows, needs 300")
     assert changes == []
-    judged.evaluate([shifted(two, 2.0, rows=300)])
-    assert judged.status["x"].state == "drifting"
-    judged.evaluate([shifted(two, 2.0, rows=10)])
-    assert judged.status["x"].state == "insufficient_data"
-    assert [one.status.state for one in changes if one.feature == "x"] == ["drifting", "insufficient_data"]
+    evaluator.evaluate([shifted(two, 2.0, rows=300)])
+    assert evaluator.status["x"].state == "drifting"
+    evaluator.evaluate([shifted(two, 2.0, rows=10)])
+    assert evaluator.status["x"].state == "insufficient_data"
+    assert [change.status.state for change in changes if change.feature == "x"] == ["drifting", "insufficient_data"]
 
 
 @pytest.mark.parametrize("rule", [Thresholds(psi=0.1), FalseAlarms(1, every="1h")])
-def test_a_feature_that_has_gone_missing_drifts(two, rule):
-    """The words say what it is."""
-    judged, _, _ = judging(two, rule)
+def test_a_feature_that_goes_missing_drifts(two, rule):
+    """The reason names the share of missing values."""
+    evaluator, _, _ = evaluator_for(two, rule)
     random = np.random.default_rng(0)
-    judged.evaluate([window_of(two, random.normal(size=1_000), [None] * 1_000)])
-    assert judged.status["t"].state == "drifting"
-    assert "missing from 0.0% to 100.0%" in judged.status["t"].reason
-    assert judged.status["x"].state == "stable"
+    evaluator.evaluate([window_of(two, random.normal(size=1_000), [None] * 1_000)])
+    assert evaluator.status["t"].state == "drifting"
+    assert "missing from 0.0% to 100.0%" in evaluator.status["t"].reason
+    assert evaluator.status["x"].state == "stable"
 
 
-def test_an_unseen_category_is_named_as_such(two):
-    """And the category that it took the place of."""
-    judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-    judged.evaluate([window_of(two, np.random.default_rng(0).normal(size=1_000), ["new"] * 500 + ["a"] * 500)])
-    assert "unseen categories from 0.0% to 50.0%" in judged.status["t"].reason
+def test_the_reason_names_unseen_categories(two):
+    """With their shares before and after."""
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h"))
+    evaluator.evaluate([window_of(two, np.random.default_rng(0).normal(size=1_000), ["new"] * 500 + ["a"] * 500)])
+    assert "unseen categories from 0.0% to 50.0%" in evaluator.status["t"].reason
 
 
-def test_an_empty_window_is_judged_without_a_word(two):
-    """After a silence of a whole window nothing is known."""
-    judged, _, _ = judging(two, FalseAlarms(1, every="1h"))
-    judged.evaluate([quiet(two), WindowCounts(np.zeros_like(quiet(two).counts), 0)])
-    assert {one.state for one in judged.status.values()} == {"insufficient_data"}
-    assert judged.scores == ()
+def test_an_empty_window_has_no_state(two):
+    """Every feature becomes `insufficient_data`, and there are no scores."""
+    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h"))
+    evaluator.evaluate([quiet(two), WindowCounts(np.zeros_like(quiet(two).counts), 0)])
+    assert {one.state for one in evaluator.status.values()} == {"insufficient_data"}
+    assert evaluator.scores == ()
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ def test_an_empty_window_is_judged_without_a_word(two):
     ],
 )
 def test_bad_thresholds_are_refused(arguments, message):
-    """The message names the limit, the value and what was expected."""
+    """The message contains the limit, the value and what was expected."""
     with pytest.raises(ConfigurationError, match=message):
         Thresholds(**arguments)
 
@@ -409,19 +409,19 @@ def test_bad_thresholds_are_refused(arguments, message):
     ],
 )
 def test_bad_budgets_are_refused(arguments, message):
-    """The message names the argument, the value and what was expected."""
+    """The message contains the argument, the value and what was expected."""
     with pytest.raises(ConfigurationError, match=message):
         FalseAlarms(**arguments)
 
 
 @pytest.mark.parametrize("rule", [None, 5, "psi", 0.2, {"psi": 0.2}, FalseAlarms])
-def test_what_is_no_rule_is_refused(rule):
-    """A class that is not made yet included."""
+def test_an_object_that_is_not_a_rule_is_refused(rule):
+    """Neither is a rule class itself."""
     with pytest.raises(ConfigurationError, match=r"rule=.*: expected FalseAlarms\(\.\.\.\)"):
         check_rule(rule)
 
 
 def test_a_threshold_of_an_unknown_distance_is_refused_when_the_monitor_is_made(two):
-    """It could be one of the user's own: the monitor knows those."""
+    """Only the monitor knows the user functions that the name could mean."""
     with pytest.raises(ConfigurationError, match="'psy' is unknown, expected one of"):
         Monitor("m", reference=two, rule=Thresholds(psy=0.2), enabled=True)

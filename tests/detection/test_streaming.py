@@ -1,4 +1,4 @@
-"""Detectors for streams: what is one, what each is fed, and what becomes of it."""
+"""Stream detectors: their interfaces, the values that they are fed, and their states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from driftline.testing import ManualClock, check_detector, in_memory_monitor
 
 
 class Jump:
-    """Finds a value ten away from the mean of those since the last change; starts anew by itself, as river's do."""
+    """Finds a value ten away from the mean since the last change, and resets itself as river's detectors do."""
 
     def __init__(self, away=10.0):
         self.away = away
@@ -29,7 +29,7 @@ class Jump:
 
 
 class Sticky(Jump):
-    """The same with frouros's interface: it goes on saying so until it is reset."""
+    """The same with frouros's interface: `drift` stays true until `reset()`."""
 
     def __init__(self, away=10.0):
         super().__init__(away)
@@ -47,7 +47,7 @@ class Sticky(Jump):
 
 
 class Recalls:
-    """Finds nothing and remembers everything, outside of what is copied."""
+    """Finds no change and records every value in a class attribute, which copies share."""
 
     fed: dict[str, list[float]] = {}  # noqa: RUF012 - shared by copies on purpose
 
@@ -66,7 +66,7 @@ def _forget():
 
 @pytest.fixture(scope="module")
 def plain():
-    """One numeric feature, one of texts, predictions that are quantities."""
+    """A reference with a numeric feature, one of strings, and predictions that are quantities."""
     random = np.random.default_rng(0)
     columns = {"delay": random.normal(0, 1, 2_000), "carrier": random.choice(["UA", "AA"], 2_000).tolist()}
     return dl.Reference.fit(columns, predictions=random.normal(100, 5, 2_000))
@@ -80,15 +80,15 @@ def rows(values):
     return [{"delay": value, "carrier": "UA"} for value in values]
 
 
-def test_both_interfaces_are_taken_as_they_are():
-    """River says drift_detected, frouros says drift."""
+def test_both_interfaces_are_accepted():
+    """River has `drift_detected`, frouros has `drift`."""
     for detector in (Jump(0.5), Sticky(0.5)):
         check_detector(detector, [0.0] * 100, [1.0] * 100)
 
 
 @pytest.mark.parametrize("kind", [Jump, Sticky])
-def test_a_change_is_told_in_states_metrics_and_events(plain, telemetry, kind):
-    """An entry of its own: insufficient data, stable, drifting for a window, stable again."""
+def test_a_change_shows_in_states_metrics_and_events(plain, telemetry, kind):
+    """The entry is first `insufficient_data`, then stable, then drifting for one window, then stable."""
     monitor = watch(plain, {"delay": kind()}, window=dl.Window(rows=50), **telemetry.providers)
     name = f"delay ({kind.__name__})"
     assert monitor.status()[name] == dl.FeatureStatus("insufficient_data", None, None, 0, "no value yet")
@@ -105,16 +105,16 @@ def test_a_change_is_told_in_states_metrics_and_events(plain, telemetry, kind):
     assert monitor.status()[name].state == "drifting"
     monitor.observe(rows([50.0]), [100.0])
     assert monitor.status()[name].reason == f"{kind.__name__} found no change since value 21 of 71"
-    events = [one for event, one in telemetry.events() if one["ml.feature.name"] == name]
-    assert [one["ml.feature.drift.state"] for one in events] == ["stable", "drifting", "stable"]
+    events = [attributes for _, attributes in telemetry.events() if attributes["ml.feature.name"] == name]
+    assert [attributes["ml.feature.drift.state"] for attributes in events] == ["stable", "drifting", "stable"]
     assert events[1]["ml.drift.reason"] == f"{kind.__name__} found a change at value 21 of 21"
     assert events[1]["ml.window.length"] == "each value"
     assert events[1]["ml.window.rows"] == 21
     monitor.shutdown()
 
 
-def test_with_a_window_of_time_a_change_is_told_for_as_long(plain):
-    """By the monitor's clock, values or none."""
+def test_with_a_window_of_time_a_change_lasts_for_that_time(plain):
+    """By the clock of the monitor, with or without new values."""
     clock = ManualClock()
     monitor = watch(plain, {"delay": Jump()}, window=dl.Window("10min"), clock=clock)
     monitor.observe(rows([0.0, 50.0]), [100.0] * 2)
@@ -126,8 +126,8 @@ def test_with_a_window_of_time_a_change_is_told_for_as_long(plain):
     monitor.shutdown()
 
 
-def test_values_come_in_their_order_once_and_without_missing_ones(plain):
-    """Single calls, small batches, large ones and failed calls; None, nan and infinities are left out."""
+def test_each_finite_value_is_fed_once_and_in_order(plain):
+    """From single calls, small and large batches and failed calls. Missing and infinite values are skipped."""
     monitor = watch(plain, {"delay": Recalls("delay"), "prediction": Recalls("prediction")})
     values = np.random.default_rng(1).normal(size=3_000)
     values[::7] = np.nan
@@ -145,13 +145,13 @@ def test_values_come_in_their_order_once_and_without_missing_ones(plain):
         raise RuntimeError
     monitor.flush()
     assert Recalls.fed["delay"] == [*values[np.isfinite(values)].tolist(), 77.0]
-    assert Recalls.fed["prediction"] == [float(place) for place in range(1, 3_001)]
+    assert Recalls.fed["prediction"] == [float(value) for value in range(1, 3_001)]
     assert monitor.status()["prediction (Recalls)"].rows == 3_000
     monitor.shutdown()
 
 
 def test_every_value_of_every_thread_is_fed(plain):
-    """Detectors are not thread-safe: one value at a time, none lost."""
+    """Detectors are not thread-safe, so they get one value at a time. None is lost."""
     monitor = dl.Monitor("m", reference=plain, detectors={"delay": Recalls("delay")}, on_error="raise")
 
     def serve(start):
@@ -168,12 +168,12 @@ def test_every_value_of_every_thread_is_fed(plain):
     fed = Recalls.fed["delay"]
     assert sorted(fed) == [float(value) for value in range(8_000)]
     for start in range(0, 8_000, 1_000):
-        assert [one for one in fed if start <= one < start + 1_000] == list(range(start, start + 1_000))
+        assert [value for value in fed if start <= value < start + 1_000] == list(range(start, start + 1_000))
     monitor.shutdown()
 
 
 def test_derived_features_can_be_watched():
-    """By the name of the feature that is made."""
+    """By the name of the derived feature."""
     columns = {"text": ["ab", "c"] * 100}
     derive = {"length": lambda row: len(row["text"])}
     reference = dl.Reference.fit(columns, derive=derive, ignore=["text"], numeric=["length"])
@@ -184,12 +184,12 @@ def test_derived_features_can_be_watched():
     monitor.shutdown()
 
 
-def test_errors_are_what_outcomes_say(plain):
-    """Right and wrong where that can be told, else how far off a quantity was."""
+def test_outcomes_feed_the_error_stream(plain):
+    """1 and 0 for wrong and right predictions, the absolute error for quantities."""
     monitor = watch(plain, {"error": Recalls("error")})
-    for place, (output, actual) in enumerate([(100.0, 90.0), (100.0, 103.5), (100.0, None)]):
-        monitor.observe({"delay": 0.0, "carrier": "UA"}, [output], prediction_ids=[place])
-        monitor.outcome(place, actual)
+    for index, (output, actual) in enumerate([(100.0, 90.0), (100.0, 103.5), (100.0, None)]):
+        monitor.observe({"delay": 0.0, "carrier": "UA"}, [output], prediction_ids=[index])
+        monitor.outcome(index, actual)
     monitor.outcome("never predicted", 1.0)
     monitor.flush()
     assert Recalls.fed["error"] == [10.0, 3.5]
@@ -197,16 +197,16 @@ def test_errors_are_what_outcomes_say(plain):
     Recalls.fed.clear()
     labels = dl.Reference.fit({"x": np.arange(200.0)}, predictions=["a", "b"] * 100)
     monitor = watch(labels, {"error": [Recalls("error"), Jump(0.5)]})
-    for place, actual in enumerate(["a", "a", "b"]):
-        monitor.observe({"x": 1.0}, ["a"], prediction_ids=[place])
-        monitor.outcome(place, actual)
+    for index, actual in enumerate(["a", "a", "b"]):
+        monitor.observe({"x": 1.0}, ["a"], prediction_ids=[index])
+        monitor.outcome(index, actual)
     assert monitor.status()["error (Jump)"].state == "drifting"
     assert Recalls.fed["error"] == [0.0, 0.0, 1.0]
     monitor.shutdown()
 
 
-def test_a_feature_named_error_is_meant_by_that_name():
-    """The feature, not the outcomes."""
+def test_the_name_error_means_a_feature_of_that_name():
+    """If the reference has such a feature, outcomes are not watched."""
     reference = dl.Reference.fit({"error": np.arange(200.0)}, predictions=["a", "b"] * 100)
     monitor = watch(reference, {"error": Recalls("error")})
     monitor.observe({"error": 5.0}, ["a"], prediction_ids=[1])
@@ -226,8 +226,8 @@ class Breaks(Jump):
             raise ArithmeticError(msg)
 
 
-def test_what_raises_is_left_out(plain, telemetry, caplog):
-    """Counted and logged once; the others go on."""
+def test_a_detector_that_raises_is_skipped(plain, telemetry, caplog):
+    """The error is counted and logged once. Other detectors still run."""
     monitor = dl.Monitor(
         "m",
         reference=plain,
@@ -239,17 +239,17 @@ def test_what_raises_is_left_out(plain, telemetry, caplog):
         monitor.observe({"delay": 0.0, "carrier": "UA"}, 100.0)
     status = monitor.status()
     assert status["delay (Breaks)"].state == "insufficient_data"
-    assert status["delay (Breaks)"].reason == "left out: it raised ArithmeticError"
+    assert status["delay (Breaks)"].reason == "skipped: it raised ArithmeticError"
     assert len(Recalls.fed["delay"]) == 5
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="detector") == 1
-    assert "delay (Breaks) raised ArithmeticError, it is left out" in caplog.text
+    assert "delay (Breaks) raised ArithmeticError, it is skipped from now on" in caplog.text
     assert "three is enough" not in caplog.text
     monitor.shutdown()
 
 
-def test_detectors_too_slow_for_their_stream_miss_values_and_say_so(plain, telemetry, monkeypatch):
+def test_a_detector_that_is_too_slow_misses_values_and_reports_it(plain, telemetry, monkeypatch):
     """Memory is bounded, and no caller waits for a detector."""
-    monkeypatch.setattr("driftline.detection._streaming.MOST_WAITING", 100)
+    monkeypatch.setattr("driftline.detection._streaming.MAX_PENDING", 100)
     started, release = threading.Event(), threading.Event()
 
     class Slow(Recalls):
@@ -266,7 +266,7 @@ def test_detectors_too_slow_for_their_stream_miss_values_and_say_so(plain, telem
     assert started.wait(10)
     for _ in range(5):
         monitor.observe({"delay": np.zeros(90), "carrier": ["UA"] * 90}, np.ones(90))
-        # Bins what waits, and does not wait for the detector.
+        # Bins the pending rows without waiting for the detector.
         monitor._pipeline._recorder.drain()
     release.set()
     monitor.flush()
@@ -278,9 +278,9 @@ def test_detectors_too_slow_for_their_stream_miss_values_and_say_so(plain, telem
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_the_child_of_a_fork_starts_with_fresh_copies(plain):
-    """What the parent has fed is not in the child, and nothing given is ever fed itself."""
-    given = Jump()
-    monitor = watch(plain, {"delay": given})
+    """The child has none of the parent's values. The object that the user passes is never fed."""
+    original = Jump()
+    monitor = watch(plain, {"delay": original})
     monitor.observe(rows([0.0] * 5), [100.0] * 5)
     monitor.flush()
     read, write = os.pipe()
@@ -294,12 +294,12 @@ def test_the_child_of_a_fork_starts_with_fresh_copies(plain):
     assert os.read(read, 100) == b"stable 1"
     monitor.observe(rows([50.0]), [100.0])
     assert monitor.status()["delay (Jump)"].state == "drifting"
-    assert given.seen == []
+    assert original.seen == []
     monitor.shutdown()
 
 
-def test_several_of_one_kind_have_names_of_their_own(plain):
-    """Numbered in their order."""
+def test_detectors_of_one_kind_are_numbered(plain):
+    """In their order."""
     monitor = watch(plain, {"delay": (Jump(), Jump(1.0)), "prediction": Jump()})
     names = [name for name in monitor.status() if "(" in name]
     assert names == ["delay (Jump)", "delay (Jump 2)", "prediction (Jump)"]
@@ -325,40 +325,40 @@ class Uncopyable(Jump):
         ({"delay": SimpleNamespace(update=print)}, "expected an object with update(x) and drift_detected"),
         ({"delay": Uncopyable()}, "cannot be copied, which the child of a fork needs: TypeError('no copies')"),
         ({"delays": Jump()}, "detectors: 'delays': no such feature, expected a name out of ['delay', 'carrier',"),
-        ({"carrier": Jump()}, "detectors: 'carrier': holds texts, expected a feature of numbers"),
+        ({"carrier": Jump()}, "detectors: 'carrier': holds strings, expected a feature of numbers"),
     ],
 )
-def test_what_is_no_detector_or_watches_nothing_is_said(plain, detectors, message):
-    """At configuration."""
+def test_bad_detectors_are_refused(plain, detectors, message):
+    """When the monitor is made."""
     with pytest.raises(dl.ConfigurationError) as raised:
         dl.Monitor("m", reference=plain, detectors=detectors)
     assert message in str(raised.value)
 
 
-def test_with_a_learnt_reference_streams_are_known_late(caplog):
-    """Those that are there are watched from then on, the others are left out."""
+def test_detectors_start_when_a_reference_is_learnt(caplog):
+    """Streams that the learnt reference has are watched from then on. Detectors of other streams are skipped."""
     detectors = {"a": Recalls("a"), "b": Recalls("b"), "carrier": Recalls("c"), "error": Recalls("error")}
     monitor = dl.Monitor("m", reference=dl.Reference.learn(rows=100), detectors=detectors, synchronous=True)
     assert monitor.status()["a (Recalls)"].reason == "no value yet"
-    for place in range(103):
-        monitor.observe({"a": float(place), "carrier": "UA"}, [0.2 + place / 500], prediction_ids=[place])
-        if place == 50:
-            monitor.outcome(place, 1)
+    for index in range(103):
+        monitor.observe({"a": float(index), "carrier": "UA"}, [0.2 + index / 500], prediction_ids=[index])
+        if index == 50:
+            monitor.outcome(index, 1)
         monitor.flush()
     monitor.outcome(102, True)
     monitor.flush()
     assert Recalls.fed["a"] == [100.0, 101.0, 102.0]
-    # A probability of 0.3 for what came true is wrong, whether a reference says so or the values do.
+    # A probability of 0.3 for an event that came true is wrong, with a reference and without.
     assert Recalls.fed["error"] == [1.0, 1.0]
     status = monitor.status()
-    assert status["b (Recalls)"].reason.startswith("left out: no such feature")
-    assert status["carrier (Recalls)"].reason == "left out: holds texts, expected a feature of numbers"
+    assert status["b (Recalls)"].reason.startswith("skipped: no such feature")
+    assert status["carrier (Recalls)"].reason == "skipped: holds strings, expected a feature of numbers"
     assert "'b' is not watched: no such feature" in caplog.text
     monitor.shutdown()
 
 
-def test_the_check_finds_what_is_wrong():
-    """A detector that says too much, nothing, or too early; one that shares its state with its copies."""
+def test_check_detector_finds_mistakes():
+    """A detector that finds too many changes, none, or one too early; and one that shares state with its copies."""
 
     class Always(Jump):
         def update(self, x):
@@ -389,8 +389,8 @@ def test_the_check_finds_what_is_wrong():
     check_detector(Jump(0.5), [0.0] * 20, [1.0])
 
 
-def test_detectors_do_not_ask_for_retraining_twice(plain, tmp_path):
-    """A drifting detector is a drifting entry: one request, as for a feature."""
+def test_a_drifting_detector_requests_retraining_once(plain, tmp_path):
+    """Like a drifting feature."""
     queue = dl.RetrainingQueue(tmp_path / "queue.db")
     policy = dl.RetrainingPolicy(queue=queue)
     monitor = watch(plain, {"delay": Jump()}, retraining=policy)
@@ -398,7 +398,7 @@ def test_detectors_do_not_ask_for_retraining_twice(plain, tmp_path):
     for _ in range(3):
         monitor.flush()
     pending = queue.pending()
-    assert [(one.reason, one.features) for one in pending] == [("drift", ("delay (Jump)",))]
+    assert [(request.reason, request.features) for request in pending] == [("drift", ("delay (Jump)",))]
     monitor.shutdown()
 
 
@@ -407,24 +407,24 @@ FROUROS = ("ADWIN", "CUSUM", "DDM", "PageHinkley", "STEPD")
 
 
 @pytest.mark.parametrize("name", RIVER)
-def test_rivers_detectors_fit_as_they_are(plain, name):
-    """A shift of five deviations is found, in the values and in the monitor's states."""
+def test_rivers_detectors_work_unchanged(plain, name):
+    """They find a shift of five deviations, which shows in the states of the monitor."""
     drift = pytest.importorskip("river.drift")
     detector = getattr(drift, name)(**RIVER[name])
     check_detector(detector)
-    _found_in_a_monitor(plain, detector)
+    _check_in_a_monitor(plain, detector)
 
 
 @pytest.mark.parametrize("name", FROUROS)
-def test_frouros_detectors_fit_as_they_are(plain, name):
-    """The same for frouros."""
+def test_frouros_detectors_work_unchanged(plain, name):
+    """They find the same shift."""
     concept = pytest.importorskip("frouros.detectors.concept_drift")
     check_detector(getattr(concept, name)())
-    if name not in {"ADWIN", "DDM", "STEPD"}:  # these take errors only
-        _found_in_a_monitor(plain, getattr(concept, name)())
+    if name not in {"ADWIN", "DDM", "STEPD"}:  # these accept errors only
+        _check_in_a_monitor(plain, getattr(concept, name)())
 
 
-def _found_in_a_monitor(reference, detector):
+def _check_in_a_monitor(reference, detector):
     monitor = watch(reference, {"delay": detector}, window=dl.Window(rows=10_000))
     random = np.random.default_rng(0)
     name = f"delay ({type(detector).__name__})"

@@ -63,7 +63,7 @@ def test_truncated_anywhere_it_is_refused(reference, tmp_path):
 
 def test_a_newer_schema_is_refused_by_name(document):
     """The message says which version came and which can be read."""
-    with pytest.raises(ReferenceError, match="schema_version is 2, this driftline reads up to 1"):
+    with pytest.raises(ReferenceError, match="schema_version is 2, expected 1: a newer driftline wrote this document"):
         Reference.from_json(json.dumps({**document, "schema_version": 2}))
 
 
@@ -71,7 +71,7 @@ def test_a_newer_schema_is_refused_by_name(document):
 def test_numbers_that_are_none_are_refused(reference, constant):
     """Python's json would read them."""
     text = reference.to_json().replace('"std": ', f'"std": {constant}, "was": ', 1)
-    with pytest.raises(ReferenceError, match=f"{constant} is no JSON number"):
+    with pytest.raises(ReferenceError, match=f"{constant} is not a JSON number"):
         Reference.from_json(text)
 
 
@@ -79,10 +79,10 @@ def test_a_million_bins_are_refused(document):
     """Memory is features times bins times panes, and is not chosen by a file."""
     cuts = list(range(1_000_000))
     hostile = replaced(document, ("features", 0, "cuts"), cuts)
-    with pytest.raises(ReferenceError, match=r"features\[0\]\.cuts is 'an array of 1000000', expected at most 4094"):
+    with pytest.raises(ReferenceError, match=r"features\[0\]\.cuts is an array of 1000000, expected at most 4094"):
         Reference.from_json(json.dumps(hostile))
     many = replaced(document, ("features",), [document["features"][0]] * 10_001)
-    with pytest.raises(ReferenceError, match="features is 'an array of 10001', expected at most 10000"):
+    with pytest.raises(ReferenceError, match="features is an array of 10001, expected at most 10000"):
         Reference.from_json(json.dumps(many))
 
 
@@ -177,11 +177,15 @@ def test_any_json_is_refused_or_read(value):
         (("features", 0, "cuts"), [2.0], r"features\[0\]\.cuts is .*at least two"),
         (("features", 0, "counts"), [1, 2], r"features\[0\]\.counts is .*expected \d+ counts, one for each bin"),
         (("features", 0, "counts", 1), -4, r"features\[0\]\.counts\[1\] is -4, expected a whole number of at least 0"),
-        (("features", 0, "counts", 1), 5_000, r"features\[0\]\.counts is 'counts of .* rows', expected those of 4000"),
+        (
+            ("features", 0, "counts", 1),
+            5_000,
+            r"\[0\]\.counts is counts of .* rows, expected counts of 4000 rows",
+        ),
         (("features", 0, "kind"), "date", r"features\[0\]\.kind is 'date', expected 'numeric' or 'categorical'"),
         (("features", 0, "moments", "std"), -1.0, r"features\[0\]\.moments is .*a std of at least 0"),
-        (("features", 1, "name"), "age", "features is 'a name that appears twice', expected different names"),
-        (("features", 2, "categories", 0), {}, r"features\[2\]\.categories\[0\] is {}, expected a text, number"),
+        (("features", 1, "name"), "age", "features is .*, expected different names"),
+        (("features", 2, "categories", 0), {}, r"features\[2\]\.categories\[0\] is {}, expected a string, number"),
         (("features", 2, "open"), "no", r"features\[2\]\.open is 'no', expected true or false"),
         (("features", 0, "moments", "count"), 0, r"moments\.count is 0, expected a whole number of at least 1"),
         (("features", 0, "name"), "prediction", r"features\[0\]\.name is 'prediction', expected another name"),

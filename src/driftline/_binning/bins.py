@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from driftline.typing import Label
 
 __all__ = [
+    "MAX_BINS",
+    "MAX_FEATURES",
     "PREDICTION",
     "Bins",
     "CategoricalBins",
@@ -23,6 +25,12 @@ __all__ = [
 
 PREDICTION = "prediction"
 """The name under which the model's output is watched like any feature."""
+
+MAX_FEATURES = 10_000
+"""Features of one model. Memory grows with features times bins times panes, and a file must not choose how much."""
+
+MAX_BINS = 4_096
+"""Bins of one feature, for the same reason."""
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from driftline._derived.spec import Derive, as_functions, check_functions
 from driftline._windows.window import Window
 from driftline.detection import FalseAlarms, Rule, check_rule
-from driftline.detection._scoring import NamedDistance, named_distances
-from driftline.detection._stream_detectors import NamedDetector, check_streams, named_detectors
+from driftline.detection._scoring import NamedDistance, resolve_distances
+from driftline.detection._stream_detectors import NamedDetector, check_streams, resolve_detectors
 from driftline.errors import ConfigurationError
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider
 from driftline.outcomes._policy import OutcomePolicy
@@ -124,9 +124,9 @@ class Settings:
                 msg = f"{what}={provider!r}: expected an OpenTelemetry provider with {method}()"
                 raise ConfigurationError(msg)
         checked_rule: Rule = FalseAlarms() if rule is None else check_rule(rule)
-        named_distances([*checked_rule.distances])
+        resolve_distances([*checked_rule.distances])
         compared = checked_reference(reference)
-        watching = named_detectors(detectors)
+        watching = resolve_detectors(detectors)
         if isinstance(compared, Reference):
             check_functions(compared.derived, derive)
             check_streams(compared, watching)
@@ -134,7 +134,7 @@ class Settings:
             attributes=attributes,
             reference=compared,
             window=window or Window(rows=5_000),
-            distances=named_distances(distances),
+            distances=resolve_distances(distances),
             rule=checked_rule,
             correct=correct,
             derive=as_functions(derive),

@@ -1,93 +1,92 @@
-"""Seasons as the part of a reference's JSON, and back: nothing but what adds up to the features beside it."""
+"""The part of a reference's JSON document that holds its seasons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from driftline._binning.bins import Feature
+from driftline._binning.bins import MAX_BINS, MAX_FEATURES, Feature
+from driftline._runtime.json import DocumentError, Reader, array, check, choice, count, mapping, number, part, record
 from driftline._seasons.calendar import EARLIEST, LATEST
 from driftline._seasons.expectation import KINDS, Seasons
 from driftline.typing import Counts
 
-__all__ = ["seasons_in", "seasons_out"]
+__all__ = ["check_seasons", "read_seasons", "seasons_document"]
 
 
-class _Reader(Protocol):
-    def fail(self, where: str, found: object, expected: str) -> NoReturn: ...
-    def mapping(self, value: object, where: str) -> dict[str, Any]: ...
-    def number(self, value: object, where: str) -> float: ...
-    def count(self, value: object, where: str, *, at_least: int = 0) -> int: ...
-    def each(self, value: object, where: str, most: int, read: Callable[[object, str], Any]) -> tuple[Any, ...]: ...
-
-
-def seasons_out(seasons: Seasons) -> dict[str, object]:
-    """The JSON of seasons."""
+def seasons_document(seasons: Seasons) -> dict[str, object]:
+    """The JSON object of seasons."""
     return {
         "start": seasons.start,
         "end": seasons.end,
-        "shown": list(seasons.shown),
+        "shown": seasons.shown,
         "counts": {kind: counts.tolist() for kind, counts in zip(seasons.kinds, seasons.counts, strict=True)},
     }
 
 
-def seasons_in(reader: _Reader, value: object, features: Sequence[Feature]) -> Seasons:
+def check_seasons(seasons: Seasons, features: Sequence[Feature]) -> None:
     """
-    Seasons from JSON that may be anything, checked against all that is counted.
+    Check that seasons count the same rows as the features that the same document holds, the prediction included.
 
     Raises:
-        ReferenceError: where it is no such thing, or counts other rows than the features.
+        DocumentError: there are other bins, or other rows in them.
     """
-    item = reader.mapping(value, "seasons")
-    start, end = (_time(reader, item.get(key), f"seasons.{key}") for key in ("start", "end"))
-    if end < start:
-        reader.fail("seasons.end", end, f"at least the start, {start}")
-
-    def season(value: object, where: str) -> str:
-        if not isinstance(value, str) or value not in KINDS:
-            reader.fail(where, value, f"one of {tuple(KINDS)}")
-        return value
-
-    shown = reader.each(item.get("shown"), "seasons.shown", len(KINDS), season)
-    tables = reader.mapping(item.get("counts"), "seasons.counts")
-    for kind in tables:
-        season(kind, "seasons.counts")
-    kinds = tuple(kind for kind in KINDS if kind in tables)
-    counts = tuple(_table(reader, tables[kind], f"seasons.counts.{kind}", KINDS[kind], features) for kind in kinds)
-    return Seasons(kinds, counts, tuple(kind for kind in KINDS if kind in shown), start, end)
-
-
-def _time(reader: _Reader, value: object, where: str) -> float:
-    number = reader.number(value, where)
-    if not EARLIEST <= number < LATEST:
-        reader.fail(where, value, "UNIX seconds")
-    return number
-
-
-def _table(reader: _Reader, value: object, where: str, cells: int, features: Sequence[Feature]) -> Counts:
-    """Counts of cells that add up to those of the features, and to as many rows for each of them."""
-    whole = [count for feature in features for count in feature.counts]
-
-    def count(value: object, where: str) -> int:
-        return reader.count(value, where)
-
-    def cell(value: object, where: str) -> tuple[int, ...]:
-        found: tuple[int, ...] = reader.each(value, where, len(whole), count)
-        if len(found) != len(whole):
-            reader.fail(where, f"an array of {len(found)}", f"{len(whole)} items")
-        return found
-
-    read = reader.each(value, where, cells, cell)
-    if len(read) != cells:
-        reader.fail(where, f"an array of {len(read)}", f"{cells} items")
-    table = np.array(read, dtype=np.int64)
-    # Each number is at most 2^53 and there are at most 24: their sum is exact.
-    if table.sum(axis=0).tolist() != whole:
-        reader.fail(where, "counts of other rows", "counts that add up to those of the features")
+    totals = [bin_count for feature in features for bin_count in feature.counts]
     starts = np.cumsum([0, *(feature.bins.size for feature in features[:-1])])
-    rows = np.add.reduceat(table, starts, axis=1)
-    if (rows != rows[:, :1]).any():
-        reader.fail(where, "cells of unequal rows", "as many rows for every feature in a cell")
+    for kind, counts in zip(seasons.kinds, seasons.counts, strict=True):
+        at = f".seasons.counts.{kind}"
+        if counts.shape[1] != len(totals):
+            found = f"an array of {counts.shape[1]}"
+            raise DocumentError(found, f"{len(totals)} counts, one for each bin", f"{at}[0]")
+        # Each count is at most 2**53 and there are at most 24 cells: the sums are exact.
+        if counts.sum(axis=0).tolist() != totals:
+            found = "counts of other rows"
+            raise DocumentError(found, "counts that add up to those of the features", at)
+        rows = np.add.reduceat(counts, starts, axis=1)
+        if (rows != rows[:, :1]).any():
+            found = "counts of other rows for some features"
+            raise DocumentError(found, "equally many rows for every feature in a cell", at)
+
+
+def _read_cells(kind: str) -> Reader[Counts]:
+    """The counts of one kind of season, shape (cells, bins)."""
+    cells = array(_read_cell, size=KINDS[kind])
+
+    def table(value: Any) -> Counts:
+        rows = cells(value)
+        for index, row in enumerate(rows):
+            if len(row) != len(rows[0]):
+                found = f"an array of {len(row)}"
+                raise DocumentError(found, f"{len(rows[0])} counts, as in the first cell", f"[{index}]")
+        return np.array(rows, dtype=np.int64)
+
     return table
+
+
+def _read_counts(value: Any) -> dict[str, Counts]:
+    tables = mapping(lambda table: table, most=len(KINDS))(value)
+    for kind in tables:
+        _read_kind(kind)
+    return {kind: part(f".{kind}", _read_cells(kind), table) for kind, table in tables.items()}
+
+
+def _make_seasons(start: float, end: float, shown: tuple[str, ...], counts: dict[str, Counts]) -> Seasons:
+    if end < start:
+        found = f"{end}"
+        raise DocumentError(found, f"at least the start, {start}", ".end")
+    kinds = tuple(kind for kind in KINDS if kind in counts)
+    ordered = tuple(kind for kind in KINDS if kind in shown)
+    return Seasons(kinds, tuple(counts[kind] for kind in kinds), ordered, start, end)
+
+
+_read_kind = choice(*KINDS)
+
+_read_time = check(number, lambda seconds: EARLIEST <= seconds < LATEST, "UNIX seconds of the years 1 to 9999")
+
+_read_cell = array(count, most=MAX_BINS * (MAX_FEATURES + 1))
+
+read_seasons: Reader[Seasons] = record(
+    _make_seasons, start=_read_time, end=_read_time, shown=array(_read_kind, most=len(KINDS)), counts=_read_counts
+)

@@ -27,7 +27,7 @@ from driftline._significance.inflation import Inflation
 from driftline._significance.pooling import pool_bins, sum_groups
 from driftline.typing import Counts, Floats
 
-__all__ = ["Findings", "TwoSample", "benjamini_hochberg", "cauchy_combination"]
+__all__ = ["TwoSample", "TwoSampleResult", "benjamini_hochberg", "cauchy_combination"]
 
 MIN_EXPECTED = 5.0
 """Expected rows per bin of a chi-square test (Cochran 1954); bins with fewer are pooled with their neighbours."""
@@ -59,7 +59,7 @@ SMOOTHING = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Findings:
+class TwoSampleResult:
     """
     What a window says about every feature.
 
@@ -110,7 +110,7 @@ class TwoSample:
         rows: int,
         inflation: Callable[[float], Inflation] | None = None,
         reference: Floats | None = None,
-    ) -> Findings:
+    ) -> TwoSampleResult:
         """
         Test a flat vector of counts.
 
@@ -120,7 +120,7 @@ class TwoSample:
             inflation: what dependence does to the variance of so many rows; None: rows are independent.
             reference: counts to compare with instead of those of the features, over all bins; they need not be whole.
         """
-        found = Findings(
+        found = TwoSampleResult(
             np.full(self._size, np.nan),
             np.full((self._size, PARTS), np.nan),
             np.zeros((self._size, PARTS)),
@@ -151,7 +151,7 @@ class TwoSample:
         factor = (window.factor / rows + whole.factor / reference_rows) / (1 / rows + 1 / reference_rows)
         return Inflation(factor, window.freedom, window.directions)
 
-    def _test(self, matrix: Matrix, counts: Counts, inflation: Inflation, found: Findings) -> None:
+    def _test(self, matrix: Matrix, counts: Counts, inflation: Inflation, found: TwoSampleResult) -> None:
         places = matrix.places
         current, missing = counts[matrix.bins], counts[matrix.missing]
         n, m = current.sum(axis=1), matrix.reference.sum(axis=1)
@@ -271,7 +271,7 @@ class TwoSample:
         return np.where(applies, p, np.nan), np.where(more, 1.0, -1.0)
 
     @staticmethod
-    def _effects(matrix: Matrix, current: Counts, missing: Counts, factor: Floats, found: Findings) -> None:
+    def _effects(matrix: Matrix, current: Counts, missing: Counts, factor: Floats, found: TwoSampleResult) -> None:
         """PSI over all bins, and less what is expected under no drift (Yurdakul & Naranjo 2020) of dependent rows."""
         real = np.concatenate([matrix.real, np.ones((len(missing), 1), dtype=bool)], axis=1)
         r = np.concatenate([matrix.reference, matrix.reference_missing[:, None]], axis=1).astype(np.float64)

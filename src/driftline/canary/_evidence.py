@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
-
+from driftline._runtime.json import (
+    DocumentError,
+    Reader,
+    array,
+    boolean,
+    check,
+    mapping,
+    nullable,
+    read,
+    record,
+    row,
+    shown,
+    versioned,
+)
 from driftline.canary._evalues.means import Moments
-from driftline.canary._json import MOST_BINS, count_of, counts_of, named, number_of, of, pair_of
+from driftline.canary._json import (
+    MOST_NAMES,
+    moments_document,
+    read_count,
+    read_moments,
+    read_number,
+    read_variant,
+    variant_document,
+)
 from driftline.canary._variant_evidence import VariantEvidence
 from driftline.errors import ConfigurationError
 
@@ -105,28 +125,14 @@ class CanaryEvidence:
 
     def to_json(self) -> str:
         """As JSON: counts, shares and moments, no value of any feature."""
-        return json.dumps(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "strata": [
-                    {
-                        "share": one.share,
-                        "sticky": one.sticky,
-                        "baseline": _variant_out(one.baseline),
-                        "candidate": _variant_out(one.candidate),
-                        "guardrails": {
-                            name: [[getattr(half, part.name) for part in fields(half)] for half in pair]
-                            for name, pair in one.guardrails.items()
-                        },
-                    }
-                    for one in self.strata
-                ],
-                "compared": self.compared,
-                "agreed": self.agreed,
-                "seconds": self.seconds,
-            },
-            separators=(",", ":"),
-        )
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "strata": [_stratum_document(stratum) for stratum in self.strata],
+            "compared": self.compared,
+            "agreed": self.agreed,
+            "seconds": self.seconds,
+        }
+        return json.dumps(document, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> CanaryEvidence:
@@ -137,146 +143,42 @@ class CanaryEvidence:
             ConfigurationError: it is damaged; the message says where.
         """
         try:
-            return _evidence_in(json.loads(text))
-        except ConfigurationError as error:
+            return read(text, versioned(SCHEMA_VERSION, _read_evidence))
+        except DocumentError as error:
             msg = f"evidence: {error}"
-        except (ValueError, RecursionError) as error:
-            msg = f"evidence: not JSON: {error}"
-        raise ConfigurationError(msg)
+            raise ConfigurationError(msg) from error.__cause__
 
 
-def _evidence_in(given: Any) -> CanaryEvidence:
-    if not isinstance(given, dict) or given.get("schema_version") != SCHEMA_VERSION:
-        msg = f"expected an object with schema_version {SCHEMA_VERSION}"
-        raise ConfigurationError(msg)
-    strata = []
-    for number, one in enumerate(of(given.get("strata"), list, "strata")):
-        where = f"strata[{number}]"
-        of(one, dict, where)
-        share, numbers = one.get("share"), f"{where}.guardrails"
-        if share is not None and (
-            isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
-        ):
-            msg = f"{where}.share: expected a number from 0 to 1 or null"
-            raise ConfigurationError(msg)
-        strata.append(
-            Stratum(
-                share,
-                of(one.get("sticky"), bool, f"{where}.sticky"),
-                _variant_in(one.get("baseline"), f"{where}.baseline"),
-                _variant_in(one.get("candidate"), f"{where}.candidate"),
-                {
-                    name: (_moments_in(pair, 0, f"{numbers}.{name}"), _moments_in(pair, 1, f"{numbers}.{name}"))
-                    for name, pair in named(one.get("guardrails"), numbers).items()
-                },
-            )
-        )
-    compared, agreed = count_of(given.get("compared"), "compared"), count_of(given.get("agreed"), "agreed")
-    if agreed > compared:
-        msg = f"agreed: {agreed} of {compared}"
-        raise ConfigurationError(msg)
-    return CanaryEvidence(tuple(strata), compared, agreed, number_of(given.get("seconds"), "seconds"))
-
-
-def _variant_out(one: VariantEvidence) -> dict[str, Any]:
-    used = np.flatnonzero(one.durations).tolist()
+def _stratum_document(stratum: Stratum) -> dict[str, Any]:
     return {
-        "served": one.served,
-        "failed": one.failed,
-        "failed_calls": one.failed_calls,
-        "batches": one.batches,
-        "known": one.known,
-        "correct": one.correct,
-        "edges": _edges_out(one.edges),
-        "durations": {str(place): int(one.durations[place]) for place in used},
-        "predictions": None if one.predictions is None else one.predictions.tolist(),
-        "rates": {name: list(pair) for name, pair in one.rates.items()},
-        "features": {name: counts.tolist() for name, counts in one.features.items()},
-        "unordered": sorted(one.unordered),
-        "bins": dict(one.bins),
+        "share": stratum.share,
+        "sticky": stratum.sticky,
+        "baseline": variant_document(stratum.baseline),
+        "candidate": variant_document(stratum.candidate),
+        "guardrails": {
+            name: [moments_document(baseline), moments_document(candidate)]
+            for name, (baseline, candidate) in stratum.guardrails.items()
+        },
     }
 
 
-def _edges_out(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
-    """Edges that lie evenly on a logarithmic scale are told by their ends."""
-    if len(edges) > 1 and edges[0] > 0.0:
-        spec = {"from": float(np.log10(edges[0])), "to": float(np.log10(edges[-1])), "count": len(edges)}
-        if _edges_in(spec, "edges") == edges:
-            return spec
-    return list(edges)
+def _read_share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise DocumentError(shown(value), "a number from 0 to 1, or null")
+    return value
 
 
-def _edges_in(given: Any, where: str) -> tuple[float, ...]:
-    if isinstance(given, dict):
-        low, high = number_of(given.get("from"), f"{where}.from"), number_of(given.get("to"), f"{where}.to")
-        count = count_of(given.get("count"), f"{where}.count")
-        if not -30.0 <= low < high <= 30.0 or not 2 <= count <= MOST_BINS:  # noqa: PLR2004 - beyond any duration
-            msg = f"{where}: {count} edges from 1e{low:g} to 1e{high:g} s are no bins of durations"
-            raise ConfigurationError(msg)
-        return tuple(np.logspace(low, high, count).tolist())
-    edges = tuple(number_of(one, where) for one in of(given, list, where))
-    if len(edges) > MOST_BINS or list(edges) != sorted(set(edges)):
-        msg = f"{where}: expected at most {MOST_BINS} ascending numbers"
-        raise ConfigurationError(msg)
-    return edges
+_read_stratum: Reader[Stratum] = record(
+    Stratum,
+    share=nullable(_read_share),
+    sticky=boolean,
+    baseline=read_variant,
+    candidate=read_variant,
+    guardrails=mapping(row(lambda *sides: sides, read_moments, read_moments), most=MOST_NAMES),
+)
 
-
-def _variant_in(given: Any, where: str) -> VariantEvidence:
-    one = cast("dict[str, Any]", of(given, dict, where))
-    numbers = {
-        name: count_of(one.get(name), f"{where}.{name}")
-        for name in ("served", "failed", "failed_calls", "batches", "known", "correct")
-    }
-    if numbers["correct"] > numbers["known"]:
-        msg = f"{where}.correct: {numbers['correct']} of {numbers['known']}"
-        raise ConfigurationError(msg)
-    edges = _edges_in(one.get("edges"), f"{where}.edges")
-    durations = np.zeros(len(edges) + 1, dtype=np.int64)
-    for place, count in of(one.get("durations"), dict, f"{where}.durations").items():
-        if not place.isascii() or not place.isdigit() or int(place[:9]) >= len(durations):
-            msg = f"{where}.durations: {place[:20]!r} is no bin of {len(durations)}"
-            raise ConfigurationError(msg)
-        durations[int(place)] = count_of(count, f"{where}.durations[{place}]")
-    predictions = one.get("predictions")
-    rates = {}
-    for name, pair in named(one.get("rates"), f"{where}.rates").items():
-        good, trials = (count_of(part, f"{where}.rates.{name}") for part in pair_of(pair, f"{where}.rates.{name}"))
-        if good > trials:
-            msg = f"{where}.rates.{name}: {good} of {trials}"
-            raise ConfigurationError(msg)
-        rates[name] = (good, trials)
-    features = {
-        name: counts_of(counts, f"{where}.features.{name}")
-        for name, counts in named(one.get("features"), f"{where}.features").items()
-    }
-    bins = {
-        name: of(which, str, f"{where}.bins.{name}") for name, which in named(one.get("bins"), f"{where}.bins").items()
-    }
-    unordered = [of(name, str, f"{where}.unordered") for name in of(one.get("unordered"), list, f"{where}.unordered")]
-    return VariantEvidence(
-        numbers["served"],
-        numbers["failed"],
-        durations,
-        edges,
-        numbers["known"],
-        numbers["correct"],
-        None if predictions is None else counts_of(predictions, f"{where}.predictions"),
-        numbers["failed_calls"],
-        numbers["batches"],
-        rates,
-        features,
-        frozenset(unordered),
-        bins,
-    )
-
-
-def _moments_in(pair: Any, place: int, where: str) -> Moments:
-    parts = of(pair_of(pair, where)[place], list, where)
-    if len(parts) != len(fields(Moments)):
-        msg = f"{where}: expected {len(fields(Moments))} numbers"
-        raise ConfigurationError(msg)
-    count, squares = count_of(parts[0], where), number_of(parts[2], where)
-    if squares < 0.0:
-        msg = f"{where}: squares are at least 0, not {squares:g}"
-        raise ConfigurationError(msg)
-    return Moments(count, number_of(parts[1], where), squares, number_of(parts[3], where))
+_read_evidence: Reader[CanaryEvidence] = check(
+    record(CanaryEvidence, strata=array(_read_stratum), compared=read_count, agreed=read_count, seconds=read_number),
+    lambda evidence: evidence.agreed <= evidence.compared,
+    "at most as many agreed rows as compared ones",
+)

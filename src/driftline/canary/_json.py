@@ -1,69 +1,168 @@
-"""Values of a file that somebody else may have written: checked, and named in the message when they are wrong."""
+"""The part of a canary's JSON document that holds the evidence of one variant."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from driftline.errors import ConfigurationError
+from driftline._runtime.json import (
+    DocumentError,
+    Reader,
+    array,
+    check,
+    increasing,
+    mapping,
+    nullable,
+    number,
+    record,
+    row,
+    shown,
+    string,
+    whole,
+)
+from driftline.canary._evalues.means import Moments
+from driftline.canary._variant_evidence import VariantEvidence
+from driftline.typing import Counts
 
-__all__ = ["MOST_BINS", "count_of", "counts_of", "named", "number_of", "of", "pair_of"]
+__all__ = [
+    "MOST_NAMES",
+    "moments_document",
+    "read_count",
+    "read_moments",
+    "read_number",
+    "read_variant",
+    "variant_document",
+]
 
 MOST_BINS = 100_000
-"""Bins of one histogram in a file: a damaged one must not fill the memory."""
+"""Bins of one histogram: a damaged file must not fill the memory."""
 
 MOST_NAMES = 10_000
-"""Names in one object of a file."""
+"""Names in one object of a file, for the same reason."""
+
+MOST_DIGITS = 9
+"""Digits of the number of a bin."""
+
+MOST_DECADES = 30
+"""Decades above or below one second: any duration lies between."""
+
+LARGEST = 1e300
+"""Numbers from here on overflow when they are added up."""
 
 
-def of(value: Any, kind: type, where: str) -> Any:
-    """*value* if it is of a kind."""
-    if not isinstance(value, kind):
-        msg = f"{where}: expected {kind.__name__}, not {type(value).__name__}"
-        raise ConfigurationError(msg)
-    return value
+# --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def named(value: Any, where: str) -> dict[str, Any]:
-    """An object, with a bounded number of names."""
-    found: dict[str, Any] = of(value, dict, where)
-    if len(found) > MOST_NAMES:
-        msg = f"{where}: {len(found)} names, expected at most {MOST_NAMES}"
-        raise ConfigurationError(msg)
-    return found
+def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
+    """The JSON object of a variant's evidence."""
+    used = np.flatnonzero(evidence.durations).tolist()
+    return {
+        "served": evidence.served,
+        "failed": evidence.failed,
+        "failed_calls": evidence.failed_calls,
+        "batches": evidence.batches,
+        "known": evidence.known,
+        "correct": evidence.correct,
+        "edges": _edges_document(evidence.edges),
+        "durations": {str(index): int(evidence.durations[index]) for index in used},
+        "predictions": None if evidence.predictions is None else evidence.predictions.tolist(),
+        "rates": evidence.rates,
+        "features": {name: counts.tolist() for name, counts in evidence.features.items()},
+        "unordered": sorted(evidence.unordered),
+        "bins": evidence.bins,
+    }
 
 
-def pair_of(value: Any, where: str) -> Sequence[Any]:
-    """A list of two."""
-    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - a pair
-        msg = f"{where}: expected a pair"
-        raise ConfigurationError(msg)
-    return value
+def _edges_document(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
+    """The edges, or their ends and number if they lie evenly on a logarithmic scale."""
+    if len(edges) > 1 and edges[0] > 0.0:
+        ends = {"from": float(np.log10(edges[0])), "to": float(np.log10(edges[-1])), "count": len(edges)}
+        if _read_edges(ends) == edges:
+            return ends
+    return list(edges)
 
 
-def count_of(value: Any, where: str) -> int:
-    """A whole number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        msg = f"{where}: expected a whole number of at least 0, not {str(value)[:40]}"
-        raise ConfigurationError(msg)
-    return value
+def moments_document(moments: Moments) -> tuple[float, ...]:
+    """The JSON array of moments."""
+    return astuple(moments)
 
 
-def number_of(value: Any, where: str) -> float:
-    """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:  # noqa: PLR2004
-        msg = f"{where}: expected a finite number, not {str(value)[:40]}"
-        raise ConfigurationError(msg)
-    return float(value)
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def counts_of(value: Any, where: str) -> NDArray[np.int64]:
-    """A list of counts, shape (bins,)."""
-    counts = of(value, list, where)
-    if len(counts) > MOST_BINS:
-        msg = f"{where}: {len(counts)} bins, expected at most {MOST_BINS}"
-        raise ConfigurationError(msg)
-    return np.array([count_of(count, where) for count in counts], dtype=np.int64)
+def _make_variant(durations: dict[str, int], edges: tuple[float, ...], **fields: Any) -> VariantEvidence:
+    calls = np.zeros(len(edges) + 1, dtype=np.int64)
+    for key, value in durations.items():
+        if not (key.isascii() and key.isdigit() and len(key) <= MOST_DIGITS and int(key) < len(calls)):
+            found = f"an object with the key {shown(key)}"
+            raise DocumentError(found, f"numbers of bins from 0 to {len(edges)}", ".durations")
+        calls[int(key)] = value
+    evidence = VariantEvidence(durations=calls, edges=edges, **fields)
+    if evidence.correct > evidence.known:
+        raise DocumentError(shown(evidence.correct), f"at most {evidence.known}, the known outcomes", ".correct")
+    return evidence
+
+
+def _read_edges(value: Any) -> tuple[float, ...]:
+    """Edges of durations: an array, or an object if they lie evenly on a logarithmic scale."""
+    if not isinstance(value, dict):
+        return _read_edge_array(value)
+    low, high, edges = _read_ends(value)
+    return tuple(np.logspace(low, high, edges).tolist())
+
+
+def _read_counts(value: Any) -> Counts:
+    return np.array(_read_bins(value), dtype=np.int64)
+
+
+read_count = whole(most=2**63 - 1)
+
+read_number = check(number, lambda value: -LARGEST < value < LARGEST, "a finite number")
+
+_read_bins = array(read_count, most=MOST_BINS)
+
+_read_names = array(string, most=MOST_NAMES)
+
+_read_edge_array = check(array(read_number, most=MOST_BINS), increasing, "increasing numbers")
+
+_read_ends: Reader[tuple[float, float, int]] = check(
+    record(
+        lambda **ends: (ends["from"], ends["to"], ends["count"]),
+        **{"from": read_number, "to": read_number, "count": whole(2, MOST_BINS)},
+    ),
+    lambda ends: -MOST_DECADES <= ends[0] < ends[1] <= MOST_DECADES,
+    f"powers of ten from -{MOST_DECADES} to {MOST_DECADES}, the lower one first",
+)
+
+_read_rate: Reader[tuple[int, int]] = check(
+    row(lambda good, trials: (good, trials), read_count, read_count),
+    lambda rate: rate[0] <= rate[1],
+    "at most as many successes as trials",
+)
+
+read_moments: Reader[Moments] = row(
+    Moments,
+    read_count,
+    read_number,
+    check(read_number, lambda squares: squares >= 0.0, "a number of at least 0"),
+    read_number,
+)
+
+read_variant: Reader[VariantEvidence] = record(
+    _make_variant,
+    served=read_count,
+    failed=read_count,
+    failed_calls=read_count,
+    batches=read_count,
+    known=read_count,
+    correct=read_count,
+    edges=_read_edges,
+    durations=mapping(read_count, most=MOST_BINS + 1),
+    predictions=nullable(_read_counts),
+    rates=mapping(_read_rate, most=MOST_NAMES),
+    features=mapping(_read_counts, most=MOST_NAMES),
+    unordered=lambda value: frozenset(_read_names(value)),
+    bins=mapping(string, most=MOST_NAMES),
+)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
 from driftline._runtime import validation as check
-from driftline.canary._json import named, of
+from driftline._runtime.json import DocumentError, mapping, read
+from driftline.canary._json import MOST_NAMES
 from driftline.canary._margins import Guardrail, Margin, margin_of, number
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
@@ -129,20 +129,21 @@ class CanaryPolicy:
         Margin(absolute=0.01, relative=0.0, any_harm=False, weight=1.0)
         """
         try:
-            given = of(json.loads(text), dict, "policy")
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            msg = f"policy: not JSON: {error}"
-            raise ConfigurationError(msg) from None
+            given = read(text, mapping(lambda value: value, most=MOST_NAMES))
+        except DocumentError as error:
+            msg = f"policy: {error}"
+            raise ConfigurationError(msg) from error.__cause__
         arguments: dict[str, Any] = {}
         for name, value in given.items():
             if isinstance(value, list):
                 arguments[name] = tuple(value)
             elif name in {"rates", "guardrails"}:
+                if not isinstance(value, dict):
+                    msg = f"{name}={value!r}: expected an object of guardrails by name"
+                    raise ConfigurationError(msg)
                 arguments[name] = {
                     one: _made(Guardrail, inner, f"{name}.{one}") if isinstance(inner, dict) else inner
-                    for one, inner in named(value, name).items()
+                    for one, inner in value.items()
                 }
             elif isinstance(value, dict):
                 arguments[name] = _made(Margin, value, name)
@@ -153,7 +154,7 @@ class CanaryPolicy:
 
 
 def _made(kind: Any, given: Any, where: str) -> Any:
-    arguments = dict(of(given, dict, where))
+    arguments = dict(given)
     unknown = set(arguments) - {one.name for one in fields(kind)}
     if unknown:
         msg = f"{where}: unknown {', '.join(sorted(map(repr, unknown)))}"

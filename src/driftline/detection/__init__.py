@@ -1,4 +1,4 @@
-"""Rules that turn the counts of a window into the state of every feature."""
+"""Drift rules: they turn the counts of a window into evidence for every feature."""
 
 from __future__ import annotations
 

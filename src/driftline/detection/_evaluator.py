@@ -1,4 +1,4 @@
-"""Windows judged one after the other, at several lengths at once: scores, states, and what changed."""
+"""Evaluates windows one after the other at several lengths: scores, states and state changes."""
 
 from __future__ import annotations
 
@@ -21,32 +21,38 @@ from driftline._windows.ring import WindowCounts
 from driftline._windows.window import Window
 from driftline.detection._explanation import describe_shift
 from driftline.detection._rules import Evidence, Look, Rule
-from driftline.detection._scoring import NamedDistance, Scorer, named_distances
+from driftline.detection._scoring import NamedDistance, Scorer, resolve_distances
 from driftline.detection._states import Episode, update_status
 from driftline.reference import Reference
 from driftline.results import FeatureStatus, Score, StateChange
 
 __all__ = ["WindowEvaluator"]
 
-LENGTHS_KEPT = 16
-"""Numbers of rows for which an inflation is remembered: those of the reference and of windows of rows are few."""
+INFLATION_CACHE = 16
+"""Entries of the cache of inflations by number of rows. The reference and the window lengths have few such numbers."""
 
 _log = logging.getLogger("driftline")
 
 
 class WindowEvaluator:
     """
-    Judges the windows of one reference and remembers the last scores and states.
+    Evaluates the windows of one reference and holds the latest scores and states.
 
     Args:
-        reference: what windows are compared with.
-        layout: where the bins of its features lie.
-        window: its length is the scores' length, its cadence the rule's.
+        reference: the reference to compare windows with.
+        layout: the layout of the bins of its features.
+        window: gives the scores their length and the rule its cadence.
         rule: what counts as drift.
-        distances: what is computed; distances that only the rule wants are added.
-        clock: seconds.
-        changed: told when a feature changes its state.
-        report: told of a user's distance or rule that raises.
+        distances: the distances to compute. The evaluator adds those that only the rule reads.
+        clock: returns seconds.
+        on_change: called when a feature changes its state.
+        report: called with a place and a message when a user function raises.
+
+    Attributes:
+        lock: held by the thread that evaluates.
+        status: the state of each feature, by name. Each evaluation replaces the dict, so that a reader never sees a
+            mixture of two evaluations.
+        last_window: the latest window that was evaluated.
     """
 
     def __init__(
@@ -57,40 +63,43 @@ class WindowEvaluator:
         rule: Rule,
         distances: Sequence[NamedDistance],
         clock: Callable[[], float],
-        changed: Callable[[StateChange], None],
+        on_change: Callable[[StateChange], None],
         report: Report,
     ) -> None:
-        wanted = [name for name in rule.distances if name not in {distance.name for distance in distances}]
+        further = [name for name in rule.distances if name not in {distance.name for distance in distances}]
         self._labels = {length: window.label_of(length) for length in rule.lengths}
         self._panes = window.panes
         self._features = reference.watched
         self._min_rows = rule.min_rows
-        known = [one.inflation_curve() for one in (reference.dependence, reference.traffic) if one is not None]
-        self._known = _largest(known)
-        self._inflated: tuple[Dependence | None, Callable[[float], Inflation] | None] = None, self._known
+        curves = [each.inflation_curve() for each in (reference.dependence, reference.traffic) if each is not None]
+        self._reference_inflation = _largest_of(curves)
+        self._inflation_for: tuple[Dependence | None, Callable[[float], Inflation] | None] = (
+            None,
+            self._reference_inflation,
+        )
         learns = rule.tests and reference.traffic is None
         seasons = reference.seasons
         self._layout = layout
         self._seasonal = Expectation(seasons, reference.watched, layout) if seasons and seasons.kinds else None
         self._burn_in = BurnIn(reference.watched, layout, seasonal=self._seasonal) if learns else None
-        self._scorer = Scorer(reference.watched, layout, (*distances, *named_distances(wanted)), report)
-        self._judge = rule.prepare(reference.watched, layout, window)
+        self._scorer = Scorer(reference.watched, layout, (*distances, *resolve_distances(further)), report)
+        self._apply_rule = rule.prepare(reference.watched, layout, window)
         self._clock = clock
-        self._changed = changed
-        if seasons and (said := short_window(seasons, reference.rows, window.rows, window.seconds)):
-            _log.warning("%s", said)
+        self._on_change = on_change
+        if seasons and (warning := short_window(seasons, reference.rows, window.rows, window.seconds)):
+            _log.warning("%s", warning)
         self.reset()
 
     def reset(self) -> None:
-        """Forget scores and states: the child of a fork starts here."""
+        """Reset scores and states. The child of a fork starts here."""
         self.lock = threading.RLock()
-        self._last: float = self._clock()
-        self._whole: deque[WindowCounts] = deque(maxlen=max(self._labels))
-        self._passed = 0
+        self._evaluated_at: float = self._clock()
+        self._whole_windows: deque[WindowCounts] = deque(maxlen=max(self._labels))
+        self._panes_seen = 0
         self._since = dict.fromkeys(self._labels, (0, 0.0))
         self._scores: dict[int, Sequence[Score]] = {}
         self._evidence: dict[int, tuple[Evidence, ...]] = {}
-        self._looked: dict[int, tuple[WindowCounts, NDArray[np.float64] | None]] = {}
+        self._compared: dict[int, tuple[WindowCounts, NDArray[np.float64] | None]] = {}
         self._episodes = [Episode() for _ in self._features]
         self.status: dict[str, FeatureStatus] = {
             feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
@@ -102,75 +111,77 @@ class WindowEvaluator:
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        """The scores of the last look at each length."""
+        """The latest scores of each window length."""
         return tuple(score for _, scores in sorted(self._scores.items()) for score in scores)
 
     @property
     def learning(self) -> bool:
-        """Whether blocks of rows are wanted, to learn how they depend on each other."""
+        """Whether the evaluator needs windows in blocks, to learn the dependence of rows."""
         return self._burn_in is not None and not self._burn_in.complete
 
     @property
     def dependence(self) -> Dependence | None:
-        """What the first windows served say about how rows depend on each other."""
+        """The dependence of rows in the first windows served. If None, too few were served."""
         return None if self._burn_in is None else self._burn_in.dependence
 
     def evaluate(
         self, windows: Sequence[WindowCounts], *, partial: bool = False, pause: Callable[[], bool] | None = None
     ) -> None:
         """
-        Judge windows in the order given, evenly spread over the time since the last judgement.
+        Evaluate windows in the order given, evenly spread over the time since the last evaluation.
 
         Args:
-            windows: whole ones, each one pane further than the one before.
-            partial: it is what there is of a first window, judged at its own length and not remembered.
-            pause: called after each length, to let others have the interpreter, unless several windows wait.
+            windows: complete windows, each one pane further than the one before.
+            partial: whether *windows* is an incomplete first window. It is evaluated at its own length and then
+                forgotten.
+            pause: called after each length, so that other threads can run. Not called if several windows are pending.
         """
         if not windows:
             return
         now = self._clock()
-        # A clock that went back has not made time go back.
-        elapsed, self._last = max(0.0, now - self._last) / len(windows), now
+        # A clock that was set back must not give a negative time.
+        elapsed, self._evaluated_at = max(0.0, now - self._evaluated_at) / len(windows), now
         for window in windows:
-            # Of a reference whose rows were shuffled the first window tells all that is known. What comes later is
-            # learnt from when it has been judged, and not from features that drift: a drift is not how rows scatter.
-            untold = self._burn_in is not None and self._burn_in.dependence is None
-            if self._burn_in is not None and untold:
+            # If the rows of the reference were shuffled, the first window is all that is known about dependence, so
+            # the burn-in learns from it before the evaluation. It learns from later windows after their evaluation, and
+            # not from drifting features: a drift is not dependence.
+            first = self._burn_in is not None and self._burn_in.dependence is None
+            if self._burn_in is not None and first:
                 self._burn_in.learn(window.blocks, window=not partial)
             for length, (panes, seconds) in self._since.items():
                 self._since[length] = panes + 1, seconds + elapsed
-            for length, counts in self._looked_at(window, partial=partial):
-                self._look(length, counts)
+            for length, counts in self._due_lengths(window, partial=partial):
+                self._evaluate_length(length, counts)
                 if pause is not None and len(windows) == 1:
                     pause()
             self.last_window = window
-            self._settle()
-            if self._burn_in is not None and not untold:
-                drifting = np.array([one.state == "drifting" for one in self.status.values()])
+            self._update_states()
+            if self._burn_in is not None and not first:
+                drifting = np.array([status.state == "drifting" for status in self.status.values()])
                 self._burn_in.learn(window.blocks, drifting, window=not partial)
 
     def explain_without_labels(self, name: str, status: FeatureStatus) -> str:
-        """What moved in the window that *status* tells of, in words that name no category."""
+        """Describe what moved in the window behind *status*, without the names of categories."""
         for feature, bins in zip(self._features, self._layout.slices, strict=True):
             if feature.name != name:
                 continue
-            for counts, expected in self._looked.values():
+            for counts, expected in self._compared.values():
                 current = counts.counts[bins]
                 if current.sum() == status.rows:
                     usual = None if expected is None else expected[bins]
                     return describe_shift(feature, current, status.components, labels=False, expected=usual)
         return name
 
-    def _looked_at(self, window: WindowCounts, *, partial: bool) -> list[tuple[int, WindowCounts]]:
-        """The lengths that are due, each with its counts: longer ones move by whole windows."""
+    def _due_lengths(self, window: WindowCounts, *, partial: bool) -> list[tuple[int, WindowCounts]]:
+        """Return the lengths that are due, each with its counts. Longer ones move by whole windows."""
         due = [(1, window)]
         if partial:
             return due
-        self._passed += 1
-        if self._passed % self._panes:
+        self._panes_seen += 1
+        if self._panes_seen % self._panes:
             return due
-        self._whole.append(window)
-        recent = list(self._whole)
+        self._whole_windows.append(window)
+        recent = list(self._whole_windows)
         for length in self._labels:
             if 1 < length <= len(recent):
                 parts = recent[-length:]
@@ -178,57 +189,59 @@ class WindowEvaluator:
                 due.append((length, WindowCounts(counts, sum(part.rows for part in parts))))
         return due
 
-    def _look(self, length: int, counts: WindowCounts) -> None:
+    def _evaluate_length(self, length: int, counts: WindowCounts) -> None:
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0
         expected = None if self._seasonal is None else self._seasonal(counts.counts[self._layout.total :])
         scores = self._scorer(counts, self._labels[length], expected)
         self._scores = {**self._scores, length: scores}
-        self._looked = {**self._looked, length: (counts, expected)}
-        self._evidence[length] = self._judge(Look(counts, length, panes, seconds, scores, self._inflation(), expected))
+        self._compared = {**self._compared, length: (counts, expected)}
+        self._evidence[length] = self._apply_rule(
+            Look(counts, length, panes, seconds, scores, self._inflation(), expected)
+        )
 
     def _inflation(self) -> Callable[[float], Inflation] | None:
-        live = self.dependence
-        if live is not self._inflated[0]:
-            known = [] if self._known is None else [self._known]
-            if live is not None and self._burn_in is not None:
-                known.append(partial(live.inflation_curve(), whole=self._burn_in.window_rows))
-            self._inflated = live, _largest(known)
-        return self._inflated[1]
+        learnt = self.dependence
+        if learnt is not self._inflation_for[0]:
+            curves = [] if self._reference_inflation is None else [self._reference_inflation]
+            if learnt is not None and self._burn_in is not None:
+                curves.append(partial(learnt.inflation_curve(), whole=self._burn_in.window_rows))
+            self._inflation_for = learnt, _largest_of(curves)
+        return self._inflation_for[1]
 
-    def _settle(self) -> None:
-        """States from the last look at each length; new objects each time: readers see one judgement, whole."""
-        before, status = self.status, {}
-        whole, note = self._passed // self._panes, self._note()
-        for place, feature in enumerate(self._features):
-            evidence = {length: each[place] for length, each in self._evidence.items()}
-            status[feature.name], self._episodes[place] = update_status(
-                self._episodes[place], evidence, whole, self._min_rows, note
+    def _update_states(self) -> None:
+        """Derive the states from the latest evidence of each length, and report the changes."""
+        before, after = self.status, {}
+        whole, note = self._panes_seen // self._panes, self._learning_note()
+        for index, feature in enumerate(self._features):
+            evidence = {length: by_feature[index] for length, by_feature in self._evidence.items()}
+            after[feature.name], self._episodes[index] = update_status(
+                self._episodes[index], evidence, whole, self._min_rows, note
             )
-        self.status = status
-        for name, one in status.items():
-            if one.state != before[name].state:
-                self._changed(StateChange(name, before[name].state, one, self._labels[1]))
+        self.status = after
+        for name, status in after.items():
+            if status.state != before[name].state:
+                self._on_change(StateChange(name, before[name].state, status, self._labels[1]))
 
-    def _note(self) -> str:
-        """How far the learning of the dependence is, as long as it goes on."""
-        one = self._burn_in
-        if one is None or one.complete:
+    def _learning_note(self) -> str:
+        """Return how far the burn-in has come. Empty when it is complete."""
+        burn_in = self._burn_in
+        if burn_in is None or burn_in.complete:
             return ""
-        return f"; learning how rows depend on each other: {one.windows} of {one.of} windows"
+        return f"; learning how rows depend on each other: {burn_in.windows} of {burn_in.of} windows"
 
 
-def _largest(known: Sequence[Callable[[float], Inflation]]) -> Callable[[float], Inflation] | None:
+def _largest_of(curves: Sequence[Callable[[float], Inflation]]) -> Callable[[float], Inflation] | None:
     """
-    The inflation that is never smaller than any of them says; None where nothing is known.
+    Return a function that returns the largest inflation of *curves* for a number of rows. If there are none, None.
 
-    Computed once for each number of rows: it is the larger part of a judgement.
+    The function caches its results, because the inflation is the larger part of the cost of an evaluation.
     """
-    if not known:
+    if not curves:
         return None
 
-    @lru_cache(maxsize=LENGTHS_KEPT)
+    @lru_cache(maxsize=INFLATION_CACHE)
     def inflation(rows: float) -> Inflation:
-        return reduce(larger_inflation, (one(rows) for one in known))
+        return reduce(larger_inflation, (curve(rows) for curve in curves))
 
     return inflation

@@ -1,4 +1,4 @@
-"""What moved, in words: which part of the difference, from where to where, and which bins carry it."""
+"""Explanations of a drift: which part of a distribution moved, from where to where, and in which bins."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import (
-    CategoricalBins,
-    Feature,
-    NumericBins,
-)
+from driftline._binning.bins import CategoricalBins, Feature, NumericBins
 from driftline._significance.components import CATEGORICAL, NUMERIC
 from driftline.results import Component
 from driftline.typing import Counts
@@ -19,13 +15,13 @@ from driftline.typing import Counts
 __all__ = ["build_components", "describe_shift"]
 
 NAMED_BINS = 2
-"""Bins named in a sentence: the ones that moved most; more is a table, not a sentence."""
+"""Bins that an explanation names: those whose share changed most. More would make a table of the sentence."""
 
 NAMED_COMPONENTS = 2
-"""Parts named in a sentence, likewise."""
+"""Parts of the difference that an explanation names, the most significant first."""
 
-TELLING = 0.01
-"""A part at or below this p-value is named beside the smallest one."""
+NAMED_P = 0.01
+"""Largest p-value at which an explanation names a second part."""
 
 DIRECTIONS = {
     "location": ("location down", "location up"),
@@ -36,17 +32,25 @@ DIRECTIONS = {
     "unseen": ("fewer unseen categories", "unseen categories"),
     "missing": ("fewer missing", "more missing"),
 }
+"""The words for each part: a negative direction, a positive direction."""
 
 
 def build_components(feature: Feature, p: NDArray[np.float64], direction: NDArray[np.float64]) -> tuple[Component, ...]:
-    """The parts that apply to a feature, the most significant first."""
+    """
+    Return the parts of the difference that apply to a feature, the most significant first.
+
+    Args:
+        feature: the feature.
+        p: shape (parts,), p-values; nan where a part does not apply.
+        direction: shape (parts,), above 0 for up, wider or more.
+    """
     names = NUMERIC if isinstance(feature.bins, NumericBins) else CATEGORICAL
-    found = [
-        Component(names[part], one, DIRECTIONS[names[part]][way > 0.0])
-        for part, (one, way) in enumerate(zip(p.tolist(), direction.tolist(), strict=True))
-        if one == one and names[part]  # noqa: PLR0124 - nan: the part does not apply
+    components = [
+        Component(names[part], p_value, DIRECTIONS[names[part]][sign > 0.0])
+        for part, (p_value, sign) in enumerate(zip(p.tolist(), direction.tolist(), strict=True))
+        if p_value == p_value and names[part]  # noqa: PLR0124 - nan: the part does not apply
     ]
-    return tuple(sorted(found, key=lambda component: component.p_value))
+    return tuple(sorted(components, key=lambda component: component.p_value))
 
 
 def describe_shift(
@@ -58,51 +62,51 @@ def describe_shift(
     expected: NDArray[np.float64] | None = None,
 ) -> str:
     """
-    One line on how the counts of a window differ from the reference's.
+    Return one line that describes how the counts of a window differ from those of the reference.
 
     Args:
-        feature: with the counts of the reference.
-        current: of the window, over the feature's bins.
+        feature: the feature with the counts of the reference.
+        current: shape (bins,), counts of the window over the bins of the feature.
         components: the parts of the difference, the most significant first.
-        labels: False: categories by their number, for what leaves the process.
-        expected: counts to compare with instead of the reference's.
+        labels: whether to name categories. If False, use their numbers, for text that leaves the process.
+        expected: shape (bins,), counts to compare with. If None, compare with the counts of the reference.
     """
     reference = np.array(feature.counts, dtype=np.float64) if expected is None else expected
     now = current.astype(np.float64)
     if not reference.sum() or not now.sum():
         return feature.name
     before, after = reference / reference.sum(), now / now.sum()
-    parts = [_named(components)] if components else []
+    parts = [_name_components(components)] if components else []
     if isinstance(feature.bins, NumericBins) and feature.moments is not None:
-        middles = _median(feature, reference), _median(feature, now)
-        if middles[0] != middles[1]:
-            parts.append("median {:.4g} to {:.4g}".format(*middles))
+        medians = _median(feature, reference), _median(feature, now)
+        if medians[0] != medians[1]:
+            parts.append("median {:.4g} to {:.4g}".format(*medians))
     parts.extend(
-        f"{_bin_name(feature, number, labels=labels)} from {before[number]:.1%} to {after[number]:.1%}"
-        for number in np.argsort(-np.abs(after - before), kind="stable")[:NAMED_BINS].tolist()
+        f"{_name_bin(feature, index, labels=labels)} from {before[index]:.1%} to {after[index]:.1%}"
+        for index in np.argsort(-np.abs(after - before), kind="stable")[:NAMED_BINS].tolist()
     )
     return f"{feature.name}: {', '.join(parts)}"
 
 
-def _named(components: Sequence[Component]) -> str:
-    telling = [one.words for one in components[1:NAMED_COMPONENTS] if one.p_value <= TELLING]
-    return " and ".join([components[0].words, *telling])
+def _name_components(components: Sequence[Component]) -> str:
+    further = [component.words for component in components[1:NAMED_COMPONENTS] if component.p_value <= NAMED_P]
+    return " and ".join([components[0].words, *further])
 
 
 def _median(feature: Feature, counts: NDArray[np.float64]) -> float:
-    """The mean of the bin that holds the median of the values that are there."""
+    """Return the mean of the bin that holds the median of the present values."""
     present = counts[:-1]
     if not present.sum():
         return float("nan")
     return feature.means[int(np.searchsorted(np.cumsum(present), present.sum() / 2))]
 
 
-def _bin_name(feature: Feature, number: int, *, labels: bool) -> str:
+def _name_bin(feature: Feature, index: int, *, labels: bool) -> str:
     bins = feature.bins
     if isinstance(bins, CategoricalBins):
-        if number == bins.missing:
+        if index == bins.missing:
             return "missing"
-        if number >= bins.other:
-            return f"{bins.label(number)} categories"
-        return bins.label(number) if labels else f"category {number}"
-    return bins.label(number).replace(" to ", "..")
+        if index >= bins.other:
+            return f"{bins.label(index)} categories"
+        return bins.label(index) if labels else f"category {index}"
+    return bins.label(index).replace(" to ", "..")

@@ -1,4 +1,4 @@
-"""The default rule: a budget of false alarms becomes a level for every look, shared by features and lengths."""
+"""The default rule: a budget of false alarms becomes a significance level for each evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._runtime import validation as check
-from driftline._significance.two_sample import Findings, TwoSample, benjamini_hochberg
+from driftline._significance.two_sample import TwoSample, TwoSampleResult, benjamini_hochberg
 from driftline._windows.window import Window
 from driftline.detection._explanation import build_components, describe_shift
 from driftline.detection._lazy import LazySequence
@@ -22,37 +22,40 @@ from driftline.results import Component
 __all__ = ["FalseAlarms"]
 
 LEAVE_P = 0.05
-"""Hysteresis: a drift is over when the window looks like the reference; of such windows one in twenty does not."""
+"""p-value above which a drift ends. Of windows without drift, one in twenty is at or below it by chance."""
 
-MOST = 1e9
-"""A larger number of alarms, or a larger effect, is a mistake."""
+MAX_BUDGET = 1e9
+"""Largest number of alarms, and largest effect, that is accepted. A larger one is a mistake."""
 
 DAY = 86_400.0
-"""Seconds."""
+"""Seconds in a day."""
 
 MAX_LENGTH = 64
-"""Windows kept for the longest length."""
+"""Largest window length, in windows. The evaluator keeps as many windows in memory."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class FalseAlarms:
     """
-    A budget of false alarms: under no drift, at most so many for the whole model in so long.
+    The default rule, a budget of false alarms: while nothing drifts, at most *count* alarms of the whole model *per*
+    stretch of time.
 
-    The budget becomes a level per look, from how often windows are judged, in equal parts for each length of window,
-    and is shared over the features by Benjamini & Hochberg (1995). A feature drifts when it is significant at that
-    level *and* its corrected PSI is at least *min_effect*: in a large window a difference that matters to nobody is
-    significant too. PSI is about the square of a shift of the mean in standard deviations: 0.01 is a shift of 0.1, 0.02
-    one of 0.14, 0.05 one of 0.22, 0.1 one of 0.32, 0.25 one of 0.5.
+    The rule turns the budget into a significance level for each evaluation, according to how often it evaluates
+    windows. Each window length gets an equal part of the budget. The features share the level by the procedure of
+    Benjamini & Hochberg (1995). A feature drifts if it is significant at that level *and* its corrected PSI is at least
+    *min_effect*. The second condition is there because in a large window even a negligible difference is significant.
+    PSI is about the square of a shift of the mean in standard deviations: 0.01 is a shift of 0.1, 0.02 one of 0.14,
+    0.05 one of 0.22, 0.1 one of 0.32, 0.25 one of 0.5.
 
     Args:
-        count: false alarms that are acceptable ...
-        per: ... in this time, such as ``"30d"``.
-        every: how often windows of rows are judged (windows of time know that); by default it is observed.
-        min_effect: least corrected PSI.
-        min_rows: rows below which a feature is not judged.
-        lengths: lengths that are judged at once, in windows: a big shift shows in one window, a small one that lasts in
-            sixteen.
+        count: number of false alarms that is acceptable within *per*.
+        per: a duration such as ``"30d"``, or seconds.
+        every: how often a window of rows is evaluated, as a duration or in seconds. If None, the rule measures it.
+            Windows of time know their own interval.
+        min_effect: the smallest corrected PSI that counts as drift.
+        min_rows: rows below which a feature has no state.
+        lengths: window lengths that are evaluated side by side, in windows. A large shift shows in one window, a small
+            one that lasts shows in sixteen.
 
     Raises:
         ConfigurationError: an argument is of the wrong type or out of range.
@@ -75,10 +78,14 @@ class FalseAlarms:
         min_rows: int = MIN_ROWS,
         lengths: Sequence[int] = (1, 4, 16),
     ) -> None:
-        if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0.0 < count <= MOST:
+        if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0.0 < count <= MAX_BUDGET:
             msg = f"count={count!r}: expected a positive number of false alarms"
             raise ConfigurationError(msg)
-        if isinstance(min_effect, bool) or not isinstance(min_effect, (int, float)) or not 0.0 <= min_effect <= MOST:
+        if (
+            isinstance(min_effect, bool)
+            or not isinstance(min_effect, (int, float))
+            or not 0.0 <= min_effect <= MAX_BUDGET
+        ):
             msg = f"min_effect={min_effect!r}: expected a PSI of at least 0"
             raise ConfigurationError(msg)
         object.__setattr__(self, "count", float(count))
@@ -86,41 +93,41 @@ class FalseAlarms:
         object.__setattr__(self, "every", None if every is None else check.duration("every", every))
         object.__setattr__(self, "min_effect", float(min_effect))
         object.__setattr__(self, "min_rows", check_count(min_rows, "min_rows"))
-        object.__setattr__(self, "lengths", _lengths(lengths))
-        # scipy costs half a second to import: paid here, at configuration, and not while serving.
+        object.__setattr__(self, "lengths", _check_lengths(lengths))
+        # The import of scipy takes half a second. Configuration pays for it, so that serving does not.
         import scipy.special  # noqa: F401, PLC0415
 
     @property
     def tests(self) -> bool:
-        """A test wants to know how rows depend on each other."""
+        """True: the test needs the dependence of rows."""
         return True
 
     @property
     def distances(self) -> tuple[str, ...]:
-        """The rule reads counts, not distances."""
+        """No names: the rule reads counts instead of distances."""
         return ()
 
     def level(self, cadence: float) -> float:
-        """The level of one look when there is one every *cadence* seconds, bounded to [1e-12, 0.05]."""
+        """Return the significance level of one evaluation every *cadence* seconds, bounded to [1e-12, 0.05]."""
         return min(0.05, max(1e-12, self.count / len(self.lengths) * cadence / self.per))
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
-        """The judge for windows over these features."""
+        """Return the function that evaluates windows over these features."""
         stated = window.pane_seconds or self.every
-        tester = TwoSample(features, layout)
+        test = TwoSample(features, layout)
 
-        def judge(look: Look) -> tuple[Evidence, ...]:
-            # An unstated cadence is observed, and taken to be between a second and a day a pane: a burst or a quiet
-            # weekend must not move the level by orders of magnitude.
-            observed = min(max(look.elapsed, 1.0), DAY * look.panes)
-            level = self.level(observed if stated is None else stated * look.panes)
-            tested = tester(look.window.counts, look.window.rows, look.inflation, look.expected)
-            judged = (tested.rows >= self.min_rows) & np.isfinite(tested.p)
+        def evaluate(look: Look) -> tuple[Evidence, ...]:
+            # A measured cadence is bounded to between a second and a day a pane. So a burst or a quiet weekend cannot
+            # change the level by orders of magnitude.
+            measured = min(max(look.elapsed, 1.0), DAY * look.panes)
+            level = self.level(measured if stated is None else stated * look.panes)
+            result = test(look.window.counts, look.window.rows, look.inflation, look.expected)
+            testable = (result.rows >= self.min_rows) & np.isfinite(result.p)
             adjusted = np.full(len(features), np.inf)
-            adjusted[judged] = benjamini_hochberg(tested.p[judged])
-            enter = (adjusted <= level) & (tested.effect >= self.min_effect)
-            stay = enter | (judged & (tested.p <= LEAVE_P) & (tested.effect >= LEAVE_SHARE * self.min_effect))
-            numbers = (one.tolist() for one in (enter, stay, tested.p, tested.effect, tested.rows))
+            adjusted[testable] = benjamini_hochberg(result.p[testable])
+            enter = (adjusted <= level) & (result.effect >= self.min_effect)
+            stay = enter | (testable & (result.p <= LEAVE_P) & (result.effect >= LEAVE_SHARE * self.min_effect))
+            columns = (column.tolist() for column in (enter, stay, result.p, result.effect, result.rows))
             return tuple(
                 Evidence(
                     enters,
@@ -128,43 +135,43 @@ class FalseAlarms:
                     p,
                     effect,
                     rows,
-                    partial(_reason, feature, look, layout.slices[place], tested, place, level) if stays else "",
-                    LazySequence(_components, feature, tested, place),
+                    partial(_reason, feature, look, layout.slices[index], result, index, level) if stays else "",
+                    LazySequence(_components, feature, result, index),
                 )
-                for place, (feature, enters, stays, p, effect, rows) in enumerate(zip(features, *numbers, strict=True))
+                for index, (feature, enters, stays, p, effect, rows) in enumerate(zip(features, *columns, strict=True))
             )
 
-        return judge
+        return evaluate
 
 
-def _components(feature: Feature, tested: Findings, place: int) -> tuple[Component, ...]:
-    return build_components(feature, tested.parts[place], tested.direction[place])
+def _components(feature: Feature, result: TwoSampleResult, index: int) -> tuple[Component, ...]:
+    return build_components(feature, result.parts[index], result.direction[index])
 
 
-def _reason(feature: Feature, look: Look, bins: slice, tested: Findings, place: int, level: float) -> str:
-    moved = describe_shift(
+def _reason(feature: Feature, look: Look, bins: slice, result: TwoSampleResult, index: int, level: float) -> str:
+    shift = describe_shift(
         feature,
         look.window.counts[bins],
-        _components(feature, tested, place),
+        _components(feature, result, index),
         expected=None if look.expected is None else look.expected[bins],
     )
     return (
-        f"{moved}; PSI {tested.psi[place]:.3g} ({tested.effect[place]:.3g} corrected), "
-        f"p {_shown(float(tested.p[place]))} (level {level:.2g}), n = {int(tested.rows[place])}"
+        f"{shift}; PSI {result.psi[index]:.3g} ({result.effect[index]:.3g} corrected), "
+        f"p {_format_p(float(result.p[index]))} (level {level:.2g}), n = {int(result.rows[index])}"
     )
 
 
-def _shown(p: float) -> str:
-    """A p-value in words: none is 0, some are smaller than a float can say."""
-    return f"{p:.2g}" if p > 1e-300 else "< 1e-300"  # noqa: PLR2004 - as small as `cauchy_combination` goes
+def _format_p(p: float) -> str:
+    """Format a p-value. It is never shown as 0, although some are smaller than a float can hold."""
+    return f"{p:.2g}" if p > 1e-300 else "< 1e-300"  # noqa: PLR2004 - the smallest value of `cauchy_combination`
 
 
-def _lengths(lengths: Sequence[int]) -> tuple[int, ...]:
+def _check_lengths(lengths: Sequence[int]) -> tuple[int, ...]:
     if isinstance(lengths, str) or not isinstance(lengths, Sequence) or not lengths:
         msg = f"lengths={lengths!r}: expected numbers of windows such as (1, 4, 16)"
         raise ConfigurationError(msg)
-    each = tuple(check_count(length, "lengths") for length in lengths)
-    if each[0] != 1 or list(each) != sorted(set(each)) or each[-1] > MAX_LENGTH:
+    checked = tuple(check_count(length, "lengths") for length in lengths)
+    if checked[0] != 1 or list(checked) != sorted(set(checked)) or checked[-1] > MAX_LENGTH:
         msg = f"lengths={lengths!r}: expected ascending numbers of windows from 1 to {MAX_LENGTH}, the first of them 1"
         raise ConfigurationError(msg)
-    return each
+    return checked

@@ -1,4 +1,4 @@
-"""Values made when they are asked for: of hundreds of features at several lengths few ever are."""
+"""A sequence whose values are computed at the first access: most of them are never read."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ Value_co = TypeVar("Value_co", covariant=True)
 
 class LazySequence(Sequence[Value_co]):
     """
-    A sequence that makes its values at the first look at them, and equals the tuple of them.
+    A sequence that computes its values at the first access and then equals the tuple of them.
 
     Args:
-        make: makes them, of things that do not change. Two threads that look first at once both make them.
-        arguments: what it is called with.
+        compute: returns the tuple of values. It must be pure: two threads that access the sequence for the first time
+            together may both call it.
+        arguments: positional arguments of *compute*. They must not change.
 
     >>> LazySequence(divmod, 7, 2)
     (3, 1)
     """
 
-    __slots__ = ("_arguments", "_made", "_make")
+    __slots__ = ("_arguments", "_compute", "_values")
 
-    def __init__(self, make: Callable[..., tuple[Value_co, ...]], *arguments: object) -> None:
-        self._make, self._arguments = make, arguments
-        self._made: tuple[Value_co, ...] | None = None
+    def __init__(self, compute: Callable[..., tuple[Value_co, ...]], *arguments: object) -> None:
+        self._compute, self._arguments = compute, arguments
+        self._values: tuple[Value_co, ...] | None = None
 
     def _all(self) -> tuple[Value_co, ...]:
-        if self._made is None:
-            self._made = self._make(*self._arguments)
-        return self._made
+        if self._values is None:
+            self._values = self._compute(*self._arguments)
+        return self._values
 
     @overload
-    def __getitem__(self, place: int) -> Value_co: ...
+    def __getitem__(self, index: int) -> Value_co: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Value_co]: ...
+    def __getitem__(self, index: slice) -> Sequence[Value_co]: ...
 
-    def __getitem__(self, place: int | slice) -> Value_co | Sequence[Value_co]:
-        return self._all()[place]
+    def __getitem__(self, index: int | slice) -> Value_co | Sequence[Value_co]:
+        return self._all()[index]
 
     def __len__(self) -> int:
         return len(self._all())

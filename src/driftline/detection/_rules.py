@@ -1,4 +1,4 @@
-"""What a rule is: a look at a window in, evidence for every feature out."""
+"""The interface of a drift rule: a window of counts in, evidence for every feature out."""
 
 from __future__ import annotations
 
@@ -14,34 +14,36 @@ from driftline._significance.inflation import Inflation
 from driftline._windows.ring import WindowCounts
 from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
-from driftline.results import (
-    Component,
-    Score,
-)
+from driftline.results import Component, Score
 from driftline.typing import Floats
 
 __all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "check_count", "check_rule"]
 
 MIN_ROWS = 200
-"""Rows below which nothing is judged: at 15 bins a window of 200 has about 13 rows a bin, enough for chi-square."""
+"""
+Default of ``min_rows``: a feature with fewer rows has no state. With 15 bins, 200 rows are about 13 a bin, which is
+enough for a chi-square test.
+"""
 
 LEAVE_SHARE = 0.5
-"""Hysteresis: a drift is over when its effect has fallen to half of what began it."""
+"""Share of the limit, or of ``min_effect``, below which a drift ends. It keeps a state from flickering."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """
-    One look at one length of window.
+    The input of a rule: the counts of one window length at one evaluation.
 
     Attributes:
-        window: the counts.
-        length: in windows: 1 for the window itself, 4 for the last four together.
-        panes: how many panes the window has moved since the last look at this length.
-        elapsed: seconds since then.
-        scores: the distances of this window.
-        inflation: what the dependence of rows does to the variance of so many; None: rows are independent.
-        expected: counts to compare with by the season that the rows fall into, over all bins; None: the reference's.
+        window: the counts over all bins, and the number of rows.
+        length: the length in windows: 1 for the window itself, 4 for the last four windows together.
+        panes: number of panes that the window has moved since the last evaluation of this length.
+        elapsed: seconds since the last evaluation of this length.
+        scores: the distances of this window from the reference.
+        inflation: returns the variance inflation that the dependence of rows causes, for a number of rows. If None,
+            rows are independent.
+        expected: shape (bins,), counts to compare with, adjusted for the season that the rows fall into. If None,
+            compare with the counts of the reference.
     """
 
     window: WindowCounts
@@ -55,15 +57,17 @@ class Look:
 
 class Evidence(NamedTuple):
     """
-    What one look says about one feature: made hundreds of times a look, hence a tuple.
+    The evidence for or against the drift of one feature in one window.
+
+    A tuple, because a rule makes hundreds of them at each evaluation.
 
     Attributes:
-        enter: whether to start calling it drifting.
-        stay: whether to keep doing so.
-        p_value: of the test, where there is one.
+        enter: whether a stable feature becomes drifting.
+        stay: whether a drifting feature remains drifting.
+        p_value: p-value of the test. If None, the rule does not test.
         effect: the corrected PSI.
-        rows: of the feature in the window.
-        reason: in words, empty unless *stay*; or what says them when it is asked.
+        rows: rows of the feature in the window.
+        reason: an explanation, or a function that returns it. Empty unless *stay*.
         components: the parts of the difference, each with its own p-value.
     """
 
@@ -77,62 +81,62 @@ class Evidence(NamedTuple):
 
 
 Judge: TypeAlias = Callable[[Look], "tuple[Evidence, ...]"]
-"""A look to evidence per feature, in the order of the features."""
+"""A prepared rule: a function from a `Look` to the evidence for each feature, in the order of the features."""
 
 
 class Rule(Protocol):
-    """What counts as drift; prepared once for a reference and a window."""
+    """What counts as drift. The monitor prepares a rule once for its reference and its window."""
 
     @property
     def min_rows(self) -> int:
-        """Rows below which a feature is not judged."""
+        """Rows below which a feature has no state."""
         ...
 
     @property
     def distances(self) -> tuple[str, ...]:
-        """Distances that the rule looks at, by name."""
+        """Names of the distances that the rule reads."""
         ...
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """Lengths that are judged, in windows, ascending, the first of them 1."""
+        """Window lengths that the rule evaluates, in windows, ascending. The first one is 1."""
         ...
 
     @property
     def tests(self) -> bool:
-        """Whether the rule wants to know how rows depend on each other: it is then learnt from what is served."""
+        """Whether the rule needs the dependence of rows. If true, the monitor learns it from the traffic."""
         ...
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
-        """The judge for windows over these features."""
+        """Return the function that evaluates windows over these features."""
         ...
 
 
-def check_count(value: Any, what: str) -> int:
+def check_count(value: Any, name: str) -> int:
     """
-    Check a whole number.
+    Return *value* as an int.
 
     Raises:
-        ConfigurationError: it is none, or below 1.
+        ConfigurationError: *value* is not a whole number of at least 1. *name* is the argument in the message.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        msg = f"{what}={value!r}: expected a whole number of at least 1"
+        msg = f"{name}={value!r}: expected a whole number of at least 1"
         raise ConfigurationError(msg)
     return int(value)
 
 
-_PARTS = ("min_rows", "distances", "lengths", "tests", "prepare")
-"""What a rule has; see `Rule`."""
+RULE_ATTRIBUTES = ("min_rows", "distances", "lengths", "tests", "prepare")
+"""Attributes that an object needs to be a `Rule`."""
 
 
 def check_rule(rule: Any) -> Rule:
     """
-    Check a rule given by the user.
+    Return *rule* if it has the attributes of a `Rule`.
 
     Raises:
-        ConfigurationError: it is no rule, or names a distance that is not built in.
+        ConfigurationError: *rule* is a class, or lacks an attribute.
     """
-    if isinstance(rule, type) or not all(hasattr(rule, name) for name in _PARTS):
+    if isinstance(rule, type) or not all(hasattr(rule, name) for name in RULE_ATTRIBUTES):
         msg = f"rule={rule!r}: expected FalseAlarms(...), Thresholds(...) or an object like these"
         raise ConfigurationError(msg)
     return rule  # type: ignore[no-any-return]

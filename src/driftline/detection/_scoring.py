@@ -1,4 +1,4 @@
-"""Counts to scores: every distance of every feature, many features at once."""
+"""Counts to scores: every distance of every feature, for many features in one step."""
 
 from __future__ import annotations
 
@@ -23,12 +23,20 @@ from driftline.errors import ConfigurationError
 from driftline.results import Score
 from driftline.typing import Counts, Distance
 
-__all__ = ["Group", "NamedDistance", "Scorer", "group_by_width", "named_distances"]
+__all__ = ["Group", "NamedDistance", "Scorer", "group_by_width", "resolve_distances"]
 
 
 @dataclass(frozen=True, slots=True)
 class NamedDistance:
-    """A distance, the name that it is exported under, and whether it wants to know where the bins lie."""
+    """
+    A distance with the name under which it is exported.
+
+    Attributes:
+        name: the value of ``ml.drift.distance``.
+        function: takes the counts of the reference and of the window.
+        positioned: whether the function takes the positions of the bins as ``positions``.
+        vectorised: whether the function takes matrices of shape (features, bins), as the built-in ones do.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -36,25 +44,25 @@ class NamedDistance:
     vectorised: bool
 
 
-def named_distances(distances: Sequence[str | Distance]) -> tuple[NamedDistance, ...]:
+def resolve_distances(distances: Sequence[str | Distance]) -> tuple[NamedDistance, ...]:
     """
-    Resolve a user's list of names and functions.
+    Return the distances for a sequence of names and user functions.
 
     Raises:
-        ConfigurationError: an unknown name, something that cannot be called with two vectors of counts, a name twice.
+        ConfigurationError: a name is unknown or occurs twice, or an item cannot be called with two vectors of counts.
     """
     if isinstance(distances, str) or not isinstance(distances, Sequence):
         msg = f"distances={distances!r}: expected a sequence of names and functions, such as ('psi', 'js')"
         raise ConfigurationError(msg)
-    named = tuple(_named(distance) for distance in distances)
-    names = [distance.name for distance in named]
+    resolved = tuple(_resolve(distance) for distance in distances)
+    names = [distance.name for distance in resolved]
     if len(set(names)) != len(names):
         msg = f"distances={names!r}: expected each name once"
         raise ConfigurationError(msg)
-    return named
+    return resolved
 
 
-def _named(distance: str | Distance) -> NamedDistance:
+def _resolve(distance: str | Distance) -> NamedDistance:
     if isinstance(distance, str):
         if distance not in builtin.BY_NAME:
             msg = f"distances: {distance!r} is unknown, expected one of {sorted(builtin.BY_NAME)} or a function"
@@ -66,11 +74,11 @@ def _named(distance: str | Distance) -> NamedDistance:
         raise ConfigurationError(msg)
     name = getattr(distance, "__name__", type(distance).__name__)
     positioned = _is_positioned(distance)
-    probe = np.array([3, 5, 2], dtype=np.int64)
+    counts = np.array([3, 5, 2], dtype=np.int64)
+    keywords = {"positions": np.array([-1.0, 0.0, 1.0])} if positioned else {}
     try:
-        # Tried once here, so that a function of another form is a mistake in configuration and not one at run time.
-        value = distance(probe, probe, positions=np.array([-1.0, 0.0, 1.0])) if positioned else distance(probe, probe)  # type: ignore[call-arg]
-        float(value)
+        # Call it here, so that a function with a wrong signature fails at configuration and not while serving.
+        float(distance(counts, counts, **keywords))
     except Exception as error:
         msg = f"distances: {name}([3, 5, 2], [3, 5, 2]) raised {error!r}: expected a number"
         raise ConfigurationError(msg) from error
@@ -87,25 +95,33 @@ def _is_positioned(function: Callable[..., object]) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Features with equally many bins, so that they form a matrix of shape (features, bins)."""
+    """
+    Features with the same number of bins, as matrices of shape (features, bins).
 
-    places: tuple[int, ...]
+    Attributes:
+        indices: the features, by their index in the order of the layout.
+        bins: indices of their bins in the flat vector of counts.
+        reference: counts of the reference.
+        positions: positions of the bins, nan where a bin has none.
+    """
+
+    indices: tuple[int, ...]
     bins: NDArray[np.intp]
     reference: NDArray[Any]
     positions: NDArray[np.float64]
 
 
 def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, ...]:
-    """Group features by their number of bins; ``bins`` are places in the flat vector of counts."""
+    """Group features by their number of bins."""
     groups = []
     for width in sorted(set(layout.sizes)):
-        places = tuple(place for place, size in enumerate(layout.sizes) if size == width)
+        indices = tuple(index for index, size in enumerate(layout.sizes) if size == width)
         groups.append(
             Group(
-                places,
-                np.array([np.arange(layout.offsets[place], layout.offsets[place] + width) for place in places]),
-                np.array([features[place].counts for place in places], dtype=np.int64),
-                np.array([features[place].positions() for place in places]),
+                indices,
+                np.array([np.arange(layout.offsets[index], layout.offsets[index] + width) for index in indices]),
+                np.array([features[index].counts for index in indices], dtype=np.int64),
+                np.array([features[index].positions() for index in indices]),
             )
         )
     return tuple(groups)
@@ -113,13 +129,13 @@ def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, 
 
 class Scorer:
     """
-    Scores windows against a reference.
+    Computes the distances of windows from a reference.
 
     Args:
-        features: the features watched, in the order of *layout*.
-        layout: where their bins lie in the counts.
-        distances: what to compute.
-        report: told of a user's distance that raises.
+        features: the watched features, in the order of *layout*.
+        layout: the layout of their bins in the counts.
+        distances: the distances to compute.
+        report: called with a place and a message when a user function raises.
     """
 
     __slots__ = ("_distances", "_features", "_groups", "_report")
@@ -136,66 +152,68 @@ class Scorer:
         self, window: WindowCounts, length: str, expected: NDArray[np.float64] | None = None
     ) -> Sequence[Score]:
         """
-        All distances of all features that are defined; none where the feature has no rows.
+        Return every distance that is defined, of every feature that has rows.
 
-        The built-in ones are computed when somebody looks at them: windows may be many between two exports.
+        Built-in distances are computed at the first access, because there may be many windows between two exports.
 
         Args:
             window: the counts.
-            length: of the window, in words.
-            expected: counts to compare with instead of the reference's, over all bins.
+            length: the label of the window's length.
+            expected: shape (bins,), counts to compare with. If None, compare with the counts of the reference.
         """
         groups = self._groups
         if expected is not None:
             groups = tuple(replace(group, reference=expected[group.bins]) for group in groups)
-        # A function of the user's is asked now, by whoever judges: it may take its time, and may raise.
-        given = {
-            distance.name: [self._asked(distance, group, window.counts[group.bins]) for group in groups]
+        # A user function runs now, in the evaluating thread, because it may be slow and may raise.
+        user_values = {
+            distance.name: [self._call_user_function(distance, group, window.counts[group.bins]) for group in groups]
             for distance in self._distances
             if not distance.vectorised
         }
-        return LazySequence(self._scores, groups, window.counts, length, expected is not None, given)
+        return LazySequence(self._scores, groups, window.counts, length, expected is not None, user_values)
 
     def _scores(
         self,
         groups: Sequence[Group],
         counts: Counts,
         length: str,
-        expected: bool,  # noqa: FBT001 - of `LazySequence`, which knows no keywords
-        given: Mapping[str, Sequence[Sequence[float]]],
+        expected: bool,  # noqa: FBT001 - `LazySequence` passes no keywords
+        user_values: Mapping[str, Sequence[Sequence[float]]],
     ) -> tuple[Score, ...]:
-        found: dict[tuple[int, int], Score] = {}
+        scores: dict[tuple[int, int], Score] = {}
         for number, group in enumerate(groups):
             current = counts[group.bins]
             rows = current.sum(axis=1).tolist()
             for order, distance in enumerate(self._distances):
-                values = given[distance.name][number] if distance.name in given else _computed(distance, group, current)
-                corrected: Sequence[float | None] = [None] * len(group.places)
-                if distance.name == "psi":
+                name = distance.name
+                values = user_values[name][number] if name in user_values else _compute(distance, group, current)
+                corrected: Sequence[float | None] = [None] * len(group.indices)
+                if name == "psi":
                     corrected = np.atleast_1d(builtin.corrected_psi(group.reference, current)).tolist()
-                for index, place in enumerate(group.places):
-                    if math.isfinite(values[index]):
-                        feature = self._features[place]
-                        compared = group.reference[index] if expected else None
-                        moved = partial(describe_shift, feature, current[index], expected=compared)
-                        found[place, order] = Score(
-                            feature.name, distance.name, values[index], corrected[index], rows[index], length, moved
+                for row, index in enumerate(group.indices):
+                    if math.isfinite(values[row]):
+                        feature = self._features[index]
+                        compared = group.reference[row] if expected else None
+                        explain = partial(describe_shift, feature, current[row], expected=compared)
+                        scores[index, order] = Score(
+                            feature.name, name, values[row], corrected[row], rows[row], length, explain
                         )
-        return tuple(found[key] for key in sorted(found))
+        return tuple(scores[key] for key in sorted(scores))
 
-    def _asked(self, distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
-        return [self._value(distance, group, current, index) for index in range(len(group.places))]
+    def _call_user_function(self, distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
+        return [self._call_for_feature(distance, group, current, row) for row in range(len(group.indices))]
 
-    def _value(self, distance: NamedDistance, group: Group, current: Counts, index: int) -> float:
-        keywords = {"positions": group.positions[index].copy()} if distance.positioned else {}
+    def _call_for_feature(self, distance: NamedDistance, group: Group, current: Counts, row: int) -> float:
+        # Copies, so that a user function cannot change the counts.
+        keywords = {"positions": group.positions[row].copy()} if distance.positioned else {}
         try:
-            return float(distance.function(group.reference[index].copy(), current[index].copy(), **keywords))
-        except Exception as error:  # noqa: BLE001 - a user's function; the other distances go on
+            return float(distance.function(group.reference[row].copy(), current[row].copy(), **keywords))
+        except Exception as error:  # noqa: BLE001 - a user function may raise anything; the other distances go on
             self._report("distance", f"distance {distance.name} raised {error!r}")
             return math.nan
 
 
-def _computed(distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
+def _compute(distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
     keywords = {"positions": group.positions} if distance.positioned else {}
     values: list[float] = np.atleast_1d(distance.function(group.reference, current, **keywords)).tolist()
     return values

@@ -1,4 +1,4 @@
-"""Evidence at several lengths of window to one state per feature, without flickering."""
+"""Evidence at several window lengths to one state per feature, without flickering."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Episode", "update_status"]
 @dataclass(frozen=True, slots=True)
 class Episode:
     """
-    What is remembered of a feature from window to window.
+    The memory of a feature's drift from window to window.
 
     Attributes:
-        length: the shortest length that has shown the drift going on, in windows; 0 while there is none.
-        ended: the number of the window at which the last drift was over; longer windows that still hold rows of it say
-            nothing new.
+        length: the shortest length, in windows, that has shown the current drift; 0 while the feature does not drift.
+        ended: the number of the window at which the last drift ended. A longer window that still holds rows of that
+            drift does not start a new one.
     """
 
     length: int = 0
@@ -30,56 +30,52 @@ def update_status(
     episode: Episode, evidence: Mapping[int, Evidence], window: int, min_rows: int, note: str = ""
 ) -> tuple[FeatureStatus, Episode]:
     """
-    The state of a feature after a window, and what is remembered of it.
+    Return the state of a feature after a window, and the new memory of its drift.
 
-    A drift begins when any length of window shows it. It is over when the shortest length that has shown it no longer
-    does: a big drift that has ended is not held against the feature for as long as a long window remembers it, and a
-    small one that lasts is not forgotten because one short window looks quiet. A feature with too few rows at every
-    length has no state: what is not known is said.
+    A drift begins when any window length shows it. It ends when the shortest length that has shown it no longer does.
+    So a large drift ends with the first quiet short window, although longer windows still hold its rows. A small drift
+    that only a long window shows continues through quiet short windows. A feature with too few rows at every length has
+    the state ``insufficient_data``.
 
     Args:
-        episode: what was remembered.
-        evidence: by length, in windows, the shortest first: of each the last look.
-        window: the number of the window, counting whole ones.
-        min_rows: rows below which a length says nothing.
-        note: said along with the state of a feature that does not drift.
+        episode: the memory so far.
+        evidence: the latest evidence by length, in windows, the shortest first.
+        window: the number of the window; only whole windows count.
+        min_rows: rows below which the evidence of a length does not count.
+        note: text that is appended to the reason of a stable feature.
     """
     if not episode.length:
-        # Hundreds of features at every look, and nearly all of them well.
-        first = None
-        for one in evidence.values():
-            if one.rows >= min_rows:
-                if one.enter:
+        # The fast path: a rule evaluates hundreds of features, and nearly all of them are stable.
+        shortest_evidence = None
+        for item in evidence.values():
+            if item.rows >= min_rows:
+                if item.enter:
                     break
-                first = first or one
+                shortest_evidence = shortest_evidence or item
         else:
-            if first is not None:
-                return _status("stable", first, f"as the reference{note}"), episode
-    enough = {length: one for length, one in evidence.items() if one.rows >= min_rows}
+            if shortest_evidence is not None:
+                return _status("stable", shortest_evidence, f"as the reference{note}"), episode
+    enough = {length: item for length, item in evidence.items() if item.rows >= min_rows}
     if not enough:
-        rows = max((one.rows for one in evidence.values()), default=0)
+        rows = max((item.rows for item in evidence.values()), default=0)
         reason = f"{rows} rows, needs {min_rows}"
         return FeatureStatus("insufficient_data", None, None, rows, reason), Episode(0, episode.ended)
     shortest = min(enough)
-    heard = [
+    eligible = [
         length for length in sorted(enough) if length in {shortest, episode.length} or window - episode.ended >= length
     ]
-    entering = [length for length in heard if enough[length].enter]
+    entering = [length for length in eligible if enough[length].enter]
     if entering:
         length = min(entering[0], episode.length or entering[0])
-        return _status("drifting", enough[_telling(length, entering, enough)]), replace(episode, length=length)
+        explained = length if length in enough and enough[length].stay else entering[0]
+        return _status("drifting", enough[explained]), replace(episode, length=length)
     if episode.length in enough and enough[episode.length].stay:
         return _status("drifting", enough[episode.length]), episode
     ended = window if episode.length else episode.ended
     return _status("stable", enough[shortest], f"as the reference{note}"), Episode(0, ended)
 
 
-def _telling(length: int, entering: list[int], evidence: Mapping[int, Evidence]) -> int:
-    """The length whose words are told: the one held to, unless it no longer shows anything."""
-    return length if length in evidence and evidence[length].stay else entering[0]
-
-
-def _status(state: DriftState, one: Evidence, reason: str | None = None) -> FeatureStatus:
+def _status(state: DriftState, evidence: Evidence, reason: str | None = None) -> FeatureStatus:
     if reason is None:
-        reason = one.reason() if callable(one.reason) else one.reason
-    return FeatureStatus(state, one.p_value, one.effect, one.rows, reason, one.components)
+        reason = evidence.reason() if callable(evidence.reason) else evidence.reason
+    return FeatureStatus(state, evidence.p_value, evidence.effect, evidence.rows, reason, evidence.components)

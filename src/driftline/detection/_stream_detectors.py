@@ -1,4 +1,4 @@
-"""Detectors for streams as they were given: what they are is found out here, once."""
+"""Stream detectors as the user passes them: their interface is checked and recorded once, at configuration."""
 
 from __future__ import annotations
 
@@ -8,32 +8,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from driftline._binning.bins import (
-    PREDICTION,
-    CategoricalBins,
-)
+from driftline._binning.bins import PREDICTION, CategoricalBins
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 from driftline.typing import Detector
 
-__all__ = ["ERROR", "NamedDetector", "check_streams", "named_detectors", "unwatchable_streams"]
+__all__ = ["ERROR", "NamedDetector", "check_streams", "resolve_detectors", "unwatchable_streams"]
 
 ERROR = "error"
-"""The stream of what outcomes say of predictions: 1 wrong and 0 right, or how far off a quantity was."""
+"""The stream of prediction errors, from outcomes: 1 if wrong and 0 if right, or the absolute error of a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedDetector:
     """
-    A detector, what it is fed, and how it is read.
+    A detector with its stream and its interface.
 
     Attributes:
-        name: of its entry among the states: ``"dep_delay (ADWIN)"``.
-        kind: of what class it is.
-        stream: the feature that it watches, ``"prediction"`` or ``"error"``.
-        original: a copy of what was given, never fed.
-        flag: the attribute that says whether the last value showed a change.
-        resets: whether it has to be told to start anew after one.
+        name: the name of its entry among the states: ``"dep_delay (ADWIN)"``.
+        kind: the name of its class.
+        stream: the feature that it watches, or ``"prediction"``, or ``"error"``.
+        original: a copy of the user's detector. It is never fed.
+        flag: the attribute that is true when the last value showed a change.
+        resets: whether the detector needs a call of ``reset()`` after a change.
     """
 
     name: str
@@ -44,79 +41,82 @@ class NamedDetector:
     resets: bool
 
     def fresh(self) -> Detector:
-        """One that has seen nothing."""
+        """Return a copy that has seen no value."""
         return copy.deepcopy(self.original)  # type: ignore[no-any-return]
 
 
-def named_detectors(given: object) -> tuple[NamedDetector, ...]:
+def resolve_detectors(detectors: object) -> tuple[NamedDetector, ...]:
     """
-    Detectors by the stream that they watch, each stream with one or several.
+    Return the detectors of a mapping from a stream to one detector or several.
 
     Raises:
-        ConfigurationError: no mapping, or something that is no detector or cannot be copied.
+        ConfigurationError: *detectors* is not a mapping, or an item is not a detector or cannot be copied.
     """
-    if given is None:
+    if detectors is None:
         return ()
-    if not isinstance(given, Mapping):
-        msg = f"detectors={given!r}: expected a dict of feature names and detectors"
+    if not isinstance(detectors, Mapping):
+        msg = f"detectors={detectors!r}: expected a dict of feature names and detectors"
         raise ConfigurationError(msg)
-    found: list[NamedDetector] = []
-    taken: Counter[str] = Counter()
-    for stream, one in given.items():
+    resolved: list[NamedDetector] = []
+    uses: Counter[str] = Counter()
+    for stream, value in detectors.items():
         if not isinstance(stream, str):
             msg = f"detectors: {stream!r}: expected the name of a feature, {PREDICTION!r} or {ERROR!r}"
             raise ConfigurationError(msg)
-        several: Sequence[Any] = one if isinstance(one, (list, tuple)) else [one]
+        several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
         for detector in several:
             kind = type(detector).__name__
-            taken[f"{stream} ({kind})"] += 1
-            times = taken[f"{stream} ({kind})"]
+            uses[f"{stream} ({kind})"] += 1
+            times = uses[f"{stream} ({kind})"]
             name = f"{stream} ({kind})" if times == 1 else f"{stream} ({kind} {times})"
-            found.append(_named(name, stream, detector))
-    return tuple(found)
+            resolved.append(_resolve(name, stream, detector))
+    return tuple(resolved)
 
 
-def _named(name: str, stream: str, detector: Any) -> NamedDetector:
-    where = f"detectors[{stream!r}]={detector!r}"
+def _resolve(name: str, stream: str, detector: Any) -> NamedDetector:
+    argument = f"detectors[{stream!r}]={detector!r}"
     if isinstance(detector, type):
-        msg = f"{where}: expected an object, such as {detector.__name__}()"
+        msg = f"{argument}: expected an object, such as {detector.__name__}()"
         raise ConfigurationError(msg)
-    # river says drift_detected and starts anew by itself; frouros says drift, and goes on saying so until reset().
-    flag = next((one for one in ("drift_detected", "drift") if hasattr(detector, one)), None)
+    # river's detectors have `drift_detected` and reset themselves. frouros's have `drift`, which stays true until
+    # `reset()`.
+    flag = next((name for name in ("drift_detected", "drift") if hasattr(detector, name)), None)
     update: Callable[[float], object] | None = getattr(detector, "update", None)
     if flag is None or not callable(update):
-        msg = f"{where}: expected an object with update(x) and drift_detected (or drift)"
+        msg = f"{argument}: expected an object with update(x) and drift_detected (or drift)"
         raise ConfigurationError(msg)
     try:
         original = copy.deepcopy(detector)
     except Exception as error:
-        msg = f"{where}: cannot be copied, which the child of a fork needs: {error!r}"
+        msg = f"{argument}: cannot be copied, which the child of a fork needs: {error!r}"
         raise ConfigurationError(msg) from error
     resets = flag == "drift" and callable(getattr(detector, "reset", None))
     return NamedDetector(name, type(detector).__name__, stream, original, flag, resets)
 
 
 def unwatchable_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> dict[str, str]:
-    """The streams that cannot be watched with this reference, and why."""
+    """Return the streams that cannot be watched with this reference, each with the reason."""
     watched = {feature.name: feature for feature in reference.watched}
-    wrong = {}
-    for stream in {one.stream: None for one in detectors}:
+    reasons = {}
+    for stream in {detector.stream: None for detector in detectors}:
         feature = watched.get(stream)
         if feature is None:
             if stream != ERROR:
                 names = [*watched, ERROR]
-                wrong[stream] = f"no such feature, expected a name out of {names}"
-        elif isinstance(feature.bins, CategoricalBins) and any(isinstance(one, str) for one in feature.bins.categories):
-            wrong[stream] = "holds texts, expected a feature of numbers"
-    return wrong
+                reasons[stream] = f"no such feature, expected a name out of {names}"
+        elif isinstance(feature.bins, CategoricalBins) and any(
+            isinstance(label, str) for label in feature.bins.categories
+        ):
+            reasons[stream] = "holds strings, expected a feature of numbers"
+    return reasons
 
 
 def check_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> None:
     """
-    Check that everything that detectors are to watch is there.
+    Check that the reference has every stream that a detector watches.
 
     Raises:
-        ConfigurationError: a stream is no feature of the reference, or holds texts.
+        ConfigurationError: a stream is not a feature of the reference, or holds strings.
     """
     for stream, reason in unwatchable_streams(reference, detectors).items():
         msg = f"detectors: {stream!r}: {reason}"

@@ -1,4 +1,4 @@
-"""Detectors fed one value at a time, off the way of a call, and the states that follow."""
+"""Feeds stream detectors one value at a time, outside the caller's thread, and keeps their states."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from driftline._capture.reader import Report
 from driftline._runtime.watched_lock import WatchedLock
 from driftline._windows.window import Window
 from driftline.detection._stream_detectors import ERROR, NamedDetector
-from driftline.results import (
-    DriftState,
-    FeatureStatus,
-    StateChange,
-)
+from driftline.results import DriftState, FeatureStatus, StateChange
 from driftline.typing import Column
 
 __all__ = ["StreamEvaluator"]
 
-MOST_WAITING = 65_536
-"""Values of one stream that wait to be fed, at most (and the batch that went beyond): half a megabyte. A detector that
-needs milliseconds a value, where there are thousands a second, misses some and says so."""
+MAX_PENDING = 65_536
+"""
+Values of one stream that are pending at most, half a megabyte; the batch that exceeds the limit is still added. A
+detector that needs milliseconds a value misses some when thousands arrive each second, and reports it.
+"""
 
 LENGTH = "each value"
-"""In the place of a window's length: a detector judges anew with every value."""
+"""The window length in state changes of a detector: it decides after each value."""
 
 
 Stage: TypeAlias = "Callable[[Sequence[Column | None], int], Sequence[Column | None]]"
-"""Columns of a layout and their number of rows to columns."""
+"""A stage of a layout: takes columns and their number of rows, and returns columns."""
 
 
-class _Watch:
-    """One detector at work."""
+class _RunningDetector:
+    """One detector with its state."""
 
-    __slots__ = ("changed_at", "detector", "found_at", "holds", "named", "rows", "status")
+    __slots__ = ("changed_at", "changed_time", "detector", "drifting", "named", "rows", "status")
 
     def __init__(self, named: NamedDetector) -> None:
         self.named = named
         self.detector: Any = named.fresh()
         self.rows = 0
         self.changed_at = 0
-        self.found_at = 0.0
-        self.holds = False
+        self.changed_time = 0.0
+        self.drifting = False
         self.status = FeatureStatus("insufficient_data", None, None, 0, "no value yet")
 
 
 class StreamEvaluator:
     """
-    The detectors of one monitor.
+    Runs the detectors of one monitor.
 
-    Values are queued by whoever bins rows or tells outcomes, and fed by whoever settles. A detector is `drifting` from
-    a value that it finds a change at until a whole window without another one has passed: so many values, or so much
-    time.
+    The threads that bin rows or record outcomes queue values; `feed` feeds them. A detector is `drifting` from the
+    value at which it finds a change until a whole window (of rows or of time) has passed without another change.
 
     Args:
-        detectors: what was given.
-        window: how long a change is told.
-        clock: seconds.
-        changed: told when a detector changes its state.
-        report: told of a detector that raises, and of values that had to be left out.
-        raises: whether what a detector raises goes on, for tests.
+        detectors: the detectors.
+        window: its length is how long a change keeps the state at `drifting`.
+        clock: returns seconds.
+        on_change: called when a detector changes its state.
+        report: called with a place and a message when a detector raises, or when values are dropped.
+        raises: whether an exception of a detector propagates, for tests.
+
+    Attributes:
+        status: the state of each detector, by the name of its entry.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class StreamEvaluator:
         detectors: Sequence[NamedDetector],
         window: Window,
         clock: Callable[[], float],
-        changed: Callable[[StateChange], None],
+        on_change: Callable[[StateChange], None],
         report: Report,
         *,
         raises: bool,
@@ -80,77 +80,87 @@ class StreamEvaluator:
         self._detectors = tuple(detectors)
         self._window = window
         self._clock = clock
-        self._changed = changed
+        self._on_change = on_change
         self._report = report
         self._raises = raises
-        self._places: tuple[tuple[int, str], ...] = ()
-        self._left_out: Mapping[str, str] = {}
+        self._watched_columns: tuple[tuple[int, str], ...] = ()
+        self._skipped: Mapping[str, str] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the child of a fork starts with detectors that have seen nothing."""
-        # Re-entrant: a detector is the user's code, and may look at the monitor.
+        """Reset every detector. The child of a fork starts here."""
+        # Re-entrant, because a detector is a user object and may call the monitor.
         self._lock = WatchedLock()
-        self._waiting: deque[tuple[str, NDArray[np.float64]]] = deque()
-        self._lengths: dict[str, int] = {}
-        self._watches = tuple(_Watch(named) for named in self._detectors)
-        for stream, reason in self._left_out.items():
-            self._leave_out(stream, reason)
-        self.status: dict[str, FeatureStatus] = {one.named.name: one.status for one in self._watches}
+        self._pending: deque[tuple[str, NDArray[np.float64]]] = deque()
+        self._pending_values: dict[str, int] = {}
+        self._running = tuple(_RunningDetector(named) for named in self._detectors)
+        for stream, reason in self._skipped.items():
+            self._skip(stream, reason)
+        self.status: dict[str, FeatureStatus] = {running.named.name: running.status for running in self._running}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the detectors' entries among the states."""
-        return tuple(one.name for one in self._detectors)
+        return tuple(detector.name for detector in self._detectors)
 
     @property
     def watches_errors(self) -> bool:
-        """Whether a detector watches the errors."""
-        return any(one.stream == ERROR for one in self._detectors)
+        """Whether a detector watches the prediction errors."""
+        return any(detector.stream == ERROR for detector in self._detectors)
 
-    def watch(self, features: Sequence[str], left_out: Mapping[str, str]) -> Stage:
+    def watch(self, features: Sequence[str], skipped: Mapping[str, str]) -> Stage:
         """
-        Say what is counted, once that is known, and anew for a reference that takes the place of another.
+        Watch the columns of a layout, and return the stage that queues their values.
 
-        The stage of a layout that is returned queues the values of the columns that are watched.
+        Called once the features are known, and again for a reference that replaces another.
 
         Args:
-            features: names in the order of the columns of the layout. One named ``error`` is meant by that name.
-            left_out: streams that cannot be watched, and why; a learnt reference may have such.
+            features: names in the order of the columns of the layout. If one is named ``error``, detectors of that
+                name watch the feature instead of the outcomes.
+            skipped: streams that cannot be watched, each with the reason. A learnt reference may have some.
         """
-        streams = {one.stream for one in self._detectors} - set(left_out)
-        places = tuple((place, name) for place, name in enumerate(features) if name in streams)
-        self._places = places
-        back = set(self._left_out) - set(left_out)
-        self._watches = tuple(_Watch(one.named) if one.named.stream in back else one for one in self._watches)
-        self._left_out = left_out
-        for stream, reason in left_out.items():
+        streams = {detector.stream for detector in self._detectors} - set(skipped)
+        watched_columns = tuple((index, name) for index, name in enumerate(features) if name in streams)
+        self._watched_columns = watched_columns
+        resumed = set(self._skipped) - set(skipped)
+        self._running = tuple(
+            _RunningDetector(running.named) if running.named.stream in resumed else running for running in self._running
+        )
+        self._skipped = skipped
+        for stream, reason in skipped.items():
             self._report("detector", f"{stream!r} is not watched: {reason}")
-            self._leave_out(stream, reason)
+            self._skip(stream, reason)
 
-        def tap(columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
-            # Of this layout: rows of one that was replaced may still be on their way.
+        def queue_values(columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
+            # Uses the columns of this layout: rows of a replaced layout may still arrive.
             del rows
-            for place, stream in places:
-                # Rows without a prediction have a column less.
-                column = columns[place] if place < len(columns) else None
+            for index, stream in watched_columns:
+                # Rows without a prediction lack its column.
+                column = columns[index] if index < len(columns) else None
                 if column is not None:
                     self._queue(stream, as_floats(column))
             return columns
 
-        return tap
+        return queue_values
 
-    def _leave_out(self, stream: str, reason: str) -> None:
-        for one in self._watches:
-            if one.named.stream == stream:
-                one.detector = None
-                one.status = FeatureStatus("insufficient_data", None, None, 0, f"left out: {reason}")
+    def _skip(self, stream: str, reason: str) -> None:
+        for running in self._running:
+            if running.named.stream == stream:
+                running.detector = None
+                running.status = FeatureStatus("insufficient_data", None, None, 0, f"skipped: {reason}")
 
-    # --- what is watched ---------------------------------------------------------------------------------------------
+    # --- queueing ----------------------------------------------------------------------------------------------------
 
     def on_outcome(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
-        """Queue what an outcome says of a prediction: wrong or right, else how far off it was, if both are numbers."""
-        if any(stream == ERROR for _, stream in self._places):
+        """
+        Queue the error of a prediction.
+
+        Args:
+            output: the prediction.
+            actual: the outcome.
+            right: whether the prediction was right. If None, the error is ``abs(output - actual)`` of two numbers.
+        """
+        if any(stream == ERROR for _, stream in self._watched_columns):
             return
         if right is not None:
             self._queue(ERROR, np.array([0.0 if right else 1.0]))
@@ -160,79 +170,79 @@ class StreamEvaluator:
 
     def _queue(self, stream: str, values: NDArray[np.float64]) -> None:
         values = values[np.isfinite(values)]
-        waiting = self._lengths.get(stream, 0)
-        if waiting >= MOST_WAITING:
-            self._report("detector", f"{stream!r}: {len(values)} values left out, its detectors are too slow for them")
+        pending = self._pending_values.get(stream, 0)
+        if pending >= MAX_PENDING:
+            self._report("detector", f"{stream!r}: {len(values)} values dropped, its detectors are too slow for them")
         elif len(values):
-            self._lengths[stream] = waiting + len(values)
-            self._waiting.append((stream, values))
+            self._pending_values[stream] = pending + len(values)
+            self._pending.append((stream, values))
 
     # --- feeding -----------------------------------------------------------------------------------------------------
 
     def feed(self) -> None:
-        """Feed all that waits, in the order in which it came."""
+        """Feed all pending values in the order in which they arrived, and update the states."""
         if not self._lock.acquire():
-            self._report("detector", "a detector does not come to its end")
+            self._report("detector", "a detector does not return")
             return
         try:
-            for _ in range(len(self._waiting)):
-                stream, values = self._waiting.popleft()
-                self._lengths[stream] -= len(values)
-                for watch in self._watches:
-                    if watch.named.stream == stream and watch.detector is not None:
-                        self._feed(watch, values.tolist())
+            for _ in range(len(self._pending)):
+                stream, values = self._pending.popleft()
+                self._pending_values[stream] -= len(values)
+                for running in self._running:
+                    if running.named.stream == stream and running.detector is not None:
+                        self._feed_detector(running, values.tolist())
                 self._lock.moves_on()
-            for watch in self._watches:
-                self._settle(watch)
-            status = {one.named.name: one.status for one in self._watches}
+            for running in self._running:
+                self._update_state(running)
+            status = {running.named.name: running.status for running in self._running}
             if status != self.status:
                 self.status = status
         finally:
             self._lock.release()
 
-    def _feed(self, watch: _Watch, values: Iterable[float]) -> None:
-        named, detector = watch.named, watch.detector
+    def _feed_detector(self, running: _RunningDetector, values: Iterable[float]) -> None:
+        named, detector = running.named, running.detector
         update = detector.update
         hold = self._window.rows
         for value in values:
             try:
                 update(value)
-                found = bool(getattr(detector, named.flag))
-                if found and named.resets:
+                changed = bool(getattr(detector, named.flag))
+                if changed and named.resets:
                     detector.reset()
             except Exception as error:
-                watch.detector = None
-                self._move(watch, "insufficient_data", f"left out: it raised {type(error).__name__}")
+                running.detector = None
+                self._set_status(running, "insufficient_data", f"skipped: it raised {type(error).__name__}")
                 if self._raises:
                     raise
-                # Its type alone: the message may quote a value, which stays here.
-                self._report("detector", f"{named.name} raised {type(error).__name__}, it is left out")
+                # Only the type: the message may quote a value, and values must not leave the process.
+                self._report("detector", f"{named.name} raised {type(error).__name__}, it is skipped from now on")
                 return
-            watch.rows += 1
-            if found:
-                watch.changed_at, watch.found_at, watch.holds = watch.rows, self._clock(), True
-                self._settle(watch)
-            elif watch.holds and hold is not None and watch.rows - watch.changed_at >= hold:
-                watch.holds = False
-                self._settle(watch)
+            running.rows += 1
+            if changed:
+                running.changed_at, running.changed_time, running.drifting = running.rows, self._clock(), True
+                self._update_state(running)
+            elif running.drifting and hold is not None and running.rows - running.changed_at >= hold:
+                running.drifting = False
+                self._update_state(running)
 
-    def _settle(self, watch: _Watch) -> None:
-        """The state after the values so far."""
-        if watch.detector is None or not watch.rows:
+    def _update_state(self, running: _RunningDetector) -> None:
+        """Set the state after the values so far."""
+        if running.detector is None or not running.rows:
             return
-        seconds, kind = self._window.seconds, watch.named.kind
-        if watch.holds and seconds is not None and self._clock() - watch.found_at >= seconds:
-            watch.holds = False
-        if not watch.changed_at:
-            reason = f"{kind} found no change in {watch.rows} values"
-        elif watch.holds:
-            reason = f"{kind} found a change at value {watch.changed_at} of {watch.rows}"
+        seconds, kind = self._window.seconds, running.named.kind
+        if running.drifting and seconds is not None and self._clock() - running.changed_time >= seconds:
+            running.drifting = False
+        if not running.changed_at:
+            reason = f"{kind} found no change in {running.rows} values"
+        elif running.drifting:
+            reason = f"{kind} found a change at value {running.changed_at} of {running.rows}"
         else:
-            reason = f"{kind} found no change since value {watch.changed_at} of {watch.rows}"
-        self._move(watch, "drifting" if watch.holds else "stable", reason)
+            reason = f"{kind} found no change since value {running.changed_at} of {running.rows}"
+        self._set_status(running, "drifting" if running.drifting else "stable", reason)
 
-    def _move(self, watch: _Watch, state: DriftState, reason: str) -> None:
-        before = watch.status.state
-        watch.status = FeatureStatus(state, None, None, watch.rows, reason)
+    def _set_status(self, running: _RunningDetector, state: DriftState, reason: str) -> None:
+        before = running.status.state
+        running.status = FeatureStatus(state, None, None, running.rows, reason)
         if state != before:
-            self._changed(StateChange(watch.named.name, before, watch.status, LENGTH))
+            self._on_change(StateChange(running.named.name, before, running.status, LENGTH))

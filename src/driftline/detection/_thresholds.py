@@ -1,4 +1,4 @@
-"""Scores and counts to evidence: the classic rule of thresholds, and the check of a rule that a user gives."""
+"""The classic rule: a limit for each distance."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ from driftline.typing import Counts
 
 __all__ = ["Thresholds"]
 
+MAX_LIMIT = 1e9
+"""Largest limit that is accepted. No distance reaches it, so a larger one is a mistake."""
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Thresholds:
     """
-    The classic rule: a feature drifts while any of the named distances is at or above its limit.
+    The classic rule: a feature drifts while at least one of the named distances is at or above its limit.
 
-    The same limit means something else at every number of rows; `FalseAlarms` does not have this trouble.
+    The same limit is stricter or laxer depending on the number of rows. `FalseAlarms` does not have this problem.
 
     Args:
-        min_rows: rows below which a feature is not judged.
+        min_rows: rows below which a feature has no state.
         limits: distances by name, each with its limit: ``Thresholds(psi=0.2, mean=0.2)``.
 
     Raises:
-        ConfigurationError: no limit, a limit that is no positive number, *min_rows* below 1.
+        ConfigurationError: there is no limit, a limit is not a positive number, or *min_rows* is below 1.
     """
 
     limits: Mapping[str, float]
@@ -45,7 +48,7 @@ class Thresholds:
             msg = "Thresholds(): expected at least one limit, such as psi=0.2"
             raise ConfigurationError(msg)
         for name, limit in limits.items():
-            if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0.0 < limit <= MOST:
+            if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0.0 < limit <= MAX_LIMIT:
                 msg = f"{name}={limit!r}: expected a positive limit"
                 raise ConfigurationError(msg)
         object.__setattr__(self, "limits", dict(limits))
@@ -53,43 +56,43 @@ class Thresholds:
 
     @property
     def distances(self) -> tuple[str, ...]:
-        """Distances that the rule looks at, by name."""
+        """Names of the distances that the rule reads."""
         return tuple(self.limits)
 
     @property
     def tests(self) -> bool:
-        """A limit is no test."""
+        """False: a limit is not a test."""
         return False
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """One length: a limit means something else at every number of rows."""
+        """One length, because a limit means something else at every number of rows."""
         return (1,)
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
-        """The judge for windows over these features."""
+        """Return the function that evaluates windows over these features."""
         del window
-        effects = _Effects(features, layout)
+        measure_effects = _EffectSizes(features, layout)
 
-        def judge(look: Look) -> tuple[Evidence, ...]:
+        def evaluate(look: Look) -> tuple[Evidence, ...]:
             by_feature: dict[str, list[Score]] = {feature.name: [] for feature in features}
             for score in look.scores:
                 if score.distance in self.limits:
                     by_feature[score.feature].append(score)
-            rows, effect = effects(look.window.counts, look.expected)
+            rows, effect = measure_effects(look.window.counts, look.expected)
             return tuple(
                 self._evidence(
                     feature,
                     by_feature[feature.name],
-                    int(rows[place]),
-                    float(effect[place]),
-                    look.window.counts[layout.slices[place]],
-                    None if look.expected is None else look.expected[layout.slices[place]],
+                    int(rows[index]),
+                    float(effect[index]),
+                    look.window.counts[layout.slices[index]],
+                    None if look.expected is None else look.expected[layout.slices[index]],
                 )
-                for place, feature in enumerate(features)
+                for index, feature in enumerate(features)
             )
 
-        return judge
+        return evaluate
 
     def _evidence(
         self,
@@ -100,19 +103,19 @@ class Thresholds:
         counts: Counts,
         expected: NDArray[np.float64] | None,
     ) -> Evidence:
-        over = [score for score in scores if score.value >= self.limits[score.distance]]
+        enter = any(score.value >= self.limits[score.distance] for score in scores)
         near = [score for score in scores if score.value >= LEAVE_SHARE * self.limits[score.distance]]
         reason = ""
         if near:
-            named = ", ".join(
+            values = ", ".join(
                 f"{score.distance} {score.value:.3g} (limit {self.limits[score.distance]:g})" for score in near
             )
-            reason = f"{describe_shift(feature, counts, expected=expected)}; {named}"
-        return Evidence(bool(over), bool(near), None, effect, rows, reason)
+            reason = f"{describe_shift(feature, counts, expected=expected)}; {values}"
+        return Evidence(enter, bool(near), None, effect, rows, reason)
 
 
-class _Effects:
-    """Rows and corrected PSI of every feature, in the order of the features."""
+class _EffectSizes:
+    """Computes the rows and the corrected PSI of every feature, in the order of the features."""
 
     def __init__(self, features: Sequence[Feature], layout: Layout) -> None:
         self._groups = group_by_width(features, layout)
@@ -125,13 +128,9 @@ class _Effects:
         effect = np.full(self._size, np.nan)
         for group in self._groups:
             current = counts[group.bins]
-            places = list(group.places)
-            rows[places] = current.sum(axis=1)
-            effect[places] = np.atleast_1d(
+            indices = list(group.indices)
+            rows[indices] = current.sum(axis=1)
+            effect[indices] = np.atleast_1d(
                 corrected_psi(group.reference if expected is None else expected[group.bins], current)
             )
         return rows, effect
-
-
-MOST = 1e9
-"""A larger limit allows everything."""

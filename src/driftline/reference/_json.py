@@ -1,17 +1,17 @@
-"""A reference as JSON text and back: stable bytes out, nothing but a valid reference in."""
+"""A reference as a JSON document: the same bytes for the same reference out, nothing but a valid reference in."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import pairwise
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import numpy as np
 
 from driftline._binning.bins import (
+    MAX_BINS,
+    MAX_FEATURES,
     PREDICTION,
     CategoricalBins,
     Feature,
@@ -19,41 +19,53 @@ from driftline._binning.bins import (
     NumericBins,
     OutcomeCounts,
 )
-from driftline._derived.json import derived_in, derived_out
+from driftline._derived.json import check_derived, read_derived
 from driftline._derived.spec import Derived
+from driftline._runtime.json import (
+    MAX_COUNT,
+    DocumentError,
+    Reader,
+    absent,
+    array,
+    boolean,
+    check,
+    count,
+    increasing,
+    name,
+    nullable,
+    number,
+    positive,
+    read,
+    record,
+    shown,
+    string,
+    tagged,
+    unique,
+    versioned,
+    whole,
+)
 from driftline._seasons.expectation import Seasons
-from driftline._seasons.json import seasons_in, seasons_out
+from driftline._seasons.json import check_seasons, read_seasons, seasons_document
 from driftline._significance.components import PARTS
 from driftline._significance.dependence import Dependence
 from driftline.errors import ReferenceError
 from driftline.reference._self_check import SelfCheck
 
-__all__ = ["MAX_BINS", "MAX_FEATURES", "SCHEMA_VERSION", "Document", "dumps", "loads"]
-
-Read = TypeVar("Read")
+__all__ = ["SCHEMA_VERSION", "Document", "dumps", "loads"]
 
 SCHEMA_VERSION = 1
-"""Raised when a file of the new form would be misread by the old code."""
-
-MAX_FEATURES = 10_000
-"""Features of one model: memory is features x bins x panes, and must not be chosen by a file."""
-
-MAX_BINS = 4_096
-"""Bins of one feature, for the same reason."""
+"""Version of the file's form. A form that older code would misread gets the next number."""
 
 MAX_LABELS = 4_096
-"""Rare categories remembered by name, for the same reason."""
+"""Rare categories of one feature that are kept by name: a file must not choose how much memory is used."""
 
 MAX_LENGTHS = 64
-"""Lengths of blocks: each is twice the one before, so no data have so many."""
-
-MAX_COUNT = 2**53
-"""Counts beyond this are not exact in every JSON reader, and no training set is that long."""
+"""Block lengths of one dependence. Each length is twice the one before, so no data reach this many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What stands in a file; `driftline.Reference` says what it is."""
+    """The content of a file: the fields of `driftline.Reference`."""
 
     features: tuple[Feature, ...]
     rows: int
@@ -65,301 +77,262 @@ class Document:
     derived: Derived | None
     seasons: Seasons | None
 
+    @property
+    def watched(self) -> tuple[Feature, ...]:
+        """The features, then the prediction where there is one."""
+        return self.features if self.prediction is None else (*self.features, self.prediction)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
 
 def dumps(reference: Document) -> str:
-    """Write a reference as JSON text: the same text for the same values."""
-    prediction, outcomes = reference.prediction, reference.outcomes
+    """Write a reference as a JSON text: the same text for the same values."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "rows": reference.rows,
-        "features": [_feature_out(feature) for feature in reference.features],
-        "prediction": None if prediction is None else _feature_out(prediction),
-        "outcomes": None if outcomes is None else _outcomes_out(outcomes),
-        "dependence": None if reference.dependence is None else _dependence_out(reference.dependence),
-        "traffic": None if reference.traffic is None else _dependence_out(reference.traffic),
+        "features": [_feature_document(feature) for feature in reference.features],
+        "prediction": None if reference.prediction is None else _feature_document(reference.prediction),
+        "outcomes": None if reference.outcomes is None else asdict(reference.outcomes),
+        "dependence": None if reference.dependence is None else _dependence_document(reference.dependence),
+        "traffic": None if reference.traffic is None else _dependence_document(reference.traffic),
         "check": None if reference.check is None else asdict(reference.check),
-        "derived": derived_out(reference.derived),
+        "derived": None if reference.derived is None else asdict(reference.derived),
     }
     if reference.seasons is not None:
-        document["seasons"] = seasons_out(reference.seasons)
+        document["seasons"] = seasons_document(reference.seasons)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    # Half a surrogate pair has no UTF-8; Python's name for it happens to be its escape in JSON.
+    # UTF-8 cannot encode half a surrogate pair. Python's backslash escape of it is its JSON escape too.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _outcomes_out(outcomes: OutcomeCounts) -> dict[str, object]:
-    return {"known": list(outcomes.known), "correct": list(outcomes.correct), "dispersion": outcomes.dispersion}
-
-
-def _feature_out(feature: Feature) -> dict[str, object]:
-    out: dict[str, object] = {"name": feature.name}
+def _feature_document(feature: Feature) -> dict[str, object]:
+    document: dict[str, object] = {"name": feature.name}
     if isinstance(feature.bins, NumericBins):
-        out["kind"] = "numeric"
-        out["cuts"] = list(feature.bins.cuts)
+        document |= {"kind": "numeric", "cuts": feature.bins.cuts}
     else:
-        out["kind"] = "categorical"
-        out["categories"] = list(feature.bins.categories)
-        out["others"] = list(feature.bins.others)
-        out["open"] = feature.bins.open
-        out["once"], out["twice"] = feature.once, feature.twice
-    out["counts"] = list(feature.counts)
+        document |= {"kind": "categorical", **asdict(feature.bins), "once": feature.once, "twice": feature.twice}
+    document["counts"] = feature.counts
     if feature.moments is not None:
-        moments = feature.moments
-        out["means"] = list(feature.means)
-        out["moments"] = {
-            "count": moments.count,
-            "mean": moments.mean,
-            "std": moments.std,
-            "minimum": moments.minimum,
-            "maximum": moments.maximum,
-        }
-    return out
+        document |= {"means": feature.means, "moments": asdict(feature.moments)}
+    return document
 
 
-def _dependence_out(dependence: Dependence) -> dict[str, object]:
+def _dependence_document(dependence: Dependence) -> dict[str, object]:
+    # JSON has no nan: a factor that too few rows tell is null.
+    factors = [
+        [[factor if math.isfinite(factor) else None for factor in parts] for parts in features]
+        for features in dependence.factors.tolist()
+    ]
     return {
         "lengths": dependence.lengths.tolist(),
         "blocks": dependence.blocks.tolist(),
-        # JSON has no nan: what could not be told is null.
-        "factors": [
-            [[part if math.isfinite(part) else None for part in one] for one in each]
-            for each in dependence.factors.tolist()
-        ],
+        "factors": factors,
         "directions": dependence.directions.tolist(),
     }
 
 
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
 def loads(text: str, source: str) -> Document:
     """
-    Read a reference from JSON text that may be anything.
+    Read a reference from a JSON text that may hold anything.
 
     Raises:
-        ReferenceError: naming *source*, the place within it, what stands there and what was expected.
+        ReferenceError: the text is no reference. The message names *source*, the part within it, what it has there and
+            what was expected.
     """
     try:
-        document = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        msg = f"{source}: expected JSON: {error}"
-        raise ReferenceError(msg) from error
-    reader = _Reader(source)
-    top = reader.mapping(document, "the document")
-    version = top.get("schema_version")
-    if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
-        msg = (
-            f"{source}: schema_version is {version}, this driftline reads up to {SCHEMA_VERSION}: "
-            "expected an older file, or a newer driftline"
-        )
-        raise ReferenceError(msg)
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        reader.fail("schema_version", version, f"the number {SCHEMA_VERSION}")
-    rows = reader.count(top.get("rows"), "rows", at_least=1)
-    items = reader.array(top.get("features"), "features", MAX_FEATURES)
-    if not items:
-        reader.fail("features", items, "at least one feature")
-    features = tuple(reader.feature(item, f"features[{place}]", rows) for place, item in enumerate(items))
-    names = [feature.name for feature in features]
-    if len(set(names)) != len(names):
-        reader.fail("features", "a name that appears twice", "different names")
+        return read(text, versioned(SCHEMA_VERSION, _read_and_check))
+    except DocumentError as error:
+        msg = f"{source}: {error}"
+        raise ReferenceError(msg) from error.__cause__
+
+
+def _read_and_check(value: Any) -> Document:
+    """Each part by its description, then what the parts say about each other."""
+    document = _read_document(value)
+    names = [feature.name for feature in document.features]
     if PREDICTION in names:
-        reader.fail(f"features[{names.index(PREDICTION)}].name", PREDICTION, "another name: it is the model's output")
-    prediction = None
-    if top.get("prediction") is not None:
-        prediction = reader.feature(top["prediction"], "prediction", rows)
-        if prediction.name != PREDICTION:
-            reader.fail("prediction.name", prediction.name, repr(PREDICTION))
-    counted = features if prediction is None else (*features, prediction)
-    watched = len(counted)
-    return Document(
-        features,
-        rows,
-        prediction,
-        reader.optional(top, "outcomes", lambda value: reader.outcomes(value, prediction)),
-        reader.optional(top, "dependence", lambda value: reader.dependence(value, "dependence", watched)),
-        reader.optional(top, "check", reader.check),
-        reader.optional(top, "traffic", lambda value: reader.dependence(value, "traffic", watched)),
-        derived_in(reader, top.get("derived"), features, MAX_FEATURES),
-        reader.optional(top, "seasons", lambda value: seasons_in(reader, value, counted)),
-    )
+        at = f".features[{names.index(PREDICTION)}].name"
+        raise DocumentError(shown(PREDICTION), "another name: it is the model's output", at)
+    if document.prediction is not None and document.prediction.name != PREDICTION:
+        raise DocumentError(shown(document.prediction.name), shown(PREDICTION), ".prediction.name")
+    for index, feature in enumerate(document.watched):
+        if sum(feature.counts) != document.rows:
+            found = f"counts of {sum(feature.counts)} rows"
+            at = ".prediction" if feature is document.prediction else f".features[{index}]"
+            raise DocumentError(found, f"counts of {document.rows} rows", f"{at}.counts")
+    if document.outcomes is not None:
+        _check_outcomes(document.outcomes, document.prediction)
+    for key, dependence in (("dependence", document.dependence), ("traffic", document.traffic)):
+        if dependence is not None and dependence.factors.shape[1] != len(document.watched):
+            found, expected = f"{dependence.factors.shape[1]} features", f"{len(document.watched)} features"
+            raise DocumentError(found, expected, f".{key}.factors")
+    if document.derived is not None:
+        check_derived(document.derived, document.features)
+    if document.seasons is not None:
+        check_seasons(document.seasons, document.watched)
+    return document
 
 
-def _no_constant(name: str) -> float:
-    msg = f"{name} is no JSON number"
-    raise ValueError(msg)
+def _check_outcomes(outcomes: OutcomeCounts, prediction: Feature | None) -> None:
+    if prediction is None:
+        raise DocumentError(shown(outcomes), "null where there is no prediction", ".outcomes")
+    for key, counts in (("known", outcomes.known), ("correct", outcomes.correct)):
+        if len(counts) != prediction.bins.size:
+            found = f"an array of {len(counts)}"
+            raise DocumentError(found, f"{prediction.bins.size} counts, one for each bin", f".outcomes.{key}")
+    if any(correct > known for correct, known in zip(outcomes.correct, outcomes.known, strict=True)):
+        raise DocumentError(shown(outcomes.correct), "at most outcomes.known in each bin", ".outcomes.correct")
 
 
-class _Reader:
-    """Checks values one by one and says where the first wrong one stands."""
+def _read_label(value: Any) -> object:
+    if not isinstance(value, (str, bool, int, float)) or (isinstance(value, float) and not math.isfinite(value)):
+        raise DocumentError(shown(value), "a string, number or boolean")
+    return value
 
-    def __init__(self, source: str) -> None:
-        self._source = source
 
-    def fail(self, where: str, found: object, expected: str) -> NoReturn:
-        shown = repr(found)
-        msg = f"{self._source}: {where} is {shown[:80]}{'…' if len(shown) > 80 else ''}, expected {expected}"  # noqa: PLR2004
-        raise ReferenceError(msg)
+def _make_numeric(
+    name: str,
+    cuts: tuple[float, ...],
+    counts: tuple[int, ...],
+    means: tuple[float, ...] | None,
+    moments: Moments | None,
+) -> Feature:
+    bins = NumericBins(cuts)
+    _check_bins(counts, bins.size, ".counts", "counts")
+    if moments is None:
+        return Feature(name, bins, counts)
+    _check_bins(means or (), bins.size, ".means", "numbers")
+    return Feature(name, bins, counts, means or (), moments)
 
-    def mapping(self, value: object, where: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self.fail(where, value, "an object")
-        return value
 
-    def array(self, value: object, where: str, most: int) -> list[Any]:
-        if not isinstance(value, list):
-            self.fail(where, value, "an array")
-        items: list[Any] = value
-        if len(items) > most:
-            self.fail(where, f"an array of {len(items)}", f"at most {most} items")
-        return items
+def _make_categorical(
+    name: str,
+    categories: tuple[Any, ...],
+    others: tuple[Any, ...],
+    open: bool,  # noqa: A002, FBT001 - the key in the file
+    counts: tuple[int, ...],
+    once: int,
+    twice: int,
+) -> Feature:
+    if not unique((*categories, *others)):
+        found = "an array in which a category appears twice"
+        raise DocumentError(found, "different categories, in others too", ".categories")
+    bins = CategoricalBins(categories, others, open)
+    _check_bins(counts, bins.size, ".counts", "counts")
+    return Feature(name, bins, counts, once=once, twice=twice)
 
-    def optional(self, top: dict[str, Any], key: str, read: Callable[[object], Read]) -> Read | None:
-        return None if top.get(key) is None else read(top[key])
 
-    def count(self, value: object, where: str, *, at_least: int = 0) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= MAX_COUNT:
-            self.fail(where, value, f"a whole number of at least {at_least}")
-        return value
+def _check_bins(values: tuple[object, ...], bins: int, at: str, noun: str) -> None:
+    if len(values) != bins:
+        found = f"an array of {len(values)}"
+        raise DocumentError(found, f"{bins} {noun}, one for each bin", at)
 
-    def number(self, value: object, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            self.fail(where, value, "a finite number")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            self.fail(where, value, "a finite number")
-        return number
 
-    def text(self, value: object, where: str) -> str:
-        if not isinstance(value, str) or not value:
-            self.fail(where, value, "a text")
-        return value
+def _make_dependence(
+    lengths: tuple[float, ...],
+    blocks: tuple[float, ...],
+    factors: tuple[tuple[tuple[float | None, ...], ...], ...],
+    directions: tuple[tuple[float, ...], ...],
+) -> Dependence:
+    features = len(factors[0]) if factors else 0
+    for key, items in (("blocks", blocks), ("factors", factors), ("directions", directions)):
+        if len(items) != len(lengths):
+            found = f"an array of {len(items)}"
+            raise DocumentError(found, f"{len(lengths)} items, one for each length", f".{key}")
+    for key, rows in (("factors", factors), ("directions", directions)):
+        for index, row in enumerate(rows):
+            if len(row) != features:
+                found = f"an array of {len(row)}"
+                raise DocumentError(found, f"{features} items, one for each feature", f".{key}[{index}]")
+    return Dependence(*(np.array(part, dtype=np.float64) for part in (lengths, blocks, factors, directions)))
 
-    def each(self, value: object, where: str, most: int, read: Callable[[object, str], Any]) -> tuple[Any, ...]:
-        items = self.array(value, where, most)
-        return tuple(read(item, f"{where}[{place}]") for place, item in enumerate(items))
 
-    def label(self, value: object, where: str) -> object:
-        if not isinstance(value, (str, bool, int, float)) or (isinstance(value, float) and not math.isfinite(value)):
-            self.fail(where, value, "a text, number or boolean")
-        return value
+_read_at_least_0 = check(number, lambda value: value >= 0.0, "a number of at least 0")
 
-    def feature(self, value: object, where: str, rows: int) -> Feature:
-        item = self.mapping(value, where)
-        name = self.text(item.get("name"), f"{where}.name")
-        kind = item.get("kind")
-        if kind == "numeric":
-            return self._numeric(item, name, where, rows)
-        if kind != "categorical":
-            self.fail(f"{where}.kind", kind, "'numeric' or 'categorical'")
-        categories = self.each(item.get("categories"), f"{where}.categories", MAX_BINS - 3, self.label)
-        others = self.each(item.get("others", []), f"{where}.others", MAX_LABELS, self.label)
-        if len({*categories, *others}) != len(categories) + len(others):
-            self.fail(f"{where}.categories", "a category that appears twice", "different categories")
-        is_open = item.get("open", False)
-        if not isinstance(is_open, bool):
-            self.fail(f"{where}.open", is_open, "true or false")
-        bins = CategoricalBins(categories, others, is_open)
-        counts = self._counts(item.get("counts"), f"{where}.counts", bins.size, rows)
-        once, twice = (self.count(item.get(key, 0), f"{where}.{key}") for key in ("once", "twice"))
-        return Feature(name, bins, counts, once=once, twice=twice)
+_read_counts = array(count, most=MAX_BINS)
 
-    def _numeric(self, item: dict[str, Any], name: str, where: str, rows: int) -> Feature:
-        cuts = self.each(item.get("cuts"), f"{where}.cuts", MAX_BINS - 2, self.number)
-        if len(cuts) == 1 or any(high <= low for low, high in pairwise(cuts)):
-            self.fail(f"{where}.cuts", list(cuts), "none, or at least two strictly increasing numbers")
-        bins = NumericBins(cuts)
-        counts = self._counts(item.get("counts"), f"{where}.counts", bins.size, rows)
-        if item.get("moments") is None:
-            return Feature(name, bins, counts)
-        place = f"{where}.moments"
-        fields = self.mapping(item["moments"], place)
-        values = [self.number(fields.get(key), f"{place}.{key}") for key in ("mean", "std", "minimum", "maximum")]
-        mean, std, minimum, maximum = values
-        if std < 0 or minimum > maximum:
-            self.fail(place, fields, "a std of at least 0 and a minimum of at most the maximum")
-        moments = Moments(self.count(fields.get("count"), f"{place}.count", at_least=1), mean, std, minimum, maximum)
-        means = self.each(item.get("means"), f"{where}.means", bins.size, self.number)
-        if len(means) != bins.size:
-            self.fail(f"{where}.means", list(means), f"{bins.size} numbers, one for each bin")
-        return Feature(name, bins, counts, means, moments)
-
-    def _counts(self, value: object, where: str, size: int, rows: int | None = None) -> tuple[int, ...]:
-        counts = self.each(value, where, MAX_BINS, self.count)
-        if len(counts) != size:
-            self.fail(where, list(counts), f"{size} counts, one for each bin")
-        if rows is not None and sum(counts) != rows:
-            self.fail(where, f"counts of {sum(counts)} rows", f"those of {rows}")
-        return counts
-
-    def outcomes(self, value: object, prediction: Feature | None) -> OutcomeCounts:
-        if prediction is None:
-            self.fail("outcomes", value, "null where there is no prediction")
-        item = self.mapping(value, "outcomes")
-        known = self._counts(item.get("known"), "outcomes.known", prediction.bins.size)
-        correct = self._counts(item.get("correct"), "outcomes.correct", prediction.bins.size)
-        if any(hits > total for hits, total in zip(correct, known, strict=True)):
-            self.fail("outcomes.correct", list(correct), "at most outcomes.known in each bin")
-        dispersion = self.number(item.get("dispersion", 1.0), "outcomes.dispersion")
-        if not 1.0 <= dispersion <= MAX_COUNT:
-            self.fail("outcomes.dispersion", dispersion, f"a number from 1 to {MAX_COUNT}")
-        return OutcomeCounts(known, correct, dispersion)
-
-    def dependence(self, value: object, where: str, watched: int) -> Dependence:
-        item = self.mapping(value, where)
-        lengths = self.each(item.get("lengths"), f"{where}.lengths", MAX_LENGTHS, self.number)
-        if not lengths or lengths[0] < 1 or any(high <= low for low, high in pairwise(lengths)):
-            self.fail(f"{where}.lengths", list(lengths), "strictly increasing numbers of rows, at least one of them")
-        size = len(lengths)
-        blocks = self._sized(item.get("blocks"), f"{where}.blocks", size, self._positive)
-        directions = self._sized(
-            item.get("directions"),
-            f"{where}.directions",
-            size,
-            lambda one, at: self._sized(one, at, watched, self._positive),
+_read_numeric: Reader[Feature] = record(
+    _make_numeric,
+    name=name,
+    cuts=check(
+        array(number, most=MAX_BINS - 2),
+        lambda cuts: len(cuts) != 1 and increasing(cuts),
+        "none, or at least two strictly increasing numbers",
+    ),
+    counts=_read_counts,
+    means=nullable(array(number, most=MAX_BINS)),
+    moments=nullable(
+        check(
+            record(Moments, count=whole(1), mean=number, std=number, minimum=number, maximum=number),
+            lambda moments: moments.std >= 0 and moments.minimum <= moments.maximum,
+            "a std of at least 0 and a minimum of at most the maximum",
         )
-        factors = self._sized(
-            item.get("factors"),
-            f"{where}.factors",
-            size,
-            lambda one, at: self._sized(
-                one, at, watched, lambda two, place: self._sized(two, place, PARTS, self._factor)
-            ),
-        )
-        return Dependence(*(np.array(part, dtype=np.float64) for part in (lengths, blocks, factors, directions)))
+    ),
+)
 
-    def check(self, value: object) -> SelfCheck:
-        item = self.mapping(value, "check")
-        feature = item.get("feature")
-        if not isinstance(feature, str):
-            self.fail("check.feature", feature, "a text")
-        return SelfCheck(
-            self.count(item.get("block_rows"), "check.block_rows", at_least=1),
-            self.count(item.get("blocks"), "check.blocks"),
-            self._at_least_zero(item.get("independent"), "check.independent"),
-            self._at_least_zero(item.get("corrected"), "check.corrected"),
-            feature,
-            self._positive(item.get("worth"), "check.worth"),
-            self.count(item.get("growing"), "check.growing"),
-        )
+_read_categorical: Reader[Feature] = record(
+    _make_categorical,
+    name=name,
+    categories=array(_read_label, most=MAX_BINS - 3),
+    others=absent((), array(_read_label, most=MAX_LABELS)),
+    open=absent(False, boolean),  # noqa: FBT003 - the default
+    counts=_read_counts,
+    once=absent(0, count),
+    twice=absent(0, count),
+)
 
-    def _sized(self, value: object, where: str, size: int, read: Callable[[object, str], Any]) -> tuple[Any, ...]:
-        items = self.each(value, where, size, read)
-        if len(items) != size:
-            self.fail(where, f"an array of {len(items)}", f"{size} items")
-        return items
+_read_feature: Reader[Feature] = tagged("kind", numeric=_read_numeric, categorical=_read_categorical)
 
-    def _positive(self, value: object, where: str) -> float:
-        number = self.number(value, where)
-        if number <= 0:
-            self.fail(where, value, "a positive number")
-        return number
+_read_outcomes: Reader[OutcomeCounts] = record(
+    OutcomeCounts,
+    known=_read_counts,
+    correct=_read_counts,
+    dispersion=absent(1.0, check(number, lambda value: 1.0 <= value <= MAX_COUNT, f"a number from 1 to {MAX_COUNT}")),
+)
 
-    def _at_least_zero(self, value: object, where: str) -> float:
-        number = self.number(value, where)
-        if number < 0:
-            self.fail(where, value, "a number of at least 0")
-        return number
+_read_dependence: Reader[Dependence] = record(
+    _make_dependence,
+    lengths=check(
+        array(number, most=MAX_LENGTHS),
+        lambda lengths: len(lengths) > 0 and lengths[0] >= 1 and increasing(lengths),
+        "at least one number of rows, strictly increasing",
+    ),
+    blocks=array(positive, most=MAX_LENGTHS),
+    factors=array(
+        array(array(nullable(_read_at_least_0), size=PARTS), most=MAX_FEATURES + 1),
+        most=MAX_LENGTHS,
+    ),
+    directions=array(array(positive, most=MAX_FEATURES + 1), most=MAX_LENGTHS),
+)
 
-    def _factor(self, value: object, where: str) -> float:
-        return math.nan if value is None else self._at_least_zero(value, where)
+_read_self_check: Reader[SelfCheck] = record(
+    SelfCheck,
+    block_rows=whole(1),
+    blocks=count,
+    independent=_read_at_least_0,
+    corrected=_read_at_least_0,
+    feature=string,
+    worth=positive,
+    growing=count,
+)
+
+_read_document: Reader[Document] = record(
+    Document,
+    rows=whole(1),
+    features=check(
+        check(array(_read_feature, most=MAX_FEATURES), lambda features: len(features) > 0, "at least one feature"),
+        lambda features: unique([feature.name for feature in features]),
+        "different names",
+    ),
+    prediction=nullable(_read_feature),
+    outcomes=nullable(_read_outcomes),
+    dependence=nullable(_read_dependence),
+    check=nullable(_read_self_check),
+    traffic=nullable(_read_dependence),
+    derived=nullable(read_derived),
+    seasons=nullable(read_seasons),
+)

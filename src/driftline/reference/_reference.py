@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.bins import (
+    MAX_BINS,
+    MAX_FEATURES,
     PREDICTION,
     Feature,
     OutcomeCounts,
@@ -30,7 +32,7 @@ from driftline._seasons.fitting import check_kinds, fit_seasons, in_time, kinds_
 from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
 from driftline.reference._dependence import fit_dependence
-from driftline.reference._json import MAX_BINS, MAX_FEATURES, Document, dumps, loads
+from driftline.reference._json import Document, dumps, loads
 from driftline.reference._merging import added, merged_feature, together
 from driftline.reference._self_check import SelfCheck
 from driftline.reference._training import check_names, names_given, outcome_counts, training_outputs, training_table

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from driftline._binning.bins import (
+    MAX_FEATURES,
     PREDICTION,
     Feature,
     OutcomeCounts,
@@ -21,7 +22,6 @@ from driftline._capture.tables import Table, read_table
 from driftline._derived.spec import Derive, as_functions
 from driftline._significance.dispersion import dispersion
 from driftline.errors import ConfigurationError
-from driftline.reference._json import MAX_FEATURES
 from driftline.typing import Column, Correct
 
 __all__ = ["check_names", "names_given", "outcome_counts", "training_outputs", "training_table"]

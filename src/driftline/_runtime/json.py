@@ -1,0 +1,316 @@
+"""
+JSON documents that may hold anything, read by a description of each part.
+
+A description is a function. It takes a parsed JSON value, returns what the value stands for, and raises a
+`DocumentError` if the value is anything else. Descriptions of large parts are made from those of small parts::
+
+    point = record(Point, x=number, y=number, label=absent("", string))
+    drawing = read(text, record(Drawing, points=array(point, most=100)))
+
+The error names the part of the document: ``points[3].x is 'a', expected a finite number``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Final, TypeAlias, TypeVar
+
+__all__ = [
+    "DocumentError",
+    "Reader",
+    "absent",
+    "array",
+    "boolean",
+    "check",
+    "choice",
+    "count",
+    "increasing",
+    "mapping",
+    "name",
+    "nullable",
+    "number",
+    "part",
+    "positive",
+    "read",
+    "record",
+    "row",
+    "shown",
+    "string",
+    "tagged",
+    "unique",
+    "versioned",
+    "whole",
+]
+
+T = TypeVar("T")
+
+Reader: TypeAlias = Callable[[Any], T]
+"""Returns the value that a parsed JSON value stands for, or raises `DocumentError`."""
+
+MAX_COUNT = 2**53
+"""Largest whole number: larger ones are not exact in every JSON reader."""
+
+MOST_SHOWN = 80
+"""Characters of a value, or of a key, in an error message."""
+
+
+class DocumentError(Exception):
+    """
+    A part of a document is not what its description says.
+
+    Args:
+        found: what the document has there, for the message; empty if there is nothing to show.
+        expected: what the description says.
+        at: the part, relative to the value that was read: ``""``, ``".key"`` or ``"[index]"``, or several of them.
+    """
+
+    def __init__(self, found: str, expected: str, at: str = "") -> None:
+        super().__init__(found, expected)
+        self.found = found
+        self.expected = expected
+        self.at = at
+
+    def __str__(self) -> str:
+        found = f"{self.at.lstrip('.') or 'the document'} is {self.found}, " if self.found else ""
+        return f"{found}expected {self.expected}"
+
+
+class _Absent:
+    """Stands for a key that an object does not have."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Final = _Absent()
+
+
+def read(text: str, reader: Reader[T]) -> T:
+    """
+    Parse a JSON text and read it.
+
+    Raises:
+        DocumentError: the text is not JSON, or not what *reader* describes.
+    """
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        found = ""
+        raise DocumentError(found, f"JSON: {error}") from error
+    return reader(document)
+
+
+def _refuse_constant(name: str) -> float:
+    msg = f"{name} is not a JSON number"
+    raise ValueError(msg)
+
+
+def part(at: str, reader: Reader[T], value: Any) -> T:
+    """Read one part of a value; an error names the part as *at*."""
+    try:
+        return reader(value)
+    except DocumentError as error:
+        error.at = at + error.at
+        raise
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+
+
+# --- descriptions of single values -----------------------------------------------------------------------------------
+
+
+def whole(least: int = 0, most: int = MAX_COUNT) -> Reader[int]:
+    """A whole number from *least* to *most*."""
+
+    def reader(value: Any) -> int:
+        if value.__class__ is not int or not least <= value <= most:
+            raise DocumentError(shown(value), f"a whole number of at least {least}")
+        return value
+
+    return reader
+
+
+count = whole()
+
+
+def number(value: Any) -> float:
+    """A finite number."""
+    if value.__class__ is float and math.isfinite(value):
+        return value
+    try:
+        result = float(value) if value.__class__ is int else math.nan
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise DocumentError(shown(value), "a finite number")
+    return result
+
+
+def string(value: Any) -> str:
+    """A string, perhaps an empty one."""
+    if not isinstance(value, str):
+        raise DocumentError(shown(value), "a string")
+    return value
+
+
+def name(value: Any) -> str:
+    """A string that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise DocumentError(shown(value), "a string that is not empty")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise DocumentError(shown(value), "true or false")
+    return value
+
+
+def choice(*values: str) -> Reader[str]:
+    """One of several strings."""
+    expected = " or ".join(map(repr, values))
+
+    def reader(value: Any) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise DocumentError(shown(value), expected)
+        return value
+
+    return reader
+
+
+# --- descriptions made from other descriptions -----------------------------------------------------------------------
+
+
+def check(reader: Reader[T], holds: Callable[[T], bool], expected: str) -> Reader[T]:
+    """What *reader* describes, where a condition holds too."""
+
+    def checked(value: Any) -> T:
+        result = reader(value)
+        if not holds(result):
+            raise DocumentError(shown(value), expected)
+        return result
+
+    return checked
+
+
+positive = check(number, lambda value: value > 0.0, "a positive number")
+
+
+def nullable(reader: Reader[T]) -> Reader[T | None]:
+    """What *reader* describes; None for null and for an absent key."""
+    return lambda value: None if value is None or value is ABSENT else reader(value)
+
+
+def absent(default: T, reader: Reader[T]) -> Reader[T]:
+    """What *reader* describes; a default for an absent key, not for null."""
+    return lambda value: default if value is ABSENT else reader(value)
+
+
+def array(reader: Reader[T], *, most: int | None = None, size: int | None = None) -> Reader[tuple[T, ...]]:
+    """An array of at most *most* items, or of exactly *size*."""
+    limit = size if most is None else most
+    expected = f"at most {most} items" if size is None else f"{size} items"
+
+    def items(value: Any) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise DocumentError(shown(value), "an array")
+        if (limit is not None and len(value) > limit) or (size is not None and len(value) != size):
+            found = f"an array of {len(value)}"
+            raise DocumentError(found, expected)
+        results = []
+        try:
+            for item in value:
+                results.append(reader(item))  # noqa: PERF401 - the error needs the index
+        except DocumentError as error:
+            error.at = f"[{len(results)}]{error.at}"
+            raise
+        return tuple(results)
+
+    return items
+
+
+def row(build: Callable[..., T], *readers: Reader[Any]) -> Reader[T]:
+    """An array with one item for each of *readers*, which *build* gets as arguments."""
+    items = array(lambda value: value, size=len(readers))
+
+    def read_row(value: Any) -> T:
+        pairs = zip(readers, items(value), strict=True)
+        return build(*(part(f"[{index}]", reader, item) for index, (reader, item) in enumerate(pairs)))
+
+    return read_row
+
+
+def mapping(reader: Reader[T], *, most: int) -> Reader[dict[str, T]]:
+    """An object with any keys, at most *most* of them."""
+
+    def members(value: Any) -> dict[str, T]:
+        _check_object(value)
+        if len(value) > most:
+            found = f"an object of {len(value)}"
+            raise DocumentError(found, f"at most {most} names")
+        return {key: part(f".{key[:MOST_SHOWN]}", reader, member) for key, member in value.items()}
+
+    return members
+
+
+def record(build: Callable[..., T], /, **fields: Reader[Any]) -> Reader[T]:
+    """An object with certain keys, which *build* gets as keyword arguments; other keys are ignored."""
+
+    def reader(value: Any) -> T:
+        _check_object(value)
+        get = value.get
+        return build(**{key: part(f".{key}", field, get(key, ABSENT)) for key, field in fields.items()})
+
+    return reader
+
+
+def tagged(key: str, **readers: Reader[T]) -> Reader[T]:
+    """An object that one of several descriptions fits; the string under *key* says which."""
+    kind = choice(*readers)
+
+    def reader(value: Any) -> T:
+        _check_object(value)
+        return readers[part(f".{key}", kind, value.get(key, ABSENT))](value)
+
+    return reader
+
+
+def versioned(supported: int, reader: Reader[T]) -> Reader[T]:
+    """An object whose ``schema_version`` is *supported*."""
+
+    def checked(value: Any) -> T:
+        _check_object(value)
+        version = value.get("schema_version", ABSENT)
+        if isinstance(version, bool) or version != supported:
+            newer = isinstance(version, int) and version > supported
+            expected = f"{supported}" + ": a newer driftline wrote this document" * newer
+            raise DocumentError(shown(version), expected, ".schema_version")
+        return reader(value)
+
+    return checked
+
+
+def _check_object(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise DocumentError(shown(value), "an object")
+
+
+# --- conditions ------------------------------------------------------------------------------------------------------
+
+
+def increasing(values: Sequence[float]) -> bool:
+    """Whether each number is larger than the one before."""
+    return all(low < high for low, high in pairwise(values))
+
+
+def unique(values: Sequence[object]) -> bool:
+    """Whether no value appears twice."""
+    return len(set(values)) == len(values)
