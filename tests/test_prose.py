@@ -41,6 +41,7 @@ PHRASES = {
 PUBLIC = re.compile(
     r"judge_(?:canary|thresholds)|\bJudge\b|driftline judge"
     r"|([\"'`])judging\1"  # a value of ml.monitor.place
+    r"|[\"'`]told[\"'`]"  # a key of driftline.outcomes.read_totals, and of its file
     r"|scatter matri|\.scatter\("
 )
 """Names that users know, established terms, and matplotlib's method."""

@@ -1,4 +1,4 @@
-"""Late labels through a monitor: counted once, off the caller's way, judged, exported, and in bounded memory."""
+"""Late labels through a monitor: counted once, joined off the caller's path, exported, and in bounded memory."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def outcome_results(telemetry):
     }
 
 
-def test_every_result_is_exported(make_monitor, telemetry, row):
-    """Right, wrong, told twice, never predicted, told before, never told."""
+def test_each_result_is_exported(make_monitor, telemetry, row):
+    """Correct, incorrect, duplicate, unmatched, early, expired and late."""
     clock = ManualClock()
     monitor = make_monitor(clock=clock, outcomes=dl.OutcomePolicy(expire=60.0), synchronous=True)
     monitor.outcome("early", True)
@@ -36,7 +36,7 @@ def test_every_result_is_exported(make_monitor, telemetry, row):
     monitor.outcome("right", True)
     monitor.outcome("wrong", False)
     monitor.outcome("wrong", False)
-    monitor.outcome("nobody", True)
+    monitor.outcome("unknown", True)
     clock.advance(100.0)
     monitor.flush()
     monitor.outcome("never", True)
@@ -46,21 +46,21 @@ def test_every_result_is_exported(make_monitor, telemetry, row):
     assert monitor.outcome_counts().results == expected
 
 
-def test_the_id_of_a_call(make_monitor, row):
-    """Read within the block or after it; told as text."""
+def test_the_id_of_a_call_joins_its_outcome(make_monitor, row):
+    """The id is read within the block or after it. It may come back as a string."""
     monitor = make_monitor()
-    with monitor.prediction(row) as one:
-        one.output = 0.9
-        first = one.id
-    with monitor.prediction(row) as other:
-        other.output = 0.2
-    monitor.outcome(first, True)
-    monitor.outcome(str(other.id), True)
+    with monitor.prediction(row) as first:
+        first.output = 0.9
+        first_id = first.id
+    with monitor.prediction(row) as second:
+        second.output = 0.2
+    monitor.outcome(first_id, True)
+    monitor.outcome(str(second.id), True)
     assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1}
 
 
-def test_ids_that_went_through_a_table(make_monitor, row):
-    """Two columns of a frame; whole numbers may have become floats."""
+def test_ids_from_a_table_join_their_outcomes(make_monitor, row):
+    """Ids and outcomes are two columns of a frame, and whole numbers may have become floats."""
     monitor = make_monitor()
     serve(monitor, row, [0.9, 0.9], [1, 2])
     table = pd.DataFrame({"id": [1.0, 2.0, np.nan], "late": [True, False, None]})
@@ -70,8 +70,8 @@ def test_ids_that_went_through_a_table(make_monitor, row):
         monitor.outcomes([1, 2], [True])
 
 
-def test_the_array_may_be_used_again(make_monitor, row):
-    """What was predicted is what was predicted."""
+def test_the_caller_may_reuse_an_output_array(make_monitor, row):
+    """The monitor keeps a copy."""
     monitor = make_monitor()
     scores = np.array([0.9, 0.9])
     serve(monitor, row, scores, ["a", "b"])
@@ -80,40 +80,40 @@ def test_the_array_may_be_used_again(make_monitor, row):
     assert monitor.accuracy() == 1.0
 
 
-def test_the_window_is_of_the_latest_outcomes(make_monitor, row):
-    """What was long ago is forgotten in steps, and the totals are not."""
+def test_accuracy_is_of_the_latest_outcomes(make_monitor, row):
+    """The window drops old outcomes pane after pane. The totals keep them."""
     monitor = make_monitor(outcomes=dl.OutcomePolicy(window=dl.Window(rows=1_000, every=100)))
     for actual, accuracy in ((True, 1.0), (False, 0.0)):
-        ids = [f"{actual}{place}" for place in range(1_000)]
+        ids = [f"{actual}{index}" for index in range(1_000)]
         serve(monitor, row, [0.9] * 1_000, ids)
         monitor.outcomes(ids, [actual] * 1_000)
         assert monitor.accuracy() == accuracy
-    read = monitor._pipeline.outcomes.tally()
-    assert (read.recent_known, read.known, read.correct) == (1_000, 2_000, 1_000)
+    tally = monitor._pipeline.outcomes.tally()
+    assert (tally.recent_known, tally.known, tally.correct) == (1_000, 2_000, 1_000)
 
 
 def test_performance_is_exported_with_its_interval(make_monitor, telemetry, training):
-    """As metrics of the registry, and as values."""
+    """Exported values equal those of performance()."""
     monitor = make_monitor(window=dl.Window(rows=2_000))
     ids = range(len(training.predictions))
     monitor.observe(training.features, training.predictions, prediction_ids=list(ids))
     monitor.outcomes(ids, training.outcomes)
-    values = {(one.metric, one.label): one for one in monitor.performance()}
+    values = {(metric.metric, metric.label): metric for metric in monitor.performance()}
     assert {"accuracy", "error_rate", "brier", "calibration_error", "auc"} <= {metric for metric, _ in values}
     for metric, label in (("auc", None), ("recall", True)):
         for bound in ("value", "lower", "upper"):
-            wanted = {"ml__model__performance__metric": metric, "ml__model__performance__bound": bound}
+            attributes = {"ml__model__performance__metric": metric, "ml__model__performance__bound": bound}
             if label is not None:
-                wanted["ml__model__class"] = str(label)
-            assert telemetry.value("ml.model.performance", **wanted) == getattr(values[metric, label], bound)
+                attributes["ml__model__class"] = str(label)
+            assert telemetry.value("ml.model.performance", **attributes) == getattr(values[metric, label], bound)
     estimated = monitor.estimated_accuracy()
     assert estimated.lower < monitor.accuracy() < estimated.upper
     assert telemetry.value("ml.model.accuracy.estimated") == estimated.value
     assert telemetry.value("ml.model.accuracy") == monitor.accuracy()
 
 
-def test_a_drop_of_accuracy_is_a_state_like_drift(make_monitor, telemetry, training):
-    """In status(), in the status metric, and as an event with its reason."""
+def test_a_drop_of_accuracy_has_a_state_like_drift(make_monitor, telemetry, training):
+    """It is in status(), in the status metric, and in an event with its reason."""
     monitor = make_monitor()
     ids = list(range(len(training.predictions)))
     assert "prediction.accuracy" not in monitor.status()
@@ -138,13 +138,17 @@ def test_a_drop_of_accuracy_is_a_state_like_drift(make_monitor, telemetry, train
     assert event["ml.window.length"] == "5000 outcomes"
 
 
-def test_a_regression(telemetry):
-    """Errors in bins; accuracy only where the user says what is near enough."""
+def test_a_regression_counts_errors(telemetry):
+    """Accuracy needs a user function that grades."""
     random = np.random.default_rng(1)
     x = random.normal(50.0, 10.0, 1_000)
     reference = dl.Reference.fit({"x": x}, predictions=2 * x)
     near = dl.Monitor(
-        "r", reference=reference, correct=lambda said, was: abs(said - was) < 5, enabled=True, **telemetry.providers
+        "r",
+        reference=reference,
+        correct=lambda output, actual: abs(output - actual) < 5,
+        enabled=True,
+        **telemetry.providers,
     )
     far = dl.Monitor("plain", reference=reference, enabled=True, **telemetry.providers)
     for monitor in (near, far):
@@ -153,29 +157,29 @@ def test_a_regression(telemetry):
     assert near.accuracy() == pytest.approx(0.904, abs=0.03)
     assert far.accuracy() is None
     assert far.outcome_counts().results == {"matched": 1_000}
-    (rmse,) = (one for one in far.performance() if one.metric == "rmse")
+    (rmse,) = (metric for metric in far.performance() if metric.metric == "rmse")
     assert rmse.value == pytest.approx(3.0, rel=0.1)
     for monitor in (near, far):
         monitor.shutdown()
 
 
-def test_a_learnt_reference_tells_the_kind(make_monitor, row):
-    """What was counted before it was learnt stays in the totals."""
+def test_a_learned_reference_decides_the_kind(make_monitor, row):
+    """Earlier counts stay in the totals."""
     monitor = make_monitor(reference=dl.Reference.learn(rows=100), synchronous=True)
     rows = {name: [value] * 100 for name, value in row.items()}
     scores = np.linspace(0, 1, 100)
-    monitor.observe(rows, scores, prediction_ids=[f"a{place}" for place in range(100)])
-    monitor.outcomes([f"a{place}" for place in range(100)], scores >= 0.5)
+    monitor.observe(rows, scores, prediction_ids=[f"a{index}" for index in range(100)])
+    monitor.outcomes([f"a{index}" for index in range(100)], scores >= 0.5)
     monitor.flush()
-    monitor.observe(rows, scores, prediction_ids=[f"b{place}" for place in range(100)])
-    monitor.outcomes([f"b{place}" for place in range(100)], scores >= 0.5)
+    monitor.observe(rows, scores, prediction_ids=[f"b{index}" for index in range(100)])
+    monitor.outcomes([f"b{index}" for index in range(100)], scores >= 0.5)
     counts = monitor.outcome_counts()
     assert (counts.known, counts.correct) == (200, 200)
     assert monitor.reference is not None
 
 
-def test_threads_tell_each_outcome_once(make_monitor, row):
-    """Four threads that all tell of the same predictions: one of them is right, three tell it again."""
+def test_threads_count_each_outcome_once(make_monitor, row):
+    """Four threads report the same outcomes: one is correct, three are duplicates."""
     monitor = make_monitor()
     ids = list(range(2_000))
     serve(monitor, row, [0.9] * 2_000, ids)
@@ -188,7 +192,7 @@ def test_threads_tell_each_outcome_once(make_monitor, row):
 
 
 def test_memory_is_bounded(make_monitor, row):
-    """However many predictions wait, and however slowly they are joined."""
+    """The number of pending predictions and the speed of the join do not matter."""
     monitor = make_monitor(outcomes=dl.OutcomePolicy(capacity=500), synchronous=True)
     for start in range(0, 20_000, 1_000):
         serve(monitor, row, [0.9] * 1_000, list(range(start, start + 1_000)))
@@ -198,17 +202,17 @@ def test_memory_is_bounded(make_monitor, row):
     assert monitor.outcome_counts().results == {"expired": 19_500}
 
 
-def test_a_finalizer_that_predicts_does_not_deadlock(make_monitor):
-    """Forgetting an output may run code of the host, which may come back here."""
-    monitor = make_monitor(outcomes=dl.OutcomePolicy(capacity=1), synchronous=True, correct=lambda said, was: True)
+def test_a_finalizer_that_calls_the_monitor_does_not_deadlock(make_monitor):
+    """Dropping an output may run a finalizer of the application."""
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(capacity=1), synchronous=True, correct=lambda output, actual: True)
 
     class Output:
         def __del__(self):
             monitor.outcome("other", 1)
 
     def run():
-        for place in range(3):
-            monitor._pipeline.outcomes.remember(place, Output())
+        for prediction_id in range(3):
+            monitor._pipeline.outcomes.remember(prediction_id, Output())
         monitor.flush()
 
     thread = threading.Thread(target=run, daemon=True)
@@ -219,21 +223,21 @@ def test_a_finalizer_that_predicts_does_not_deadlock(make_monitor):
     assert monitor.outcome_counts().results["unmatched"] >= 1
 
 
-def test_a_judge_that_raises_is_counted_and_harms_nobody(make_monitor, telemetry, row):
-    """The outcome is joined, and not judged."""
+def test_an_exception_of_the_user_function_is_counted(make_monitor, telemetry, row):
+    """The outcome is matched, without a grade."""
 
-    def judge(said, was):
+    def correct(output, actual):
         raise ZeroDivisionError
 
-    monitor = make_monitor(correct=judge, on_error="log")
+    monitor = make_monitor(correct=correct, on_error="log")
     serve(monitor, row, [0.9], ["a"])
     monitor.outcome("a", True)
     assert monitor.outcome_counts().results == {"matched": 1}
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcome") == 1
 
 
-def test_turned_off_it_makes_no_file(reference, tmp_path):
-    """And tells nothing."""
+def test_a_disabled_monitor_makes_no_file(reference, tmp_path):
+    """It has no accuracy either."""
     path = tmp_path / "outcomes.sqlite"
     monitor = dl.Monitor("m", reference=reference, outcomes=path, enabled=False)
     monitor.outcome("a", True)
@@ -254,7 +258,7 @@ def test_turned_off_it_makes_no_file(reference, tmp_path):
         ({"kind": "ranking"}, "kind='ranking': expected one of ['probability', 'label', 'quantity'] or None"),
         ({"classes": "fraud"}, "classes='fraud': expected a sequence of labels"),
         ({"classes": [None]}, "classes=[None]: expected at most 50 strings, numbers or booleans"),
-        ({"classes": [str(one) for one in range(51)]}, "expected at most 50 strings, numbers or booleans"),
+        ({"classes": [str(label) for label in range(51)]}, "expected at most 50 strings, numbers or booleans"),
         ({"window": 5_000}, "window=5000: expected Window(rows=...), because outcomes arrive in bursts"),
         ({"window": dl.Window("1h")}, "expected Window(rows=...), because outcomes arrive in bursts"),
         ({"limits": {"auc": 0.7}}, "limits={'auc': 0.7}: expected a dict with keys from ['accuracy', "),
@@ -266,25 +270,24 @@ def test_turned_off_it_makes_no_file(reference, tmp_path):
         ({"per": 0.5}, "per=0.5: expected a whole number from 1 to 1000000000"),
     ],
 )
-def test_arguments_that_are_wrong(arguments, message):
-    """The message names the value and what was expected."""
+def test_wrong_arguments_are_refused(arguments, message):
+    """The message has the value and what was expected."""
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         dl.OutcomePolicy(**arguments)
 
 
-def test_a_monitor_is_given_a_policy_or_a_path(reference):
-    """Nothing else."""
+def test_outcomes_must_be_a_policy_or_a_path(reference):
     with pytest.raises(ConfigurationError, match=re.escape("outcomes=5: expected an OutcomePolicy, or the path of a")):
         dl.Monitor("m", reference=reference, outcomes=5)
 
 
-def test_in_tests_errors_raise_and_outcomes_are_joined_once(make_monitor, row):
-    """With on_error="raise" too."""
+def test_with_on_error_raise_outcomes_are_joined_once(make_monitor, row):
+    """The exception of the user function reaches the caller."""
 
-    def judge(said, was):
+    def correct(output, actual):
         raise ZeroDivisionError
 
-    monitor = make_monitor(correct=judge, synchronous=True)
+    monitor = make_monitor(correct=correct, synchronous=True)
     serve(monitor, row, [0.9], ["a"])
     monitor.outcome("a", True)
     with pytest.raises(ZeroDivisionError):
@@ -292,24 +295,24 @@ def test_in_tests_errors_raise_and_outcomes_are_joined_once(make_monitor, row):
     assert monitor.outcome_counts().results == {"matched": 1}
 
 
-def test_the_probabilities_of_many_classes(telemetry):
-    """The most probable one is watched and judged, and how sure it was is measured."""
+def test_probabilities_of_many_classes_are_labels(telemetry):
+    """The most probable class is monitored and graded, and its probability is counted."""
     random = np.random.default_rng(5)
     outputs = [dict(zip("abc", row, strict=True)) for row in random.dirichlet([3, 2, 1], 2_000).tolist()]
     truth = [random.choice(list("abc"), p=list(output.values())) for output in outputs]
     x = random.normal(size=2_000)
-    reference = dl.Reference.fit({"x": x}, predictions=outputs, outcomes=[str(one) for one in truth])
+    reference = dl.Reference.fit({"x": x}, predictions=outputs, outcomes=[str(label) for label in truth])
     assert reference.prediction.bins.categories[0] == "a"
-    with_calls = dl.Monitor("classes", reference=reference, enabled=True, on_error="raise", **telemetry.providers)
-    for place in range(100):
-        with with_calls.prediction({"x": x[place]}, prediction_id=place) as call:
-            call.output = outputs[place]
-    with_calls.observe({"x": x[100:]}, outputs[100:], prediction_ids=list(range(100, 2_000)))
-    with_calls.outcomes(range(2_000), truth)
-    values = {(one.metric, one.label): one for one in with_calls.performance()}
-    said = [max(output, key=output.__getitem__) for output in outputs]
-    assert values["accuracy", None].value == np.mean([one == two for one, two in zip(said, truth, strict=True)])
+    monitor = dl.Monitor("classes", reference=reference, enabled=True, on_error="raise", **telemetry.providers)
+    for index in range(100):
+        with monitor.prediction({"x": x[index]}, prediction_id=index) as call:
+            call.output = outputs[index]
+    monitor.observe({"x": x[100:]}, outputs[100:], prediction_ids=list(range(100, 2_000)))
+    monitor.outcomes(range(2_000), truth)
+    values = {(metric.metric, metric.label): metric for metric in monitor.performance()}
+    predicted = [max(output, key=output.__getitem__) for output in outputs]
+    assert values["accuracy", None].value == np.mean(np.array(predicted) == np.array(truth))
     assert ("recall", "c") in values
     assert values["calibration_error", None].lower == 0.0
-    assert with_calls.snapshot().rows == 2_000
-    with_calls.shutdown()
+    assert monitor.snapshot().rows == 2_000
+    monitor.shutdown()

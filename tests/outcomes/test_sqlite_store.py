@@ -1,4 +1,4 @@
-"""The file of outcomes: through restarts, forks, kills and locks, and between versions and models."""
+"""The file of outcomes: restarts, forks, kills and locks, and sharing between versions and models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JOIN = Path(__file__).parents[2] / "benchmarks" / "outcomes" / "join.py"
 
 @pytest.fixture
 def path(tmp_path):
-    """A file that is not there yet."""
+    """The path of a file that does not exist yet."""
     return tmp_path / "outcomes.sqlite"
 
 
@@ -32,17 +32,17 @@ def serve(monitor, row, ids, score=0.9):
     monitor.observe({name: [value] * len(ids) for name, value in row.items()}, [score] * len(ids), prediction_ids=ids)
 
 
-def test_two_processes_and_a_kill():
-    """A small version of the benchmark: every count is exact, what was lost is known."""
-    done = subprocess.run(
+def test_two_processes_and_a_kill_lose_no_count():
+    """A small version of the benchmark."""
+    process = subprocess.run(
         [sys.executable, str(JOIN), "--rows", "20000"], capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "every count is exact" in done.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "every count is exact" in process.stdout
 
 
 def test_outcomes_are_joined_after_a_restart(make_monitor, path, row):
-    """A monitor that was made later knows the predictions of one before it."""
+    """A later monitor has the predictions of an earlier one."""
     first = make_monitor(outcomes=path)
     serve(first, row, ["a", "b"])
     first.shutdown()
@@ -53,8 +53,8 @@ def test_outcomes_are_joined_after_a_restart(make_monitor, path, row):
     assert read_totals(path) == {("m", None, None): {"remembered": 2, "told": 2, "correct": 1, "incorrect": 1}}
 
 
-def test_outcomes_belong_to_the_version_that_predicted(make_monitor, path, row, telemetry):
-    """Told through the monitor of another version, in this process or when that one is gone."""
+def test_an_outcome_counts_for_the_version_that_predicted(make_monitor, path, row, telemetry):
+    """It arrives at the monitor of another version, before or after the first one shut down."""
     old, new = (make_monitor("pair", version=version, outcomes=path) for version in ("1", "2"))
     serve(old, row, ["a", "b"])
     old.flush()
@@ -69,20 +69,19 @@ def test_outcomes_belong_to_the_version_that_predicted(make_monitor, path, row, 
     assert read_totals(path)[("pair", "1", None)] == {"remembered": 2, "correct": 2}
 
 
-def test_models_share_a_file(make_monitor, path, row):
-    """Ids are those of one model."""
-    one, other = make_monitor("one", outcomes=path), make_monitor("other", outcomes=path)
-    serve(one, row, ["a"])
-    one.flush()
-    other.outcome("a", True)
-    assert other.outcome_counts().results == {"unmatched": 1}
-    one.outcome("a", True)
-    assert one.outcome_counts().results == {"correct": 1}
+def test_models_share_a_file_and_not_their_ids(make_monitor, path, row):
+    first, second = make_monitor("first", outcomes=path), make_monitor("second", outcomes=path)
+    serve(first, row, ["a"])
+    first.flush()
+    second.outcome("a", True)
+    assert second.outcome_counts().results == {"unmatched": 1}
+    first.outcome("a", True)
+    assert first.outcome_counts().results == {"correct": 1}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_has_its_own_connection(make_monitor, path, row):
-    """It starts with counts of its own, and shares what is in the file."""
+    """Its counts start at zero, and it shares the records of the file."""
     monitor = make_monitor(outcomes=path, synchronous=True)
     serve(monitor, row, ["a", "b"])
     monitor.flush()
@@ -102,8 +101,8 @@ def test_a_forked_child_has_its_own_connection(make_monitor, path, row):
     assert monitor.outcome_counts().results == {"duplicate": 1, "correct": 1}
 
 
-def test_no_connection_is_open_while_a_process_forks(path):
-    """SQLite's account of its locks must not be inherited."""
+def test_no_connection_is_open_during_a_fork(path):
+    """The child must not inherit SQLite's table of locks."""
     store = FileStore(path, "m", None, None, 10, None)
     child = os.fork()
     if child == 0:
@@ -116,13 +115,13 @@ def test_no_connection_is_open_while_a_process_forks(path):
 @pytest.mark.parametrize(
     "value", [0.25, 3, True, None, "late", [1, 2], {"a": 0.1, "b": 0.9}, {True: 0.7, False: 0.3}, {}, float("inf")]
 )
-def test_values_come_back_as_they_were(path, value):
-    """Numbers, truth values, texts, and the probabilities of classes, whose names need not be texts."""
+def test_values_keep_their_type(path, value):
+    """Numbers, booleans, strings, lists, and probabilities by class with keys of any type."""
     store = FileStore(path, "m", None, None, 10, None)
     pairs = []
 
-    def grade(found):
-        pairs.extend(found)
+    def grade(joined):
+        pairs.extend(joined)
         return Counter()
 
     store.apply([Event("a", False, value, 0.0)], 0.0, grade)
@@ -133,19 +132,19 @@ def test_values_come_back_as_they_were(path, value):
     store.close()
 
 
-def test_numpy_values_are_written_as_plain_ones(path):
-    """And an object of the host's as its text."""
+def test_numpy_values_become_plain_ones(path):
+    """Any other object becomes its string."""
     store = FileStore(path, "m", None, None, 10, None)
     pairs = []
     values = {"a": np.float32(0.5), "b": np.array([1, 2]), "c": Path("x")}
-    store.apply([Event(key, False, value, 0.0) for key, value in values.items()], 0.0, lambda found: Counter())
-    store.apply([Event(key, True, 1, 0.0) for key in values], 0.0, lambda found: pairs.extend(found) or Counter())
+    store.apply([Event(key, False, value, 0.0) for key, value in values.items()], 0.0, lambda joined: Counter())
+    store.apply([Event(key, True, 1, 0.0) for key in values], 0.0, lambda joined: pairs.extend(joined) or Counter())
     assert [output for _, output, _ in pairs] == [0.5, [1, 2], "x"]
     store.close()
 
 
-def test_a_locked_file_makes_events_wait(make_monitor, path, row, monkeypatch):
-    """Nothing raises into the host, nothing is lost, and what is joined is joined later."""
+def test_events_stay_pending_while_the_file_is_locked(make_monitor, path, row, monkeypatch):
+    """Nothing raises into the application, and nothing is lost."""
     monkeypatch.setattr("driftline.outcomes._sqlite_store.BUSY_SECONDS", 0.01)
     monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
     serve(monitor, row, ["a"])
@@ -158,8 +157,8 @@ def test_a_locked_file_makes_events_wait(make_monitor, path, row, monkeypatch):
     assert monitor.outcome_counts().results == {"correct": 1}
 
 
-def test_what_cannot_be_stored_for_long_is_dropped_and_counted(make_monitor, path, row, monkeypatch, telemetry):
-    """The oldest first; memory stays bounded."""
+def test_excess_events_of_a_locked_file_are_dropped_and_counted(make_monitor, path, row, monkeypatch, telemetry):
+    """The oldest are dropped first, so that memory is bounded."""
     monkeypatch.setattr("driftline.outcomes._sqlite_store.BUSY_SECONDS", 0.0)
     monkeypatch.setattr(_joiner, "MAX_EVENTS", 2_000)
     monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
@@ -177,7 +176,7 @@ def test_what_cannot_be_stored_for_long_is_dropped_and_counted(make_monitor, pat
 
 def other_program(path):
     connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE theirs (x)")
+    connection.execute("CREATE TABLE other (x)")
     connection.commit()
     connection.close()
 
@@ -198,22 +197,22 @@ def newer(path):
         (newer, "it is of schema 99, this driftline knows 1, expected"),
     ],
 )
-def test_a_file_that_is_none_of_ours_is_refused(reference, path, prepare, message):
-    """When the monitor is made, and left as it is."""
+def test_a_foreign_file_is_refused(reference, path, prepare, message):
+    """The monitor raises when it is made, and the file stays unchanged."""
     prepare(path)
     with pytest.raises(ConfigurationError, match=re.escape(f"outcomes={str(path)!r}: ")) as caught:
         dl.Monitor("m", reference=reference, outcomes=path, enabled=True)
     assert message in str(caught.value)
 
 
-def test_a_folder_that_is_not_there_is_refused(reference, tmp_path):
-    """It is not made: a typing error would go unnoticed."""
+def test_a_missing_folder_is_refused(reference, tmp_path):
+    """It is not created, because a misspelled path would go unnoticed."""
     with pytest.raises(ConfigurationError, match="unable to open database file, expected a file that can be made"):
         dl.Monitor("m", reference=reference, outcomes=tmp_path / "no" / "such" / "folder.sqlite", enabled=True)
 
 
-@pytest.mark.parametrize("given", ["/no/such/file", 5])
-def test_totals_of_no_file(given):
-    """The message names it."""
-    with pytest.raises(ConfigurationError, match=re.escape(f"path={given!r}: ")):
-        read_totals(given)
+@pytest.mark.parametrize("wrong_path", ["/no/such/file", 5])
+def test_read_totals_refuses_a_wrong_path(wrong_path):
+    """The message has the path."""
+    with pytest.raises(ConfigurationError, match=re.escape(f"path={wrong_path!r}: ")):
+        read_totals(wrong_path)
