@@ -214,3 +214,11 @@ def test_the_configuration_page_names_every_distance():
     """In the row of the argument."""
     (row,) = [line for line in CONFIGURATION.splitlines() if line.startswith("| `distances` |")]
     assert set(re.findall(r"`([a-z_]+)`", row.split("Built in:")[1])) == set(distances.BY_NAME)
+
+
+def test_paths_of_the_script_for_all_pythons_exist():
+    """A moved test would be skipped silently under free-threaded Pythons."""
+    script = (ROOT / "tools" / "test-pythons").read_text(encoding="utf-8")
+    paths = re.findall(r"\btests/[\w/.]+", script)
+    assert len(paths) >= 7
+    assert [path for path in paths if not (ROOT / path).exists()] == []
