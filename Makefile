@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 
 .PHONY: demo test tools lint bench bench-detection format generate public-api clean soak fuzz test-pythons audit
 
-# The environment is made anew when what the project asks for changes.
+# Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "driftline needs Python 3.10 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -54,21 +54,21 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Half an hour at full speed while everything around goes wrong; the seed that it prints makes the same faults again.
+# Half an hour at full speed with injected faults. The printed seed repeats the same faults.
 MINUTES ?= 30
 soak: $(VENV)/.test
 	$(BIN)/python -W ignore::DeprecationWarning tests/reliability/soak.py --minutes $(MINUTES) $(ARGS)
 
-# Coverage-guided, so many seconds on each target, from the committed corpus on.
+# Coverage-guided, SECONDS on each target, starting from the committed corpus.
 SECONDS ?= 60
 fuzz: $(VENV)/.test
 	DRIFTLINE_FUZZ_SECONDS=$(SECONDS) DRIFTLINE_FUZZ_SEED=0 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
-# The whole suite under every Python that is found, each in an environment of its own under .venvs/.
+# The whole suite under every installed Python, each in a separate environment under .venvs/.
 test-pythons:
 	tools/test-pythons $(ARGS)
 
-# Asks the advisory database of PyPI about everything that is installed for tests; needs that database.
+# Checks everything that is installed for tests against PyPI's advisory database, which must be reachable.
 audit: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/python -m pip_audit --skip-editable

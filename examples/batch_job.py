@@ -1,4 +1,4 @@
-"""A nightly job that scores a frame: no call to wrap, one line more, and the scores are there before it ends.
+"""A nightly job that scores a data frame: one more line records it, and the job prints its scores before it ends.
 
 Install with ``pip install 'driftline[otlp,pandas]'``.
 """
@@ -14,7 +14,7 @@ random = np.random.default_rng(seed=0)
 
 
 def customers(rows: int, *, phone: float) -> pd.DataFrame:
-    """Stands in for a table: *phone* is the share of customers who came by phone."""
+    """Return a made-up table; *phone* is the share of customers of the channel phone."""
     return pd.DataFrame(
         {
             "income": random.lognormal(10.0, 0.5, rows),
@@ -25,14 +25,14 @@ def customers(rows: int, *, phone: float) -> pd.DataFrame:
 
 
 def predict(frame: pd.DataFrame) -> np.ndarray:
-    """Your model, one prediction a row."""
+    """Your model: one prediction for each row."""
     return np.where(frame["channel"] == "web", 0.2, 0.6) + 0.01 * frame["since"].to_numpy()
 
 
 training = customers(50_000, phone=0.1)
 reference = dl.Reference.fit(training, predictions=predict(training))
 
-# A job is done before a collection comes round: `synchronous=True` needs no thread, `shutdown` sends what there is.
+# A job ends before the next export. `synchronous=True` needs no thread, and `shutdown` exports the rest.
 telemetry = dl.configure_otlp("nightly-churn")
 monitor = dl.Monitor("churn", version="2", reference=reference, window=dl.Window(rows=10_000), synchronous=True)
 

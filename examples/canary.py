@@ -1,4 +1,4 @@
-"""Two variants of a model side by side: which of them should stay, and why.
+"""Two variants of a model side by side, and the decision between them.
 
 Install with ``pip install 'driftline[otlp]'``.
 """
@@ -15,12 +15,12 @@ random = np.random.default_rng(seed=0)
 
 
 def score(amount: float) -> float:
-    """The probability that an order is paid back late."""
+    """Return the probability that an order is paid late."""
     return amount / (amount + 40.0)
 
 
 SMALL = 5.0
-"""Amounts that the new variant has no bucket for: the bug that the canary is to find."""
+"""Amounts below which the new variant fails: the bug that the canary detects."""
 
 amounts = random.lognormal(3.0, 1.0, 20_000)
 reference = dl.Reference.fit(
@@ -28,7 +28,7 @@ reference = dl.Reference.fit(
 )
 
 telemetry = dl.configure_otlp("late-payment")
-# One reference for both, so that their predictions are counted in the same bins.
+# Both variants use one reference, so that their predictions are counted in the same bins.
 baseline = dl.Monitor("late-payment", version="7", variant="baseline", reference=reference)
 candidate = dl.Monitor("late-payment", version="8", variant="canary", reference=reference)
 canary = dl.Canary(
@@ -43,7 +43,7 @@ orders: dict[tuple[dl.Monitor, str], float] = {}
 
 
 def predict_old(features: dict[str, float]) -> float:
-    """The variant that is trusted."""
+    """Predict with the baseline."""
     with baseline.prediction(features) as call:
         call.output = score(features["amount"])
     orders[baseline, call.id] = features["amount"]
@@ -51,7 +51,7 @@ def predict_old(features: dict[str, float]) -> float:
 
 
 def predict_new(features: dict[str, float]) -> float:
-    """The variant on trial; it breaks on small amounts."""
+    """Predict with the candidate, which fails on small amounts."""
     with candidate.prediction(features) as call:
         if features["amount"] < SMALL:
             message = "no bucket for this amount"
@@ -65,9 +65,9 @@ predict = canary.split(predict_old, predict_new)
 previous = None
 for order in range(4_000):
     features = {"amount": float(random.lognormal(3.0, 1.0))}
-    with contextlib.suppress(LookupError):  # a service would answer something else; the canary has counted it
+    with contextlib.suppress(LookupError):  # the candidate's monitor has counted the error
         predict(features)
-    # Labels arrive later than predictions, for some orders never.
+    # Labels arrive later than predictions.
     if order % 100 == 0:
         for (monitor, prediction_id), amount in orders.items():
             monitor.outcome(prediction_id, actual=bool(random.random() < score(amount)))

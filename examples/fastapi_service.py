@@ -1,11 +1,11 @@
-"""A FastAPI service: the endpoint stays as it is, the predict function behind it is watched, outcomes come by id.
+"""A FastAPI service with an instrumented predict function and an endpoint for outcomes.
 
 Install and start::
 
     pip install 'driftline[otlp]' fastapi uvicorn
     uvicorn fastapi_service:app --app-dir examples
 
-Ask, and tell later what became of it::
+Request a prediction, and send its outcome later::
 
     curl -s localhost:8000/predict -H 'content-type: application/json' -d '{"amount": 40, "age": 33}'
     curl -s localhost:8000/outcome/<id> -H 'content-type: application/json' -d '{"late": true}'
@@ -25,27 +25,27 @@ import driftline as dl
 
 
 class Order(BaseModel):
-    """What the model gets to see."""
+    """The input of the model."""
 
     amount: float
     age: int
 
 
 class Prediction(BaseModel):
-    """What the caller gets back: the id is what an outcome is told under, days later."""
+    """The answer; its id joins the outcome, which may arrive days later."""
 
     id: str
     late: float
 
 
 class Outcome(BaseModel):
-    """What became of an order."""
+    """The actual label of an order."""
 
     late: bool
 
 
 def fit_reference() -> dl.Reference:
-    """Stands in for ``Reference.load("orders.reference.json")``, written where the model was trained."""
+    """Fit a reference; a real service uses ``Reference.load("orders.reference.json")``."""
     random = np.random.default_rng(seed=0)
     amount, age = random.lognormal(3.0, 1.0, 20_000), random.integers(18, 90, 20_000)
     late = amount / (amount + 40.0)
@@ -58,7 +58,7 @@ monitor = dl.Monitor("orders", version="3", reference=fit_reference(), window=dl
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Send what is left when the server stops."""
+    """Export the rest when the server stops."""
     yield
     monitor.shutdown()
     telemetry.shutdown()
@@ -67,14 +67,14 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-# `order` is the features (a pydantic model is read by its fields), the output is taken from the answer.
+# The features are the fields of `order`, and the output is the field `late` of the answer.
 @monitor.instrument(
     features=lambda order, **_: order,
     output=lambda answer: answer.late,
     prediction_id=lambda _, prediction_id: prediction_id,
 )
 async def predict_late(order: Order, *, prediction_id: str) -> Prediction:
-    """The model, asked."""
+    """Your model."""
     return Prediction(id=prediction_id, late=order.amount / (order.amount + 40.0))
 
 
@@ -85,12 +85,12 @@ async def predict(order: Order) -> Prediction:
 
 
 @app.post("/outcome/{prediction_id}", status_code=204)
-async def outcome(prediction_id: str, told: Outcome) -> None:
-    """Tell what became of it."""
-    monitor.outcome(prediction_id, told.late)
+async def outcome(prediction_id: str, label: Outcome) -> None:
+    """Record the outcome of a prediction."""
+    monitor.outcome(prediction_id, label.late)
 
 
 @app.get("/drift")
 async def drift() -> dict[str, str]:
-    """The states on a page of the service's own; the backend has them as ``ml.feature.drift.status``."""
+    """Return the states; the backend has them as ``ml.feature.drift.status``."""
     return {name: f"{feature.state}: {feature.reason}" for name, feature in monitor.status().items()}
