@@ -20,75 +20,75 @@ from driftline._binning.layout import Layout
 COLUMNS = 20
 TRAINING_ROWS = 5_000
 DIFFERENT_VALUES = 200_000
-"""Rows of different batches that take turns: with one batch again and again the branch predictor learns it by heart."""
+"""Rows in distinct batches, used in turn: the branch predictor would memorise a single batch."""
 
 LABELS = ("web", "shop", "phone", "letter")
 
 
 def names() -> list[str]:
-    """The features."""
-    return [f"f{place}" for place in range(COLUMNS)]
+    """Return the names of the features."""
+    return [f"f{index}" for index in range(COLUMNS)]
 
 
 def numbers_of(rows: int, seed: int) -> Any:
-    """Normal numbers, shape (rows, columns)."""
+    """Return normal numbers, shape (rows, columns)."""
     return np.random.default_rng(seed).normal(size=(rows, COLUMNS))
 
 
 def labels_of(rows: int, seed: int) -> Any:
-    """Labels, shape (rows, columns)."""
+    """Return labels, shape (rows, columns)."""
     return np.random.default_rng(seed).choice(LABELS, size=(rows, COLUMNS))
 
 
 def as_float64(rows: int, seed: int) -> Any:
-    """A numpy matrix."""
+    """Return a numpy matrix."""
     return numbers_of(rows, seed)
 
 
 def as_float32(rows: int, seed: int) -> Any:
-    """A numpy matrix of float32."""
+    """Return a numpy matrix of float32."""
     return numbers_of(rows, seed).astype(np.float32)
 
 
 def as_int64(rows: int, seed: int) -> Any:
-    """A numpy matrix of whole numbers."""
+    """Return a numpy matrix of integers."""
     return (numbers_of(rows, seed) * 100).astype(np.int64)
 
 
 def as_pandas(rows: int, seed: int) -> Any:
-    """A pandas frame."""
+    """Return a pandas frame."""
     return pd.DataFrame(numbers_of(rows, seed), columns=names())
 
 
 def as_nullable(rows: int, seed: int) -> Any:
-    """A pandas frame of nullable Float64, a hundredth of it missing."""
+    """Return a pandas frame of nullable Float64, 1 % of it missing."""
     matrix = numbers_of(rows, seed)
     matrix[np.random.default_rng(seed).random(matrix.shape) < 0.01] = np.nan
     return pd.DataFrame(matrix, columns=names()).astype("Float64")
 
 
 def as_polars(rows: int, seed: int) -> Any:
-    """A polars frame."""
+    """Return a polars frame."""
     return pl.DataFrame(numbers_of(rows, seed), schema=names())
 
 
 def as_arrow(rows: int, seed: int) -> Any:
-    """A pyarrow table."""
+    """Return a pyarrow table."""
     return as_polars(rows, seed).to_arrow()
 
 
 def as_categorical(rows: int, seed: int) -> Any:
-    """A pandas frame of categoricals."""
+    """Return a pandas frame of categoricals."""
     return pd.DataFrame(labels_of(rows, seed), columns=names()).astype("category")
 
 
 def as_strings(rows: int, seed: int) -> Any:
-    """A pandas frame of strings as Python objects."""
+    """Return a pandas frame of strings as Python objects."""
     return pd.DataFrame(labels_of(rows, seed), columns=names()).astype(object)
 
 
 def as_polars_enum(rows: int, seed: int) -> Any:
-    """A polars frame of enumerations."""
+    """Return a polars frame of enumerations."""
     return pl.DataFrame(labels_of(rows, seed), schema=names()).cast(pl.Enum(LABELS))
 
 
@@ -107,7 +107,7 @@ KINDS: dict[str, Callable[[int, int], Any]] = {
 
 
 def floor_of(layout_reference: dl.Reference) -> Callable[[Any], None]:
-    """What counting is usually written as: one searchsorted and one bincount per column."""
+    """Return the usual way to count: one searchsorted and one bincount per column."""
     cuts = [np.array(feature.bins.cuts) for feature in layout_reference.features]  # type: ignore[union-attr]
 
     def count(matrix: Any) -> None:
@@ -118,7 +118,7 @@ def floor_of(layout_reference: dl.Reference) -> Callable[[Any], None]:
 
 
 def rows_per_second(scenario: str, kind: str, batch: int, seconds: float) -> float:
-    """Rows counted per second of CPU in batches of *batch* rows."""
+    """Return rows per second of CPU, in batches of *batch* rows."""
     make = KINDS[kind]
     reference = dl.Reference.fit(make(TRAINING_ROWS, 0))
     batches = [make(batch, seed) for seed in range(1, 1 + max(2, min(40, DIFFERENT_VALUES // batch)))]
@@ -133,13 +133,13 @@ def rows_per_second(scenario: str, kind: str, batch: int, seconds: float) -> flo
             layout.count(matrix.T, len(matrix))
 
     warm_up = -(-LEARNT // batch) if work == monitor.observe else 2
-    for one in islice(cycle(batches), warm_up):
-        work(one)
+    for rows in islice(cycle(batches), warm_up):
+        work(rows)
     monitor.flush()
     done, start, until = 0, time.process_time(), time.perf_counter() + seconds
     while time.perf_counter() < until:
-        for one in batches:
-            work(one)
+        for rows in batches:
+            work(rows)
         done += batch * len(batches)
     monitor.flush()
     return done / (time.process_time() - start)

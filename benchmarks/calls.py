@@ -1,4 +1,4 @@
-"""One scenario in this process: what watching a call costs. Prints JSON."""
+"""One scenario in this process: the time that instrumentation adds to a call. Prints JSON."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ import driftline as dl
 
 TRAINING_ROWS = 5_000
 WARM_UP = 3_000
-"""Calls before anything is measured: longer than it takes the interpreter to specialise its bytecode."""
+"""Calls before the measurement: more than the interpreter needs to specialise its bytecode."""
 
 LEARNT = 165_000
 """
-The same where driftline watches: its first 32 windows of 5,000 rows, in which it learns how rows depend on each other,
-are judged at a higher price, and are measured by themselves.
+Calls before the measurement of driftline.
+
+Its first 32 windows of 5,000 rows, in which it learns how rows depend on each other, cost more. A separate scenario
+measures them.
 """
 
 DIFFERENT = 512
-"""Different rows that take turns, so that no value is always the same."""
+"""Distinct rows, used in turn, so that values vary."""
 
 EXPORT_MILLISECONDS = 1_000
 
 Predict = Callable[[Any], float]
-Made = tuple[Predict, Callable[[], None]]
-"""The function to call, and what finishes the work that its calls have left."""
+Scenario = tuple[Predict, Callable[[], None]]
+"""The function to call, and a function that finishes the pending work of its calls."""
 
 
 class _DiscardMetrics(MetricExporter):
@@ -59,13 +61,13 @@ class _DiscardSpans(SpanExporter):
 
 
 def predict(features: Any) -> float:
-    """The model: as little work as a function can do."""
+    """The model: a function that does nothing."""
     del features
     return 0.5
 
 
 def set_up_sdk(milliseconds: int = EXPORT_MILLISECONDS) -> None:
-    """Metrics and spans are made, aggregated and exported to nowhere, so often."""
+    """Set up an SDK that aggregates metrics and spans, and discards them every *milliseconds*."""
     reader = PeriodicExportingMetricReader(_DiscardMetrics(), export_interval_millis=milliseconds)
     metrics.set_meter_provider(MeterProvider([reader]))
     tracers = TracerProvider()
@@ -74,26 +76,26 @@ def set_up_sdk(milliseconds: int = EXPORT_MILLISECONDS) -> None:
 
 
 def names_of(width: int) -> list[str]:
-    """The features."""
-    return [f"f{place}" for place in range(width)]
+    """Return the names of the features."""
+    return [f"f{index}" for index in range(width)]
 
 
 def monitor_of(width: int, **options: Any) -> dl.Monitor:
-    """A monitor over numbers and the prediction."""
+    """Return a monitor of numeric features and the prediction."""
     random = np.random.default_rng(0)
     training = {name: random.random(TRAINING_ROWS) for name in names_of(width)}
     reference = dl.Reference.fit(training, predictions=random.random(TRAINING_ROWS))
     return dl.Monitor("bench", version="1", reference=reference, **options)
 
 
-def watched(width: int, **options: Any) -> Made:
-    """The function watched by driftline."""
+def watched(width: int, **options: Any) -> Scenario:
+    """Return the function instrumented by driftline."""
     monitor = monitor_of(width, **options)
     return monitor.instrument(predict), monitor.flush
 
 
-def pair(_: int) -> Made:
-    """The function with a counter and a histogram written into it, as one would without driftline."""
+def pair(_: int) -> Scenario:
+    """Return the function with a counter and a histogram of the SDK."""
     meter = metrics.get_meter("bench")
     count, duration = meter.create_counter("predictions"), meter.create_histogram("duration", "s")
     attributes = {"ml.model.name": "bench", "ml.model.version": "1", "ml.model.variant": "a"}
@@ -108,8 +110,8 @@ def pair(_: int) -> Made:
     return counted, lambda: None
 
 
-def histogram_per_feature(_: int) -> Made:
-    """The function with every feature recorded in a histogram: the distribution without driftline."""
+def histogram_per_feature(_: int) -> Scenario:
+    """Return the function with a histogram of the SDK for every feature."""
     meter = metrics.get_meter("bench")
     values = meter.create_histogram("feature")
 
@@ -121,8 +123,8 @@ def histogram_per_feature(_: int) -> Made:
     return recorded, lambda: None
 
 
-def prometheus_pair(_: int) -> Made:
-    """The function with a counter and a histogram of prometheus_client, their labels bound."""
+def prometheus_pair(_: int) -> Scenario:
+    """Return the function with a counter and a histogram of prometheus_client, with bound labels."""
     from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - of this scenario
 
     registry, labels = CollectorRegistry(), ("bench", "1", "a")
@@ -140,12 +142,12 @@ def prometheus_pair(_: int) -> Made:
     return counted, lambda: None
 
 
-def bare(_: int) -> Made:
-    """The function alone."""
+def bare(_: int) -> Scenario:
+    """Return the function alone."""
     return predict, lambda: None
 
 
-SCENARIOS: dict[str, tuple[Callable[[int], Made], bool, int]] = {
+SCENARIOS: dict[str, tuple[Callable[[int], Scenario], bool, int]] = {
     "bare": (bare, True, WARM_UP),
     "driftline": (watched, True, LEARNT),
     "driftline, no duration histogram": (lambda width: watched(width, export_duration=False), True, LEARNT),
@@ -158,18 +160,18 @@ SCENARIOS: dict[str, tuple[Callable[[int], Made], bool, int]] = {
     "Histogram.record per feature": (histogram_per_feature, True, WARM_UP),
     "prometheus_client pair": (prometheus_pair, True, WARM_UP),
 }
-"""How a function is made for a number of features, whether there is an SDK, and after how many calls it is measured."""
+"""By name: a function that takes the number of features, whether an SDK is set up, and the calls before measurement."""
 
 
 def _by_keywords(function: Any) -> Predict:
     return lambda features: function(**features)
 
 
-def kind_of(kind: str, width: int) -> tuple[Made, Callable[[dict[str, float]], Any]]:
-    """The watched function for features of one kind, and what makes them of a dict."""
+def kind_of(kind: str, width: int) -> tuple[Scenario, Callable[[dict[str, float]], Any]]:
+    """Return the instrumented function for one kind of features, and a function that converts a dict to that kind."""
     names = names_of(width)
     monitor = monitor_of(width, export_duration=False)
-    plain: Made = (monitor.instrument(predict), monitor.flush)
+    plain: Scenario = (monitor.instrument(predict), monitor.flush)
     if kind == "keywords":
 
         def by_name(**features: float) -> float:
@@ -179,8 +181,8 @@ def kind_of(kind: str, width: int) -> tuple[Made, Callable[[dict[str, float]], A
     if kind == "numpy row":
         return plain, lambda row: np.array(list(row.values()))
     if kind == "dataclass":
-        made = dataclasses.make_dataclass("Features", [(name, float) for name in names])
-        return plain, lambda row: made(**row)
+        kind_of_row = dataclasses.make_dataclass("Features", [(name, float) for name in names])
+        return plain, lambda row: kind_of_row(**row)
     if kind == "pydantic model":
         import pydantic  # noqa: PLC0415 - of this kind
 
@@ -197,15 +199,15 @@ KINDS = ("dict", "keywords", "numpy row", "dataclass", "pydantic model", "pandas
 
 
 def rows_of(width: int) -> list[dict[str, float]]:
-    """Rows that take turns."""
+    """Return the rows, which are used in turn."""
     random = np.random.default_rng(1)
     names = names_of(width)
     return [dict(zip(names, row, strict=True)) for row in random.random(size=(DIFFERENT, width)).tolist()]
 
 
-def measure(made: Made, rows: Sequence[Any], calls: int, *, sdk: bool, warm_up: int) -> dict[str, float]:
-    """Nanoseconds: quantiles of the latency seen by the caller, and CPU per call of the whole process."""
-    function, finish = made
+def measure(scenario: Scenario, rows: Sequence[Any], calls: int, *, sdk: bool, warm_up: int) -> dict[str, float]:
+    """Return quantiles of the caller's latency, and CPU of the process per call, in nanoseconds."""
+    function, finish = scenario
     turns = [rows[turn % len(rows)] for turn in range(calls)]
     for row in islice(cycle(rows), warm_up):
         function(row)
@@ -227,7 +229,7 @@ def measure(made: Made, rows: Sequence[Any], calls: int, *, sdk: bool, warm_up: 
 
 
 def _settle(finish: Callable[[], None], *, sdk: bool) -> None:
-    """All that the calls have left to be done: binning, judging, aggregating, one collection."""
+    """Finish the pending work of the calls: binning, evaluation, aggregation, one collection."""
     finish()
     if sdk:
         metrics.get_meter_provider().force_flush()  # type: ignore[attr-defined]
@@ -246,13 +248,13 @@ def main() -> None:
         make, sdk, warm_up = SCENARIOS[asked.scenario]
         if sdk:
             set_up_sdk()
-        made = make(asked.width)
+        scenario = make(asked.width)
     else:
         sdk, warm_up = True, LEARNT
         set_up_sdk()
-        made, as_kind = kind_of(asked.scenario, asked.width)
+        scenario, as_kind = kind_of(asked.scenario, asked.width)
         rows = [as_kind(row) for row in rows]
-    print(json.dumps(measure(made, rows, asked.calls, sdk=sdk, warm_up=warm_up)))
+    print(json.dumps(measure(scenario, rows, asked.calls, sdk=sdk, warm_up=warm_up)))
 
 
 if __name__ == "__main__":

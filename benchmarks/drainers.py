@@ -1,4 +1,4 @@
-"""Who should bin what callers left in the buffer: one of three ways, under one kind of traffic. Prints JSON."""
+"""One of three ways to drain the buffer, under one kind of traffic. Prints JSON."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ WAIT = 0.001
 TASKS = 50
 
 
-def made(who: str) -> tuple[Callable[[Any], float], Callable[[], None]]:
-    """The watched function, drained by a thread, by callers alone, or by the collection of metrics alone."""
-    monitor = monitor_of(WIDTH, synchronous=who == "caller")
-    if who == "collection":
-        # Not a choice that users have: the thread is never started, and callers help only when the buffer is full.
+def drained_by(drainer: str) -> tuple[Callable[[Any], float], Callable[[], None]]:
+    """Return the instrumented function, drained by a thread, by callers alone, or by metric collections alone."""
+    monitor = monitor_of(WIDTH, synchronous=drainer == "caller")
+    if drainer == "collection":
+        # Not a choice of users. The thread is never started, and callers help only when the buffer is full.
         pipeline: Any = monitor._pipeline  # noqa: SLF001 - see above
         pipeline._thread.start = pipeline._thread.wake = lambda: None  # noqa: SLF001 - see above
     return monitor.instrument(predict), monitor.flush
 
 
 def in_threads(function: Callable[[Any], float], threads: int, seconds: float, wait: float) -> list[int]:
-    """Latencies in nanoseconds of threads that call again and again."""
-    rows, found = rows_of(WIDTH), [[] for _ in range(threads)]
+    """Return the latencies of threads that call in a loop, in nanoseconds."""
+    rows, latencies = rows_of(WIDTH), [[] for _ in range(threads)]
     until = time.perf_counter() + seconds
 
     def serve(taken: list[int]) -> None:
@@ -47,16 +47,16 @@ def in_threads(function: Callable[[Any], float], threads: int, seconds: float, w
             if wait:
                 time.sleep(wait)
 
-    workers = [threading.Thread(target=serve, args=(taken,)) for taken in found]
+    workers = [threading.Thread(target=serve, args=(taken,)) for taken in latencies]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return [one for taken in found for one in taken]
+    return [latency for taken in latencies for latency in taken]
 
 
 def in_tasks(function: Callable[[Any], float], seconds: float) -> list[int]:
-    """Latencies in nanoseconds of tasks of one loop, each waiting between its calls."""
+    """Return the latencies of tasks of one event loop that wait between their calls, in nanoseconds."""
     rows, taken = rows_of(WIDTH), []
     until = time.perf_counter() + seconds
 
@@ -89,10 +89,10 @@ TRAFFIC: dict[str, Callable[[Callable[[Any], float], float], list[int]]] = {
 WAYS = ("thread", "caller", "collection", "bare")
 
 
-def measure(who: str, traffic: str, seconds: float) -> dict[str, float]:
-    """Quantiles of the latency, nanoseconds, CPU per call of the whole process, and calls per second."""
+def measure(drainer: str, traffic: str, seconds: float) -> dict[str, float]:
+    """Return quantiles of the latency and CPU of the process per call, in nanoseconds, and calls per second."""
     set_up_sdk()
-    function, finish = (predict, lambda: None) if who == "bare" else made(who)
+    function, finish = (predict, lambda: None) if drainer == "bare" else drained_by(drainer)
     run = TRAFFIC[traffic]
     run(function, 0.3)
     cpu, start = time.process_time_ns(), time.perf_counter()
@@ -107,8 +107,8 @@ def measure(who: str, traffic: str, seconds: float) -> dict[str, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("who", choices=WAYS)
+    parser.add_argument("drainer", choices=WAYS)
     parser.add_argument("traffic", choices=TRAFFIC)
     parser.add_argument("--seconds", type=float, default=1.5)
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.who, asked.traffic, asked.seconds)))
+    print(json.dumps(measure(asked.drainer, asked.traffic, asked.seconds)))

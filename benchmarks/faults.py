@@ -1,4 +1,4 @@
-"""What a call costs while the collector is well, slow, refusing or gone: interleaved in one run, in microseconds."""
+"""Latency of a call while the collector is well, slow, refusing or gone, interleaved in one run, in microseconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import driftline as dl
 
 STATES = {"well": None, "slow (30 s)": "slow", "refusing (503)": 503, "reset": "reset", "gone": "gone"}
 CALLS = 4_000
-"""Of each kind in each round."""
+"""Calls of each kind in each round."""
 
 
 def main() -> None:

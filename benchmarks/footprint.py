@@ -14,7 +14,7 @@ WIDTH = 20
 
 
 def memory(marks: list[int]) -> dict[str, float]:
-    """Resident bytes of this process: before a monitor is made, and after so many calls."""
+    """Return resident bytes of this process: before a monitor is made (0), and after each number of calls."""
     rows = rows_of(WIDTH)
     seen = {"0": _resident()}
     monitor = monitor_of(WIDTH, export_duration=False)

@@ -16,16 +16,16 @@ from driftline._binning.layout import Layout
 COLUMNS = 20
 TRAINING_ROWS = 5_000
 VALUES = 400_000
-"""Values counted by one way before the next has its turn; all different, so that nothing is learnt by heart."""
+"""Values that one way counts before the next starts; distinct, so that the branch predictor cannot memorise them."""
 
 CELLS = 256
 """Cells of the look-up grid."""
 
 
 def ways(reference: dl.Reference) -> dict[str, Callable[[Any], object]]:
-    """Each takes a matrix of shape (columns, rows)."""
+    """Return the ways by name; each takes a matrix of shape (columns, rows)."""
     cuts = [np.array(feature.bins.cuts) for feature in reference.features]  # type: ignore[union-attr]
-    plain = [one.tolist() for one in cuts]
+    plain = [edges.tolist() for edges in cuts]
     layout = Layout(reference.features)
 
     def search(matrix: Any) -> None:
@@ -36,26 +36,26 @@ def ways(reference: dl.Reference) -> dict[str, Callable[[Any], object]]:
         for edges, values in zip(cuts, np.sort(matrix, axis=1), strict=True):
             values.searchsorted(edges)
 
-    def one_by_one(matrix: Any) -> None:
+    def cut_by_cut(matrix: Any) -> None:
         room = np.empty(matrix.shape[1], dtype=np.bool_)
         for edges, values in zip(plain, matrix, strict=True):
             for edge in edges:
                 np.count_nonzero(np.greater_equal(values, edge, out=room))
 
-    grids = [_grid(one) for one in cuts]
+    grids = [_grid(edges) for edges in cuts]
 
     def grid(matrix: Any) -> None:
         for (low, scale, guess, padded), values in zip(grids, matrix, strict=True):
             cell = np.clip((values - low) * scale, -1.0, CELLS).astype(np.intp) + 1
-            found = guess[cell]
-            found += values >= padded[found + 1]
-            found -= values < padded[found]
-            np.bincount(found, minlength=len(padded))
+            bins = guess[cell]
+            bins += values >= padded[bins + 1]
+            bins -= values < padded[bins]
+            np.bincount(bins, minlength=len(padded))
 
     return {
         "searchsorted + bincount": search,
         "sort, then search the cuts": sort,
-        "compare cut by cut": one_by_one,
+        "compare cut by cut": cut_by_cut,
         "look-up grid, corrected": grid,
         "driftline: compare all together": lambda matrix: layout.count(matrix, matrix.shape[1]),
     }
@@ -69,20 +69,20 @@ def _grid(cuts: Any) -> tuple[float, float, Any, Any]:
 
 
 def measure(rows: int) -> dict[str, float]:
-    """The best of some turns of each way."""
+    """Return the best time of each way, in nanoseconds per value."""
     random = np.random.default_rng(0)
-    names = [f"f{place}" for place in range(COLUMNS)]
+    names = [f"f{index}" for index in range(COLUMNS)]
     reference = dl.Reference.fit(dict(zip(names, random.normal(size=(COLUMNS, TRAINING_ROWS)), strict=True)))
     matrices = [random.normal(size=(COLUMNS, rows)) for _ in range(max(2, VALUES // rows // COLUMNS))]
-    found: dict[str, float] = {}
+    best: dict[str, float] = {}
     for _ in range(5):
         for name, count in ways(reference).items():
             start = time.process_time_ns()
             for matrix in matrices:
                 count(matrix)
             taken = (time.process_time_ns() - start) / (len(matrices) * rows * COLUMNS)
-            found[name] = min(taken, found.get(name, taken))
-    return found
+            best[name] = min(taken, best.get(name, taken))
+    return best
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All benchmarks, their scenarios in turn, round after round: ``make bench``."""
+"""Run all benchmarks, their scenarios in turn, round after round: ``make bench``."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ RESULTS = HERE / "results" / "latest.json"
 
 WIDTHS = (1, 20, 200)
 SOME = ("bare", "driftline", "driftline, no duration histogram", "Counter.add + Histogram.record")
-"""What is measured at 1 and 200 features too."""
+"""Scenarios that are measured at 1 and 200 features too."""
 
 BATCHES = (100, 1_000, 10_000, 100_000)
 KERNEL_ROWS = (256, 1_000, 10_000)
 MARKS = {False: ("10000", "1000000", "10000000"), True: ("10000", "100000")}
 LONGEST = 120
-"""Seconds after which a scenario is given up."""
+"""Seconds after which a scenario is stopped."""
 
 WITHOUT_SIMD = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR AVX2 FMA3 AVX512F AVX512CD AVX512_SKX"}
 """Features that this numpy does not know are ignored with a warning."""
 
-OURS = {
+CORE_IMPORTS = {
     "nothing": "pass",
     "numpy and the OpenTelemetry API": "import numpy, opentelemetry.metrics, opentelemetry.trace, opentelemetry._logs",
     "driftline": "import driftline",
@@ -50,7 +50,7 @@ OURS = {
 
 
 def child(python: Path | str, script: str, *arguments: str, **environment: str) -> Any:
-    """What a scenario prints; None when it fails, with the reason on stderr."""
+    """Return the output of a scenario, or None when it fails, with the reason on stderr."""
     try:
         done = subprocess.run(  # noqa: S603 - this folder's own scripts
             [python, HERE / script, *arguments],
@@ -67,14 +67,14 @@ def child(python: Path | str, script: str, *arguments: str, **environment: str) 
 
 
 def _clean() -> dict[str, str]:
-    """The environment without what would make numpy slower, or driftline or the SDK do nothing."""
+    """Return the environment without variables that slow numpy down or turn driftline or the SDK off."""
     # Modules are compiled once on any machine that runs a program more than once.
     unwanted = ("NPY_", "OPENBLAS_", "OMP_", "OTEL_", "DRIFTLINE_ENABLED", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
 
 
 def fresh(python: Path, code: str) -> float:
-    """Seconds of CPU that a fresh interpreter takes."""
+    """Return the seconds of CPU of a fresh interpreter."""
     before = os.times()
     subprocess.run([python, "-c", code], check=True, capture_output=True, env=_clean())  # noqa: S603 - as above
     after = os.times()
@@ -82,7 +82,7 @@ def fresh(python: Path, code: str) -> float:
 
 
 class Run:
-    """What was measured so far."""
+    """The values measured so far."""
 
     def __init__(self, *, quick: bool, peers: dict[str, Path | str]) -> None:
         self.quick = quick
@@ -91,86 +91,86 @@ class Run:
             part: {}
             for part in ("calls", "kinds", "drainers", "batches", "columns", "kernels", "imports", "sizes", "memory")
         }
-        self.results["peers"] = {name: None if isinstance(one, Path) else one for name, one in peers.items()}
+        self.results["peers"] = {name: None if isinstance(peer, Path) else peer for name, peer in peers.items()}
 
-    def note(self, part: str, key: tuple[str, ...], value: Any) -> None:
-        """Keep a value of this round."""
+    def add(self, part: str, key: tuple[str, ...], value: Any) -> None:
+        """Add a value of this round."""
         if value is not None:
             self.results[part].setdefault(" | ".join(key), []).append(value)
 
     def calls(self) -> None:
-        """Latency and CPU of single calls."""
+        """Measure latency and CPU of single calls."""
         count = "4000" if self.quick else "20000"
         for width in WIDTHS:
             for name in SCENARIOS if width == 20 else SOME:
-                found = child(sys.executable, "calls.py", name, "--width", str(width), "--calls", count)
-                self.note("calls", (str(width), name), found)
+                value = child(sys.executable, "calls.py", name, "--width", str(width), "--calls", count)
+                self.add("calls", (str(width), name), value)
         for name, (peer, _, _) in PEER_CALLS.items():
             python = self.peers[peer]
             if isinstance(python, Path):
-                self.note("calls", ("20", name), child(python, "peers/scenario.py", "calls", name))
+                self.add("calls", ("20", name), child(python, "peers/scenario.py", "calls", name))
 
     def kinds(self) -> None:
-        """What the kind of the features changes."""
+        """Measure calls with each kind of features."""
         for kind in ("bare", *KINDS):
-            found = child(sys.executable, "calls.py", kind, "--width", "20", "--calls", "5000")
-            self.note("kinds", (kind,), found)
+            value = child(sys.executable, "calls.py", kind, "--width", "20", "--calls", "5000")
+            self.add("kinds", (kind,), value)
 
     def drainers(self) -> None:
-        """Who drains."""
+        """Measure the ways to drain the buffer."""
         seconds = "0.4" if self.quick else "1.0"
         for traffic in TRAFFIC:
-            for who in WAYS:
-                found = child(sys.executable, "drainers.py", who, traffic, "--seconds", seconds)
-                self.note("drainers", (traffic, who), found)
+            for drainer in WAYS:
+                value = child(sys.executable, "drainers.py", drainer, traffic, "--seconds", seconds)
+                self.add("drainers", (traffic, drainer), value)
 
     def batches(self) -> None:
-        """Rows per second."""
+        """Measure rows per second of batches."""
         for batch in BATCHES:
             for scenario in ("floor", "count", "observe"):
-                found = child(sys.executable, "batches.py", scenario, "--batch", str(batch))
-                self.note("batches", (str(batch), scenario), found and found["rows"])
+                value = child(sys.executable, "batches.py", scenario, "--batch", str(batch))
+                self.add("batches", (str(batch), scenario), value and value["rows"])
         for kind in COLUMN_KINDS:
-            found = child(sys.executable, "batches.py", "observe", "--kind", kind)
-            self.note("columns", (kind,), found and found["rows"])
+            value = child(sys.executable, "batches.py", "observe", "--kind", kind)
+            self.add("columns", (kind,), value and value["rows"])
         for name, (peer, _) in PEER_BATCHES.items():
             python = self.peers[peer]
             if isinstance(python, Path):
-                found = child(python, "peers/scenario.py", "batches", name)
-                self.note("batches", ("10000", name), found and found["rows"])
+                value = child(python, "peers/scenario.py", "batches", name)
+                self.add("batches", ("10000", name), value and value["rows"])
 
     def kernels(self) -> None:
-        """Ways to count, with numpy's use of wide registers and without."""
+        """Measure the ways to count, with and without numpy's wide registers."""
         for simd, environment in (("SIMD", {}), ("no SIMD", WITHOUT_SIMD)):
             for rows in KERNEL_ROWS:
-                found = child(sys.executable, "kernels.py", str(rows), **environment)
-                for name, value in (found or {}).items():
-                    self.note("kernels", (name, simd, str(rows)), value)
+                times = child(sys.executable, "kernels.py", str(rows), **environment)
+                for name, value in (times or {}).items():
+                    self.add("kernels", (name, simd, str(rows)), value)
 
     def imports(self) -> None:
-        """CPU of a fresh interpreter, whose modules an earlier one has compiled."""
-        pythons = {**dict.fromkeys(OURS, Path(sys.executable)), **self.peers}
-        for name, code in {**OURS, **IMPORTS}.items():
+        """Measure CPU of a fresh interpreter, whose modules an earlier one has compiled."""
+        pythons = {**dict.fromkeys(CORE_IMPORTS, Path(sys.executable)), **self.peers}
+        for name, code in {**CORE_IMPORTS, **IMPORTS}.items():
             python = pythons[name]
             if isinstance(python, Path):
                 if name not in self.results["imports"]:
                     fresh(python, code)
-                self.note("imports", (name,), fresh(python, code))
+                self.add("imports", (name,), fresh(python, code))
 
     def once(self) -> None:
-        """What does not change from round to round."""
-        self.note("memory", ("driftline",), child(sys.executable, "footprint.py", *MARKS[self.quick]))
+        """Measure memory and sizes, which do not change from round to round."""
+        self.add("memory", ("driftline",), child(sys.executable, "footprint.py", *MARKS[self.quick]))
         for name, python in self.peers.items():
             if isinstance(python, Path):
-                self.note("sizes", (name,), size(python))
+                self.add("sizes", (name,), size(python))
 
 
 def main() -> None:
-    """Measure, write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a rough look; nothing is written")
     parser.add_argument("--rounds", type=int, default=None)
-    parser.add_argument("--no-peers", action="store_true", help="leave out what has to be installed first")
+    parser.add_argument("--no-peers", action="store_true", help="skip the peers, which must be installed first")
     parser.add_argument("--report", action="store_true", help="write the document from the last results")
     asked = parser.parse_args()
     if asked.report:
@@ -184,9 +184,9 @@ def main() -> None:
 
 
 def measured(rounds: int, *, quick: bool, peers: dict[str, Path | str]) -> dict[str, Any]:
-    """All results; kept in a file unless it was but a rough look."""
-    nobody = dict.fromkeys(IMPORTS, "left out")
-    run = Run(quick=quick, peers={**nobody, **peers})
+    """Return all results, and write them to a file unless *quick*."""
+    skipped = dict.fromkeys(IMPORTS, "skipped")
+    run = Run(quick=quick, peers={**skipped, **peers})
     began = time.perf_counter()
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)

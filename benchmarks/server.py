@@ -1,4 +1,4 @@
-"""A server that never idles: the latency of its answers under wrk (which has to be installed), as it is and watched."""
+"""Latency of a server under constant load from wrk (which must be installed), with and without instrumentation."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ from calls import LEARNT, SCENARIOS, Predict, rows_of, set_up_sdk
 KINDS = ("bare", "Counter.add + Histogram.record", "driftline", "driftline, no duration histogram")
 WIDTH, CONNECTIONS, WARM_UP_SECONDS = 20, 32, 3
 EXPORT_MILLISECONDS = 10_000
-"""Six times as often as OpenTelemetry's default. A collection of some 300 points takes the SDK over ten of them."""
+"""
+Time between two exports, a sixth of OpenTelemetry's default.
+
+A collection of about 300 points takes the SDK over 10 ms.
+"""
 
 SCENARIO = "DRIFTLINE_SERVER_SCENARIO"
 
 
-def made() -> Predict:
-    """The function that answers, past what is learnt in its first windows."""
+def warmed_up() -> Predict:
+    """Return the function of the scenario after its first windows."""
     make, sdk, warm_up = SCENARIOS[os.environ[SCENARIO]]
     if sdk:
         set_up_sdk(EXPORT_MILLISECONDS)
@@ -40,8 +44,8 @@ def made() -> Predict:
 
 
 def application() -> Callable[..., Awaitable[None]]:
-    """An ASGI application: a prediction for each request."""
-    predict, rows, turns = made(), rows_of(WIDTH), count()
+    """Return an ASGI application that makes a prediction for each request."""
+    predict, rows, turns = warmed_up(), rows_of(WIDTH), count()
 
     async def answer(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         del receive
@@ -56,21 +60,22 @@ def application() -> Callable[..., Awaitable[None]]:
 
 
 def measured(scenario: str, seconds: int) -> tuple[float, float, float]:
-    """Milliseconds at p50 and p99, and answers per second."""
+    """Return p50 and p99 in milliseconds, and answers per second."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = [sys.executable, "-m", "uvicorn", "server:application", "--factory", "--port", str(port)]
     quiet = ["--log-level", "critical", "--lifespan", "off"]
     environment = {**os.environ, SCENARIO: scenario}
-    with subprocess.Popen([*server, *quiet], cwd=Path(__file__).parent, env=environment) as running:  # noqa: S603 - ours
+    with subprocess.Popen([*server, *quiet], cwd=Path(__file__).parent, env=environment) as running:  # noqa: S603 - this folder's own script
         try:
             _await(port)
             _wrk(port, WARM_UP_SECONDS)
-            said = _wrk(port, seconds)
+            report = _wrk(port, seconds)
         finally:
             running.terminate()
-    return _milliseconds(said, "50%"), _milliseconds(said, "99%"), float(_found(r"Requests/sec:\s+([\d.]+)", said)[1])
+    rate = _search(r"Requests/sec:\s+([\d.]+)", report)[1]
+    return _milliseconds(report, "50%"), _milliseconds(report, "99%"), float(rate)
 
 
 def _await(port: int) -> None:
@@ -83,19 +88,19 @@ def _await(port: int) -> None:
 
 def _wrk(port: int, seconds: int) -> str:
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", f"http://127.0.0.1:{port}/"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - as it stands here
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - a constant command
 
 
-def _milliseconds(said: str, share: str) -> float:
-    value, unit = _found(rf"{share}\s+([\d.]+)(us|ms|s)\b", said).groups()
+def _milliseconds(report: str, share: str) -> float:
+    value, unit = _search(rf"{share}\s+([\d.]+)(us|ms|s)\b", report).groups()
     return float(value) * {"us": 0.001, "ms": 1.0, "s": 1_000.0}[unit]
 
 
-def _found(pattern: str, said: str) -> re.Match[str]:
-    found = re.search(pattern, said)
-    if found is None:
-        sys.exit(f"wrk said nothing of the kind {pattern!r}:\n{said}")
-    return found
+def _search(pattern: str, report: str) -> re.Match[str]:
+    match = re.search(pattern, report)
+    if match is None:
+        sys.exit(f"the report of wrk has no {pattern!r}:\n{report}")
+    return match
 
 
 def main() -> None:
@@ -105,13 +110,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
-        sys.exit("wrk is not on PATH: it makes the load (Debian: apt install wrk)")
-    found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in KINDS}
+        sys.exit("wrk is not on PATH: it produces the load (Debian: apt install wrk)")
+    rounds: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in KINDS}
     for _ in range(asked.rounds):
         for kind in KINDS:
-            found[kind].append(measured(kind, asked.seconds))
-    print("| what watches the call | p50, ms | p99, ms | answers/s |\n|---|---:|---:|---:|")
-    for kind, values in found.items():
+            rounds[kind].append(measured(kind, asked.seconds))
+    print("| instrumentation | p50, ms | p99, ms | answers/s |\n|---|---:|---:|---:|")
+    for kind, values in rounds.items():
         cells = [
             f"{statistics.median(v):.1f} ({min(v):.1f} – {max(v):.1f})" for v in list(zip(*values, strict=True))[:2]
         ]

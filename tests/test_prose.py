@@ -57,21 +57,17 @@ KINDS = {".py", ".md", ".yaml", ".toml", ".json", ""}
 EXEMPT = {
     "tests/test_prose.py",  # the list itself
     "docs/glossary.md",  # the table of both columns
+    "tools/build",  # a change of one byte makes every machine build the tools again
 }
 
 CEILINGS: dict[str, int] = {
-    "src phrases": 702,
-    "tests phrases": 483,
+    "src phrases": 632,
+    "tests phrases": 352,
     "docs phrases": 42,
-    "benchmarks phrases": 167,
-    "examples phrases": 6,
-    "collector-config phrases": 2,
-    "tools phrases": 1,
-    "Makefile phrases": 3,
-    "src identifiers": 262,
-    "tests identifiers": 282,
-    "benchmarks identifiers": 109,
-    "examples identifiers": 1,
+    "benchmarks phrases": 154,
+    "src identifiers": 240,
+    "tests identifiers": 268,
+    "benchmarks identifiers": 83,
 }
 """Occurrences that are left of a rewrite, by folder: a number here only ever goes down."""
 

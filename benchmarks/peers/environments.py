@@ -1,4 +1,4 @@
-"""An environment for each peer, made once and kept outside the repository: they do not agree on what they need."""
+"""An environment for each peer, made once and kept outside the repository, because their requirements conflict."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ IMPORTS = {
     "evidently": "from evidently import Report; from evidently.presets import DataDriftPreset",
     "nannyml": "import nannyml",
 }
-"""What a program that uses the peer imports."""
+"""The imports of a program that uses the peer."""
 
 
 def cache() -> Path:
-    """Where environments are kept."""
-    given = os.environ.get("DRIFTLINE_BENCH_DIR")
+    """Return the folder of the environments."""
+    folder = os.environ.get("DRIFTLINE_BENCH_DIR")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(given) if given else home / "driftline" / "bench"
+    return Path(folder) if folder else home / "driftline" / "bench"
 
 
 def environments(names: Mapping[str, str] = IMPORTS) -> dict[str, Path | str]:
-    """The Python of each peer, or why there is none."""
+    """Return the Python of each peer, or the reason why there is none."""
     return {name: _environment(name, imported) for name, imported in names.items()}
 
 
@@ -55,7 +55,7 @@ def _environment(name: str, imported: str) -> Path | str:
 
 
 def size(python: Path) -> float:
-    """Bytes of what is installed beside pip, compiled files left out."""
+    """Return the bytes of the installed packages without pip and without compiled Python files."""
     folder = next((python.parent.parent / "lib").glob("python*/site-packages"))
     return float(
         sum(
@@ -70,4 +70,4 @@ def size(python: Path) -> float:
 
 def _last(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines else "without a word"
+    return lines[-1].strip()[:200] if lines else "no message"

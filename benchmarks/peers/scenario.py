@@ -1,4 +1,4 @@
-"""One scenario of one peer, run with the Python of that peer's own environment. Prints JSON."""
+"""One scenario of one peer, in the environment of that peer. Prints JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 WIDTH = 20
-NAMES = [f"f{place}" for place in range(WIDTH)]
+NAMES = [f"f{index}" for index in range(WIDTH)]
 DIFFERENT = 512
 TRAINING_ROWS = 5_000
 
@@ -91,7 +91,7 @@ CALLS: dict[str, tuple[str, Callable[[], Call], int]] = {
     "frouros PageHinkley per feature": ("frouros", frouros_page_hinkley, 2_000),
     "frouros ADWIN per feature": ("frouros", frouros_adwin, 400),
 }
-"""Peer, what makes the call, and how many calls are a second or so."""
+"""By name: the peer, a function that returns the call, and the calls that take about a second."""
 
 
 def whylogs_batch(training: Any) -> Callable[[Any], object]:
@@ -127,7 +127,7 @@ BATCHES: dict[str, tuple[str, Callable[[Any], Callable[[Any], object]]]] = {
 
 
 def measure_calls(name: str) -> dict[str, float]:
-    """Nanoseconds: quantiles of the latency, CPU per call of the whole process; the call without the peer taken off."""
+    """Return quantiles of the latency, and CPU of the process per call, in nanoseconds."""
     _, make, calls = CALLS[name]
     random = np.random.default_rng(1)
     rows = [dict(zip(NAMES, row, strict=True)) for row in random.random(size=(DIFFERENT, WIDTH)).tolist()]
@@ -147,7 +147,7 @@ def measure_calls(name: str) -> dict[str, float]:
 
 
 def measure_batches(name: str, batch: int, seconds: float) -> dict[str, float]:
-    """Rows per second of CPU."""
+    """Return rows per second of CPU."""
     import pandas as pd  # noqa: PLC0415 - not every environment has it
 
     random = np.random.default_rng(0)
@@ -163,7 +163,7 @@ def measure_batches(name: str, batch: int, seconds: float) -> dict[str, float]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Whatever a peer prints does not belong to the result."""
+    """Discard what a peer prints."""
     warnings.simplefilter("ignore")
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a descriptor
         out = os.dup(1)
@@ -185,11 +185,11 @@ def main() -> None:
     asked = parser.parse_args()
     with quiet():
         if asked.what == "calls":
-            found = measure_calls(asked.name)
+            result = measure_calls(asked.name)
         else:
-            found = measure_batches(asked.name, asked.batch, asked.seconds)
-    print(json.dumps(found), flush=True)
-    os._exit(0)  # threads of peers that would go on writing
+            result = measure_batches(asked.name, asked.batch, asked.seconds)
+    print(json.dumps(result), flush=True)
+    os._exit(0)  # threads of peers would continue to write
 
 
 if __name__ == "__main__":
