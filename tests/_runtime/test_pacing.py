@@ -1,4 +1,4 @@
-"""How our threads and collections leave the interpreter to others."""
+"""Tests of the pauses that let other threads run."""
 
 from __future__ import annotations
 
@@ -7,38 +7,42 @@ from types import SimpleNamespace
 import pytest
 
 from driftline._runtime import pacing
-from driftline._runtime.pacing import AT_ONCE, LONGEST_REST, PAUSE, REST, Throttle, in_pieces
+from driftline._runtime.pacing import (
+    MAX_PAUSE_SECONDS,
+    PAUSE_FACTOR,
+    PAUSE_SECONDS,
+    PIECE_OBSERVATIONS,
+    Throttle,
+    with_pauses,
+)
 
 
 @pytest.fixture
-def rests(monkeypatch):
-    """The seconds of each rest; a piece of work takes a millisecond, a second, and no time."""
-    taken, now = [], iter([0.0, 0.001, 10.0, 11.0, 20.0, 20.0, 30.0])
-    # Not the module of everybody: threads of other tests use that.
-    monkeypatch.setattr(pacing, "time", SimpleNamespace(thread_time=lambda: next(now), sleep=taken.append))
-    return taken
+def pauses(monkeypatch):
+    """The seconds of each pause. Three pieces of work take a millisecond, a second, and no time."""
+    seconds, now = [], iter([0.0, 0.001, 10.0, 11.0, 20.0, 20.0, 30.0])
+    # The module's own `time` only: threads of other tests use the real one.
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(thread_time=lambda: next(now), sleep=seconds.append))
+    return seconds
 
 
-def test_a_round_rests_in_proportion_to_its_work(rests):
-    """Several times as long as a piece took, no longer than pieces should, and long enough for a change of threads."""
-    pace = Throttle(lambda: False)
-    for _ in range(3):
-        pace()
-    assert rests == pytest.approx([REST * 0.001, LONGEST_REST, PAUSE])
+def test_throttle_pauses_in_proportion_to_the_work(pauses):
+    """Pauses are bounded: long enough for a change of threads, and not longer than a piece should take."""
+    throttle = Throttle(lambda: False)
+    assert [throttle() for _ in range(3)] == [False] * 3
+    assert pauses == pytest.approx([PAUSE_FACTOR * 0.001, MAX_PAUSE_SECONDS, PAUSE_SECONDS])
 
 
-def test_a_round_that_falls_behind_does_not_rest(rests):
-    """It changes hands, no more."""
-    pace = Throttle(lambda: True)
-    for _ in range(3):
-        pace()
-    assert rests == [PAUSE] * 3
+def test_throttle_pauses_shortly_when_pressed(pauses):
+    throttle = Throttle(lambda: True)
+    assert [throttle() for _ in range(3)] == [True] * 3
+    assert pauses == [PAUSE_SECONDS] * 3
 
 
-def test_a_collection_pauses_between_pieces(rests):
-    """After every so many, and nothing is lost or changes its order."""
-    taken = in_pieces(range(2 * AT_ONCE + 1))
-    assert [next(taken) for _ in range(AT_ONCE)] == list(range(AT_ONCE))
-    assert rests == []
-    assert list(taken) == list(range(AT_ONCE, 2 * AT_ONCE + 1))
-    assert rests == [PAUSE] * 2
+def test_with_pauses_keeps_items_and_their_order(pauses):
+    """The consumer gets a whole piece before each pause."""
+    items = with_pauses(range(2 * PIECE_OBSERVATIONS + 1))
+    assert [next(items) for _ in range(PIECE_OBSERVATIONS)] == list(range(PIECE_OBSERVATIONS))
+    assert pauses == []
+    assert list(items) == list(range(PIECE_OBSERVATIONS, 2 * PIECE_OBSERVATIONS + 1))
+    assert pauses == [PAUSE_SECONDS] * 2

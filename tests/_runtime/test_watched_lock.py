@@ -1,4 +1,4 @@
-"""Functions of the user's that never return: what they hold, and what they do not."""
+"""Tests of the watched lock, and of user functions that never return."""
 
 from __future__ import annotations
 
@@ -14,50 +14,52 @@ from driftline._runtime.watched_lock import WatchedLock
 
 
 @pytest.fixture
-def patience(monkeypatch):
-    """Nobody waits longer than a tenth of a second."""
-    monkeypatch.setattr(watched_lock, "SECONDS", 0.1)
+def short_timeout(monkeypatch):
+    """Callers wait a tenth of a second at most."""
+    monkeypatch.setattr(watched_lock, "TIMEOUT_SECONDS", 0.1)
 
 
-def held(lock, until):
-    """Hold a lock in another thread."""
-    taken = threading.Event()
+def hold(lock, until):
+    """Hold a lock in another thread until an event."""
+    acquired = threading.Event()
 
-    def hold():
+    def work():
         lock.acquire()
-        taken.set()
+        acquired.set()
         until.wait(60)
         lock.release()
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=work)
     thread.start()
-    taken.wait()
+    acquired.wait()
     return thread
 
 
-def test_a_lock_is_not_waited_for_without_end(patience):
-    """The first one waits in vain, the next ones not at all; once it is free it is free."""
+def test_acquire_times_out_once(short_timeout):
+    """The first caller waits for the timeout, later callers do not wait. The lock works again after its release."""
     lock, until = WatchedLock(), threading.Event()
-    thread = held(lock, until)
+    thread = hold(lock, until)
     assert not lock.acquire()
+    assert lock.stuck
     before = time.perf_counter()
     assert not lock.acquire()
     assert time.perf_counter() - before < 0.1
     until.set()
     thread.join()
     assert lock.acquire()
-    assert lock.acquire(), "the same thread takes it again"
+    assert not lock.stuck
+    assert lock.acquire(), "the lock is re-entrant"
 
 
-def test_work_that_moves_on_is_waited_for(patience):
-    """However long it takes."""
+def test_acquire_waits_while_heartbeats_come(short_timeout):
+    """It waits five times as long as the timeout here."""
     lock, until = WatchedLock(), threading.Event()
-    thread = held(lock, until)
+    thread = hold(lock, until)
     end = time.monotonic() + 0.5
 
     def work():
         while time.monotonic() < end:
-            lock.moves_on()
+            lock.heartbeat()
             time.sleep(0.01)
         until.set()
 
@@ -69,8 +71,34 @@ def test_work_that_moves_on_is_waited_for(patience):
     thread.join()
 
 
-def test_a_comparison_of_outcomes_that_hangs(patience, make_monitor, telemetry, row):
-    """It holds our thread. Calls, outcomes, collections, states and a replacement go on; memory does not grow."""
+def test_acquire_without_blocking_returns_immediately():
+    """A lock that another thread holds is not stuck because of it."""
+    lock, until = WatchedLock(), threading.Event()
+    thread = hold(lock, until)
+    assert not lock.acquire(blocking=False)
+    assert not lock.stuck
+    until.set()
+    thread.join()
+    assert lock.acquire(blocking=False)
+
+
+def test_is_responsive_tells_progress_from_a_standstill(short_timeout):
+    lock, until = WatchedLock(), threading.Event()
+    assert lock.is_responsive()
+    thread = hold(lock, until)
+    assert not lock.is_responsive()
+    lock.heartbeat()
+    worker = threading.Timer(0.02, lock.heartbeat)
+    worker.start()
+    assert lock.is_responsive()
+    worker.join()
+    until.set()
+    thread.join()
+    assert lock.is_responsive()
+
+
+def test_outcome_comparison_that_hangs_blocks_only_our_thread(short_timeout, make_monitor, telemetry, row):
+    """Calls, outcomes, collections, states and a replacement go on, and memory does not grow."""
     entered, stop = threading.Event(), threading.Event()
 
     def correct(output, actual):
@@ -92,7 +120,7 @@ def test_a_comparison_of_outcomes_that_hangs(patience, make_monitor, telemetry, 
     assert monitor.status()["age"].state == "insufficient_data"
     stop.set()
     deadline = time.monotonic() + 30
-    # The last ones may have been taken off the queue and not been counted yet.
+    # The worker thread may have taken the last outcomes off the queue without having counted them yet.
     while sum((counts := monitor.outcome_counts()).results.values()) < 70_000 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (counts.known, counts.correct) == (1, 1)
@@ -100,8 +128,8 @@ def test_a_comparison_of_outcomes_that_hangs(patience, make_monitor, telemetry, 
     assert counts.results["dropped"] + counts.results["unmatched"] == 69_999
 
 
-class Endless:
-    """A detector that does not come back from its third value."""
+class HangingDetector:
+    """A detector whose `update` does not return for its third value."""
 
     stop = threading.Event()
     entered = threading.Event()
@@ -111,29 +139,31 @@ class Endless:
         self.seen = 0
 
     def update(self, x):
-        """Take a value."""
+        """Count a value; hang at the third."""
         self.seen += 1
         if self.seen == 3:
-            Endless.entered.set()
-            Endless.stop.wait(60)
+            HangingDetector.entered.set()
+            HangingDetector.stop.wait(60)
 
 
-def test_a_detector_that_hangs(patience, make_monitor, telemetry, row):
-    """Likewise: the other states are there."""
-    monitor = make_monitor(detectors={"age": Endless()}, on_error="log", window=dl.Window(rows=10))
+def test_detector_that_hangs_leaves_other_states(short_timeout, make_monitor, telemetry, row):
+    """The state of the feature that it does not watch is there."""
+    monitor = make_monitor(detectors={"age": HangingDetector()}, on_error="log", window=dl.Window(rows=10))
     for _ in range(10):
         monitor.observe(row, [0.5])
     monitor._pipeline._thread.wake()
-    assert Endless.entered.wait(30)
+    assert HangingDetector.entered.wait(30)
     assert telemetry.value("ml.predictions.served") == 10
     assert monitor.status()["age"].rows == 10
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="detector") > 0
-    Endless.stop.set()
+    HangingDetector.stop.set()
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_collection_while_our_thread_starts(make_monitor, telemetry, monkeypatch, moment):
-    """It leaves a function of the user's to our thread, which the first call is starting, or has just started."""
+def test_collection_during_thread_start_leaves_user_functions_to_the_thread(
+    make_monitor, telemetry, monkeypatch, moment
+):
+    """The first call is starting the worker thread, or has just started it."""
     ran_in, starting, go_on = set(), threading.Event(), threading.Event()
 
     def derived(row):
@@ -168,11 +198,11 @@ def test_a_collection_while_our_thread_starts(make_monitor, telemetry, monkeypat
     deadline = time.monotonic() + 60
     while not ran_in and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert {one.name for one in ran_in} == {"driftline"}
+    assert {thread.name for thread in ran_in} == {"driftline"}
 
 
-def test_a_function_that_is_slow_holds_callers_to_its_pace(make_monitor):
-    """Rows that wait for it are bounded, and none is dropped."""
+def test_slow_user_function_slows_callers_down(make_monitor):
+    """The backlog is bounded, and no row is dropped."""
 
     def slow(row):
         end = time.perf_counter() + 100e-6
@@ -193,22 +223,22 @@ def test_a_function_that_is_slow_holds_callers_to_its_pace(make_monitor):
     assert (tally.served, tally.rows, tally.dropped) == (calls, calls, {})
 
 
-def test_progress_is_waited_for_once(patience):
-    """In vain once; after the next piece again."""
+def test_wait_for_heartbeat_times_out_once(short_timeout):
+    """After a timeout, callers wait again only when a heartbeat has come."""
     lock = WatchedLock()
-    assert not lock.progress()
+    assert not lock.wait_for_heartbeat()
     before = time.perf_counter()
-    assert not lock.progress()
+    assert not lock.wait_for_heartbeat()
     assert time.perf_counter() - before < 0.1
-    lock.moves_on()
-    worker = threading.Timer(0.02, lock.moves_on)
+    lock.heartbeat()
+    worker = threading.Timer(0.02, lock.heartbeat)
     worker.start()
-    assert lock.progress()
+    assert lock.wait_for_heartbeat()
     worker.join()
 
 
-def test_outcomes_of_a_process_that_does_not_predict(make_monitor, telemetry):
-    """A worker that is told labels has no thread of ours: its collections do the work."""
+def test_collections_join_outcomes_where_no_prediction_is_made(make_monitor, telemetry):
+    """A process that only receives labels has no worker thread."""
     monitor = make_monitor()
     for turn in range(10):
         monitor.outcome(turn, True)

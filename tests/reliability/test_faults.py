@@ -141,7 +141,7 @@ def test_an_extractor_that_hangs_holds_its_own_call_alone(receiver, sending, mak
 
 def test_a_distance_that_hangs_stops_neither_calls_nor_collections(receiver, sending, make, monkeypatch):
     """It holds the thread that judges: scores stand still, counts go on, memory does not grow."""
-    monkeypatch.setattr("driftline._pipeline.scheduling.JUDGING_SECONDS", 0.6)
+    monkeypatch.setattr("driftline._runtime.watched_lock.TIMEOUT_SECONDS", 0.6)
     armed, stop, entered = threading.Event(), threading.Event(), threading.Event()
 
     def endless(reference, current, /):
@@ -167,7 +167,7 @@ def test_a_derived_feature_that_hangs_stops_neither_calls_nor_collections(
     receiver, sending, make, monkeypatch, caplog, rows
 ):
     """It holds the thread that counts: later rows are dropped, and said to be; calls are counted, memory is bounded."""
-    monkeypatch.setattr("driftline._runtime.watched_lock.SECONDS", 0.6)
+    monkeypatch.setattr("driftline._runtime.watched_lock.TIMEOUT_SECONDS", 0.6)
     armed, stop, entered = threading.Event(), threading.Event(), threading.Event()
 
     def endless(row):

@@ -13,7 +13,7 @@ from driftline._capture.tables import is_column
 from driftline._pipeline.redaction import Redactor
 from driftline._pipeline.settings import Settings, enabled_here, model_attributes
 from driftline._runtime.guard import Guard
-from driftline._runtime.worker import watch
+from driftline._runtime.process_hooks import register
 from driftline.errors import ConfigurationError
 from driftline.otel import Emitter, LoggerProvider, MeterProvider, Reading, instruments_for
 from driftline.outcomes import Outcomes
@@ -52,7 +52,7 @@ class StandaloneLedger:
         self.ledger = Ledger(policy, correct, self._telling.state_changed, self.guard.report_error)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
-        watch(self)
+        register(self)
 
     def reading(self) -> Reading | None:
         """Evaluate the outcomes, and return the reading, or None before the first outcome in this process."""

@@ -27,7 +27,8 @@ from driftline._recording.buffer import CallBuffer
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard, guarded_clock
 from driftline._runtime.pacing import Throttle
-from driftline._runtime.worker import Worker, watch
+from driftline._runtime.process_hooks import register
+from driftline._runtime.worker import Worker
 from driftline._significance.dependence import Dependence
 from driftline._windows.window import Window
 from driftline.canary import Canary, VariantEvidence
@@ -96,7 +97,7 @@ class Pipeline:
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
-            watch(self)
+            register(self)
 
     def _learn(self, ask: Learn) -> None:
         """Count calls by a recorder over no features, and learn a reference from their rows."""

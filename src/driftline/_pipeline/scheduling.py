@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard
-from driftline._runtime.watched_lock import POLL_SECONDS
+from driftline._runtime.watched_lock import POLL_SECONDS, TIMEOUT_SECONDS
 from driftline._runtime.worker import Worker
 from driftline._windows.ring import WindowCounts
 from driftline.detection._evaluator import WindowEvaluator
@@ -16,9 +16,6 @@ __all__ = ["EvaluationTurns"]
 
 MOST_PENDING = 128
 """Completed windows that wait before a caller waits for the one who is judging: memory stays fixed."""
-
-JUDGING_SECONDS = 5.0
-"""How long somebody waits for a judgement of one window under way."""
 
 COLLECTION_SECONDS = 0.5
 """
@@ -123,15 +120,9 @@ class EvaluationTurns:
             drain()
 
     def _taken(self, judging: WindowEvaluator) -> bool:
-        while not self._stuck:
-            before = judging.last_window
-            if judging.lock.acquire(timeout=JUDGING_SECONDS):
-                return True
-            self._stuck = judging.last_window is before
-        if judging.lock.acquire(blocking=False):
-            self._stuck = False
-            return True
-        self._guard.report(
-            "judging", f"no window judged for {JUDGING_SECONDS:g} s: does a distance of yours come to its end"
-        )
-        return False
+        self._stuck = not judging.lock.acquire()
+        if self._stuck:
+            self._guard.report(
+                "judging", f"no window evaluated for {TIMEOUT_SECONDS:g} s: does one of your distances hang?"
+            )
+        return not self._stuck

@@ -254,7 +254,7 @@ class Recorder:
         """
         step = self._drain_chunk
         if foreign and self.layout.defers:
-            if self._deferred.work.lives():
+            if self._deferred.work.is_responsive():
                 return
             step = self._leave_rows_out
         if pause is not None and not self._panes.timed and self.relief.left_to_callers():
@@ -315,7 +315,7 @@ class Recorder:
             return
         wake()
         # Who outruns the thread waits for it, a part of its work at a time.
-        if crowded and not self._deferred.work.progress():
+        if crowded and not self._deferred.work.wait_for_heartbeat():
             self._leave_rows_out(most)
 
     def _drain_chunk(self, most: int) -> bool:
@@ -336,7 +336,7 @@ class Recorder:
                 drained = self._drain_calls(most)
                 taken = self._taken(most)
             drained = self._put(*taken) or drained
-            work.moves_on()
+            work.heartbeat()
         finally:
             work.release()
         return drained
@@ -393,7 +393,7 @@ class Recorder:
             self._deferred.leave(batch.rows)
             for columns, rows in pieces(batch):
                 self._panes.put_columns(columns, rows)
-                self._deferred.work.moves_on()
+                self._deferred.work.heartbeat()
 
     def _put_rows(self, rows: Sequence[Any], outputs: Sequence[object] | None) -> None:
         align = self.lane.align

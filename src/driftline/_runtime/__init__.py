@@ -1,1 +1,1 @@
-"""Threads, locks, forks and the guard: what keeps driftline from its host."""
+"""Threads, locks, forks, files and checks of arguments: everything that keeps driftline from disturbing its host."""

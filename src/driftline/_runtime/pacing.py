@@ -1,4 +1,4 @@
-"""How threads of our own, and collections, leave the interpreter to others: by itself it changes hands late."""
+"""Pauses that let other threads run: CPython hands the interpreter over only every 5 ms by itself."""
 
 from __future__ import annotations
 
@@ -6,48 +6,52 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-__all__ = ["Throttle", "in_pieces"]
+__all__ = ["Throttle", "with_pauses"]
 
-PAUSE = 0.0001
-"""Seconds between two pieces of a round: time enough for another thread to wake and take the interpreter."""
+PAUSE_SECONDS = 0.0001
+"""Seconds of the shortest pause: enough for another thread to wake and take the interpreter."""
 
-REST, LONGEST_REST = 4.0, 0.01
+PAUSE_FACTOR = 4.0
+"""Seconds of pause for each second of work, so that a round takes a fifth of the interpreter."""
+
+MAX_PAUSE_SECONDS = 0.01
 """
-Seconds of rest for one of work, so that the pieces of a round take a fifth of the interpreter, and at most at once:
-pieces take a millisecond, and one that took longer, in a function of the user's, must not put off the next.
+Seconds of the longest pause. A piece takes about a millisecond. One that took longer, in a user function, must not
+delay the next for several times as long.
 """
 
-AT_ONCE = 32
-"""Observations that a collection takes between two pauses: a millisecond of the SDK's."""
+PIECE_OBSERVATIONS = 32
+"""Observations that a collection reports between two pauses: about a millisecond of the SDK's work."""
 
 _T = TypeVar("_T")
 
 
 class Throttle:
     """
-    Leaves the interpreter to who waits for it, after each piece of a round: of itself it changes hands after 5 ms only.
+    A pause between two pieces of a thread's work, in proportion to the CPU time of the last piece.
 
     Args:
-        pressed: whether so much waits that a round has no time to rest.
+        pressed: whether the backlog is so large that only the shortest pause is allowed.
     """
 
-    __slots__ = ("_pressed", "_since")
+    __slots__ = ("_pressed", "_worked_until")
 
     def __init__(self, pressed: Callable[[], bool]) -> None:
         self._pressed = pressed
-        self._since = time.thread_time()
+        self._worked_until = time.thread_time()
 
     def __call__(self) -> bool:
-        """Rest, in proportion to the work of this thread since the last time; whether the round is pressed for time."""
-        worked, pressed = time.thread_time() - self._since, self._pressed()
-        time.sleep(PAUSE if pressed else min(max(PAUSE, REST * worked), LONGEST_REST))
-        self._since = time.thread_time()
+        """Pause. Return whether the thread is pressed for time."""
+        worked, pressed = time.thread_time() - self._worked_until, self._pressed()
+        longest = min(max(PAUSE_SECONDS, PAUSE_FACTOR * worked), MAX_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS if pressed else longest)
+        self._worked_until = time.thread_time()
         return pressed
 
 
-def in_pieces(found: Iterable[_T]) -> Iterator[_T]:
-    """What was found, with a pause after every few: who takes it works on each before the next."""
-    for number, one in enumerate(found, 1):
-        yield one
-        if not number % AT_ONCE:
-            time.sleep(PAUSE)
+def with_pauses(items: Iterable[_T]) -> Iterator[_T]:
+    """Yield the items, with a pause after every few. The consumer works on each before the next."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if not number % PIECE_OBSERVATIONS:
+            time.sleep(PAUSE_SECONDS)

@@ -1,72 +1,111 @@
-"""Forks and the end of a process, however it was started."""
+"""Callbacks at forks and at the end of a process, however the process was started."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import sys
+import weakref
 from collections.abc import Callable
+from typing import Protocol
 
-__all__ = ["at_exit", "at_exit_of_children", "hook_forks", "in_children"]
+__all__ = ["Component", "at_exit", "at_exit_of_children", "hook_forks", "in_children", "register"]
 
-_callbacks: list[Callable[[], object]] = []
+_in_children: list[Callable[[], object]] = []
 _hooked: list[bool] = []
+
+
+class Component(Protocol):
+    """An object with state that a fork must not copy, and with work to finish at exit."""
+
+    def flush(self) -> None:
+        """Finish the pending work."""
+        ...
+
+    def after_fork(self) -> None:
+        """Empty the state in the child of a fork."""
+        ...
+
+
+_components: weakref.WeakSet[Component] = weakref.WeakSet()
+_registered = False
+
+
+def register(component: Component) -> None:
+    """Flush a component at exit, and call its `after_fork` in every child. Only a weak reference is kept."""
+    global _registered  # noqa: PLW0603 - hooks of the process, once per process: importing driftline installs none
+    _components.add(component)
+    if not _registered:
+        _registered = True
+        at_exit(_flush_components)
+        in_children(_empty_components)
+
+
+def _flush_components() -> None:
+    for component in list(_components):
+        component.flush()
+
+
+def _empty_components() -> None:
+    for component in list(_components):
+        component.after_fork()
 
 
 def hook_forks() -> None:
     """
-    Take the place in the order of what runs in the child of a fork; what is told to `in_children` later runs there too.
+    Fix when the callbacks of `in_children` run, relative to other libraries' callbacks for the child of a fork.
 
-    Monitors must be empty before OpenTelemetry's thread asks them: whoever sets OpenTelemetry up calls this first.
+    Monitors must be empty before OpenTelemetry's thread collects from them, so an OpenTelemetry set-up calls this
+    first. Callbacks that are added later run at the same point.
     """
     if not _hooked and hasattr(os, "register_at_fork"):
         _hooked.append(True)
-        os.register_at_fork(after_in_child=_forked)
+        os.register_at_fork(after_in_child=_run_in_child)
 
 
 def in_children(function: Callable[[], object]) -> None:
-    """Have *function* called in every child that is forked from now on."""
+    """Call a function in every child that is forked from now on."""
     hook_forks()
-    _callbacks.append(function)
+    _in_children.append(function)
 
 
-def _forked() -> None:
-    for function in _callbacks:
+def _run_in_child() -> None:
+    for function in _in_children:
         function()
 
 
 def at_exit(function: Callable[[], object]) -> None:
-    """Have *function* called when this process ends, and when a child does that is forked from now on."""
+    """Call a function when this process ends, or a child that is forked from now on."""
     atexit.register(function)
     at_exit_of_children(function, first=True)
 
 
 def at_exit_of_children(function: Callable[[], object], *, first: bool = False) -> None:
     """
-    Have *function* called when a process ends that multiprocessing has started: this one, or a child from now on.
+    Call a function when a process ends that multiprocessing has started: this one, or a child from now on.
 
-    Those that it forks leave without ``atexit`` and run finalizers instead.
+    Such processes skip ``atexit`` when they were forked, and run finalizers instead.
 
     Args:
-        function: may be called more than once.
-        first: before the others that were registered here.
+        function: called without arguments, possibly more than once.
+        first: call it before the other functions that were registered here.
     """
     priority = 10 if first else 0
-    _finalize(function, priority)
+    _add_finalizer(function, priority)
     if hasattr(os, "register_at_fork"):
-        asked: list[bool] = []
+        registered: list[bool] = []
 
-        def forked() -> None:
-            processes = sys.modules.get("multiprocessing.util")
-            if processes is not None and not asked:
-                asked.append(True)
-                # The child forgets the finalizers that it had at the fork, then runs what is registered here.
-                processes.register_after_fork(forked, lambda _: _finalize(function, priority))
+        def after_fork() -> None:
+            multiprocessing_util = sys.modules.get("multiprocessing.util")
+            if multiprocessing_util is not None and not registered:
+                registered.append(True)
+                # A child clears its finalizers when it starts, and then runs what is registered here.
+                multiprocessing_util.register_after_fork(after_fork, lambda _: _add_finalizer(function, priority))
 
-        os.register_at_fork(after_in_child=forked)
+        os.register_at_fork(after_in_child=after_fork)
 
 
-def _finalize(function: Callable[[], object], priority: int) -> None:
-    processes = sys.modules.get("multiprocessing")
-    if processes is not None and processes.parent_process() is not None:
+def _add_finalizer(function: Callable[[], object], priority: int) -> None:
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
         sys.modules["multiprocessing.util"].Finalize(None, function, exitpriority=priority)

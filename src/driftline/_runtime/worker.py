@@ -1,25 +1,28 @@
-"""Who empties the buffers, and when: a daemon thread, the exit of the process, and nobody in the child of a fork."""
+"""The worker thread, which drains the buffers of a monitor."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Protocol
 
-from driftline._runtime.process_hooks import at_exit, in_children
+__all__ = ["Worker"]
 
-__all__ = ["Worker", "watch"]
-
-INTERVAL = 1.0
-"""Seconds between two rounds of the thread: windows are judged at most that late."""
+INTERVAL_SECONDS = 1.0
+"""Seconds between two rounds of the thread. A completed window is evaluated at most that late."""
 
 
 class Worker:
     """
-    A daemon thread that calls *work* every second and when woken, from the first call of `start` on.
+    A daemon thread that calls a method every second, and whenever it is woken. It runs from the first `start` on.
 
-    It holds no strong reference to what it works for: a monitor that nobody needs any more ends its thread.
+    It holds only a weak reference to the method's object, so that the thread of a discarded monitor ends.
+
+    Args:
+        work: the method, which must not raise.
+
+    Attributes:
+        running: whether this process has the thread.
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -31,7 +34,7 @@ class Worker:
 
     @property
     def stopped(self) -> bool:
-        """Whether it has ended for good, or cannot be started."""
+        """Whether the thread has ended for good, or cannot be started."""
         return self._stopped
 
     def start(self) -> None:
@@ -40,19 +43,20 @@ class Worker:
             if self.running or self._stopped:
                 return
             thread = threading.Thread(target=_run, args=(weakref.ref(self), self._wake), name="driftline", daemon=True)
-            # It may be at work before `start` returns.
-            self.running = True
+            # The thread may work before `start` returns.
+            self.running, started = True, False
             try:
                 thread.start()
+                started = True
             except RuntimeError:
-                # The interpreter shuts down, or has no thread left: callers and collections drain from here on.
-                self._stopped, self.running = True, False
-            except BaseException:
-                self.running = False
-                raise
+                # The interpreter shuts down, or no thread is left: calls and collections drain from here on.
+                self._stopped = True
+            finally:
+                if not started:
+                    self.running = False
 
     def wake(self) -> None:
-        """Have the next round at once."""
+        """Start the next round immediately."""
         if not self._wake.is_set():
             self._wake.set()
 
@@ -62,13 +66,13 @@ class Worker:
         self._wake.set()
 
     def after_fork(self) -> None:
-        """The child has no such thread yet."""
+        """Forget the thread, which the child of a fork does not have."""
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self.running = False
 
-    def round(self) -> bool:
-        """One round; whether there will be another."""
+    def run_round(self) -> bool:
+        """Run one round. Return whether there will be another."""
         self._wake.clear()
         work = self._work()
         if work is None or self._stopped:
@@ -77,46 +81,10 @@ class Worker:
         return True
 
 
-def _run(owner: weakref.ref[Worker], wake: threading.Event) -> None:
+def _run(reference: weakref.ref[Worker], wake: threading.Event) -> None:
     while True:
-        wake.wait(INTERVAL)
-        thread = owner()
-        if thread is None or not thread.round():
+        wake.wait(INTERVAL_SECONDS)
+        worker = reference()
+        if worker is None or not worker.run_round():
             return
-        del thread
-
-
-class Watched(Protocol):
-    """Something with state that a fork must not copy, and that wants to finish its work at exit."""
-
-    def flush(self) -> None:
-        """Finish the work at hand."""
-        ...
-
-    def after_fork(self) -> None:
-        """Start empty in the child."""
-        ...
-
-
-_watched: weakref.WeakSet[Watched] = weakref.WeakSet()
-_registered = False
-
-
-def watch(one: Watched) -> None:
-    """Have *one* told of forks and of the exit of the process."""
-    global _registered  # noqa: PLW0603 - hooks of the process, once per process: importing driftline installs none
-    _watched.add(one)
-    if not _registered:
-        _registered = True
-        at_exit(_flush_all)
-        in_children(_after_fork)
-
-
-def _flush_all() -> None:
-    for one in list(_watched):
-        one.flush()
-
-
-def _after_fork() -> None:
-    for one in list(_watched):
-        one.after_fork()
+        del worker

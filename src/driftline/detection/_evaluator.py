@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial, reduce
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from driftline._binning.layout import Layout
 from driftline._capture.reader import Report
+from driftline._runtime.watched_lock import WatchedLock
 from driftline._seasons.expectation import Expectation, short_window
 from driftline._significance.burn_in import BurnIn
 from driftline._significance.dependence import Dependence
@@ -52,7 +52,7 @@ class WindowEvaluator:
         lock: held by the thread that evaluates.
         status: the state of each feature, by name. Each evaluation replaces the dict, so that a reader never sees a
             mixture of two evaluations.
-        last_window: the latest window that was evaluated.
+        lock: held while windows are evaluated; each evaluated window is a heartbeat.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class WindowEvaluator:
 
     def reset(self) -> None:
         """Reset scores and states. The child of a fork starts here."""
-        self.lock = threading.RLock()
+        self.lock = WatchedLock()
         self._evaluated_at: float = self._clock()
         self._whole_windows: deque[WindowCounts] = deque(maxlen=max(self._labels))
         self._panes_seen = 0
@@ -105,7 +105,6 @@ class WindowEvaluator:
             feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
             for feature in self._features
         }
-        self.last_window: WindowCounts | None = None
         if self._burn_in is not None:
             self._burn_in.reset()
 
@@ -154,7 +153,7 @@ class WindowEvaluator:
                 self._evaluate_length(length, counts)
                 if pause is not None and len(windows) == 1:
                     pause()
-            self.last_window = window
+            self.lock.heartbeat()
             self._update_states()
             if self._burn_in is not None and not first:
                 drifting = np.array([status.state == "drifting" for status in self.status.values()])

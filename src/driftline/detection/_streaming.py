@@ -191,7 +191,7 @@ class StreamEvaluator:
                 for running in self._running:
                     if running.named.stream == stream and running.detector is not None:
                         self._feed_detector(running, values.tolist())
-                self._lock.moves_on()
+                self._lock.heartbeat()
             for running in self._running:
                 self._update_state(running)
             status = {running.named.name: running.status for running in self._running}

@@ -13,7 +13,7 @@ from opentelemetry.context import Context, create_key, set_value
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from driftline import semconv as sc
-from driftline._runtime.pacing import in_pieces
+from driftline._runtime.pacing import with_pauses
 from driftline.otel._observations import COUNTERS, STATES, latest
 from driftline.otel._reading import Reading
 from driftline.otel._scope import SCOPE, version
@@ -173,7 +173,7 @@ class Instruments:
 
     def _callback(self, metric: sc.Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
-            return in_pieces(self._collection(metric).observations(metric))
+            return with_pauses(self._collection(metric).observations(metric))
 
         return callback
 

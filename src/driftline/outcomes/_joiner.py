@@ -156,7 +156,7 @@ class Outcomes:
             self._events[:0] = events
             self._drop_excess()
             raise
-        self._lock.moves_on()
+        self._lock.heartbeat()
         for source, grading in gradings:
             self._ledger_of(source).report_errors(grading.errors)
         return True
