@@ -1,4 +1,4 @@
-"""How much consecutive rows depend on each other: from the reference, and from what is served."""
+"""The dependence of consecutive rows: learnt from the reference and from the rows served."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 from driftline import ConfigurationError, FalseAlarms, Reference, Window
 from driftline._binning.layout import Layout
 from driftline._significance.burn_in import BURN_IN_WINDOWS, BurnIn
-from driftline._significance.components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD, orthonormal
+from driftline._significance.components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD, orthonormal_polynomials
 from driftline._significance.dependence import Dependence, choose_block_lengths
 from driftline._significance.inflation import larger_inflation
 from driftline._windows.ring import (
@@ -21,28 +21,28 @@ from driftline.testing import ManualClock, in_memory_monitor
 
 
 def series(rho, rows, seed, features=1):
-    """Features that forget exponentially: AR(1) of variance 1, shape (rows, features)."""
+    """Return AR(1) features of variance 1, shape (rows, features). Their correlation decays exponentially."""
     noise = np.random.default_rng(seed).normal(size=(rows + 2_000, features))
     return lfilter([np.sqrt(1 - rho**2)], [1, -rho], noise, axis=0)[2_000:]
 
 
-def effect(rho, rows):
-    """Variance of a mean of so many rows of an AR(1), over that of independent ones (Bartlett 1946)."""
+def design_effect(rho, rows):
+    """Return the variance of the mean of AR(1) rows, over that of independent rows (Bartlett 1946)."""
     lags = np.arange(1, rows)
     return 1 + 2 * ((1 - lags / rows) * rho**lags).sum()
 
 
 @pytest.mark.parametrize("rho", [0.5, 0.9, 0.97])
 @pytest.mark.parametrize("rows", [200, 1_000, 5_000])
-def test_the_inflation_of_location_is_that_of_the_mean(rho, rows):
+def test_the_inflation_of_location_is_the_design_effect_of_the_mean(rho, rows):
     """Rank scores of a Gaussian series correlate nearly as its values do."""
     reference = Reference.fit(series(rho, 40_000, 0, features=8))
-    found = np.median(reference.dependence.inflation(rows).factor[:, LOCATION])
-    assert found == pytest.approx(effect(rho, rows), rel=0.25)
+    factor = np.median(reference.dependence.inflation(rows).factor[:, LOCATION])
+    assert factor == pytest.approx(design_effect(rho, rows), rel=0.25)
 
 
-def test_independent_rows_are_recognised_as_such():
-    """Nearly all features have a factor of 1 and no limit to what is known; the check says so."""
+def test_independent_rows_are_recognised():
+    """Nearly all features have a factor of 1 and infinite degrees of freedom, and the self-check reports it."""
     reference = Reference.fit(series(0.0, 20_000, 1, features=20))
     inflation = reference.dependence.inflation(1_000)
     assert (inflation.factor[:, LOCATION] == 1.0).mean() >= 0.8
@@ -51,24 +51,24 @@ def test_independent_rows_are_recognised_as_such():
     assert reference.check.independent < 0.03
 
 
-def test_shuffled_rows_are_independent_whatever_they_were():
-    """Training data usually are shuffled."""
+def test_shuffled_rows_are_independent():
+    """However dependent they were before. Training data are usually shuffled."""
     rows = np.random.default_rng(0).permutation(series(0.97, 20_000, 2, features=4))
     assert (Reference.fit(rows).dependence.inflation(1_000).factor[:, LOCATION] < 2).all()
 
 
-def test_the_check_says_what_dependent_rows_are_worth():
-    """And how often its own blocks would have alarmed, with and without the correction."""
+def test_the_self_check_reports_the_effective_rows():
+    """And how often the reference's own blocks would alarm, with and without the correction."""
     check = Reference.fit(series(0.97, 20_000, 3, features=5)).check
     assert check.independent > 0.5
     assert check.corrected < 0.1
-    assert check.worth == pytest.approx(1_000 / effect(0.97, 1_000), rel=0.6)
+    assert check.worth == pytest.approx(1_000 / design_effect(0.97, 1_000), rel=0.6)
     assert "1000 rows of" in check.words
     assert "rows are dependent" in check.words
 
 
-def test_a_short_reference_says_that_it_is_too_short():
-    """Rather than pretend."""
+def test_the_self_check_reports_a_reference_that_is_too_short():
+    """Because it has too few rows, or because its variance still grows at the longest blocks."""
     reference = Reference.fit({"x": np.arange(100.0)})
     assert reference.dependence is None
     assert Reference.fit({"x": [1.0, 2.0]}).check.words.startswith("too short to know")
@@ -78,7 +78,7 @@ def test_a_short_reference_says_that_it_is_too_short():
 
 
 def test_missing_values_that_come_in_bursts_are_dependent():
-    """Their rate has a scatter of its own; where there are none it has none."""
+    """The rate of missing values has its own inflation: large for bursts, 1 without missing values."""
     random = np.random.default_rng(4)
     values = random.normal(size=40_000)
     for start in random.choice(39_000, 40, replace=False):
@@ -88,16 +88,16 @@ def test_missing_values_that_come_in_bursts_are_dependent():
     assert factor[1, MISSING] == 1.0
 
 
-def test_lengths_of_blocks_double_and_leave_eight_blocks():
-    """None where there are too few rows; of very many rows no more blocks than are of use."""
+def test_block_lengths_double_and_leave_at_least_eight_blocks():
+    """Too few rows give none. Very many rows start with longer blocks."""
     assert choose_block_lengths(255) == ()
     assert choose_block_lengths(1_000) == (32, 64)
     assert choose_block_lengths(2**22)[0] == 1_024
     assert all(2**22 // length >= 8 for length in choose_block_lengths(2**22))
 
 
-def test_merged_dependence_is_that_of_both():
-    """Weighted by blocks; lengths of one side only are kept."""
+def test_merging_weights_the_dependence_of_both_by_blocks():
+    """Lengths that only one side has are kept."""
     reference = Reference.fit({"x": series(0.9, 30_000, 5)[:, 0]})
     first = Reference.fit({"x": series(0.9, 10_000, 6)[:, 0]}, like=reference)
     merged = reference.merge(first)
@@ -110,69 +110,69 @@ def test_merged_dependence_is_that_of_both():
     )
 
 
-def test_the_larger_of_two_is_taken_part_by_part():
-    """With the degrees of freedom that belong to it."""
+def test_larger_inflation_decides_part_by_part():
+    """With the degrees of freedom of the larger factor."""
     small, large = (Reference.fit(series(rho, 20_000, 7, features=3)).dependence.inflation(1_000) for rho in (0.5, 0.9))
     both = larger_inflation(small, large)
     assert (both.factor >= np.maximum(small.factor, large.factor)).all()
-    where = large.factor > small.factor
-    assert (both.freedom[where] == large.freedom[where]).all()
+    larger = large.factor > small.factor
+    assert (both.freedom[larger] == large.freedom[larger]).all()
 
 
 @pytest.mark.parametrize("shares", [[0.25, 0.5, 0.25], [0.1] * 10, [0.7, 0.1, 0.1, 0.1]])
 def test_polynomials_are_orthonormal(shares):
-    """Under the shares that they are made for."""
+    """Under the shares that they are computed for."""
     p = np.array(shares)
-    location, spread = orthonormal(p)
+    location, spread = orthonormal_polynomials(p)
     gram = [[(p * a * b).sum() for a in (np.ones(len(p)), location, spread)] for b in (location, spread)]
     np.testing.assert_allclose(gram, [[0, 1, 0], [0, 0, 1]], atol=1e-12)
 
 
 @pytest.mark.parametrize("shares", [[1.0], [0.0, 1.0, 0.0], [0.5, 0.5]])
 def test_too_few_bins_have_no_spread(shares):
-    """And a single one no location either."""
-    location, spread = orthonormal(np.array(shares))
+    """A single bin has no location either."""
+    location, spread = orthonormal_polynomials(np.array(shares))
     assert not spread.any()
     assert location.any() == (max(shares) < 1.0)
 
 
-# --- what is learnt from what is served ------------------------------------------------------------------------------
+# --- burn-in ---------------------------------------------------------------------------------------------------------
 
 
-def learnt(values, reference, window=1_000, blocks=16, windows=BURN_IN_WINDOWS):
-    """A burn-in that has seen these rows."""
+def burn_in_with(values, reference, window=1_000, blocks=16, windows=BURN_IN_WINDOWS):
+    """Return a burn-in that has seen these rows."""
     layout = Layout(reference.features)
-    one = BurnIn(reference.features, layout)
+    burn_in = BurnIn(reference.features, layout)
     size = window // blocks
     for start in range(0, windows * window, window):
-        parts = [values[place : place + size] for place in range(start, start + window - size + 1, size)]
-        one.learn([WindowCounts(layout.count(list(part.T), len(part)), len(part)) for part in parts])
-    return one
+        parts = [values[first : first + size] for first in range(start, start + window - size + 1, size)]
+        burn_in.learn([WindowCounts(layout.count(list(part.T), len(part)), len(part)) for part in parts])
+    return burn_in
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9, 0.97])
-def test_what_is_served_tells_the_dependence_that_shuffled_data_hide(rho):
-    """After 32 windows about what the rows have; after one already more than nothing."""
+def test_the_burn_in_learns_the_dependence_that_shuffled_data_hide(rho):
+    """Roughly after one window, closely after 32."""
     rows = series(rho, 60_000, 8, features=6)
     reference = Reference.fit(np.random.default_rng(0).permutation(rows[:20_000]))
     for windows, low, high in ((1, 0.2, 5.0), (32, 0.55, 1.8)):
-        factor = learnt(rows[20_000:], reference, windows=windows).dependence.inflation(1_000).factor
-        assert low <= np.median(factor[:, LOCATION]) / effect(rho, 1_000) <= high
+        factor = burn_in_with(rows[20_000:], reference, windows=windows).dependence.inflation(1_000).factor
+        assert low <= np.median(factor[:, LOCATION]) / design_effect(rho, 1_000) <= high
 
 
-def test_a_drift_that_sets_in_while_learning_does_not_become_normal():
-    """Half a deviation at window 10 of 32: the factor stays far below what would hide it."""
+def test_a_drift_that_begins_during_the_burn_in_does_not_become_normal():
+    """After half a deviation at window 10 of 32, the factor stays far below a value that would hide it."""
     rows = series(0.0, 52_000, 9, features=4)
     reference = Reference.fit(rows[:20_000])
     served = rows[20_000:].copy()
     served[10_000:] += 0.5
-    factor = learnt(served, reference).dependence.inflation(1_000).factor
+    factor = burn_in_with(served, reference).dependence.inflation(1_000).factor
     assert factor[:, LOCATION].max() < 4
-    # Around a common mean it would have been the variance between the two halves: some 50.
+    # The variance around a common mean would include that between the two halves: a factor of about 50.
 
 
-def test_learning_ends_and_is_told():
-    """The state says what it was judged with; afterwards nothing changes any more."""
+def test_the_burn_in_ends_after_32_windows():
+    """Until then the reason contains its progress. After that the dependence no longer changes."""
     clock, random = ManualClock(), np.random.default_rng(0)
     reference = Reference.fit({"x": random.normal(size=5_000)})
     monitor = in_memory_monitor(
@@ -190,8 +190,8 @@ def test_learning_ends_and_is_told():
     assert not monitor._pipeline._recorder._panes._ring.divide
 
 
-def test_what_was_learnt_is_kept_beside_the_reference(tmp_path):
-    """Saved and loaded; the next process learns no more."""
+def test_learnt_dependence_is_saved_with_the_reference(tmp_path):
+    """A process that loads it needs no burn-in."""
     rows = series(0.95, 40_000, 10, features=2)
     reference = Reference.fit(np.random.default_rng(0).permutation(rows[:8_000]))
     monitor = in_memory_monitor(reference=reference, window=Window(rows=500), rule=FalseAlarms(1, every="1h"))
@@ -203,26 +203,26 @@ def test_what_was_learnt_is_kept_beside_the_reference(tmp_path):
     assert (
         again.traffic.inflation(500).factor[0, LOCATION] > 5 > reference.dependence.inflation(500).factor[0, LOCATION]
     )
-    next_one = in_memory_monitor(reference=again, window=Window(rows=500), rule=FalseAlarms(1, every="1h"))
-    next_one.observe(rows[8_000:8_500])
-    assert next_one.dependence is None
-    assert next_one.status()["0"].reason == "as the reference"
+    successor = in_memory_monitor(reference=again, window=Window(rows=500), rule=FalseAlarms(1, every="1h"))
+    successor.observe(rows[8_000:8_500])
+    assert successor.dependence is None
+    assert successor.status()["0"].reason == "as the reference"
 
 
 def test_dependence_of_other_features_is_refused():
-    """It says how many are expected."""
-    one = Reference.fit({"x": np.arange(1_000.0)})
-    two = Reference.fit({"x": np.arange(1_000.0), "y": np.arange(1_000.0)})
+    """The message contains the number of features that is expected."""
+    one_feature = Reference.fit({"x": np.arange(1_000.0)})
+    two_features = Reference.fit({"x": np.arange(1_000.0), "y": np.arange(1_000.0)})
     with pytest.raises(ConfigurationError, match="expected that of a monitor of these 1 features"):
-        one.with_traffic(two.dependence)
+        one_feature.with_traffic(two_features.dependence)
     with pytest.raises(ConfigurationError, match="dependence=3: expected that of a monitor"):
-        one.with_traffic(3)
-    assert one.with_traffic(None) == one
+        one_feature.with_traffic(3)
+    assert one_feature.with_traffic(None) == one_feature
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_dependent_traffic_does_not_alarm_and_a_real_shift_does(shuffled):
-    """AR(1) with 0.9, hourly windows: a test for independent rows alarms in most of them, this one hardly ever."""
+    """In hourly windows of AR(1) of 0.9, a test for independent rows would alarm in most of them."""
     rows = series(0.9, 20_000 + 200 * 1_000, 11, features=5)
     training = rows[:20_000]
     reference = Reference.fit(np.random.default_rng(0).permutation(training) if shuffled else training)
@@ -232,7 +232,7 @@ def test_dependent_traffic_does_not_alarm_and_a_real_shift_does(shuffled):
     alarms = 0
     for start in range(20_000, len(rows), 1_000):
         monitor.observe(rows[start : start + 1_000])
-        alarms += any(one.state == "drifting" for one in monitor.status().values())
+        alarms += any(status.state == "drifting" for status in monitor.status().values())
     assert alarms <= 8
     for seed in range(4):
         shifted = series(0.9, 1_000, 100 + seed, features=5)
@@ -241,29 +241,29 @@ def test_dependent_traffic_does_not_alarm_and_a_real_shift_does(shuffled):
     assert monitor.status()["3"].state == "drifting"
 
 
-# --- from few blocks -------------------------------------------------------------------------------------------------
+# --- few blocks ------------------------------------------------------------------------------------------------------
 
 
-def scattered(location, blocks, length=12.0):
-    """What is known of features from so many blocks of one length, by their factors of location."""
+def dependence_of(location, blocks, length=12.0):
+    """Return the dependence from blocks of one length, with these factors of location."""
     factors = np.ones((1, len(location), 5))
     factors[0, :, LOCATION] = location
     return Dependence(np.array([length]), np.array([float(blocks)]), factors, np.full((1, len(location)), 8.0))
 
 
-def test_what_half_of_the_features_show_a_little_is_believed():
-    """From a few blocks none of them could show it alone."""
-    alone = scattered([3.5, 0.8, 0.9, 1.1, 1.0], 5).inflation(100)
+def test_dependence_that_half_of_the_features_show_counts():
+    """With a few blocks, no feature could show it alone."""
+    alone = dependence_of([3.5, 0.8, 0.9, 1.1, 1.0], 5).inflation(100)
     assert (alone.factor[:, LOCATION] == 1.0).all()
-    together = scattered([3.5, 3.0, 4.0, 0.9, 3.2], 5).inflation(100)
+    together = dependence_of([3.5, 3.0, 4.0, 0.9, 3.2], 5).inflation(100)
     assert (together.factor[[0, 1, 2, 4], LOCATION] >= 3.0).all()
     assert together.factor[3, LOCATION] == 1.0
     assert (together.freedom[[0, 1, 2, 4], LOCATION] == 5).all()
 
 
-def test_the_first_blocks_of_a_window_tell_of_all_of_it():
-    """Growth goes on to the whole window; without one only to twice the longest block."""
-    known = scattered([5.0], 200)
+def test_the_first_blocks_of_a_window_are_extrapolated_to_the_window():
+    """Without `whole`, the inflation is extrapolated to twice the longest block only."""
+    known = dependence_of([5.0], 200)
     bounded, whole = known.inflation(96), known.inflation(96, whole=96)
     power = np.log(5) / np.log(12)
     assert bounded.factor[0, LOCATION] == pytest.approx(5 * 2**power)
@@ -272,20 +272,20 @@ def test_the_first_blocks_of_a_window_tell_of_all_of_it():
 
 
 @pytest.mark.parametrize("lengths", [[1.0], [1.0, 2.0], [1.0, 2.0, 4.0]])
-def test_blocks_of_a_row_or_two_say_something_too(lengths):
-    """Windows of five rows are cut so small; no division by the logarithm of one row."""
+def test_blocks_of_one_or_two_rows_give_finite_factors(lengths):
+    """Windows of five rows have such blocks. The logarithm of one row is 0, and must not be a divisor."""
     size = len(lengths)
     factors = np.linspace(1.0, 2.0, size)[:, None, None] * np.ones((size, 6, 5))
     known = Dependence(np.array(lengths), np.full(size, 500.0), factors, np.full((size, 6), 8.0))
     for rows in (0, 1, 2, 3, 5, 100):
-        found = known.inflation(rows, whole=5)
-        assert (found.factor >= 1.0).all()
-        assert (found.factor <= 8.0).all()
+        factor = known.inflation(rows, whole=5).factor
+        assert (factor >= 1.0).all()
+        assert (factor <= 8.0).all()
 
 
 @pytest.mark.parametrize("rows", [100, 127, 200, 1_000])
-def test_a_window_of_few_rows_has_blocks_enough(rows):
-    """How they scatter is known after the first of them."""
+def test_a_window_of_few_rows_has_at_least_eight_blocks(rows):
+    """So the first window is enough for an estimate of their variance."""
     ring = RowRing(1, 1, rows)
     ring.divide = True
     served = 0
@@ -297,7 +297,7 @@ def test_a_window_of_few_rows_has_blocks_enough(rows):
 
 
 def test_small_windows_of_dependent_rows_do_not_alarm_at_the_start():
-    """Shuffled training data, windows of 100: the first ones are all that is known of the traffic."""
+    """With shuffled training data, the first windows of 100 rows are all that is known of the traffic."""
     alarms = 0
     for seed in range(4):
         rows = series(0.9, 21_600, 40 + seed, features=20)
@@ -307,18 +307,18 @@ def test_small_windows_of_dependent_rows_do_not_alarm_at_the_start():
         seen = set()
         for start in range(20_000, 21_600, 100):
             monitor.observe(rows[start : start + 100])
-            seen |= {name for name, one in monitor.status().items() if one.state == "drifting"}
+            seen |= {name for name, status in monitor.status().items() if status.state == "drifting"}
         alarms += len(seen)
         monitor.shutdown()
-    # Taken for independent at first, they alarmed five to eight times a stream.
+    # A test for independent rows at the start had five to eight alarms a stream.
     assert alarms <= 3
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def test_blocks_of_a_window_of_rows_add_up_to_it():
-    """Sixteen of them, none crossing a pane, each handed over once."""
+def test_the_blocks_of_a_window_of_rows_add_up_to_it():
+    """There are sixteen. None crosses a pane, and each is returned once."""
     ring = RowRing(2, 3, 400)
     ring.divide = True
     random = np.random.default_rng(0)
@@ -334,21 +334,21 @@ def test_blocks_of_a_window_of_rows_add_up_to_it():
     np.testing.assert_array_equal(np.sum([block.counts for block in blocks[:16]], axis=0), whole[0].counts)
 
 
-def test_blocks_of_a_window_of_time_come_with_the_clock():
-    """And only where they hold enough rows."""
+def test_the_blocks_of_a_window_of_time_follow_the_clock():
+    """Each has enough rows."""
     ring = TimeRing(1, 1, 160.0)
     ring.divide = True
     ring.advance(0.0)
-    found = []
+    block_rows = []
     for second in range(1, 321):
         ring.put(np.array([4]), 4)
-        found.extend([block.rows for block in window.blocks] for window in ring.advance(float(second)))
-    assert [sum(rows) for rows in found] == [640, 640]
-    assert all(rows[0] == 40 for rows in found)
+        block_rows.extend([block.rows for block in window.blocks] for window in ring.advance(float(second)))
+    assert [sum(rows) for rows in block_rows] == [640, 640]
+    assert all(rows[0] == 40 for rows in block_rows)
 
 
-def test_nobody_wants_blocks_of_a_rule_without_a_test():
-    """Or after the burn-in: windows are then put together in panes, at no further cost."""
+def test_a_ring_divides_windows_into_blocks_only_on_request():
+    """A rule without a test, or after the burn-in, needs none, and panes cost nothing further."""
     ring = RowRing(1, 1, 1_000)
     assert ring.room() == 1_000
     ring.divide = True
@@ -358,11 +358,13 @@ def test_nobody_wants_blocks_of_a_rule_without_a_test():
     assert ring.partial().blocks == ()
 
 
-def test_hash_and_equality_of_dependence():
-    """By value, nan included."""
-    one = Reference.fit({"x": np.arange(1_000.0)}).dependence
-    same = Dependence(one.lengths.copy(), one.blocks.copy(), one.factors.copy(), one.directions.copy())
-    assert one == same
-    assert hash(one) == hash(same)
-    assert one != "x"
+def test_dependence_is_compared_and_hashed_by_value():
+    """With nan equal to nan."""
+    dependence = Reference.fit({"x": np.arange(1_000.0)}).dependence
+    same = Dependence(
+        dependence.lengths.copy(), dependence.blocks.copy(), dependence.factors.copy(), dependence.directions.copy()
+    )
+    assert dependence == same
+    assert hash(dependence) == hash(same)
+    assert dependence != "x"
     assert [SPREAD, SHAPE, OUTSIDE] == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Neighbouring bins taken together."""
+"""Pooling groups neighbouring bins."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 30))
 
 
 @given(arrays(np.float64, SHAPES, elements=st.floats(0, 50)), st.floats(0.5, 20))
-def test_groups_are_neighbours_that_expect_enough(expected, least):
-    """Every group of a feature, unless all of it is too little for one; and nothing is lost."""
-    groups = pool_bins(expected, least)
+def test_groups_are_neighbours_that_expect_enough_rows(expected, minimum):
+    """Unless a whole feature has too few. No row is lost."""
+    groups = pool_bins(expected, minimum)
     sums = sum_groups(expected, groups)
     assert (np.diff(groups, axis=1) >= 0).all()
     assert (np.diff(groups, axis=1) <= 1).all()
     assert sums.sum(axis=1) == pytest.approx(expected.sum(axis=1))
-    for feature, of, whole in zip(groups, sums, expected, strict=True):
+    for feature, group_sums, whole in zip(groups, sums, expected, strict=True):
         assert feature[0] == 0
-        if whole.sum() >= least * (1 + 1e-9):
-            assert (of[: feature[-1] + 1] >= least * (1 - 1e-9)).all()
+        if whole.sum() >= minimum * (1 + 1e-9):
+            assert (group_sums[: feature[-1] + 1] >= minimum * (1 - 1e-9)).all()
         else:
             assert feature[-1] == 0

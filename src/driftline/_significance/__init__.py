@@ -1,1 +1,1 @@
-"""Counts to p-values that account for the dependence between rows."""
+"""Tests counts for differences, with p-values that allow for the dependence between rows."""

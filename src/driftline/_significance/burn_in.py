@@ -1,4 +1,4 @@
-"""What the first windows served say about the dependence of rows: training data are shuffled, traffic is not."""
+"""Learns the dependence of rows from the first windows served, because training data are usually shuffled."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._seasons.expectation import Expectation
-from driftline._significance.components import LOCATION, MISSING, PARTS, SHAPE, SPREAD, Matrix, matrices, orthonormal
-from driftline._significance.dependence import (
-    LEAST_EXPECTED,
-    Dependence,
-    effective_directions,
+from driftline._significance.components import (
+    LOCATION,
+    MISSING,
+    PARTS,
+    SHAPE,
+    SPREAD,
+    FeatureMatrix,
+    group_features,
+    orthonormal_polynomials,
 )
-from driftline._significance.inflation import STEADY_BLOCKS
+from driftline._significance.dependence import MIN_BLOCK_EXPECTED, Dependence, effective_directions
+from driftline._significance.inflation import RELIABLE_BLOCKS
 from driftline._significance.pooling import pool_bins, sum_groups
 from driftline._windows.ring import LEAST_BLOCKS, WindowCounts
 from driftline.typing import Counts, Floats
@@ -26,83 +31,105 @@ __all__ = ["BURN_IN_WINDOWS", "BurnIn"]
 
 BURN_IN_WINDOWS = 32
 """
-Windows after which the dependence is taken as known: eight blocks of four windows, the least that say anything. It
-ends, for a drift that lasts must not become what is normal.
+Windows after which the dependence counts as known. They give eight blocks of four windows, the fewest that allow an
+estimate. The burn-in ends so that a lasting drift does not become normal.
 """
 
-DIFFERENCES = 2.0 / 3.0
-"""Degrees of freedom per difference of neighbours (von Neumann 1941): each block stands in two of them."""
+FREEDOM_PER_DIFFERENCE = 2.0 / 3.0
+"""Degrees of freedom per difference of neighbours (von Neumann 1941), because each block is part of two differences."""
 
 
 TRIMMED = 2
 """
-Differences left out at each length, the largest: a drift that sets in at once within a block makes that block differ
-from both of its neighbours, and nothing else.
+Number of largest differences that are excluded at each length. A drift that begins suddenly within a block makes that
+block differ from both of its neighbours, and changes no other difference.
 """
 
 
-FEWEST_DIRECTIONS = 0.1
-"""So few that the tail of the shape reaches as far as any: where no difference has told yet."""
+MIN_DIRECTIONS = 0.1
+"""Smallest number of directions of the shape, for features without a difference so far. It gives the longest tail."""
 
 
-FEWEST_CUT = 2.0
+MIN_TRIM_DIRECTIONS = 2.0
 """
-Directions at least, in what the largest differences take away: about as many as rows have that forget slowly (1.6 to 3
-in simulated AR(1) of 0.97, in blocks of 60 to 500).
+Smallest number of directions that the correction for `TRIMMED` assumes. It is about that of slowly decaying rows: 1.6
+to 3 in simulated AR(1) series of 0.97, in blocks of 60 to 500.
 """
 
 
-MOST_COMPARED = 2**15
-"""Counts of a block times pairs of blocks that are compared at once: some megabytes of intermediate results."""
+MAX_BATCH = 2**15
+"""Counts of a block times pairs of blocks that are compared in one step. Intermediate results take a few megabytes."""
 
 
-class _Level:
-    """Blocks of one length: the one that fills, the one before it, and sums over the differences of neighbours."""
+class _BlockLevel:
+    """
+    Blocks of one length: the latest ones, and sums over the differences of neighbours.
 
-    __slots__ = ("before", "blocks", "half", "heard", "known", "largest", "rest_squared", "rows", "sums")
+    Attributes:
+        half: the first half of a block of twice the length, if it waits for its second half.
+        before: the latest block, which the next one is compared with.
+        blocks: number of blocks so far.
+        rows: number of rows so far.
+        differences: shape (features,), number of differences. Those of drifting features do not count.
+        sums: shape (features, parts), sums of squared differences without the largest ones.
+        independent: shape (features, parts), the expected sums of independent rows: about 1 for each difference, and
+            the degrees of freedom for the shape.
+        shape_squares: shape (features,), sums of the squares of the shape's part.
+        largest: shape (TRIMMED, features, parts), the largest differences.
+    """
+
+    __slots__ = (
+        "before",
+        "blocks",
+        "differences",
+        "half",
+        "independent",
+        "largest",
+        "rows",
+        "shape_squares",
+        "sums",
+    )
 
     def __init__(self, features: int) -> None:
         self.half: WindowCounts | None = None
         self.before: WindowCounts | None = None
         self.blocks = 0
         self.rows = 0
-        # Differences that count, of each feature: what drifts is not heard.
-        self.heard = np.zeros(features)
+        self.differences = np.zeros(features)
         self.sums = np.zeros((features, PARTS))
-        # What the sums would be of independent rows: about 1 a difference, of the shape its degrees of freedom.
-        self.known = np.zeros((features, PARTS))
-        self.rest_squared = np.zeros(features)
-        # The largest of each, which the sums are without.
+        self.independent = np.zeros((features, PARTS))
+        self.shape_squares = np.zeros(features)
         self.largest = np.zeros((TRIMMED, features, PARTS))
 
     def directions(self) -> Floats:
-        """Number of directions of equal variance that the shape varies over: see `dependence.effective_directions`."""
-        differences = np.maximum(self.heard, 1.0)
-        free = self.known[:, SHAPE] / differences
+        """Return the number of directions of equal variance of the shape: see `dependence.effective_directions`."""
+        differences = np.maximum(self.differences, 1.0)
+        free = self.independent[:, SHAPE] / differences
         mean = (self.sums[:, SHAPE] + self.largest[:, :, SHAPE].sum(axis=0)) / differences
-        squared = self.rest_squared + (self.largest[:, :, SHAPE] ** 2).sum(axis=0)
+        squared = self.shape_squares + (self.largest[:, :, SHAPE] ** 2).sum(axis=0)
         variance = squared / differences - mean**2
-        directions: Floats = np.maximum(effective_directions(mean, variance, free), FEWEST_DIRECTIONS)
+        directions: Floats = np.maximum(effective_directions(mean, variance, free), MIN_DIRECTIONS)
         return directions
 
 
-_Pair: TypeAlias = "tuple[_Level, Counts, Counts, Counts]"
-"""The length of two neighbouring blocks, the counts of both, and all counts served before them and with them."""
+_Pair: TypeAlias = "tuple[_BlockLevel, Counts, Counts, Counts]"
+"""The level of two neighbouring blocks, the counts of both, and all counts served up to and including them."""
 
 
 class BurnIn:
     """
-    Learns the dependence of rows from blocks of consecutive rows as they are served.
+    Learns the dependence of rows from blocks of consecutive rows, in the order in which they were served.
 
-    Each block is compared with the one before it, and the largest differences are left out: a drift that sets in
-    meanwhile touches two comparisons of many, while the scatter around a common mean would take all of it for
-    dependence. Two blocks are one of twice the length.
+    It compares each block with the one before and excludes the largest differences. So a drift that begins during the
+    burn-in affects two comparisons out of many. The variance around a common mean would mistake the whole drift for
+    dependence. Two blocks together are one block of twice the length.
 
     Args:
-        features: what is watched, in the order of *layout*.
-        layout: where their bins lie.
-        windows: after how many windows it ends.
-        seasonal: what blocks are to expect by the hours they fall into; None: the same at all times.
+        features: the watched features, in the order of *layout*.
+        layout: the layout of their bins.
+        windows: number of windows after which the burn-in ends.
+        seasonal: the expected shares by the hours that the rows of a block fall into. If None, they are the same at all
+            times.
     """
 
     def __init__(
@@ -115,61 +142,61 @@ class BurnIn:
         from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
 
         self._special: Any = special
-        self._matrices = matrices(features, layout)
+        self._matrices = group_features(features, layout)
         self._size = len(features)
         self._bins, self._seasonal = layout.total, seasonal
-        self.of = windows
+        self.total = windows
         self.reset()
 
     def reset(self) -> None:
-        """Start anew: the child of a fork has served nothing yet."""
-        self._levels: list[_Level] = []
+        """Reset everything. The child of a fork starts here."""
+        self._levels: list[_BlockLevel] = []
         self._served: Counts | None = None
-        self._heard: Floats = np.ones(self._size)
+        self._weights: Floats = np.ones(self._size)
         self.windows = self._rows = 0
         self.dependence: Dependence | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether all windows have been seen: what is known stays as it is."""
-        return self.windows >= self.of
+        """Whether the burn-in has seen all of its windows. The dependence no longer changes then."""
+        return self.windows >= self.total
 
     @property
     def window_rows(self) -> float:
-        """Rows of a window, on average over those seen."""
+        """Mean number of rows of the windows so far."""
         return self._rows / max(self.windows, 1)
 
     def learn(
         self, blocks: Sequence[WindowCounts], drifting: NDArray[np.bool_] | None = None, *, window: bool = True
     ) -> None:
         """
-        Take in consecutive blocks.
+        Add consecutive blocks.
 
         Args:
-            blocks: of rows as they were served.
-            drifting: shape (features,): features that are drifting, from which nothing is learnt meanwhile.
-            window: whether they complete a window.
+            blocks: counts of consecutive rows, in the order in which they were served.
+            drifting: shape (features,), whether each feature drifts. Drifting features are not learnt from.
+            window: whether the blocks complete a window.
         """
         if self.complete:
             return
-        self._heard = np.ones(self._size) if drifting is None else np.where(drifting, 0.0, 1.0)
+        self._weights = np.ones(self._size) if drifting is None else np.where(drifting, 0.0, 1.0)
         pairs: list[_Pair] = []
         for block in blocks:
             if block.rows:
                 self._rows += block.rows
-                # The bin that is always empty comes after the others, and the hours of the week after it.
+                # The padding bin comes after the bins of the layout, and the hours of the week after it.
                 counts = np.concatenate([block.counts[: self._bins], [0], block.counts[self._bins :]])
                 self._served = counts if self._served is None else self._served + counts
                 self._add(0, WindowCounts(counts, block.rows), self._served, pairs)
         self._compare(pairs)
         self.windows += window
-        self.dependence = self._found()
+        self.dependence = self._estimate()
         if self.complete:
             self._levels = []
 
     def _add(self, number: int, block: WindowCounts, served: Counts, pairs: list[_Pair]) -> None:
         if number == len(self._levels):
-            self._levels.append(_Level(self._size))
+            self._levels.append(_BlockLevel(self._size))
         level = self._levels[number]
         level.blocks += 1
         level.rows += block.rows
@@ -179,141 +206,152 @@ class BurnIn:
         if level.half is None:
             level.half = block
             return
-        pair = WindowCounts(level.half.counts + block.counts, level.half.rows + block.rows)
+        double = WindowCounts(level.half.counts + block.counts, level.half.rows + block.rows)
         level.half = None
-        self._add(number + 1, pair, served, pairs)
+        self._add(number + 1, double, served, pairs)
 
     def _compare(self, pairs: Sequence[_Pair]) -> None:
-        """Compare blocks, as many pairs of them at once as their counts are few: most of it is calling numpy."""
+        """Compare blocks, many pairs in one step, because the calls of numpy dominate the cost."""
         for matrix in self._matrices:
-            most = max(1, MOST_COMPARED // matrix.bins.size)
-            for start in range(0, len(pairs), most):
-                part = pairs[start : start + most]
-                levels, first, second, served = zip(*part, strict=True)
+            batch = max(1, MAX_BATCH // matrix.bins.size)
+            for start in range(0, len(pairs), batch):
+                levels, first, second, served = zip(*pairs[start : start + batch], strict=True)
                 expected = self._expected(first), self._expected(second)
-                compared = _squares(matrix, np.stack(first), np.stack(second), np.stack(served), expected)
-                heard = self._heard[matrix.places, None]
-                for level, squares, known in zip(levels, *(one * heard for one in compared), strict=True):
-                    _take(level, matrix.places, heard[:, 0], squares, known)
+                compared = _compare_blocks(matrix, np.stack(first), np.stack(second), np.stack(served), expected)
+                weights = self._weights[matrix.indices, None]
+                weighted = (values * weights for values in compared)
+                for level, squares, independent in zip(levels, *weighted, strict=True):
+                    _add_comparison(level, matrix.indices, weights[:, 0], squares, independent)
 
     def _expected(self, counts: Sequence[Counts]) -> Floats | None:
-        """The shares that blocks are to have, over all bins and the empty one, shape (pairs, bins + 1)."""
+        """Return the expected shares of blocks over all bins and the padding bin, shape (pairs, bins + 1)."""
         if self._seasonal is None:
             return None
         seasonal = self._seasonal
-        return np.stack([np.append(seasonal.floored(seasonal.shares(one[self._bins + 1 :])), 0.0) for one in counts])
+        return np.stack(
+            [np.append(seasonal.floored(seasonal.shares(block[self._bins + 1 :])), 0.0) for block in counts]
+        )
 
-    def _kept(self, freedom: Floats, differences: Floats) -> Floats:
-        """What is left of a sum of so many chi-squares without the largest: E[X; X <= q] / E[X], shape (features,)."""
+    def _kept_share(self, freedom: Floats, differences: Floats) -> Floats:
+        """Return E[X; X <= q] / E[X] of a chi-square X, the share that remains without the largest differences."""
         cut = self._special.chdtri(freedom, TRIMMED / np.maximum(differences, TRIMMED + 1.0))
-        left: Floats = self._special.chdtr(freedom + 2.0, cut)
-        return left
+        share: Floats = self._special.chdtr(freedom + 2.0, cut)
+        return share
 
-    def _found(self) -> Dependence | None:
+    def _estimate(self) -> Dependence | None:
         levels = [level for level in self._levels if level.blocks >= LEAST_BLOCKS]
         if not levels:
             return None
         factors: list[Floats] = []
         directions: list[Floats] = []
         for level in levels:
-            # From few blocks the variance of a sum of squares is not known: shorter ones tell.
-            if not directions or level.blocks >= STEADY_BLOCKS:
+            # Few blocks cannot estimate the variance of a sum of squares. Use the directions of the shorter blocks.
+            if not directions or level.blocks >= RELIABLE_BLOCKS:
                 directions.append(level.directions())
             else:
                 directions.append(directions[-1])
-            kept = np.repeat(self._kept(np.ones(self._size), level.heard)[:, None], PARTS, axis=1)
-            # A drift that sets in makes the scatter look as uneven as can be: that must not make up for what was cut.
-            kept[:, SHAPE] = self._kept(np.maximum(directions[-1], FEWEST_CUT), level.heard)
-            told = (level.known > 0) & (level.heard >= LEAST_BLOCKS - 1)[:, None]
+            kept = np.repeat(self._kept_share(np.ones(self._size), level.differences)[:, None], PARTS, axis=1)
+            # A drift that begins makes the squares as uneven as possible. The correction for the excluded differences
+            # must not grow from it.
+            kept[:, SHAPE] = self._kept_share(np.maximum(directions[-1], MIN_TRIM_DIRECTIONS), level.differences)
+            known = (level.independent > 0) & (level.differences >= LEAST_BLOCKS - 1)[:, None]
             with np.errstate(invalid="ignore", divide="ignore"):
-                factors.append(np.where(told, level.sums / kept / level.known, np.nan))
+                factors.append(np.where(known, level.sums / kept / level.independent, np.nan))
         return Dependence(
             np.array([level.rows / level.blocks for level in levels]),
-            np.array([DIFFERENCES * (level.blocks - 1) for level in levels]),
+            np.array([FREEDOM_PER_DIFFERENCE * (level.blocks - 1) for level in levels]),
             np.array(factors),
             np.array(directions),
         )
 
 
-def _take(level: _Level, places: NDArray[np.intp], heard: Floats, squares: Floats, known: Floats) -> None:
-    """Add one comparison of some of the features to those of its level."""
-    level.heard[places] += heard
-    level.known[places] += known
-    kept = level.largest[:, places]
+def _add_comparison(
+    level: _BlockLevel, indices: NDArray[np.intp], weights: Floats, squares: Floats, independent: Floats
+) -> None:
+    """Add one comparison of some of the features to its level."""
+    level.differences[indices] += weights
+    level.independent[indices] += independent
+    largest = level.largest[:, indices]
     for rank in range(TRIMMED):
-        kept[rank], squares = np.maximum(kept[rank], squares), np.minimum(kept[rank], squares)
-    level.largest[:, places] = kept
-    level.sums[places] += squares
-    level.rest_squared[places] += squares[:, SHAPE] ** 2
+        largest[rank], squares = np.maximum(largest[rank], squares), np.minimum(largest[rank], squares)
+    level.largest[:, indices] = largest
+    level.sums[indices] += squares
+    level.shape_squares[indices] += squares[:, SHAPE] ** 2
 
 
-def _squares(
-    matrix: Matrix,
+def _compare_blocks(
+    matrix: FeatureMatrix,
     first: Counts,
     second: Counts,
-    live: Counts,
+    served: Counts,
     expected: tuple[Floats | None, Floats | None] = (None, None),
 ) -> tuple[Floats, Floats]:
     """
-    Parts of the chi-square of the difference of two blocks, and what independent rows give: both (pairs, features,
-    parts).
+    Return the parts of the chi-square of pairs of blocks, and their expectation for independent rows.
 
-    The difference is standardised by shares half-way between the reference's and those served so far: bins that are
-    empty in both blocks count too, and a bin that the reference hardly knows does not make a drift look like
-    dependence. What independent rows give is computed for the shares served.
+    Both have the shape (pairs, features, parts). The difference is standardised by shares half-way between those of the
+    reference and those served so far. So bins that are empty in both blocks count too, and a bin that the reference
+    hardly knows does not make a drift look like dependence. The expectation uses the shares served.
 
-    Of blocks that are to differ by their season, by *expected* shares, the rest of their difference is taken, and
-    standardised by what both are to have: within a season rows vary less than over all of it.
+    If blocks differ by their season, the difference is reduced by that of their *expected* shares, and standardised by
+    the mean of those shares. The reason is that rows vary less within a season than over all seasons.
+
+    Args:
+        matrix: the features.
+        first: shape (pairs, bins + 1), counts of the first blocks.
+        second: shape (pairs, bins + 1), counts of the second blocks.
+        served: shape (pairs, bins + 1), all counts served so far.
+        expected: shape (pairs, bins + 1) each, the expected shares of the first and of the second blocks.
     """
     a, b = first[:, matrix.bins], second[:, matrix.bins]
     n, m = a.sum(axis=-1), b.sum(axis=-1)
-    squares, known = np.zeros((*n.shape, PARTS)), np.zeros((*n.shape, PARTS))
+    squares, independent = np.zeros((*n.shape, PARTS)), np.zeros((*n.shape, PARTS))
     both = (n > 0) & (m > 0)
-    served = _normed(live[:, matrix.bins])
-    shares: Floats = (_normed(matrix.reference) + served) / 2
-    difference = np.where(both[..., None], _normed(a) - _normed(b), 0.0)
+    live = _shares(served[:, matrix.bins])
+    shares: Floats = (_shares(matrix.reference) + live) / 2
+    difference = np.where(both[..., None], _shares(a) - _shares(b), 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        moved: Floats = np.zeros(n.shape)
+        expected_shift: Floats = np.zeros(n.shape)
         if expected[0] is not None and expected[1] is not None:
-            one, other = (_normed(part[:, matrix.bins]) for part in (expected[0], expected[1]))
-            moved = expected[0][:, matrix.missing] - expected[1][:, matrix.missing]
-            shares = served = (one + other) / 2
-            difference = difference - (one - other)
+            before, after = (_shares(part[:, matrix.bins]) for part in (expected[0], expected[1]))
+            expected_shift = expected[0][:, matrix.missing] - expected[1][:, matrix.missing]
+            shares = live = (before + after) / 2
+            difference = difference - (before - after)
         scale = 1 / n + 1 / m
-        groups = pool_bins(_flat(shares * np.minimum(n, m)[..., None]), LEAST_EXPECTED)
-        shares, served, difference = (
-            sum_groups(_flat(part), groups).reshape(part.shape) for part in (shares, served, difference)
+        groups = pool_bins(_flatten(shares * np.minimum(n, m)[..., None]), MIN_BLOCK_EXPECTED)
+        shares, live, difference = (
+            sum_groups(_flatten(part), groups).reshape(part.shape) for part in (shares, live, difference)
         )
         rest = np.where(shares > 0, difference**2 / shares, 0.0).sum(axis=-1) / scale
-        free = np.where(shares > 0, served * (1 - served) / shares, 0.0).sum(axis=-1)
+        free = np.where(shares > 0, live * (1 - live) / shares, 0.0).sum(axis=-1)
     if matrix.ordered:
-        for part, polynomial in zip((LOCATION, SPREAD), orthonormal(shares), strict=True):
+        for part, polynomial in zip((LOCATION, SPREAD), orthonormal_polynomials(shares), strict=True):
             has = both & polynomial.any(axis=-1)
             with np.errstate(invalid="ignore", divide="ignore"):
                 square = (polynomial * difference).sum(axis=-1) ** 2 / scale
-            variance = (served * polynomial**2).sum(axis=-1) - (served * polynomial).sum(axis=-1) ** 2
-            squares[has, part], known[has, part] = square[has], variance[has]
+            variance = (live * polynomial**2).sum(axis=-1) - (live * polynomial).sum(axis=-1) ** 2
+            squares[has, part], independent[has, part] = square[has], variance[has]
             rest, free = rest - np.where(has, square, 0.0), free - np.where(has, variance, 0.0)
     has = both & (free > 0)
-    squares[has, SHAPE], known[has, SHAPE] = np.maximum(rest[has], 0.0), free[has]
+    squares[has, SHAPE], independent[has, SHAPE] = np.maximum(rest[has], 0.0), free[has]
     missing = first[:, matrix.missing], second[:, matrix.missing]
-    of, other_of = n + missing[0], m + missing[1]
+    rows, other_rows = n + missing[0], m + missing[1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        rate = (missing[0] + missing[1]) / (of + other_of)
-        apart = missing[0] / of - missing[1] / other_of - moved
-        square = apart**2 / (rate * (1 - rate) * (1 / of + 1 / other_of))
+        rate = (missing[0] + missing[1]) / (rows + other_rows)
+        gap = missing[0] / rows - missing[1] / other_rows - expected_shift
+        square = gap**2 / (rate * (1 - rate) * (1 / rows + 1 / other_rows))
     has = np.isfinite(square)
-    squares[has, MISSING], known[has, MISSING] = square[has], 1.0
-    return squares, known
+    squares[has, MISSING], independent[has, MISSING] = square[has], 1.0
+    return squares, independent
 
 
-def _normed(counts: NDArray[Any]) -> Floats:
-    """Shares; 0 of nothing."""
+def _shares(counts: NDArray[Any]) -> Floats:
+    """Return the shares along the last axis; 0 if there are no rows."""
     rows = counts.sum(axis=-1, keepdims=True)
-    found: Floats = counts / np.where(rows > 0, rows, 1)
-    return found
+    shares: Floats = counts / np.where(rows > 0, rows, 1)
+    return shares
 
 
-def _flat(values: Floats) -> Floats:
-    """One row for each feature of each pair."""
+def _flatten(values: Floats) -> Floats:
+    """Return a matrix with one row for each feature of each pair."""
     return values.reshape(-1, values.shape[-1])

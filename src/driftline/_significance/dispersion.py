@@ -1,4 +1,4 @@
-"""How much more the number of right predictions scatters over stretches of rows than that of independent ones would."""
+"""Overdispersion of right predictions: the variance between stretches of rows, relative to independent rows."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 __all__ = ["dispersion"]
 
 BLOCKS = 20
-"""Stretches of consecutive rows that are compared: enough for a variance, each as long as the rows allow."""
+"""Number of stretches of consecutive rows to compare. It is enough for a variance, and keeps each stretch long."""
 
-LEAST_BLOCK = 50
-"""Rows of a stretch; with fewer than 20 of these nothing is said."""
+MIN_BLOCK = 50
+"""Rows that each stretch needs. With fewer, the dispersion is not estimated."""
 
 
 def dispersion(numbers: NDArray[np.intp], right: NDArray[np.bool_]) -> float:
     """
-    The variance of the right predictions of a stretch, given the bins of them all, over that of independent rows.
+    Return the variance of the number of right predictions in a stretch, over that of independent rows.
 
-    Rows next to each other share what no feature tells, such as the weather: then whole days are better or worse than
-    their predictions promise. It is 1 for independent rows and never below (McCullagh & Nelder 1989, *Generalized
-    linear models*, section 4.5), and 1 for rows that were shuffled, whatever they were before.
+    Neighbouring rows share causes that no feature shows, such as the weather, so whole days are better or worse than
+    their predictions suggest. The dispersion is 1 for independent rows and never below (McCullagh & Nelder 1989,
+    *Generalized linear models*, section 4.5). It is also 1 for shuffled rows. Too few rows give 1.
 
     Args:
-        numbers: the bin of each prediction, shape (rows,), in the order in which they were made.
-        right: whether it was right, shape (rows,).
+        numbers: shape (rows,), the bin of each prediction, in the order of the predictions.
+        right: shape (rows,), whether the prediction was right.
 
     >>> random = np.random.default_rng(0)
     >>> days = np.repeat(random.random(20), 100)
@@ -32,7 +32,7 @@ def dispersion(numbers: NDArray[np.intp], right: NDArray[np.bool_]) -> float:
     True
     """
     rows = len(right) // BLOCKS
-    if rows < LEAST_BLOCK:
+    if rows < MIN_BLOCK:
         return 1.0
     known = np.bincount(numbers)
     accuracy = np.bincount(numbers, weights=right) / np.maximum(known, 1)

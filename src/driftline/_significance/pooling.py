@@ -1,4 +1,4 @@
-"""Neighbouring bins taken together, so that none is judged by a handful of rows."""
+"""Pools neighbouring bins, so that no bin of a test expects only a handful of rows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from driftline.typing import Floats
 __all__ = ["pool_bins", "sum_groups"]
 
 
-def pool_bins(expected: Floats, least: float) -> NDArray[np.intp]:
+def pool_bins(expected: Floats, minimum: float) -> NDArray[np.intp]:
     """
-    The group of each bin: neighbours are taken together until each group expects enough rows.
+    Return the group of each bin, shape (features, bins): neighbours share one until it expects enough rows.
 
-    What is left at the right end, too little for a group of its own, joins the last one. Categories lie by their
-    frequency, so the rare ones are taken together.
+    Bins at the right end that expect too few rows for a group join the last group. Categories are ordered by
+    frequency, so the rare ones are pooled.
 
     Args:
-        expected: rows per bin, shape (features, bins).
-        least: rows that a group is to expect.
+        expected: shape (features, bins), expected rows.
+        minimum: rows that each group has to expect.
 
     >>> pool_bins(np.array([[1.0, 4.0, 6.0, 2.0, 2.0]]), 5.0).tolist()
     [[0, 0, 1, 1, 1]]
@@ -30,19 +30,19 @@ def pool_bins(expected: Floats, least: float) -> NDArray[np.intp]:
     groups: NDArray[np.intp] = np.zeros((size, width), dtype=np.intp)
     number: NDArray[np.intp] = np.zeros(size, dtype=np.intp)
     held: Floats = np.zeros(size)
-    for place in range(width):
-        # A group that has enough is closed when the next bin comes, unless that is all there is.
-        full = held >= least
-        number, held = number + full, np.where(full, 0.0, held) + expected[:, place]
-        groups[:, place] = number
-    last = np.maximum(number - (held < least), 0)
-    found: NDArray[np.intp] = np.minimum(groups, last[:, None])
-    return found
+    for column in range(width):
+        # A group with enough rows ends at the next bin. A last group with too few rows joins the one before it.
+        full = held >= minimum
+        number, held = number + full, np.where(full, 0.0, held) + expected[:, column]
+        groups[:, column] = number
+    last = np.maximum(number - (held < minimum), 0)
+    pooled: NDArray[np.intp] = np.minimum(groups, last[:, None])
+    return pooled
 
 
 def sum_groups(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
     """
-    Sums of a matrix over the groups of its columns, of the same shape.
+    Return the sums of a matrix over the groups of its columns, in the same shape.
 
     >>> sum_groups(np.array([[1, 2, 3, 4]]), np.array([[0, 0, 1, 1]])).tolist()
     [[3.0, 7.0, 0.0, 0.0]]

@@ -1,4 +1,4 @@
-"""Counts to p-values: every part of every feature's difference tested, combined, and sharing one level."""
+"""The two-sample test: p-values for each part of the difference of each feature, and their combination."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from driftline._significance.components import (
     PARTS,
     SHAPE,
     SPREAD,
-    Matrix,
+    FeatureMatrix,
     Numbers,
-    matrices,
-    orthonormal,
+    group_features,
+    orthonormal_polynomials,
 )
 from driftline._significance.inflation import Inflation
 from driftline._significance.pooling import pool_bins, sum_groups
@@ -30,46 +30,51 @@ from driftline.typing import Counts, Floats
 __all__ = ["TwoSample", "TwoSampleResult", "benjamini_hochberg", "cauchy_combination"]
 
 MIN_EXPECTED = 5.0
-"""Expected rows per bin of a chi-square test (Cochran 1954); bins with fewer are pooled with their neighbours."""
+"""Expected rows per bin of a chi-square test (Cochran 1954). Bins with fewer are pooled with their neighbours."""
 
-MOST_P = 0.99
-"""The Cauchy combination maps a p-value of 1 to minus infinity, which no other part could outweigh."""
+MAX_P = 0.99
+"""
+Largest p-value in the Cauchy combination. It maps a p-value of 1 to minus infinity, which no other part could
+outweigh.
+"""
 
 SHIFT_SPREADS = 5**0.5 / 2
 """
-A shift by d of the mean rank score moves the mean of its square by at most d^2, and the polynomial of spread is
-sqrt(5)/2 times that square: so much of a wider spread is the shift itself, which is tested as location.
+Spread per squared shift of location. A shift by d of the mean rank score moves the mean of its square by at most d^2,
+and the polynomial of spread is sqrt(5)/2 times that square. That much of a wider spread is the shift itself, and the
+part of location tests it.
 """
 
 SHIFT_BENDS = 0.1
 """
-Share of the chi-square of a shift that is neither linear nor quadratic in the ranks, and is the shift's, not the
-shape's: computed from quantiles 0.05 of a normal distribution that moves, 0.05 and 0.01 of Student's t with 3 and
-5 degrees of freedom, 0 of a logistic one. Of peaked ones it is more; that part is in the scatter of the blocks.
+Share of the chi-square of a shift that is neither linear nor quadratic in the ranks. It belongs to the shift and not to
+the shape. Computed from quantiles, it is 0.05 for a normal distribution that moves, 0.05 and 0.01 for Student's t with
+3 and 5 degrees of freedom, and 0 for a logistic distribution. It is more for peaked distributions. There, the variance
+of the blocks contains it.
 """
 
-NEXT_TO_NONE = 1e-9
-"""Rows in place of none: so few that they differ from nothing significantly."""
+NO_ROWS = 1e-9
+"""Stands in for 0 rows in a denominator. With so few, no difference is significant."""
 
-MOST_FREEDOM = 1e7
-"""Degrees of freedom that are as good as infinite."""
+MAX_FREEDOM = 1e7
+"""Degrees of freedom that give the same tails as infinitely many."""
 
 SMOOTHING = 0.5
-"""As in `driftline.distances.psi`, of which the effect is the corrected form."""
+"""Pseudo-count per bin, as in `driftline.distances.psi`. The effect is the corrected form of that distance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoSampleResult:
     """
-    What a window says about every feature.
+    The test results of every feature in a window.
 
     Attributes:
-        p: shape (features,), the parts combined; nan where a feature has no rows.
-        parts: shape (features, parts), p-values; nan where a part does not apply.
-        direction: shape (features, parts), which way: above 0 for up, wider, more; below 0 for the opposite.
-        psi: shape (features,).
-        effect: shape (features,), PSI less what it is expected to be under no drift.
-        rows: shape (features,).
+        p: shape (features,), combined p-values; nan where a feature has no rows.
+        parts: shape (features, parts), p-values of the parts; nan where a part does not apply.
+        direction: shape (features, parts), above 0 for up, wider or more, below 0 for the opposite.
+        psi: shape (features,), PSI.
+        effect: shape (features,), PSI minus its expectation without drift.
+        rows: shape (features,), rows of the feature in the window.
     """
 
     p: Floats
@@ -84,13 +89,13 @@ class TwoSample:
     """
     Tests windows of counts against the counts of a reference.
 
-    The two-sample chi-square is split into orthogonal parts: location, spread and the remaining shape; beside it the
-    rates of missing values, of values out of range and of unseen categories are compared. Where rows depend on each
-    other, the second-order correction of Rao & Scott (1984) with the finite number of blocks.
+    The test splits the two-sample chi-square into orthogonal parts: location, spread and the remaining shape. Beside
+    them, it compares the rates of missing values, of values out of range and of unseen categories. For dependent rows
+    it applies the second-order correction of Rao & Scott (1984) with the finite number of blocks.
 
     Args:
-        features: what is tested, in the order of *layout*.
-        layout: where their bins lie.
+        features: the features to test, in the order of *layout*.
+        layout: the layout of their bins.
     """
 
     __slots__ = ("_bins", "_first", "_matrices", "_rows", "_size", "_special")
@@ -99,7 +104,7 @@ class TwoSample:
         from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
 
         self._special: Any = special
-        self._matrices = matrices(features, layout)
+        self._matrices = group_features(features, layout)
         self._size = len(features)
         self._bins, self._first = layout.total, slice(*layout.sizes[:1])
         self._rows = max((sum(feature.counts) for feature in features), default=1) or 1
@@ -115,12 +120,12 @@ class TwoSample:
         Test a flat vector of counts.
 
         Args:
-            counts: of the window, over all bins; what follows (the hours of the week) is left alone.
-            rows: of the window.
-            inflation: what dependence does to the variance of so many rows; None: rows are independent.
-            reference: counts to compare with instead of those of the features, over all bins; they need not be whole.
+            counts: flat counts of the window. Entries after the bins (the hours of the week) are ignored.
+            rows: rows of the window.
+            inflation: returns the variance inflation for a number of rows. If None, rows are independent.
+            reference: shape (bins,), counts to compare with, not necessarily whole. If None, those of the features.
         """
-        found = TwoSampleResult(
+        result = TwoSampleResult(
             np.full(self._size, np.nan),
             np.full((self._size, PARTS), np.nan),
             np.zeros((self._size, PARTS)),
@@ -128,22 +133,24 @@ class TwoSample:
             np.full(self._size, np.nan),
             np.zeros(self._size, dtype=np.int64),
         )
-        longer = np.concatenate([counts[: self._bins], [0]])
-        compared, reference_rows = self._matrices, float(self._rows)
+        padded = np.concatenate([counts[: self._bins], [0]])
+        matrices, reference_rows = self._matrices, float(self._rows)
         if reference is not None:
             expected = np.concatenate([reference, [0.0]])
-            compared = tuple(matrix.against(expected) for matrix in self._matrices)
+            matrices = tuple(matrix.with_reference(expected) for matrix in self._matrices)
             reference_rows = max(float(reference[self._first].sum()), 1.0)
-        inflated = self._inflated(max(rows, 1), reference_rows, inflation)
-        for matrix in compared:
-            self._test(matrix, longer, inflated, found)
-        known = found.rows > 0
+        difference_inflation = self._difference_inflation(max(rows, 1), reference_rows, inflation)
+        for matrix in matrices:
+            self._test_matrix(matrix, padded, difference_inflation, result)
+        known = result.rows > 0
         if known.any():
-            found.p[known] = cauchy_combination(found.parts[known])
-        return found
+            result.p[known] = cauchy_combination(result.parts[known])
+        return result
 
-    def _inflated(self, rows: int, reference_rows: float, inflation: Callable[[float], Inflation] | None) -> Inflation:
-        """The variance of the difference: the window's and the reference's, each inflated as their lengths are."""
+    def _difference_inflation(
+        self, rows: int, reference_rows: float, inflation: Callable[[float], Inflation] | None
+    ) -> Inflation:
+        """Return the inflation of the difference, from those of the window and of the reference."""
         if inflation is None:
             size = self._size
             return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.full(size, np.inf))
@@ -151,42 +158,45 @@ class TwoSample:
         factor = (window.factor / rows + whole.factor / reference_rows) / (1 / rows + 1 / reference_rows)
         return Inflation(factor, window.freedom, window.directions)
 
-    def _test(self, matrix: Matrix, counts: Counts, inflation: Inflation, found: TwoSampleResult) -> None:
-        places = matrix.places
+    def _test_matrix(
+        self, matrix: FeatureMatrix, counts: Counts, inflation: Inflation, result: TwoSampleResult
+    ) -> None:
+        indices = matrix.indices
         current, missing = counts[matrix.bins], counts[matrix.missing]
         n, m = current.sum(axis=1), matrix.reference.sum(axis=1)
         rows, reference_rows = n + missing, m + matrix.reference_missing
         factor, freedom, directions = (
-            part[places] for part in (inflation.factor, inflation.freedom, inflation.directions)
+            part[indices] for part in (inflation.factor, inflation.freedom, inflation.directions)
         )
-        parts = np.full((len(places), PARTS), np.nan)
-        direction = np.zeros((len(places), PARTS))
-        self._shapes(matrix, current, (factor, freedom, directions), parts, direction)
-        outside, before = matrix.outside_of(counts), matrix.reference_outside
-        sure = matrix.certain
-        for part, events, reference_events, of, reference_of, edges in (
-            (OUTSIDE, outside, before * sure, n, m * sure, matrix.edges * sure),
+        parts = np.full((len(indices), PARTS), np.nan)
+        direction = np.zeros((len(indices), PARTS))
+        self._test_distribution(matrix, current, (factor, freedom, directions), parts, direction)
+        outside, before = matrix.count_outside(counts), matrix.reference_outside
+        reliability = matrix.reliability
+        latent = matrix.latent_outside * reliability
+        for part, events, reference_events, trials, reference_trials, latent_events in (
+            (OUTSIDE, outside, before * reliability, n, m * reliability, latent),
             (MISSING, missing, matrix.reference_missing, rows, reference_rows, None),
         ):
-            parts[:, part], direction[:, part] = self._rates(
-                events, reference_events, of, reference_of, factor[:, part], freedom[:, part], edges
+            parts[:, part], direction[:, part] = self._test_rate(
+                events, reference_events, trials, reference_trials, factor[:, part], freedom[:, part], latent_events
             )
-        found.parts[places], found.direction[places], found.rows[places] = parts, direction, rows
-        self._effects(matrix, current, missing, factor[:, SHAPE], found)
+        result.parts[indices], result.direction[indices], result.rows[indices] = parts, direction, rows
+        self._measure_effect(matrix, current, missing, factor[:, SHAPE], result)
 
-    def _shapes(
+    def _test_distribution(
         self,
-        matrix: Matrix,
+        matrix: FeatureMatrix,
         current: Counts,
         inflation: tuple[Floats, Floats, Floats],
         parts: Floats,
         direction: Floats,
     ) -> None:
-        """Location, spread and shape of the present values, after pooling bins that expect too few rows."""
+        """Test location, spread and shape of the present values, after pooling bins that expect too few rows."""
         factor, freedom, directions = inflation
         reference = matrix.reference
-        n = np.maximum(current.sum(axis=1, keepdims=True), NEXT_TO_NONE)
-        m = np.maximum(reference.sum(axis=1, keepdims=True), NEXT_TO_NONE)
+        n = np.maximum(current.sum(axis=1, keepdims=True), NO_ROWS)
+        m = np.maximum(reference.sum(axis=1, keepdims=True), NO_ROWS)
         pooled = (reference + current) / (m + n)
         groups = pool_bins(pooled * np.minimum(m, n) / factor[:, SHAPE, None], MIN_EXPECTED)
         shares_r = sum_groups(reference, groups) / m
@@ -198,8 +208,9 @@ class TwoSample:
         deviates = difference / np.where(shares > 0, root, 1.0)
         dependent = np.isfinite(directions)
         if dependent.any():
-            # Of the roots, to first order the same (Freeman & Tukey 1950), where that is less: a clump of rows in a
-            # rare bin, of which dependent rows have many, does not reach as far; an empty bin reaches too far there.
+            # Use the deviates of the roots (Freeman & Tukey 1950) where they are smaller. To first order they are the
+            # same. They limit a clump of rows in a rare bin, which dependent rows often have, but an empty bin deviates
+            # too far in them.
             roots = 2.0 * (np.sqrt(shares_c) - np.sqrt(shares_r))
             tame = dependent[:, None] & (np.abs(roots) < np.abs(deviates))
             deviates = np.where(tame, roots, deviates)
@@ -207,16 +218,16 @@ class TwoSample:
         free = np.maximum((shares > 0).sum(axis=1) - 1.0, 0.0)
         shift = np.zeros(len(free))
         if matrix.ordered:
-            for part, polynomial in zip((LOCATION, SPREAD), orthonormal(shares), strict=True):
+            for part, polynomial in zip((LOCATION, SPREAD), orthonormal_polynomials(shares), strict=True):
                 has = polynomial.any(axis=1)
-                moved = (polynomial * difference).sum(axis=1)
+                change = (polynomial * difference).sum(axis=1)
                 if part == LOCATION:
-                    shift = moved
+                    shift = change
                 else:
-                    moved = np.where(moved > 0, np.maximum(moved - SHIFT_SPREADS * shift**2, 0.0), moved)
-                score = moved / np.sqrt(scale)
+                    change = np.where(change > 0, np.maximum(change - SHIFT_SPREADS * shift**2, 0.0), change)
+                score = change / np.sqrt(scale)
                 tail = 2.0 * self._special.stdtr(
-                    np.minimum(freedom[:, part], MOST_FREEDOM), -np.abs(score) / np.sqrt(factor[:, part])
+                    np.minimum(freedom[:, part], MAX_FREEDOM), -np.abs(score) / np.sqrt(factor[:, part])
                 )
                 parts[has, part], direction[has, part] = tail[has], np.sign(score[has])
                 along = (polynomial * root * deviates).sum(axis=1) ** 2 / scale
@@ -226,11 +237,11 @@ class TwoSample:
         with np.errstate(invalid="ignore", divide="ignore"):
             rest = rest - SHIFT_BENDS * shift**2 / scale
             ratio = np.maximum(rest, 0.0) / (free * factor[:, SHAPE])
-            tail = self._special.fdtrc(nu, np.minimum(freedom[:, SHAPE], MOST_FREEDOM) * nu, ratio)
+            tail = self._special.fdtrc(nu, np.minimum(freedom[:, SHAPE], MAX_FREEDOM) * nu, ratio)
         has = (free > 0) & np.isfinite(tail)
         parts[has, SHAPE] = tail[has]
 
-    def _rates(
+    def _test_rate(
         self,
         events: Numbers,
         reference_events: Numbers,
@@ -238,41 +249,48 @@ class TwoSample:
         reference_rows: Numbers,
         factor: Floats,
         freedom: Floats,
-        edges: Numbers | None,
+        latent: Numbers | None,
     ) -> tuple[Floats, Floats]:
         """
-        The rate of something rare compared: exact given the sum of both sides, so that a handful is not taken for many.
+        Return the p-values and directions of the difference of two rates, shape (features,) each.
 
-        Given their sum the events of the window are binomial with the window's share of the rows (Przyborowski &
-        Wilenski 1940); dividing by 1 - rate gives the smaller variance of a common event (hypergeometric), dividing by
-        the factor that of dependent rows, and the tail is then read from Student's t for the blocks behind the factor.
-        With *edges*, rows that the reference stands for without having them, only more of it counts, not less.
+        The test is exact given the sum of the events of both sides, so that a handful of events is not over-rated.
+        Given that sum, the events of the window are binomial with the window's share of the rows (Przyborowski &
+        Wilenski 1940). Dividing by 1 - rate gives the smaller variance of a common event (hypergeometric). Dividing by
+        the factor gives the variance of dependent rows. The tail is then that of Student's t for the blocks behind the
+        factor. With *latent* events, which the reference stands for without having them, only an increase counts.
         """
         special = self._special
         if not events.any() and not reference_events.any():
-            # Nothing missing anywhere, as most often.
+            # The usual case: no value is missing anywhere.
             return np.full(len(events), np.nan), np.full(len(events), -1.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             total = events + reference_events
             rate = total / (rows + reference_rows)
             share = rows / (rows + reference_rows)
             weight = 1.0 / (factor * np.maximum(1.0 - rate, 1e-12))
-            here, there = events * weight, reference_events * weight + (0 if edges is None else edges)
+            here, there = events * weight, reference_events * weight + (0 if latent is None else latent)
             upper = np.where(here > 0, special.betainc(np.maximum(here, 1e-12), there + 1.0, share), 1.0)
             more = events >= share * total
             p = upper
-            if edges is None:
+            if latent is None:
                 lower = np.where(there > 0, special.betaincc(here + 1.0, np.maximum(there, 1e-12), share), 1.0)
                 p = np.minimum(2.0 * np.minimum(upper, lower), 1.0)
-            known = np.isfinite(freedom)
-            student = special.stdtr(np.minimum(freedom, MOST_FREEDOM), special.ndtri(np.maximum(p, 1e-300)))
-            p = np.where(known, np.maximum(student, p), p)
+            dependent = np.isfinite(freedom)
+            student = special.stdtr(np.minimum(freedom, MAX_FREEDOM), special.ndtri(np.maximum(p, 1e-300)))
+            p = np.where(dependent, np.maximum(student, p), p)
         applies = (total > 0) & (rows > 0) & (reference_rows > 0) & (rate < 1.0)
         return np.where(applies, p, np.nan), np.where(more, 1.0, -1.0)
 
     @staticmethod
-    def _effects(matrix: Matrix, current: Counts, missing: Counts, factor: Floats, found: TwoSampleResult) -> None:
-        """PSI over all bins, and less what is expected under no drift (Yurdakul & Naranjo 2020) of dependent rows."""
+    def _measure_effect(
+        matrix: FeatureMatrix, current: Counts, missing: Counts, factor: Floats, result: TwoSampleResult
+    ) -> None:
+        """
+        Set PSI over all bins, and the effect: PSI minus its expectation for dependent rows without drift.
+
+        Source: Yurdakul & Naranjo (2020), multiplied by the variance inflation.
+        """
         real = np.concatenate([matrix.real, np.ones((len(missing), 1), dtype=bool)], axis=1)
         r = np.concatenate([matrix.reference, matrix.reference_missing[:, None]], axis=1).astype(np.float64)
         c = np.concatenate([current, missing[:, None]], axis=1).astype(np.float64)
@@ -284,13 +302,13 @@ class TwoSample:
             psi = ((q - p) * np.log(q / p, where=real, out=np.zeros_like(q))).sum(axis=1)
             bias = (((r + c) > 0).sum(axis=1) - 1) * factor * (1 / m + 1 / n)
         known = n > 0
-        found.psi[matrix.places] = np.where(known, psi, np.nan)
-        found.effect[matrix.places] = np.where(known, psi - bias, np.nan)
+        result.psi[matrix.indices] = np.where(known, psi, np.nan)
+        result.effect[matrix.indices] = np.where(known, psi - bias, np.nan)
 
 
 def cauchy_combination(p: Floats) -> Floats:
     """
-    One p-value of several, shape (..., parts) to (...,), however they depend on each other; nan are left out.
+    Combine p-values of shape (..., parts) into shape (...,), whatever their dependence. nan are ignored.
 
     Source: Liu & Xie (2020), *Cauchy combination test*: the mean of tan((1/2 - p) pi) has Cauchy tails.
 
@@ -299,8 +317,8 @@ def cauchy_combination(p: Floats) -> Floats:
     """
     known = ~np.isnan(p)
     number = known.sum(axis=-1)
-    clipped = np.clip(np.where(known, p, 0.5), 1e-300, MOST_P)
-    # cot(p pi) is 1 / (p pi) near 0, where the tangent of (1/2 - p) pi has lost all digits.
+    clipped = np.clip(np.where(known, p, 0.5), 1e-300, MAX_P)
+    # Near 0, cot(p pi) is 1 / (p pi), and the tangent of (1/2 - p) pi would lose all digits.
     cotangent = np.where(clipped < 1e-9, 1.0 / (np.pi * clipped), 1.0 / np.tan(np.pi * clipped))  # noqa: PLR2004
     mean = np.where(known, cotangent, 0.0).sum(axis=-1) / np.maximum(number, 1)
     combined = np.where(mean > 1e9, 1.0 / (np.pi * np.maximum(mean, 1.0)), 0.5 - np.arctan(mean) / np.pi)  # noqa: PLR2004
@@ -309,9 +327,9 @@ def cauchy_combination(p: Floats) -> Floats:
 
 def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """
-    Adjusted p-values: those at or below a level are the discoveries at that false discovery rate.
+    Return adjusted p-values: those at or below a level are the discoveries at that false discovery rate.
 
-    Source: Benjamini & Hochberg (1995); under no drift at all the chance of any discovery is at most the level.
+    Source: Benjamini & Hochberg (1995). Without any drift, the probability of a discovery is at most the level.
 
     >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(3).tolist()
     [0.03, 0.04, 0.04]

@@ -227,7 +227,7 @@ class WindowEvaluator:
         burn_in = self._burn_in
         if burn_in is None or burn_in.complete:
             return ""
-        return f"; learning how rows depend on each other: {burn_in.windows} of {burn_in.of} windows"
+        return f"; learning how rows depend on each other: {burn_in.windows} of {burn_in.total} windows"
 
 
 def _largest_of(curves: Sequence[Callable[[float], Inflation]]) -> Callable[[float], Inflation] | None:
