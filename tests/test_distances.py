@@ -1,4 +1,4 @@
-"""Distances against scipy on the same histograms, and the properties that make them distances."""
+"""Distances agree with scipy on the same histograms and have the properties of distances."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ PAIRS = st.integers(2, 30).flatmap(
 PLAIN = [distances.psi, distances.kl, distances.js, distances.hellinger, distances.total_variation, distances.ks]
 
 
-def close(ours, theirs):
-    """Equal to 1e-12, relative where the numbers are large."""
-    return ours == pytest.approx(theirs, rel=EXACT, abs=EXACT)
+def close(value, oracle):
+    """Whether two numbers are equal to 1e-12, relative if they are large."""
+    return value == pytest.approx(oracle, rel=EXACT, abs=EXACT)
 
 
 @given(PAIRS)
 def test_kl_and_psi_are_relative_entropies(pair):
-    """KL is scipy's entropy of the smoothed shares; PSI is the sum of both directions."""
+    """KL is scipy's entropy of the smoothed shares. PSI is the sum of both directions."""
     r, c = (counts + distances.SMOOTHING for counts in pair)
     assert close(distances.kl(*pair), scipy.stats.entropy(c, r))
     assert close(distances.psi(*pair), scipy.stats.entropy(c, r) + scipy.stats.entropy(r, c))
 
 
 @given(PAIRS)
-def test_js_is_scipys(pair):
-    """The Jensen-Shannon distance, base 2."""
-    # Near 0 the square root magnifies rounding: the divergences are compared.
+def test_js_agrees_with_scipy(pair):
+    """The Jensen-Shannon distance to base 2."""
+    # Near 0 the square root magnifies rounding, so compare the divergences.
     assert close(distances.js(*pair) ** 2, jensenshannon(*pair, base=2) ** 2)
 
 
 @given(PAIRS)
-def test_hellinger_and_total_variation_by_definition(pair):
-    """Both are norms of a difference of shares, as scipy computes norms."""
+def test_hellinger_and_total_variation_are_norms(pair):
+    """Of a difference of shares, as scipy computes norms."""
     r, c = (counts / counts.sum() for counts in pair)
     assert close(distances.hellinger(*pair), scipy.linalg.norm(np.sqrt(r) - np.sqrt(c)) / np.sqrt(2))
     assert close(distances.total_variation(*pair), scipy.spatial.distance.cityblock(r, c) / 2)
@@ -51,7 +51,7 @@ def test_hellinger_and_total_variation_by_definition(pair):
 
 @given(PAIRS)
 def test_chi_square_is_scipys_contingency_statistic(pair):
-    """Pearson's statistic of the two-row table, empty columns left out."""
+    """Pearson's statistic of the two-row table without its empty columns."""
     table = np.array(pair)
     table = table[:, table.sum(axis=0) > 0]
     assume(table.shape[1] > 1)
@@ -60,29 +60,29 @@ def test_chi_square_is_scipys_contingency_statistic(pair):
 
 @given(PAIRS)
 @example((np.array([0, 1]), np.array([0, 1])))
-def test_ks_is_that_of_the_binned_samples(pair):
-    """The two-sample Kolmogorov-Smirnov statistic of the bin numbers themselves."""
+def test_ks_is_scipys_statistic_of_the_bin_numbers(pair):
+    """The two-sample Kolmogorov-Smirnov statistic."""
     small = [counts % 50 for counts in pair]
     assume(all(counts.sum() for counts in small))
     samples = [np.repeat(np.arange(len(counts)), counts) for counts in small]
-    with np.errstate(divide="ignore"):  # in the p-value of one row against one, which is not asked for
-        theirs = scipy.stats.ks_2samp(*samples, method="asymp").statistic
-    assert close(distances.ks(*small), theirs)
+    with np.errstate(divide="ignore"):  # in the p-value of two single rows, which is not used
+        statistic = scipy.stats.ks_2samp(*samples, method="asymp").statistic
+    assert close(distances.ks(*small), statistic)
 
 
 @given(PAIRS, st.integers(0, 2**32 - 1))
 def test_wasserstein_and_mean_are_scipys_on_weighted_positions(pair, seed):
-    """The earth mover's distance of the positions weighted by the counts, and the difference of their averages."""
+    """The Wasserstein distance of the positions weighted by the counts, and the difference of their averages."""
     positions = np.sort(np.random.default_rng(seed).normal(size=len(pair[0])))
-    theirs = scipy.stats.wasserstein_distance(positions, positions, *pair)
-    assert close(distances.wasserstein(*pair, positions=positions), theirs)
+    oracle = scipy.stats.wasserstein_distance(positions, positions, *pair)
+    assert close(distances.wasserstein(*pair, positions=positions), oracle)
     gap = abs(np.average(positions, weights=pair[0]) - np.average(positions, weights=pair[1]))
     assert close(distances.mean(*pair, positions=positions), gap)
 
 
 @given(PAIRS)
-def test_zero_on_itself_bounded_and_where_promised_symmetric(pair):
-    """What makes them distances."""
+def test_distances_are_zero_on_equal_counts_and_bounded(pair):
+    """Psi, js, hellinger, total_variation and ks are symmetric too."""
     r, c = pair
     for distance in PLAIN:
         assert distance(r, r) == pytest.approx(0.0, abs=1e-7)
@@ -94,8 +94,8 @@ def test_zero_on_itself_bounded_and_where_promised_symmetric(pair):
 
 
 @given(st.integers(1, 6), st.integers(2, 12), st.integers(0, 2**32 - 1))
-def test_a_matrix_gives_what_its_rows_give(features, bins, seed):
-    """Shape (features, bins) in, shape (features,) out, equal to one row at a time."""
+def test_a_matrix_gives_the_distances_of_its_rows(features, bins, seed):
+    """Shape (features, bins) gives shape (features,)."""
     random = np.random.default_rng(seed)
     r, c = random.integers(0, 40, (2, features, bins))
     positions = np.sort(random.normal(size=(features, bins)), axis=1)
@@ -104,7 +104,7 @@ def test_a_matrix_gives_what_its_rows_give(features, bins, seed):
         keywords = [{}] * features
         whole = {}
         if name in {"mean", "wasserstein"}:
-            keywords = [{"positions": one} for one in positions]
+            keywords = [{"positions": row} for row in positions]
             whole = {"positions": positions}
         together = distance(r, c, **whole)
         apart = [distance(*pair, **keyword) for *pair, keyword in zip(r, c, keywords, strict=True)]
@@ -114,34 +114,34 @@ def test_a_matrix_gives_what_its_rows_give(features, bins, seed):
 
 @pytest.mark.parametrize("name", sorted(distances.BY_NAME))
 def test_nan_where_a_side_is_empty(name):
-    """No rows on one side: there is no number to give."""
+    """Without rows on one side there is no distance."""
     keywords = {"positions": [0.0, 1.0]} if name in {"mean", "wasserstein"} else {}
     assert np.isnan(distances.BY_NAME[name]([0, 0], [1, 2], **keywords))
     assert np.isnan(distances.BY_NAME[name]([1, 2], [0, 0], **keywords))
 
 
 def test_bins_without_a_position_do_not_count():
-    """Missing values lie nowhere: ten of them move neither the mean nor the Wasserstein distance."""
-    placed = [-1.0, 1.0, np.nan]
+    """Ten missing values change neither the mean nor the Wasserstein distance."""
+    positions = [-1.0, 1.0, np.nan]
     for distance in (distances.wasserstein, distances.mean):
-        assert distance([5, 5, 0], [5, 5, 10], positions=placed) == 0.0
+        assert distance([5, 5, 0], [5, 5, 10], positions=positions) == 0.0
 
 
 @pytest.mark.parametrize(("r", "c"), [([1, 2], [1, 2, 3]), ([[[1]]], [[[1]]]), (1, 1)])
-def test_shapes_that_do_not_fit_are_refused(r, c):
-    """The message says which shapes came and which were expected."""
+def test_shapes_that_do_not_match_are_refused(r, c):
+    """The message contains both shapes and the expected ones."""
     with pytest.raises(ValueError, match=r"counts of shapes .* expected both \(bins,\)"):
         distances.psi(r, c)
 
 
 def test_positions_of_another_shape_are_refused():
-    """One position for each count."""
+    """Each count needs a position."""
     with pytest.raises(ValueError, match=r"positions of shape \(3,\): expected \(2,\)"):
         distances.wasserstein([1, 2], [3, 4], positions=[0.0, 1.0, 2.0])
 
 
 def test_corrected_psi_is_unbiased_under_no_drift():
-    """Over many pairs of samples of one distribution its mean is 0, where that of the raw one is (B-1)(1/n+1/m)."""
+    """Over many pairs of samples of one distribution its mean is 0. The mean of raw PSI is (B-1)(1/n+1/m)."""
     random = np.random.default_rng(0)
     shares = np.full(12, 1 / 12)
     r, c = random.multinomial(3_000, shares, 4_000), random.multinomial(500, shares, 4_000)

@@ -1,4 +1,4 @@
-"""The one-shot functions: at and around every threshold, in their order, rounded after they have compared."""
+"""The functions for two samples: at and around every threshold, in order, and rounded after the comparison."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ HEALTHY = {"accuracy": 0.9, "latency": 0.1, "error_rate": 0.01}
 
 
 def test_the_mean_drift_of_the_lesson():
-    """|3 - 2| over the population deviation of 1, 2, 3."""
+    """It is |3 - 2| over the population deviation of 1, 2, 3."""
     report = compute_mean_drift([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
     assert report == DriftReport("feature_value", 2.0, 3.0, 1.2247, triggered=True)
 
 
 @given(SAMPLES, SAMPLES, st.floats(0.0, 5.0))
-def test_the_mean_drift_is_what_it_says(baseline, current, threshold):
-    """Against the formula with numpy; the decision is taken before rounding."""
+def test_the_mean_drift_agrees_with_numpy(baseline, current, threshold):
+    """The threshold applies to the unrounded score."""
     report = compute_mean_drift(baseline, current, threshold=threshold)
     spread = 1e-6 if min(baseline) == max(baseline) else float(np.std(baseline)) or 1e-6
     before, after = float(np.mean(baseline)), float(np.mean(current))
@@ -53,14 +53,14 @@ def test_the_mean_drift_is_what_it_says(baseline, current, threshold):
 @pytest.mark.parametrize(
     ("shift", "score", "triggered"), [(0.199, 0.199, False), (0.2, 0.2, True), (0.201, 0.201, True), (-0.2, 0.2, True)]
 )
-def test_the_threshold_is_reached_at_itself(shift, score, triggered):
-    """A baseline of deviation 1 and mean 0: the shift is the score, whichever its direction."""
+def test_a_score_equal_to_the_threshold_triggers(shift, score, triggered):
+    """With a baseline of mean 0 and deviation 1 the score is the absolute shift."""
     report = compute_mean_drift([-1.0, 1.0], [shift])
     assert (report.drift_score, report.triggered) == (score, triggered)
 
 
-def test_rounding_comes_after_comparing():
-    """A score of 0.19999 is shown as 0.2, and has not triggered."""
+def test_the_unrounded_score_decides():
+    """A score of 0.19999 is reported as 0.2 and does not trigger."""
     report = compute_mean_drift([-1.0, 1.0], [0.19999])
     assert (report.drift_score, report.triggered) == (0.2, False)
 
@@ -73,7 +73,7 @@ def test_numbers_are_rounded_to_four_decimals():
 
 @pytest.mark.parametrize("constant", [5.0, 0.1, 1e-9])
 def test_a_constant_baseline_has_a_spread_of_a_millionth(constant):
-    """Of 0.1 too, whose deviation is not quite 0 by rounding."""
+    """Even 0.1, whose deviation is slightly above 0 because of rounding."""
     baseline = [constant] * 10
     assert compute_mean_drift(baseline, baseline) == DriftReport(
         "feature_value", round(constant, 4), round(constant, 4), 0.0, triggered=False
@@ -82,16 +82,16 @@ def test_a_constant_baseline_has_a_spread_of_a_millionth(constant):
 
 
 @pytest.mark.parametrize(
-    "make", [list, tuple, np.array, pd.Series, pl.Series, pa.array, iter, lambda one: (x for x in one)]
+    "make", [list, tuple, np.array, pd.Series, pl.Series, pa.array, iter, lambda values: (x for x in values)]
 )
-def test_samples_of_any_kind(make):
-    """Lists, arrays, series, generators."""
+def test_samples_may_be_of_any_kind(make):
+    """Lists, arrays, series and generators."""
     assert compute_mean_drift(make([1.0, 2.0, 3.0]), make([2.0, 3.0, 4.0])).drift_score == 1.2247
 
 
 @pytest.mark.parametrize("empty", [[], (), np.array([]), pd.Series([], dtype=float), iter([])])
 def test_an_empty_sample_is_refused(empty):
-    """Either of them; the message says which."""
+    """The message names the sample."""
     with pytest.raises(ValueError, match="current: an empty sample"):
         compute_mean_drift([1.0], empty)
     with pytest.raises(ValueError, match="baseline: an empty sample"):
@@ -102,8 +102,8 @@ def test_an_empty_sample_is_refused(empty):
 
 
 @pytest.mark.parametrize("make", [dict, pd.DataFrame, pl.DataFrame, pa.table])
-def test_every_feature_that_both_frames_have(make):
-    """Named after its column; those that the current frame lacks are left out, as are new ones."""
+def test_every_feature_that_both_frames_have_gets_a_report(make):
+    """With the name of its column. Features of only one frame are skipped."""
     before = make({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0], "gone": [1.0, 1.0, 1.0]})
     after = make({"b": [1.0, 2.0, 3.0], "a": [2.0, 3.0, 4.0], "new": [1.0, 1.0, 1.0]})
     reports = detect_drift_across_features(before, after)
@@ -114,15 +114,15 @@ def test_every_feature_that_both_frames_have(make):
 
 
 def test_two_frames_may_differ_in_length():
-    """As the columns of two dicts may."""
+    """An empty column is refused."""
     assert detect_drift_across_features({"a": [1, 2, 3]}, {"a": [2.0]})["a"].drift_score == 0.0
     with pytest.raises(ValueError, match="current: an empty sample"):
         detect_drift_across_features({"a": [1, 2, 3]}, {"a": []})
 
 
 @pytest.mark.parametrize("frame", [5, None, [1, 2], np.zeros((2, 2)), pd.DataFrame([[1, 2]])])
-def test_what_is_no_frame_with_names_is_refused(frame):
-    """The message says which of the two."""
+def test_an_object_that_is_not_a_frame_with_names_is_refused(frame):
+    """The message names the argument."""
     with pytest.raises(ConfigurationError, match="baseline_frame: "):
         detect_drift_across_features(frame, {"a": [1]})
     with pytest.raises(ConfigurationError, match="current_frame: "):
@@ -147,12 +147,12 @@ def test_what_is_no_frame_with_names_is_refused(frame):
     ],
 )
 def test_retraining_is_due(report, accuracy, latency, due):
-    """On a trigger, below an accuracy of 0.78, above a latency of half a second; at either it is not."""
+    """If the report triggered, below an accuracy of 0.78, and above a latency of half a second."""
     assert should_trigger_retraining(report, accuracy=accuracy, latency=latency) is due
 
 
-def test_the_features_that_ask_for_retraining():
-    """Of a mapping or a sequence of reports: the names of those that triggered, or all when the model does badly."""
+def test_features_that_triggered_are_retrained():
+    """All features are, if accuracy is too low or latency too high. Reports may be a mapping or a sequence."""
     reports = detect_drift_across_features({"a": [1.0, 2.0], "b": [1.0, 2.0]}, {"a": [5.0], "b": [1.5]})
     assert enqueue_retraining_tasks(reports, accuracy=0.9, latency=0.1) == ["a"]
     assert enqueue_retraining_tasks(list(reports.values()), accuracy=0.9, latency=0.1) == ["a"]
@@ -184,20 +184,20 @@ def test_the_features_that_ask_for_retraining():
     ],
 )
 def test_a_canary_at_and_around_every_threshold(candidate, expected):
-    """Accuracy, then latency, then errors; the first that is violated is the reason."""
+    """Accuracy, then latency, then errors. The first criterion that fails is the reason."""
     assert evaluate_canary(HEALTHY, {**HEALTHY, **candidate}) == expected
 
 
 def test_a_latency_difference_at_the_limit_is_allowed():
-    """Exactly, in numbers that floats hold exactly."""
+    """With numbers that floats represent exactly."""
     verdict = evaluate_canary({"latency": 0.25}, {"accuracy": 0.9, "latency": 0.5}, allowed_latency_delta=0.25)
     assert verdict.promote
     verdict = evaluate_canary({"latency": 0.25}, {"accuracy": 0.9, "latency": 0.5}, allowed_latency_delta=0.24)
     assert verdict.reason == "Latency regression"
 
 
-def test_what_is_absent_is_nothing():
-    """An accuracy of 0 is below the threshold; errors against none are too many."""
+def test_an_absent_metric_is_0():
+    """An accuracy of 0 is below the threshold. Any error rate exceeds a baseline of 0."""
     assert evaluate_canary({}, {}) == CanaryVerdict(False, "Accuracy below threshold", {"accuracy": 0.0})
     assert evaluate_canary({}, {}, min_accuracy=0.0) == CanaryVerdict(
         True, "Canary healthy", {"accuracy": 0.0, "latency_delta": 0.0}
@@ -209,7 +209,7 @@ def test_what_is_absent_is_nothing():
 
 
 def test_a_snapshot_has_the_keys_of_the_lesson():
-    """drift, canary, counters."""
+    """They are drift, canary and counters."""
     verdict = evaluate_canary(HEALTHY, HEALTHY)
     snapshot = build_observability_snapshot(LOUD, verdict, predictions_served=1_250)
     assert snapshot == {
@@ -225,8 +225,8 @@ def test_a_snapshot_has_the_keys_of_the_lesson():
     assert verdict.metrics["accuracy"] == 0.9
 
 
-def test_a_snapshot_arrives_as_metrics(telemetry):
-    """Under the names of the registry; the next one of the same feature takes its place."""
+def test_a_snapshot_is_exported_as_metrics(telemetry):
+    """With the names of the registry. The next snapshot of the same feature replaces it."""
     for report, promote, served in ((LOUD, False, 10), (QUIET, True, 25)):
         verdict = CanaryVerdict(promote, "why", {})
         snapshot = build_observability_snapshot(report, verdict, predictions_served=served)
@@ -260,7 +260,7 @@ def test_a_snapshot_arrives_as_metrics(telemetry):
     ],
 )
 def test_a_snapshot_of_another_form_is_refused(snapshot, telemetry):
-    """The message says what was expected, and nothing is exported."""
+    """The message contains what was expected, and nothing is exported."""
     with pytest.raises(ConfigurationError, match="expected what build_observability_snapshot returns"):
         record_snapshot(snapshot, meter_provider=telemetry.meter_provider)
     assert telemetry.points() == []

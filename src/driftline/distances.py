@@ -1,10 +1,11 @@
 """
 Distances between two binned distributions.
 
-Every function takes counts over the *same* bins, reference first, and returns one number: 0.0 when the distributions
-agree, larger when they differ, nan where either side is empty. Nothing here bins, thresholds, logs or keeps state.
+Every function takes counts over the *same* bins, the reference first. It returns 0.0 if the distributions agree, a
+larger number if they differ, and nan if either side is empty. The functions are pure.
 
-Counts are of shape (bins,) and give a float, or (features, bins) and give an array of shape (features,).
+Counts of shape (bins,) give a float. Counts of shape (features, bins) give an array of shape (features,). Counts of
+another shape raise ``ValueError``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ __all__ = [
 Floats: TypeAlias = NDArray[np.float64]
 
 SMOOTHING = 0.5
-"""Pseudo-count per bin (Jeffreys' prior for a share): an empty bin gives a large number and not an infinite one."""
+"""Pseudo-count per bin (Jeffreys' prior for a share). With it, an empty bin gives a large number, not infinity."""
 
 
 def psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTHING) -> Any:
@@ -42,7 +43,7 @@ def psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOT
     Source: Kullback & Leibler (1951), the symmetric divergence J(1, 2); Yurdakul & Naranjo (2020) for its distribution.
 
     Args:
-        smoothing: pseudo-count added to every bin; with 0 a bin that is empty on one side makes it infinite.
+        smoothing: pseudo-count added to every bin. With 0, a bin that is empty on one side makes PSI infinite.
 
     >>> psi([10, 10], [10, 10])
     0.0
@@ -58,10 +59,10 @@ def psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOT
 
 def corrected_psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTHING) -> Any:
     """
-    PSI less what it is expected to be under no drift: PSI − (B − 1)(1/n + 1/m), B the bins that hold anything.
+    PSI minus its expectation without drift: PSI − (B − 1)(1/n + 1/m), with B the number of filled bins.
 
-    Of two samples of one distribution the corrected value is about 0, and below it half of the time: it is an estimate,
-    and cutting it off at 0 would bias it again.
+    For two samples of one distribution the corrected value is about 0, and negative half of the time. It is an unbiased
+    estimate, which cutting off at 0 would bias.
 
     Source: Yurdakul & Naranjo (2020), *Statistical properties of the population stability index*.
 
@@ -82,7 +83,7 @@ def kl(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTH
     Source: Kullback & Leibler (1951), *On information and sufficiency*.
 
     Args:
-        smoothing: pseudo-count added to every bin; with 0 a bin that only the current side fills makes it infinite.
+        smoothing: pseudo-count added to every bin. With 0, a bin that only the current side fills makes it infinite.
 
     >>> round(kl([10, 10], [15, 5]), 3)
     0.118
@@ -96,7 +97,7 @@ def kl(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTH
 
 def js(reference: ArrayLike, current: ArrayLike, /) -> Any:
     """
-    Jensen-Shannon distance: the square root of the divergence, base 2, in [0, 1].
+    Jensen-Shannon distance: the square root of the Jensen-Shannon divergence to base 2, in [0, 1].
 
     Source: Lin (1991) for the divergence; Endres & Schindelin (2003) for its root, which is a metric.
 
@@ -129,7 +130,7 @@ def hellinger(reference: ArrayLike, current: ArrayLike, /) -> Any:
 
 def total_variation(reference: ArrayLike, current: ArrayLike, /) -> Any:
     """
-    Total variation distance: ½ Σ |p − q|, the share of rows that lie in other bins, in [0, 1].
+    Total variation distance: ½ Σ |p − q|, the share of rows that moved to other bins, in [0, 1].
 
     Source: Levin, Peres & Wilmer (2009), proposition 4.2.
 
@@ -142,9 +143,9 @@ def total_variation(reference: ArrayLike, current: ArrayLike, /) -> Any:
 
 def chi_square(reference: ArrayLike, current: ArrayLike, /) -> Any:
     """
-    Pearson's two-sample chi-square statistic; bins that are empty on both sides contribute nothing.
+    Pearson's two-sample chi-square statistic. Bins that are empty on both sides contribute nothing.
 
-    It grows with the number of rows: a test statistic rather than a distance.
+    The statistic grows with the number of rows, so it is a test statistic rather than a distance.
 
     Source: Pearson (1911), *On the probability that two independent distributions of frequency are really samples from
     the same population*.
@@ -164,18 +165,21 @@ def ks(reference: ArrayLike, current: ArrayLike, /, *, positions: ArrayLike | No
     """
     Kolmogorov-Smirnov distance: the largest gap between the cumulative shares, in [0, 1].
 
-    Source: Smirnov (1939). On bins it is at most that of the values themselves.
+    Source: Smirnov (1939). The distance of binned values is at most that of the values themselves.
 
     Args:
-        positions: of the same shape as the counts; bins at nan have no place in the order and are left out, and a
-            feature with no position at all (a categorical one) gives nan. None: the bins are in order as they are.
+        positions: positions of the bins, of the same shape as the counts. Bins at nan have no order and are skipped. A
+            feature without any position (a categorical one) gives nan. If None, the bins are in order.
+
+    Raises:
+        ValueError: *positions* have another shape than the counts.
 
     >>> ks([10, 10, 10], [0, 10, 20])
     0.3333333333333333
     """
     r, c = _counts(reference, current)
     if positions is not None:
-        r, c, _ = _placed(r, c, positions)
+        r, c, _ = _skip_unpositioned(r, c, positions)
     gap = np.abs(np.cumsum(_shares(r), axis=-1) - np.cumsum(_shares(c), axis=-1))
     return _result(gap.max(axis=-1), r, c)
 
@@ -187,14 +191,17 @@ def wasserstein(reference: ArrayLike, current: ArrayLike, /, *, positions: Array
     Source: Kantorovich (1942); for distributions on a line Vallender (1974).
 
     Args:
-        positions: where each bin lies, of the same shape as the counts, non-decreasing but for nan: bins at nan
-            (missing values, categories) are left out. `driftline` gives them in standard deviations of the reference.
+        positions: positions of the bins, of the same shape as the counts, non-decreasing. Bins at nan (missing values,
+            categories) are skipped. `driftline` passes positions in standard deviations of the reference.
+
+    Raises:
+        ValueError: *positions* have another shape than the counts.
 
     >>> wasserstein([10, 0], [0, 10], positions=[0.0, 2.0])
     2.0
     """
     r, c = _counts(reference, current)
-    r, c, x = _placed(r, c, positions)
+    r, c, x = _skip_unpositioned(r, c, positions)
     gap = np.abs(np.cumsum(_shares(r), axis=-1) - np.cumsum(_shares(c), axis=-1))
     return _result((gap[..., :-1] * np.diff(x, axis=-1)).sum(axis=-1), r, c)
 
@@ -204,14 +211,17 @@ def mean(reference: ArrayLike, current: ArrayLike, /, *, positions: ArrayLike) -
     Distance of the means: |Σ q x − Σ p x|, in the unit of *positions*.
 
     Args:
-        positions: as for `wasserstein`; in standard deviations of the reference this is the standardised mean
-            difference (Cohen 1988, with the reference's deviation), up to the width of the bins.
+        positions: as for `wasserstein`. In standard deviations of the reference, the distance is the standardised mean
+            difference (Cohen 1988, with the deviation of the reference), up to the width of the bins.
+
+    Raises:
+        ValueError: *positions* have another shape than the counts.
 
     >>> mean([10, 0], [5, 5], positions=[0.0, 2.0])
     1.0
     """
     r, c = _counts(reference, current)
-    r, c, x = _placed(r, c, positions)
+    r, c, x = _skip_unpositioned(r, c, positions)
     return _result(np.abs(((_shares(c) - _shares(r)) * x).sum(axis=-1)), r, c)
 
 
@@ -244,18 +254,18 @@ def _shares(counts: Floats) -> Floats:
     return shares
 
 
-def _placed(r: Floats, c: Floats, positions: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Counts without those of bins that have no position, and positions in which those bins take no room."""
+def _skip_unpositioned(r: Floats, c: Floats, positions: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Return counts without those of bins at nan, and positions at which those bins have no width."""
     x = np.asarray(positions, dtype=np.float64)
     if x.shape != r.shape:
         msg = f"positions of shape {x.shape}: expected {r.shape}, one for each count"
         raise ValueError(msg)
-    placed = ~np.isnan(x)
-    # A bin without a position holds nothing, wherever it is put: at the last position before it, or at the first.
-    before = np.maximum.accumulate(np.where(placed, x, -np.inf), axis=-1)
-    first = np.where(placed, x, np.inf).min(axis=-1, keepdims=True)
+    positioned = ~np.isnan(x)
+    # A bin at nan gets the last position before it, or else the first one. Its count is 0 then, so any would do.
+    before = np.maximum.accumulate(np.where(positioned, x, -np.inf), axis=-1)
+    first = np.where(positioned, x, np.inf).min(axis=-1, keepdims=True)
     x = np.where(np.isfinite(before), before, np.where(np.isfinite(first), first, 0.0))
-    return np.where(placed, r, 0.0), np.where(placed, c, 0.0), x
+    return np.where(positioned, r, 0.0), np.where(positioned, c, 0.0), x
 
 
 def _result(values: Any, r: Floats, c: Floats) -> Any:

@@ -1,4 +1,4 @@
-"""Two samples in hand: stateless functions for a script, a notebook or a nightly job."""
+"""Functions that compare two samples, for a script, a notebook or a nightly job."""
 
 from __future__ import annotations
 
@@ -31,29 +31,42 @@ __all__ = [
 ]
 
 FEATURE = "feature_value"
-"""The name that a report has when nobody gave one."""
+"""The feature of a report that has no other name."""
 
-LEAST_SPREAD = 1e-6
-"""Stands in for the standard deviation of a constant baseline."""
+MIN_SPREAD = 1e-6
+"""Replaces the standard deviation of a constant baseline, which is 0."""
 
-LEAST_ACCURACY, MOST_LATENCY = 0.78, 0.5
-"""Retraining is due below this accuracy, or above this many seconds."""
+MIN_ACCURACY = 0.78
+"""Accuracy below which retraining is due."""
+
+MAX_LATENCY = 0.5
+"""Latency in seconds above which retraining is due."""
 
 ERROR_RATIO = 1.2
-"""A candidate's error rate may be the baseline's times this."""
+"""Largest error rate of a candidate, as a multiple of the baseline's."""
 
 DECIMALS = 4
+"""Decimals of the numbers in reports and verdicts."""
 
 MODEL = "oneshot"
-"""``ml.model.name`` of what `record_snapshot` exports: a snapshot does not know its model."""
+"""``ml.model.name`` of the metrics of `record_snapshot`, because a snapshot does not know its model."""
 
 LENGTH = "sample"
-"""``ml.window.length`` of the same: two samples are no window."""
+"""``ml.window.length`` of the metrics of `record_snapshot`, because two samples are not a window."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """Means of two samples, their distance in standard deviations of the baseline, and whether that is too much."""
+    """
+    The comparison of the means of two samples.
+
+    Attributes:
+        feature: the name of the feature.
+        baseline_mean: mean of the baseline, rounded to 4 decimals.
+        current_mean: mean of the current sample, rounded to 4 decimals.
+        drift_score: distance of the means in standard deviations of the baseline, rounded to 4 decimals.
+        triggered: whether the unrounded score reaches the threshold.
+    """
 
     feature: str
     baseline_mean: float
@@ -64,7 +77,14 @@ class DriftReport:
 
 @dataclass(frozen=True, slots=True)
 class CanaryVerdict:
-    """Whether to promote, why, and the numbers that decided."""
+    """
+    The decision on a canary.
+
+    Attributes:
+        promote: whether to promote the candidate.
+        reason: the criterion that decided.
+        metrics: the numbers behind the reason.
+    """
 
     promote: bool
     reason: str
@@ -75,7 +95,12 @@ def compute_mean_drift(baseline: Any, current: Any, *, threshold: float = 0.2) -
     """
     Compare the means of two samples: |difference| / population standard deviation of the baseline.
 
-    The decision is taken on the unrounded score; the numbers of the report are rounded to 4 decimals.
+    The report triggers if the unrounded score is at or above the threshold. Its numbers are rounded to 4 decimals.
+
+    Args:
+        baseline: a sequence, array, series or iterable of numbers.
+        current: likewise.
+        threshold: score from which the report triggers.
 
     Raises:
         ValueError: a sample is empty.
@@ -87,10 +112,10 @@ def compute_mean_drift(baseline: Any, current: Any, *, threshold: float = 0.2) -
 
 
 def _report(feature: str, baseline: Any, current: Any, threshold: float) -> DriftReport:
-    before, after = _sample(baseline, "baseline"), _sample(current, "current")
-    # By its range: rounding gives a constant such as 0.1, 0.1, 0.1 a standard deviation that is not quite 0.
+    before, after = _read_sample(baseline, "baseline"), _read_sample(current, "current")
+    # Compare the extremes, because rounding gives a constant such as 0.1, 0.1, 0.1 a deviation slightly above 0.
     constant = before.min() == before.max()
-    spread = LEAST_SPREAD if constant else float(before.std()) or LEAST_SPREAD
+    spread = MIN_SPREAD if constant else float(before.std()) or MIN_SPREAD
     score = abs(float(after.mean()) - float(before.mean())) / spread
     return DriftReport(
         feature,
@@ -101,10 +126,10 @@ def _report(feature: str, baseline: Any, current: Any, threshold: float) -> Drif
     )
 
 
-def _sample(values: Any, what: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _read_sample(values: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     sample = as_floats(values if is_column(values) else list(values))
     if not len(sample):
-        msg = f"{what}: an empty sample, expected at least one value"
+        msg = f"{name}: an empty sample, expected at least one value"
         raise ValueError(msg)
     return sample
 
@@ -113,46 +138,46 @@ def detect_drift_across_features(
     baseline_frame: Any, current_frame: Any, *, threshold: float = 0.2
 ) -> dict[str, DriftReport]:
     """
-    `compute_mean_drift` of every column of the baseline that the current frame has too.
+    Apply `compute_mean_drift` to every column that both frames have.
 
     Args:
         baseline_frame: a dict of columns, or a frame of any library.
         current_frame: likewise.
-        threshold: of the score.
+        threshold: score from which a report triggers.
 
     Raises:
-        ConfigurationError: one of the two is no frame with named columns.
+        ConfigurationError: an argument is not a frame with named columns.
         ValueError: a column is empty.
     """
-    before, after = _columns(baseline_frame, "baseline_frame"), _columns(current_frame, "current_frame")
+    before, after = _read_columns(baseline_frame, "baseline_frame"), _read_columns(current_frame, "current_frame")
     return {name: _report(name, column, after[name], threshold) for name, column in before.items() if name in after}
 
 
-def _columns(frame: Any, what: str) -> dict[str, Any]:
+def _read_columns(frame: Any, name: str) -> dict[str, Any]:
     if isinstance(frame, Mapping):
-        return {str(name): column for name, column in frame.items()}  # two samples of a column may differ in length
+        return {str(key): column for key, column in frame.items()}  # columns of a dict may differ in length
     try:
         table = read_table(frame)
     except (TypeError, ValueError) as error:
-        msg = f"{what}: {error}"
+        msg = f"{name}: {error}"
         raise ConfigurationError(msg) from error
     if table.names is None:
-        msg = f"{what}: columns without names, expected named ones"
+        msg = f"{name}: columns without names, expected named ones"
         raise ConfigurationError(msg)
     return dict(zip(table.names, table.columns, strict=True))
 
 
 def should_trigger_retraining(report: DriftReport, *, accuracy: float, latency: float) -> bool:
-    """Whether the report triggered, accuracy is below 0.78, or latency above 0.5 seconds."""
-    return report.triggered or accuracy < LEAST_ACCURACY or latency > MOST_LATENCY
+    """Return whether the report triggered, accuracy is below 0.78, or latency is above 0.5 seconds."""
+    return report.triggered or accuracy < MIN_ACCURACY or latency > MAX_LATENCY
 
 
 def enqueue_retraining_tasks(
     reports: Mapping[str, DriftReport] | Sequence[DriftReport], *, accuracy: float, latency: float
 ) -> list[str]:
-    """The features whose reports ask for retraining."""
-    each = reports.values() if isinstance(reports, Mapping) else reports
-    return [report.feature for report in each if should_trigger_retraining(report, accuracy=accuracy, latency=latency)]
+    """Return the features for which `should_trigger_retraining` returns True."""
+    items = reports.values() if isinstance(reports, Mapping) else reports
+    return [report.feature for report in items if should_trigger_retraining(report, accuracy=accuracy, latency=latency)]
 
 
 def evaluate_canary(
@@ -163,7 +188,15 @@ def evaluate_canary(
     min_accuracy: float = 0.8,
 ) -> CanaryVerdict:
     """
-    Judge a candidate by its ``accuracy``, ``latency`` (seconds) and ``error_rate``, in this order; what is absent is 0.
+    Decide a canary by its ``accuracy``, ``latency`` (seconds) and ``error_rate``, in this order.
+
+    The first criterion that fails gives the reason. A metric that is absent counts as 0.
+
+    Args:
+        baseline_metrics: the metrics of the baseline.
+        candidate_metrics: the metrics of the candidate.
+        allowed_latency_delta: seconds by which the latency of the candidate may exceed that of the baseline.
+        min_accuracy: smallest accuracy of the candidate.
 
     >>> evaluate_canary({"latency": 0.1}, {"accuracy": 0.9, "latency": 0.12}).reason
     'Canary healthy'
@@ -186,7 +219,7 @@ def evaluate_canary(
 def build_observability_snapshot(
     report: DriftReport, verdict: CanaryVerdict, *, predictions_served: int
 ) -> dict[str, Any]:
-    """A report, a verdict and a counter as one plain dict."""
+    """Return a report, a verdict and a counter as one plain dict."""
     return {
         "drift": {"feature": report.feature, "score": report.drift_score, "triggered": report.triggered},
         "canary": {"promote": verdict.promote, "reason": verdict.reason, "metrics": dict(verdict.metrics)},
@@ -194,8 +227,8 @@ def build_observability_snapshot(
     }
 
 
-class _Recorded:
-    """The snapshots recorded with one meter provider: the last of every feature, the last verdict and count."""
+class _RecordedSnapshots:
+    """The snapshots of one meter provider: the latest of every feature, the latest verdict and count."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -205,7 +238,7 @@ class _Recorded:
         self._served = 0
         self._process: int | None = None
 
-    def put(self, feature: str, score: float, *, triggered: bool, promote: bool, served: int) -> None:
+    def record(self, feature: str, score: float, *, triggered: bool, promote: bool, served: int) -> None:
         with self._lock:
             self._scores[feature] = Score(feature, "mean", score, None, 0, LENGTH)
             self._status[feature] = FeatureStatus("drifting" if triggered else "stable", None, None, 0, "")
@@ -214,7 +247,7 @@ class _Recorded:
             self._process = os.getpid()
 
     def reading(self) -> Reading | None:
-        """See `driftline.otel.Source`; None in the child of a fork, which has recorded nothing yet."""
+        """See `driftline.otel.Source`. Return None in the child of a fork until it records a snapshot."""
         if self._process != os.getpid():
             return None
         with self._lock:
@@ -227,23 +260,23 @@ class _Recorded:
             )
 
 
-_recorded: weakref.WeakKeyDictionary[Instruments, _Recorded] = weakref.WeakKeyDictionary()
+_recorded: weakref.WeakKeyDictionary[Instruments, _RecordedSnapshots] = weakref.WeakKeyDictionary()
 _recording = threading.Lock()
 
 
 def record_snapshot(snapshot: Mapping[str, Any], *, meter_provider: MeterProvider | None = None) -> None:
     """
-    Export a snapshot of `build_observability_snapshot` as metrics, from now on and until the next one of its feature.
+    Export a snapshot of `build_observability_snapshot` as metrics, until the next snapshot of the same feature.
 
-    They are ``ml.feature.drift.score`` (distance ``mean``), ``ml.feature.drift.status``, ``ml.canary.status`` and
-    ``ml.predictions.served``, of the model ``oneshot``.
+    The metrics are ``ml.feature.drift.score`` (distance ``mean``), ``ml.feature.drift.status``,
+    ``ml.canary.status`` and ``ml.predictions.served``, with the model name ``oneshot``.
 
     Args:
-        snapshot: the drift, the verdict and the count.
-        meter_provider: the global one by default.
+        snapshot: the result of `build_observability_snapshot`.
+        meter_provider: provider of the metrics. If None, the global one.
 
     Raises:
-        ConfigurationError: the snapshot lacks a part, or one is of the wrong type.
+        ConfigurationError: the snapshot lacks a part, or a part is of the wrong type.
     """
     try:
         drift, canary = snapshot["drift"], snapshot["canary"]
@@ -254,8 +287,8 @@ def record_snapshot(snapshot: Mapping[str, Any], *, meter_provider: MeterProvide
         raise ConfigurationError(msg) from error
     instruments = instruments_for(meter_provider)
     with _recording:
-        recorded = _recorded.get(instruments)
-        if recorded is None:
-            recorded = _recorded[instruments] = _Recorded()
-            instruments.add(recorded)
-    recorded.put(feature, score, triggered=triggered, promote=promote, served=served)
+        snapshots = _recorded.get(instruments)
+        if snapshots is None:
+            snapshots = _recorded[instruments] = _RecordedSnapshots()
+            instruments.add(snapshots)
+    snapshots.record(feature, score, triggered=triggered, promote=promote, served=served)
