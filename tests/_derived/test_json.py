@@ -103,7 +103,7 @@ def test_other_directions_are_another_fingerprint(fitted, document):
         (("functions",), [], "expected 'length'"),
         (("vectors",), [], "expected 'embedding norm'"),
         (("vectors", 0, "centre", 0), None, "derived.vectors[0].centre[0] is None, expected a finite number"),
-        (("vectors", 0, "centre"), [], "derived.vectors[0].directions[0] is an array of 6, expected 0 numbers"),
+        (("vectors", 0, "centre"), [], "derived.vectors[0].directions[0] is an array of 6, expected 1 numbers"),
         (("vectors", 0, "directions", 3), [1.0], "directions[3] is an array of 1, expected 6 numbers"),
         (("vectors", 0, "directions"), [], "derived.vectors[0].directions is [], expected at least one direction"),
         (("vectors", 0, "leading"), 9, "derived.vectors[0].leading is 9, expected at most the 8 directions"),
@@ -121,7 +121,11 @@ def test_other_directions_are_another_fingerprint(fitted, document):
             "knots[0] is [1.0, 1.0], expected at least two increasing numbers",
         ),
         (("projections", "scores", 0), [1.0, 2.0], "derived.projections.scores[0] is an array of 2, expected"),
-        (("projections", "names"), ["one"], "derived.projections.names is ['one'], expected "),
+        (
+            ("projections", "names"),
+            ["one"],
+            "derived.projections.names is an array of 1, expected 4 names, one for each direction",
+        ),
         (("projections", "directions", 0, 0), 10**400, "directions[0][0] is"),
     ],
 )

@@ -159,13 +159,16 @@ B = ("strata", 0, "baseline")
             put((*B, "rates"), {"p": [2, 1]}),
             r"rates.p is \[2, 1\], expected at most as many successes as trials",
         ),
-        (put((*B, "rates"), {"p": [2]}), r"baseline.rates.p is an array of 1, expected 2 items"),
+        (put((*B, "rates"), {"p": [2]}), r"baseline.rates.p is \[2\], expected an array of 2"),
         (put((*B, "features"), {"age": 3}), r"baseline.features.age is 3, expected an array"),
         (put((*B, "unordered"), [1]), r"baseline.unordered\[0\] is 1, expected a string"),
-        (put(("strata", 0, "guardrails"), {"r": [[1, 2, 3]]}), r"guardrails.r is an array of 1, expected 2 items"),
+        (
+            put(("strata", 0, "guardrails"), {"r": [[1, 2, 3]]}),
+            r"guardrails.r is \[\[1, 2, 3\]\], expected an array of 2",
+        ),
         (
             put(("strata", 0, "guardrails"), {"r": [[1, 2], [1]]}),
-            r"r\[0\] is an array of 2, expected 4 items",
+            r"r\[0\] is \[1, 2\], expected an array of 4",
         ),
         (
             put(("strata", 0, "guardrails"), {"r": [[1, 0, -1, 0], [0, 0, 0, 0]]}),

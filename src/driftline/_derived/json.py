@@ -8,21 +8,8 @@ from itertools import zip_longest
 from driftline._binning.bins import MAX_FEATURES, PREDICTION, Feature, NumericBins
 from driftline._derived.projections import MAX_DIRECTIONS, MAX_PROJECTED
 from driftline._derived.spec import Derived, Projections, VectorColumn
-from driftline._runtime.json import (
-    DocumentError,
-    Reader,
-    absent,
-    array,
-    check,
-    count,
-    increasing,
-    name,
-    nullable,
-    number,
-    record,
-    shown,
-    unique,
-)
+from driftline._runtime import json
+from driftline._runtime.json import DocumentError, Reader, check_length, shown
 
 __all__ = ["MAX_LENGTH", "check_derived", "read_derived"]
 
@@ -38,7 +25,7 @@ def check_derived(derived: Derived, features: Sequence[Feature]) -> None:
     Check that a description makes the features that the same document holds.
 
     Raises:
-        DocumentError: it makes others, captures the prediction, or projects a feature that is not numeric.
+        DocumentError: it makes others, reads the prediction, or projects a feature that is not numeric.
     """
     described = (*derived.plain, *derived.names)
     names = tuple(feature.name for feature in features)
@@ -57,94 +44,78 @@ def check_derived(derived: Derived, features: Sequence[Feature]) -> None:
                 raise DocumentError(shown(column), "the name of a numeric feature", at)
 
 
-def _make_vector(
-    column: str, centre: tuple[float, ...], directions: tuple[tuple[float, ...], ...], leading: int
-) -> VectorColumn:
-    _check_directions(directions, len(centre), leading)
-    return VectorColumn(column, centre, directions, leading)
-
-
-def _make_projections(
-    columns: tuple[str, ...],
-    knots: tuple[tuple[float, ...], ...],
-    scores: tuple[tuple[float, ...], ...],
-    directions: tuple[tuple[float, ...], ...],
-    leading: int,
-    names: tuple[str, ...],
-) -> Projections:
-    for key, scales in (("knots", knots), ("scores", scores)):
-        if len(scales) != len(columns):
-            found = f"an array of {len(scales)}"
-            raise DocumentError(found, f"{len(columns)} arrays, one for each column", f".{key}")
-    for index, (column_knots, column_scores) in enumerate(zip(knots, scores, strict=True)):
-        if len(column_knots) != len(column_scores):
-            found = f"an array of {len(column_scores)}"
-            raise DocumentError(found, f"{len(column_knots)} numbers, one for each knot", f".scores[{index}]")
-    _check_directions(directions, len(columns), leading)
-    if len(names) != len(directions) + 1:
-        expected = f"{len(directions) + 1} names: one for each direction and one for the reconstruction error"
-        raise DocumentError(shown(list(names)), expected, ".names")
-    return Projections(columns, knots, scores, directions, leading, names)
-
-
-def _check_directions(directions: tuple[tuple[float, ...], ...], width: int, leading: int) -> None:
-    for index, direction in enumerate(directions):
-        if not width or len(direction) != width:
-            found = f"an array of {len(direction)}"
-            raise DocumentError(found, f"{width} numbers, at least one", f".directions[{index}]")
-    if leading > len(directions):
-        raise DocumentError(shown(leading), f"at most the {len(directions)} directions", ".leading")
-
-
-def _make_derived(
-    columns: tuple[str, ...],
-    inputs: tuple[str, ...],
-    functions: tuple[str, ...],
-    vectors: tuple[VectorColumn, ...],
-    projections: Projections | None,
-) -> Derived:
-    if unknown := sorted(set(inputs) - set(columns)):
+def _check_inputs(derived: Derived) -> None:
+    if unknown := sorted(set(derived.inputs) - set(derived.columns)):
         raise DocumentError(shown(unknown), "names from derived.columns", ".inputs")
-    if unknown := sorted({vector.column for vector in vectors} - set(inputs)):
+    if unknown := sorted({vector.column for vector in derived.vectors} - set(derived.inputs)):
         raise DocumentError(shown(unknown), "columns from derived.inputs", ".vectors")
-    return Derived(columns, inputs, functions, vectors, projections)
 
 
-def _names_reader(most: int) -> Reader[tuple[str, ...]]:
-    return check(array(name, most=most), unique, "different names")
+def _check_projections(projections: Projections) -> None:
+    width, directions = len(projections.columns), len(projections.directions)
+    check_length(projections.knots, width, "arrays, one for each column", ".knots")
+    check_length(projections.scores, width, "arrays, one for each column", ".scores")
+    for index, (knots, scores) in enumerate(zip(projections.knots, projections.scores, strict=True)):
+        check_length(scores, len(knots), "numbers, one for each knot", f".scores[{index}]")
+    _check_directions(projections, width)
+    check_length(projections.names, directions + 1, "names, one for each direction and the error", ".names")
 
 
-_read_directions = check(
-    array(array(number, most=MAX_LENGTH), most=MAX_DIRECTIONS),
-    lambda directions: len(directions) > 0,
+def _check_directions(described: VectorColumn | Projections, width: int) -> None:
+    for index, direction in enumerate(described.directions):
+        check_length(direction, max(width, 1), "numbers, one for each entry", f".directions[{index}]")
+    if described.leading > len(described.directions):
+        raise DocumentError(shown(described.leading), f"at most the {len(described.directions)} directions", ".leading")
+
+
+def _names(most: int) -> Reader[tuple[str, ...]]:
+    return json.check(json.array(json.name, most=most), json.unique, "different names")
+
+
+_read_directions = json.check(
+    json.array(json.array(json.number, most=MAX_LENGTH), most=MAX_DIRECTIONS),
+    bool,
     "at least one direction",
 )
 
-_read_scale = check(
-    array(number, most=MAX_KNOTS),
-    lambda scale: len(scale) > 1 and increasing(scale),
+_read_scale = json.check(
+    json.array(json.number, most=MAX_KNOTS),
+    lambda scale: len(scale) > 1 and json.increasing(scale),
     "at least two increasing numbers",
 )
 
-_read_vector: Reader[VectorColumn] = record(
-    _make_vector, column=name, centre=array(number, most=MAX_LENGTH), directions=_read_directions, leading=count
+_read_vector: Reader[VectorColumn] = json.verified(
+    json.record(
+        VectorColumn,
+        column=json.name,
+        centre=json.array(json.number, most=MAX_LENGTH),
+        directions=_read_directions,
+        leading=json.count,
+    ),
+    lambda vector: _check_directions(vector, len(vector.centre)),
 )
 
-_read_projections: Reader[Projections] = record(
-    _make_projections,
-    columns=_names_reader(MAX_PROJECTED),
-    knots=array(_read_scale, most=MAX_PROJECTED),
-    scores=array(_read_scale, most=MAX_PROJECTED),
-    directions=_read_directions,
-    leading=count,
-    names=_names_reader(MAX_DIRECTIONS + 1),
+_read_projections: Reader[Projections] = json.verified(
+    json.record(
+        Projections,
+        columns=_names(MAX_PROJECTED),
+        knots=json.array(_read_scale, most=MAX_PROJECTED),
+        scores=json.array(_read_scale, most=MAX_PROJECTED),
+        directions=_read_directions,
+        leading=json.count,
+        names=_names(MAX_DIRECTIONS + 1),
+    ),
+    _check_projections,
 )
 
-read_derived: Reader[Derived] = record(
-    _make_derived,
-    columns=_names_reader(MAX_FEATURES),
-    inputs=absent((), _names_reader(MAX_FEATURES)),
-    functions=absent((), _names_reader(MAX_FEATURES)),
-    vectors=absent((), array(_read_vector, most=MAX_FEATURES)),
-    projections=nullable(_read_projections),
+read_derived: Reader[Derived] = json.verified(
+    json.record(
+        Derived,
+        columns=_names(MAX_FEATURES),
+        inputs=json.absent((), _names(MAX_FEATURES)),
+        functions=json.absent((), _names(MAX_FEATURES)),
+        vectors=json.absent((), json.array(_read_vector, most=MAX_FEATURES)),
+        projections=json.nullable(_read_projections),
+    ),
+    _check_inputs,
 )

@@ -12,6 +12,7 @@ The error names the part of the document: ``points[3].x is 'a', expected a finit
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -19,16 +20,19 @@ from itertools import pairwise
 from typing import Any, Final, TypeAlias, TypeVar
 
 __all__ = [
+    "MAX_COUNT",
     "DocumentError",
     "Reader",
     "absent",
     "array",
     "boolean",
     "check",
+    "check_length",
     "choice",
     "count",
     "increasing",
     "mapping",
+    "members",
     "name",
     "nullable",
     "number",
@@ -41,6 +45,7 @@ __all__ = [
     "string",
     "tagged",
     "unique",
+    "verified",
     "versioned",
     "whole",
 ]
@@ -101,6 +106,11 @@ def read(text: str, reader: Reader[T]) -> T:
         found = ""
         raise DocumentError(found, f"JSON: {error}") from error
     return reader(document)
+
+
+def members(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, in their order: the object that `record` reads."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
 def _refuse_constant(name: str) -> float:
@@ -192,13 +202,24 @@ def choice(*values: str) -> Reader[str]:
 def check(reader: Reader[T], holds: Callable[[T], bool], expected: str) -> Reader[T]:
     """What *reader* describes, where a condition holds too."""
 
-    def checked(value: Any) -> T:
+    def read_checked(value: Any) -> T:
         result = reader(value)
         if not holds(result):
             raise DocumentError(shown(value), expected)
         return result
 
-    return checked
+    return read_checked
+
+
+def verified(reader: Reader[T], verify: Callable[[T], None]) -> Reader[T]:
+    """What *reader* describes, where *verify* raises no `DocumentError`: for conditions between several parts."""
+
+    def read_checked(value: Any) -> T:
+        result = reader(value)
+        verify(result)
+        return result
+
+    return read_checked
 
 
 positive = check(number, lambda value: value > 0.0, "a positive number")
@@ -219,7 +240,7 @@ def array(reader: Reader[T], *, most: int | None = None, size: int | None = None
     limit = size if most is None else most
     expected = f"at most {most} items" if size is None else f"{size} items"
 
-    def items(value: Any) -> tuple[T, ...]:
+    def read_array(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list):
             raise DocumentError(shown(value), "an array")
         if (limit is not None and len(value) > limit) or (size is not None and len(value) != size):
@@ -234,42 +255,65 @@ def array(reader: Reader[T], *, most: int | None = None, size: int | None = None
             raise
         return tuple(results)
 
-    return items
+    return read_array
 
 
 def row(build: Callable[..., T], *readers: Reader[Any]) -> Reader[T]:
     """An array with one item for each of *readers*, which *build* gets as arguments."""
-    items = array(lambda value: value, size=len(readers))
+    size = len(readers)
 
-    def read_row(value: Any) -> T:
-        pairs = zip(readers, items(value), strict=True)
-        return build(*(part(f"[{index}]", reader, item) for index, (reader, item) in enumerate(pairs)))
+    def read_array(value: Any) -> T:
+        if not isinstance(value, list) or len(value) != size:
+            raise DocumentError(shown(value), f"an array of {size}")
+        arguments = []
+        try:
+            for reader, item in zip(readers, value, strict=True):
+                arguments.append(reader(item))
+        except DocumentError as error:
+            error.at = f"[{len(arguments)}]{error.at}"
+            raise
+        return build(*arguments)
 
-    return read_row
+    return read_array
 
 
 def mapping(reader: Reader[T], *, most: int) -> Reader[dict[str, T]]:
     """An object with any keys, at most *most* of them."""
 
-    def members(value: Any) -> dict[str, T]:
+    def read_object(value: Any) -> dict[str, T]:
         _check_object(value)
         if len(value) > most:
             found = f"an object of {len(value)}"
             raise DocumentError(found, f"at most {most} names")
-        return {key: part(f".{key[:MOST_SHOWN]}", reader, member) for key, member in value.items()}
+        results = {}
+        key = ""
+        try:
+            for key, member in value.items():
+                results[key] = reader(member)
+        except DocumentError as error:
+            error.at = f".{key[:MOST_SHOWN]}{error.at}"
+            raise
+        return results
 
-    return members
+    return read_object
 
 
 def record(build: Callable[..., T], /, **fields: Reader[Any]) -> Reader[T]:
     """An object with certain keys, which *build* gets as keyword arguments; other keys are ignored."""
 
-    def reader(value: Any) -> T:
+    def read_object(value: Any) -> T:
         _check_object(value)
-        get = value.get
-        return build(**{key: part(f".{key}", field, get(key, ABSENT)) for key, field in fields.items()})
+        arguments = {}
+        key = ""
+        try:
+            for key, reader in fields.items():
+                arguments[key] = reader(value.get(key, ABSENT))
+        except DocumentError as error:
+            error.at = f".{key}{error.at}"
+            raise
+        return build(**arguments)
 
-    return reader
+    return read_object
 
 
 def tagged(key: str, **readers: Reader[T]) -> Reader[T]:
@@ -286,7 +330,7 @@ def tagged(key: str, **readers: Reader[T]) -> Reader[T]:
 def versioned(supported: int, reader: Reader[T]) -> Reader[T]:
     """An object whose ``schema_version`` is *supported*."""
 
-    def checked(value: Any) -> T:
+    def read_checked(value: Any) -> T:
         _check_object(value)
         version = value.get("schema_version", ABSENT)
         if isinstance(version, bool) or version != supported:
@@ -295,12 +339,30 @@ def versioned(supported: int, reader: Reader[T]) -> Reader[T]:
             raise DocumentError(shown(version), expected, ".schema_version")
         return reader(value)
 
-    return checked
+    return read_checked
 
 
 def _check_object(value: Any) -> None:
     if not isinstance(value, dict):
         raise DocumentError(shown(value), "an object")
+
+
+def check_length(items: Sequence[object], length: int, noun: str, at: str) -> None:
+    """
+    Check the length of an array that another part of the document decides.
+
+    Args:
+        items: the array.
+        length: items that are expected.
+        noun: what the items are, for the message: ``"counts, one for each bin"``.
+        at: the part, as in `DocumentError`.
+
+    Raises:
+        DocumentError: it has another length.
+    """
+    if len(items) != length:
+        found = f"an array of {len(items)}"
+        raise DocumentError(found, f"{length} {noun}", at)
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------

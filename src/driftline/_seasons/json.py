@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from driftline._binning.bins import MAX_BINS, MAX_FEATURES, Feature
-from driftline._runtime.json import DocumentError, Reader, array, check, choice, count, mapping, number, part, record
+from driftline._runtime import json
+from driftline._runtime.json import DocumentError, Reader, check_length, part
 from driftline._seasons.calendar import EARLIEST, LATEST
 from driftline._seasons.expectation import KINDS, Seasons
 from driftline.typing import Counts
@@ -37,9 +38,7 @@ def check_seasons(seasons: Seasons, features: Sequence[Feature]) -> None:
     starts = np.cumsum([0, *(feature.bins.size for feature in features[:-1])])
     for kind, counts in zip(seasons.kinds, seasons.counts, strict=True):
         at = f".seasons.counts.{kind}"
-        if counts.shape[1] != len(totals):
-            found = f"an array of {counts.shape[1]}"
-            raise DocumentError(found, f"{len(totals)} counts, one for each bin", f"{at}[0]")
+        check_length(counts[0], len(totals), "counts, one for each bin", f"{at}[0]")
         # Each count is at most 2**53 and there are at most 24 cells: the sums are exact.
         if counts.sum(axis=0).tolist() != totals:
             found = "counts of other rows"
@@ -52,21 +51,19 @@ def check_seasons(seasons: Seasons, features: Sequence[Feature]) -> None:
 
 def _read_cells(kind: str) -> Reader[Counts]:
     """The counts of one kind of season, shape (cells, bins)."""
-    cells = array(_read_cell, size=KINDS[kind])
+    cells = json.array(_read_cell, size=KINDS[kind])
 
     def table(value: Any) -> Counts:
         rows = cells(value)
         for index, row in enumerate(rows):
-            if len(row) != len(rows[0]):
-                found = f"an array of {len(row)}"
-                raise DocumentError(found, f"{len(rows[0])} counts, as in the first cell", f"[{index}]")
+            check_length(row, len(rows[0]), "counts, as in the first cell", f"[{index}]")
         return np.array(rows, dtype=np.int64)
 
     return table
 
 
 def _read_counts(value: Any) -> dict[str, Counts]:
-    tables = mapping(lambda table: table, most=len(KINDS))(value)
+    tables = json.mapping(lambda table: table, most=len(KINDS))(value)
     for kind in tables:
         _read_kind(kind)
     return {kind: part(f".{kind}", _read_cells(kind), table) for kind, table in tables.items()}
@@ -81,12 +78,14 @@ def _make_seasons(start: float, end: float, shown: tuple[str, ...], counts: dict
     return Seasons(kinds, tuple(counts[kind] for kind in kinds), ordered, start, end)
 
 
-_read_kind = choice(*KINDS)
+_read_kind = json.choice(*KINDS)
 
-_read_time = check(number, lambda seconds: EARLIEST <= seconds < LATEST, "UNIX seconds of the years 1 to 9999")
+_read_time = json.check(
+    json.number, lambda seconds: EARLIEST <= seconds < LATEST, "UNIX seconds of the years 1 to 9999"
+)
 
-_read_cell = array(count, most=MAX_BINS * (MAX_FEATURES + 1))
+_read_cell = json.array(json.count, most=MAX_BINS * (MAX_FEATURES + 1))
 
-read_seasons: Reader[Seasons] = record(
-    _make_seasons, start=_read_time, end=_read_time, shown=array(_read_kind, most=len(KINDS)), counts=_read_counts
+read_seasons: Reader[Seasons] = json.record(
+    _make_seasons, start=_read_time, end=_read_time, shown=json.array(_read_kind, most=len(KINDS)), counts=_read_counts
 )

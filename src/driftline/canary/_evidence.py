@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from json import dumps
 from typing import Any
 
-from driftline._runtime.json import (
-    DocumentError,
-    Reader,
-    array,
-    boolean,
-    check,
-    mapping,
-    nullable,
-    read,
-    record,
-    row,
-    shown,
-    versioned,
-)
+from driftline._runtime import json
+from driftline._runtime.json import DocumentError, Reader, shown
 from driftline.canary._evalues.means import Moments
 from driftline.canary._json import (
     MOST_NAMES,
@@ -132,7 +120,7 @@ class CanaryEvidence:
             "agreed": self.agreed,
             "seconds": self.seconds,
         }
-        return json.dumps(document, separators=(",", ":"))
+        return dumps(document, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> CanaryEvidence:
@@ -143,7 +131,7 @@ class CanaryEvidence:
             ConfigurationError: it is damaged; the message says where.
         """
         try:
-            return read(text, versioned(SCHEMA_VERSION, _read_evidence))
+            return json.read(text, json.versioned(SCHEMA_VERSION, _read_evidence))
         except DocumentError as error:
             msg = f"evidence: {error}"
             raise ConfigurationError(msg) from error.__cause__
@@ -168,17 +156,19 @@ def _read_share(value: Any) -> float:
     return value
 
 
-_read_stratum: Reader[Stratum] = record(
+_read_stratum: Reader[Stratum] = json.record(
     Stratum,
-    share=nullable(_read_share),
-    sticky=boolean,
+    share=json.nullable(_read_share),
+    sticky=json.boolean,
     baseline=read_variant,
     candidate=read_variant,
-    guardrails=mapping(row(lambda *sides: sides, read_moments, read_moments), most=MOST_NAMES),
+    guardrails=json.mapping(json.row(lambda *sides: sides, read_moments, read_moments), most=MOST_NAMES),
 )
 
-_read_evidence: Reader[CanaryEvidence] = check(
-    record(CanaryEvidence, strata=array(_read_stratum), compared=read_count, agreed=read_count, seconds=read_number),
+_read_evidence: Reader[CanaryEvidence] = json.check(
+    json.record(
+        CanaryEvidence, strata=json.array(_read_stratum), compared=read_count, agreed=read_count, seconds=read_number
+    ),
     lambda evidence: evidence.agreed <= evidence.compared,
     "at most as many agreed rows as compared ones",
 )

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 
-from driftline._runtime.json import (
-    DocumentError,
-    Reader,
-    array,
-    check,
-    increasing,
-    mapping,
-    nullable,
-    number,
-    record,
-    row,
-    shown,
-    string,
-    whole,
-)
+from driftline._runtime import json
+from driftline._runtime.json import DocumentError, Reader, shown
 from driftline.canary._evalues.means import Moments
 from driftline.canary._variant_evidence import VariantEvidence
 from driftline.typing import Counts
@@ -86,7 +72,7 @@ def _edges_document(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
 
 def moments_document(moments: Moments) -> tuple[float, ...]:
     """The JSON array of moments."""
-    return astuple(moments)
+    return moments.count, moments.mean, moments.squares, moments.cubes
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -117,40 +103,40 @@ def _read_counts(value: Any) -> Counts:
     return np.array(_read_bins(value), dtype=np.int64)
 
 
-read_count = whole(most=2**63 - 1)
+read_count = json.whole(most=2**63 - 1)
 
-read_number = check(number, lambda value: -LARGEST < value < LARGEST, "a finite number")
+read_number = json.check(json.number, lambda value: -LARGEST < value < LARGEST, "a finite number")
 
-_read_bins = array(read_count, most=MOST_BINS)
+_read_bins = json.array(read_count, most=MOST_BINS)
 
-_read_names = array(string, most=MOST_NAMES)
+_read_names = json.array(json.string, most=MOST_NAMES)
 
-_read_edge_array = check(array(read_number, most=MOST_BINS), increasing, "increasing numbers")
+_read_edge_array = json.check(json.array(read_number, most=MOST_BINS), json.increasing, "increasing numbers")
 
-_read_ends: Reader[tuple[float, float, int]] = check(
-    record(
+_read_ends: Reader[tuple[float, float, int]] = json.check(
+    json.record(
         lambda **ends: (ends["from"], ends["to"], ends["count"]),
-        **{"from": read_number, "to": read_number, "count": whole(2, MOST_BINS)},
+        **{"from": read_number, "to": read_number, "count": json.whole(2, MOST_BINS)},
     ),
     lambda ends: -MOST_DECADES <= ends[0] < ends[1] <= MOST_DECADES,
     f"powers of ten from -{MOST_DECADES} to {MOST_DECADES}, the lower one first",
 )
 
-_read_rate: Reader[tuple[int, int]] = check(
-    row(lambda good, trials: (good, trials), read_count, read_count),
+_read_rate: Reader[tuple[int, int]] = json.check(
+    json.row(lambda good, trials: (good, trials), read_count, read_count),
     lambda rate: rate[0] <= rate[1],
     "at most as many successes as trials",
 )
 
-read_moments: Reader[Moments] = row(
+read_moments: Reader[Moments] = json.row(
     Moments,
     read_count,
     read_number,
-    check(read_number, lambda squares: squares >= 0.0, "a number of at least 0"),
+    json.check(read_number, lambda squares: squares >= 0.0, "a number of at least 0"),
     read_number,
 )
 
-read_variant: Reader[VariantEvidence] = record(
+read_variant: Reader[VariantEvidence] = json.record(
     _make_variant,
     served=read_count,
     failed=read_count,
@@ -159,10 +145,10 @@ read_variant: Reader[VariantEvidence] = record(
     known=read_count,
     correct=read_count,
     edges=_read_edges,
-    durations=mapping(read_count, most=MOST_BINS + 1),
-    predictions=nullable(_read_counts),
-    rates=mapping(_read_rate, most=MOST_NAMES),
-    features=mapping(_read_counts, most=MOST_NAMES),
+    durations=json.mapping(read_count, most=MOST_BINS + 1),
+    predictions=json.nullable(_read_counts),
+    rates=json.mapping(_read_rate, most=MOST_NAMES),
+    features=json.mapping(_read_counts, most=MOST_NAMES),
     unordered=lambda value: frozenset(_read_names(value)),
-    bins=mapping(string, most=MOST_NAMES),
+    bins=json.mapping(json.string, most=MOST_NAMES),
 )

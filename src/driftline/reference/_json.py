@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
+from json import dumps
 from typing import Any
 
 import numpy as np
@@ -21,29 +21,8 @@ from driftline._binning.bins import (
 )
 from driftline._derived.json import check_derived, read_derived
 from driftline._derived.spec import Derived
-from driftline._runtime.json import (
-    MAX_COUNT,
-    DocumentError,
-    Reader,
-    absent,
-    array,
-    boolean,
-    check,
-    count,
-    increasing,
-    name,
-    nullable,
-    number,
-    positive,
-    read,
-    record,
-    shown,
-    string,
-    tagged,
-    unique,
-    versioned,
-    whole,
-)
+from driftline._runtime import json
+from driftline._runtime.json import MAX_COUNT, DocumentError, Reader, check_length, shown
 from driftline._seasons.expectation import Seasons
 from driftline._seasons.json import check_seasons, read_seasons, seasons_document
 from driftline._significance.components import PARTS
@@ -51,7 +30,7 @@ from driftline._significance.dependence import Dependence
 from driftline.errors import ReferenceError
 from driftline.reference._self_check import SelfCheck
 
-__all__ = ["SCHEMA_VERSION", "Document", "dumps", "loads"]
+__all__ = ["SCHEMA_VERSION", "Document", "read_reference", "write_reference"]
 
 SCHEMA_VERSION = 1
 """Version of the file's form. A form that older code would misread gets the next number."""
@@ -86,22 +65,22 @@ class Document:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def dumps(reference: Document) -> str:
+def write_reference(reference: Document) -> str:
     """Write a reference as a JSON text: the same text for the same values."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "rows": reference.rows,
         "features": [_feature_document(feature) for feature in reference.features],
         "prediction": None if reference.prediction is None else _feature_document(reference.prediction),
-        "outcomes": None if reference.outcomes is None else asdict(reference.outcomes),
+        "outcomes": None if reference.outcomes is None else json.members(reference.outcomes),
         "dependence": None if reference.dependence is None else _dependence_document(reference.dependence),
         "traffic": None if reference.traffic is None else _dependence_document(reference.traffic),
-        "check": None if reference.check is None else asdict(reference.check),
+        "check": None if reference.check is None else json.members(reference.check),
         "derived": None if reference.derived is None else asdict(reference.derived),
     }
     if reference.seasons is not None:
         document["seasons"] = seasons_document(reference.seasons)
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    text = dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # UTF-8 cannot encode half a surrogate pair. Python's backslash escape of it is its JSON escape too.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -111,10 +90,10 @@ def _feature_document(feature: Feature) -> dict[str, object]:
     if isinstance(feature.bins, NumericBins):
         document |= {"kind": "numeric", "cuts": feature.bins.cuts}
     else:
-        document |= {"kind": "categorical", **asdict(feature.bins), "once": feature.once, "twice": feature.twice}
+        document |= {"kind": "categorical", **json.members(feature.bins), "once": feature.once, "twice": feature.twice}
     document["counts"] = feature.counts
     if feature.moments is not None:
-        document |= {"means": feature.means, "moments": asdict(feature.moments)}
+        document |= {"means": feature.means, "moments": json.members(feature.moments)}
     return document
 
 
@@ -135,7 +114,7 @@ def _dependence_document(dependence: Dependence) -> dict[str, object]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def loads(text: str, source: str) -> Document:
+def read_reference(text: str, source: str) -> Document:
     """
     Read a reference from a JSON text that may hold anything.
 
@@ -144,7 +123,7 @@ def loads(text: str, source: str) -> Document:
             what was expected.
     """
     try:
-        return read(text, versioned(SCHEMA_VERSION, _read_and_check))
+        return json.read(text, json.versioned(SCHEMA_VERSION, _read_and_check))
     except DocumentError as error:
         msg = f"{source}: {error}"
         raise ReferenceError(msg) from error.__cause__
@@ -181,9 +160,7 @@ def _check_outcomes(outcomes: OutcomeCounts, prediction: Feature | None) -> None
     if prediction is None:
         raise DocumentError(shown(outcomes), "null where there is no prediction", ".outcomes")
     for key, counts in (("known", outcomes.known), ("correct", outcomes.correct)):
-        if len(counts) != prediction.bins.size:
-            found = f"an array of {len(counts)}"
-            raise DocumentError(found, f"{prediction.bins.size} counts, one for each bin", f".outcomes.{key}")
+        check_length(counts, prediction.bins.size, "counts, one for each bin", f".outcomes.{key}")
     if any(correct > known for correct, known in zip(outcomes.correct, outcomes.known, strict=True)):
         raise DocumentError(shown(outcomes.correct), "at most outcomes.known in each bin", ".outcomes.correct")
 
@@ -202,10 +179,10 @@ def _make_numeric(
     moments: Moments | None,
 ) -> Feature:
     bins = NumericBins(cuts)
-    _check_bins(counts, bins.size, ".counts", "counts")
+    check_length(counts, bins.size, "counts, one for each bin", ".counts")
     if moments is None:
         return Feature(name, bins, counts)
-    _check_bins(means or (), bins.size, ".means", "numbers")
+    check_length(means or (), bins.size, "numbers, one for each bin", ".means")
     return Feature(name, bins, counts, means or (), moments)
 
 
@@ -218,18 +195,12 @@ def _make_categorical(
     once: int,
     twice: int,
 ) -> Feature:
-    if not unique((*categories, *others)):
+    if not json.unique((*categories, *others)):
         found = "an array in which a category appears twice"
         raise DocumentError(found, "different categories, in others too", ".categories")
     bins = CategoricalBins(categories, others, open)
-    _check_bins(counts, bins.size, ".counts", "counts")
+    check_length(counts, bins.size, "counts, one for each bin", ".counts")
     return Feature(name, bins, counts, once=once, twice=twice)
-
-
-def _check_bins(values: tuple[object, ...], bins: int, at: str, noun: str) -> None:
-    if len(values) != bins:
-        found = f"an array of {len(values)}"
-        raise DocumentError(found, f"{bins} {noun}, one for each bin", at)
 
 
 def _make_dependence(
@@ -240,99 +211,106 @@ def _make_dependence(
 ) -> Dependence:
     features = len(factors[0]) if factors else 0
     for key, items in (("blocks", blocks), ("factors", factors), ("directions", directions)):
-        if len(items) != len(lengths):
-            found = f"an array of {len(items)}"
-            raise DocumentError(found, f"{len(lengths)} items, one for each length", f".{key}")
+        check_length(items, len(lengths), "items, one for each length", f".{key}")
     for key, rows in (("factors", factors), ("directions", directions)):
         for index, row in enumerate(rows):
-            if len(row) != features:
-                found = f"an array of {len(row)}"
-                raise DocumentError(found, f"{features} items, one for each feature", f".{key}[{index}]")
+            check_length(row, features, "items, one for each feature", f".{key}[{index}]")
     return Dependence(*(np.array(part, dtype=np.float64) for part in (lengths, blocks, factors, directions)))
 
 
-_read_at_least_0 = check(number, lambda value: value >= 0.0, "a number of at least 0")
+_read_at_least_0 = json.check(json.number, lambda value: value >= 0.0, "a number of at least 0")
 
-_read_counts = array(count, most=MAX_BINS)
+_read_counts = json.array(json.count, most=MAX_BINS)
 
-_read_numeric: Reader[Feature] = record(
+_read_moments: Reader[Moments] = json.check(
+    json.record(
+        Moments,
+        count=json.whole(1),
+        mean=json.number,
+        std=json.number,
+        minimum=json.number,
+        maximum=json.number,
+    ),
+    lambda moments: moments.std >= 0 and moments.minimum <= moments.maximum,
+    "a std of at least 0 and a minimum of at most the maximum",
+)
+
+_read_numeric: Reader[Feature] = json.record(
     _make_numeric,
-    name=name,
-    cuts=check(
-        array(number, most=MAX_BINS - 2),
-        lambda cuts: len(cuts) != 1 and increasing(cuts),
+    name=json.name,
+    cuts=json.check(
+        json.array(json.number, most=MAX_BINS - 2),
+        lambda cuts: len(cuts) != 1 and json.increasing(cuts),
         "none, or at least two strictly increasing numbers",
     ),
     counts=_read_counts,
-    means=nullable(array(number, most=MAX_BINS)),
-    moments=nullable(
-        check(
-            record(Moments, count=whole(1), mean=number, std=number, minimum=number, maximum=number),
-            lambda moments: moments.std >= 0 and moments.minimum <= moments.maximum,
-            "a std of at least 0 and a minimum of at most the maximum",
-        )
-    ),
+    means=json.nullable(json.array(json.number, most=MAX_BINS)),
+    moments=json.nullable(_read_moments),
 )
 
-_read_categorical: Reader[Feature] = record(
+_read_categorical: Reader[Feature] = json.record(
     _make_categorical,
-    name=name,
-    categories=array(_read_label, most=MAX_BINS - 3),
-    others=absent((), array(_read_label, most=MAX_LABELS)),
-    open=absent(False, boolean),  # noqa: FBT003 - the default
+    name=json.name,
+    categories=json.array(_read_label, most=MAX_BINS - 3),
+    others=json.absent((), json.array(_read_label, most=MAX_LABELS)),
+    open=json.absent(False, json.boolean),  # noqa: FBT003 - the default
     counts=_read_counts,
-    once=absent(0, count),
-    twice=absent(0, count),
+    once=json.absent(0, json.count),
+    twice=json.absent(0, json.count),
 )
 
-_read_feature: Reader[Feature] = tagged("kind", numeric=_read_numeric, categorical=_read_categorical)
+_read_feature: Reader[Feature] = json.tagged("kind", numeric=_read_numeric, categorical=_read_categorical)
 
-_read_outcomes: Reader[OutcomeCounts] = record(
+_read_dispersion = json.check(json.number, lambda value: 1.0 <= value <= MAX_COUNT, f"a number from 1 to {MAX_COUNT}")
+
+_read_outcomes: Reader[OutcomeCounts] = json.record(
     OutcomeCounts,
     known=_read_counts,
     correct=_read_counts,
-    dispersion=absent(1.0, check(number, lambda value: 1.0 <= value <= MAX_COUNT, f"a number from 1 to {MAX_COUNT}")),
+    dispersion=json.absent(1.0, _read_dispersion),
 )
 
-_read_dependence: Reader[Dependence] = record(
+_read_dependence: Reader[Dependence] = json.record(
     _make_dependence,
-    lengths=check(
-        array(number, most=MAX_LENGTHS),
-        lambda lengths: len(lengths) > 0 and lengths[0] >= 1 and increasing(lengths),
+    lengths=json.check(
+        json.array(json.number, most=MAX_LENGTHS),
+        lambda lengths: len(lengths) > 0 and lengths[0] >= 1 and json.increasing(lengths),
         "at least one number of rows, strictly increasing",
     ),
-    blocks=array(positive, most=MAX_LENGTHS),
-    factors=array(
-        array(array(nullable(_read_at_least_0), size=PARTS), most=MAX_FEATURES + 1),
+    blocks=json.array(json.positive, most=MAX_LENGTHS),
+    factors=json.array(
+        json.array(json.array(json.nullable(_read_at_least_0), size=PARTS), most=MAX_FEATURES + 1),
         most=MAX_LENGTHS,
     ),
-    directions=array(array(positive, most=MAX_FEATURES + 1), most=MAX_LENGTHS),
+    directions=json.array(json.array(json.positive, most=MAX_FEATURES + 1), most=MAX_LENGTHS),
 )
 
-_read_self_check: Reader[SelfCheck] = record(
+_read_self_check: Reader[SelfCheck] = json.record(
     SelfCheck,
-    block_rows=whole(1),
-    blocks=count,
+    block_rows=json.whole(1),
+    blocks=json.count,
     independent=_read_at_least_0,
     corrected=_read_at_least_0,
-    feature=string,
-    worth=positive,
-    growing=count,
+    feature=json.string,
+    worth=json.positive,
+    growing=json.count,
 )
 
-_read_document: Reader[Document] = record(
+_read_features = json.check(
+    json.check(json.array(_read_feature, most=MAX_FEATURES), bool, "at least one feature"),
+    lambda features: json.unique([feature.name for feature in features]),
+    "different names",
+)
+
+_read_document: Reader[Document] = json.record(
     Document,
-    rows=whole(1),
-    features=check(
-        check(array(_read_feature, most=MAX_FEATURES), lambda features: len(features) > 0, "at least one feature"),
-        lambda features: unique([feature.name for feature in features]),
-        "different names",
-    ),
-    prediction=nullable(_read_feature),
-    outcomes=nullable(_read_outcomes),
-    dependence=nullable(_read_dependence),
-    check=nullable(_read_self_check),
-    traffic=nullable(_read_dependence),
-    derived=nullable(read_derived),
-    seasons=nullable(read_seasons),
+    rows=json.whole(1),
+    features=_read_features,
+    prediction=json.nullable(_read_feature),
+    outcomes=json.nullable(_read_outcomes),
+    dependence=json.nullable(_read_dependence),
+    check=json.nullable(_read_self_check),
+    traffic=json.nullable(_read_dependence),
+    derived=json.nullable(read_derived),
+    seasons=json.nullable(read_seasons),
 )

@@ -32,7 +32,7 @@ from driftline._seasons.fitting import check_kinds, fit_seasons, in_time, kinds_
 from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
 from driftline.reference._dependence import fit_dependence
-from driftline.reference._json import Document, dumps, loads
+from driftline.reference._json import Document, read_reference, write_reference
 from driftline.reference._merging import added, merged_feature, together
 from driftline.reference._self_check import SelfCheck
 from driftline.reference._training import check_names, names_given, outcome_counts, training_outputs, training_table
@@ -258,7 +258,7 @@ class Reference:
         if max(size, len(data)) > MAX_FILE_BYTES:
             msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
             raise ReferenceError(msg)
-        return _from(loads(text, str(file)))
+        return _from(read_reference(text, str(file)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the reference as JSON: the same bytes for the same reference."""
@@ -266,7 +266,7 @@ class Reference:
 
     def to_json(self) -> str:
         """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
-        return dumps(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
+        return write_reference(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
     @classmethod
     def from_json(cls, text: str) -> Reference:
@@ -279,7 +279,7 @@ class Reference:
         if not isinstance(text, str):
             msg = f"reference: a {type(text).__name__}, expected JSON text"
             raise ReferenceError(msg)
-        return _from(loads(text, "reference"))
+        return _from(read_reference(text, "reference"))
 
     @property
     def watched(self) -> tuple[Feature, ...]:
