@@ -57,9 +57,6 @@ KNOWN_CATEGORIES = 4_096
 """Categories remembered by name: beyond that a column looks like an identifier, and memory stays bounded."""
 
 
-DIGITS = 4
-"""Significant digits of what is estimated from blocks."""
-
 TEXTS = (str, bytes, bool, np.bool_, Enum)
 """Values that name something."""
 

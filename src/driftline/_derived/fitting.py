@@ -61,7 +61,7 @@ class DerivedRequest:
         return cls(check_projections(projections), functions, ignore, vectors)
 
     @property
-    def nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether every column is a feature and there are no others."""
         return not (self.directions or self.functions or self.ignored or self.vectors)
 

@@ -15,7 +15,7 @@ from driftline._seasons.calendar import CELLS, DAY, HOUR, HOURS, WEEK, WEEKDAYS
 from driftline.errors import ConfigurationError
 from driftline.typing import Counts, Floats
 
-__all__ = ["KINDS", "PERIODS", "Expectation", "Seasons", "Timed", "add_seasons", "cell_in", "short_window"]
+__all__ = ["KINDS", "PERIODS", "Expectation", "OrderedRows", "Seasons", "add_seasons", "cell_in", "short_window"]
 
 KINDS = {"hour": HOURS, "weekday": WEEKDAYS}
 """Kinds of season, each with its number of cells."""
@@ -229,7 +229,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Timed:
+class OrderedRows:
     """
     Rows of training data in time.
 
@@ -243,7 +243,7 @@ class Timed:
     cells: NDArray[np.intp]
     expectation: Expectation | None
 
-    def blocks(self, length: int) -> Counts:
+    def cell_counts(self, length: int) -> Counts:
         """Rows per hour of the week of blocks of so many rows: shape (blocks, `CELLS`)."""
         number = len(self.cells) // length
         which = np.repeat(np.arange(number), length)

@@ -16,7 +16,7 @@ from driftline._binning.bins import (
 from driftline._binning.layout import Layout, binner
 from driftline._capture.tables import Table
 from driftline._seasons.calendar import DAY, cell_of
-from driftline._seasons.expectation import KINDS, PERIODS, Expectation, Seasons, Timed, cell_in
+from driftline._seasons.expectation import KINDS, PERIODS, Expectation, OrderedRows, Seasons, cell_in
 from driftline.errors import ConfigurationError
 from driftline.typing import (
     Column,
@@ -24,7 +24,7 @@ from driftline.typing import (
     Floats,
 )
 
-__all__ = ["check_kinds", "fit_seasons", "in_time", "kinds_like", "without_time"]
+__all__ = ["check_kinds", "drop_time_column", "fit_seasons", "kinds_like", "order_rows"]
 
 LEAST_PERIODS = {"hour": 8, "weekday": 4}
 """Days, and weeks, of data that can show a season: fewer are no more than so many chances."""
@@ -82,7 +82,7 @@ def kinds_like(kinds: tuple[str, ...], seasons: Seasons | None, *, timed: bool) 
     return others
 
 
-def without_time(table: Table, names: Sequence[str], time: Any) -> tuple[tuple[str, ...], Table]:
+def drop_time_column(table: Table, names: Sequence[str], time: Any) -> tuple[tuple[str, ...], Table]:
     """
     The features: all columns but that of the time, where it is one of them.
 
@@ -171,8 +171,8 @@ def _shows(table: Counts, level: float) -> bool:
     return spread == 0.0 or float(special.stdtr(units - 1, -repeated / spread)) <= level
 
 
-def in_time(seconds: Floats, seasons: Seasons, features: Sequence[Feature], layout: Layout) -> Timed:
+def order_rows(seconds: Floats, seasons: Seasons, features: Sequence[Feature], layout: Layout) -> OrderedRows:
     """Put rows in the order of their times."""
     order = np.argsort(seconds, kind="stable")
     expectation = Expectation(seasons, features, layout) if seasons.kinds else None
-    return Timed(order, cell_of(seconds[order]), expectation)
+    return OrderedRows(order, cell_of(seconds[order]), expectation)

@@ -1,70 +1,76 @@
-"""How the rows of training data depend on each other."""
+"""Training data to the dependence of its rows: how rows next to each other depend on each other, and on seasons."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from driftline._binning.bins import (
-    Feature,
-)
-from driftline._binning.fitting import DIGITS
-from driftline._binning.layout import (
-    Layout,
-    binner,
-)
-from driftline._seasons.expectation import Timed
-from driftline._significance.dependence import (
-    Dependence,
-    choose_block_lengths,
-    measure_dependence,
-)
+from driftline._binning.layout import Layout, binner
+from driftline._seasons.expectation import OrderedRows, Seasons
+from driftline._seasons.fitting import fit_seasons, order_rows
+from driftline._significance.dependence import Dependence, choose_block_lengths, measure_dependence
 from driftline._windows.ring import LEAST_BLOCKS
+from driftline.reference._features import FittedFeatures
 from driftline.reference._self_check import SelfCheck, check_block_rows, self_check
-from driftline.typing import (
-    Column,
-    Counts,
-)
+from driftline.reference._training import TrainingData
+from driftline.typing import Counts, Floats
 
-__all__ = [
-    "fit_dependence",
-]
+__all__ = ["FittedDependence", "fit_dependence"]
 
 
-def fit_dependence(
-    features: Sequence[Feature], columns: Sequence[Column], rows: int, timed: Timed | None = None
-) -> tuple[Dependence | None, SelfCheck]:
+DIGITS = 4
+"""Significant digits of numbers that blocks estimate: blocks do not tell more, and the file stays small."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedDependence:
     """
-    How the rows of training data depend on each other, and what each block of them says about the rest.
+    How the rows of training data depend on each other.
+
+    Attributes:
+        dependence: variance inflation by block length; None if there are too few rows.
+        check: blocks of the training data tested against the rest of it.
+        seasons: the counts by season, if the times of the rows are known.
+    """
+
+    dependence: Dependence | None
+    check: SelfCheck
+    seasons: Seasons | None
+
+
+def fit_dependence(training: TrainingData, fitted: FittedFeatures) -> FittedDependence:
+    """
+    Estimate how rows depend on each other, and test each block of rows against the rest.
 
     Args:
-        features: fitted to the columns.
-        columns: of *rows* values each, in the order in which they came to be where that is not told by *timed*.
-        rows: of the training data.
-        timed: when they came to be.
+        training: the training data. Its rows are taken in the order of their times, or as they come without times.
+        fitted: the features, and the columns that they count.
     """
-    layout = Layout(features)
-    seasonal = None if timed is None else timed.expectation
-    lengths, freedom, cells = _blocks(rows, timed)
-    check_rows = check_block_rows(rows)
-    number = rows // check_rows
-    which = np.repeat(np.arange(number), check_rows)
-    blocks = np.zeros((number, layout.total), dtype=np.int64)
+    features, layout = fitted.watched, Layout(fitted.watched)
+    seasons = ordered = None
+    if training.times is not None:
+        seasons = fit_seasons(features, fitted.columns, training.times, fitted.seasons)
+        ordered = order_rows(training.times, seasons, features, layout)
+    expectation = None if ordered is None else ordered.expectation
+    lengths, freedom, cells = _block_sizes(training.rows, ordered)
+    check_rows = check_block_rows(training.rows)
+    number_of_blocks = training.rows // check_rows
+    block_of_row = np.repeat(np.arange(number_of_blocks), check_rows)
+    blocks = np.zeros((number_of_blocks, layout.total), dtype=np.int64)
     factors, directions = [], []
-    for feature, column, place in zip(features, columns, layout.slices, strict=True):
+    for feature, column, bins in zip(features, fitted.columns, layout.slices, strict=True):
         numbers = binner(feature.bins)(column)
-        if timed is not None:
-            numbers = numbers[timed.order]
+        if ordered is not None:
+            numbers = numbers[ordered.order]
         size = feature.bins.size
-        counted = np.bincount(which * size + numbers[: number * check_rows], minlength=number * size)
-        blocks[:, place] = counted.reshape(number, size)
+        flat = np.bincount(block_of_row * size + numbers[: len(block_of_row)], minlength=number_of_blocks * size)
+        blocks[:, bins] = flat.reshape(number_of_blocks, size)
         if lengths:
-            expected = None if seasonal is None else [seasonal.of_feature(place, each) for each in cells]
-            one = measure_dependence(numbers, feature.bins, lengths, freedom, expected)
-            factors.append(_rounded(one[0]))
-            directions.append(_rounded(one[1]))
+            expected = None if expectation is None else [expectation.of_feature(bins, counts) for counts in cells]
+            feature_factors, feature_directions = measure_dependence(numbers, feature.bins, lengths, freedom, expected)
+            factors.append(_rounded(feature_factors))
+            directions.append(_rounded(feature_directions))
     dependence = None
     if lengths:
         dependence = Dependence(
@@ -73,26 +79,32 @@ def fit_dependence(
             np.stack(factors, axis=1),
             np.stack(directions, axis=1),
         )
-    if timed is not None and seasonal is not None:
-        checked = timed.blocks(check_rows)
-        return dependence, self_check(
-            features, layout, blocks, check_rows, dependence, lambda number: seasonal(checked[number])
+    if ordered is not None and expectation is not None:
+        cells_of_block, expect = ordered.cell_counts(check_rows), expectation
+        check = self_check(
+            features, layout, blocks, check_rows, dependence, lambda block: expect(cells_of_block[block])
         )
-    whole = np.concatenate([np.array(feature.counts, dtype=np.float64) for feature in features])
-    return dependence, self_check(features, layout, blocks, check_rows, dependence, lambda _: whole)
+    else:
+        whole = np.concatenate([np.array(feature.counts, dtype=np.float64) for feature in features])
+        check = self_check(features, layout, blocks, check_rows, dependence, lambda _: whole)
+    return FittedDependence(dependence, check, seasons)
 
 
-def _blocks(rows: int, timed: Timed | None) -> tuple[list[int], list[float], list[Counts]]:
-    """Lengths of blocks, their degrees of freedom, and their rows per hour of the week where there are seasons."""
+def _block_sizes(rows: int, ordered: OrderedRows | None) -> tuple[list[int], list[float], list[Counts]]:
+    """Rows per block, degrees of freedom of the blocks, and, with seasons, their rows per hour of the week."""
     lengths = list(choose_block_lengths(rows))
-    if timed is None or timed.expectation is None:
+    if ordered is None or ordered.expectation is None:
         return lengths, [rows // length - 1.0 for length in lengths], []
-    cells = [timed.blocks(length) for length in lengths]
-    freedom = [float(f"{timed.expectation.freedom(each):.{DIGITS}g}") for each in cells]
-    known = [place for place, free in enumerate(freedom) if free >= LEAST_BLOCKS - 1]
-    return [lengths[place] for place in known], [freedom[place] for place in known], [cells[place] for place in known]
+    cells = [ordered.cell_counts(length) for length in lengths]
+    freedom = [float(f"{ordered.expectation.freedom(counts):.{DIGITS}g}") for counts in cells]
+    enough = [index for index, degrees in enumerate(freedom) if degrees >= LEAST_BLOCKS - 1]
+    return (
+        [lengths[index] for index in enough],
+        [freedom[index] for index in enough],
+        [cells[index] for index in enough],
+    )
 
 
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To `DIGITS` significant digits: a variance from blocks is known no better, and a file of them stays small."""
+def _rounded(values: Floats) -> Floats:
+    """Values with `DIGITS` significant digits."""
     return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)

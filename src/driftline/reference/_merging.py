@@ -1,43 +1,50 @@
-"""Parts of the training data added up."""
+"""References to parts of the training data, added up."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from driftline._binning.bins import (
-    Feature,
-    Moments,
-)
+from driftline._binning.bins import Feature, Moments, OutcomeCounts
 from driftline._significance.dependence import Dependence
 
-__all__ = ["added", "merged_feature", "together"]
+__all__ = ["merge_dependence", "merge_features", "merge_outcomes"]
 
 
-def together(ours: Dependence | None, theirs: Dependence | None) -> Dependence | None:
-    """The dependence of the rows of both, where it is known."""
-    return ours.merged(theirs) if ours is not None and theirs is not None else ours or theirs
+def merge_dependence(a: Dependence | None, b: Dependence | None) -> Dependence | None:
+    """The dependence of the rows of both parts, as far as it is known."""
+    return a.merged(b) if a is not None and b is not None else a or b
 
 
-def added(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
-    """Counts of both."""
-    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
+def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeCounts | None:
+    """The outcomes of both parts. Their dispersion is the mean of both, weighted by the outcomes known."""
+    if a is None or b is None:
+        return a or b
+    n, m = sum(a.known), sum(b.known)
+    dispersion = (n * a.dispersion + m * b.dispersion) / (n + m) if n + m else 1.0
+    return OutcomeCounts(_sum(a.known, b.known), _sum(a.correct, b.correct), dispersion)
 
 
-def merged_feature(ours: Feature, theirs: Feature) -> Feature:
-    """Counts and moments of both, over the same bins."""
-    counts = added(ours.counts, theirs.counts)
-    if ours.moments is None or theirs.moments is None:
-        kept = ours if theirs.moments is None else theirs
-        return replace(kept, counts=counts, once=ours.once + theirs.once, twice=ours.twice + theirs.twice)
-    a, b = ours.moments, theirs.moments
+def merge_features(a: Feature, b: Feature) -> Feature:
+    """The counts and moments of both parts, over the same bins."""
+    counts = _sum(a.counts, b.counts)
+    if a.moments is None or b.moments is None:
+        known = a if b.moments is None else b
+        return replace(known, counts=counts, once=a.once + b.once, twice=a.twice + b.twice)
+    means = tuple(
+        (mean * n + other * m) / (n + m) if n + m else mean
+        for mean, other, n, m in zip(a.means, b.means, a.counts, b.counts, strict=True)
+    )
+    return replace(a, counts=counts, means=means, moments=_merge_moments(a.moments, b.moments))
+
+
+def _merge_moments(a: Moments, b: Moments) -> Moments:
     count = a.count + b.count
     share = b.count / count
     mean = a.mean + (b.mean - a.mean) * share
-    # Chan, Golub & LeVeque 1979: the variance of two samples from their own.
+    # Chan, Golub & LeVeque 1979: the variance of two samples together, from the variance of each.
     variance = a.std**2 * (1 - share) + b.std**2 * share + (b.mean - a.mean) ** 2 * share * (1 - share)
-    means = tuple(
-        (one * n + other * m) / (n + m) if n + m else one
-        for one, other, n, m in zip(ours.means, theirs.means, ours.counts, theirs.counts, strict=True)
-    )
-    low, high = min(a.minimum, b.minimum), max(a.maximum, b.maximum)
-    return replace(ours, counts=counts, means=means, moments=Moments(count, mean, float(variance**0.5), low, high))
+    return Moments(count, mean, float(variance**0.5), min(a.minimum, b.minimum), max(a.maximum, b.maximum))
+
+
+def _sum(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n + m for n, m in zip(a, b, strict=True))

@@ -1,47 +1,33 @@
-"""Training data to a reference: the bins of every feature, fixed once, and what the training data put into them."""
+"""The reference: the bins of every feature, fixed once, and the counts of the training data in them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from driftline._binning.bins import (
-    MAX_BINS,
-    MAX_FEATURES,
-    PREDICTION,
-    Feature,
-    OutcomeCounts,
-)
-from driftline._binning.fitting import (
-    count_feature,
-    fit_feature,
-)
+from driftline._binning.bins import PREDICTION, Feature, OutcomeCounts
+from driftline._binning.fitting import count_feature
 from driftline._binning.layout import Layout
-from driftline._derived.fitting import DerivedRequest, check_projections, derive_columns, fit_derived
+from driftline._derived.fitting import DerivedRequest, check_projections, derive_columns
 from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
-from driftline._seasons.calendar import time_column
 from driftline._seasons.expectation import Seasons, add_seasons
-from driftline._seasons.fitting import check_kinds, fit_seasons, in_time, kinds_like, without_time
+from driftline._seasons.fitting import kinds_like
 from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
 from driftline.reference._dependence import fit_dependence
+from driftline.reference._features import FittedFeatures, check_max_categories, count_outcomes, fit_features
 from driftline.reference._json import Document, read_reference, write_reference
-from driftline.reference._merging import added, merged_feature, together
+from driftline.reference._merging import merge_dependence, merge_features, merge_outcomes
 from driftline.reference._self_check import SelfCheck
-from driftline.reference._training import check_names, names_given, outcome_counts, training_outputs, training_table
-from driftline.typing import Column, Correct
+from driftline.reference._training import TrainingData, column_names
+from driftline.typing import Correct
 
 if TYPE_CHECKING:
     import os
-
-    from numpy.typing import NDArray
 
 __all__ = ["Learn", "Reference"]
 
@@ -137,55 +123,39 @@ class Reference:
         Raises:
             ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates, no times.
         """
-        table = training_table(data)
-        names = table.names or tuple(str(place) for place in range(len(table.columns)))
-        when = None
-        if time is not None:
-            when = time_column(time, names, table.columns, table.rows)
-            names, table = without_time(table, names, time)
-        check_names(names, categorical, numeric, derive)
-        if like is not None and not isinstance(like, Reference):
+        training = TrainingData.read(
+            data,
+            categorical=categorical,
+            numeric=numeric,
+            derive=derive,
+            predictions=predictions,
+            outcomes=outcomes,
+            correct=correct,
+            time=time,
+            seasons=seasons,
+        )
+        check_max_categories(max_categories)
+        if like is None:
+            ignored = column_names(ignore, "ignore")
+            request = DerivedRequest.checked(training.columns, projections, training.functions, ignored)
+            fitted = fit_features(training, request, max_categories)
+        elif isinstance(like, Reference):
+            fitted = _count_features(training, like)
+        else:
             msg = f"like={like!r}: expected a Reference"
             raise ConfigurationError(msg)
-        sought = check_kinds(seasons, timed=when is not None)
-        if like is not None:
-            sought = kinds_like(sought, like.seasons, timed=when is not None)
-        if correct is not None and not callable(correct):
-            msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
-            raise ConfigurationError(msg)
-        if (
-            isinstance(max_categories, bool)
-            or not isinstance(max_categories, int)
-            or not 1 <= max_categories <= MAX_BINS - 3
-        ):
-            msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {MAX_BINS - 3}"
-            raise ConfigurationError(msg)
-        outputs = None if predictions is None else training_outputs(predictions, table.rows, "predictions")
-        columns = dict(zip(names, table.columns, strict=True))
-        if like is not None:
-            functions = check_functions(like.derived, derive)
-            if like.derived is not None:
-                columns = derive_columns(like.derived, functions, columns, table.rows)
-            counted = _count_like(like, columns, table.rows, outputs, outcomes, correct)
-            return _with_dependence(counted, columns, outputs, when, sought)
-        asked = DerivedRequest.checked(columns, projections, derive, names_given(ignore, "ignore"))
-        kinds = {**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)}
-        features = tuple(
-            fit_feature(name, column, kinds.get(name), max_categories)
-            for name, column in columns.items()
-            if name not in asked.inputs
+        dependence = fit_dependence(training, fitted)
+        _log.info("reference of %d rows: %s", training.rows, dependence.check.words)
+        return cls(
+            fitted.features,
+            training.rows,
+            fitted.prediction,
+            fitted.outcomes,
+            dependence.dependence,
+            dependence.check,
+            derived=fitted.derived,
+            seasons=dependence.seasons,
         )
-        derived = None
-        if not asked.nothing:
-            derived, made, columns = fit_derived(asked, columns, table.rows, features, kinds, max_categories)
-            features = (*features, *made)
-        if not 0 < len(features) <= MAX_FEATURES:
-            msg = f"data: {len(features)} features, expected 1 to {MAX_FEATURES}"
-            raise ConfigurationError(msg)
-        prediction = None if outputs is None else fit_feature(PREDICTION, outputs, None, max_categories)
-        known = outcome_counts(prediction, outputs, outcomes, correct, table.rows)
-        found = cls(features, table.rows, prediction, known, derived=derived)
-        return _with_dependence(found, columns, outputs, when, sought)
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
         """
@@ -231,10 +201,10 @@ class Reference:
             raise ConfigurationError(msg)
         return Learn(
             rows,
-            names_given(categorical, "categorical"),
+            column_names(categorical, "categorical"),
             check_projections(projections),
-            names_given(ignore, "ignore"),
-            names_given(vectors, "vectors"),
+            column_names(ignore, "ignore"),
+            column_names(vectors, "vectors"),
         )
 
     @classmethod
@@ -245,7 +215,7 @@ class Reference:
         Raises:
             ReferenceError: the file is absent, too large, damaged, or of a newer schema; the message says where.
         """
-        file = _file(path)
+        file = _as_path(path)
         try:
             size = file.stat().st_size
             with file.open("rb") as stream:
@@ -258,11 +228,11 @@ class Reference:
         if max(size, len(data)) > MAX_FILE_BYTES:
             msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
             raise ReferenceError(msg)
-        return _from(read_reference(text, str(file)))
+        return _from_document(read_reference(text, str(file)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the reference as JSON: the same bytes for the same reference."""
-        _file(path).write_bytes(self.to_json().encode("utf-8"))
+        _as_path(path).write_bytes(self.to_json().encode("utf-8"))
 
     def to_json(self) -> str:
         """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
@@ -279,7 +249,7 @@ class Reference:
         if not isinstance(text, str):
             msg = f"reference: a {type(text).__name__}, expected JSON text"
             raise ReferenceError(msg)
-        return _from(read_reference(text, "reference"))
+        return _from_document(read_reference(text, "reference"))
 
     @property
     def watched(self) -> tuple[Feature, ...]:
@@ -306,81 +276,53 @@ class Reference:
         if not isinstance(other, Reference) or self.fingerprint != other.fingerprint:
             msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"
             raise ConfigurationError(msg)
-        outcomes = self.outcomes
-        if outcomes is not None and other.outcomes is not None:
-            outcomes = _outcomes_added(outcomes, other.outcomes)
-        merged = tuple(merged_feature(*pair) for pair in zip(self.features, other.features, strict=True))
+        merged = tuple(merge_features(*pair) for pair in zip(self.features, other.features, strict=True))
         prediction = self.prediction
         if prediction is not None and other.prediction is not None:
-            prediction = merged_feature(prediction, other.prediction)
+            prediction = merge_features(prediction, other.prediction)
         return replace(
             self,
             features=merged,
             rows=self.rows + other.rows,
             prediction=prediction,
-            outcomes=outcomes or other.outcomes,
-            dependence=together(self.dependence, other.dependence),
+            outcomes=merge_outcomes(self.outcomes, other.outcomes),
+            dependence=merge_dependence(self.dependence, other.dependence),
             check=None,
-            traffic=together(self.traffic, other.traffic),
+            traffic=merge_dependence(self.traffic, other.traffic),
             seasons=add_seasons(self.seasons, other.seasons),
         )
 
 
-def _from(document: Document) -> Reference:
+def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:
+    """Count training data in the bins of another reference."""
+    seasons = kinds_like(training.seasons, like.seasons, timed=training.times is not None)
+    functions = check_functions(like.derived, training.functions)
+    columns = training.columns
+    if like.derived is not None:
+        columns = derive_columns(like.derived, functions, columns, training.rows)
+    if absent := [feature.name for feature in like.features if feature.name not in columns]:
+        msg = f"data: columns {absent} of the reference given as like= are absent"
+        raise ConfigurationError(msg)
+    if (like.prediction is None) != (training.predictions is None):
+        msg = "predictions= must be given exactly when the reference given as like= has predictions"
+        raise ConfigurationError(msg)
+    features = tuple(count_feature(feature.name, feature.bins, columns[feature.name]) for feature in like.features)
+    counted = [columns[feature.name] for feature in like.features]
+    prediction = None
+    if like.prediction is not None and training.predictions is not None:
+        prediction = count_feature(PREDICTION, like.prediction.bins, training.predictions)
+        counted.append(training.predictions)
+    outcomes = count_outcomes(training, prediction)
+    return FittedFeatures(features, tuple(counted), prediction, outcomes, like.derived, seasons)
+
+
+def _from_document(document: Document) -> Reference:
     return Reference(**{field.name: getattr(document, field.name) for field in fields(document)})
 
 
-def _file(path: str | os.PathLike[str]) -> Path:
+def _as_path(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path)
     except TypeError as error:
         msg = f"path={path!r}: expected the path of a file"
         raise ConfigurationError(msg) from error
-
-
-def _count_like(
-    like: Reference,
-    columns: dict[str, Column],
-    rows: int,
-    outputs: Column | None,
-    outcomes: Any,
-    correct: Correct | None,
-) -> Reference:
-    if absent := [feature.name for feature in like.features if feature.name not in columns]:
-        msg = f"data: columns {absent} of the reference given as like= are absent"
-        raise ConfigurationError(msg)
-    if (like.prediction is None) != (outputs is None):
-        msg = "predictions= must be given exactly when the reference given as like= has predictions"
-        raise ConfigurationError(msg)
-    features = tuple(count_feature(feature.name, feature.bins, columns[feature.name]) for feature in like.features)
-    prediction = None
-    if like.prediction is not None and outputs is not None:
-        prediction = count_feature(PREDICTION, like.prediction.bins, outputs)
-    known = outcome_counts(prediction, outputs, outcomes, correct, rows)
-    return Reference(features, rows, prediction, known, derived=like.derived)
-
-
-def _with_dependence(
-    reference: Reference,
-    columns: Mapping[str, Column],
-    outputs: Column | None,
-    when: NDArray[np.float64] | None,
-    kinds: tuple[str, ...],
-) -> Reference:
-    """With what the rows of the training data, those of derived features included, say of each other and of seasons."""
-    watched, features = [columns[feature.name] for feature in reference.features], reference.watched
-    if outputs is not None:
-        watched.append(outputs)
-    seasons = timed = None
-    if when is not None:
-        seasons = fit_seasons(features, watched, when, kinds)
-        timed = in_time(when, seasons, features, Layout(features))
-    dependence, check = fit_dependence(features, watched, reference.rows, timed)
-    _log.info("reference of %d rows: %s", reference.rows, check.words)
-    return replace(reference, dependence=dependence, check=check, seasons=seasons)
-
-
-def _outcomes_added(ours: OutcomeCounts, theirs: OutcomeCounts) -> OutcomeCounts:
-    a, b = sum(ours.known), sum(theirs.known)
-    scatter = (a * ours.dispersion + b * theirs.dispersion) / (a + b) if a + b else 1.0
-    return OutcomeCounts(added(ours.known, theirs.known), added(ours.correct, theirs.correct), scatter)

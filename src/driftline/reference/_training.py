@@ -1,39 +1,120 @@
-"""What a reference is fitted to, as callers give it: read, and checked before anything is made of it."""
+"""The arguments of `Reference.fit` as columns of equal length, checked before anything is fitted to them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from driftline._binning.bins import (
-    MAX_FEATURES,
-    PREDICTION,
-    Feature,
-    OutcomeCounts,
-)
-from driftline._binning.labels import is_missing
-from driftline._binning.layout import binner
-from driftline._binning.prediction_kind import default_correct
+from driftline._binning.bins import MAX_FEATURES, PREDICTION
 from driftline._capture.columns import as_objects
 from driftline._capture.outputs import as_outputs
 from driftline._capture.tables import Table, read_table
 from driftline._derived.spec import Derive, as_functions
-from driftline._significance.dispersion import dispersion
+from driftline._seasons.calendar import time_column
+from driftline._seasons.fitting import check_kinds, drop_time_column
 from driftline.errors import ConfigurationError
-from driftline.typing import Column, Correct
+from driftline.typing import Column, Correct, Floats
 
-__all__ = ["check_names", "names_given", "outcome_counts", "training_outputs", "training_table"]
+__all__ = ["TrainingData", "column_names"]
 
 
-def training_table(data: Any) -> Table:
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
     """
-    Read training data.
+    Training data as columns of equal length.
+
+    Attributes:
+        rows: number of rows.
+        columns: the columns by name, in the order in which rows are captured. The column of times is not among them.
+        categorical: for each column named in an argument, whether it is categorical (True) or numeric (False).
+        functions: user functions of a row, by the name of the feature that each makes.
+        predictions: the model's outputs, if they are known.
+        outcomes: the true values as Python objects, if they are known.
+        correct: the user function that compares a prediction with an outcome, if there is one.
+        times: UNIX seconds of each row, shape (rows,), if they are known.
+        seasons: kinds of season that windows are compared by, a part of `driftline._seasons.expectation.KINDS`.
+    """
+
+    rows: int
+    columns: Mapping[str, Column]
+    categorical: Mapping[str, bool]
+    functions: Derive
+    predictions: Column | None
+    outcomes: Sequence[object] | None
+    correct: Correct | None
+    times: Floats | None
+    seasons: tuple[str, ...]
+
+    @classmethod
+    def read(
+        cls,
+        data: Any,
+        *,
+        categorical: Sequence[str],
+        numeric: Sequence[str],
+        derive: Derive | None,
+        predictions: Any,
+        outcomes: Any,
+        correct: Correct | None,
+        time: Any,
+        seasons: Sequence[str],
+    ) -> TrainingData:
+        """
+        Read the arguments of `Reference.fit`, which describes them.
+
+        Raises:
+            ConfigurationError: an argument is of the wrong type, names an unknown column, or has another length.
+        """
+        table = _read_table(data)
+        names = table.names or tuple(str(index) for index in range(len(table.columns)))
+        times = None
+        if time is not None:
+            times = time_column(time, names, table.columns, table.rows)
+            names, table = drop_time_column(table, names, time)
+        functions = as_functions(derive)
+        _check_names((*names, *functions), categorical, numeric)
+        kinds = check_kinds(seasons, timed=times is not None)
+        if correct is not None and not callable(correct):
+            msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
+            raise ConfigurationError(msg)
+        if outcomes is not None and predictions is None:
+            msg = "outcomes= without predictions=: expected both, accuracy needs something to compare"
+            raise ConfigurationError(msg)
+        return cls(
+            rows=table.rows,
+            columns=dict(zip(names, table.columns, strict=True)),
+            categorical={**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)},
+            functions=functions,
+            predictions=None if predictions is None else _read_outputs(predictions, table.rows, "predictions"),
+            outcomes=None if outcomes is None else as_objects(_read_outputs(outcomes, table.rows, "outcomes")),
+            correct=correct,
+            times=times,
+            seasons=kinds,
+        )
+
+
+def column_names(names: Sequence[str], argument: str) -> tuple[str, ...]:
+    """
+    Return the column names in an argument.
 
     Raises:
-        ConfigurationError: no table, no rows or columns, or too many columns.
+        ConfigurationError: the argument is not a sequence of strings.
     """
+    msg = f"{argument}={names!r}: expected a sequence of column names"
+    if isinstance(names, (str, bytes)):
+        raise ConfigurationError(msg)
+    try:
+        checked = tuple(names)
+    except TypeError:
+        raise ConfigurationError(msg) from None
+    if wrong := [name for name in checked if not isinstance(name, str)]:
+        msg = f"{argument}={wrong!r}: expected column names, which are strings"
+        raise ConfigurationError(msg)
+    return checked
+
+
+def _read_table(data: Any) -> Table:
     try:
         table = read_table(data)
     except (TypeError, ValueError) as error:
@@ -48,91 +129,26 @@ def training_table(data: Any) -> Table:
     return table
 
 
-def check_names(
-    columns: Sequence[str], categorical: Sequence[str], numeric: Sequence[str], derive: Derive | None
-) -> None:
-    """
-    Check the names that the arguments of a fit give to columns and to derived features.
-
-    Raises:
-        ConfigurationError: a name that is no column, an empty one, one that is taken, or one given twice.
-    """
-    names = [*columns, *as_functions(derive)]
+def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequence[str]) -> None:
+    """Check the names of columns and derived features, and the arguments that refer to them."""
     if "" in names:
-        msg = "data: a column is named '': expected a text that is not empty"
+        msg = "data: a column is named '': expected a string that is not empty"
         raise ConfigurationError(msg)
     if PREDICTION in names:
         msg = f"data: a column is named {PREDICTION!r}, the name of the model's output: expected another name"
         raise ConfigurationError(msg)
-    for what, asked in (("categorical", categorical), ("numeric", numeric)):
-        if unknown := [name for name in names_given(asked, what) if name not in names]:
-            msg = f"{what}={unknown!r}: no such columns, expected names out of {list(names)}"
+    for argument, listed in (("categorical", categorical), ("numeric", numeric)):
+        if unknown := [name for name in column_names(listed, argument) if name not in names]:
+            msg = f"{argument}={unknown!r}: no such columns, expected names from {list(names)}"
             raise ConfigurationError(msg)
     if both := sorted(set(categorical) & set(numeric)):
         msg = f"{both!r}: named both as categorical and as numeric"
         raise ConfigurationError(msg)
 
 
-def names_given(asked: Sequence[str], what: str) -> tuple[str, ...]:
-    """
-    The names that the argument *what* gives.
-
-    Raises:
-        ConfigurationError: it is no sequence of texts.
-    """
-    msg = f"{what}={asked!r}: expected a sequence of column names"
-    if isinstance(asked, (str, bytes)):
-        raise ConfigurationError(msg)
-    try:
-        names = tuple(asked)
-    except TypeError:
-        raise ConfigurationError(msg) from None
-    if odd := [name for name in names if not isinstance(name, str)]:
-        msg = f"{what}={odd!r}: expected column names, which are texts"
-        raise ConfigurationError(msg)
-    return names
-
-
-def training_outputs(values: Any, rows: int, what: str) -> Column:
-    """
-    The column of *rows* values that the argument *what* gives.
-
-    Raises:
-        ConfigurationError: it is not one value per row.
-    """
+def _read_outputs(values: Any, rows: int, argument: str) -> Column:
     column = as_outputs(values, rows)
     if column is None:
-        msg = f"{what}: expected one value for each of the {rows} rows, got {type(values).__name__}"
+        msg = f"{argument}: expected one value for each of the {rows} rows, got {type(values).__name__}"
         raise ConfigurationError(msg)
     return column
-
-
-def outcome_counts(
-    prediction: Feature | None, outputs: Column | None, outcomes: Any, correct: Correct | None, rows: int
-) -> OutcomeCounts | None:
-    """
-    What is known of the outcomes in each bin of the prediction; None without outcomes.
-
-    Raises:
-        ConfigurationError: outcomes without predictions, of another length, or without a way to compare.
-    """
-    if outcomes is None:
-        return None
-    if prediction is None or outputs is None:
-        msg = "outcomes= without predictions=: expected both, accuracy needs something to compare"
-        raise ConfigurationError(msg)
-    truth = as_objects(training_outputs(outcomes, rows, "outcomes"))
-    right = correct or default_correct(prediction)
-    if right is None:
-        msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
-        raise ConfigurationError(msg)
-    numbers = binner(prediction.bins)(outputs)
-    bins, hit = [], []
-    for number, output, actual in zip(numbers, as_objects(outputs), truth, strict=True):
-        if not is_missing(actual) and not is_missing(output):
-            bins.append(number)
-            hit.append(bool(right(output, actual)))
-    places, correct_ones = np.array(bins, dtype=np.intp), np.array(hit, dtype=np.bool_)
-    known = np.bincount(places, minlength=prediction.bins.size)
-    hits = np.bincount(places[correct_ones], minlength=prediction.bins.size)
-    return OutcomeCounts(tuple(known.tolist()), tuple(hits.tolist()), dispersion(places, correct_ones))

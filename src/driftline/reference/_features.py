@@ -1,0 +1,125 @@
+"""Training data to the features of a reference: their bins, and the counts of the training data in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftline._binning.bins import MAX_BINS, MAX_FEATURES, PREDICTION, Feature, OutcomeCounts
+from driftline._binning.fitting import fit_feature
+from driftline._binning.labels import is_missing
+from driftline._binning.layout import binner
+from driftline._binning.prediction_kind import default_correct
+from driftline._capture.columns import as_objects
+from driftline._derived.fitting import DerivedRequest, fit_derived
+from driftline._derived.spec import Derived
+from driftline._significance.dispersion import dispersion
+from driftline.errors import ConfigurationError
+from driftline.reference._training import TrainingData
+from driftline.typing import Column
+
+__all__ = ["FittedFeatures", "check_max_categories", "count_outcomes", "fit_features"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedFeatures:
+    """
+    The features of a reference, and the columns that they count.
+
+    Attributes:
+        features: the features, the derived ones last.
+        columns: the values of each feature, then the predictions if they are known.
+        prediction: the prediction as a feature, if it is known.
+        outcomes: outcomes per bin of the prediction, if they are known.
+        derived: the description of the derived features, if there are any.
+        seasons: kinds of season that windows are compared by.
+    """
+
+    features: tuple[Feature, ...]
+    columns: tuple[Column, ...]
+    prediction: Feature | None
+    outcomes: OutcomeCounts | None
+    derived: Derived | None
+    seasons: tuple[str, ...]
+
+    @property
+    def watched(self) -> tuple[Feature, ...]:
+        """The features, then the prediction if it is known."""
+        return self.features if self.prediction is None else (*self.features, self.prediction)
+
+
+def fit_features(training: TrainingData, request: DerivedRequest, max_categories: int) -> FittedFeatures:
+    """
+    Fit the bins of every feature, and count the training data in them.
+
+    Args:
+        training: the training data.
+        request: the features to derive.
+        max_categories: categories of one feature that get a bin of their own.
+
+    Raises:
+        ConfigurationError: a column holds values that have no bins, or there are no features or too many.
+    """
+    columns = training.columns
+    features = tuple(
+        fit_feature(name, column, training.categorical.get(name), max_categories)
+        for name, column in columns.items()
+        if name not in request.inputs
+    )
+    derived = None
+    if not request.is_empty:
+        derived, derived_features, columns = fit_derived(
+            request, columns, training.rows, features, training.categorical, max_categories
+        )
+        features = (*features, *derived_features)
+    if not 0 < len(features) <= MAX_FEATURES:
+        msg = f"data: {len(features)} features, expected 1 to {MAX_FEATURES}"
+        raise ConfigurationError(msg)
+    counted = [columns[feature.name] for feature in features]
+    prediction = None
+    if training.predictions is not None:
+        prediction = fit_feature(PREDICTION, training.predictions, None, max_categories)
+        counted.append(training.predictions)
+    outcomes = count_outcomes(training, prediction)
+    return FittedFeatures(features, tuple(counted), prediction, outcomes, derived, training.seasons)
+
+
+def check_max_categories(max_categories: int) -> None:
+    """
+    Check the number of categories that get a bin of their own.
+
+    Raises:
+        ConfigurationError: it is not a whole number from 1 to `MAX_BINS` less the bins other, unseen and missing.
+    """
+    most = MAX_BINS - 3
+    if isinstance(max_categories, bool) or not isinstance(max_categories, int) or not 1 <= max_categories <= most:
+        msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {most}"
+        raise ConfigurationError(msg)
+
+
+def count_outcomes(training: TrainingData, prediction: Feature | None) -> OutcomeCounts | None:
+    """
+    Count known outcomes, and correct predictions, in each bin of the prediction; None without outcomes.
+
+    Raises:
+        ConfigurationError: the prediction is a quantity, and no function says when it is correct.
+    """
+    if training.outcomes is None or training.predictions is None or prediction is None:
+        return None
+    correct = training.correct or default_correct(prediction)
+    if correct is None:
+        msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
+        raise ConfigurationError(msg)
+    bins, hits = [], []
+    values = zip(
+        binner(prediction.bins)(training.predictions), as_objects(training.predictions), training.outcomes, strict=True
+    )
+    for number, predicted, actual in values:
+        if not is_missing(actual) and not is_missing(predicted):
+            bins.append(number)
+            hits.append(bool(correct(predicted, actual)))
+    known_bins, is_hit = np.array(bins, dtype=np.intp), np.array(hits, dtype=np.bool_)
+    known = np.bincount(known_bins, minlength=prediction.bins.size)
+    correct_counts = np.bincount(known_bins[is_hit], minlength=prediction.bins.size)
+    return OutcomeCounts(tuple(known.tolist()), tuple(correct_counts.tolist()), dispersion(known_bins, is_hit))
