@@ -107,7 +107,7 @@ def test_other_directions_are_another_fingerprint(fitted, document):
         (("vectors", 0, "directions", 3), [1.0], "directions[3] is an array of 1, expected 6 numbers"),
         (("vectors", 0, "directions"), [], "derived.vectors[0].directions is [], expected at least one direction"),
         (("vectors", 0, "leading"), 9, "derived.vectors[0].leading is 9, expected at most the 8 directions"),
-        (("vectors", 0, "leading"), True, "derived.vectors[0].leading is True, expected a whole number"),
+        (("vectors", 0, "leading"), True, "derived.vectors[0].leading is True, expected an integer"),
         (
             ("projections", "columns", 0),
             "kind",

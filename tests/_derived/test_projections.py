@@ -137,7 +137,7 @@ def test_missing_constant_and_duplicate_columns(training):
         ({"a": np.arange(100.0)}, True, "1 numeric features that vary, expected 2 to 1000"),
         ({"a": np.arange(100.0), "b": np.ones(100)}, True, "1 numeric features that vary, expected 2 to 1000"),
         ({"a": np.arange(19.0), "b": np.arange(19.0)}, True, "19 rows for 2 numeric features, expected at least 20"),
-        ({"a": np.arange(50.0), "b": np.arange(50.0)}, 65, "projections=65: expected True, False or a whole number"),
+        ({"a": np.arange(50.0), "b": np.arange(50.0)}, 65, "projections=65: expected True, False or an integer"),
         ({"a": np.arange(50.0), "b": np.arange(50.0)}, "all", "projections='all': expected True, False or"),
         ({"a": np.arange(50.0), "projection 1": np.arange(50.0)}, True, "'projection 1'"),
     ],

@@ -47,7 +47,7 @@ def test_an_error_names_the_part(text, message):
     ("reader", "good", "bad"),
     [
         (json.count, ["0", "9007199254740992"], ["-1", "1.0", "true", "9007199254740993", '"1"', "null"]),
-        (json.whole(2, 4), ["2", "4"], ["1", "5"]),
+        (json.integer(2, 4), ["2", "4"], ["1", "5"]),
         (json.number, ["0", "-1.5e300"], ["true", "1e999", "1" + "0" * 400, '"1"', "null", "[]"]),
         (json.positive, ["0.1"], ["0", "-1"]),
         (json.string, ['""', '"a"'], ["1", "null"]),

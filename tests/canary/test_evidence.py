@@ -130,9 +130,9 @@ B = ("strata", 0, "baseline")
         (put(("strata", 0), 7), r"strata\[0\] is 7, expected an object"),
         (put(("strata", 0, "share"), 1.5), r"strata\[0\].share is 1.5, expected a number from 0 to 1, or null"),
         (put(("strata", 0, "sticky"), "no"), r"strata\[0\].sticky is 'no', expected true or false"),
-        (put((*B, "served"), -1), r"baseline.served is -1, expected a whole number of at least 0"),
-        (put((*B, "failed_calls"), 1.5), r"baseline.failed_calls is 1.5, expected a whole number"),
-        (put((*B, "known"), True), r"baseline.known is True, expected a whole number"),
+        (put((*B, "served"), -1), r"baseline.served is -1, expected an integer of at least 0"),
+        (put((*B, "failed_calls"), 1.5), r"baseline.failed_calls is 1.5, expected an integer"),
+        (put((*B, "known"), True), r"baseline.known is True, expected an integer"),
         (put((*B, "correct"), 51), r"baseline.correct is 51, expected at most 50"),
         (put((*B, "edges"), [2.0, 1.0]), r"baseline.edges is \[2.0, 1.0\], expected increasing numbers"),
         (
@@ -153,8 +153,8 @@ B = ("strata", 0, "baseline")
             put((*B, "durations"), {"0" * 9 + "5000": 1}),
             r"durations is an object with the key '0000000005000'",
         ),
-        (put((*B, "durations"), {"1": "x"}), r"baseline.durations.1 is 'x', expected a whole number"),
-        (put((*B, "predictions"), [1, -1]), r"baseline.predictions\[1\] is -1, expected a whole number"),
+        (put((*B, "durations"), {"1": "x"}), r"baseline.durations.1 is 'x', expected an integer"),
+        (put((*B, "predictions"), [1, -1]), r"baseline.predictions\[1\] is -1, expected an integer"),
         (
             put((*B, "rates"), {"p": [2, 1]}),
             r"rates.p is \[2, 1\], expected at most as many successes as trials",

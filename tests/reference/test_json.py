@@ -171,12 +171,12 @@ def test_any_json_is_refused_or_read(value):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("rows",), 0, "rows is 0, expected a whole number of at least 1"),
+        (("rows",), 0, "rows is 0, expected an integer of at least 1"),
         (("features",), [], "features is .*, expected at least one feature"),
         (("features", 0, "cuts"), [1.0, 1.0], r"features\[0\]\.cuts is .*strictly increasing"),
         (("features", 0, "cuts"), [2.0], r"features\[0\]\.cuts is .*at least two"),
         (("features", 0, "counts"), [1, 2], r"features\[0\]\.counts is .*expected \d+ counts, one for each bin"),
-        (("features", 0, "counts", 1), -4, r"features\[0\]\.counts\[1\] is -4, expected a whole number of at least 0"),
+        (("features", 0, "counts", 1), -4, r"features\[0\]\.counts\[1\] is -4, expected an integer of at least 0"),
         (
             ("features", 0, "counts", 1),
             5_000,
@@ -187,7 +187,7 @@ def test_any_json_is_refused_or_read(value):
         (("features", 1, "name"), "age", "features is .*, expected different names"),
         (("features", 2, "categories", 0), {}, r"features\[2\]\.categories\[0\] is {}, expected a string, number"),
         (("features", 2, "open"), "no", r"features\[2\]\.open is 'no', expected true or false"),
-        (("features", 0, "moments", "count"), 0, r"moments\.count is 0, expected a whole number of at least 1"),
+        (("features", 0, "moments", "count"), 0, r"moments\.count is 0, expected an integer of at least 1"),
         (("features", 0, "name"), "prediction", r"features\[0\]\.name is 'prediction', expected another name"),
         (("prediction", "name"), "age", "prediction.name is 'age', expected 'prediction'"),
         (("prediction",), None, "outcomes is .*expected null where there is no prediction"),

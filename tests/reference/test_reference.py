@@ -298,8 +298,8 @@ def test_the_fingerprint_is_that_of_the_bins():
         ({"x": [1]}, {"categorical": ["x"], "numeric": ["x"]}, r"\['x'\]: named both as categorical and as numeric"),
         ({"prediction": [1]}, {}, "a column is named 'prediction'"),
         ({"": [1]}, {}, "a column is named '': expected a string that is not empty"),
-        ({"x": [1]}, {"max_categories": 0}, "max_categories=0: expected a whole number from 1"),
-        ({"x": [1]}, {"max_categories": True}, "max_categories=True: expected a whole number from 1"),
+        ({"x": [1]}, {"max_categories": 0}, "max_categories=0: expected an integer from 1"),
+        ({"x": [1]}, {"max_categories": True}, "max_categories=True: expected an integer from 1"),
         ({"x": np.array(["2024-01-01"], dtype="datetime64[D]")}, {}, "column 'x' holds dates"),
         ({"x": pd.to_datetime(["2024-01-01"])}, {}, "column 'x' holds dates"),
         ({"x": [1, 2]}, {"predictions": [1]}, "predictions: expected one value for each of the 2 rows"),
@@ -334,7 +334,7 @@ def test_like_asks_for_the_same_columns(training, reference):
 @pytest.mark.parametrize("rows", [0, 99, 1_000_001, 5.5, True, "many"])
 def test_learning_from_too_few_or_too_many_rows_is_refused(rows):
     """Between a hundred and a million."""
-    with pytest.raises(ConfigurationError, match="expected a whole number from 100 to 1000000"):
+    with pytest.raises(ConfigurationError, match="expected an integer from 100 to 1000000"):
         Reference.learn(rows=rows)
 
 

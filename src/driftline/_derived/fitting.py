@@ -76,12 +76,12 @@ def check_projections(asked: object) -> int:
     The number of directions asked for; 0: none.
 
     Raises:
-        ConfigurationError: neither a boolean nor a whole number from 1 to 64.
+        ConfigurationError: neither a boolean nor an integer from 1 to 64.
     """
     if isinstance(asked, bool):
         return MAX_DIRECTIONS if asked else 0
     if not isinstance(asked, int) or not 1 <= asked <= MAX_DIRECTIONS:
-        msg = f"projections={asked!r}: expected True, False or a whole number from 1 to {MAX_DIRECTIONS}"
+        msg = f"projections={asked!r}: expected True, False or an integer from 1 to {MAX_DIRECTIONS}"
         raise ConfigurationError(msg)
     return asked
 

@@ -31,6 +31,7 @@ __all__ = [
     "choice",
     "count",
     "increasing",
+    "integer",
     "mapping",
     "members",
     "name",
@@ -47,7 +48,6 @@ __all__ = [
     "unique",
     "verified",
     "versioned",
-    "whole",
 ]
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ Reader: TypeAlias = Callable[[Any], T]
 """Returns the value that a parsed JSON value stands for, or raises `DocumentError`."""
 
 MAX_COUNT = 2**53
-"""Largest whole number: larger ones are not exact in every JSON reader."""
+"""Largest integer: larger ones are not exact in every JSON reader."""
 
 MOST_SHOWN = 80
 """Characters of a value, or of a key, in an error message."""
@@ -136,18 +136,18 @@ def shown(value: object) -> str:
 # --- descriptions of single values -----------------------------------------------------------------------------------
 
 
-def whole(least: int = 0, most: int = MAX_COUNT) -> Reader[int]:
-    """A whole number from *least* to *most*."""
+def integer(least: int = 0, most: int = MAX_COUNT) -> Reader[int]:
+    """An integer from *least* to *most*."""
 
     def reader(value: Any) -> int:
         if value.__class__ is not int or not least <= value <= most:
-            raise DocumentError(shown(value), f"a whole number of at least {least}")
+            raise DocumentError(shown(value), f"an integer of at least {least}")
         return value
 
     return reader
 
 
-count = whole()
+count = integer()
 
 
 def number(value: Any) -> float:

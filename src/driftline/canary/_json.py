@@ -103,7 +103,7 @@ def _read_counts(value: Any) -> Counts:
     return np.array(_read_bins(value), dtype=np.int64)
 
 
-read_count = json.whole(most=2**63 - 1)
+read_count = json.integer(most=2**63 - 1)
 
 read_number = json.check(json.number, lambda value: -LARGEST < value < LARGEST, "a finite number")
 
@@ -116,7 +116,7 @@ _read_edge_array = json.check(json.array(read_number, most=MOST_BINS), json.incr
 _read_ends: Reader[tuple[float, float, int]] = json.check(
     json.record(
         lambda **ends: (ends["from"], ends["to"], ends["count"]),
-        **{"from": read_number, "to": read_number, "count": json.whole(2, MOST_BINS)},
+        **{"from": read_number, "to": read_number, "count": json.integer(2, MOST_BINS)},
     ),
     lambda ends: -MOST_DECADES <= ends[0] < ends[1] <= MOST_DECADES,
     f"powers of ten from -{MOST_DECADES} to {MOST_DECADES}, the lower one first",

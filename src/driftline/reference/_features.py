@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftline._binning.bins import MAX_BINS, MAX_FEATURES, PREDICTION, Feature, OutcomeCounts
+from driftline._binning.bins import MAX_FEATURES, PREDICTION, Feature, OutcomeCounts
 from driftline._binning.fitting import fit_feature
 from driftline._binning.labels import is_missing
 from driftline._binning.layout import binner
@@ -19,7 +19,7 @@ from driftline.errors import ConfigurationError
 from driftline.reference._training import TrainingData
 from driftline.typing import Column
 
-__all__ = ["FittedFeatures", "check_max_categories", "count_outcomes", "fit_features"]
+__all__ = ["FittedFeatures", "count_outcomes", "fit_features"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,19 +83,6 @@ def fit_features(training: TrainingData, request: DerivedRequest, max_categories
         counted.append(training.predictions)
     outcomes = count_outcomes(training, prediction)
     return FittedFeatures(features, tuple(counted), prediction, outcomes, derived, training.seasons)
-
-
-def check_max_categories(max_categories: int) -> None:
-    """
-    Check the number of categories that get a bin of their own.
-
-    Raises:
-        ConfigurationError: it is not a whole number from 1 to `MAX_BINS` less the bins other, unseen and missing.
-    """
-    most = MAX_BINS - 3
-    if isinstance(max_categories, bool) or not isinstance(max_categories, int) or not 1 <= max_categories <= most:
-        msg = f"max_categories={max_categories!r}: expected a whole number from 1 to {most}"
-        raise ConfigurationError(msg)
 
 
 def count_outcomes(training: TrainingData, prediction: Feature | None) -> OutcomeCounts | None:

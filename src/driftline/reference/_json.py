@@ -225,7 +225,7 @@ _read_counts = json.array(json.count, most=MAX_BINS)
 _read_moments: Reader[Moments] = json.check(
     json.record(
         Moments,
-        count=json.whole(1),
+        count=json.integer(1),
         mean=json.number,
         std=json.number,
         minimum=json.number,
@@ -287,7 +287,7 @@ _read_dependence: Reader[Dependence] = json.record(
 
 _read_self_check: Reader[SelfCheck] = json.record(
     SelfCheck,
-    block_rows=json.whole(1),
+    block_rows=json.integer(1),
     blocks=json.count,
     independent=_read_at_least_0,
     corrected=_read_at_least_0,
@@ -304,7 +304,7 @@ _read_features = json.check(
 
 _read_document: Reader[Document] = json.record(
     Document,
-    rows=json.whole(1),
+    rows=json.integer(1),
     features=_read_features,
     prediction=json.nullable(_read_feature),
     outcomes=json.nullable(_read_outcomes),

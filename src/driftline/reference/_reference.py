@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from driftline._binning.bins import PREDICTION, Feature, OutcomeCounts
+from driftline._binning.bins import MAX_BINS, PREDICTION, Feature, OutcomeCounts
 from driftline._binning.fitting import count_feature
 from driftline._binning.layout import Layout
 from driftline._derived.fitting import DerivedRequest, check_projections, derive_columns
 from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
+from driftline._runtime import validation as check
 from driftline._seasons.expectation import Seasons, add_seasons
 from driftline._seasons.fitting import kinds_like
 from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
 from driftline.reference._dependence import fit_dependence
-from driftline.reference._features import FittedFeatures, check_max_categories, count_outcomes, fit_features
+from driftline.reference._features import FittedFeatures, count_outcomes, fit_features
 from driftline.reference._json import Document, read_reference, write_reference
 from driftline.reference._merging import merge_dependence, merge_features, merge_outcomes
 from driftline.reference._self_check import SelfCheck
@@ -35,6 +35,12 @@ _log = logging.getLogger("driftline")
 
 MAX_FILE_BYTES = 64 * 2**20
 """A reference of 10,000 features is about 10 MB: a larger file is none of ours."""
+
+LEAST_LEARNT = 100
+"""Rows that a reference is learnt from at least: with fewer, each bin would hold a few values only."""
+
+MOST_LEARNT = 1_000_000
+"""Rows that a reference is learnt from at most: they are held in memory until the reference is fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +140,13 @@ class Reference:
             time=time,
             seasons=seasons,
         )
-        check_max_categories(max_categories)
+        most_categories = check.integer("max_categories", max_categories, at_least=1, at_most=MAX_BINS - 3)
         if like is None:
             ignored = column_names(ignore, "ignore")
             request = DerivedRequest.checked(training.columns, projections, training.functions, ignored)
-            fitted = fit_features(training, request, max_categories)
-        elif isinstance(like, Reference):
-            fitted = _count_features(training, like)
+            fitted = fit_features(training, request, most_categories)
         else:
-            msg = f"like={like!r}: expected a Reference"
-            raise ConfigurationError(msg)
+            fitted = _count_features(training, check.instance("like", like, Reference, "a Reference"))
         dependence = fit_dependence(training, fitted)
         _log.info("reference of %d rows: %s", training.rows, dependence.check.words)
         return cls(
@@ -196,11 +199,8 @@ class Reference:
         Raises:
             ConfigurationError: fewer than 100 rows (bins of a few values each say nothing) or more than 1,000,000.
         """
-        if isinstance(rows, bool) or not isinstance(rows, int) or not 100 <= rows <= 1_000_000:  # noqa: PLR2004
-            msg = f"rows={rows!r}: expected a whole number from 100 to 1000000"
-            raise ConfigurationError(msg)
         return Learn(
-            rows,
+            check.integer("rows", rows, at_least=LEAST_LEARNT, at_most=MOST_LEARNT),
             column_names(categorical, "categorical"),
             check_projections(projections),
             column_names(ignore, "ignore"),
@@ -215,7 +215,7 @@ class Reference:
         Raises:
             ReferenceError: the file is absent, too large, damaged, or of a newer schema; the message says where.
         """
-        file = _as_path(path)
+        file = check.path("path", path)
         try:
             size = file.stat().st_size
             with file.open("rb") as stream:
@@ -232,7 +232,7 @@ class Reference:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the reference as JSON: the same bytes for the same reference."""
-        _as_path(path).write_bytes(self.to_json().encode("utf-8"))
+        check.path("path", path).write_bytes(self.to_json().encode("utf-8"))
 
     def to_json(self) -> str:
         """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
@@ -318,11 +318,3 @@ def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:
 
 def _from_document(document: Document) -> Reference:
     return Reference(**{field.name: getattr(document, field.name) for field in fields(document)})
-
-
-def _as_path(path: str | os.PathLike[str]) -> Path:
-    try:
-        return Path(path)
-    except TypeError as error:
-        msg = f"path={path!r}: expected the path of a file"
-        raise ConfigurationError(msg) from error

@@ -11,6 +11,7 @@ from driftline._capture.columns import as_objects
 from driftline._capture.outputs import as_outputs
 from driftline._capture.tables import Table, read_table
 from driftline._derived.spec import Derive, as_functions
+from driftline._runtime import validation as check
 from driftline._seasons.calendar import time_column
 from driftline._seasons.fitting import check_kinds, drop_time_column
 from driftline.errors import ConfigurationError
@@ -75,9 +76,8 @@ class TrainingData:
         functions = as_functions(derive)
         _check_names((*names, *functions), categorical, numeric)
         kinds = check_kinds(seasons, timed=times is not None)
-        if correct is not None and not callable(correct):
-            msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
-            raise ConfigurationError(msg)
+        if correct is not None:
+            check.function("correct", correct, "a function of a prediction and an outcome")
         if outcomes is not None and predictions is None:
             msg = "outcomes= without predictions=: expected both, accuracy needs something to compare"
             raise ConfigurationError(msg)
