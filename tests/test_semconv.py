@@ -1,4 +1,4 @@
-"""The registry of names: generated files are fresh, and names and units follow OpenTelemetry's rules."""
+"""The registry: its generated files are fresh, and its names and units follow OpenTelemetry's rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from driftline.results import CanaryState, DriftState
 
 ROOT = Path(__file__).parent.parent
 ATTRIBUTES = yaml.safe_load((ROOT / "model/attributes.yaml").read_text(encoding="utf-8"))["attributes"]
-KEYS = {one["key"] for one in ATTRIBUTES}
+KEYS = {attribute["key"] for attribute in ATTRIBUTES}
 STANDARD = {
     "error.type",
     "feature_flag.key",
@@ -27,26 +27,26 @@ STANDARD = {
 """Attributes of OpenTelemetry's own registry."""
 
 NAME = re.compile(r"[a-z](?:[a-z0-9]*(?:[._][a-z0-9]+)*)")
-"""Lower case, namespaces apart by dots, words by underscores: https://opentelemetry.io/docs/specs/semconv/general/naming/"""
+"""Lower case, dots between namespaces, underscores between words: https://opentelemetry.io/docs/specs/semconv/general/naming/"""
 
 METRICS = sorted(semconv.METRICS.values())
 
 
 def generate(root, *arguments):
-    """Run the generator that stands in a folder."""
+    """Run the generator of a folder."""
     command = [sys.executable, str(root / "model/generate.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_generated_files_are_fresh():
-    """semconv.py and the tables of the documentation are what the registry says."""
+    """`semconv.py` and `docs/metrics.md` are generated from the present registry."""
     done = generate(ROOT, "--check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.fixture
 def copy(tmp_path):
-    """The registry and the generated files, to be changed."""
+    """A copy of the registry and the generated files, to change."""
     for name in (
         "model/generate.py",
         "model/attributes.yaml",
@@ -62,8 +62,8 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["src/driftline/semconv.py", "docs/metrics.md"])
-def test_a_stale_file_is_told_and_written_anew(copy, name):
-    """The check fails and shows the difference; without it the file is generated, and the check is content."""
+def test_a_stale_file_fails_the_check_and_is_generated_again(copy, name):
+    """The check prints the difference. After generating, it succeeds."""
     path = copy / name
     fresh = path.read_text(encoding="utf-8")
     path.write_text(fresh.replace("ml.canary.status", "ml.canary.state_of_it"), encoding="utf-8")
@@ -78,13 +78,13 @@ def test_a_stale_file_is_told_and_written_anew(copy, name):
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_metrics_follow_the_naming_rules(metric):
-    """A namespace, no unit and no instrument in the name, units of UCUM or in braces, a sentence of what it is."""
+    """A namespace, no unit and no instrument in the name, a unit of UCUM or in braces, and a sentence."""
     assert NAME.fullmatch(metric.name)
     assert metric.name.startswith("ml.")
     assert not metric.name.endswith(("_total", ".total", ".seconds", ".count", ".ratio"))
     assert metric.instrument in {"counter", "updowncounter", "gauge", "histogram"}
     assert re.fullmatch(r"1|s|\{[a-z]+\}", metric.unit)
-    # A gauge of unit 1 becomes a ratio in the name that Prometheus gives it, in some of its versions.
+    # Some versions of Prometheus append _ratio to the name of a gauge of unit 1.
     assert not (metric.instrument == "gauge" and metric.unit == "1")
     assert (metric.unit == "s") == (metric.instrument == "histogram")
     assert metric.brief.endswith(".")
@@ -93,9 +93,9 @@ def test_metrics_follow_the_naming_rules(metric):
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_attributes_of_metrics_are_known_few_and_bounded(metric):
-    """Each is in the registry; what has a value per prediction or user is on no metric."""
+    """Each is in the registry. No metric has an attribute with a value per prediction or user."""
     assert metric.attributes <= KEYS | STANDARD
-    # What could not be sent is of a process, not of one of its models.
+    # Lost telemetry belongs to a process, not to one of its models.
     if metric.name != "ml.monitor.telemetry.lost":
         assert {"ml.model.name", "ml.model.version", "ml.model.variant"} <= metric.attributes
     assert len(metric.attributes) <= 6
@@ -103,16 +103,16 @@ def test_attributes_of_metrics_are_known_few_and_bounded(metric):
 
 
 def test_no_name_is_the_namespace_of_another():
-    """Of metrics among each other, and of attributes: a backend that nests them would have a value and a map."""
+    """A backend that nests metrics or attributes would have a value and a map under one name."""
     for names in (set(semconv.METRICS), KEYS):
-        # The accuracy that is estimated stands beside the one that is known: an exception of the design.
-        nested = {(one, other) for one in names for other in names if other.startswith(f"{one}.")}
+        # The estimated accuracy is below the realised one: an exception of the design.
+        nested = {(name, other) for name in names for other in names if other.startswith(f"{name}.")}
         assert nested <= {("ml.model.accuracy", "ml.model.accuracy.estimated")}
 
 
-@pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda one: one["key"])
+@pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda attribute: attribute["key"])
 def test_attributes_follow_the_naming_rules(attribute):
-    """A name, a type, a sentence, examples or members; a constant in semconv with its name."""
+    """A name, a type, a sentence, examples or members; and a constant of that name in semconv."""
     key = attribute["key"]
     assert NAME.fullmatch(key)
     assert key.startswith("ml.")
@@ -128,7 +128,7 @@ def test_attributes_follow_the_naming_rules(attribute):
 
 
 def test_events_carry_known_attributes():
-    """Named as metrics are; each carries the model."""
+    """Events are named like metrics, and each carries the model."""
     for name, attributes in semconv.EVENTS.items():
         assert NAME.fullmatch(name)
         assert attributes <= KEYS | STANDARD
@@ -136,8 +136,8 @@ def test_events_carry_known_attributes():
 
 
 def test_the_metrics_are_those_of_the_design():
-    """A name that changes breaks somebody's dashboard: it must change here too."""
-    assert {(one.name, one.instrument, one.unit) for one in METRICS} == {
+    """A changed name breaks dashboards, so it must be changed here too."""
+    assert {(metric.name, metric.instrument, metric.unit) for metric in METRICS} == {
         ("ml.predictions.served", "counter", "{prediction}"),
         ("ml.prediction.duration", "histogram", "s"),
         ("ml.feature.drift.score", "gauge", "{score}"),
@@ -158,6 +158,6 @@ def test_the_metrics_are_those_of_the_design():
 
 
 def test_states_are_those_of_the_types():
-    """What is exported is what a user compares with."""
+    """The exported states are those of the public types."""
     assert get_args(DriftState) == semconv.FEATURE_DRIFT_STATES
     assert get_args(CanaryState) == semconv.CANARY_STATES
