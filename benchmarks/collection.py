@@ -113,9 +113,9 @@ def _milliseconds(width: int, provider: Any, collect: Callable[[], object]) -> f
 def _in_tree(tree: str, width: int) -> dict[str, float]:
     environment = {**os.environ, "PYTHONPATH": tree}
     command = [sys.executable, __file__, "--width", str(width)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
-    found: dict[str, float] = json.loads(result.stdout)
-    return found
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - this file
+    measured: dict[str, float] = json.loads(result.stdout)
+    return measured
 
 
 def _spread(values: list[float]) -> str:

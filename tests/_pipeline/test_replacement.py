@@ -243,7 +243,7 @@ def test_a_detector_that_a_learnt_reference_left_out_comes_back(monkeypatch):
     )
     for turn in range(110):
         monitor.observe({"b": float(turn)})
-    assert "left out" in monitor.status()["a (Sums)"].reason
+    assert "skipped" in monitor.status()["a (Sums)"].reason
     monitor.replace_reference(dl.Reference.fit({"a": np.arange(100.0)}))
     monitor.observe({"a": 1.0})
     assert monitor.status()["a (Sums)"].rows == 1

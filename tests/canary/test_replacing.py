@@ -115,6 +115,6 @@ def test_evidence_over_named_bins(made, evidence_of):
     assert "different bins" in judge_canary(again, POLICY).reason
     verdict = judge_thresholds(ours, theirs, dl.ThresholdPolicy(max_prediction_drift=0.1, min_rows=5))
     assert "different bins" in drift(verdict).reason
-    with pytest.raises(dl.ConfigurationError, match=r"bins\.prediction: expected str, not int"):
+    with pytest.raises(dl.ConfigurationError, match=r"bins\.prediction is 3, expected a string"):
         CanaryEvidence.from_json(both.to_json().replace('{"prediction":"a"}', '{"prediction":3}'))
     assert np.array_equal((ours - ours).predictions, [0, 0])
