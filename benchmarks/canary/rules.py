@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from traffic import QUANTILE, Counts, Traffic
 from ville import AsymptoticABTest
 
-from driftline.canary._evalues.histograms import largest_difference, log_e_shape
-from driftline.canary._evalues.quantiles import WHERE, Latencies, log_e_quantile
+from driftline.canary._evalues.histograms import largest_difference, log_e_two_histograms
+from driftline.canary._evalues.quantiles import LOCATION_PART, Latencies, log_e_two_quantiles
 from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
 
 Looks = NDArray[np.int64]
@@ -81,17 +81,17 @@ def latency(traffic: Traffic, level: float, *, relative: float = 0.0, side: int 
         mine, here = int(np.searchsorted(edge, (1.0 + relative) * edge[place], side="right")) - 1, place + 1
     needed = -math.log(level)
     bound = _in_chunks(beyond[0][..., here], calls[0], beyond[1][..., mine], calls[1], side)
-    where = -math.log(WHERE * level / 2.0)
+    where = -math.log(LOCATION_PART * level / 2.0)
     too_many = log_e_one_rate(beyond[0][..., place + 1, None], calls[0][..., None], limit=[1 - QUANTILE], side=1)
     too_few = log_e_one_rate(beyond[0][..., place, None], calls[0][..., None], limit=[1 - QUANTILE], side=-1)
     alone = log_e_one_rate(beyond[1][..., mine, None], calls[1][..., None], limit=[1 - QUANTILE], side=side)
-    bound = np.logaddexp(bound, alone) + math.log(0.5 * (1.0 - WHERE))
+    bound = np.logaddexp(bound, alone) + math.log(0.5 * (1.0 - LOCATION_PART))
     possible = (bound >= needed) | (too_many >= where) | (too_few >= where)
     found = np.full(traffic.runs, -1)
     for run in range(traffic.runs):
         for look in np.flatnonzero(possible[run]).tolist():
             seen = Latencies(ours[run, look][None].astype(float), theirs[run, look][None].astype(float), edge)
-            if log_e_quantile(seen, QUANTILE, slope=1.0 + relative, side=side, level=level) >= needed:
+            if log_e_two_quantiles(seen, QUANTILE, slope=1.0 + relative, side=side, level=level) >= needed:
                 found[run] = look
                 break
     return found
@@ -117,7 +117,7 @@ def predictions(traffic: Traffic, level: float, allowed: float) -> Looks:
         # A bin for missing values comes last, and nothing is missing.
         pair = [np.append(one[run, look], 0)[None].astype(float) for one in (ours, theirs)]
         assert largest_difference(*pair, ordered=True) > allowed  # noqa: S101 - both ways of counting agree
-        if log_e_shape(*pair, ordered=True, allowed=allowed) >= -math.log(level):
+        if log_e_two_histograms(*pair, ordered=True, allowed=allowed) >= -math.log(level):
             found[run] = look
     return found
 

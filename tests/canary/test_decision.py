@@ -211,7 +211,7 @@ def test_too_few_calls_of_the_candidate_break_the_split(healthy, evidence_of):
     """Half were to go there, a tenth less have: nothing is promoted, and the reason says why."""
     verdict = judge_canary(evidence_of(healthy(1), healthy(2, calls=18_000, failed=360), 0.5), CanaryPolicy())
     assert verdict.state == "inconclusive"
-    assert "the split is broken: 47.37% of 38,000 calls went to the candidate, 50.00% were to" in verdict.reason
+    assert "the split is broken: 47.37% of 38,000 calls went to the candidate, 50.00% expected" in verdict.reason
     assert found(verdict, "error_rate").state == "promote"
 
 

@@ -14,7 +14,7 @@ from driftline._windows.totals import DURATION_EDGES
 from driftline.canary import Moments
 from driftline.canary._evalues.means import EFFECT, _log_normal_cdf, log_e_two_means
 from driftline.canary._evalues.quantiles import Latencies
-from driftline.canary._evalues.rates import bounds_of_difference, log_e_one_rate
+from driftline.canary._evalues.rates import log_e_one_rate, rate_difference_bounds
 
 ville = pytest.importorskip("ville", reason="of the group test, from the package index")
 
@@ -64,7 +64,7 @@ def test_bounds_of_rates_overlap_with_villes():
     for p, q in ((0.02, 0.04), (0.2, 0.2)):
         n = 5_000
         a, b = (random.random(n) < p).astype(float), (random.random(n) < q).astype(float)
-        lower, upper = bounds_of_difference([a.sum()], [n], [b.sum()], [n], lower=0.025, upper=0.025)
+        lower, upper = rate_difference_bounds([a.sum()], [n], [b.sum()], [n], lower=0.025, upper=0.025)
         one, other = (ville.BernoulliCS(alpha=0.025).fit(x).interval() for x in (a, b))
         theirs = other[0] - one[1], other[1] - one[0]
         assert lower <= q - p <= upper
@@ -77,7 +77,7 @@ def test_places_of_a_quantile_lie_within_villes_bounds():
     seconds = np.random.default_rng(5).lognormal(-4, 0.5, 3_000)
     counts = np.bincount(np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(DURATION_EDGES) + 1)
     seen = Latencies(counts[None].astype(float), counts[None].astype(float), DURATION_EDGES)
-    places = seen.places(0.95, 0.05, 1.0)
+    places = seen.quantile_bins(0.95, 0.05, 1.0)
     low, high = ville.QuantileCS(q=0.95, alpha=0.05, t_opt=3_000).fit(seconds).interval()
     assert low < seen.edges[places[0]] * 1.03
     assert seen.edges[places[-1]] < high * 1.03

@@ -168,7 +168,7 @@ def test_a_drift_of_predictions_that_nobody_watches_is_left_out():
     assert judge_thresholds(blind, blind, ThresholdPolicy()).state == "promote"
     verdict = judge_thresholds(blind, blind, ThresholdPolicy(**ONLY | {"max_prediction_drift": 0.2}))
     assert (verdict.state, verdict.criteria) == ("inconclusive", ())
-    assert verdict.reason == "nothing to judge: the predictions are not watched"
+    assert verdict.reason == "nothing to decide: the predictions are not watched"
 
 
 @given(*[st.integers(0, 50)] * 4)

@@ -1,50 +1,50 @@
-"""Evidence and a policy to a verdict: a pure function of counts."""
+"""The decision about a candidate: from evidence and a policy to a verdict, as a pure function of counts."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from driftline.canary._criteria import questions
+from driftline.canary._criteria import criterion_tests
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._policy import CanaryPolicy
-from driftline.canary._sample_ratio import split_criteria
-from driftline.canary._tests import answer
+from driftline.canary._sample_ratio import check_split
+from driftline.canary._tests import decide_criterion
 from driftline.canary._thresholds import ThresholdPolicy, judge_thresholds
-from driftline.canary._verdict import Verdict, combined
+from driftline.canary._verdict import Verdict, combine_criteria
 
 __all__ = ["judge_canary"]
 
-NOTHING = "nothing to judge: no calls yet, or the predictions are not watched"
+NOTHING_TO_DECIDE = "nothing to decide: no calls yet, or the predictions are not watched"
 
 
 def judge_canary(evidence: CanaryEvidence, policy: CanaryPolicy | ThresholdPolicy) -> Verdict:
     """
-    Judge a candidate.
+    Decide about a candidate.
 
-    The criteria are those of the policy, then the checks of the split. A broken split keeps a candidate from being
-    promoted; what is certain harm all the same rolls it back.
+    The criteria are the checks of the split and those of the policy. A broken split keeps a candidate from being
+    promoted. Certain harm rolls the candidate back even if the split is broken.
     """
     pooled = evidence.pooled()
     if pooled is None:
-        return Verdict("inconclusive", NOTHING, ())
+        return Verdict("inconclusive", NOTHING_TO_DECIDE, ())
     if isinstance(policy, ThresholdPolicy):
         return judge_thresholds(*pooled, policy)
-    asked = tuple(questions(evidence, policy))
-    whole = sum(one.weight for one in asked)
-    split = split_criteria(evidence, policy)
-    criteria = tuple(answer(one, policy.alpha * one.weight / whole, policy.alpha) for one in asked)
+    tests = tuple(criterion_tests(evidence, policy))
+    total_weight = sum(test.weight for test in tests)
+    split = check_split(evidence, policy)
+    criteria = tuple(decide_criterion(test, policy.alpha * test.weight / total_weight, policy.alpha) for test in tests)
     if not criteria:
-        return Verdict("inconclusive", NOTHING, ())
+        return Verdict("inconclusive", NOTHING_TO_DECIDE, ())
     rows = pooled[1].rows
-    verdict = combined((*split, *criteria), rows, NOTHING)
-    broken = any(one.state != "promote" for one in split)
+    verdict = combine_criteria((*split, *criteria), rows, NOTHING_TO_DECIDE)
+    broken = any(check.state != "promote" for check in split)
     if verdict.state != "inconclusive" or (broken and policy.otherwise == "promote"):
         return verdict
-    return _ended(verdict, policy, rows, evidence.seconds)
+    return _end_undecided(verdict, policy, rows, evidence.seconds)
 
 
-def _ended(verdict: Verdict, policy: CanaryPolicy, rows: int, seconds: float) -> Verdict:
-    """An undecided canary beyond its rows or its time: the verdict that was agreed on."""
+def _end_undecided(verdict: Verdict, policy: CanaryPolicy, rows: int, seconds: float) -> Verdict:
+    """Return the policy's *otherwise* for an undecided canary beyond its rows or its time."""
     if policy.max_rows is not None and rows >= policy.max_rows:
         end = f"{rows:,} rows of the candidate"
     elif isinstance(policy.max_time, (int, float)) and seconds >= policy.max_time:

@@ -1,4 +1,4 @@
-"""One question about a candidate, whatever its kind, and its answer: a criterion."""
+"""The test of one criterion: its parts, and how it decides."""
 
 from __future__ import annotations
 
@@ -6,44 +6,61 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
+from driftline.canary._margins import Margin
 from driftline.canary._verdict import Criterion
 from driftline.results import CanaryState
 
-__all__ = ["OTHER_BINS", "Question", "answer"]
+__all__ = [
+    "OTHER_BINS",
+    "CriterionTest",
+    "decide_criterion",
+    "e_value",
+    "empty_test",
+    "format_points",
+    "share_bounds",
+]
 
-MOST_E = 1e300
-"""Larger e-values are cut off: a float has no place for them, and nobody a use."""
+MAX_E_VALUE = 1e300
+"""Larger e-values are reported as this: the next larger ones overflow a float."""
+
+MAX_LOG_E_VALUE = 700.0
+"""Logarithm up to which an e-value is a float."""
 
 OTHER_BINS = "predictions over different bins, the reference of one variant was replaced: not compared"
 
-FAR = 2.0**14
-"""How many times what has been seen is looked ahead at most."""
+MAX_LOOK_AHEAD = 2.0**14
+"""Multiple of the present trials up to which the number of trials still needed is searched."""
+
+BISECTIONS = 10
+"""Bisection steps of the bounds of a share: to a thousandth."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class CriterionTest:
     """
-    Is the candidate worse than is allowed?
+    The test whether a candidate is worse than allowed in one respect.
 
     Attributes:
-        name: of the criterion.
-        seen: both values in words, such as ``"error rate 3.1% against 2.0%"``.
-        harm: the harm seen, larger being worse; None before there is any.
+        name: name of the criterion.
+        observed: both values as a string, such as ``"error rate 3.1% against 2.0%"``.
+        harm: the observed harm, larger being worse; None before there is any.
         limit: the harm allowed.
-        trials: of the variant that has fewer.
-        unit: what a trial is, in the plural.
-        any_harm: whether less harm than the limit rolls back too, once it is certain.
-        weight: the question's part of alpha.
-        log_e_harm: evidence for harm at so many times the counts, to be read at a level.
-        log_e_safe: evidence against harm beyond the limit.
-        bounds: of the harm, at a level each; None before there are any.
-        shown: a harm in words.
-        measure: what stands before it.
-        missing: why there is nothing to ask it of, where that is not for want of trials.
+        trials: trials of the variant that has fewer.
+        unit: the plural noun for trials, such as ``"calls"``.
+        any_harm: whether any certain harm rolls back, even within the limit.
+        weight: the criterion's part of alpha, relative to the other weights.
+        log_e_harm: (factor on all counts, level) to the logarithm of the e-value for harm.
+        log_e_safe: (factor on all counts, level) to the logarithm of the e-value against harm beyond the limit.
+        bounds: (lower level, upper level) to bounds of the harm; None before there are any.
+        format_harm: formats a harm with its unit.
+        measure: the words before a harm, such as ``"worse by"``.
+        obstacle: why the values cannot be compared, other than for lack of trials; empty if they can.
     """
 
     name: str
-    seen: str
+    observed: str
     harm: float | None
     limit: float
     trials: int
@@ -53,88 +70,149 @@ class Question:
     log_e_harm: Callable[[float, float], float]
     log_e_safe: Callable[[float, float], float]
     bounds: Callable[[float, float], tuple[float, float] | None]
-    shown: Callable[[float], str]
+    format_harm: Callable[[float], str]
     measure: str = "worse by"
-    missing: str = ""
+    obstacle: str = ""
 
 
-def answer(question: Question, harm_level: float, safe_level: float) -> Criterion:
+def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) -> Criterion:
     """
-    What follows from the evidence so far.
+    Return the criterion that results from the evidence so far.
 
     Args:
-        question: the question.
-        harm_level: its part of alpha.
-        safe_level: alpha.
+        test: the test.
+        harm_level: the criterion's part of alpha, at which harm is certain.
+        safe_level: alpha, at which harm is excluded.
     """
     harm_needed, safe_needed = -math.log(harm_level), -math.log(safe_level)
-    harm, safe = question.log_e_harm(1.0, harm_level), question.log_e_safe(1.0, safe_level)
-    bounds = question.bounds(harm_level, safe_level) if question.harm is not None else None
+    harm, safe = test.log_e_harm(1.0, harm_level), test.log_e_safe(1.0, safe_level)
+    bounds = test.bounds(harm_level, safe_level) if test.harm is not None else None
     lower, upper = bounds if bounds is not None else (-math.inf, math.inf)
-    more: int | None = 0
+    more_rows: int | None = 0
     state: CanaryState = "inconclusive"
-    allowed = f"allowed {question.shown(question.limit)}"
+    allowed = f"allowed {test.format_harm(test.limit)}"
     if harm >= harm_needed:
         state = "rollback"
-        least = f"{question.measure} at least {question.shown(lower)}" if 0.0 < lower < math.inf else "certainly worse"
-        words = f"{question.seen}: {least}, {'none allowed' if question.any_harm else allowed}"
+        least = f"{test.measure} at least {test.format_harm(lower)}" if 0.0 < lower < math.inf else "certainly worse"
+        reason = f"{test.observed}: {least}, {'none allowed' if test.any_harm else allowed}"
     elif safe >= safe_needed:
         state = "promote"
-        most = "" if not math.isfinite(upper) else f"{question.measure} at most {question.shown(max(upper, 0.0))}, "
-        words = f"{question.seen}: {most}{allowed}"
-    elif question.harm is None:
-        more = None
-        words = question.missing or f"{question.name}: no {question.unit} of both variants yet"
+        most = "" if not math.isfinite(upper) else f"{test.measure} at most {test.format_harm(max(upper, 0.0))}, "
+        reason = f"{test.observed}: {most}{allowed}"
+    elif test.harm is None:
+        more_rows = None
+        reason = test.obstacle or f"{test.name}: no {test.unit} of both variants yet"
     else:
-        more = _more(question, harm_level, safe_level)
-        within = "" if bounds is None else f", {question.measure} {_between(question, lower, upper)}"
-        left = (
-            "no end in sight" if more is None else f"about {more:,} more {question.unit} of the smaller variant needed"
+        more_rows = _trials_needed(test, harm_level, safe_level)
+        within = "" if bounds is None else f", {test.measure} {_format_range(test, lower, upper)}"
+        outlook = (
+            "no end in sight"
+            if more_rows is None
+            else f"about {more_rows:,} more {test.unit} of the smaller variant needed"
         )
-        words = f"{question.seen}{within}, {allowed}: {left}"
+        reason = f"{test.observed}{within}, {allowed}: {outlook}"
     return Criterion(
-        question.name,
+        test.name,
         state,
-        question.harm,
-        question.limit,
-        question.trials,
-        f"{words}, on {question.trials:,} {question.unit}" if state != "inconclusive" else words,
+        test.harm,
+        test.limit,
+        test.trials,
+        f"{reason}, on {test.trials:,} {test.unit}" if state != "inconclusive" else reason,
         lower if math.isfinite(lower) else None,
         upper if math.isfinite(upper) else None,
-        _e(harm),
-        _e(safe),
+        e_value(harm),
+        e_value(safe),
         1.0 / harm_level,
         1.0 / safe_level,
-        more,
+        more_rows,
     )
 
 
-def _between(question: Question, lower: float, upper: float) -> str:
+def _format_range(test: CriterionTest, lower: float, upper: float) -> str:
     if not math.isfinite(lower) or not math.isfinite(upper):
-        return f"at most {question.shown(upper)}" if math.isfinite(upper) else "an unknown amount"
-    return f"{question.shown(lower)} to {question.shown(upper)}"
+        return f"at most {test.format_harm(upper)}" if math.isfinite(upper) else "an unknown amount"
+    return f"{test.format_harm(lower)} to {test.format_harm(upper)}"
 
 
-def _more(question: Question, harm_level: float, safe_level: float) -> int | None:
-    """Trials until one of the two tests is passed if the counts go on growing as they are."""
+def _trials_needed(test: CriterionTest, harm_level: float, safe_level: float) -> int | None:
+    """Return the trials until either e-value reaches its level if the counts go on growing in proportion."""
 
-    def decided(scale: float) -> bool:
+    def decides(scale: float) -> bool:
         return (
-            question.log_e_harm(scale, harm_level) >= -math.log(harm_level)
-            or question.log_e_safe(scale, safe_level) >= -math.log(safe_level)
+            test.log_e_harm(scale, harm_level) >= -math.log(harm_level)
+            or test.log_e_safe(scale, safe_level) >= -math.log(safe_level)
         )  # fmt: skip
 
     high = 2.0
-    while not decided(high):
+    while not decides(high):
         high *= 2.0
-        if high > FAR:
+        if high > MAX_LOOK_AHEAD:
             return None
     low = high / 2.0
     for _ in range(5):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if decided(middle) else (middle, high)
-    return math.ceil((high - 1.0) * question.trials)
+        low, high = (low, middle) if decides(middle) else (middle, high)
+    return math.ceil((high - 1.0) * test.trials)
 
 
-def _e(logarithm: float) -> float:
-    return min(math.exp(min(logarithm, 700.0)), MOST_E)
+def e_value(logarithm: float) -> float:
+    """Return the e-value of a logarithm, at most `MAX_E_VALUE`."""
+    return min(math.exp(min(logarithm, MAX_LOG_E_VALUE)), MAX_E_VALUE)
+
+
+def format_points(share: float) -> str:
+    """Return a share in percentage points, such as ``"2.5 points"``."""
+    return f"{100 * share:.2g} points"
+
+
+def empty_test(name: str, unit: str, margin: Margin, parts: int = 1, obstacle: str = "") -> CriterionTest:
+    """
+    Return a test without evidence, which is inconclusive.
+
+    Args:
+        name: name of the criterion.
+        unit: the plural noun for trials.
+        margin: the harm allowed.
+        parts: criteria that share the margin's part of alpha.
+        obstacle: why the values cannot be compared; empty for lack of trials.
+    """
+    return CriterionTest(
+        name,
+        name,
+        None,
+        margin.absolute,
+        0,
+        unit,
+        margin.any_harm,
+        margin.weight / parts,
+        lambda _, __: 0.0,
+        lambda _, __: 0.0,
+        lambda _, __: None,
+        format_points,
+        obstacle=obstacle,
+    )
+
+
+def share_bounds(
+    log_e: Callable[[float, float, int], float], observed: float, lower: float, upper: float
+) -> tuple[float, float]:
+    """
+    Return bounds of a share or of a difference of shares, between 0 and 1, by bisection.
+
+    Args:
+        log_e: (factor on all counts, edge of the null hypothesis, side) to the logarithm of an e-value.
+        observed: the observed value.
+        lower: level of the lower bound, in (0, 1).
+        upper: level of the upper bound.
+    """
+    bounds = []
+    for side, level, outside in ((1, lower, 0.0), (-1, upper, 1.0)):
+        far, near = outside, observed
+        for _ in range(BISECTIONS):
+            middle = 0.5 * (far + near)
+            if log_e(1.0, middle, side) >= -np.log(level):
+                far = middle
+            else:
+                near = middle
+        bounds.append(far)
+    return bounds[0], bounds[1]

@@ -1,4 +1,4 @@
-"""Fixed thresholds, as in the lesson that driftline grew from: simple, and wrong often when looked at often."""
+"""Decisions by fixed thresholds: simple, and often wrong when they are read often."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from driftline._binning.bins import PREDICTION
 from driftline.canary._tests import OTHER_BINS
 from driftline.canary._variant_evidence import VariantEvidence
-from driftline.canary._verdict import Criterion, Verdict, combined
+from driftline.canary._verdict import Criterion, Verdict, combine_criteria
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
@@ -16,25 +16,25 @@ __all__ = ["ThresholdPolicy", "judge_thresholds"]
 
 
 LARGEST_LIMIT = 1e9
-"""A larger limit allows everything: None says that in words."""
+"""A limit may be at most this; a larger one allows everything, like None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdPolicy:
     """
-    Fixed limits on what a candidate may do worse than its baseline; a limit of None leaves its criterion out.
+    Fixed limits on the harm that a candidate may do; a limit of None switches its criterion off.
 
-    Nothing here knows chance: an equal candidate that is looked at again and again crosses a limit sooner or later
-    (`docs/canary.md` has how often). `CanaryPolicy` does.
+    The limits ignore chance: an equal candidate that is checked again and again crosses a limit sooner or later
+    (`docs/results/canary.md` has the figures). `CanaryPolicy` takes chance into account.
 
     Args:
-        min_accuracy: least accuracy of the candidate, on outcomes that have arrived.
+        min_accuracy: smallest accuracy of the candidate, on outcomes that have arrived.
         allowed_latency_delta: seconds that the candidate's latency quantile may lie above the baseline's.
         latency_quantile: which quantile of latency is compared.
         max_error_ratio: the candidate's error rate may be at most the baseline's times this.
         max_prediction_drift: corrected PSI between the predictions of the two must stay below this.
-        min_rows: predictions of each variant before anything is said.
-        min_outcomes: outcomes of the candidate before its accuracy counts.
+        min_rows: predictions that each variant needs before a decision.
+        min_outcomes: outcomes that the candidate needs before its accuracy counts.
 
     Raises:
         ConfigurationError: a limit is of the wrong type or out of range, or all are None.
@@ -82,10 +82,10 @@ class ThresholdPolicy:
 
 def judge_thresholds(baseline: VariantEvidence, candidate: VariantEvidence, policy: ThresholdPolicy) -> Verdict:
     """
-    Judge a candidate: a pure function of counts.
+    Decide about a candidate by fixed thresholds, as a pure function of counts.
 
-    Any criterion that is violated rolls back; any that lacks rows is inconclusive; else promote. The thresholds are
-    those of `driftline.oneshot.evaluate_canary`, in its order, and the drift between the two variants' predictions.
+    A violated criterion rolls back. Otherwise a criterion without enough rows is inconclusive, else promote. The
+    criteria are those of `driftline.oneshot.evaluate_canary` in its order, and the drift of the predictions.
     """
     rows = min(baseline.rows, candidate.rows)
     criteria = []
@@ -94,48 +94,52 @@ def judge_thresholds(baseline: VariantEvidence, candidate: VariantEvidence, poli
     if policy.allowed_latency_delta is not None:
         criteria.append(_latency(baseline, candidate, policy, policy.allowed_latency_delta))
     if policy.max_error_ratio is not None:
-        ours, theirs = candidate.error_rate, baseline.error_rate
-        limit = theirs * policy.max_error_ratio
-        words = f"error rate {ours:.2%} against {theirs:.2%}, allowed {limit:.2%}"
-        criteria.append(_criterion("error_rate", ours, limit, ours > limit, rows, policy.min_rows, words))
-    if policy.max_prediction_drift is not None and not candidate.comparable(PREDICTION, baseline):
-        criteria.append(Criterion("prediction_drift", "inconclusive", None, policy.max_prediction_drift, 0, OTHER_BINS))
-    elif (
-        policy.max_prediction_drift is not None
-        and baseline.predictions is not None
-        and candidate.predictions is not None
-    ):
-        a, b = baseline.predictions, candidate.predictions
-        counted = int(min(a.sum(), b.sum()))
-        psi = float(corrected_psi(a, b)) if counted else 0.0
-        words = f"predictions differ by a corrected PSI of {psi:.3g}, allowed below {policy.max_prediction_drift:g}"
-        over = psi >= policy.max_prediction_drift
-        criteria.append(
-            _criterion("prediction_drift", psi, policy.max_prediction_drift, over, counted, policy.min_rows, words)
-        )
-    return combined(criteria, candidate.rows, "nothing to judge: the predictions are not watched")
+        rate, limit = candidate.error_rate, baseline.error_rate * policy.max_error_ratio
+        reason = f"error rate {rate:.2%} against {baseline.error_rate:.2%}, allowed {limit:.2%}"
+        criteria.append(_criterion("error_rate", rate, limit, rate > limit, rows, policy.min_rows, reason))
+    if policy.max_prediction_drift is not None:
+        drift = _prediction_drift(baseline, candidate, policy.max_prediction_drift, policy.min_rows)
+        if drift is not None:
+            criteria.append(drift)
+    return combine_criteria(criteria, candidate.rows, "nothing to decide: the predictions are not watched")
 
 
-def _accuracy(candidate: VariantEvidence, limit: float, least: int) -> Criterion:
+def _accuracy(candidate: VariantEvidence, limit: float, needed: int) -> Criterion:
     accuracy = candidate.correct / candidate.known if candidate.known else 0.0
-    words = f"accuracy {accuracy:.2%}, at least {limit:.0%} asked, on {candidate.known} outcomes"
-    return _criterion("accuracy", accuracy, limit, accuracy < limit, candidate.known, least, words, "outcomes")
+    reason = f"accuracy {accuracy:.2%}, at least {limit:.0%} asked, on {candidate.known} outcomes"
+    return _criterion("accuracy", accuracy, limit, accuracy < limit, candidate.known, needed, reason, "outcomes")
 
 
 def _latency(
     baseline: VariantEvidence, candidate: VariantEvidence, policy: ThresholdPolicy, allowed: float
 ) -> Criterion:
     quantile = policy.latency_quantile
-    ours, theirs = candidate.latency(quantile), baseline.latency(quantile)
+    seconds, baseline_seconds = candidate.latency(quantile), baseline.latency(quantile)
     calls = int(min(baseline.durations.sum(), candidate.durations.sum()))
-    # A call may hold many rows: enough rows is what is asked, and at least as many calls as tell a quantile.
-    enough = min(baseline.served, candidate.served) if calls >= 1 / (1 - min(quantile, 0.999)) else 0
-    if ours is None or theirs is None:
+    # A call may hold many rows. Besides enough rows there must be enough calls to estimate the quantile.
+    rows = min(baseline.served, candidate.served) if calls >= 1 / (1 - min(quantile, 0.999)) else 0
+    if seconds is None or baseline_seconds is None:
         return _criterion("latency", 0.0, allowed, False, 0, policy.min_rows, "")  # noqa: FBT003
-    words = (
-        f"p{100 * quantile:g} latency {ours * 1e3:.3g} ms against {theirs * 1e3:.3g} ms, allowed +{allowed * 1e3:g} ms"
+    reason = (
+        f"p{100 * quantile:g} latency {seconds * 1e3:.3g} ms against {baseline_seconds * 1e3:.3g} ms, "
+        f"allowed +{allowed * 1e3:g} ms"
     )
-    return _criterion("latency", ours - theirs, allowed, ours - theirs > allowed, enough, policy.min_rows, words)
+    difference = seconds - baseline_seconds
+    return _criterion("latency", difference, allowed, difference > allowed, rows, policy.min_rows, reason)
+
+
+def _prediction_drift(
+    baseline: VariantEvidence, candidate: VariantEvidence, limit: float, needed: int
+) -> Criterion | None:
+    if not candidate.comparable(PREDICTION, baseline):
+        return Criterion("prediction_drift", "inconclusive", None, limit, 0, OTHER_BINS)
+    a, b = baseline.predictions, candidate.predictions
+    if a is None or b is None:
+        return None
+    rows = int(min(a.sum(), b.sum()))
+    psi = float(corrected_psi(a, b)) if rows else 0.0
+    reason = f"predictions differ by a corrected PSI of {psi:.3g}, allowed below {limit:g}"
+    return _criterion("prediction_drift", psi, limit, psi >= limit, rows, needed, reason)
 
 
 def _criterion(
@@ -144,11 +148,11 @@ def _criterion(
     limit: float,
     violated: bool,  # noqa: FBT001 - called in this module only
     rows: int,
-    least: int,
-    words: str,
+    needed: int,
+    reason: str,
     unit: str = "rows",
 ) -> Criterion:
-    if rows < least:
-        return Criterion(name, "inconclusive", None, limit, rows, f"{name} on {rows} of {least} {unit} needed")
+    if rows < needed:
+        return Criterion(name, "inconclusive", None, limit, rows, f"{name} on {rows} of {needed} {unit} needed")
     state: CanaryState = "rollback" if violated else "promote"
-    return Criterion(name, state, value, limit, rows, words)
+    return Criterion(name, state, value, limit, rows, reason)

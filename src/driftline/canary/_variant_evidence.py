@@ -1,4 +1,4 @@
-"""What one variant has done: counts that add up over threads, processes, hosts and time."""
+"""The counts of one variant, which add up over threads, processes, hosts and time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from driftline._binning.bins import PREDICTION
-from driftline.canary._evalues.quantiles import quantile_of
+from driftline.canary._evalues.quantiles import binned_quantile
 from driftline.errors import ConfigurationError
 from driftline.typing import Counts
 
@@ -18,24 +18,24 @@ __all__ = ["VariantEvidence"]
 @dataclass(frozen=True, slots=True, eq=False)
 class VariantEvidence:
     """
-    What one variant has done: counts, which add up.
+    The counts of one variant; counts of several processes add up with ``+``.
 
-    A trial is a *call*: the rows of a batch fail, and take their time, together. An outcome is a trial of its own.
+    A trial is a *call*: the rows of a batch fail together, and take the same time. Each outcome is a separate trial.
 
     Attributes:
         served: rows predicted.
         failed: rows of calls that raised.
-        durations: calls by duration: below the first edge, between, above the last.
-        edges: seconds.
-        known: outcomes that could be called right or wrong.
-        correct: those that the prediction got right.
-        predictions: rows per bin of the prediction; None where it is not watched.
+        durations: calls by duration, shape (edges + 1,): below the first edge, between, above the last.
+        edges: edges of the durations in seconds, ascending.
+        known: outcomes for which it is known whether the prediction was right.
+        correct: outcomes that the prediction got right.
+        predictions: rows per bin of the prediction; None where the prediction is not watched.
         failed_calls: calls that raised.
-        batches: batches that were no call.
+        batches: batches that were observed without a call.
         rates: (successes, trials) of other rates by name.
         features: rows per bin of each feature.
         unordered: features, or the prediction, whose bins are categories.
-        bins: fingerprints of the bins of features and the prediction, by name: counts over other bins do not add up.
+        bins: fingerprints of the bins by name of the feature or prediction; counts over different bins do not add up.
     """
 
     served: int
@@ -53,24 +53,25 @@ class VariantEvidence:
     bins: Mapping[str, str] = field(default_factory=dict)
 
     def __add__(self, other: VariantEvidence) -> VariantEvidence:
-        return self._combined(other, 1)
+        return self._combine(other, 1)
 
     def __sub__(self, earlier: VariantEvidence) -> VariantEvidence:
-        return self._combined(earlier, -1)
+        return self._combine(earlier, -1)
 
-    def _combined(self, other: VariantEvidence, sign: int) -> VariantEvidence:
+    def _combine(self, other: VariantEvidence, sign: int) -> VariantEvidence:
         if self.edges != other.edges:
             msg = "evidence over different bins of duration does not add up"
             raise ConfigurationError(msg)
-        ours, theirs = self.predictions, other.predictions
         for name, bins in self.bins.items():
             if not self.comparable(name, other):
                 msg = f"evidence over different bins of {name!r} does not add up: {bins} and {other.bins[name]}"
                 raise ConfigurationError(msg)
-        predictions = _counts_sum(ours, theirs, sign, PREDICTION) if ours is not None and theirs is not None else ours
-        nothing = np.zeros(0, dtype=np.int64)
+        predictions = self.predictions
+        if predictions is not None and other.predictions is not None:
+            predictions = _combine_counts(predictions, other.predictions, sign, PREDICTION)
+        empty = np.zeros(0, dtype=np.int64)
         features = {
-            name: _counts_sum(self.features.get(name, nothing), other.features.get(name, nothing), sign, name)
+            name: _combine_counts(self.features.get(name, empty), other.features.get(name, empty), sign, name)
             for name in {**self.features, **other.features}
         }
         rates = {}
@@ -94,10 +95,10 @@ class VariantEvidence:
         )
 
     def over(self, other: VariantEvidence) -> VariantEvidence:
-        """The same, without counts over other bins than those of *other*: its reference has taken their place."""
+        """Return this evidence over the bins of *other*: counts over different bins are dropped."""
         predictions = self.predictions
         if not other.bins:
-            return self  # it has none yet
+            return self  # the bins of *other* are not known
         if other.predictions is None or predictions is None or not self.comparable(PREDICTION, other):
             predictions = None if other.predictions is None else np.zeros_like(other.predictions)
         features = {
@@ -108,37 +109,45 @@ class VariantEvidence:
         return replace(self, predictions=predictions, features=features, unordered=other.unordered, bins=other.bins)
 
     def comparable(self, name: str, other: VariantEvidence) -> bool:
-        """Whether both count a feature, or the prediction, over the same bins, as far as is known."""
+        """Return whether both count a feature, or the prediction, over the same bins, as far as is known."""
         return name not in self.bins or self.bins[name] == other.bins.get(name, self.bins[name])
 
     def empty(self) -> VariantEvidence:
-        """Nothing, over the same bins."""
+        """Return zero counts over the same bins."""
         return self - self
 
     @property
     def rows(self) -> int:
-        """Predictions, made or failed."""
+        """Rows that were predicted, or whose call raised."""
         return self.served + self.failed
 
     @property
     def calls(self) -> int:
-        """Calls, and batches that were no call, made or failed."""
+        """Calls that returned or raised, and batches that were observed without a call."""
         return int(self.durations.sum()) + self.failed_calls + self.batches
 
     @property
     def error_rate(self) -> float:
-        """Share of rows that failed."""
+        """Share of the rows that failed, in [0, 1]; 0 without rows."""
         return self.failed / self.rows if self.rows else 0.0
 
     def latency(self, quantile: float) -> float | None:
-        """A quantile of the seconds a call took, read from the bins (geometric middle); None without calls."""
-        return quantile_of(self.durations.astype(np.float64), np.array(self.edges), quantile)
+        """
+        Return a quantile of the duration of a call in seconds: the geometric middle of its bin.
+
+        Args:
+            quantile: in [0, 1].
+
+        Returns:
+            Seconds; None without calls.
+        """
+        return binned_quantile(self.durations.astype(np.float64), np.array(self.edges), quantile)
 
 
-def _counts_sum(ours: Counts, theirs: Counts, sign: int, name: str) -> Counts:
-    if not len(ours) or not len(theirs):
-        return ours if not len(theirs) else sign * theirs
-    if len(ours) != len(theirs):
-        msg = f"evidence over different bins of {name!r} does not add up: {len(ours)} and {len(theirs)} bins"
+def _combine_counts(a: Counts, b: Counts, sign: int, name: str) -> Counts:
+    if not len(a) or not len(b):
+        return a if not len(b) else sign * b
+    if len(a) != len(b):
+        msg = f"evidence over different bins of {name!r} does not add up: {len(a)} and {len(b)} bins"
         raise ConfigurationError(msg)
-    return ours + sign * theirs
+    return a + sign * b

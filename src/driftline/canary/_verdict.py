@@ -1,4 +1,4 @@
-"""A verdict, its criteria, and how criteria become a verdict."""
+"""`Verdict` and `Criterion`, and how criteria combine into a verdict."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from dataclasses import dataclass
 
 from driftline.results import CanaryState
 
-__all__ = ["Criterion", "Verdict", "combined"]
+__all__ = ["Criterion", "Verdict", "combine_criteria"]
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """
-    One criterion of a canary: what was seen, what is allowed, and what follows from it alone.
+    One criterion of a canary: the observed harm, the allowed harm, and the state that results.
+
+    Harm is the candidate's value minus the baseline's, signed so that larger is worse.
 
     Attributes:
         name: such as ``"error_rate"``.
-        state: what follows from this criterion alone.
-        value: the harm seen, candidate less baseline, larger being worse; None before there is any.
+        state: the state that results from this criterion alone.
+        value: the observed harm; None before there is any.
         limit: the harm allowed.
         rows: trials of the variant that has fewer.
-        reason: in words.
-        lower: least harm that is not excluded, at the criterion's part of alpha.
-        upper: most harm that is not excluded, at alpha.
-        e_harm: evidence for harm beyond what rolls back: an e-value.
-        e_safe: evidence against harm beyond the limit: an e-value.
-        e_harm_needed: at this the criterion rolls back.
-        e_safe_needed: at this it agrees to promote.
-        more_rows: trials still needed if things go on as they are; None when that is not known.
+        reason: the state in words, with the figures behind it.
+        lower: lower bound of the harm, at the criterion's part of alpha; None where it is unbounded.
+        upper: upper bound of the harm, at alpha; None where it is unbounded.
+        e_harm: e-value for harm beyond the limit, or for any harm with `Margin.any_harm`.
+        e_safe: e-value against harm beyond the limit.
+        e_harm_needed: value of *e_harm* at which the criterion rolls back.
+        e_safe_needed: value of *e_safe* at which the criterion allows the promotion.
+        more_rows: trials still needed if the rates stay as they are; None when that is not known.
     """
 
     name: str
@@ -48,27 +50,35 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do with a candidate, the reason in words, and the criteria behind it."""
+    """
+    The decision about a candidate.
+
+    Attributes:
+        state: ``"promote"``, ``"rollback"`` or ``"inconclusive"``.
+        reason: the state in words, with the figures behind it.
+        criteria: the criteria behind it.
+    """
 
     state: CanaryState
     reason: str
     criteria: tuple[Criterion, ...] = ()
 
 
-def combined(criteria: Sequence[Criterion], rows: int, nothing: str) -> Verdict:
+def combine_criteria(criteria: Sequence[Criterion], rows: int, empty_reason: str) -> Verdict:
     """
-    Any criterion that rolls back does; any that is inconclusive is; else promote.
+    Return the verdict of several criteria: a rollback if any rolls back, else inconclusive if any is, else promote.
 
     Args:
-        criteria: those judged.
+        criteria: the criteria.
         rows: predictions of the candidate, for the reason.
-        nothing: the reason when there is no criterion.
+        empty_reason: the reason when there is no criterion.
     """
     if not criteria:
-        return Verdict("inconclusive", nothing, ())
+        return Verdict("inconclusive", empty_reason, ())
     for state, head in (("rollback", ""), ("inconclusive", "too early to say: ")):
-        found = [criterion for criterion in criteria if criterion.state == state]
-        if found:
-            return Verdict(found[0].state, head + "; ".join(criterion.reason for criterion in found), tuple(criteria))
+        decisive = [criterion for criterion in criteria if criterion.state == state]
+        if decisive:
+            reasons = "; ".join(criterion.reason for criterion in decisive)
+            return Verdict(decisive[0].state, head + reasons, tuple(criteria))
     reasons = "; ".join(criterion.reason for criterion in criteria)
     return Verdict("promote", f"canary healthy on {rows} predictions: {reasons}", tuple(criteria))

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from driftline.canary._evalues.histograms import largest_difference, log_e_shape, tails_of
+from driftline.canary._evalues.histograms import compared_counts, largest_difference, log_e_two_histograms
 
 
 def test_ordered_bins_are_compared_by_cumulative_shares():
     """And missing values apart; categories one by one."""
     counts = np.array([[1.0, 2.0, 3.0, 4.0]])
-    assert tails_of(counts, ordered=True).ravel().tolist() == [1.0, 3.0, 4.0]
-    assert tails_of(counts, ordered=False).ravel().tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert compared_counts(counts, ordered=True).ravel().tolist() == [1.0, 3.0, 4.0]
+    assert compared_counts(counts, ordered=False).ravel().tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 @pytest.mark.parametrize(("ordered", "difference"), [(True, 0.2), (False, 0.2)])
@@ -30,20 +30,20 @@ def test_a_small_shift_within_the_margin_is_safe_and_a_large_one_harm():
     """Of ten thousand rows."""
     a, near, far = (np.array([row], dtype=float) for row in ([5000, 5000, 0], [5200, 4800, 0], [7000, 3000, 0]))
     for ordered in (True, False):
-        assert log_e_shape(a, near, ordered=ordered, allowed=0.1, side=-1) > math.log(20)
-        assert log_e_shape(a, near, ordered=ordered, allowed=0.1) < 0.0
-        assert log_e_shape(a, far, ordered=ordered, allowed=0.1) > math.log(1_000)
-        assert log_e_shape(far, a, ordered=ordered, allowed=0.1) > math.log(1_000)
+        assert log_e_two_histograms(a, near, ordered=ordered, allowed=0.1, side=-1) > math.log(20)
+        assert log_e_two_histograms(a, near, ordered=ordered, allowed=0.1) < 0.0
+        assert log_e_two_histograms(a, far, ordered=ordered, allowed=0.1) > math.log(1_000)
+        assert log_e_two_histograms(far, a, ordered=ordered, allowed=0.1) > math.log(1_000)
 
 
 def test_missing_values_are_a_difference():
     """A variant that sees nothing in a tenth of the rows more."""
     a, b = np.array([[500.0, 500.0, 0.0]]), np.array([[400.0, 400.0, 200.0]])
     assert largest_difference(a, b, ordered=True) == pytest.approx(0.2)
-    assert log_e_shape(a, b, ordered=True, allowed=0.05) > math.log(20)
+    assert log_e_two_histograms(a, b, ordered=True, allowed=0.05) > math.log(20)
 
 
 def test_empty_histograms_say_nothing():
     """No rows, no evidence."""
     nothing = np.zeros((1, 3))
-    assert log_e_shape(nothing, nothing, ordered=True, allowed=0.1) == 0.0
+    assert log_e_two_histograms(nothing, nothing, ordered=True, allowed=0.1) == 0.0

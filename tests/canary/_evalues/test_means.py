@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import skew
 
 from driftline.canary import Moments
-from driftline.canary._evalues.means import LEAST, bounds_of_means, log_e_two_means
+from driftline.canary._evalues.means import MIN_OBSERVATIONS, log_e_two_means, mean_difference_bounds
 
 numbers = st.lists(st.floats(-1e3, 1e3), max_size=30)
 
@@ -31,7 +31,7 @@ def test_moments_are_those_of_numpy():
     one = Moments.of(values)
     assert (one.count, one.mean) == (500, pytest.approx(values.mean()))
     assert one.variance == pytest.approx(values.var(ddof=1))
-    assert one.needed == max(LEAST, math.ceil(355 * skew(values) ** 2))
+    assert one.needed == max(MIN_OBSERVATIONS, math.ceil(355 * skew(values) ** 2))
 
 
 def test_few_or_skewed_observations_say_nothing():
@@ -39,7 +39,7 @@ def test_few_or_skewed_observations_say_nothing():
     few = Moments.of([0.0, 1.0] * 49)
     better = Moments.of([5.0, 6.0] * 49)
     assert log_e_two_means([(few, better)]) == 0.0
-    assert bounds_of_means([(few, better)], lower=0.05, upper=0.05) is None
+    assert mean_difference_bounds([(few, better)], lower=0.05, upper=0.05) is None
     enough = Moments.of([0.0, 1.0] * 50)
     assert log_e_two_means([(enough, Moments.of([5.0, 6.0] * 50))]) > 20.0
     rare = Moments.of([0.0] * 999 + [1_000.0])
@@ -60,7 +60,7 @@ def test_bounds_hold_the_difference_and_get_narrower():
     widths = []
     for n in (400, 1_600, 6_400):
         pair = Moments.of(random.normal(10.0, 2.0, n)), Moments.of(random.normal(10.5, 2.0, n))
-        lower, upper = bounds_of_means([pair], lower=0.05, upper=0.05)
+        lower, upper = mean_difference_bounds([pair], lower=0.05, upper=0.05)
         assert lower < 0.5 < upper
         widths.append(upper - lower)
     assert widths[0] > 1.6 * widths[1] > 2.4 * widths[2]

@@ -13,12 +13,12 @@ from scipy.stats import binom
 
 from driftline.canary._evalues.rates import (
     _alternatives,
-    _projected,
-    bounds_of_difference,
-    difference_of_rates,
+    _project,
     log_e_one_rate,
     log_e_two_rates,
     log_mean_exp,
+    rate_difference,
+    rate_difference_bounds,
 )
 
 EDGES = [(1.0, 0.0), (1.0, 0.05), (1.3, 0.02), (0.9, 0.12)]
@@ -65,7 +65,7 @@ def test_nothing_speaks_for_harm_while_what_is_seen_is_allowed(n, m, p, q, edge,
 def test_projections_are_the_nearest_points_of_the_null_hypothesis(slope, offset, side, share):
     """Against scipy's minimiser, for each alternative of the mixture."""
     baseline, candidate, _ = _alternatives(slope, offset, side)
-    found = _projected(baseline, candidate, np.array([share]), slope, offset)
+    found = _project(baseline, candidate, np.array([share]), slope, offset)
 
     def divergence(q, a, b):
         def kl(p, r):
@@ -88,7 +88,7 @@ def test_evidence_of_strata_is_what_one_alternative_says_of_all():
     assert log_e_two_rates(bad, calls, bad_candidate, calls_candidate) < 0.0
     pooled = log_e_two_rates([sum(bad)], [sum(calls)], [sum(bad_candidate)], [sum(calls_candidate)], side=-1)
     assert pooled > 100.0
-    assert difference_of_rates(bad, calls, bad_candidate, calls_candidate) == pytest.approx(0.0, abs=1e-12)
+    assert rate_difference(bad, calls, bad_candidate, calls_candidate) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_equal_strata_are_one_stratum():
@@ -125,7 +125,7 @@ def test_the_mean_of_e_values_is_one():
 @settings(max_examples=30, deadline=None)
 def test_bounds_hold_what_is_seen_and_agree_with_the_tests(k, j, n, m):
     """The lower bound is above 0 exactly where harm is certain, the upper one below where it is excluded."""
-    lower, upper = bounds_of_difference([k], [n], [j], [m], lower=0.02, upper=0.05)
+    lower, upper = rate_difference_bounds([k], [n], [j], [m], lower=0.02, upper=0.05)
     assert lower <= j / m - k / n <= upper
     if log_e_two_rates([k], [n], [j], [m]) >= -math.log(0.02):
         assert lower >= 0.0
@@ -139,7 +139,7 @@ def test_bounds_hold_what_is_seen_and_agree_with_the_tests(k, j, n, m):
 
 def test_bounds_of_nothing_are_everything():
     """No rows: between -1 and 1."""
-    assert bounds_of_difference([0], [0], [0], [10], lower=0.05, upper=0.05) == (-1.0, 1.0)
+    assert rate_difference_bounds([0], [0], [0], [10], lower=0.05, upper=0.05) == (-1.0, 1.0)
 
 
 def test_equal_candidates_are_rolled_back_as_rarely_as_was_said():

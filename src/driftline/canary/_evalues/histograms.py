@@ -7,14 +7,14 @@ import numpy as np
 from driftline.canary._evalues.rates import log_e_two_rates, log_mean_exp
 from driftline.typing import Floats
 
-__all__ = ["largest_difference", "log_e_shape", "tails_of"]
+__all__ = ["compared_counts", "largest_difference", "log_e_two_histograms"]
 
 
-def tails_of(counts: Floats, *, ordered: bool) -> Floats:
+def compared_counts(counts: Floats, *, ordered: bool) -> Floats:
     """
-    The counts whose shares are compared, shape (cuts, strata), of counts of shape (strata, bins).
+    Return the counts whose shares are compared, shape (cuts, strata), from counts of shape (strata, bins).
 
-    Ordered bins are compared below each cut, as by Kolmogorov and Smirnov, with missing values apart; categories each.
+    Ordered bins are added up below each cut (Kolmogorov-Smirnov), with missing values apart. Each category is a cut.
     """
     if ordered:
         cumulative = np.cumsum(counts[:, :-1], axis=1)[:, :-1]
@@ -24,39 +24,40 @@ def tails_of(counts: Floats, *, ordered: bool) -> Floats:
 
 
 def largest_difference(baseline: Floats, candidate: Floats, *, ordered: bool) -> float:
-    """The largest difference of the shares that `tails_of` compares, in [0, 1]; nan while one side is empty."""
+    """Return the largest difference of shares over the cuts, in [0, 1]; nan while either variant has no rows."""
     n, m = baseline.sum(), candidate.sum()
     if not n or not m:
         return float("nan")
     shares = [
-        tails_of(counts, ordered=ordered).sum(axis=1) / total for counts, total in ((baseline, n), (candidate, m))
+        compared_counts(counts, ordered=ordered).sum(axis=1) / total
+        for counts, total in ((baseline, n), (candidate, m))
     ]
     return float(np.abs(shares[0] - shares[1]).max(initial=0.0))
 
 
-def log_e_shape(
+def log_e_two_histograms(
     baseline: Floats, candidate: Floats, *, ordered: bool, allowed: float, side: int = 1, scale: float = 1.0
 ) -> float:
     """
-    Evidence that the largest difference of shares lies above (*side* 1) or below (-1) what is allowed.
+    Return the evidence that the largest difference of shares lies above (*side* 1) or below (-1) the allowed one.
 
-    Above: the mean of the e-values over cuts and directions. Below: the smallest, for all cuts have to be within.
+    Above: the mean of the e-values over cuts and directions. Below: the smallest, because all cuts must be within.
 
     Args:
-        baseline: counts, shape (strata, bins).
-        candidate: the same of the candidate.
+        baseline: counts of the baseline, shape (strata, bins).
+        candidate: counts of the candidate, same shape.
         ordered: whether the bins have an order.
         allowed: largest difference of shares, in [0, 1).
         side: 1 or -1.
-        scale: as if there were so many times the rows.
+        scale: factor on all counts, to look ahead.
     """
     n, m = scale * baseline.sum(axis=1)[None], scale * candidate.sum(axis=1)[None]
-    k, j = (scale * tails_of(counts, ordered=ordered) for counts in (baseline, candidate))
+    k, j = (scale * compared_counts(counts, ordered=ordered) for counts in (baseline, candidate))
     used = (k.sum(axis=1) + j.sum(axis=1)) > 0
     k, j = k[used], j[used]
     if not len(k):
         return 0.0
     up = log_e_two_rates(k, n, j, m, offset=allowed, side=side)
     down = log_e_two_rates(n - k, n, m - j, m, offset=allowed, side=side)
-    found = np.stack([up, down])
-    return log_mean_exp(found) if side > 0 else float(found.min())
+    log_e = np.stack([up, down])
+    return log_mean_exp(log_e) if side > 0 else float(log_e.min())

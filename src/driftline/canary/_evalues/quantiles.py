@@ -1,4 +1,4 @@
-"""Evidence about quantiles of latency, from counts in bins alone."""
+"""Evidence about quantiles of latency, from binned durations alone."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
 from driftline.typing import Floats
 
-__all__ = ["Latencies", "bounds_of_shift", "log_e_quantile", "quantile_of"]
+__all__ = ["Latencies", "binned_quantile", "log_e_two_quantiles", "quantile_difference_bounds"]
 
-Places: TypeAlias = "NDArray[np.intp]"
+BinIndices: TypeAlias = "NDArray[np.intp]"
 
-WHERE = 0.1
-"""Part of alpha that is spent on where the baseline's quantile lies; the rest on the candidate's calls beyond it."""
+LOCATION_PART = 0.1
+"""Part of alpha that is spent on locating the baseline's quantile; the rest is spent on the candidate's slow calls."""
 
 BISECTIONS = 20
-"""Of a bound: to a millionth of twice the slowest call."""
+"""Bisection steps of a bound: to a millionth of twice the slowest call."""
 
 
-def quantile_of(durations: Floats, edges: Floats, quantile: float) -> float | None:
-    """A quantile of the seconds a call took, read from the bins (geometric middle); None without calls."""
+def binned_quantile(durations: Floats, edges: Floats, quantile: float) -> float | None:
+    """Return a quantile of binned durations: the geometric middle of its bin, in seconds; None without calls."""
     total = float(durations.sum())
     if not total:
         return None
-    number = int(np.searchsorted(np.cumsum(durations), max(quantile * total, 1.0)))
-    around = np.concatenate([edges[:1], edges, edges[-1:]])
-    return float(np.sqrt(around[number] * around[number + 1]))
+    index = int(np.searchsorted(np.cumsum(durations), max(quantile * total, 1.0)))
+    outer_edges = np.concatenate([edges[:1], edges, edges[-1:]])
+    return float(np.sqrt(outer_edges[index] * outer_edges[index + 1]))
 
 
 class Latencies:
@@ -37,17 +37,17 @@ class Latencies:
     Durations of both variants in the same bins.
 
     Args:
-        baseline: counts, shape (strata, edges + 1): below the first edge, between, above the last.
-        candidate: the same of the candidate.
-        edges: seconds, ascending.
+        baseline: counts of the baseline, shape (strata, edges + 1): below the first edge, between, above the last.
+        candidate: counts of the candidate, same shape.
+        edges: edges of the bins in seconds, ascending.
     """
 
-    __slots__ = ("_places", "baseline", "baseline_calls", "candidate", "candidate_calls", "edges")
+    __slots__ = ("_bins", "baseline", "baseline_calls", "candidate", "candidate_calls", "edges")
 
     def __init__(self, baseline: Floats, candidate: Floats, edges: Floats) -> None:
-        self._places: dict[tuple[float, float, float], Places] = {}
+        self._bins: dict[tuple[float, float, float], BinIndices] = {}
         self.baseline_calls, self.candidate_calls = baseline.sum(axis=1), candidate.sum(axis=1)
-        # From nothing to for ever; but one edge below the fastest call and one above the slowest are enough.
+        # The edges go from 0 to infinity; only those around the durations that occur are kept.
         used = np.flatnonzero((baseline + candidate).sum(axis=0))
         kept = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 3) if len(used) else slice(0, 2)
         self.edges = np.concatenate([[0.0], edges, [np.inf]])[kept]
@@ -57,28 +57,28 @@ class Latencies:
             for counts, calls in ((baseline, self.baseline_calls), (candidate, self.candidate_calls))
         )
 
-    def places(self, quantile: float, level: float, scale: float) -> Places:
+    def quantile_bins(self, quantile: float, level: float, scale: float) -> BinIndices:
         """
-        The bins in which the baseline's quantile may lie, as the numbers of their lower edges.
+        Return the bins that may hold the baseline's quantile, as indices of their lower edges.
 
-        A value is excluded as the quantile when the calls that took longer than it are too few or too many to be a
-        share of 1 - quantile: Howard & Ramdas (2022), *Sequential estimation of quantiles*.
+        A value is excluded when the calls that took longer are too few or too many for a share of 1 - quantile: Howard
+        & Ramdas (2022), *Sequential estimation of quantiles*.
         """
         key = (quantile, level, scale)
-        if key not in self._places:
-            self._places[key] = self._search(quantile, level, scale)
-        return self._places[key]
+        if key not in self._bins:
+            self._bins[key] = self._locate_quantile(quantile, level, scale)
+        return self._bins[key]
 
-    def _search(self, quantile: float, level: float, scale: float) -> Places:
+    def _locate_quantile(self, quantile: float, level: float, scale: float) -> BinIndices:
         beyond, calls = scale * self.baseline.sum(axis=1), scale * float(self.baseline_calls.sum())
         above = log_e_one_rate(beyond[:, None], [calls], limit=[1.0 - quantile], side=1) >= -math.log(level / 2.0)
         below = log_e_one_rate(beyond[:, None], [calls], limit=[1.0 - quantile], side=-1) >= -math.log(level / 2.0)
-        # The bin between edges i and i + 1 holds the quantile unless too many lie above i + 1 or too few above i.
+        # The bin between edges i and i + 1 may hold it unless too many calls lie above i + 1 or too few above i.
         return np.flatnonzero(~above[1:] & ~below[:-1])
 
 
-def log_e_quantile(
-    seen: Latencies,
+def log_e_two_quantiles(
+    latencies: Latencies,
     quantile: float,
     *,
     slope: float = 1.0,
@@ -88,58 +88,80 @@ def log_e_quantile(
     scale: float = 1.0,
 ) -> float:
     """
-    Evidence that the candidate's quantile lies beyond slope · the baseline's + offset.
+    Return the evidence that the candidate's quantile lies beyond slope · the baseline's quantile + offset.
 
-    If it does not, then at x, the baseline's own quantile, no more of the candidate's calls take longer than
-    slope · x + offset than of the baseline's calls take longer than x, and no more than a share of 1 - quantile. Where
-    x lies is known from the baseline's calls (at a level of `WHERE` times *level*); wherever in there it is, one of the
-    two must be wrong: the smallest of the means of both e-values. Edges are rounded so that the evidence gets smaller.
-    The second keeps its power where all of the baseline's calls lie in one bin.
+    Let x be the baseline's own quantile. Under the null hypothesis two statements hold about the candidate's calls that
+    take longer than slope · x + offset. Their share is at most that of the baseline's calls that take longer than x.
+    And their share is at most 1 - quantile. The mean of the e-values of both statements is an e-value.
+
+    The baseline's calls give a range for x, at a level of `LOCATION_PART` times *level*. The evidence is the smallest
+    over that range. Edges are rounded so that the evidence gets smaller. The second statement keeps its power where all
+    of the baseline's calls lie in one bin.
 
     Args:
-        seen: the durations.
+        latencies: the durations.
         quantile: in (0, 1).
-        slope: with *offset* (seconds) the edge of the null hypothesis.
-        offset: see *slope*.
+        slope: with *offset* the edge of the null hypothesis.
+        offset: see *slope*, in seconds.
         side: 1: evidence for slower; -1: for no slower.
         level: the level at which the result will be read.
-        scale: as if there were so many times the calls.
+        scale: factor on all counts, to look ahead.
 
     Returns:
-        The logarithm of the e-value, less what finding x has cost: at least ln(1/level) with a probability of at most
-        *level* under the null hypothesis.
+        The logarithm of the e-value, reduced by the cost of locating x: at least ln(1/level) with a probability of at
+        most *level* under the null hypothesis.
     """
-    places = seen.places(quantile, WHERE * level, scale)
-    if not len(places) or not seen.candidate_calls.sum():
+    bins = latencies.quantile_bins(quantile, LOCATION_PART * level, scale)
+    if not len(bins) or not latencies.candidate_calls.sum():
         return 0.0
-    last = len(seen.edges) - 1
+    last = len(latencies.edges) - 1
     if side > 0:
-        # Too many of the baseline's calls, and too few of the candidate's: x is somewhere within its bin.
-        mine = np.searchsorted(seen.edges, slope * seen.edges[places + 1] + offset)
-        ours = seen.baseline[places]
+        # x is anywhere in its bin. The baseline's calls beyond its lower edge and the candidate's beyond the upper one
+        # make the evidence smaller.
+        shifted = np.searchsorted(latencies.edges, slope * latencies.edges[bins + 1] + offset)
+        slow_baseline = latencies.baseline[bins]
     else:
-        mine = np.searchsorted(seen.edges, slope * seen.edges[places] + offset, side="right") - 1
-        ours = seen.baseline[places + 1]
-    theirs = np.where((mine <= last)[:, None], seen.candidate[np.clip(mine, 0, last)], 0.0)
-    theirs = np.where((mine < 0)[:, None], seen.candidate_calls, theirs)
-    found = log_e_two_rates(
-        scale * ours, scale * seen.baseline_calls[None], scale * theirs, scale * seen.candidate_calls[None], side=side
+        shifted = np.searchsorted(latencies.edges, slope * latencies.edges[bins] + offset, side="right") - 1
+        slow_baseline = latencies.baseline[bins + 1]
+    slow_candidate = np.where((shifted <= last)[:, None], latencies.candidate[np.clip(shifted, 0, last)], 0.0)
+    slow_candidate = np.where((shifted < 0)[:, None], latencies.candidate_calls, slow_candidate)
+    against_baseline = log_e_two_rates(
+        scale * slow_baseline,
+        scale * latencies.baseline_calls[None],
+        scale * slow_candidate,
+        scale * latencies.candidate_calls[None],
+        side=side,
     )
-    alone = log_e_one_rate(scale * theirs, scale * seen.candidate_calls[None], limit=[1.0 - quantile], side=side)
-    return float(np.logaddexp(found, alone).min()) + math.log(0.5 * (1.0 - WHERE))
+    against_share = log_e_one_rate(
+        scale * slow_candidate, scale * latencies.candidate_calls[None], limit=[1.0 - quantile], side=side
+    )
+    return float(np.logaddexp(against_baseline, against_share).min()) + math.log(0.5 * (1.0 - LOCATION_PART))
 
 
-def bounds_of_shift(seen: Latencies, quantile: float, *, lower: float, upper: float) -> tuple[float, float]:
-    """Bounds of (candidate's quantile - baseline's) in seconds, each of its level; infinite before there are any."""
-    reach = 2.0 * float(seen.edges[np.isfinite(seen.edges)][-1])
-    found = []
+def quantile_difference_bounds(
+    latencies: Latencies, quantile: float, *, lower: float, upper: float
+) -> tuple[float, float]:
+    """
+    Return bounds of (candidate's quantile - baseline's quantile) in seconds.
+
+    Args:
+        latencies: the durations.
+        quantile: in (0, 1).
+        lower: level of the lower bound, in (0, 1).
+        upper: level of the upper bound.
+
+    Returns:
+        The lower and the upper bound; infinite before there are any.
+    """
+    reach = 2.0 * float(latencies.edges[np.isfinite(latencies.edges)][-1])
+    bounds = []
     for side, level in ((1, lower), (-1, upper)):
-        inside, outside, best = side * reach, -side * reach, -side * math.inf
+        inside, outside, bound = side * reach, -side * reach, -side * math.inf
         for _ in range(BISECTIONS):
             middle = 0.5 * (inside + outside)
-            if log_e_quantile(seen, quantile, offset=middle, side=side, level=level) >= -math.log(level):
-                outside = best = middle
+            if log_e_two_quantiles(latencies, quantile, offset=middle, side=side, level=level) >= -math.log(level):
+                outside = bound = middle
             else:
                 inside = middle
-        found.append(best)
-    return found[0], found[1]
+        bounds.append(bound)
+    return bounds[0], bounds[1]

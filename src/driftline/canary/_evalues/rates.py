@@ -1,11 +1,12 @@
 """
-Evidence about rates that may be looked at all the time, as pure functions of counts.
+Evidence about rates that may be read at any time, as pure functions of counts.
 
-An *e-value* is a number that is at least 0 and, under the null hypothesis, at most 1 on average; a sequence of them
-stays below 1/alpha for ever with probability 1 - alpha at least (Ville 1939), so that it may be read at any time and as
-often as one likes. All functions return natural logarithms of e-values.
+An *e-value* is a number of at least 0 whose expectation is at most 1 under the null hypothesis. A sequence of e-values
+stays below 1/alpha for ever with a probability of at least 1 - alpha (Ville 1939). It may therefore be read at any time
+and as often as you like. All functions return natural logarithms of e-values.
 
-Counts have a last axis of *strata*: stretches of time with one share of the candidate each. Other axes broadcast.
+The last axis of counts has one entry per *stratum*: a stretch of time with one share of the candidate. Other axes
+broadcast.
 """
 
 from __future__ import annotations
@@ -18,50 +19,57 @@ from numpy.typing import ArrayLike
 
 from driftline.typing import Floats
 
-__all__ = ["bounds_of_difference", "difference_of_rates", "log_e_one_rate", "log_e_two_rates", "log_mean_exp"]
+__all__ = ["log_e_one_rate", "log_e_two_rates", "log_mean_exp", "rate_difference", "rate_difference_bounds"]
 
 
 EFFECT_SCALE = 0.5
-"""Scale of the mixture over effects, in log odds: between 2 % and 3.2 %, what canaries are made to find."""
+"""Scale of the mixture over effects, in log odds: the step from 2 % to 3.2 %, a typical regression of a canary."""
 
 EFFECTS = np.concatenate([np.arange(0.05, 1.25, 0.08), [1.4, 1.75, 2.25, 3.0, 4.0, 5.5]])
-"""Effects that are mixed, in log odds, beyond the rate that is allowed."""
+"""Effects in the mixture: log odds beyond the rate that is allowed."""
 
 HEAVY_TAIL = 0.1
-"""Weight of the heavy tail in evidence for harm: enough on disasters to see them within a hundred rows."""
+"""Weight of the heavy tail in evidence for harm, which shows a disaster within a hundred rows."""
 
 RATES, RATE_WEIGHTS = (0.003, 0.3), (0.9, 0.1)
 """
-Baseline rates that are mixed where nothing beyond equality is allowed. The evidence then depends on the ratio alone as
-long as events are rare, so that one rare rate does for all of them.
+Baseline rates in the mixture without a margin, and their weights. While events are rare the evidence depends only on
+the ratio of the two rates, so a single rare rate stands for all of them.
 """
 
 MARGIN_RATES = (0.0005, 0.002, 0.006, 0.02, 0.05, 0.12, 0.25, 0.45, 0.7)
-"""Baseline rates that are mixed beside a margin."""
+"""Baseline rates in the mixture with a margin, equally weighted."""
 
-STEPS, NEAR = 60, 1e-13
-"""Newton steps of a projection at most, and the relative step at which it has arrived: about six are needed."""
+MAX_STEPS = 60
+"""Newton steps of a projection at most; about six are needed."""
+
+STEP_TOLERANCE = 1e-13
+"""Relative step at which a projection has converged."""
 
 TINY = 1e-12
+"""Distance from 0 and 1 that rates keep, so that their logarithms are finite."""
+
+BISECTIONS = 16
+"""Bisection steps of a bound: it is approached from outside, to 2⁻¹⁶ of the first interval."""
 
 
 @lru_cache(maxsize=2)
 def _effect_weights(side: int) -> Floats:
     """
-    Weights of the effects: for harm half a normal distribution with a heavy tail, for safety half a Cauchy one.
+    Return the weights of the effects: for harm half a normal distribution with a heavy tail, for safety half a Cauchy.
 
-    A candidate without any errors is as far from an allowed 0.5 % as can be: safety needs the tail more.
+    A candidate without any errors is as far from an allowed 0.5 % as possible, so safety needs the tail more.
     """
     steps = np.gradient(EFFECTS)
     normal, cauchy = steps * np.exp(-0.5 * (EFFECTS / EFFECT_SCALE) ** 2), steps / (1.0 + (EFFECTS / EFFECT_SCALE) ** 2)
     tail = HEAVY_TAIL if side > 0 else 1.0
-    mixed: Floats = (1.0 - tail) * normal / normal.sum() + tail * cauchy / cauchy.sum()
-    return mixed
+    weights: Floats = (1.0 - tail) * normal / normal.sum() + tail * cauchy / cauchy.sum()
+    return weights
 
 
 @lru_cache(maxsize=1_024)
 def _alternatives(slope: float, offset: float, side: int) -> tuple[Floats, Floats, Floats]:
-    """Rates of baseline and candidate that are mixed, and the logarithms of their weights, each of shape (grid,)."""
+    """Return the mixture: rates of baseline and candidate, and the logarithms of their weights; shapes (grid,)."""
     equal = slope == 1.0 and offset == 0.0
     rates = np.array(RATES if equal else MARGIN_RATES)
     weights = np.array(RATE_WEIGHTS) if equal else np.full(len(rates), 1.0 / len(rates))
@@ -72,37 +80,37 @@ def _alternatives(slope: float, offset: float, side: int) -> tuple[Floats, Float
     baseline, allowed = baseline[inside], allowed[inside]
     shift = side * np.tile(EFFECTS, len(rates))[inside]
     odds = allowed / (1.0 - allowed) * np.exp(shift)
-    # Weights of rates that have no place beside the margin are lost, not shared out: that can only lower the evidence.
+    # The weights of rates outside (0, 1) are lost, not shared among the others: this can only lower the evidence.
     return baseline, np.clip(odds / (1.0 + odds), TINY, 1.0 - TINY), np.log(np.outer(weights, effects).ravel()[inside])
 
 
-def _projected(baseline: Floats, candidate: Floats, share: Floats, slope: float, offset: float) -> Floats:
+def _project(baseline: Floats, candidate: Floats, share: Floats, slope: float, offset: float) -> Floats:
     """
-    The baseline rate q of the null hypothesis's point (q, slope·q + offset) that is nearest to each alternative.
+    Return the baseline rate q of the point (q, slope·q + offset) of the null hypothesis nearest to each alternative.
 
     Nearest in Kullback-Leibler divergence, weighted by the shares of the two: the reverse information projection.
     """
     if slope == 1.0 and offset == 0.0:
         return (1.0 - share) * baseline + share * candidate
-    least, most = max(TINY, (TINY - offset) / slope), min(1.0 - TINY, (1.0 - TINY - offset) / slope)
-    inverse = np.clip((candidate - offset) / slope, least, most)
+    lowest, highest = max(TINY, (TINY - offset) / slope), min(1.0 - TINY, (1.0 - TINY - offset) / slope)
+    inverse = np.clip((candidate - offset) / slope, lowest, highest)
     shape = np.broadcast_shapes(baseline.shape, share.shape)
-    low, high = (np.broadcast_to(one, shape) for one in (np.minimum(baseline, inverse), np.maximum(baseline, inverse)))
-    ours, theirs = 1.0 - share, slope * share
-    q = ours * baseline + share * inverse
-    for _ in range(STEPS):
-        # The derivative of the divergence and its own; the divergence is convex, so that the bracket stays one.
+    low, high = (np.broadcast_to(end, shape) for end in (np.minimum(baseline, inverse), np.maximum(baseline, inverse)))
+    baseline_weight, candidate_weight = 1.0 - share, slope * share
+    q = baseline_weight * baseline + share * inverse
+    for _ in range(MAX_STEPS):
+        # The first and second derivative of the divergence, which is convex: its minimum stays between low and high.
         c = slope * q + offset
         u, v = q * (1.0 - q), c * (1.0 - c)
-        first = ours * (q - baseline) / u + theirs * (c - candidate) / v
-        second = ours * (u + (q - baseline) * (2.0 * q - 1.0)) / (u * u)
-        second += theirs * slope * (v + (c - candidate) * (2.0 * c - 1.0)) / (v * v)
+        first = baseline_weight * (q - baseline) / u + candidate_weight * (c - candidate) / v
+        second = baseline_weight * (u + (q - baseline) * (2.0 * q - 1.0)) / (u * u)
+        second += candidate_weight * slope * (v + (c - candidate) * (2.0 * c - 1.0)) / (v * v)
         low, high = np.where(first < 0.0, q, low), np.where(first < 0.0, high, q)
         step = q - first / second
         step = np.where((step >= low) & (step <= high), step, 0.5 * (low + high))
-        arrived = np.abs(step - q) <= NEAR * q
+        converged = np.abs(step - q) <= STEP_TOLERANCE * q
         q = step
-        if arrived.all():
+        if converged.all():
             break
     return q
 
@@ -118,13 +126,16 @@ def log_e_two_rates(
     side: int = 1,
 ) -> Any:
     """
-    Evidence that the candidate's rate lies beyond slope · the baseline's + offset, which is the null hypothesis's edge.
+    Return the evidence that the candidate's rate lies beyond slope · the baseline's rate + offset.
 
-    A mixture, over alternatives, of the likelihood ratio of each to its reverse information projection onto the null
-    hypothesis: Turner, Ly & Grünwald (2024), *Generic e-variables for exact sequential k-sample tests that allow for
-    optional stopping*; Turner & Grünwald (2023), *Exact anytime-valid confidence intervals for contingency tables and
-    beyond*, for edges other than equality. With fixed alternatives instead of learnt ones the product over rows depends
-    on the counts alone, so it may be merged. The base rate may change from row to row, as long as it does for both.
+    This line is the edge of the null hypothesis. The e-value is a mixture over alternatives. Each part is the
+    likelihood ratio of an alternative to its reverse information projection onto the null hypothesis: Turner, Ly &
+    Grünwald (2024), *Generic e-variables for exact sequential k-sample tests that allow for optional stopping*. Edges
+    other than equality: Turner & Grünwald (2023), *Exact anytime-valid confidence intervals for contingency tables and
+    beyond*.
+
+    The alternatives are fixed instead of learnt, so the product over rows depends on the counts alone. Counts of
+    several processes may therefore be added. The base rate may change from row to row, as long as it does for both.
 
     Args:
         bad_baseline: bad events of the baseline, shape (..., strata).
@@ -146,7 +157,7 @@ def log_e_two_rates(
     k, j = np.asarray(bad_baseline, dtype=np.float64)[..., None], np.asarray(bad_candidate, dtype=np.float64)[..., None]
     if not len(weights):
         return np.zeros(np.broadcast_shapes(n.shape, m.shape, k.shape, j.shape)[:-2])
-    near_b = _projected(rates_b, rates_c, m / np.maximum(n + m, 1.0), slope, offset)
+    near_b = _project(rates_b, rates_c, m / np.maximum(n + m, 1.0), slope, offset)
     near_c = slope * near_b + offset
     terms = (
         k * np.log(rates_b / near_b)
@@ -159,7 +170,7 @@ def log_e_two_rates(
 
 def log_e_one_rate(bad: ArrayLike, trials: ArrayLike, *, limit: ArrayLike, side: int = 1) -> Any:
     """
-    Evidence that a rate lies above (*side* 1), below (-1) or on either side (0) of a known limit in (0, 1).
+    Return the evidence that a rate lies above (*side* 1), below (-1) or on either side (0) of a known limit in (0, 1).
 
     A discrete mixture of likelihood ratios: Robbins (1970), *Statistical methods related to the law of the iterated
     logarithm*; Howard, Ramdas, McAuliffe & Sekhon (2021). Shapes as in `log_e_two_rates`; strata share the effect.
@@ -183,22 +194,22 @@ def _log_sum_exp(terms: Floats) -> Any:
 
 
 def log_mean_exp(terms: Floats) -> float:
-    """The logarithm of the mean of e-values, which is an e-value for their hypotheses together (Vovk & Wang 2021)."""
+    """
+    Return the logarithm of the mean of e-values, given their logarithms.
+
+    The mean is an e-value for the intersection of their hypotheses (Vovk & Wang 2021).
+    """
     return float(_log_sum_exp(np.ravel(terms)) - np.log(np.size(terms)))
 
 
-BISECTIONS = 16
-"""Bisections of a bound, which is found from outside to 2⁻¹⁶ of where it starts."""
-
-
-def difference_of_rates(
+def rate_difference(
     bad_baseline: ArrayLike, baseline: ArrayLike, bad_candidate: ArrayLike, candidate: ArrayLike
 ) -> float | None:
     """
-    Candidate's rate less baseline's, shapes (strata,); None where nothing can be compared.
+    Return the candidate's rate minus the baseline's; None where no stratum has trials of both. Shapes (strata,).
 
-    Strata weigh n·m/(n + m), as by Cochran (1954) and Mantel & Haenszel (1959): a base rate that moves while the share
-    of the candidate does must not look like a difference between the two.
+    Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959). A base rate that moves together
+    with the candidate's share must not look like a difference between the two.
     """
     n, m = np.asarray(baseline, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
     used = (n > 0) & (m > 0)
@@ -209,7 +220,7 @@ def difference_of_rates(
     return float((weights * (j / m - k / n)).sum() / weights.sum())
 
 
-def bounds_of_difference(
+def rate_difference_bounds(
     bad_baseline: ArrayLike,
     baseline: ArrayLike,
     bad_candidate: ArrayLike,
@@ -219,40 +230,40 @@ def bounds_of_difference(
     upper: float,
 ) -> tuple[float, float]:
     """
-    Bounds of (candidate's rate - baseline's rate): all the differences that no test has excluded.
+    Return bounds of (candidate's rate - baseline's rate): the range of differences that no test has excluded.
 
     Args:
-        bad_baseline: as in `log_e_two_rates`, shape (strata,), and so are the next three.
-        baseline: trials.
-        bad_candidate: bad events.
-        candidate: trials.
+        bad_baseline: bad events of the baseline, shape (strata,), and so are the next three.
+        baseline: its trials.
+        bad_candidate: bad events of the candidate.
+        candidate: its trials.
         lower: level of the lower bound, in (0, 1).
         upper: level of the upper bound.
     """
 
-    def excluded(offset: float, side: int, level: float) -> bool:
-        found = log_e_two_rates(bad_baseline, baseline, bad_candidate, candidate, offset=offset, side=side)
-        return bool(found >= -np.log(level))
+    def excludes(offset: float, side: int, level: float) -> bool:
+        log_e = log_e_two_rates(bad_baseline, baseline, bad_candidate, candidate, offset=offset, side=side)
+        return bool(log_e >= -np.log(level))
 
-    seen = difference_of_rates(bad_baseline, baseline, bad_candidate, candidate)
-    if seen is None:
+    difference = rate_difference(bad_baseline, baseline, bad_candidate, candidate)
+    if difference is None:
         return -1.0, 1.0
-    least = _outermost(-1.0, seen, lambda offset: excluded(offset, 1, lower))
-    most = _outermost(1.0, seen, lambda offset: excluded(offset, -1, upper))
-    # Equality has a mixture of its own: the bounds follow its test, as verdicts do.
+    low = _bisect_bound(-1.0, difference, lambda offset: excludes(offset, 1, lower))
+    high = _bisect_bound(1.0, difference, lambda offset: excludes(offset, -1, upper))
+    # Equality has its own mixture. The bounds agree with its test, as verdicts do.
     return (
-        max(least, 0.0) if excluded(0.0, 1, lower) else min(least, 0.0),
-        min(most, 0.0) if excluded(0.0, -1, upper) else max(most, 0.0),
+        max(low, 0.0) if excludes(0.0, 1, lower) else min(low, 0.0),
+        min(high, 0.0) if excludes(0.0, -1, upper) else max(high, 0.0),
     )
 
 
-def _outermost(outside: float, inside: float, excluded: Any) -> float:
-    """The value nearest to *inside* that is still excluded, or *outside* when none is; by bisection."""
-    best = outside
+def _bisect_bound(outside: float, inside: float, excludes: Any) -> float:
+    """Return the excluded value nearest to *inside*, or *outside* when none is excluded; by bisection."""
+    bound = outside
     for _ in range(BISECTIONS):
         middle = round(0.5 * (outside + inside), 12)
-        if excluded(middle):
-            outside = best = middle
+        if excludes(middle):
+            outside = bound = middle
         else:
             inside = middle
-    return best
+    return bound
