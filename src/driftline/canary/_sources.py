@@ -1,4 +1,4 @@
-"""The state of a canary as others see it: from Prometheus, from a canary's file, from evidence of several hosts."""
+"""Sources of a canary's verdict outside its process: Prometheus, the canary's file, evidence of several hosts."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from driftline.canary._verdict import Verdict
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
 
-__all__ = ["ask_evidence", "ask_path", "ask_prometheus", "check_url", "wait_for"]
+__all__ = ["check_url", "decide_files", "query_prometheus", "read_path", "wait_for_verdict"]
 
-SECONDS = 10.0
-"""How long an answer of Prometheus may take."""
+TIMEOUT = 10.0
+"""Seconds that a response of Prometheus may take."""
 
-MOST_BYTES = 10_000_000
-"""Of an answer, or of a file of evidence."""
+MAX_BYTES = 10_000_000
+"""Bytes of a response of Prometheus at most; characters of a file of evidence at most."""
 
 
 def check_url(url: str) -> str:
     """
-    The address of a Prometheus server.
+    Return the URL of a Prometheus server without a trailing slash.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not a URL of http or https.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
@@ -42,70 +42,70 @@ def check_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def ask_prometheus(url: str, labels: Mapping[str, str]) -> Verdict:
+def query_prometheus(url: str, labels: Mapping[str, str]) -> Verdict:
     """
-    The verdict that processes export as ``ml_canary_status``.
+    Return the verdict that processes export as ``ml_canary_status``.
 
-    Where several tell one, any rollback is one, and all must promote: each has seen a part of the traffic.
+    Each process has seen a part of the traffic. Any rollback is a rollback, and a promotion needs all processes.
 
     Args:
-        url: of the server.
-        labels: of the series, such as ``ml_model_name``.
+        url: the URL of the server.
+        labels: labels of the series, such as ``ml_model_name``.
 
     Raises:
         OSError: the server cannot be reached.
-        ValueError: what it answers is no answer.
+        ValueError: the response is not a vector of states.
     """
-    chosen = ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items())
-    query = urllib.parse.urlencode({"query": f"ml_canary_status{{{chosen}}} == 1"})
+    selector = ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items())
+    query = urllib.parse.urlencode({"query": f"ml_canary_status{{{selector}}} == 1"})
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=SECONDS) as response:  # noqa: S310 - checked
-            given = json.loads(response.read(MOST_BYTES))
+        with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=TIMEOUT) as response:  # noqa: S310 - checked
+            document = json.loads(response.read(MAX_BYTES))
     except urllib.error.HTTPError as error:
         error.close()  # it holds the connection
         raise
     try:
-        series = given["data"]["result"]
-        states: list[CanaryState] = [one["metric"]["ml_canary_state"] for one in series]
+        series = document["data"]["result"]
+        states: list[CanaryState] = [entry["metric"]["ml_canary_state"] for entry in series]
     except (KeyError, TypeError) as error:
-        msg = f"{url} answers what is no vector: {str(given)[:200]}"
+        msg = f"{url}: expected a vector of states, not {str(document)[:200]}"
         raise ValueError(msg) from error
     if not states:
-        return Verdict("inconclusive", f"no canary of {{{chosen}}} is exported")
-    words = f"{len(states)} process{'es' * (len(states) > 1)}: " + ", ".join(sorted(set(states)))
+        return Verdict("inconclusive", f"no canary of {{{selector}}} is exported")
+    reason = f"{len(states)} process{'es' * (len(states) > 1)}: " + ", ".join(sorted(set(states)))
     if "rollback" in states:
-        return Verdict("rollback", words)
-    return Verdict("promote" if set(states) == {"promote"} else "inconclusive", words)
+        return Verdict("rollback", reason)
+    return Verdict("promote" if set(states) == {"promote"} else "inconclusive", reason)
 
 
-def ask_path(path: str) -> Verdict:
+def read_path(path: str) -> Verdict:
     """
-    The verdict that stands in a canary's file.
+    Return the verdict that stands in a canary's file.
 
     Raises:
-        ConfigurationError: there is no such file, or it is none.
+        ConfigurationError: the file does not exist, or is not a canary's file.
     """
     if not Path(path).is_file():
         msg = f"--path {path}: expected the file of a canary"
         raise ConfigurationError(msg)
-    decided = CanaryStore(path, {}).decided()
-    return Verdict("inconclusive", "nothing is decided yet") if decided is None else Verdict(*decided)
+    decision = CanaryStore(path, {}).decided()
+    return Verdict("inconclusive", "nothing is decided yet") if decision is None else Verdict(*decision)
 
 
-def ask_evidence(files: Sequence[str], policy: CanaryPolicy) -> Verdict:
+def decide_files(files: Sequence[str], policy: CanaryPolicy) -> Verdict:
     """
-    Judge the sum of the evidence in files that `CanaryEvidence.to_json` wrote.
+    Add up the evidence in files that `CanaryEvidence.to_json` wrote, and decide about the candidate.
 
     Raises:
         ConfigurationError: a file is damaged or too large.
-        OSError: it cannot be read.
+        OSError: a file cannot be read.
     """
     total = CanaryEvidence()
     for name in files:
         with Path(name).open(encoding="utf-8") as file:
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            msg = f"{name}: expected at most {MOST_BYTES:,} characters of evidence"
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            msg = f"{name}: expected at most {MAX_BYTES:,} characters of evidence"
             raise ConfigurationError(msg)
         try:
             total += CanaryEvidence.from_json(text)
@@ -115,48 +115,48 @@ def ask_evidence(files: Sequence[str], policy: CanaryPolicy) -> Verdict:
     return judge_canary(total, policy)
 
 
-def wait_for(
-    ask: Callable[[], Verdict],
+def wait_for_verdict(
+    read: Callable[[], Verdict],
     timeout: float,
     interval: float,
-    told: Callable[[Verdict], None],
+    on_change: Callable[[Verdict], None],
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Verdict:
     """
-    Ask until the answer is not `inconclusive` any more, or the time is over.
+    Read the verdict until it is not `inconclusive` any more, or the time is over.
 
-    A server that cannot be reached is asked again: it may be restarting.
+    A server that cannot be reached is tried again, because it may be restarting.
 
     Args:
-        ask: the question.
-        timeout: seconds.
-        interval: seconds between two questions.
-        told: told of each answer that differs from the one before.
-        clock: seconds.
-        sleep: waits for so many.
+        read: returns the present verdict.
+        timeout: seconds to wait at most.
+        interval: seconds between two readings.
+        on_change: called with each verdict that differs from the previous one.
+        clock: returns the time in seconds.
+        sleep: sleeps for a number of seconds.
 
     Raises:
-        OSError: nobody had answered when the time was over.
+        OSError: the last reading failed, and the time is over.
     """
     end = clock() + timeout
     last: Verdict | None = None
     while True:
         failure: OSError | None = None
         try:
-            verdict = ask()
+            verdict = read()
         except OSError as error:
             failure = error
         else:
             if verdict != last:
-                told(verdict)
+                on_change(verdict)
             last = verdict
             if verdict.state != "inconclusive":
                 return verdict
-        left = end - clock()
-        if left <= 0.0 or math.isnan(left):
+        remaining = end - clock()
+        if remaining <= 0.0 or math.isnan(remaining):
             if failure is not None:
                 raise failure
             return verdict
-        sleep(min(interval, left))
+        sleep(min(interval, remaining))
