@@ -194,8 +194,8 @@ def test_evidence_of_several_hosts_is_added_up(canaries, tmp_path, capsys):
         (["canary", "--path", "x", "--timeout", "soon"], "--timeout='soon': expected a positive duration"),
         (["canary", "--path", "x", "--interval=-1s"], "--interval='-1s': expected a positive duration"),
         (["canary", "--evidence", "/nowhere.json"], "No such file"),
-        (["canary", "--evidence", "{damaged}"], "damaged.json: evidence: not JSON"),
-        (["canary", "--evidence", "{damaged}", "--policy", "{damaged}"], "policy: not JSON"),
+        (["canary", "--evidence", "{damaged}"], "damaged.json: evidence: expected JSON"),
+        (["canary", "--evidence", "{damaged}", "--policy", "{damaged}"], "policy: expected JSON"),
     ],
 )
 def test_bad_arguments_are_exit_code_three(capsys, tmp_path, arguments, message):
