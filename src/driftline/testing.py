@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from driftline._pipeline.active_reference import ActiveReference
+from driftline._windows.totals import Totals
 from driftline.detection._stream_detectors import resolve_detectors
 from driftline.monitor import Monitor
-from driftline.typing import (
-    Detector,
-    Distance,
-)
+from driftline.outcomes import OutcomeTally
+from driftline.typing import Column, Counts, Detector, Distance
 
-__all__ = ["ManualClock", "check_detector", "check_distance", "in_memory_monitor"]
+__all__ = ["ManualClock", "Probe", "check_detector", "check_distance", "in_memory_monitor"]
 
 
 class ManualClock:
@@ -49,6 +49,150 @@ def in_memory_monitor(name: str = "model", **options: Any) -> Monitor:
         options: as for `driftline.Monitor`; the defaults of *synchronous*, *on_error* and *enabled* are for tests.
     """
     return Monitor(name, **{"synchronous": True, "on_error": "raise", "enabled": True, **options})
+
+
+class Probe:
+    """
+    Reads and steers the internals of a monitor that no metric shows, for tests of memory, threads and forks.
+
+    What a member means stays; members come and go with any release.
+
+    Args:
+        monitor: the monitor to look into.
+
+    >>> from driftline import Reference
+    >>> monitor = in_memory_monitor(reference=Reference.fit({"age": [20.0, 30.0, 40.0]}))
+    >>> monitor.instrument(len)({"age": 25.0})
+    1
+    >>> Probe(monitor).backlog
+    1
+    >>> monitor.flush()
+    >>> Probe(monitor).backlog
+    0
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._pipeline = monitor._pipeline
+
+    # --- sizes: what must not grow with traffic ----------------------------------------------------------------------
+
+    @property
+    def backlog(self) -> int:
+        """Rows of calls that no thread has binned yet."""
+        return self._pipeline.lane.rows
+
+    @property
+    def pending_windows(self) -> int:
+        """Completed windows that no thread has evaluated yet."""
+        return len(self._pipeline._calls.pending)
+
+    @property
+    def pending_outcomes(self) -> int:
+        """Predictions with an id, and outcomes, that no thread has joined yet."""
+        return len(self._pipeline.outcomes._events)
+
+    @property
+    def remembered_predictions(self) -> int:
+        """Ids that the store of outcomes holds: predictions without an outcome, and recently joined ones."""
+        return len(self._pipeline.outcomes._store)  # type: ignore[arg-type] # a store in a file has no length
+
+    @property
+    def retired_references(self) -> int:
+        """Replaced references whose late calls are still binned."""
+        return len(self._pipeline._past._counted)
+
+    @property
+    def exported_features(self) -> frozenset[str]:
+        """Features and detectors whose states and scores are exported."""
+        return self._active.exported
+
+    # --- counts ------------------------------------------------------------------------------------------------------
+
+    @property
+    def totals(self) -> Totals:
+        """Calls and rows since the start of the process; ``counts`` and ``rows`` are those of the present reference."""
+        past = self._pipeline._past
+        return past.plus(self._pipeline._calls.read(), past.read())
+
+    @property
+    def recent_outcomes(self) -> OutcomeTally:
+        """Outcomes since the start of the process, and those among the latest."""
+        return self._pipeline.outcomes.tally()
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """``ml.monitor.errors`` by ``ml.monitor.place``."""
+        return dict(self._pipeline.guard.counts)
+
+    def bins_of(self, feature: str) -> slice:
+        """Return where the bins of a feature are in ``monitor.snapshot().counts``."""
+        names = [watched.name for watched in self._active.reference.watched]
+        return self._active.layout.slices[names.index(feature)]
+
+    def bin_columns(self, columns: Sequence[Column | None], rows: int) -> Counts:
+        """Return the counts of *rows* rows, given as one column for each feature, in the bins of the reference."""
+        return self._active.layout.count(columns, rows)
+
+    def late_counts(self) -> list[Counts]:
+        """Return the counts per bin of each replaced reference that is still kept, oldest first."""
+        return [counted.recorder.read().counts for counted in self._pipeline._past._counted]
+
+    # --- states ------------------------------------------------------------------------------------------------------
+
+    @property
+    def defers_batches(self) -> bool:
+        """Whether the worker thread bins batches, because the reference has derived features."""
+        return self._active.layout.defers
+
+    @property
+    def divides_panes(self) -> bool:
+        """Whether panes are counted in blocks, because the dependence of rows is being learnt."""
+        return bool(self._active.recorder._panes._ring.divide)
+
+    @property
+    def runs_user_functions(self) -> bool:
+        """Whether a thread is computing derived features at this moment."""
+        work = self._active.recorder._deferred.work
+        if work.acquire():
+            work.release()
+            return False
+        return True
+
+    # --- steering ----------------------------------------------------------------------------------------------------
+
+    def hold_worker(self) -> None:
+        """Keep the worker thread from starting: rows stay in the buffer until `Monitor.flush`."""
+        self._pipeline._thread.start = lambda: None  # type: ignore[method-assign, union-attr]
+
+    def wake_worker(self) -> None:
+        """Have the worker thread run its next round immediately."""
+        self._pipeline._thread.wake()  # type: ignore[union-attr]
+
+    def drain(self) -> None:
+        """Bin the backlog, and evaluate nothing."""
+        self._pipeline._recorder.drain()
+
+    def settle(self, pause: Callable[[], bool] | None = None) -> None:
+        """Bin the backlog and evaluate the pending windows as the worker thread does, with *pause* between pieces."""
+        self._pipeline.settle(pause)
+
+    def begin_batch(self, features: Any) -> Callable[[], None]:
+        """Read a batch as `Monitor.observe` does, and return the function that records it later."""
+        lane = self._pipeline.lane
+        captured = lane.lookout(features)
+        return lambda: lane.end.record_batch(captured, None)
+
+    def become_fork_child(self) -> None:
+        """Reset the monitor as in the child of a fork."""
+        self._pipeline.after_fork()
+
+    @property
+    def _active(self) -> ActiveReference:
+        active = self._pipeline._watching
+        if active is None:
+            msg = "the reference is still being learnt"
+            raise ValueError(msg)
+        return active
 
 
 def check_distance(distance: Distance | Callable[..., float]) -> None:

@@ -11,8 +11,7 @@ import pytest
 
 import driftline as dl
 from driftline._binning.layout import Layout
-from driftline._derived.transform import StagedLayout
-from driftline.testing import in_memory_monitor
+from driftline.testing import Probe, in_memory_monitor
 
 DERIVE = {"length": lambda row: len(row["text"]), "tone": lambda row: "loud" if row["text"].isupper() else "calm"}
 PRIVATE = "my account number is 12-345"
@@ -265,7 +264,6 @@ def test_a_reference_is_learnt_with_what_is_derived():
 def test_a_model_without_derived_features_has_a_plain_layout(reference):
     """Decided at construction: no stage, no deferred batch."""
     plain = in_memory_monitor(reference=dl.Reference.fit({"a": np.arange(100.0)}))
-    assert type(plain._pipeline._watching.layout) is Layout
-    assert not plain._pipeline._watching.layout.defers
+    assert not Probe(plain).defers_batches
     derived = in_memory_monitor(reference=reference, derive=DERIVE)
-    assert type(derived._pipeline._watching.layout) is StagedLayout
+    assert Probe(derived).defers_batches

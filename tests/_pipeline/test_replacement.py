@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import driftline as dl
-from driftline._recording.latencies import PACE
-from driftline.testing import ManualClock, in_memory_monitor
+from driftline._recording.latencies import PACE, LatencyQueue
+from driftline.testing import ManualClock, Probe, in_memory_monitor
 
 
 def length(row):
@@ -44,8 +44,7 @@ def test_derived_features_are_those_of_the_present_reference():
     assert snapshot.fingerprint == other.fingerprint
     assert snapshot.rows == 60
     assert list(monitor.status()) == ["amount", "fee", "length"]
-    place = monitor._pipeline._watching.layout.slices[2]
-    inside = snapshot.counts[place][1:-2]
+    inside = snapshot.counts[Probe(monitor).bins_of("length")][1:-2]
     assert inside.sum() == 60, "45 letters lie within what the new reference has seen"
 
 
@@ -72,8 +71,7 @@ def test_a_reference_of_other_functions_is_refused(replacement, message):
 def told(monitor):
     """What has been counted of all calls."""
     monitor.flush()
-    pipeline = monitor._pipeline
-    return pipeline._past.plus(pipeline._calls.read(), pipeline._past.read())
+    return Probe(monitor).totals
 
 
 def served(monitor, kind):
@@ -115,7 +113,6 @@ def test_a_call_ends_under_the_reference_under_which_it_began(kind):
     """Columns of the same names in the same order, of which one has become a vector: read as what they were."""
     monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
     end = served(monitor, kind)
-    began = monitor._pipeline._calls
     monitor.replace_reference(dl.Reference.fit({"v": VECTORS}))
     end()
     monitor.observe({"v": [0.0, 1.0, 2.0]})
@@ -123,8 +120,7 @@ def test_a_call_ends_under_the_reference_under_which_it_began(kind):
     tally = told(monitor)
     assert tally.dropped == {}
     assert (tally.served - 1, sum(tally.failed.values())) == WAYS[kind]
-    place = began.layout.slices[0]
-    assert began.read().counts[place].sum() == sum(WAYS[kind]), "in the bins that it began with"
+    assert Probe(monitor).late_counts()[0].sum() == sum(WAYS[kind]), "in the bins that it began with"
 
 
 @pytest.mark.parametrize("kind", WAYS)
@@ -143,14 +139,13 @@ def test_a_call_that_outlives_every_reference_that_is_kept(kind):
 def test_a_batch_that_outlives_every_reference_that_is_kept():
     """Rows without a call, between being read and being counted."""
     monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
-    lane = monitor._pipeline.lane
-    captured = lane.lookout({"v": [1.0] * 50})
+    record, record_unreadable = (Probe(monitor).begin_batch(features) for features in ({"v": [1.0] * 50}, None))
     for _ in range(12):
         monitor.replace_reference(dl.Reference.fit({"v": np.arange(100.0)}))
-    lane.end.record_batch(captured, None)
-    lane.end.record_batch(None, None)
+    record()
+    record_unreadable()
     tally = told(monitor)
-    assert (tally.served, tally.dropped) == (51, {"replaced": 50})
+    assert (tally.served, tally.dropped) == (51, {"replaced": 50, "unreadable": 1})
 
 
 def test_a_call_that_began_while_a_reference_was_learnt():
@@ -167,17 +162,16 @@ def test_a_call_that_began_while_a_reference_was_learnt():
 def test_our_thread_lets_others_run_after_a_replacement_too(monkeypatch, make_monitor):
     """The durations of many calls are recorded a few at a time, whichever recorder counted the calls."""
     monitor = make_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}), synchronous=False)
-    monkeypatch.setattr(monitor._pipeline._thread, "start", lambda: None)
+    Probe(monitor).hold_worker()
     predict = monitor.instrument(lambda features: 0.5)
     for _ in range(160):
         predict({"v": 3.0})
     monitor.replace_reference(dl.Reference.fit({"v": np.arange(50.0)}))
-    most, durations = [], monitor._pipeline._durations
-    report = durations.report
+    most, report = [], LatencyQueue.report
     monkeypatch.setattr(
-        type(durations), "report", lambda _, some, *, wait: (most.append(some), report(some, wait=wait))
+        LatencyQueue, "report", lambda queue, some, *, wait: (most.append(some), report(queue, some, wait=wait))
     )
-    monitor._pipeline.settle(pause=lambda: None)
+    Probe(monitor).settle(pause=lambda: None)
     assert sum(most) >= 160
     assert max(most) == PACE
 
@@ -223,7 +217,7 @@ def test_detectors_go_on_and_see_the_right_column(monkeypatch):
     one = dl.Reference.fit({"a": np.arange(100.0), "b": np.arange(100.0)})
     other = dl.Reference.fit({"b": np.arange(100.0), "a": np.arange(100.0)})
     monitor = in_memory_monitor(reference=one, detectors={"a": Sums()}, synchronous=False)
-    monkeypatch.setattr(monitor._pipeline._thread, "start", lambda: None)  # what was served waits
+    Probe(monitor).hold_worker()
     monitor.observe({"a": 1.0, "b": -1.0})
     monitor.replace_reference(other)
     monitor.observe({"a": 2.0, "b": -1.0})

@@ -11,6 +11,7 @@ import driftline as dl
 from driftline._recording.buffer import BUFFER_ROWS, CHUNK_ROWS
 from driftline._runtime import watched_lock
 from driftline._runtime.watched_lock import WatchedLock
+from driftline.testing import Probe
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_outcome_comparison_that_hangs_blocks_only_our_thread(short_timeout, mak
     assert entered.wait(30)
     for turn in range(1, 70_000):
         monitor.outcome(turn, True)
-    assert len(monitor._pipeline.outcomes._events) <= 8 * 8_192 + 1_024
+    assert Probe(monitor).pending_outcomes <= 8 * 8_192 + 1_024
     assert predict(row) == 0.9
     assert telemetry.value("ml.predictions.served") == 2
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcomes") > 0
@@ -151,7 +152,7 @@ def test_detector_that_hangs_leaves_other_states(short_timeout, make_monitor, te
     monitor = make_monitor(detectors={"age": HangingDetector()}, on_error="log", window=dl.Window(rows=10))
     for _ in range(10):
         monitor.observe(row, [0.5])
-    monitor._pipeline._thread.wake()
+    Probe(monitor).wake_worker()
     assert HangingDetector.entered.wait(30)
     assert telemetry.value("ml.predictions.served") == 10
     assert monitor.status()["age"].rows == 10
@@ -194,7 +195,7 @@ def test_collection_during_thread_start_leaves_user_functions_to_the_thread(
     go_on.set()
     caller.join()
     assert telemetry.value("ml.predictions.served") == 1
-    monitor._pipeline._thread.wake()
+    Probe(monitor).wake_worker()
     deadline = time.monotonic() + 60
     while not ran_in and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -213,13 +214,13 @@ def test_slow_user_function_slows_callers_down(make_monitor):
     reference = dl.Reference.fit({"age": list(range(100))}, derive={"again": slow})
     monitor = make_monitor(reference=reference, derive={"again": slow})
     predict = monitor.instrument(lambda features: 0.5)
-    most, calls = 0, 12_000
+    probe, most, calls = Probe(monitor), 0, 12_000
     for turn in range(calls):
         predict({"age": turn % 100})
-        most = max(most, monitor._pipeline.lane.rows)
+        most = max(most, probe.backlog)
     assert most <= 2 * BUFFER_ROWS + CHUNK_ROWS
     monitor.flush()
-    tally = monitor._pipeline._calls.read()
+    tally = probe.totals
     assert (tally.served, tally.rows, tally.dropped) == (calls, calls, {})
 
 

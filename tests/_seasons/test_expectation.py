@@ -18,7 +18,7 @@ from driftline._binning.layout import Layout
 from driftline._seasons.calendar import CELLS, WeekClock, cell_of
 from driftline._seasons.expectation import Expectation, Seasons
 from driftline._significance.components import LOCATION
-from driftline.testing import ManualClock, in_memory_monitor
+from driftline.testing import ManualClock, Probe, in_memory_monitor
 
 HOUR, DAY = 3_600.0, 86_400.0
 
@@ -418,7 +418,7 @@ def test_a_clock_starts_anew_in_the_child_of_a_fork(reference):
     row = {"load": 0.0, "calm": 0.0, "channel": "web"}
     monitor.observe(row)
     wall.advance(5 * HOUR)
-    monitor._pipeline.after_fork()
+    Probe(monitor).become_fork_child()
     assert monitor.snapshot().counts.sum() == 0
     monitor.observe(row)
     cells = monitor.snapshot().counts[-CELLS:]

@@ -17,7 +17,7 @@ from driftline._windows.ring import (
     TimeRing,
     WindowCounts,
 )
-from driftline.testing import ManualClock, in_memory_monitor
+from driftline.testing import ManualClock, Probe, in_memory_monitor
 
 
 def series(rho, rows, seed, features=1):
@@ -187,7 +187,7 @@ def test_the_burn_in_ends_after_32_windows():
     kept = monitor.dependence
     monitor.observe({"x": random.normal(size=5_000)})
     assert monitor.dependence == kept
-    assert not monitor._pipeline._recorder._panes._ring.divide
+    assert not Probe(monitor).divides_panes
 
 
 def test_learnt_dependence_is_saved_with_the_reference(tmp_path):

@@ -16,7 +16,7 @@ from driftline._derived.transform import StagedLayout
 from driftline._recording.recorder import Recorder
 from driftline._seasons.calendar import CELLS, WeekClock
 from driftline._windows.panes import Panes
-from driftline.testing import ManualClock, in_memory_monitor
+from driftline.testing import ManualClock, Probe, in_memory_monitor
 
 HOUR = 3_600.0
 
@@ -124,7 +124,7 @@ def test_rows_of_any_way_fall_into_the_hour_in_which_they_came():
             predict({"a": -1.0})
         wall.advance(HOUR)
     monitor.flush()
-    cells = monitor._pipeline._recorder.read().counts[-CELLS:]
+    cells = Probe(monitor).totals.counts[-CELLS:]
     assert cells[72:75].tolist() == [1 + 5 + SMALL_BATCH + 1 + 1] * 3
     assert cells.sum() == cells[72:75].sum()
 

@@ -39,8 +39,9 @@ NAME_ONLY = {
     "driftline.otel.instruments_for",
     "driftline.otel.meter_of",
     "driftline.outcomes.Outcomes",
+    "driftline.testing.Probe",
 }
-"""Names that only driftline's own packages use: they stay importable, their signatures may change."""
+"""Names for driftline's own packages and tests: they stay importable, their signatures may change."""
 
 OPERATORS = {"__add__", "__aenter__", "__aexit__", "__call__", "__enter__", "__exit__", "__iter__", "__len__"}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import driftline as dl
-from driftline.testing import ManualClock, check_detector, in_memory_monitor
+from driftline.testing import ManualClock, Probe, check_detector, in_memory_monitor
 
 
 class Jump:
@@ -267,7 +267,7 @@ def test_a_detector_that_is_too_slow_misses_values_and_reports_it(plain, telemet
     for _ in range(5):
         monitor.observe({"delay": np.zeros(90), "carrier": ["UA"] * 90}, np.ones(90))
         # Bins the pending rows without waiting for the detector.
-        monitor._pipeline._recorder.drain()
+        Probe(monitor).drain()
     release.set()
     monitor.flush()
     assert len(Recalls.fed["delay"]) == 1_100 + 180

@@ -20,6 +20,7 @@ from driftline._binning.layout import Layout
 from driftline._recording.latencies import LatencyQueue
 from driftline._recording.recorder import Recorder
 from driftline.otel import current_context
+from driftline.testing import Probe
 
 
 def bare(features):
@@ -216,11 +217,11 @@ def test_many_features_are_counted_as_few_are(width, telemetry):
         predict(dict(full))
     monitor.flush()
     expected = sum(
-        monitor._pipeline._watching.layout.count([[one.get(name)] for name in names], 1)
+        Probe(monitor).bin_columns([[one.get(name)] for name in names], 1)
         for one in [full] * 3 + [without_first] + [full] * 3 + [without_first] * 3 + [full]
     )
     assert monitor.snapshot().counts.tolist() == expected.tolist()
-    told = dict(monitor._pipeline.guard.counts)
+    told = Probe(monitor).errors
     told.pop("cardinality", None)  # of 200 features the scores at three lengths are more series than the SDK keeps
     assert told == {"unknown_feature": 1}
     assert (monitor.evidence().served, monitor.evidence().failed) == (10, 1)

@@ -12,7 +12,7 @@ import pytest
 import driftline as dl
 from driftline.errors import ConfigurationError
 from driftline.outcomes import _joiner
-from driftline.testing import ManualClock
+from driftline.testing import ManualClock, Probe
 
 
 def serve(monitor, row, scores, ids):
@@ -88,7 +88,7 @@ def test_accuracy_is_of_the_latest_outcomes(make_monitor, row):
         serve(monitor, row, [0.9] * 1_000, ids)
         monitor.outcomes(ids, [actual] * 1_000)
         assert monitor.accuracy() == accuracy
-    tally = monitor._pipeline.outcomes.tally()
+    tally = Probe(monitor).recent_outcomes
     assert (tally.recent_known, tally.known, tally.correct) == (1_000, 2_000, 1_000)
 
 
@@ -196,9 +196,9 @@ def test_memory_is_bounded(make_monitor, row):
     monitor = make_monitor(outcomes=dl.OutcomePolicy(capacity=500), synchronous=True)
     for start in range(0, 20_000, 1_000):
         serve(monitor, row, [0.9] * 1_000, list(range(start, start + 1_000)))
-        assert len(monitor._pipeline.outcomes._events) <= _joiner.BUFFER_EVENTS
+        assert Probe(monitor).pending_outcomes <= _joiner.BUFFER_EVENTS
     monitor.flush()
-    assert len(monitor._pipeline.outcomes._store) <= 3 * 500
+    assert Probe(monitor).remembered_predictions <= 3 * 500
     assert monitor.outcome_counts().results == {"expired": 19_500}
 
 

@@ -18,6 +18,7 @@ from driftline.errors import ConfigurationError
 from driftline.outcomes import _joiner
 from driftline.outcomes._join import Event
 from driftline.outcomes._sqlite_store import FileStore, read_totals
+from driftline.testing import Probe
 
 JOIN = Path(__file__).parents[2] / "benchmarks" / "outcomes" / "join.py"
 
@@ -165,7 +166,7 @@ def test_excess_events_of_a_locked_file_are_dropped_and_counted(make_monitor, pa
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     serve(monitor, row, list(range(3_000)))
-    assert len(monitor._pipeline.outcomes._events) <= 2_000
+    assert Probe(monitor).pending_outcomes <= 2_000
     other.execute("ROLLBACK")
     other.close()
     monitor.flush()

@@ -14,7 +14,7 @@ from served import EXPECTED, ROWS, bare, serve
 import driftline as dl
 from driftline._pipeline.scheduling import MOST_PENDING
 from driftline._recording.buffer import BUFFER_ROWS
-from driftline.testing import ManualClock
+from driftline.testing import ManualClock, Probe
 
 FAULTS = [400, 404, 429, 500, 503, "slow", "close", "half", "reset"]
 
@@ -157,7 +157,7 @@ def test_a_distance_that_hangs_stops_neither_calls_nor_collections(receiver, sen
     for _ in range(20):
         assert serve(monitor) == EXPECTED
     assert eventually(receiver.served, 20 * len(ROWS) + 50) == 20 * len(ROWS) + 50
-    assert len(monitor._pipeline._calls.pending) <= MOST_PENDING + BUFFER_ROWS / 5
+    assert Probe(monitor).pending_windows <= MOST_PENDING + BUFFER_ROWS / 5
     assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="judging") > 0, True)
     stop.set()
 
@@ -193,21 +193,20 @@ def test_a_derived_feature_that_hangs_stops_neither_calls_nor_collections(
             assert entered.wait(10)
     assert time.perf_counter() - took < 20
     monitor.flush()
-    lane, calls = monitor._pipeline.lane, 40 * len(ROWS)
-    assert lane.rows <= 3 * BUFFER_ROWS
+    probe, calls = Probe(monitor), 40 * len(ROWS)
+    assert probe.backlog <= 3 * BUFFER_ROWS
     assert eventually(receiver.served, calls) == calls
     assert eventually(lambda: receiver.total("ml.monitor.rows.dropped", ml__monitor__reason="derive") > 0, True)
     assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="derive") > 0, True)
     assert caplog.text.count("does not come to its end") == 1
     armed.clear()
     stop.set()
-    assert eventually(monitor._pipeline._calls._deferred.work.acquire, True)
-    monitor._pipeline._calls._deferred.work.release()
+    assert eventually(lambda: not probe.runs_user_functions, True)
     monitor.flush()
-    before = monitor._pipeline._calls.read()
+    before = probe.totals
     assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
     monitor.flush()
-    after = monitor._pipeline._calls.read()
+    after = probe.totals
     assert after.rows - before.rows == len(ROWS)
     assert after.rows + after.dropped["derive"] == calls + len(ROWS)
 
@@ -302,7 +301,7 @@ def test_a_monitor_that_takes_the_place_of_another_needs_no_series_anew(receiver
         monitor = make(providers, reference=reference, export_bins=False)
         monitor.observe(dict.fromkeys(names, np.arange(30.0).tolist() * 5))
         monitor.flush()
-        exported = monitor._pipeline._watching.exported
+        exported = Probe(monitor).exported_features
         monitor.shutdown()
     assert len(exported) == 475  # 1,900 series, four scores for each feature
 

@@ -11,6 +11,7 @@ from otlp_receiver import eventually
 from served import EXPECTED, ROWS, serve
 
 import driftline as dl
+from driftline.testing import Probe
 
 
 def other_reference(names=("x", "channel"), low=0.0):
@@ -95,7 +96,7 @@ def test_more_replacements_than_are_kept(receiver, sending, make):
         monitor.replace_reference(other_reference(low=float(turn)))
     serve(monitor, ROWS[:50])
     assert eventually(receiver.served, 21 * 50) == 21 * 50
-    assert len(monitor._pipeline._past._counted) <= 8
+    assert Probe(monitor).retired_references <= 8
 
 
 @pytest.mark.parametrize(
