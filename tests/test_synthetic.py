@@ -1,4 +1,4 @@
-"""Shifts on demand: each does what it says, where and when it says, and nothing else."""
+"""Synthetic shifts change the chosen rows of the chosen columns, and nothing else."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ SHIFTS = [
     UnseenCategory("t", rate=0.2),
     CategoryMix("t", toward="b", rate=0.5),
 ]
-SPREAD = 3.5 * np.sqrt(0.25 / ROWS)
-"""A share of the rows is met to this, three and a half standard deviations."""
+TOLERANCE = 3.5 * np.sqrt(0.25 / ROWS)
+"""Tolerance of a share of the rows: three and a half standard deviations."""
 
 
 def random_of(seed=0):
@@ -50,7 +50,7 @@ def strengths(schedule, rows=ROWS):
 
 @pytest.fixture(params=["dict of arrays", "dict of lists", "frame"])
 def data(request):
-    """A number, a text, and a bystander."""
+    """Data with a numeric column, one of strings, and one that no shift changes."""
     random = random_of()
     columns = {
         "x": random.normal(50.0, 4.0, ROWS),
@@ -59,7 +59,7 @@ def data(request):
     }
     if request.param == "frame":
         return pd.DataFrame(columns, index=np.arange(ROWS)[::-1])
-    return columns if request.param == "dict of arrays" else {name: one.tolist() for name, one in columns.items()}
+    return columns if request.param == "dict of arrays" else {name: column.tolist() for name, column in columns.items()}
 
 
 def numbers(data, name="x"):
@@ -70,62 +70,62 @@ def shares(data, name="t"):
     return pd.Series(list(data[name])).value_counts(normalize=True, dropna=False)
 
 
-# --- what ------------------------------------------------------------------------------------------------------------
+# --- shifts ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_mean_shift_adds_deviations(data):
-    """Two of them; spread and order stay."""
+    """The deviation and the order of the values stay the same."""
     before, after = numbers(data), numbers(inject(data, MeanShift("x", by=2.0)))
     np.testing.assert_allclose(after, before + 2.0 * before.std())
 
 
-def test_a_scale_shift_spreads_around_the_mean(data):
-    """Three times as wide, the mean where it was."""
+def test_a_scale_shift_multiplies_the_deviation(data):
+    """The mean stays the same."""
     before, after = numbers(data), numbers(inject(data, ScaleShift("x", factor=3.0)))
     assert after.mean() == pytest.approx(before.mean())
     assert after.std() == pytest.approx(3.0 * before.std())
 
 
 def test_a_unit_change_multiplies(data):
-    """Minutes to seconds."""
+    """As from minutes to seconds."""
     np.testing.assert_allclose(numbers(inject(data, UnitChange("x", factor=60.0))), 60.0 * numbers(data))
 
 
-def test_outliers_lie_where_they_are_asked_to(data):
-    """A tenth of the rows at eight deviations, the others as they were."""
+def test_outliers_move_a_share_of_the_rows(data):
+    """A tenth of the rows moves to eight deviations. The others stay the same."""
     before, after = numbers(data), numbers(inject(data, Outliers("x", rate=0.1, at=8.0)))
     moved = before != after
-    assert moved.mean() == pytest.approx(0.1, abs=SPREAD)
+    assert moved.mean() == pytest.approx(0.1, abs=TOLERANCE)
     np.testing.assert_allclose(after[moved], before.mean() + 8.0 * before.std())
 
 
 @pytest.mark.parametrize("name", ["x", "t"])
-def test_missing_values_are_what_the_column_calls_missing(data, name):
-    """Nan among numbers, None among texts."""
+def test_missing_values_match_the_kind_of_the_column(data, name):
+    """They are nan among numbers and None among strings."""
     after = inject(data, MissingRate(name, rate=0.25))[name]
-    missing = [one for one in after if one is None or one != one]  # noqa: PLR0124
-    assert len(missing) / ROWS == pytest.approx(0.25, abs=SPREAD)
+    missing = [value for value in after if value is None or value != value]  # noqa: PLR0124
+    assert len(missing) / ROWS == pytest.approx(0.25, abs=TOLERANCE)
     if name == "t":
         assert set(missing) <= {None, missing[0]}
 
 
 def test_an_unseen_category_appears(data):
-    """In a fifth of the rows, under the name it is given."""
+    """In a fifth of the rows, with the label that is passed."""
     assert "new" not in shares(data).index
-    assert shares(inject(data, UnseenCategory("t", rate=0.2, label="new")))["new"] == pytest.approx(0.2, abs=SPREAD)
+    assert shares(inject(data, UnseenCategory("t", rate=0.2, label="new")))["new"] == pytest.approx(0.2, abs=TOLERANCE)
 
 
 def test_the_mix_moves_toward_a_category(data):
-    """Half of what was another one is now this one."""
+    """Half of the rows with another category change to it."""
     before, after = shares(data), shares(inject(data, CategoryMix("t", toward="b", rate=0.5)))
-    assert after["b"] == pytest.approx(before["b"] + 0.5 * (1 - before["b"]), abs=SPREAD)
+    assert after["b"] == pytest.approx(before["b"] + 0.5 * (1 - before["b"]), abs=TOLERANCE)
     assert after["a"] / after["c"] == pytest.approx(before["a"] / before["c"], rel=0.2)
 
 
 @pytest.mark.parametrize("shift", SHIFTS, ids=repr)
 @pytest.mark.parametrize("when", [None, sudden(0.5), gradual(), incremental(0.2, 0.8), recurring(0.25)])
-def test_the_input_and_the_other_columns_stay(data, shift, when):
-    """A copy of the same kind, the same length, the same order; seeded."""
+def test_the_input_and_the_other_columns_stay_the_same(data, shift, when):
+    """The result is a copy of the same kind, length and order, and depends on the seed."""
     copy = {name: list(data[name]) for name in data}
     after = inject(data, shift, schedule=when, seed=5)
     assert type(after) is type(data)
@@ -146,86 +146,86 @@ def test_the_input_and_the_other_columns_stay(data, shift, when):
 
 
 @pytest.mark.parametrize("shift", SHIFTS, ids=repr)
-def test_no_strength_is_no_shift(data, shift):
-    """Rows before the shift begins are as they were."""
+def test_rows_before_a_shift_stay_the_same(data, shift):
+    """Their strength is 0."""
     half = ROWS // 2
     before, after = list(data[shift.feature]), list(inject(data, shift, schedule=sudden(0.5))[shift.feature])
-    # A scale shift takes the mean away and adds it again: equal but for rounding.
+    # A scale shift subtracts the mean and adds it again, so values are equal up to rounding.
     assert after[:half] == (pytest.approx(before[:half]) if shift.feature == "x" else before[:half])
     assert str(after[half:]) != str(before[half:])
 
 
-def test_shifts_of_one_feature_apply_one_after_the_other(data):
-    """In the order given."""
-    one = numbers(inject(data, UnitChange("x", 2.0), MeanShift("x", 1.0)))
+def test_shifts_of_one_feature_apply_in_order(data):
+    """Without shifts, the values stay the same."""
+    shifted = numbers(inject(data, UnitChange("x", 2.0), MeanShift("x", 1.0)))
     before = numbers(data)
-    np.testing.assert_allclose(one, 2.0 * before + 2.0 * before.std())
+    np.testing.assert_allclose(shifted, 2.0 * before + 2.0 * before.std())
     assert list(inject(data)["x"]) == list(data["x"])
 
 
-def test_whole_numbers_become_floats_and_missing_ones_stay_missing():
-    """A column of integers, and one with gaps."""
+def test_integers_become_floats_and_missing_values_stay_missing():
+    """Missing values of a boolean column are None."""
     assert inject({"x": np.array([1, 2, 3])}, UnitChange("x", 0.5))["x"].tolist() == [0.5, 1.0, 1.5]
     after = inject({"x": [1.0, None, 3.0]}, MeanShift("x", 1.0))["x"]
     np.testing.assert_allclose(after, [2.0, np.nan, 4.0])
     assert inject({"x": np.array([True, False])}, MissingRate("x", 1.0))["x"].tolist() == [None, None]
 
 
-@pytest.mark.parametrize("shift", [one for one in SHIFTS if one.feature == "x"], ids=repr)
+@pytest.mark.parametrize("shift", [shift for shift in SHIFTS if shift.feature == "x"], ids=repr)
 @pytest.mark.parametrize("column", [[], [None, None], [float("nan")], [float("inf"), 1.0, 3.0], [5.0]])
-def test_columns_with_nothing_to_measure_are_no_error(shift, column):
-    """Empty, all missing, infinite, a single value."""
+def test_columns_without_a_deviation_are_accepted(shift, column):
+    """Empty columns, and columns with missing values only, infinity or a single value."""
     assert len(inject({"x": column}, shift)["x"]) == len(column)
 
 
-# --- when ------------------------------------------------------------------------------------------------------------
+# --- schedules -------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 300), st.integers(0, 100))
-def test_sudden_is_nothing_and_then_all(rows, percent):
-    """From the share of the rows on."""
-    found = strengths(sudden(percent / 100), rows)
-    assert found.tolist() == [1.0 if place / rows >= percent / 100 else 0.0 for place in range(rows)]
+def test_sudden_gives_the_whole_shift_from_a_share_on(rows, percent):
+    """Rows before have none."""
+    values = strengths(sudden(percent / 100), rows)
+    assert values.tolist() == [1.0 if row / rows >= percent / 100 else 0.0 for row in range(rows)]
 
 
 def test_incremental_is_a_ramp():
-    """Every row gets more than the one before, between the two shares."""
-    found = strengths(incremental(0.25, 0.75), 100)
-    assert found[:26].tolist() == [0.0] * 26
-    assert found[75:].tolist() == [1.0] * 25
-    np.testing.assert_allclose(np.diff(found[25:76]), 0.02)
+    """Between the two shares, every row gets more than the row before."""
+    values = strengths(incremental(0.25, 0.75), 100)
+    assert values[:26].tolist() == [0.0] * 26
+    assert values[75:].tolist() == [1.0] * 25
+    np.testing.assert_allclose(np.diff(values[25:76]), 0.02)
 
 
-def test_gradual_is_more_and_more_rows_in_full():
-    """Nothing in between: each row has the shift or has it not."""
-    found = strengths(gradual(0.25, 0.75), 20_000)
-    assert set(found.tolist()) == {0.0, 1.0}
-    assert found[:5_000].sum() == 0
-    assert found[15_000:].sum() == 5_000
+def test_gradual_gives_the_whole_shift_to_more_and_more_rows():
+    """Each row has the whole shift or none."""
+    values = strengths(gradual(0.25, 0.75), 20_000)
+    assert set(values.tolist()) == {0.0, 1.0}
+    assert values[:5_000].sum() == 0
+    assert values[15_000:].sum() == 5_000
     for share in (0.35, 0.5, 0.65):
-        around = found[int(20_000 * share) - 500 : int(20_000 * share) + 500]
+        around = values[int(20_000 * share) - 500 : int(20_000 * share) + 500]
         assert around.mean() == pytest.approx((share - 0.25) * 2, abs=0.06)
 
 
 @pytest.mark.parametrize(
     ("rows", "periods", "on"), [(10, 5, 1), (12, 4, 1), (100, 10, 3), (1_000, 10, 50), (60, 3, 20)]
 )
-def test_recurring_is_the_end_of_each_period(rows, periods, on):
-    """Exactly so many rows at the end of each period, whatever rounding makes of a fifth."""
+def test_recurring_shifts_the_end_of_each_period(rows, periods, on):
+    """Exactly the right number of rows, in spite of rounding."""
     each = rows // periods
-    found = strengths(recurring(1 / periods, duty=on / each), rows).reshape(periods, each)
-    assert found.tolist() == [[0.0] * (each - on) + [1.0] * on] * periods
+    values = strengths(recurring(1 / periods, duty=on / each), rows).reshape(periods, each)
+    assert values.tolist() == [[0.0] * (each - on) + [1.0] * on] * periods
 
 
-def test_recurring_always_and_never():
-    """A duty of all, and of nothing."""
+def test_recurring_accepts_a_duty_of_0_and_1():
+    """That is no shift, or a shift of all rows."""
     assert strengths(recurring(0.2, duty=1.0), 50).tolist() == [1.0] * 50
     assert strengths(recurring(0.2, duty=0.0), 50).tolist() == [0.0] * 50
 
 
 @pytest.mark.parametrize("schedule", [sudden(), gradual(), incremental(), recurring(0.5)])
-def test_no_rows_have_no_strength(schedule):
-    """An empty sample."""
+def test_schedules_accept_an_empty_sample(schedule):
+    """They return an empty array."""
     assert strengths(schedule, 0).shape == (0,)
 
 
@@ -235,10 +235,10 @@ def test_no_rows_have_no_strength(schedule):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MeanShift("x", by="much"), "by='much': expected a number from -inf to inf"),
+        (lambda: MeanShift("x", by="much"), "by='much': expected a number"),
         (lambda: MeanShift("x", by=float("nan")), "by=nan: expected a number"),
         (lambda: MeanShift("x", by=True), "by=True: expected a number"),
-        (lambda: ScaleShift("x", factor=-1.0), "factor=-1.0: expected a number from 0 to inf"),
+        (lambda: ScaleShift("x", factor=-1.0), "factor=-1.0: expected a number of at least 0"),
         (lambda: UnitChange("x", factor=None), "factor=None: expected a number"),
         (lambda: Outliers("x", rate=1.5), "rate=1.5: expected a number from 0 to 1"),
         (lambda: Outliers("x", rate=0.5, at="far"), "at='far': expected a number"),
@@ -251,13 +251,13 @@ def test_no_rows_have_no_strength(schedule):
         (lambda: gradual(0.5, 0.5), "start=0.5, end=0.5: expected start before end"),
         (lambda: incremental(0.9, 0.1), "start=0.9, end=0.1: expected start before end"),
         (lambda: incremental(0.1, None), "end=None: expected a number from 0 to 1"),
-        (lambda: recurring(0.0), "period=0.0: expected a share of the rows above 0"),
-        (lambda: recurring(1.5), "period=1.5: expected a number from 0 to 1"),
+        (lambda: recurring(0.0), "period=0.0: expected a number above 0 and at most 1"),
+        (lambda: recurring(1.5), "period=1.5: expected a number above 0 and at most 1"),
         (lambda: recurring(0.5, duty=-1), "duty=-1: expected a number from 0 to 1"),
     ],
 )
 def test_bad_shifts_and_schedules_are_refused(make, message):
-    """When they are made: the message names the argument, the value and what was expected."""
+    """The message contains the argument, the value and what was expected."""
     with pytest.raises(ConfigurationError, match=message):
         make()
 
@@ -266,7 +266,7 @@ def test_bad_shifts_and_schedules_are_refused(make, message):
     ("data", "arguments", "message"),
     [
         ({"x": [1.0]}, {"shifts": [MeanShift("z", 1.0)]}, r"feature='z': expected one of \['x'\]"),
-        ({"x": ["a"]}, {"shifts": [MeanShift("x", 1.0)]}, "feature='x' holds texts: expected a column of numbers"),
+        ({"x": ["a"]}, {"shifts": [MeanShift("x", 1.0)]}, "feature='x' holds strings: expected a column of numbers"),
         ({"x": ["a"]}, {"shifts": [CategoryMix("x", "b", 0.5)]}, "toward='b': expected a category that 'x' has"),
         ({"x": ["a"]}, {"shifts": [UnseenCategory("x", 0.5, "a")]}, "label='a': expected a category that 'x' does not"),
         ([1, 2], {"shifts": [MeanShift("x", 1.0)]}, "data is a list: expected a dict of columns or a pandas DataFrame"),
@@ -275,12 +275,12 @@ def test_bad_shifts_and_schedules_are_refused(make, message):
         (None, {"shifts": []}, "data is a NoneType: expected a dict of columns"),
         ({"x": [1.0]}, {"shifts": ["x"]}, r"shifts=\['x'\]: expected shifts such as MeanShift"),
         ({"x": [1.0]}, {"shifts": [], "schedule": 5}, r"schedule=5: expected sudden\(\.\.\.\)"),
-        ({"x": [1.0]}, {"shifts": [], "seed": "x"}, "seed='x': expected a whole number of at least 0"),
-        ({"x": [1.0]}, {"shifts": [], "seed": -1}, "seed=-1: expected a whole number of at least 0"),
+        ({"x": [1.0]}, {"shifts": [], "seed": "x"}, "seed='x': expected an integer of at least 0"),
+        ({"x": [1.0]}, {"shifts": [], "seed": -1}, "seed=-1: expected an integer of at least 0"),
     ],
 )
 def test_bad_injections_are_refused(data, arguments, message):
-    """The message names what came and what was expected."""
+    """The message contains the argument and what was expected."""
     options = {name: value for name, value in arguments.items() if name != "shifts"}
     with pytest.raises(ConfigurationError, match=message):
         inject(data, *arguments["shifts"], **options)

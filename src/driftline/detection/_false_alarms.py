@@ -15,7 +15,7 @@ from driftline._significance.two_sample import TwoSample, TwoSampleResult, benja
 from driftline._windows.window import Window
 from driftline.detection._explanation import build_components, describe_shift
 from driftline.detection._lazy import LazySequence
-from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, check_count
+from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look
 from driftline.errors import ConfigurationError
 from driftline.results import Component
 
@@ -78,21 +78,13 @@ class FalseAlarms:
         min_rows: int = MIN_ROWS,
         lengths: Sequence[int] = (1, 4, 16),
     ) -> None:
-        if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0.0 < count <= MAX_BUDGET:
-            msg = f"count={count!r}: expected a positive number of false alarms"
-            raise ConfigurationError(msg)
-        if (
-            isinstance(min_effect, bool)
-            or not isinstance(min_effect, (int, float))
-            or not 0.0 <= min_effect <= MAX_BUDGET
-        ):
-            msg = f"min_effect={min_effect!r}: expected a PSI of at least 0"
-            raise ConfigurationError(msg)
-        object.__setattr__(self, "count", float(count))
+        object.__setattr__(self, "count", float(check.number("count", count, above=0, at_most=MAX_BUDGET)))
         object.__setattr__(self, "per", check.duration("per", per))
         object.__setattr__(self, "every", None if every is None else check.duration("every", every))
-        object.__setattr__(self, "min_effect", float(min_effect))
-        object.__setattr__(self, "min_rows", check_count(min_rows, "min_rows"))
+        object.__setattr__(
+            self, "min_effect", float(check.number("min_effect", min_effect, at_least=0, at_most=MAX_BUDGET))
+        )
+        object.__setattr__(self, "min_rows", check.integer("min_rows", min_rows, at_least=1))
         object.__setattr__(self, "lengths", _check_lengths(lengths))
         # The import of scipy takes half a second. Configuration pays for it, so that serving does not.
         import scipy.special  # noqa: F401, PLC0415
@@ -170,7 +162,7 @@ def _check_lengths(lengths: Sequence[int]) -> tuple[int, ...]:
     if isinstance(lengths, str) or not isinstance(lengths, Sequence) or not lengths:
         msg = f"lengths={lengths!r}: expected numbers of windows such as (1, 4, 16)"
         raise ConfigurationError(msg)
-    checked = tuple(check_count(length, "lengths") for length in lengths)
+    checked = tuple(check.integer("lengths", length, at_least=1) for length in lengths)
     if checked[0] != 1 or list(checked) != sorted(set(checked)) or checked[-1] > MAX_LENGTH:
         msg = f"lengths={lengths!r}: expected ascending numbers of windows from 1 to {MAX_LENGTH}, the first of them 1"
         raise ConfigurationError(msg)

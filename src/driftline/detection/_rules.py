@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-import numpy as np
-
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._significance.inflation import Inflation
@@ -17,7 +15,7 @@ from driftline.errors import ConfigurationError
 from driftline.results import Component, Score
 from driftline.typing import Floats
 
-__all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "check_count", "check_rule"]
+__all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "check_rule"]
 
 MIN_ROWS = 200
 """
@@ -110,19 +108,6 @@ class Rule(Protocol):
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
         """Return the function that evaluates windows over these features."""
         ...
-
-
-def check_count(value: Any, name: str) -> int:
-    """
-    Return *value* as an int.
-
-    Raises:
-        ConfigurationError: *value* is not a whole number of at least 1. *name* is the argument in the message.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        msg = f"{name}={value!r}: expected a whole number of at least 1"
-        raise ConfigurationError(msg)
-    return int(value)
 
 
 RULE_ATTRIBUTES = ("min_rows", "distances", "lengths", "tests", "prepare")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
+from driftline._runtime import validation as check
 from driftline._windows.window import Window
 from driftline.detection._explanation import describe_shift
-from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look, check_count
+from driftline.detection._rules import LEAVE_SHARE, MIN_ROWS, Evidence, Judge, Look
 from driftline.detection._scoring import group_by_width
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
@@ -48,11 +49,9 @@ class Thresholds:
             msg = "Thresholds(): expected at least one limit, such as psi=0.2"
             raise ConfigurationError(msg)
         for name, limit in limits.items():
-            if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0.0 < limit <= MAX_LIMIT:
-                msg = f"{name}={limit!r}: expected a positive limit"
-                raise ConfigurationError(msg)
+            check.number(name, limit, above=0, at_most=MAX_LIMIT)
         object.__setattr__(self, "limits", dict(limits))
-        object.__setattr__(self, "min_rows", check_count(min_rows, "min_rows"))
+        object.__setattr__(self, "min_rows", check.integer("min_rows", min_rows, at_least=1))
 
     @property
     def distances(self) -> tuple[str, ...]:
