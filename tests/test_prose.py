@@ -61,13 +61,13 @@ EXEMPT = {
 }
 
 CEILINGS: dict[str, int] = {
-    "src phrases": 632,
-    "tests phrases": 352,
-    "docs phrases": 42,
-    "benchmarks phrases": 154,
-    "src identifiers": 240,
-    "tests identifiers": 268,
-    "benchmarks identifiers": 83,
+    "src phrases": 495,
+    "tests phrases": 254,
+    "docs phrases": 41,
+    "benchmarks phrases": 151,
+    "src identifiers": 188,
+    "tests identifiers": 210,
+    "benchmarks identifiers": 82,
 }
 """Occurrences that are left of a rewrite, by folder: a number here only ever goes down."""
 
