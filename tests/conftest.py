@@ -1,4 +1,4 @@
-"""What many tests need: a small reference over several kinds of features, and an OpenTelemetry set-up in memory."""
+"""Fixtures of many tests: a small reference with several kinds of features, and an OpenTelemetry set-up in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from driftline._runtime.guard import Guard
 
 collect_ignore = ["typing/api.py"]  # for the type checkers; its monitor must not run beside those of the tests
 
-# A slow machine is no failure of what is tested.
+# A slow machine must not fail a test.
 hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")
 
@@ -71,7 +71,7 @@ def row():
 
 
 class Telemetry:
-    """Meter, logger and tracer providers in memory, and what they were given."""
+    """Meter, logger and tracer providers in memory, with access to their telemetry."""
 
     def __init__(self, temporality=None):
         self.reader = InMemoryMetricReader(preferred_temporality=temporality or {})
@@ -85,7 +85,7 @@ class Telemetry:
 
     @property
     def providers(self):
-        """As keyword arguments of a monitor."""
+        """The providers as keyword arguments of a monitor."""
         return {
             "meter_provider": self.meter_provider,
             "logger_provider": self.logger_provider,
@@ -93,7 +93,7 @@ class Telemetry:
         }
 
     def metrics(self):
-        """Every metric of one collection, by name."""
+        """Return every metric of one collection, by name."""
         data = self.reader.get_metrics_data()
         if data is None:
             return {}
@@ -105,7 +105,7 @@ class Telemetry:
         }
 
     def points(self):
-        """Name, attributes and value (of a histogram its count) of every point of one collection."""
+        """Return name, attributes and value (the count for a histogram) of every point of one collection."""
         return [
             (name, dict(point.attributes), point.count if hasattr(point, "count") else point.value)
             for name, metric in self.metrics().items()
@@ -113,21 +113,21 @@ class Telemetry:
         ]
 
     def value(self, name, **attributes):
-        """The sum of the points of a metric whose attributes (dots as __) contain those given; None without any."""
+        """Return the sum of the points with these attributes (``__`` for a dot), or None without such points."""
         wanted = {key.replace("__", "."): value for key, value in attributes.items()}
-        found = [value for one, have, value in self.points() if one == name and wanted.items() <= have.items()]
-        return sum(found) if found else None
+        values = [value for key, have, value in self.points() if key == name and wanted.items() <= have.items()]
+        return sum(values) if values else None
 
     def events(self):
-        """The log records: (event name, attributes)."""
-        return [(one.log_record.event_name, dict(one.log_record.attributes)) for one in self._logs.get_finished_logs()]
+        """Return the log records: (event name, attributes)."""
+        return [(log.log_record.event_name, dict(log.log_record.attributes)) for log in self._logs.get_finished_logs()]
 
     def spans(self):
-        """The finished spans."""
+        """Return the finished spans."""
         return self._spans.get_finished_spans()
 
     def close(self):
-        """Shut everything down."""
+        """Shut all providers down."""
         for provider in (self.meter_provider, self.logger_provider, self.tracer_provider):
             provider.shutdown()
 
@@ -135,40 +135,40 @@ class Telemetry:
 @pytest.fixture
 def telemetry():
     """An OpenTelemetry set-up in memory, cumulative."""
-    made = Telemetry()
-    yield made
-    made.close()
+    setup = Telemetry()
+    yield setup
+    setup.close()
 
 
 @pytest.fixture
 def make_telemetry():
-    """Make further set-ups: ``make_telemetry(temporality)``."""
-    made = []
+    """Return a function that makes further set-ups: ``make_telemetry(temporality)``."""
+    setups = []
 
     def make(temporality=None):
-        made.append(Telemetry(temporality))
-        return made[-1]
+        setups.append(Telemetry(temporality))
+        return setups[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for setup in setups:
+        setup.close()
 
 
 @pytest.fixture
 def make_monitor(reference, telemetry):
-    """Make monitors that report to *telemetry*, raise what they would log and are shut down afterwards."""
-    made = []
+    """Return a function that makes monitors with *telemetry*, which raise errors and are shut down after the test."""
+    monitors = []
 
     def make(name="m", **options):
         monitor = dl.Monitor(
             name, **{"reference": reference, "on_error": "raise", "enabled": True, **telemetry.providers, **options}
         )
-        made.append(monitor)
+        monitors.append(monitor)
         return monitor
 
     yield make
-    for one in made:
-        one.shutdown()
+    for monitor in monitors:
+        monitor.shutdown()
 
 
 @pytest.fixture(scope="session")
