@@ -1,8 +1,8 @@
 """
-What it costs to remember a prediction, on the caller's way, and to join it with its outcome, off it.
+The cost of remembering a prediction in the caller's thread, and of storing and joining it in the worker thread.
 
-Each figure is the median of five rounds of 20,000 ids, in one process, with so many other predictions waiting; beside
-it a dict that grows for ever, and an SQLite table with a transaction per row, which is what one writes without this.
+Each figure is the median of five rounds of 20,000 ids in one process, without and with a million other pending
+predictions. For comparison: a dict that grows forever, and an SQLite table with one transaction per row.
 
 Run: ``python benchmarks/outcomes/cost.py``.
 """
@@ -22,95 +22,99 @@ from driftline.outcomes import OutcomePolicy, Outcomes
 from driftline.outcomes._ledger import Ledger
 
 ROUNDS, IDS = 5, 20_000
-WAITING = (0, 1_000_000)
+PENDING = (0, 1_000_000)
 
 
 def nothing(*_: object) -> None:
-    """Whoever is told of changes and errors."""
+    """Ignore state changes and errors."""
 
 
 def outcomes_in(path: Path | None) -> Outcomes:
-    """The outcomes of a monitor that judges probabilities."""
+    """Return the outcomes of a monitor of probabilities."""
     policy = OutcomePolicy(path=path, capacity=3_000_000, kind="probability", max_drop=None)
     ledger = Ledger(policy, None, nothing, nothing)
-    made = Outcomes(policy, ("m", None, None), ledger, time.monotonic, lambda _: ledger, nothing)
-    made.wake = lambda: None
-    return made
+    outcomes = Outcomes(policy, ("m", None, None), ledger, time.monotonic, lambda _: ledger, nothing)
+    outcomes.wake = lambda: None
+    return outcomes
 
 
 def per_id(work: Callable[[str], object], ids: list[str]) -> float:
-    """Microseconds."""
+    """Return microseconds per id."""
     start = time.perf_counter()
-    for one in ids:
-        work(one)
+    for prediction_id in ids:
+        work(prediction_id)
     return (time.perf_counter() - start) / len(ids) * 1e6
 
 
 def rounds() -> Iterator[list[str]]:
-    """Ids in no order."""
+    """Yield rounds of random ids."""
     random = np.random.default_rng(1)
-    for place in range(ROUNDS):
-        yield [f"{place}-{one:x}" for one in random.integers(0, 2**62, IDS).tolist()]
+    for index in range(ROUNDS):
+        yield [f"{index}-{number:x}" for number in random.integers(0, 2**62, IDS).tolist()]
 
 
-def measure(path: Path | None, waiting: int) -> tuple[float, float, float]:
-    """Remembering on the caller's way, storing off it, joining off it."""
-    made = outcomes_in(path)
+def measure(path: Path | None, pending: int) -> tuple[float, float, float]:
+    """Return microseconds per prediction: remember, store, and join."""
+    outcomes = outcomes_in(path)
     random = np.random.default_rng(2)
-    for start in range(0, waiting, 8_000):
-        for one in random.integers(0, 2**62, min(8_000, waiting - start)).tolist():
-            made.remember(f"w-{one:x}", 0.5)
-        made.settle()
+    for start in range(0, pending, 8_000):
+        for number in random.integers(0, 2**62, min(8_000, pending - start)).tolist():
+            outcomes.remember(f"w-{number:x}", 0.5)
+        outcomes.settle()
     appended, stored, joined = [], [], []
     for ids in rounds():
         for part in range(0, IDS, 4_000):
-            some = ids[part : part + 4_000]
-            appended.append(per_id(lambda one: made.remember(one, 0.7), some))
+            chunk = ids[part : part + 4_000]
+            appended.append(per_id(lambda prediction_id: outcomes.remember(prediction_id, 0.7), chunk))
             start = time.perf_counter()
-            made.settle()
-            stored.append((time.perf_counter() - start) / len(some) * 1e6)
+            outcomes.settle()
+            stored.append((time.perf_counter() - start) / len(chunk) * 1e6)
         for part in range(0, IDS, 4_000):
-            some = ids[part : part + 4_000]
-            for one in some:
-                made.add_outcome(one, actual=True)
+            chunk = ids[part : part + 4_000]
+            for prediction_id in chunk:
+                outcomes.add_outcome(prediction_id, actual=True)
             start = time.perf_counter()
-            made.settle()
-            joined.append((time.perf_counter() - start) / len(some) * 1e6)
-    if made.ledger.tally().results.get("correct") != ROUNDS * IDS:
-        msg = f"not all were joined: {made.ledger.tally().results}"
+            outcomes.settle()
+            joined.append((time.perf_counter() - start) / len(chunk) * 1e6)
+    if outcomes.ledger.tally().results.get("correct") != ROUNDS * IDS:
+        msg = f"not all were joined: {outcomes.ledger.tally().results}"
         raise RuntimeError(msg)
     return statistics.median(appended), statistics.median(stored), statistics.median(joined)
 
 
 def plain_dict() -> float:
-    """Keeping outputs in a dict for ever."""
-    kept: dict[str, float] = {}
-    return statistics.median(per_id(lambda one: kept.__setitem__(one, 0.7), ids) for ids in rounds())
+    """Return microseconds per entry of a dict that grows forever."""
+    outputs: dict[str, float] = {}
+    return statistics.median(
+        per_id(lambda prediction_id: outputs.__setitem__(prediction_id, 0.7), ids) for ids in rounds()
+    )
 
 
 def plain_table(path: Path) -> float:
-    """A transaction per prediction, as WAL with synchronous=NORMAL."""
+    """Return microseconds per row with one transaction each, in WAL mode with synchronous=NORMAL."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("CREATE TABLE kept (id TEXT PRIMARY KEY, output REAL)")
-    query = "INSERT INTO kept VALUES (?, ?)"
-    found = statistics.median(per_id(lambda one: connection.execute(query, (one, 0.7)), ids) for ids in rounds())
+    connection.execute("CREATE TABLE output (id TEXT PRIMARY KEY, value REAL)")
+    query = "INSERT INTO output VALUES (?, ?)"
+    microseconds = statistics.median(
+        per_id(lambda prediction_id: connection.execute(query, (prediction_id, 0.7)), ids) for ids in rounds()
+    )
     connection.close()
-    return found
+    return microseconds
 
 
 def main() -> None:
-    """Print a table."""
-    print("| store | waiting | remember, caller (µs) | store, drain (µs) | join and judge, drain (µs) |")
+    """Print the table."""
+    print("| store | pending | remember, caller (µs) | store, worker (µs) | join and grade, worker (µs) |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, path in (("memory", None), ("file", Path(folder) / "outcomes.sqlite")):
-            for waiting in WAITING:
-                here = path and path.with_suffix(f".{waiting}")
-                append, store, join = measure(here, waiting)
-                print(f"| {name} | {waiting:,} | {append:.2f} | {store:.1f} | {join:.1f} |")
-        print(f"| a dict that grows for ever | 0 | {plain_dict():.2f} | – | – |")
+            for pending in PENDING:
+                file = path and path.with_suffix(f".{pending}")
+                append, store, join = measure(file, pending)
+                print(f"| {name} | {pending:,} | {append:.2f} | {store:.1f} | {join:.1f} |")
+        print(f"| a dict that grows forever | 0 | {plain_dict():.2f} | – | – |")
         print(f"| a transaction per row | 0 | {plain_table(Path(folder) / 'plain.sqlite'):.1f} | – | – |")
 
 

