@@ -107,7 +107,7 @@ def test_no_connection_is_open_during_a_fork(path):
     store = FileStore(path, "m", None, None, 10, None)
     child = os.fork()
     if child == 0:
-        os._exit(int(store._connection is not None))
+        os._exit(int(store._database._connection is not None))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     store.apply([Event("a", False, 1, 0.0)], 0.0, lambda pairs: Counter())
     store.close()
@@ -146,7 +146,7 @@ def test_numpy_values_become_plain_ones(path):
 
 def test_events_stay_pending_while_the_file_is_locked(make_monitor, path, row, monkeypatch):
     """Nothing raises into the application, and nothing is lost."""
-    monkeypatch.setattr("driftline.outcomes._sqlite_store.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("driftline._runtime.sqlite.BUSY_SECONDS", 0.01)
     monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
     serve(monitor, row, ["a"])
     other = sqlite3.connect(path, isolation_level=None)
@@ -160,7 +160,7 @@ def test_events_stay_pending_while_the_file_is_locked(make_monitor, path, row, m
 
 def test_excess_events_of_a_locked_file_are_dropped_and_counted(make_monitor, path, row, monkeypatch, telemetry):
     """The oldest are dropped first, so that memory is bounded."""
-    monkeypatch.setattr("driftline.outcomes._sqlite_store.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("driftline._runtime.sqlite.BUSY_SECONDS", 0.0)
     monkeypatch.setattr(_joiner, "MAX_EVENTS", 2_000)
     monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
     other = sqlite3.connect(path, isolation_level=None)
@@ -192,10 +192,10 @@ def newer(path):
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (lambda path: path.write_text("hello " * 1_000), "file is not a database, expected a file that can be made"),
+        (lambda path: path.write_text("hello " * 1_000), "file is not a database, expected a file of outcomes"),
         (lambda path: path.mkdir(), "unable to open database file, expected"),
         (other_program, "it is another program's database, expected"),
-        (newer, "it is of schema 99, this driftline knows 1, expected"),
+        (newer, "it is of schema 99, this driftline knows 1: a newer driftline wrote it, expected"),
     ],
 )
 def test_a_foreign_file_is_refused(reference, path, prepare, message):
@@ -208,7 +208,10 @@ def test_a_foreign_file_is_refused(reference, path, prepare, message):
 
 def test_a_missing_folder_is_refused(reference, tmp_path):
     """It is not created, because a misspelled path would go unnoticed."""
-    with pytest.raises(ConfigurationError, match="unable to open database file, expected a file that can be made"):
+    with pytest.raises(
+        ConfigurationError,
+        match="unable to open database file, expected a file of outcomes",
+    ):
         dl.Monitor("m", reference=reference, outcomes=tmp_path / "no" / "such" / "folder.sqlite", enabled=True)
 
 

@@ -340,10 +340,11 @@ def test_a_provider_that_was_shut_down_before_us(receiver, sending, make):
 def test_a_disk_that_is_full_behind_the_queue(receiver, sending, make, tmp_path):
     """Requests for retraining cannot be written: predictions and their telemetry go on, the fault is counted."""
     queue = dl.RetrainingQueue(tmp_path / "queue.db")
-    pages = queue._database.execute("PRAGMA page_count").fetchone()[0]
-    queue._database.execute(f"PRAGMA max_page_count = {pages}")
-    # SQLite says "database or disk is full" at its own limit as it does at the disk's.
-    queue._database.execute("INSERT INTO requests SELECT 'a', 'b', '', 'c', '', '[]', 0, 'acknowledged'")
+    with queue._database.connection() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        # SQLite raises "database or disk is full" at its own limit as it does at the disk's.
+        connection.execute("INSERT INTO requests SELECT 'a', 'b', '', 'c', '', '[]', 0, 'acknowledged'")
     policy = dl.RetrainingPolicy(queue=queue)
     long = "f" * 5_000
     reference = dl.Reference.fit({long: np.arange(100.0)})

@@ -145,10 +145,11 @@ def test_a_queue_that_is_closed_or_forgotten_lets_go_of_its_file(tmp_path):
     with pytest.raises(sqlite3.ProgrammingError):
         queue.pending()
     forgotten = RetrainingQueue(tmp_path / "queue.db")
-    database = forgotten._database
+    with forgotten._database.connection() as connection:
+        pass
     del forgotten
     with pytest.raises(sqlite3.ProgrammingError):
-        database.execute("SELECT 1")
+        connection.execute("SELECT 1")
 
 
 def test_of_many_processes_that_ask_at_once_one_is_heard(tmp_path):
@@ -232,7 +233,7 @@ def test_files_that_are_no_queue_are_refused(tmp_path):
         database.execute("CREATE TABLE requests (something TEXT)")
     database.close()
     for path in (tmp_path, text, tmp_path / "absent" / "queue.db", other, "nul\0.db"):
-        with pytest.raises(ConfigurationError, match="expected a SQLite file that can be written"):
+        with pytest.raises(ConfigurationError, match="expected the file of a retraining queue"):
             RetrainingQueue(path)
 
 

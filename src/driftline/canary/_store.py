@@ -8,18 +8,17 @@ import socket
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from driftline._runtime import validation as check
+from driftline._runtime.sqlite import Database, FileFormat, as_configuration_error
 from driftline.canary._evidence import CanaryEvidence
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
 
 __all__ = ["CanaryStore"]
-
-WAIT = 5.0
-"""Seconds to wait for another process's lock: it writes a few kilobytes."""
 
 HISTORY = "history"
 """The row that processes which have ended are added up in."""
@@ -29,13 +28,21 @@ CREATE TABLE IF NOT EXISTS evidence (process TEXT PRIMARY KEY, place TEXT, pid I
 CREATE TABLE IF NOT EXISTS standing (what TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
 
+FORMAT = FileFormat(
+    "the file of a canary",
+    application_id=0x64726C63,  # "drlc"
+    version=1,
+    tables=_SCHEMA,
+    unstamped=frozenset({"evidence", "standing"}),
+)
+
 
 class CanaryStore:
     """
     One canary in one SQLite file, shared by the processes of a host.
 
-    Each process writes a row of its own, so that none overwrites what another has counted; readers add the rows up. The
-    file is opened for each access and survives forks. SQLite's write-ahead log needs a local disk, not NFS.
+    Each process writes its own row, so that none overwrites the counts of another; readers add the rows up. SQLite's
+    write-ahead log needs a local disk, not NFS.
 
     Args:
         path: the file.
@@ -46,25 +53,14 @@ class CanaryStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], variants: Mapping[str, Mapping[str, str]]) -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            msg = f"path={path!r}: expected the path of a file"
-            raise ConfigurationError(msg)
-        self._path = Path(path)
+        self._path = check.path("path", path)
         self._process = uuid.uuid4().hex
-        try:
-            with self._open() as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.executescript(_SCHEMA)
-                with _transaction(connection):
-                    self.began = float(self._standing(connection, "began", repr(time.time())))
-                    for side, attributes in variants.items():
-                        self._check(connection, side, attributes)
-                    _fold(connection)
-        except (sqlite3.Error, OSError, ValueError) as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            msg = f"path={os.fspath(path)!r}: cannot keep a canary here: {error}"
-            raise ConfigurationError(msg) from None
+        self._database = Database(self._path, FORMAT, keep_open=False)
+        with as_configuration_error(self._path, FORMAT), self._database.transaction() as connection:
+            self.began = float(self._standing(connection, "began", repr(time.time())))
+            for side, attributes in variants.items():
+                self._check(connection, side, attributes)
+            _fold(connection)
 
     def new_process(self) -> None:
         """The child of a fork counts for itself."""
@@ -72,20 +68,19 @@ class CanaryStore:
 
     def exchange(self, own: CanaryEvidence) -> CanaryEvidence:
         """Write what this process has counted; the sum over all processes, those that have ended included."""
-        with self._open() as connection:
-            with _transaction(connection):
-                connection.execute(
-                    "INSERT INTO evidence VALUES (?, ?, ?, ?) "
-                    "ON CONFLICT (process) DO UPDATE SET body = excluded.body, place = excluded.place",
-                    (self._process, _place(), os.getpid(), own.to_json()),
-                )
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO evidence VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (process) DO UPDATE SET body = excluded.body, place = excluded.place",
+                (self._process, _place(), os.getpid(), own.to_json()),
+            )
             rows = connection.execute("SELECT body FROM evidence WHERE process != ?", (self._process,)).fetchall()
         # Of processes with another reference the counts over its bins say nothing of ours; all others add up.
         return sum((CanaryEvidence.from_json(body).over(own) for (body,) in rows), start=own)
 
     def decided(self) -> tuple[CanaryState, str] | None:
         """The verdict that stands, and its reason."""
-        with self._open() as connection:
+        with self._database.connection() as connection:
             found = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
         if found is None:
             return None
@@ -94,15 +89,10 @@ class CanaryStore:
 
     def decide(self, state: CanaryState, reason: str) -> None:
         """Let a verdict stand; a rollback is never replaced."""
-        with self._open() as connection, _transaction(connection):
+        with self._database.transaction() as connection:
             before = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
             if before is None or json.loads(before[0])[0] != "rollback":
                 connection.execute("REPLACE INTO standing VALUES ('verdict', ?)", (json.dumps([state, reason]),))
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=WAIT, isolation_level=None)) as connection:
-            yield connection
 
     @staticmethod
     def _standing(connection: sqlite3.Connection, what: str, otherwise: str) -> str:
@@ -116,17 +106,6 @@ class CanaryStore:
         if found != text:
             msg = f"path={os.fspath(self._path)!r}: holds a canary whose {side} is {found}, expected {text}"
             raise ConfigurationError(msg)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _place() -> str:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import threading
-import time
-import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from driftline.errors import ConfigurationError
+from driftline._runtime import validation as check
+from driftline._runtime.sqlite import Database, FileFormat, open_read_only
 from driftline.outcomes._join import (
     DONE,
     EARLY,
@@ -31,15 +28,6 @@ from driftline.outcomes._join import (
 )
 
 __all__ = ["FileStore", "read_totals"]
-
-SCHEMA = 1
-"""The ``user_version`` of the file."""
-
-APPLICATION = 0x64726C6E
-"""The ``application_id`` of the file: "drln"."""
-
-BUSY_SECONDS = 1.0
-"""How long another process's transaction is waited for; then the events wait for the next round instead."""
 
 FORGET_ROWS = 2_000
 """Rows given up in one transaction at most, so that none is long."""
@@ -63,12 +51,21 @@ INSERT OR IGNORE INTO size VALUES (0, 0), (1, 0), (2, 0), (3, 0);
 """
 
 
+FORMAT = FileFormat(
+    "a file of outcomes",
+    application_id=0x64726C6E,  # "drln"
+    version=1,
+    tables=_TABLES,
+    synchronous="NORMAL",
+)
+
+
 class FileStore:
     """
     Records in an SQLite file in WAL mode.
 
-    What one call of `apply` does is one transaction, its counts included: whatever kills the process, the file says of
-    each prediction and outcome in it either nothing or all. (Power that fails may take the last transactions along:
+    One call of `apply` is one transaction, its counts included. However the process ends, the file has each prediction
+    and outcome either completely or not at all. (A power failure may lose the last transactions:
     ``synchronous=NORMAL``.)
 
     Args:
@@ -92,36 +89,27 @@ class FileStore:
         capacity: int,
         expire: float | None,
     ) -> None:
-        self._path = path
         self._model = model
         self._own = (model, version, variant)
         self._capacity = capacity
         self._expire = expire
-        self.lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
         self._sources: dict[int, Source] = {}
         self._number = 0
-        try:
-            self._connected()
-        except (sqlite3.Error, OSError, ValueError) as error:
-            msg = f"outcomes={str(path)!r}: {error}, expected a file that can be made or is one of driftline's"
-            raise ConfigurationError(msg) from error
-        _watch(self)
+        self._registered_in: sqlite3.Connection | None = None
+        self._database = Database(path, FORMAT, "outcomes")
 
     def reset(self) -> None:
-        """The child of a fork: it has its own connection, and shares what is in the file."""
-        self.lock = threading.RLock()
+        """Do nothing in the child of a fork: it opens its own connection, and shares the file's content."""
 
     def close(self) -> None:
-        """Close the connection; the next call opens another one."""
-        with self.lock:
-            if self._connection is not None:
-                self._finalizer()
-                self._connection = None
+        """Close the file for good."""
+        self._database.close()
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
-        """Join events in their order and forget what is too old or too much: one transaction."""
-        with self.lock, self._transaction() as connection:
+        """Join events in their order, and drop the oldest records beyond the bounds, in one transaction."""
+        with self._database.transaction() as connection:
+            if connection is not self._registered_in:
+                self._number, self._registered_in = _register(connection, *self._own), connection
             joined = JoinResult()
             before = self._load(connection, {event.key for event in events})
             after = dict(before)
@@ -233,71 +221,6 @@ class FileStore:
             ],
         )
 
-    # --- the connection ----------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connected()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            # SQLite has rolled back by itself after some errors, a full disk being one.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
-            # The lock above serialises all use of the connection; statements are not shared between threads.
-            connection = sqlite3.connect(
-                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            try:
-                _patiently(lambda: _prepare(connection))
-                self._number = _register(connection, *self._own)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
-            # A monitor that nobody needs any more leaves no open file; the flush at exit needs it still.
-            self._finalizer = weakref.finalize(self, connection.close)
-            self._finalizer.atexit = False
-        return self._connection
-
-
-def _patiently(work: Callable[[], None]) -> None:
-    """Try again while another process makes the file: turning WAL on does not wait for locks."""
-    end = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return work()
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-        time.sleep(0.01)
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    (application,), (version,) = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-    )
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION and tables:
-        msg = "it is another program's database"
-        raise sqlite3.DatabaseError(msg)
-    if version > SCHEMA:
-        msg = f"it is of schema {version}, this driftline knows {SCHEMA}"
-        raise sqlite3.DatabaseError(msg)
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    if version < SCHEMA:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; COMMIT;"
-        )
-
 
 def _register(connection: sqlite3.Connection, model: str, version: str | None, variant: str | None) -> int:
     connection.execute(
@@ -337,58 +260,11 @@ def read_totals(path: str | os.PathLike[str]) -> dict[tuple[str, str | None, str
     Raises:
         ConfigurationError: there is no such file, or it is none of driftline's.
     """
-    found: dict[tuple[str, str | None, str | None], dict[str, int]] = {}
-    try:
-        file = Path(path)
-        if not file.is_file():
-            msg = "there is no such file"
-            raise FileNotFoundError(msg)
-        connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        try:
-            connection.execute("BEGIN")
-            sources = {number: tuple(name) for number, *name in connection.execute("SELECT * FROM source")}
-            for number, result, count in connection.execute("SELECT source, result, count FROM total"):
-                found.setdefault(sources[number], {})[result] = count
-            for number, count in connection.execute(
-                "SELECT source, count(*) FROM record WHERE state = 0 GROUP BY source"
-            ):
-                found.setdefault(sources[number], {})["waiting"] = count
-        finally:
-            connection.close()
-    except (sqlite3.Error, OSError, TypeError) as error:
-        msg = f"path={path!r}: {error}, expected the file of a monitor's outcomes"
-        raise ConfigurationError(msg) from error
-    return found
-
-
-# SQLite's own account of who holds which lock is memory of the process: a child that inherited it while a connection
-# was open would believe to hold locks that it does not. So none is open while a process forks.
-_stores: weakref.WeakSet[FileStore] = weakref.WeakSet()
-_held: list[Any] = []
-_hooked = False
-
-
-def _watch(store: FileStore) -> None:
-    global _hooked  # noqa: PLW0603 - hooks of the process, once per process
-    _stores.add(store)
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked = True
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
-
-
-def _before_fork() -> None:
-    for store in list(_stores):
-        store.lock.acquire()
-        _held.append(store.lock)
-        store.close()
-
-
-def _after_fork() -> None:
-    while _held:
-        _held.pop().release()
-
-
-def _in_child() -> None:
-    _held.clear()
-    for store in list(_stores):
-        store.reset()
+    totals: dict[tuple[str, str | None, str | None], dict[str, int]] = {}
+    with open_read_only(check.path("path", path, FORMAT.content), FORMAT) as connection:
+        sources = {number: tuple(name) for number, *name in connection.execute("SELECT * FROM source")}
+        for number, result, count in connection.execute("SELECT source, result, count FROM total"):
+            totals.setdefault(sources[number], {})[result] = count
+        for number, count in connection.execute("SELECT source, count(*) FROM record WHERE state = 0 GROUP BY source"):
+            totals.setdefault(sources[number], {})["waiting"] = count
+    return totals
