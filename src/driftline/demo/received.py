@@ -1,4 +1,4 @@
-"""What has arrived through OTLP: the only thing that the screen and the summary know."""
+"""The state that has arrived through OTLP. The screen and the summary read nothing else."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from driftline import semconv as sc
 from driftline.demo.flights import hour_to_date
 
-__all__ = ["DAY_BEGAN", "SIMULATED_HOUR", "Changed", "DriftEvent", "Received"]
+__all__ = ["DAY_BEGAN", "SIMULATED_HOUR", "DriftEvent", "Received", "VerdictEvent"]
 
 SIMULATED_HOUR = "demo.simulated_hour"
-"""The demo's own gauge: hours since the start of the data."""
+"""The name of the demo's gauge: hours since the start of the data."""
 
 DAY_BEGAN = "demo.day.began"
-"""The demo's own event, which carries the hour too: the events after it happened on that day."""
+"""The name of the demo's event with the hour. Events after it happened on that day."""
 
 RECENT_EXPORTS = 4
-"""The small histograms show what the last exports brought."""
+"""Exports whose counts the small histograms show."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftEvent:
-    """A feature has changed its state, at a simulated hour."""
+    """A change of a feature's state at a simulated hour."""
 
     hour: float
     feature: str
@@ -37,8 +37,8 @@ class DriftEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """The verdict on the candidate has changed, at a simulated hour."""
+class VerdictEvent:
+    """A change of the verdict on the candidate at a simulated hour."""
 
     hour: float
     previous: str
@@ -52,7 +52,7 @@ class Received:
     The state of the receiver.
 
     Args:
-        variant: whose features are shown.
+        variant: the variant whose features are shown.
     """
 
     variant: str
@@ -64,14 +64,14 @@ class Received:
     psi: dict[str, float] = field(default_factory=dict)
     accuracy: dict[str, float] = field(default_factory=dict)
     estimated: dict[str, float] = field(default_factory=dict)
-    foretold: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """The hour and the first estimate of accuracy that came before any outcome was known, by variant."""
+    early_estimates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By variant: the hour and value of the first estimate of accuracy, if it arrived before any outcome."""
     outcomes: dict[str, int] = field(default_factory=dict)
     canary: str = ""
     canary_reason: str = ""
     retraining: list[tuple[float, str]] = field(default_factory=list)
     drift: list[DriftEvent] = field(default_factory=list)
-    verdicts: list[Changed] = field(default_factory=list)
+    verdicts: list[VerdictEvent] = field(default_factory=list)
     _bins: dict[str, dict[int, int]] = field(default_factory=dict)
     _history: deque[dict[str, dict[int, int]]] = field(default_factory=lambda: deque(maxlen=RECENT_EXPORTS))
 
@@ -81,17 +81,18 @@ class Received:
         return sum(self.served.values())
 
     def outcomes_known(self, variant: str) -> tuple[int, int]:
-        """The outcomes of a variant that arrived so far, and how many of them it got right."""
+        """Return the graded outcomes of a variant so far, and the number of correct ones."""
         right = self.outcomes.get(f"{variant} correct", 0)
         return right + self.outcomes.get(f"{variant} incorrect", 0), right
 
     def counts(self, feature: str, bins: int) -> NDArray[np.int64]:
-        """What the last exports brought into the bins of a feature, shape (bins,)."""
-        now, before = self._bins.get(feature, {}), self._history[0].get(feature, {}) if self._history else {}
-        return np.array([now.get(number, 0) - before.get(number, 0) for number in range(bins)])
+        """Return the counts of a feature by bin over the last exports, shape (bins,)."""
+        latest = self._bins.get(feature, {})
+        earlier = self._history[0].get(feature, {}) if self._history else {}
+        return np.array([latest.get(index, 0) - earlier.get(index, 0) for index in range(bins)])
 
-    def metrics(self, request: Any) -> None:
-        """Take an ``ExportMetricsServiceRequest`` in."""
+    def add_metrics(self, request: Any) -> None:
+        """Add an ``ExportMetricsServiceRequest``."""
         self.requests += 1
         bins: dict[str, dict[int, int]] = {}
         for name, attributes, value in _points(request):
@@ -109,17 +110,19 @@ class Received:
             elif name == sc.METRIC_CANARY_STATUS.name and value:
                 self.canary = str(attributes[sc.ML_CANARY_STATE])
             elif variant == self.variant:
-                self._feature(name, attributes, value, bins)
+                self._add_feature_point(name, attributes, value, bins)
         if bins:
             self._history.append(self._bins)
             self._bins = bins
-        self._foretell()
+        self._keep_early_estimates()
 
-    def _foretell(self) -> None:
-        for variant in self.estimated.keys() - self.accuracy.keys() - self.foretold.keys():
-            self.foretold[variant] = self.hour, self.estimated[variant]
+    def _keep_early_estimates(self) -> None:
+        for variant in self.estimated.keys() - self.accuracy.keys() - self.early_estimates.keys():
+            self.early_estimates[variant] = self.hour, self.estimated[variant]
 
-    def _feature(self, name: str, attributes: Mapping[str, Any], value: float, bins: dict[str, dict[int, int]]) -> None:
+    def _add_feature_point(
+        self, name: str, attributes: Mapping[str, Any], value: float, bins: dict[str, dict[int, int]]
+    ) -> None:
         feature = str(attributes.get(sc.ML_FEATURE_NAME, ""))
         if name == sc.METRIC_FEATURE_DRIFT_STATUS.name and value:
             self.states[feature] = str(attributes[sc.ML_FEATURE_DRIFT_STATE])
@@ -128,19 +131,19 @@ class Received:
         elif name == sc.METRIC_FEATURE_OBSERVATIONS.name:
             bins.setdefault(feature, {})[int(attributes[sc.ML_FEATURE_BIN])] = int(value)
 
-    def logs(self, request: Any) -> None:
-        """Take an ``ExportLogsServiceRequest`` in."""
+    def add_logs(self, request: Any) -> None:
+        """Add an ``ExportLogsServiceRequest``."""
         records = [
             record
             for resource in request.resource_logs
             for scope in resource.scope_logs
             for record in scope.log_records
         ]
-        # A request is grouped by scope; the order of what happened is that of the times.
+        # A request groups its events by scope. Their times give the order.
         for record in sorted(records, key=lambda record: int(record.time_unix_nano)):
-            self._event(record.event_name, _plain(record.attributes))
+            self._add_event(record.event_name, _to_dict(record.attributes))
 
-    def _event(self, name: str, attributes: Mapping[str, Any]) -> None:
+    def _add_event(self, name: str, attributes: Mapping[str, Any]) -> None:
         hour = self.day
         if name == DAY_BEGAN:
             self.day = float(attributes[SIMULATED_HOUR])
@@ -153,15 +156,15 @@ class Received:
         elif name == sc.EVENT_CANARY_VERDICT_CHANGED:
             self.canary_reason = str(attributes[sc.ML_CANARY_REASON])
             previous, state = str(attributes[sc.ML_CANARY_PREVIOUS_STATE]), str(attributes[sc.ML_CANARY_STATE])
-            self.verdicts.append(Changed(hour, previous, state, self.canary_reason))
+            self.verdicts.append(VerdictEvent(hour, previous, state, self.canary_reason))
         elif name == sc.EVENT_RETRAINING_REQUESTED:
-            why = str(attributes[sc.ML_DRIFT_REASON])
+            reason = str(attributes[sc.ML_DRIFT_REASON])
             if attributes[sc.ML_RETRAINING_REASON] == "drift":
-                # Each feature has told what moved in it by an event of its own.
+                # Each feature has an event with details, so the names are enough.
                 latest = {event.feature: event.state for event in self.drift}
-                names = [feature for feature, one in latest.items() if one == "drifting"]
-                why = f"{', '.join(names)} {'drifts' if len(names) == 1 else 'drift'}"
-            self.retraining.append((hour, why))
+                names = [feature for feature, state in latest.items() if state == "drifting"]
+                reason = f"{', '.join(names)} {'drifts' if len(names) == 1 else 'drift'}"
+            self.retraining.append((hour, reason))
 
     @property
     def date(self) -> str:
@@ -177,8 +180,8 @@ def _points(request: Any) -> Iterator[tuple[str, dict[str, Any], float]]:
                 if kind in {"sum", "gauge"}:
                     for point in getattr(metric, kind).data_points:
                         number = getattr(point, point.WhichOneof("value"))
-                        yield metric.name, _plain(point.attributes), float(number)
+                        yield metric.name, _to_dict(point.attributes), float(number)
 
 
-def _plain(attributes: Any) -> dict[str, Any]:
-    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
+def _to_dict(attributes: Any) -> dict[str, Any]:
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in attributes}

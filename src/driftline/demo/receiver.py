@@ -1,4 +1,4 @@
-"""An OTLP receiver over HTTP in a process of its own, which draws what arrives."""
+"""An OTLP receiver over HTTP, which runs in a separate process and draws the telemetry that arrives."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ from driftline.demo.summary import summary
 __all__ = ["Finished", "receive"]
 
 DRAW_SECONDS = 0.25
-MOST_BYTES = 64 * 2**20
-"""Of one request: the demo's are about 100 kB."""
+"""Seconds between two drawings."""
+
+MAX_BYTES = 64 * 2**20
+"""Bytes of one request at most. The demo's requests have about 100 kB."""
 
 _ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
     "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse),
@@ -43,19 +45,25 @@ _ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The sender's last word: how many predictions it has made, and whether it was stopped."""
+    """The last message of the sender: the number of predictions, and whether Ctrl-C ended it."""
 
-    made: int
+    predictions: int
     interrupted: bool
 
 
 def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> None:
     """
-    Listen on a free port, tell it through *pipe*, draw until `Finished` comes (or the sender is gone), sum up.
+    Listen on a free port, draw telemetry, and print a summary after `Finished` or the end of the sender.
 
-    Runs as the target of a process.
+    The target of a process.
+
+    Args:
+        pipe: sends the port, and receives `Finished`.
+        reference_json: the reference of the monitors.
+        span: the hours of the replay.
+        variant: the variant whose features are shown.
     """
-    # Ctrl-C reaches the whole group of processes: the sender ends first, and then tells this one.
+    # Ctrl-C reaches every process of the group. The sender ends first, and then sends `Finished`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     reference = Reference.from_json(reference_json)
     received, lock = Received(variant), threading.Lock()
@@ -63,16 +71,16 @@ def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> 
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     try:
         pipe.send(server.server_port)
-    except OSError:  # the sender was stopped before it began
+    except OSError:  # the sender ended before it began
         return
     console = Console()
     screen: Screen = Picture(console, reference, span) if console.is_terminal else Lines(span)
-    word: Finished | None = None
+    finished: Finished | None = None
     with screen:
         while True:
             try:
                 if pipe.poll(DRAW_SECONDS):
-                    word = pipe.recv()
+                    finished = pipe.recv()
                     break
             except (EOFError, OSError):
                 break
@@ -84,7 +92,10 @@ def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> 
     names = [feature.name for feature in reference.watched]
     print()
     for line in summary(
-        received, names, None if word is None else word.made, interrupted=word is None or word.interrupted
+        received,
+        names,
+        None if finished is None else finished.predictions,
+        interrupted=finished is None or finished.interrupted,
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     pipe.close()
@@ -96,36 +107,38 @@ def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
 
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
-            if self.path not in _ROUTES or length > MOST_BYTES:
+            if self.path not in _ROUTES or length > MAX_BYTES:
                 self.send_error(404 if self.path not in _ROUTES else 413)
                 return
-            asked, answered = _ROUTES[self.path]
+            request_type, response_type = _ROUTES[self.path]
             try:
-                message: Any = asked.FromString(_body(self.rfile.read(length), self.headers.get("Content-Encoding")))
+                message: Any = request_type.FromString(
+                    _decompress(self.rfile.read(length), self.headers.get("Content-Encoding"))
+                )
             except (DecodeError, OSError, zlib.error):
                 self.send_error(400)
                 return
             with lock:
                 if self.path == "/v1/metrics":
-                    received.metrics(message)
+                    received.add_metrics(message)
                 elif self.path == "/v1/logs":
-                    received.logs(message)
-            answer = answered().SerializeToString()
+                    received.add_logs(message)
+            response = response_type().SerializeToString()
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(response)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(response)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in http.server
-            """The terminal belongs to the picture."""
+            """Print nothing, because the terminal shows the picture."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     return server
 
 
-def _body(sent: bytes, encoding: str | None) -> bytes:
+def _decompress(body: bytes, encoding: str | None) -> bytes:
     if encoding == "gzip":
-        return gzip.decompress(sent)
-    return zlib.decompress(sent) if encoding == "deflate" else sent
+        return gzip.decompress(body)
+    return zlib.decompress(body) if encoding == "deflate" else body

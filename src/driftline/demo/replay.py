@@ -1,4 +1,4 @@
-"""Serves the flights of a year through two monitored functions, as fast as the machine can."""
+"""The replay: two monitored functions serve the flights of a year as fast as the machine can."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from driftline import synthetic
 from driftline.demo.flights import Flights
 from driftline.demo.models import Model, fit_models
 
-__all__ = ["CANDIDATES", "DAY", "INCIDENTS", "WEEK", "Clock", "Counted", "Incident", "Replay"]
+__all__ = ["CANDIDATES", "DAY", "INCIDENTS", "WEEK", "Clock", "Incident", "Replay", "SentCounts"]
 
-HOUR, DAY, WEEK = 1, 24, 7 * 24
-"""In hours, the unit of the simulated time."""
+DAY, WEEK = 24, 7 * 24
+"""Hours, the unit of the simulated time."""
 
-_LONG, _SHORT = "28d", "7d"
+LONG_WINDOW, SHORT_WINDOW = "28d", "7d"
 SEASON = 12 * WEEK
-"""A replay longer than this is judged by four weeks at once: the seasons rather than the weather of a week."""
+"""Hours of a replay beyond which the window is long, so that it shows the seasons and not the weather of a week."""
 
 CANDIDATE_SHARE = 0.2
 """Share of the flights that the candidate serves."""
 
 SINGLE_SHARE = 0.02
-"""Share of the flights that come one by one rather than in the batch of their hour."""
+"""Share of the flights that are served by single calls. The others are served in a batch of their hour."""
 
-FORETOLD = 20
-"""Predictions after which the replay stops once on its first morning, before anybody has landed."""
+FIRST_STOP = 20
+"""Predictions after which the replay yields on its first morning, before any flight has landed."""
 
 LOST_SHARE = 0.03
-"""Share of the outcomes that never arrive, beside those of cancelled flights."""
+"""Share of the outcomes that never arrive, in addition to those of cancelled flights."""
 
 CANARY = dl.CanaryPolicy(allowed_error_increase=dl.Margin(0.02, any_harm=True, weight=4.0))
-"""A call is the batch of an hour: there are few of them, and to promote two in a hundred might fail."""
+"""Two more calls in a hundred may fail. A call is the batch of an hour, so too few calls allow no finer limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that breaks a feature, and how one would tell a colleague."""
+    """A shift that breaks a feature, with a description for people."""
 
     shift: synthetic.Shift
-    words: str
+    description: str
 
 
 INCIDENTS = {
-    "missing": Incident(synthetic.MissingRate("dep_delay", 0.9), "dep_delay is missing in 90% of the flights"),
-    "unit": Incident(synthetic.UnitChange("distance", 1.609), "distance comes in kilometres instead of miles"),
+    "missing": Incident(synthetic.MissingRate("dep_delay", 0.9), "dep_delay is missing for 90% of the flights"),
+    "unit": Incident(synthetic.UnitChange("distance", 1.609), "distance is in kilometres instead of miles"),
 }
 
 CANDIDATES = {
-    "healthy": "the same regression, regularised more strongly",
-    "broken": "a release that has lost the departure delay on the way",
+    "healthy": "the same regression with stronger regularisation",
+    "broken": "a release that lost the departure delay",
 }
 
 
@@ -65,13 +65,13 @@ class Clock:
         self.hour = 0
 
     def __call__(self) -> float:
-        """Seconds."""
+        """Return the seconds."""
         return self.hour * 3600.0
 
 
 @dataclass(slots=True)
-class Counted:
-    """What the sender has done, to be compared with what arrives."""
+class SentCounts:
+    """Predictions and outcomes that the replay has sent, to compare with those that arrive."""
 
     predictions: int = 0
     outcomes: int = 0
@@ -79,14 +79,14 @@ class Counted:
 
 class Replay:
     """
-    The whole service of the demo: models, reference, monitors, canary.
+    The service of the demo: models, reference, monitors and canary.
 
     Args:
-        flights: all of them.
-        weeks: the first weeks, which the models and the reference are fitted on.
+        flights: the flights of the whole year.
+        weeks: the weeks at the start on which the models and the reference are fitted.
         until: the hour at which the replay ends.
-        incident: what happens to a feature from an hour on; None: nothing but the year's own weather.
-        incident_at: that hour.
+        incident: a shift of a feature. If None, only the year's own weather shifts features.
+        incident_at: the hour at which the incident starts.
         candidate: one of `CANDIDATES`.
     """
 
@@ -106,12 +106,12 @@ class Replay:
         self._flights = _with_incident(flights.between(self.first, until), incident, incident_at)
         self.clock = Clock()
         self.clock.hour = self.first
-        self.counted = Counted()
+        self.sent = SentCounts()
         self.queue = dl.RetrainingQueue()
         retraining = dl.RetrainingPolicy(min_drifting=4, min_accuracy=0.85, max_latency=0.5, queue=self.queue)
         options: dict[str, Any] = {
             "reference": self.reference,
-            "window": dl.Window(_LONG if until - self.first > SEASON else _SHORT, every="1d"),
+            "window": dl.Window(LONG_WINDOW if until - self.first > SEASON else SHORT_WINDOW, every="1d"),
             "clock": self.clock,
             "export_bins": True,
             "export_labels": True,
@@ -120,20 +120,20 @@ class Replay:
         self.baseline = dl.Monitor("flight-delay", version="1", variant="baseline", retraining=retraining, **options)
         self.candidate = dl.Monitor("flight-delay", version="2", variant="candidate", **options)
         self.canary = dl.Canary(self.baseline, self.candidate, CANARY)
-        self._judged_every = DAY if until - self.first <= SEASON else WEEK
+        self._verdict_hours = DAY if until - self.first <= SEASON else WEEK
 
     def hour(self) -> float:
-        """The simulated time in hours since the start of the data."""
+        """Return the simulated time in hours since the start of the data."""
         return float(self.clock.hour)
 
     def days(self) -> Iterator[int]:
         """
-        Serve everything; yields the hour at each midnight, before what the day brought is judged.
+        Serve all flights, and yield the hour at each midnight, before the evaluation of the day.
 
-        And once on the first morning: there are predictions, and nobody knows yet how right they are.
+        The replay also yields once on the first morning, when there are predictions and no outcomes.
         """
         serve = [
-            _instrumented(monitor, model)
+            _instrument(monitor, model)
             for monitor, model in zip((self.baseline, self.candidate), self._models, strict=True)
         ]
         random = np.random.default_rng(2013)
@@ -141,46 +141,46 @@ class Replay:
         variant = (random.random(rows) < CANDIDATE_SHARE).astype(int)
         single = random.random(rows) < SINGLE_SHARE
         lost = random.random(rows) < LOST_SHARE
-        waiting: list[tuple[float, int]] = []
-        foretold = False
-        # The first reading of the clock starts the first pane: at midnight.
+        landings: list[tuple[float, int]] = []
+        stopped = False
+        # The first reading of the clock starts the first pane, so read it at midnight.
         self.baseline.status(), self.candidate.status()
         for hour in flights.hours():
             if hour.number % DAY == 0:
                 yield hour.number
             self.clock.hour = hour.number
             if hour.number % DAY == 0:
-                # Judged on the day to which it belongs, however fast the days go by.
+                # Evaluate each day on that day. The worker thread would be too slow for the simulated time.
                 self.baseline.status(), self.candidate.status()
-            if hour.number % self._judged_every == 0:
+            if hour.number % self._verdict_hours == 0:
                 self.canary.verdict()
-            here = np.arange(hour.rows.start, hour.rows.stop)
-            for place in (0, 1):
-                mine = here[variant[here] == place]
-                batch, alone = mine[~single[mine]], mine[single[mine]]
+            departing = np.arange(hour.rows.start, hour.rows.stop)
+            for index in (0, 1):
+                served = departing[variant[departing] == index]
+                batch, alone = served[~single[served]], served[single[served]]
                 if len(batch):
-                    serve[place]({name: column[batch] for name, column in flights.columns.items()}, batch)
+                    serve[index]({name: column[batch] for name, column in flights.columns.items()}, batch)
                 for row in alone.tolist():
-                    serve[place]({name: column[row] for name, column in flights.columns.items()}, row)
-            self.counted.predictions += len(here)
-            for row in here[~lost[here] & ~np.isnan(flights.landed[here])].tolist():
-                heapq.heappush(waiting, (float(flights.landed[row]), row))
-            if not foretold and not self.counted.outcomes and self.counted.predictions >= FORETOLD:
-                foretold = True
+                    serve[index]({name: column[row] for name, column in flights.columns.items()}, row)
+            self.sent.predictions += len(departing)
+            for row in departing[~lost[departing] & ~np.isnan(flights.landed[departing])].tolist():
+                heapq.heappush(landings, (float(flights.landed[row]), row))
+            if not stopped and not self.sent.outcomes and self.sent.predictions >= FIRST_STOP:
+                stopped = True
                 yield hour.number
-            self._tell_outcomes(waiting, hour.number, variant)
+            self._add_outcomes(landings, hour.number, variant)
         yield self.until
         self.clock.hour = self.until
-        self._tell_outcomes(waiting, self.until, variant)
+        self._add_outcomes(landings, self.until, variant)
         self.baseline.status(), self.candidate.status()
         self.canary.verdict()
 
-    def _tell_outcomes(self, waiting: list[tuple[float, int]], now: int, variant: np.ndarray[Any, Any]) -> None:
-        while waiting and waiting[0][0] <= now:
-            _, row = heapq.heappop(waiting)
+    def _add_outcomes(self, landings: list[tuple[float, int]], now: int, variant: np.ndarray[Any, Any]) -> None:
+        while landings and landings[0][0] <= now:
+            _, row = heapq.heappop(landings)
             monitor = self.candidate if variant[row] else self.baseline
             monitor.outcome(row, bool(self._flights.late[row]))
-            self.counted.outcomes += 1
+            self.sent.outcomes += 1
 
 
 def _reference(training: Flights, model: Model) -> dl.Reference:
@@ -195,14 +195,14 @@ def _reference(training: Flights, model: Model) -> dl.Reference:
 def _with_incident(flights: Flights, incident: synthetic.Shift | None, at: int) -> Flights:
     if incident is None:
         return flights
-    since = int(np.searchsorted(flights.departed, at))
-    changed = synthetic.inject(
-        flights.columns, incident, schedule=synthetic.sudden(since / max(1, len(flights))), seed=0
+    first_row = int(np.searchsorted(flights.departed, at))
+    columns = synthetic.inject(
+        flights.columns, incident, schedule=synthetic.sudden(first_row / max(1, len(flights))), seed=0
     )
-    return Flights(changed, flights.departed, flights.landed, flights.late)
+    return Flights(columns, flights.departed, flights.landed, flights.late)
 
 
-def _instrumented(monitor: dl.Monitor, model: Model) -> Callable[[dict[str, Any], Any], Any]:
+def _instrument(monitor: dl.Monitor, model: Model) -> Callable[[dict[str, Any], Any], Any]:
     @monitor.instrument(features=lambda features, _: features, prediction_id=lambda _, ids: ids)
     def predict(features: dict[str, Any], ids: Any) -> Any:
         del ids

@@ -1,4 +1,4 @@
-"""Draws what has arrived: a live picture in a terminal, lines elsewhere."""
+"""The view of the telemetry that has arrived: a live picture in a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ from typing_extensions import Self
 from driftline import Reference
 from driftline.demo.flights import hour_to_date
 from driftline.demo.received import DriftEvent, Received
-from driftline.demo.summary import named
+from driftline.demo.summary import with_name
 
 __all__ = ["Lines", "Picture", "Screen", "Span", "bars"]
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 COLOURS = {"drifting": "bold red", "stable": "green", "insufficient_data": "dim"}
 VERDICTS = {"promote": "bold green", "rollback": "bold red", "inconclusive": "yellow"}
-LINE_EVERY = 14 * 24
+LINE_HOURS = 14 * 24
 """Simulated hours between two lines."""
 
-MOST_BARS = 18
-"""Bars of one histogram: more do not fit beside a second one in 80 columns."""
+MAX_BARS = 18
+"""Bars of one histogram, so that two fit side by side in 80 columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The hours between which the replay runs."""
+    """The first and last hour of the replay."""
 
     first: int
     last: int
 
 
 class Screen(Protocol):
-    """Something that shows what has arrived."""
+    """A view of the telemetry that has arrived."""
 
     def show(self, received: Received) -> None:
-        """Show it as it is now."""
+        """Show the present state."""
         ...
 
     def __enter__(self) -> Self:
-        """Take the terminal."""
+        """Start to use the terminal."""
         ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give it back."""
+        """Release the terminal."""
         ...
 
 
 def bars(counts: NDArray[np.int64]) -> str:
     """
-    Counts as a row of blocks, the largest one full.
+    Return counts as a row of blocks. The largest count has a full block.
 
     >>> bars(np.array([0, 4, 8]))
     ' ▄█'
@@ -71,19 +71,19 @@ def bars(counts: NDArray[np.int64]) -> str:
     top = counts.max(initial=0)
     if top <= 0:
         return " " * len(counts)
-    # A bin that holds anything shows at least the lowest block.
+    # A bin that is not empty has at least the lowest block.
     heights = np.where(counts > 0, np.maximum(1, np.round(counts / top * (len(BLOCKS) - 1))), 0)
     return "".join(BLOCKS[int(height)] for height in heights)
 
 
 class Picture:
-    """A picture that is drawn over and over in place."""
+    """A live picture, redrawn in place."""
 
     def __init__(self, console: Console, reference: Reference, span: Span) -> None:
         self._reference = reference
         self._span = span
         self._live = Live(console=console, auto_refresh=False)
-        self._began = time.monotonic()
+        self._start_time = time.monotonic()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -95,20 +95,20 @@ class Picture:
         self._live.stop()
 
     def show(self, received: Received) -> None:
-        """Draw."""
+        """Redraw the picture."""
         self._live.update(Panel(Group(*self._parts(received)), title="driftline: flights of 2013"), refresh=True)
 
     def _parts(self, received: Received) -> list[Any]:
-        done = max(0.0, received.hour - self._span.first)
+        elapsed = max(0.0, received.hour - self._span.first)
         head = Table.grid(expand=True, padding=(0, 1))
         head.add_column(no_wrap=True)
         head.add_column(ratio=1)
         head.add_column(justify="right", no_wrap=True)
-        rate = received.total / max(time.monotonic() - self._began, 0.1)
+        rate = received.total / max(time.monotonic() - self._start_time, 0.1)
         date = f"{hour_to_date(max(received.hour, self._span.first)):%a %d %b %Y}"
         head.add_row(
             Text(date, style="bold"),
-            ProgressBar(total=self._span.last - self._span.first, completed=done),
+            ProgressBar(total=self._span.last - self._span.first, completed=elapsed),
             f"{received.total:,} predictions, {rate:,.0f}/s",
         )
         return [head, Text(), self._features(received), Text(), *_verdicts(received)]
@@ -123,13 +123,13 @@ class Picture:
         for feature in self._reference.watched:
             state = received.states.get(feature.name, "")
             psi = received.psi.get(feature.name)
-            before, now = np.array(feature.counts), received.counts(feature.name, feature.bins.size)
+            expected, current = np.array(feature.counts), received.counts(feature.name, feature.bins.size)
             table.add_row(
                 feature.name,
                 Text("waiting" if state == "insufficient_data" else state, style=COLOURS.get(state, "")),
                 "" if psi is None else f"{psi:.2f}",
-                Text(bars(before[-MOST_BARS:]), style="dim"),
-                Text(bars(now[-MOST_BARS:]), style="red" if state == "drifting" else "cyan"),
+                Text(bars(expected[-MAX_BARS:]), style="dim"),
+                Text(bars(current[-MAX_BARS:]), style="red" if state == "drifting" else "cyan"),
             )
         return table
 
@@ -143,26 +143,26 @@ def _verdicts(received: Received) -> list[Text]:
             line.append(f"  {received.canary_reason}", style="dim")
         lines.append(line)
     if received.accuracy:
-        said = (
+        accuracies = (
             f"{variant} {accuracy:.1%}"
             + (f" (estimated {received.estimated[variant]:.1%})" if variant in received.estimated else "")
             for variant, accuracy in sorted(received.accuracy.items())
         )
-        lines.append(Text(f"accuracy    {', '.join(said)}"))
+        lines.append(Text(f"accuracy    {', '.join(accuracies)}"))
     if received.retraining:
-        hour, why = received.retraining[-1]
-        lines.append(Text(f"retraining  asked for on {hour_to_date(hour):%d %b}: {why}", style="yellow"))
+        hour, reason = received.retraining[-1]
+        lines.append(Text(f"retraining  requested on {hour_to_date(hour):%d %b}: {reason}", style="yellow"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return lines
 
 
 class Lines:
-    """Lines for a log: every fortnight of simulated time, and whenever something changes."""
+    """Lines for a log: one every fortnight of simulated time, and one for each change."""
 
     def __init__(self, span: Span) -> None:
-        self._next = float(span.first)
-        self._told = (0, 0, 0)
+        self._next_line_hour = float(span.first)
+        self._printed = (0, 0, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -173,35 +173,35 @@ class Lines:
         pass
 
     def show(self, received: Received) -> None:
-        """Print what is new."""
-        drift, verdicts, retraining = self._told
-        for line in _told(received.drift[drift:]):
+        """Print the changes since the last call."""
+        drift, verdicts, retraining = self._printed
+        for line in _drift_lines(received.drift[drift:]):
             print(line)
-        for one in received.verdicts[verdicts:]:
-            print(f"{hour_to_date(one.hour):%Y-%m-%d}  canary: {one.previous} to {one.state}, {one.reason}")
-        for hour, why in received.retraining[retraining:]:
-            print(f"{hour_to_date(hour):%Y-%m-%d}  retraining is asked for: {why}")
-        self._told = len(received.drift), len(received.verdicts), len(received.retraining)
-        if received.hour >= self._next:
+        for change in received.verdicts[verdicts:]:
+            print(f"{hour_to_date(change.hour):%Y-%m-%d}  canary: {change.previous} to {change.state}, {change.reason}")
+        for hour, reason in received.retraining[retraining:]:
+            print(f"{hour_to_date(hour):%Y-%m-%d}  retraining requested: {reason}")
+        self._printed = len(received.drift), len(received.verdicts), len(received.retraining)
+        if received.hour >= self._next_line_hour:
             drifting = sorted(name for name, state in received.states.items() if state == "drifting")
             print(
                 f"{received.date}  {received.total:,} predictions; drifting: {', '.join(drifting) or 'nothing'}",
                 flush=True,
             )
-            self._next = received.hour + LINE_EVERY
+            self._next_line_hour = received.hour + LINE_HOURS
 
 
-def _told(events: Sequence[DriftEvent]) -> Iterator[str]:
-    """A line for each feature that drifts or does no more, and one for all that were well from the first judgement."""
-    well: dict[float, list[str]] = {}
+def _drift_lines(events: Sequence[DriftEvent]) -> Iterator[str]:
+    """Yield a line for each drift that starts or ends, and one for the features that are stable from the start."""
+    stable: dict[float, list[str]] = {}
     for event in events:
         if (event.previous, event.state) == ("insufficient_data", "stable"):
-            well.setdefault(event.hour, []).append(event.feature)
-    for hour, features in well.items():
+            stable.setdefault(event.hour, []).append(event.feature)
+    for hour, features in stable.items():
         yield f"{hour_to_date(hour):%Y-%m-%d}  as in the reference: {', '.join(features)}"
     for event in events:
         day = f"{hour_to_date(event.hour):%Y-%m-%d}"
         if event.state == "drifting":
-            yield f"{day}  {event.feature} drifts: {named(event.feature, event.reason).partition(': ')[2]}"
+            yield f"{day}  {event.feature} drifts: {with_name(event.feature, event.reason).partition(': ')[2]}"
         elif event.previous == "drifting":
-            yield f"{day}  {event.feature} drifts no more"
+            yield f"{day}  {event.feature} no longer drifts"

@@ -1,4 +1,4 @@
-"""The demo's OpenTelemetry set-up: `configure_otlp`, and the simulated time beside everything that is sent."""
+"""The demo's OpenTelemetry set-up: `configure_otlp`, and metrics and events with the simulated time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,25 @@ __all__ = ["Telemetry", "set_up"]
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What sends, and the demo's own logger beside driftline's."""
+    """The providers of `configure_otlp`, and the logger of the demo."""
 
     setup: OtlpSetup
     logger: Logger
 
-    def day_began(self, hour: float) -> None:
-        """Tell of a simulated day: the events that follow belong to it."""
+    def emit_day(self, hour: float) -> None:
+        """Emit the start of a simulated day. The events that follow belong to it."""
         self.logger.emit(timestamp=time.time_ns(), event_name=DAY_BEGAN, attributes={SIMULATED_HOUR: float(hour)})
 
 
 def set_up(endpoint: str | None, protocol: str | None, hour: Callable[[], float]) -> Telemetry:
-    """Send to *endpoint*; *hour* is the simulated time, in hours since the start of the data."""
+    """
+    Set up OpenTelemetry.
+
+    Args:
+        endpoint: the URL of a collector or receiver.
+        protocol: the OTLP protocol, or None for the default.
+        hour: returns the simulated time, in hours since the start of the data.
+    """
     setup = configure_otlp("flights", endpoint=endpoint, protocol=protocol)
     meter = setup.meter_provider.get_meter("driftline.demo")
     meter.create_observable_gauge(SIMULATED_HOUR, [lambda _: [Observation(hour())]], unit="h")
