@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality
 
 import driftline as dl
 from driftline import testing
+from driftline._pipeline.settings import Settings
 
 DELTA = {ObservableCounter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
 
@@ -18,11 +21,11 @@ DELTA = {ObservableCounter: AggregationTemporality.DELTA, Histogram: Aggregation
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": None}, "name='None': expected a text of 1 to 255 characters"),
-        ({"name": ""}, "name='': expected a text of 1 to 255 characters"),
-        ({"name": "x" * 256}, "expected a text of 1 to 255 characters"),
-        ({"version": 3}, "version='3': expected a text of 1 to 255 characters"),
-        ({"variant": b"canary"}, "variant=\"b'canary'\": expected a text of 1 to 255 characters"),
+        ({"name": None}, "name=None: expected a string of 1 to 255 characters"),
+        ({"name": ""}, "name='': expected a string of 1 to 255 characters"),
+        ({"name": "x" * 256}, "expected a string of 1 to 255 characters"),
+        ({"version": 3}, "version=3: expected a string of 1 to 255 characters"),
+        ({"variant": b"canary"}, "variant=b'canary': expected a string of 1 to 255 characters"),
         ({"reference": 5}, "reference=5: expected a Reference, the path of one, or Reference.learn(rows=...)"),
         ({"reference": None}, "reference=None: expected a Reference"),
         ({"window": "10min"}, "window='10min': expected Window(rows=...) or Window('10min')"),
@@ -38,7 +41,7 @@ DELTA = {ObservableCounter: AggregationTemporality.DELTA, Histogram: Aggregation
         ({"export_bins": 1}, "export_bins=1: expected True or False"),
         ({"trace": "yes"}, "trace='yes': expected True or False"),
         ({"synchronous": None}, "synchronous=None: expected True or False"),
-        ({"enabled": "false"}, "enabled='false': expected True, False or None"),
+        ({"enabled": "false"}, "enabled='false': expected True or False, or None"),
         ({"retraining": True}, "retraining=True: expected a RetrainingPolicy"),
         ({"on_error": "ignore"}, "on_error='ignore': expected 'log' or 'raise'"),
         ({"on_error": []}, "on_error=[]: expected 'log' or 'raise'"),
@@ -53,6 +56,12 @@ def test_mistakes_are_refused(reference, options, message):
     with pytest.raises(dl.ConfigurationError) as raised:
         dl.Monitor(**{"name": "m", "reference": reference, **options})
     assert message in str(raised.value)
+
+
+def test_settings_have_a_field_for_every_argument():
+    """In the same order, so that both can be read side by side."""
+    arguments = list(inspect.signature(dl.Monitor).parameters)
+    assert [field.name for field in dataclasses.fields(Settings)] == arguments
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -110,32 +110,9 @@ class Monitor:
         logger_provider: LoggerProvider | None = None,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
-        settings = Settings.checked(
-            name=name,
-            version=version,
-            variant=variant,
-            reference=reference,
-            window=window,
-            distances=distances,
-            rule=rule,
-            correct=correct,
-            derive=derive,
-            detectors=detectors,
-            outcomes=outcomes,
-            export_bins=export_bins,
-            export_labels=export_labels,
-            export_duration=export_duration,
-            trace=trace,
-            retraining=retraining,
-            on_error=on_error,
-            synchronous=synchronous,
-            enabled=enabled,
-            clock=clock,
-            wall_clock=wall_clock,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
-            tracer_provider=tracer_provider,
-        )
+        arguments = dict(locals())
+        del arguments["self"]
+        settings = Settings.check(**arguments)
         self.name, self.version, self.variant = name, version, variant
         self._attributes = settings.attributes
         self._pipeline = Pipeline(settings)

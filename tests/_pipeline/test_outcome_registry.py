@@ -91,9 +91,9 @@ def test_the_child_of_a_fork_starts_empty(telemetry):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("", None, 1, 1), {}, "name='': expected a text of 1 to 255 characters"),
-        (("m", 3, 1, 1), {}, "version='3': expected a text of 1 to 255 characters"),
-        (("m", None, 1, 1), {"variant": ""}, "variant='': expected a text of 1 to 255 characters"),
+        (("", None, 1, 1), {}, "name='': expected a string of 1 to 255 characters"),
+        (("m", 3, 1, 1), {}, "version=3: expected a string of 1 to 255 characters"),
+        (("m", None, 1, 1), {"variant": ""}, "variant='': expected a string of 1 to 255 characters"),
         (("m", None, 1, 1), {"kind": "x"}, "kind='x': expected one of"),
         (("m", None, 1, 1), {"correct": 5}, "correct=5: expected a function of a prediction and an outcome"),
         (("m", None, [1, 2], 1), {}, "prediction and actual: expected one of each, or a column of each"),

@@ -263,7 +263,7 @@ def test_two_monitors_of_one_name_add_up(receiver, sending, make):
 
 def test_names_of_ten_thousand_characters(receiver, sending, make):
     """A model's is refused, since it is on every series; a feature's arrives as it is."""
-    with pytest.raises(dl.ConfigurationError, match="expected a text of 1 to 255 characters"):
+    with pytest.raises(dl.ConfigurationError, match="expected a string of 1 to 255 characters"):
         make({}, name="n" * 10_000)
     name = "f" * 10_000
     reference = dl.Reference.fit({name: np.arange(100.0)})

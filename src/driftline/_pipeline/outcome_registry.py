@@ -11,7 +11,7 @@ from driftline._binning.prediction_kind import Kind
 from driftline._capture.columns import as_objects, read_column
 from driftline._capture.tables import is_column
 from driftline._pipeline.redaction import Redactor
-from driftline._pipeline.settings import Settings, enabled_here, model_attributes
+from driftline._pipeline.settings import Settings, enabled_by_environment, model_attributes
 from driftline._runtime.guard import Guard
 from driftline._runtime.process_hooks import register
 from driftline.errors import ConfigurationError
@@ -187,7 +187,7 @@ def record_outcome(
         msg = f"export_labels={export_labels!r}: expected True or False"
         raise ConfigurationError(msg)
     pairs = _pairs(prediction, actual)
-    if not enabled_here():
+    if not enabled_by_environment():
         return
     name = (model, version, variant)
     ledger = ledger_for(name, policy, correct, meter_provider, logger_provider, export_labels)

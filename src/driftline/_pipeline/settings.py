@@ -1,232 +1,204 @@
-"""What a monitor was asked for, checked: every mistake in configuration is found here."""
+"""The checked arguments of a monitor: every mistake in its configuration is found here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from driftline._derived.spec import Derive, as_functions, check_functions
+from driftline._runtime import validation
 from driftline._windows.window import Window
 from driftline.detection import FalseAlarms, Rule, check_rule
 from driftline.detection._scoring import NamedDistance, resolve_distances
 from driftline.detection._stream_detectors import NamedDetector, check_streams, resolve_detectors
 from driftline.errors import ConfigurationError
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider
-from driftline.outcomes._policy import OutcomePolicy
+from driftline.outcomes import OutcomePolicy
 from driftline.reference import Learn, Reference
 from driftline.retraining import RetrainingPolicy
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
-from driftline.typing import (
-    Correct,
-    Detector,
-    Distance,
-)
+from driftline.typing import Correct
 
-__all__ = ["Settings", "checked_reference", "enabled_here", "model_attributes"]
+__all__ = ["Settings", "as_reference", "enabled_by_environment", "model_attributes"]
 
-MAX_TEXT = 255
-"""Characters of a model's name, version and variant: an attribute of every series."""
+MAX_NAME = 255
+"""Characters of a model's name, version and variant. Each is an attribute of every series."""
+
+DEFAULT_WINDOW_ROWS = 5_000
+"""Rows of a window when none is given."""
+
+
+# --- checks: each takes the name of an argument and its value, and returns the checked value -------------------------
+
+
+def as_reference(name: str, value: object) -> Reference | Learn:
+    """
+    Return a reference, or load the one at a path.
+
+    Raises:
+        ConfigurationError: the value is neither a reference nor a path.
+        ReferenceError: the file cannot be read or is damaged.
+    """
+    if isinstance(value, (Reference, Learn)):
+        return value
+    return Reference.load(validation.path(name, value, "a Reference, the path of one, or Reference.learn(rows=...)"))
+
+
+def enabled_by_environment() -> bool:
+    """Return False if ``DRIFTLINE_ENABLED`` or ``OTEL_SDK_DISABLED`` turns driftline off."""
+    off = os.environ.get("DRIFTLINE_ENABLED", "true").strip().lower() in {"false", "0", "no", "off"}
+    return not off and os.environ.get("OTEL_SDK_DISABLED", "false").strip().lower() != "true"
+
+
+def _name(name: str, value: object) -> str:
+    return validation.string(name, value, at_least=1, at_most=MAX_NAME)
+
+
+def _optional_name(name: str, value: object) -> str | None:
+    return validation.optional(_name, name, value)
+
+
+def _window(name: str, value: object) -> Window:
+    if value is None:
+        return Window(rows=DEFAULT_WINDOW_ROWS)
+    return validation.instance(name, value, Window, "Window(rows=...) or Window('10min')")
+
+
+def _distances(_: str, value: Any) -> tuple[NamedDistance, ...]:
+    return resolve_distances(value)
+
+
+def _rule(_: str, value: object) -> Rule:
+    rule = FalseAlarms() if value is None else check_rule(value)
+    resolve_distances([*rule.distances])
+    return rule
+
+
+def _optional_function(name: str, value: object) -> Callable[..., Any] | None:
+    return validation.optional(validation.function, name, value)
+
+
+def _derive(_: str, value: object) -> Derive:
+    return as_functions(value)
+
+
+def _detectors(_: str, value: object) -> tuple[NamedDetector, ...]:
+    return resolve_detectors(value)
+
+
+def _outcomes(name: str, value: object) -> OutcomePolicy:
+    if isinstance(value, OutcomePolicy):
+        return value
+    expected = "an OutcomePolicy, or the path of a file to keep predictions in"
+    return OutcomePolicy(path=None if value is None else validation.path(name, value, expected))
+
+
+def _retraining(name: str, value: object) -> RetrainingPolicy | None:
+    return validation.optional(validation.instance, name, value, RetrainingPolicy, "a RetrainingPolicy")
+
+
+def _on_error(name: str, value: object) -> str:
+    return validation.one_of(name, value, ("log", "raise"))
+
+
+def _enabled(name: str, value: object) -> bool:
+    switch = validation.optional(validation.boolean, name, value)
+    return enabled_by_environment() if switch is None else switch
+
+
+def _provider(name: str, value: object) -> Any:
+    method = "get_" + name.removesuffix("_provider")
+    if value is not None and not hasattr(value, method):
+        raise validation.error(name, value, f"an OpenTelemetry provider with {method}()")
+    return value
+
+
+def _by(check: Callable[[str, Any], Any]) -> Any:
+    """Return a field that holds the value that *check* returns."""
+    return field(metadata={"check": check})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
-    """The checked arguments of a monitor; `driftline.Monitor` documents them."""
+    """The checked arguments of a monitor, one field for each; `driftline.Monitor` documents them."""
 
-    attributes: dict[str, str]
-    reference: Reference | Learn
-    window: Window
-    distances: tuple[NamedDistance, ...]
-    rule: Rule
-    correct: Correct | None
-    derive: Derive
-    detectors: tuple[NamedDetector, ...]
-    outcomes: OutcomePolicy
-    export_bins: bool
-    export_labels: bool
-    export_duration: bool
-    trace: bool
-    retraining: RetrainingPolicy | None
-    on_error: str
-    synchronous: bool
-    enabled: bool
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
-    meter_provider: MeterProvider | None
-    logger_provider: LoggerProvider | None
-    tracer_provider: TracerProvider | None
+    name: str = _by(_name)
+    version: str | None = _by(_optional_name)
+    variant: str | None = _by(_optional_name)
+    reference: Reference | Learn = _by(as_reference)
+    window: Window = _by(_window)
+    distances: tuple[NamedDistance, ...] = _by(_distances)
+    rule: Rule = _by(_rule)
+    correct: Correct | None = _by(_optional_function)
+    derive: Derive = _by(_derive)
+    detectors: tuple[NamedDetector, ...] = _by(_detectors)
+    outcomes: OutcomePolicy = _by(_outcomes)
+    export_bins: bool = _by(validation.boolean)
+    export_labels: bool = _by(validation.boolean)
+    export_duration: bool = _by(validation.boolean)
+    trace: bool = _by(validation.boolean)
+    retraining: RetrainingPolicy | None = _by(_retraining)
+    on_error: str = _by(_on_error)
+    synchronous: bool = _by(validation.boolean)
+    enabled: bool = _by(_enabled)
+    clock: Callable[[], float] = _by(validation.function)
+    wall_clock: Callable[[], float] = _by(validation.function)
+    meter_provider: MeterProvider | None = _by(_provider)
+    logger_provider: LoggerProvider | None = _by(_provider)
+    tracer_provider: TracerProvider | None = _by(_provider)
 
     @classmethod
-    def checked(
-        cls,
-        *,
-        name: str,
-        version: str | None,
-        variant: str | None,
-        reference: Reference | Learn | str | os.PathLike[str],
-        window: Window | None,
-        distances: Sequence[str | Distance],
-        rule: Rule | None,
-        correct: Correct | None,
-        derive: Derive | None,
-        detectors: Mapping[str, Detector | Sequence[Detector]] | None,
-        outcomes: OutcomePolicy | str | os.PathLike[str] | None,
-        export_bins: bool,
-        export_labels: bool,
-        export_duration: bool,
-        trace: bool,
-        retraining: RetrainingPolicy | None,
-        on_error: str,
-        synchronous: bool,
-        enabled: bool | None,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-        meter_provider: MeterProvider | None,
-        logger_provider: LoggerProvider | None,
-        tracer_provider: TracerProvider | None,
-    ) -> Settings:
+    def check(cls, **arguments: Any) -> Settings:
         """
-        Check everything.
+        Check the arguments of a monitor, each by its field and then those that must fit together.
 
         Raises:
-            ConfigurationError: an argument is of the wrong type or out of range.
-            ReferenceError: the file of the reference is damaged.
+            ConfigurationError: an argument is of the wrong type or out of range, or two arguments do not fit together.
+            ReferenceError: the file of the reference cannot be read or is damaged.
         """
-        attributes = model_attributes(name, version, variant)
-        _check_kind("window", window, Window, "Window(rows=...) or Window('10min')")
-        _check_kind("retraining", retraining, RetrainingPolicy, "a RetrainingPolicy")
-        for what, function in (("correct", correct), ("clock", clock), ("wall_clock", wall_clock)):
-            if not callable(function) and (function is not None or what != "correct"):
-                msg = f"{what}={function!r}: expected a function"
-                raise ConfigurationError(msg)
-        for what, flag in (
-            ("export_bins", export_bins),
-            ("export_labels", export_labels),
-            ("export_duration", export_duration),
-            ("trace", trace),
-            ("synchronous", synchronous),
-        ):
-            if not isinstance(flag, bool):
-                msg = f"{what}={flag!r}: expected True or False"
-                raise ConfigurationError(msg)
-        if enabled is not None and not isinstance(enabled, bool):
-            msg = f"enabled={enabled!r}: expected True, False or None"
-            raise ConfigurationError(msg)
-        if not isinstance(on_error, str) or on_error not in {"log", "raise"}:
-            msg = f"on_error={on_error!r}: expected 'log' or 'raise'"
-            raise ConfigurationError(msg)
-        for what, provider, method in (
-            ("meter_provider", meter_provider, "get_meter"),
-            ("logger_provider", logger_provider, "get_logger"),
-            ("tracer_provider", tracer_provider, "get_tracer"),
-        ):
-            if provider is not None and not hasattr(provider, method):
-                msg = f"{what}={provider!r}: expected an OpenTelemetry provider with {method}()"
-                raise ConfigurationError(msg)
-        checked_rule: Rule = FalseAlarms() if rule is None else check_rule(rule)
-        resolve_distances([*checked_rule.distances])
-        compared = checked_reference(reference)
-        watching = resolve_detectors(detectors)
-        if isinstance(compared, Reference):
-            check_functions(compared.derived, derive)
-            check_streams(compared, watching)
-        return cls(
-            attributes=attributes,
-            reference=compared,
-            window=window or Window(rows=5_000),
-            distances=resolve_distances(distances),
-            rule=checked_rule,
-            correct=correct,
-            derive=as_functions(derive),
-            detectors=watching,
-            outcomes=_outcomes(outcomes),
-            export_bins=export_bins,
-            export_labels=export_labels,
-            export_duration=export_duration,
-            trace=trace,
-            retraining=retraining,
-            on_error=on_error,
-            synchronous=synchronous,
-            enabled=enabled_here() if enabled is None else enabled,
-            clock=clock,
-            wall_clock=wall_clock,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
-            tracer_provider=tracer_provider,
-        )
+        settings = cls(**{each.name: each.metadata["check"](each.name, arguments[each.name]) for each in fields(cls)})
+        if isinstance(settings.reference, Reference):
+            settings._check_fit(settings.reference)
+        return settings
 
-    def replacement(self, given: object) -> Reference:
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes that all telemetry of the model carries."""
+        return model_attributes(self.name, self.version, self.variant)
+
+    def replacement(self, reference: object) -> Reference:
         """
-        A reference to take the place of the present one, checked as that was.
+        Return the checked reference that replaces the present one.
 
         Raises:
-            ConfigurationError: it is none, or was fitted with other functions than these settings have, or lacks what a
-                detector watches.
-            ReferenceError: the file is damaged.
+            ConfigurationError: the value is no reference, was fitted with other functions than *derive*, or lacks a
+                stream that a detector watches.
+            ReferenceError: the file of the reference cannot be read or is damaged.
         """
-        made = checked_reference(given)
-        if isinstance(made, Learn):
+        checked = as_reference("reference", reference)
+        if isinstance(checked, Learn):
             msg = "replace_reference(Reference.learn(...)): expected a Reference or the path of one"
             raise ConfigurationError(msg)
-        check_functions(made.derived, self.derive)
-        check_streams(made, self.detectors)
-        return made
+        self._check_fit(checked)
+        return checked
+
+    def _check_fit(self, reference: Reference) -> None:
+        check_functions(reference.derived, self.derive)
+        check_streams(reference, self.detectors)
 
 
 def model_attributes(name: object, version: object, variant: object) -> dict[str, str]:
     """
-    The attributes that all telemetry of a model carries.
+    Return the attributes that all telemetry of a model carries.
 
     Raises:
-        ConfigurationError: one of them is no text, empty, or too long.
+        ConfigurationError: a value is no string, empty or too long; version and variant may be None.
     """
-    attributes = {}
-    for what, key, value in (
-        ("name", ML_MODEL_NAME, name),
-        ("version", ML_MODEL_VERSION, version),
-        ("variant", ML_MODEL_VARIANT, variant),
-    ):
-        if value is None and what != "name":
-            continue
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-            msg = f"{what}={str(value)[:60]!r}: expected a text of 1 to {MAX_TEXT} characters"
-            raise ConfigurationError(msg)
-        attributes[key] = value
-    return attributes
-
-
-def _check_kind(what: str, value: object, kind: type, expected: str) -> None:
-    if value is not None and not isinstance(value, kind):
-        msg = f"{what}={value!r}: expected {expected}"
-        raise ConfigurationError(msg)
-
-
-def checked_reference(given: object) -> Reference | Learn:
-    """
-    The reference that was given, or that stands in a file.
-
-    Raises:
-        ConfigurationError: it is neither.
-        ReferenceError: the file is damaged.
-    """
-    if isinstance(given, (Reference, Learn)):
-        return given
-    if isinstance(given, (str, os.PathLike)):
-        return Reference.load(given)
-    msg = f"reference={given!r}: expected a Reference, the path of one, or Reference.learn(rows=...)"
-    raise ConfigurationError(msg)
-
-
-def _outcomes(given: object) -> OutcomePolicy:
-    if isinstance(given, OutcomePolicy):
-        return given
-    if given is None or isinstance(given, (str, os.PathLike)):
-        return OutcomePolicy(path=given)
-    msg = f"outcomes={given!r}: expected an OutcomePolicy, or the path of a file to keep predictions in"
-    raise ConfigurationError(msg)
-
-
-def enabled_here() -> bool:
-    """Whether the environment has not turned driftline off."""
-    off = os.environ.get("DRIFTLINE_ENABLED", "true").strip().lower() in {"false", "0", "no", "off"}
-    return not off and os.environ.get("OTEL_SDK_DISABLED", "false").strip().lower() != "true"
+    attributes = {
+        ML_MODEL_NAME: _name("name", name),
+        ML_MODEL_VERSION: _optional_name("version", version),
+        ML_MODEL_VARIANT: _optional_name("variant", variant),
+    }
+    return {key: value for key, value in attributes.items() if value is not None}
