@@ -1,13 +1,14 @@
-"""The public face: a monitor is made of settings and a pipeline."""
+"""`Monitor`: what users create for each model. It checks its arguments and hands the work to a pipeline."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, overload
 
-from driftline import instrument as surface
+from driftline import instrument as instrumentation
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._derived.spec import Derive
@@ -20,18 +21,9 @@ from driftline.detection import Rule
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
 from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
 from driftline.reference import Learn, Reference
-from driftline.results import (
-    CanaryState,
-    FeatureStatus,
-    Score,
-    Snapshot,
-)
+from driftline.results import CanaryState, FeatureStatus, Score, Snapshot
 from driftline.retraining import RetrainingPolicy
-from driftline.typing import (
-    Correct,
-    Detector,
-    Distance,
-)
+from driftline.typing import Correct, Detector, Distance
 
 __all__ = ["Monitor"]
 
@@ -42,44 +34,60 @@ R = TypeVar("R")
 
 class Monitor:
     """
-    Watches one model.
+    Watch one model: count its predictions, compare their features with a reference, and export what drifts.
+
+    Nothing raises into the predict function, except with ``on_error="raise"``. Memory is fixed by features and bins,
+    never by traffic. ``docs/configuration.md`` groups the arguments by concern.
 
     Args:
-        name: ``ml.model.name``.
-        version: ``ml.model.version``.
-        variant: ``ml.model.variant``, such as ``"canary"``.
-        reference: a `Reference`, the path of one, or ``Reference.learn(rows=...)``.
-        window: what is judged at once.
-        distances: names of built-in distances, and functions of two vectors of counts.
-        rule: what counts as drift.
-        correct: decides whether a prediction was right once the outcome is known; by default told by the predictions of
-            the reference (`Reference.fit`).
-        derive: the functions that the reference was fitted with, by name: they are not in its file. They run where rows
-            are binned, off the way of a call; what raises is missing, and counted.
-        detectors: detectors for streams by the feature that they watch, by ``"prediction"``, or by ``"error"`` (1.0
-            wrong, 0.0 right, or how far off a quantity was, as outcomes come): objects with ``update(x)`` and
-            ``drift_detected``, such as river's, or frouros's. Each has an entry among the states.
-        outcomes: an `OutcomePolicy`, or the path of a file in which predictions wait for their outcomes, shared by the
-            processes of a host; by default they wait in memory.
-        export_bins: export the counts of the bins, what a fleet is judged from.
-        export_labels: name categories and classes in events and metrics; else only those that *outcomes* names, and
-            numbers stand for the others. `status` names them either way, within the process.
-        export_duration: record ``ml.prediction.duration``, call by call: most of what driftline costs. Without it
-            canaries and `RetrainingPolicy` know the latency all the same.
-        trace: make a span per call.
-        retraining: when to ask for retraining.
-        on_error: ``"log"``; ``"raise"`` for tests.
-        synchronous: no thread; what waits is binned and judged by callers, `flush` and the collection of metrics.
-        enabled: False turns everything into pass-through; by default DRIFTLINE_ENABLED and OTEL_SDK_DISABLED say.
-        clock: seconds, as `time.monotonic`.
-        wall_clock: UNIX seconds, as `time.time`, for a reference with seasons.
-        meter_provider: the global one by default, and so are the next two.
-        logger_provider: of the events.
-        tracer_provider: of the spans.
+        name: the attribute ``ml.model.name`` of all telemetry, 1 to 255 characters.
+        version: the attribute ``ml.model.version``, such as ``"3"``.
+        variant: the attribute ``ml.model.variant``, such as ``"canary"``.
+        reference: the training data's bins and counts: a `Reference`, the path of one, or ``Reference.learn(rows=...)``
+            to fit it to the first rows served.
+        window: the rows that are evaluated together. If None, ``Window(rows=5_000)``.
+        distances: names of built-in distances, and functions of two vectors of counts. They are exported as
+            ``ml.feature.drift.score``.
+        rule: decides which features drift. If None, ``FalseAlarms(1, per="30d")``: one false alarm of the whole model
+            in 30 days.
+        correct: ``correct(prediction, actual)`` decides whether a prediction was right. If None, a probability of at
+            least 0.5 stands for true, and labels are compared.
+        derive: the functions that the reference was fitted with, by feature name. Its file cannot hold them. They run
+            when rows are binned, not within a call. If one raises, its value counts as missing.
+        detectors: stream detectors by the stream that they watch: a feature, ``"prediction"``, or ``"error"``. The last
+            is 1.0 for a wrong prediction and 0.0 for a right one, or the absolute error of a quantity. A detector has
+            ``update(x)`` and ``drift_detected``, as those of river and frouros. `status` has an entry for each.
+        outcomes: an `OutcomePolicy`, or the path of a file that keeps predictions until their outcomes arrive and that
+            the processes of a host share. If None, memory keeps up to 100,000 of them.
+        export_bins: export ``ml.feature.observations``, the rows per bin, which add up over the processes of a fleet.
+        export_labels: name categories and classes in events and metrics. If False, numbers stand for all but the
+            classes that *outcomes* lists. `status` names them either way, because it stays within the process.
+        export_duration: record ``ml.prediction.duration``, most of driftline's cost. Canaries and `RetrainingPolicy`
+            know the latency either way.
+        trace: create a span for each call.
+        retraining: when to request retraining. If None, never.
+        on_error: ``"log"`` counts errors in ``ml.monitor.errors`` and logs the first of each place. ``"raise"`` is for
+            tests.
+        synchronous: do not start a worker thread; calls, `flush` and metric collections do the work instead.
+        enabled: False turns everything into pass-through. If None, ``DRIFTLINE_ENABLED`` and ``OTEL_SDK_DISABLED``
+            decide.
+        clock: returns seconds, as `time.monotonic`. It measures windows of time.
+        wall_clock: returns UNIX seconds, as `time.time`. It tells the hour of the week to a reference with seasons.
+        meter_provider: creates the metrics. If None, the global provider, also when it is set later.
+        logger_provider: creates the events. If None, the global provider.
+        tracer_provider: creates the spans. If None, the global provider.
 
     Raises:
-        ConfigurationError: an argument is of the wrong type or out of range.
-        ReferenceError: the file of the reference is damaged.
+        ConfigurationError: an argument is of the wrong type or out of range, or does not fit the reference.
+        ReferenceError: the file of the reference cannot be read or is damaged.
+
+    >>> from driftline import Reference
+    >>> monitor = Monitor("m", reference=Reference.fit({"age": [20.0, 30.0, 40.0]}), synchronous=True)
+    >>> predict = monitor.instrument(lambda features: features["age"] > 25.0)
+    >>> predict({"age": 30.0})
+    True
+    >>> monitor.snapshot().rows
+    1
     """
 
     def __init__(
@@ -119,39 +127,40 @@ class Monitor:
 
     @property
     def reference(self) -> Reference | None:
-        """What is compared with; None while it is learnt."""
+        """The reference that windows are compared with, or None while it is being learned."""
         return self._pipeline.reference
 
     @property
     def dependence(self) -> Dependence | None:
         """
-        How rows next to each other depend on each other, as the first windows served say; None before they do.
+        How neighbouring rows depend on each other, learned from the first windows served, or None before that.
 
-        ``reference.with_traffic(monitor.dependence).save(path)`` keeps it for the next process, which then learns it no
-        more.
+        ``reference.with_traffic(monitor.dependence).save(path)`` keeps it, so that the next process need not learn it.
         """
         self._pipeline.settle()
         return self._pipeline.dependence
 
     @property
     def enabled(self) -> bool:
-        """False: everything passes through."""
+        """Whether the monitor records anything. If False, everything passes through."""
         return self._pipeline.enabled
 
     def replace_reference(self, reference: Reference | str | os.PathLike[str]) -> None:
         """
-        Compare with another reference from now on, such as that of a model trained anew; calls go on meanwhile.
+        Compare with another reference from now on, such as that of a retrained model, while calls go on.
 
-        Windows, states and the latest outcomes start anew, counters go on, and so do detectors, which compare with no
-        reference. Bins of ``ml.feature.observations`` are told apart by ``ml.reference.fingerprint``. A call is counted
-        in the bins of the reference it began under. A canary compares again once both variants have the same bins.
+        Windows, feature states and the latest outcomes are reset. Counters continue, and so do detectors, which compare
+        with no reference. Each series of ``ml.feature.observations`` names its bins by ``ml.reference.fingerprint``. A
+        call is counted in the bins of the reference under which it began. A canary compares predictions and features
+        again once both variants have the same bins.
 
         Args:
-            reference: a `Reference` or the path of one, fitted with the functions that *derive* has.
+            reference: a `Reference` or the path of one, fitted with the functions in *derive*.
 
         Raises:
-            ConfigurationError: it is neither, it was fitted with other functions, or it lacks what a detector watches.
-            ReferenceError: the file of the reference is damaged.
+            ConfigurationError: the value is neither, the reference was fitted with other functions, or it lacks a
+                stream that a detector watches.
+            ReferenceError: the file of the reference cannot be read or is damaged.
         """
         self._pipeline.replace_reference(reference)
 
@@ -182,7 +191,7 @@ class Monitor:
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
-    ) -> surface.Decorator: ...
+    ) -> instrumentation.Decorator: ...
     def instrument(
         self,
         function: Callable[..., Any] | classmethod[Any, ..., Any] | None = None,
@@ -194,46 +203,51 @@ class Monitor:
         user_id: Callable[..., str] | None = None,
     ) -> Any:
         """
-        Watch a predict function: sync, async, a generator or an async generator, a method, or any callable.
+        Decorate a predict function: sync, async, a generator or an async generator, a method, or any callable object.
 
-        Its signature, docstring, results and exceptions stay as they are. A call whose features are n rows is n
-        predictions and one duration. A function that calls another one of the same monitor is one prediction.
+        Its types, signature, docstring, results and exceptions stay as they are. A call whose features are n rows is n
+        predictions and one duration. A generator is one prediction, whose output is the last value that it yields. A
+        decorated function that calls another one of the same monitor is one prediction.
 
         Args:
-            function: the function, when used without parentheses.
-            features: takes the call's arguments (a method's without self) and returns the features; by default they are
-                the first argument, or the arguments by name where these are named like features of the reference.
-            output: takes the result and returns what is watched of it.
-            prediction_id: takes the call's arguments and returns the id under which the outcome will be told, a
-                sequence of ids for a batch.
-            user_id: takes the call's arguments and returns the end user's id; on spans only, as ``enduser.id``.
+            function: the function, if the decorator is used without parentheses.
+            features: returns the features, from the call's arguments without ``self``. If None, they are the first
+                argument, or all arguments by name if one is named like a feature of the reference.
+            output: returns the prediction, from the result of the function. If None, the result itself.
+            prediction_id: returns the id that joins the prediction with its outcome, from the call's arguments. For a
+                batch it returns one id per row.
+            user_id: returns the id of the end user, from the call's arguments, for the attribute ``enduser.id`` of
+                spans.
 
         Raises:
-            ConfigurationError: not callable, or no argument that could be the features.
+            ConfigurationError: the value cannot be called, or no argument can be the features.
         """
-
-        def decorate(decorated: Any) -> Any:
-            return surface.instrument(
-                self._pipeline,
-                decorated,
-                features=features,
-                output=output,
-                prediction_id=prediction_id,
-                user_id=user_id,
-            )
-
+        decorate = partial(
+            instrumentation.instrument,
+            self._pipeline,
+            features=features,
+            output=output,
+            prediction_id=prediction_id,
+            user_id=user_id,
+        )
         return decorate if function is None else decorate(function)
 
     def prediction(
         self, features: Any, *, prediction_id: object = None, user_id: str | None = None
-    ) -> surface.PredictionCall:
+    ) -> instrumentation.PredictionCall:
         """
-        Watch a block of code: ``with monitor.prediction(features) as call: call.output = model.predict(features)``.
+        Record a block of code as one prediction.
 
-        Works with ``async with`` too. ``call.id`` is the id under which the outcome is told. Functions of this monitor
-        that are called within the block belong to it: they are no further predictions.
+        ``with monitor.prediction(features) as call: call.output = model.predict(features)``, or ``async with``. An
+        exception in the block is a failed prediction. Decorated functions of this monitor that are called within the
+        block belong to it and are not counted again.
+
+        Args:
+            features: one row or n rows, as `instrument` accepts them. They are read and copied before the block.
+            prediction_id: the id that joins the prediction with its outcome. If None, ``call.id`` creates one.
+            user_id: the attribute ``enduser.id`` of the span.
         """
-        return surface.PredictionCall(self._pipeline, features, prediction_id, user_id)
+        return instrumentation.PredictionCall(self._pipeline, features, prediction_id, user_id)
 
     def observe(
         self,
@@ -244,18 +258,18 @@ class Monitor:
         seconds: float | None = None,
     ) -> None:
         """
-        Take down a batch of n rows as n predictions, with nothing to call.
+        Record n rows as n predictions, without a call.
 
         Args:
-            features: a frame, a dict of columns, a 2-D array, or one row.
-            outputs: n outputs, one per row.
-            prediction_ids: n ids, to tell outcomes later.
-            seconds: how long the model took for all of them.
+            features: n rows: a dict of columns, a frame, a 2-D array of shape (n, features), or one row.
+            outputs: n predictions. If None, only the features are recorded.
+            prediction_ids: n ids, which join the predictions with their outcomes.
+            seconds: the duration of the model's call for all n rows. If None, no duration is recorded.
         """
         pipeline = self._pipeline
         if not pipeline.enabled:
             return
-        try:
+        with pipeline.guard("observe"):
             if seconds is None:
                 pipeline.batch(features, outputs)
             else:
@@ -263,132 +277,122 @@ class Monitor:
                 pipeline.done(lane, captured, outputs, float(seconds), current_context(), None)
             if prediction_ids is not None:
                 pipeline.remember(prediction_ids, outputs)
-        except Exception as error:  # noqa: BLE001 - the guard
-            pipeline.caught("observe", error)
 
     def outcome(self, prediction_id: object, actual: object) -> None:
         """
-        Tell what became of a prediction: now or weeks later, here or, with a file, in another process.
+        Report the outcome of one prediction: now or weeks later, here or, with a file, in another process.
 
-        Ids are compared by their text. Unknown ones are counted as unmatched, and joined all the same when their
-        prediction comes later.
+        Ids are compared as strings. An outcome whose prediction is unknown counts as unmatched, and is joined when the
+        prediction arrives later. *actual* is the label or quantity that turned out to be true.
         """
-        pipeline = self._pipeline
-        if not pipeline.enabled:
-            return
-        try:
-            pipeline.outcomes.add_outcome(prediction_id, actual)
-        except Exception as error:  # noqa: BLE001 - the guard
-            pipeline.caught("outcome", error)
+        self.outcomes((prediction_id,), (actual,))
 
     def outcomes(self, prediction_ids: Iterable[object], actuals: Iterable[object]) -> None:
-        """Tell of many at once: n ids and n outcomes, such as two columns of a table."""
+        """Report n outcomes by n ids, such as two columns of a table."""
         pipeline = self._pipeline
         if not pipeline.enabled:
             return
-        try:
+        with pipeline.guard("outcome"):
             for prediction_id, actual in zip(prediction_ids, actuals, strict=True):
                 pipeline.outcomes.add_outcome(prediction_id, actual)
-        except Exception as error:  # noqa: BLE001 - the guard
-            pipeline.caught("outcome", error)
 
-    # --- the same values without any backend -------------------------------------------------------------------------
+    # --- results within the process ----------------------------------------------------------------------------------
 
     def scores(self) -> tuple[Score, ...]:
-        """The scores of the last window judged."""
+        """Return the distances of each feature from the reference, for the last window evaluated."""
         self._pipeline.settle()
         return self._pipeline.scores()
 
     def status(self) -> dict[str, FeatureStatus]:
         """
-        The state of every feature after the last window judged, and of every detector after the last value.
+        Return the state of each feature after the last window evaluated, with its reason.
 
-        Once outcomes have come, and there is a limit to judge them by, of ``prediction.accuracy`` and the like too.
+        Detectors have entries too, named ``"feature (Detector)"``. So have the limits of the outcomes, such as
+        ``"prediction.accuracy"``, once outcomes have arrived.
         """
         self._pipeline.settle()
         return {**self._pipeline.states(), **self._pipeline.outcomes.status}
 
     def snapshot(self) -> Snapshot | None:
-        """The counts in the window so far, to add to those of other processes; None while a reference is learnt."""
+        """Return the counts of the window so far, which add up over processes; None while a reference is learned."""
         self._pipeline.settle()
         return self._pipeline.snapshot()
 
     def accuracy(self) -> float | None:
-        """Share of the latest outcomes that the prediction got right; None before the first."""
+        """Return the share of the latest outcomes whose prediction was right, or None before the first outcome."""
         self._pipeline.settle()
         return self._pipeline.outcomes.tally().accuracy
 
     def estimated_accuracy(self) -> Performance | None:
         """
-        Accuracy expected of the latest predictions, those that the window holds so far, before outcomes are there.
+        Return the accuracy expected of the predictions in the window so far, before their outcomes arrive.
 
-        None before the first prediction, and where the reference has no outcomes.
+        None before the first prediction, and if the reference was fitted without outcomes. The estimate follows shifts
+        of the inputs. It does not see that an input has changed its meaning.
         """
         self._pipeline.settle()
         return self._pipeline.estimated()
 
     def performance(self) -> tuple[Performance, ...]:
-        """How right the latest predictions were, by all that can be told of their kind, with 95 % intervals."""
+        """Return the metrics that the kind of the predictions allows, over the latest outcomes, with 95 % intervals."""
         self._pipeline.settle()
         return self._pipeline.outcomes.ledger.performance()
 
     def outcome_counts(self) -> OutcomeSnapshot:
-        """Outcomes since the start of the process in counts, to add to those of other processes."""
+        """Return the counts of outcomes since the start of the process; those of several processes add up."""
         self._pipeline.settle()
         return self._pipeline.outcomes.ledger.totals()
 
     def flush(self) -> None:
         """
-        Bin and judge all that waits.
+        Bin the backlog and evaluate the pending windows.
 
-        As long as no window has been full, what there is of it is judged: a short batch job gets its scores.
+        Before the first window is complete, the rows so far are evaluated: a short batch job gets its scores.
         """
         self._pipeline.flush()
 
     def shutdown(self) -> None:
-        """Flush, end the thread, and leave the counters as they are for the collections that follow."""
+        """Flush and end the worker thread. Later collections still report the counters."""
         self._pipeline.shutdown()
 
-    # --- as the variant of a canary ----------------------------------------------------------------------------------
+    # --- what a canary calls: `driftline.canary.Variant` --------------------------------------------------------------
 
     @property
     def variant_attributes(self) -> dict[str, str]:
-        """Model, version and variant, as attributes."""
+        """The attributes that all telemetry of the model carries: its name, version and variant."""
         return dict(self._attributes)
 
     @property
     def prediction_bins(self) -> str | None:
-        """The fingerprint of the bins of the prediction; None where it is not watched."""
-        reference = self.reference
-        if reference is None or reference.prediction is None:
-            return None
-        return Layout([reference.prediction]).fingerprint
+        """The fingerprint of the bins of the prediction, or None if the reference has no prediction."""
+        feature = self.prediction_feature
+        return None if feature is None else Layout([feature]).fingerprint
 
     def evidence(self) -> VariantEvidence:
-        """What this variant has done since the start of the process, in counts."""
+        """Return the counts of this variant since the start of the process."""
         return self._pipeline.evidence()
 
     def attach(self, canary: Canary) -> None:
-        """Judge *canary* along with the features, and export its state."""
+        """Refresh *canary* whenever windows are evaluated, and export its state."""
         self._pipeline.attach(canary)
 
     @property
     def prediction_feature(self) -> Feature | None:
-        """The prediction as the reference has it; None where it is not watched."""
+        """The bins and counts of the prediction in the reference, or None if the reference has no prediction."""
         return None if self.reference is None else self.reference.prediction
 
     def flagged(self, key: str, variant: str, provider: str | None) -> None:
-        """Put the feature flag that chose this variant on spans and events."""
+        """Add the feature flag that chose this variant to spans and events."""
         self._pipeline.flagged(key, variant, provider)
 
     def caught(self, place: str, error: Exception) -> None:
-        """Count an error of a canary, or of a function that it was given."""
+        """Count an error of a canary or of one of its user functions under the place *place*."""
         self._pipeline.caught(place, error)
 
     def dropped(self, reason: str, rows: int) -> None:
-        """Count rows that a shadow has not predicted."""
+        """Count rows that a shadow did not predict, by the reason."""
         self._pipeline.dropped(reason, rows)
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """Tell of a verdict that differs from the one before."""
+        """Emit the event of a changed verdict."""
         self._pipeline.emitter.verdict_changed(previous, verdict)
