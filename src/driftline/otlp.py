@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driftline._runtime import validation as check
 from driftline._runtime.process_hooks import at_exit_of_children, hook_forks
 from driftline.errors import ConfigurationError
 
@@ -70,15 +71,10 @@ def configure_otlp(
             the program has an OpenTelemetry set-up already.
     """
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
-    if protocol not in PROTOCOLS:
-        msg = f"protocol={protocol!r}: expected one of {PROTOCOLS}"
-        raise ConfigurationError(msg)
+    check.one_of("protocol", protocol, PROTOCOLS)
     if endpoint is not None and (not isinstance(endpoint, str) or "://" not in endpoint):
-        msg = f"endpoint={endpoint!r}: expected a URL such as 'http://localhost:4318'"
-        raise ConfigurationError(msg)
-    if service_name is not None and (not isinstance(service_name, str) or not service_name):
-        msg = f"service_name={service_name!r}: expected a text"
-        raise ConfigurationError(msg)
+        check.reject("endpoint", endpoint, "a URL such as 'http://localhost:4318'")
+    check.optional(check.string, "service_name", service_name, at_least=1)
     try:
         return _set_up(service_name, protocol, endpoint)
     except ModuleNotFoundError as error:

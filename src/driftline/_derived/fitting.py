@@ -16,6 +16,7 @@ from driftline._capture.vectors import vector_length
 from driftline._derived.projections import MAX_DIRECTIONS, fit_projections, fit_vectors
 from driftline._derived.spec import Derive, Derived, as_functions
 from driftline._derived.transform import Deriver
+from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 from driftline.typing import Column
 
@@ -81,8 +82,7 @@ def check_projections(asked: object) -> int:
     if isinstance(asked, bool):
         return MAX_DIRECTIONS if asked else 0
     if not isinstance(asked, int) or not 1 <= asked <= MAX_DIRECTIONS:
-        msg = f"projections={asked!r}: expected True, False or an integer from 1 to {MAX_DIRECTIONS}"
-        raise ConfigurationError(msg)
+        check.reject("projections", asked, f"True, False or an integer from 1 to {MAX_DIRECTIONS}")
     return asked
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 from driftline.typing import Label
 
@@ -128,13 +129,10 @@ def as_functions(given: object) -> Derive:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        msg = f"derive={given!r}: expected a dict of names and functions of a row"
-        raise ConfigurationError(msg)
+        check.reject("derive", given, "a dict of names and functions of a row")
     for name, function in given.items():
         if not isinstance(name, str) or not name:
             msg = f"derive: {name!r}: expected the name of a feature, a text"
             raise ConfigurationError(msg)
-        if not callable(function):
-            msg = f"derive[{name!r}]={function!r}: expected a function of a row"
-            raise ConfigurationError(msg)
+        check.function(f"derive[{name!r}]", function, "a function of a row")
     return dict(given)

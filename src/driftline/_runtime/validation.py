@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ __all__ = [
     "optional",
     "path",
     "probability",
+    "reject",
     "string",
 ]
 
@@ -54,6 +55,16 @@ def error(name: str, value: object, expected: str) -> ConfigurationError:
     ConfigurationError('rows=-1: expected an integer of at least 1')
     """
     return ConfigurationError(f"{name}={_shown(value)}: expected {expected}")
+
+
+def reject(name: str, value: object, expected: str) -> NoReturn:
+    """
+    Raise the error for an argument that fails a check of its own kind.
+
+    Raises:
+        ConfigurationError: always.
+    """
+    raise error(name, value, expected)
 
 
 def optional(

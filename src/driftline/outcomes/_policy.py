@@ -11,7 +11,6 @@ from typing import Any, get_args
 from driftline._binning.prediction_kind import Kind
 from driftline._runtime import validation as check
 from driftline._windows.window import Window
-from driftline.errors import ConfigurationError
 from driftline.outcomes._limits import LIMITABLE_METRICS
 from driftline.outcomes._snapshot import MAX_CLASSES
 from driftline.typing import Label
@@ -77,26 +76,21 @@ class OutcomePolicy:
         max_drop: float | None = 0.05,
         per: int = 1_000_000,
     ) -> None:
-        if kind is not None and not (isinstance(kind, str) and kind in get_args(Kind)):
-            msg = f"kind={kind!r}: expected one of {list(get_args(Kind))} or None"
-            raise ConfigurationError(msg)
-        if max_drop is not None and not _between(max_drop, 0.0, 1.0):
-            msg = f"max_drop={max_drop!r}: expected a number from 0 to 1 or None"
-            raise ConfigurationError(msg)
         if window is not None and (not isinstance(window, Window) or window.rows is None):
-            msg = f"window={window!r}: expected Window(rows=...), because outcomes arrive in bursts"
-            raise ConfigurationError(msg)
+            check.reject("window", window, "Window(rows=...), because outcomes arrive in bursts")
         default = MEMORY_CAPACITY if path is None else FILE_CAPACITY
         for name, value in {
-            "path": None if path is None else _path(path),
-            "capacity": default if capacity is None else _whole(capacity, "capacity"),
-            "expire": None if expire is None else check.duration("expire", expire),
-            "kind": kind,
+            "path": check.optional(check.path, "path", path),
+            "capacity": default
+            if capacity is None
+            else check.integer("capacity", capacity, at_least=1, at_most=MAX_COUNT),
+            "expire": check.optional(check.duration, "expire", expire),
+            "kind": check.optional(check.one_of, "kind", kind, get_args(Kind)),
             "classes": _classes(classes),
             "window": window or Window(rows=5_000, every=500),
             "limits": _limits(limits),
-            "max_drop": max_drop,
-            "per": _whole(per, "per"),
+            "max_drop": check.optional(check.probability, "max_drop", max_drop),
+            "per": check.integer("per", per, at_least=1, at_most=MAX_COUNT),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -106,20 +100,11 @@ class OutcomePolicy:
         return max(1.0, self.per / (self.window.pane_rows or 1))
 
 
-def _path(path: Any) -> Path:
-    if not isinstance(path, (str, os.PathLike)) or isinstance(path, bytes):
-        msg = f"path={path!r}: expected the path of a file"
-        raise ConfigurationError(msg)
-    return Path(path)
-
-
 def _classes(classes: Any) -> tuple[Label, ...]:
     if isinstance(classes, (str, bytes)) or not isinstance(classes, Sequence):
-        msg = f"classes={classes!r}: expected a sequence of labels"
-        raise ConfigurationError(msg)
+        check.reject("classes", classes, "a sequence of labels")
     if len(classes) > MAX_CLASSES or not all(isinstance(label, (str, int, float)) for label in classes):
-        msg = f"classes={list(classes)!r:.200}: expected at most {MAX_CLASSES} strings, numbers or booleans"
-        raise ConfigurationError(msg)
+        check.reject("classes", list(classes), f"at most {MAX_CLASSES} strings, numbers or booleans")
     return tuple(classes)
 
 
@@ -127,21 +112,5 @@ def _limits(limits: Any) -> dict[str, float]:
     if limits is None:
         return {}
     if not isinstance(limits, Mapping) or not set(limits) <= set(LIMITABLE_METRICS):
-        msg = f"limits={limits!r}: expected a dict with keys from {list(LIMITABLE_METRICS)}"
-        raise ConfigurationError(msg)
-    for name, bound in limits.items():
-        if not _between(bound, 0.0, 1.0) or bound in {0.0, 1.0}:
-            msg = f"limits[{name!r}]={bound!r}: expected a number between 0 and 1"
-            raise ConfigurationError(msg)
-    return dict(limits)
-
-
-def _between(value: object, low: float, high: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-
-
-def _whole(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_COUNT:
-        msg = f"{what}={value!r}: expected a whole number from 1 to {MAX_COUNT}"
-        raise ConfigurationError(msg)
-    return value
+        check.reject("limits", limits, f"a dict with keys from {list(LIMITABLE_METRICS)}")
+    return {name: check.number(f"limits[{name!r}]", bound, above=0, below=1) for name, bound in limits.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from driftline.errors import ConfigurationError
+from driftline._runtime import validation as check
 from driftline.results import FeatureStatus
 from driftline.retraining._queue import RetrainingQueue
 from driftline.retraining._request import RetrainingRequest
@@ -39,21 +40,11 @@ class RetrainingPolicy:
     queue: RetrainingQueue = field(default_factory=RetrainingQueue)
 
     def __post_init__(self) -> None:
-        if self.min_drifting is not None and (
-            isinstance(self.min_drifting, bool) or not isinstance(self.min_drifting, int) or self.min_drifting < 1
-        ):
-            msg = f"min_drifting={self.min_drifting!r}: expected a whole number of features of at least 1, or None"
-            raise ConfigurationError(msg)
-        for name, high in (("min_accuracy", 1.0), ("max_latency", float("inf"))):
-            value = getattr(self, name)
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= high
-            ):
-                msg = f"{name}={value!r}: expected a positive number of at most {high:g}, or None"
-                raise ConfigurationError(msg)
-        if not isinstance(self.queue, RetrainingQueue):
-            msg = f"queue={self.queue!r}: expected a RetrainingQueue"
-            raise ConfigurationError(msg)
+        check.optional(check.integer, "min_drifting", self.min_drifting, at_least=1)
+        check.optional(check.number, "min_accuracy", self.min_accuracy, above=0, at_most=1)
+        if self.max_latency != math.inf:  # no latency is too high
+            check.optional(check.number, "max_latency", self.max_latency, above=0)
+        check.instance("queue", self.queue, RetrainingQueue, "a RetrainingQueue")
 
     def requests(
         self,
