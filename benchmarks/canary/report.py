@@ -1,4 +1,4 @@
-"""What came out, as a table, a picture and the figures in the documentation."""
+"""Writes the results as a CSV file, a picture, and the tables of docs/results/canary.md."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pathlib import Path
 
 Z = 1.96
 BEGIN, END = "<!-- figures: benchmarks/canary/run.py writes from here -->", "<!-- to here -->"
-TITLES = {
-    "same": ("an equal candidate is rolled back", "rates, split"),
-    "worse": ("a worse candidate is rolled back", "baseline and candidate"),
-    "promote": ("an equal candidate is agreed to be promoted", "criterion"),
-    "margin": ("a candidate exactly at the margin is promoted", "baseline and candidate"),
+HEADINGS = {
+    "same": ("Equal candidates that are rolled back", "rates, split"),
+    "worse": ("Worse candidates that are rolled back", "baseline and candidate"),
+    "promote": ("Equal candidates that are promoted", "criterion"),
+    "margin": ("Candidates at the margin that are promoted", "baseline and candidate"),
 }
+"""Heading and first column of each table."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One rule in one scenario."""
+    """The decisions of one rule in one scenario."""
 
     table: str
     scenario: str
@@ -31,18 +32,18 @@ class Row:
 
     @property
     def share(self) -> float:
-        """Share of the runs that decided."""
+        """Share of the runs with a decision."""
         return self.decided / self.runs
 
     @property
     def highest(self) -> float:
-        """The upper end of its 95 % interval (Wilson 1927)."""
+        """The upper end of the 95 % interval of the share (Wilson 1927)."""
         n, p = self.runs, self.share
         return (p + Z**2 / (2 * n) + Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))) / (1 + Z**2 / n)
 
 
 def write(rows: Sequence[Row], folder: Path, document: Path) -> None:
-    """The CSV file, the picture, and the tables between two marks of the documentation."""
+    """Write the CSV file, the picture, and the tables between the two marks of the document."""
     with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([field.name for field in fields(Row)])
@@ -55,9 +56,9 @@ def write(rows: Sequence[Row], folder: Path, document: Path) -> None:
 
 
 def _tables(rows: Sequence[Row]) -> Iterable[str]:
-    for name, (title, first) in TITLES.items():
+    for name, (heading, first) in HEADINGS.items():
         part = [row for row in rows if row.table == name]
-        yield f"How often, and after how many rows, {title}:\n"
+        yield f"## {heading}\n"
         yield f"| {first} | rule | decided | 95 % at most | median rows per arm |"
         yield "|---|---|---|---|---|"
         for row in part:
@@ -69,28 +70,30 @@ def _tables(rows: Sequence[Row]) -> Iterable[str]:
 
 
 def _picture(rows: Sequence[Row], path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415 - for the picture alone
+    import matplotlib as mpl  # noqa: PLC0415 - only the picture needs it
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the choice above
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is set
 
     same = [row for row in rows if row.table == "same"]
-    chosen = list(dict.fromkeys(row.rule for row in same))
+    rules = list(dict.fromkeys(row.rule for row in same))
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    places = list(dict.fromkeys(row.scenario for row in same))
-    for number, rule in enumerate(chosen):
-        found = {row.scenario: row.share for row in same if row.rule == rule}
-        offsets = [place + 0.16 * (number - 2) for place in range(len(places))]
-        left.bar(offsets, [100 * found[place] for place in places], width=0.15, label=rule)
+    scenarios = list(dict.fromkeys(row.scenario for row in same))
+    for number, rule in enumerate(rules):
+        shares = {row.scenario: row.share for row in same if row.rule == rule}
+        positions = [index + 0.16 * (number - 2) for index in range(len(scenarios))]
+        left.bar(positions, [100 * shares[scenario] for scenario in scenarios], width=0.15, label=rule)
     left.axhline(5.0, color="black", linewidth=0.8, linestyle="--")
     left.set_xticks(
-        range(len(places)), [place.replace(", ", "\n").replace(" and ", "\n") for place in places], fontsize=6
+        range(len(scenarios)),
+        [scenario.replace(", ", "\n").replace(" and ", "\n") for scenario in scenarios],
+        fontsize=6,
     )
     left.set_ylabel("equal candidates rolled back, %")
     left.legend(fontsize=6)
     errors = [row for row in rows if row.table == "worse" and row.scenario.startswith("error")]
     names = list(dict.fromkeys(row.scenario for row in errors))
-    for rule in chosen:
+    for rule in rules:
         medians = [row.median_rows for row in errors if row.rule == rule]
         right.plot(range(len(names)), medians, marker="o", markersize=3, label=rule)
     right.set_yscale("log")

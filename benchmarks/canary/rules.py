@@ -1,4 +1,4 @@
-"""When each rule rolls back or promotes: the look at which it first does, or -1, shape (runs,)."""
+"""The look at which each rule first rolls back or promotes, or -1, shape (runs,)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
 
 Looks = NDArray[np.int64]
 CHUNK = 25
-"""Runs evaluated at once: what fits into the processor's cache rather than into memory."""
+"""Runs evaluated in one step, so that they fit into the processor's cache."""
 
 
 def first(hit: NDArray[np.bool_]) -> Looks:
-    """The first look that is true, -1 where none is."""
+    """Return the first look that is true, -1 where none is."""
     return np.where(hit.any(axis=1), hit.argmax(axis=1), -1)
 
 
 def earliest(*looks: Looks) -> Looks:
-    """The first of several."""
+    """Return the first look of several rules."""
     never = np.iinfo(np.int64).max
-    found = np.min([np.where(one < 0, never, one) for one in looks], axis=0)
-    return np.where(found == never, -1, found)
+    first_look = np.min([np.where(look < 0, never, look) for look in looks], axis=0)
+    return np.where(first_look == never, -1, first_look)
 
 
 def rate(
@@ -39,14 +39,14 @@ def rate(
     slope: float = 1.0,
     side: int = 1,
 ) -> Looks:
-    """Evidence about a rate. While what is seen lies within the null hypothesis it is at most 1."""
-    found = []
+    """Decide by the evidence about a rate, which is at most 1 while the observed rates lie in the null hypothesis."""
+    looks = []
     for start in range(0, len(bad[0]), CHUNK):
         part = slice(start, start + CHUNK)
-        k, j, n, m = (one[part].astype(np.float64) for one in (*bad, *trials))
+        k, j, n, m = (counts[part].astype(np.float64) for counts in (*bad, *trials))
         hit = np.zeros(k.shape, dtype=bool)
-        seen = side * (j / np.maximum(m, 1) - slope * k / np.maximum(n, 1) - offset)
-        beyond = seen > 0
+        observed = side * (j / np.maximum(m, 1) - slope * k / np.maximum(n, 1) - offset)
+        beyond = observed > 0
         logs = log_e_two_rates(
             k[beyond][:, None],
             n[beyond][:, None],
@@ -57,73 +57,77 @@ def rate(
             side=side,
         )
         hit[beyond] = logs >= -math.log(level)
-        found.append(first(hit))
-    return np.concatenate(found)
+        looks.append(first(hit))
+    return np.concatenate(looks)
 
 
 def latency(traffic: Traffic, level: float, *, relative: float = 0.0, side: int = 1) -> Looks:
     """
-    Driftline's evidence about the 95th percentile.
+    Decide by driftline's evidence about the 95th percentile.
 
-    It is the smallest over the places where the baseline's quantile may be: cheap at the one where it is, for all
-    looks at once, and only where that is enough, or the place is excluded, by driftline's own function.
+    The evidence is the smallest over the bins that may hold the baseline's quantile. Here it is first computed for the
+    true bin, for all looks together, which is cheap. Driftline's own function follows only where this evidence is
+    enough, or the true bin is excluded.
     """
-    ours, theirs = traffic.latency
-    calls = ours.sum(axis=2), theirs.sum(axis=2)
+    baseline, candidate = traffic.latency
+    calls = baseline.sum(axis=2), candidate.sum(axis=2)
     beyond = [
-        one_calls[..., None] - np.cumsum(one, axis=2)[..., :-1]
-        for one, one_calls in zip((ours, theirs), calls, strict=True)
+        total[..., None] - np.cumsum(counts, axis=2)[..., :-1]
+        for counts, total in zip((baseline, candidate), calls, strict=True)
     ]
-    edge, place = traffic.edges, traffic.quantile_bin
+    edges, index = traffic.edges, traffic.quantile_bin
     if side > 0:
-        mine, here = int(np.searchsorted(edge, (1.0 + relative) * edge[place + 1])), place
+        shifted, here = int(np.searchsorted(edges, (1.0 + relative) * edges[index + 1])), index
     else:
-        mine, here = int(np.searchsorted(edge, (1.0 + relative) * edge[place], side="right")) - 1, place + 1
+        shifted, here = int(np.searchsorted(edges, (1.0 + relative) * edges[index], side="right")) - 1, index + 1
     needed = -math.log(level)
-    bound = _in_chunks(beyond[0][..., here], calls[0], beyond[1][..., mine], calls[1], side)
-    where = -math.log(LOCATION_PART * level / 2.0)
-    too_many = log_e_one_rate(beyond[0][..., place + 1, None], calls[0][..., None], limit=[1 - QUANTILE], side=1)
-    too_few = log_e_one_rate(beyond[0][..., place, None], calls[0][..., None], limit=[1 - QUANTILE], side=-1)
-    alone = log_e_one_rate(beyond[1][..., mine, None], calls[1][..., None], limit=[1 - QUANTILE], side=side)
+    bound = _in_chunks(beyond[0][..., here], calls[0], beyond[1][..., shifted], calls[1], side)
+    excluded = -math.log(LOCATION_PART * level / 2.0)
+    too_many = log_e_one_rate(beyond[0][..., index + 1, None], calls[0][..., None], limit=[1 - QUANTILE], side=1)
+    too_few = log_e_one_rate(beyond[0][..., index, None], calls[0][..., None], limit=[1 - QUANTILE], side=-1)
+    alone = log_e_one_rate(beyond[1][..., shifted, None], calls[1][..., None], limit=[1 - QUANTILE], side=side)
     bound = np.logaddexp(bound, alone) + math.log(0.5 * (1.0 - LOCATION_PART))
-    possible = (bound >= needed) | (too_many >= where) | (too_few >= where)
-    found = np.full(traffic.runs, -1)
+    possible = (bound >= needed) | (too_many >= excluded) | (too_few >= excluded)
+    looks = np.full(traffic.runs, -1)
     for run in range(traffic.runs):
         for look in np.flatnonzero(possible[run]).tolist():
-            seen = Latencies(ours[run, look][None].astype(float), theirs[run, look][None].astype(float), edge)
-            if log_e_two_quantiles(seen, QUANTILE, slope=1.0 + relative, side=side, level=level) >= needed:
-                found[run] = look
+            latencies = Latencies(
+                baseline[run, look][None].astype(float), candidate[run, look][None].astype(float), edges
+            )
+            if log_e_two_quantiles(latencies, QUANTILE, slope=1.0 + relative, side=side, level=level) >= needed:
+                looks[run] = look
                 break
-    return found
+    return looks
 
 
 def _in_chunks(k: Counts, n: Counts, j: Counts, m: Counts, side: int) -> NDArray[np.float64]:
     parts = [
-        log_e_two_rates(*(one[start : start + CHUNK, :, None] for one in (k, n, j, m)), side=side)
+        log_e_two_rates(*(counts[start : start + CHUNK, :, None] for counts in (k, n, j, m)), side=side)
         for start in range(0, len(k), CHUNK)
     ]
     return np.concatenate(parts)
 
 
 def predictions(traffic: Traffic, level: float, allowed: float) -> Looks:
-    """Evidence about the drift of predictions; at most 1 while what is seen is allowed."""
-    ours, theirs = traffic.predictions
-    shares = [np.cumsum(one, axis=2) / np.maximum(one.sum(axis=2, keepdims=True), 1) for one in (ours, theirs)]
+    """Decide by the evidence about drift of the predictions, which is at most 1 while the observed drift is allowed."""
+    shares = [
+        np.cumsum(counts, axis=2) / np.maximum(counts.sum(axis=2, keepdims=True), 1) for counts in traffic.predictions
+    ]
     beyond = np.abs(shares[0] - shares[1]).max(axis=2) > allowed
-    found = np.full(traffic.runs, -1)
+    looks = np.full(traffic.runs, -1)
     for run, look in np.argwhere(beyond).tolist():
-        if found[run] >= 0:
+        if looks[run] >= 0:
             continue
-        # A bin for missing values comes last, and nothing is missing.
-        pair = [np.append(one[run, look], 0)[None].astype(float) for one in (ours, theirs)]
-        assert largest_difference(*pair, ordered=True) > allowed  # noqa: S101 - both ways of counting agree
+        # The last bin is for missing values, and no value is missing.
+        pair = [np.append(counts[run, look], 0)[None].astype(float) for counts in traffic.predictions]
+        assert largest_difference(*pair, ordered=True) > allowed  # noqa: S101 - both computations agree
         if log_e_two_histograms(*pair, ordered=True, allowed=allowed) >= -math.log(level):
-            found[run] = look
-    return found
+            looks[run] = look
+    return looks
 
 
 def z_test(bad: tuple[Counts, Counts], trials: tuple[Counts, Counts], level: float) -> Looks:
-    """The pooled z-test of two proportions, one-sided, at every look."""
+    """Decide by the pooled z-test of two proportions, one-sided, at every look."""
     (k, j), (n, m) = bad, trials
     pooled = (k + j) / np.maximum(n + m, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -132,35 +136,37 @@ def z_test(bad: tuple[Counts, Counts], trials: tuple[Counts, Counts], level: flo
 
 
 def threshold(bad: tuple[Counts, Counts], trials: tuple[Counts, Counts], ratio: float, least: int = 500) -> Looks:
-    """The rule of `ThresholdPolicy`: more than the baseline's rate times a ratio, from 500 rows on."""
+    """Decide by the rule of `ThresholdPolicy`: more than the baseline's rate times a ratio, from 500 rows on."""
     (k, j), (n, m) = bad, trials
     return first((j / np.maximum(m, 1) > ratio * k / np.maximum(n, 1)) & (np.minimum(n, m) >= least))
 
 
 def ville_asymptotic(traffic: Traffic, share: float, level: float, runs: int, seed: int) -> Looks:
     """
-    The asymptotic confidence sequence of the difference by `ville`, row by row, read at every look.
+    Decide by `ville`'s asymptotic confidence sequence of the difference, row by row, read at every look.
 
-    It has two sides; its lower one is used at half of twice the level.
+    The sequence has two sides at twice the level. Its lower side is used.
     """
     random = np.random.default_rng(seed)
     runs = min(runs, traffic.runs)
-    found = np.full(runs, -1)
-    bad, trials = ([np.diff(one[:runs], axis=1, prepend=0) for one in pair] for pair in (traffic.errors, traffic.rows))
+    looks = np.full(runs, -1)
+    bad, trials = (
+        [np.diff(counts[:runs], axis=1, prepend=0) for counts in pair] for pair in (traffic.errors, traffic.rows)
+    )
     ends = np.cumsum(trials[0] + trials[1], axis=1)
     for run in range(runs):
         test = AsymptoticABTest(alpha=2.0 * level, propensity=share, t_opt=5_000)
-        lower = []
+        rows = []
         for look in range(ends.shape[1]):
-            # Within a look the order of the rows is drawn anew: the counts do not keep it.
+            # The counts do not keep the order of the rows within a look, so it is drawn at random.
             y = np.concatenate([_events(b[run, look], t[run, look]) for b, t in zip(bad, trials, strict=True)])
             treated = np.repeat([0.0, 1.0], [trials[0][run, look], trials[1][run, look]])
             order = random.permutation(len(y))
-            lower.append((y[order], treated[order]))
-        test.fit(np.concatenate([one for one, _ in lower]), np.concatenate([one for _, one in lower]))
+            rows.append((y[order], treated[order]))
+        test.fit(np.concatenate([y for y, _ in rows]), np.concatenate([treated for _, treated in rows]))
         hit = np.flatnonzero(np.asarray(test.lower_)[ends[run] - 1] > 0.0)
-        found[run] = hit[0] if len(hit) else -1
-    return found
+        looks[run] = hit[0] if len(hit) else -1
+    return looks
 
 
 def _events(bad: int, trials: int) -> NDArray[np.float64]:
@@ -170,6 +176,6 @@ def _events(bad: int, trials: int) -> NDArray[np.float64]:
 
 
 def _normal_quantile(probability: float) -> float:
-    from statistics import NormalDist  # noqa: PLC0415 - once
+    from statistics import NormalDist  # noqa: PLC0415 - needed here only
 
     return NormalDist().inv_cdf(probability)

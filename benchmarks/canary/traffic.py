@@ -1,4 +1,4 @@
-"""Simulated traffic of two variants, as cumulative counts at every look, many runs at once."""
+"""Simulated traffic of two variants, as cumulative counts at every look, for many runs together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Truth:
-    """What one variant is really like."""
+    """The true rates of one variant."""
 
     error: float
     wrong: float = 0.12
@@ -42,7 +42,7 @@ class Traffic:
     latency: tuple[Counts, Counts]
     predictions: tuple[Counts, Counts]
     edges: NDArray[np.float64]
-    """Edges of the bins of latency: the real ones around the quantile, everything else lumped together."""
+    """Edges of the bins of latency: those of driftline around the quantile; the outer bins hold all other durations."""
     quantile_bin: int
     """The edge below the baseline's true quantile."""
 
@@ -56,24 +56,24 @@ def simulate(
     baseline: Truth, candidate: Truth, share: float, runs: int, looks: int, seed: int, *, histograms: bool = True
 ) -> Traffic:
     """
-    Traffic split by chance.
+    Simulate traffic that is split at random.
 
     Args:
-        baseline: the truth about it.
-        candidate: the truth about it.
+        baseline: the true rates of the baseline.
+        candidate: the true rates of the candidate.
         share: the candidate's share of the rows.
-        runs: how often.
-        looks: of `LOOK_ROWS` rows of the candidate each, on average.
-        seed: of the random numbers.
-        histograms: whether latency and predictions are wanted.
+        runs: number of runs.
+        looks: number of looks, with `LOOK_ROWS` rows of the candidate between two of them on average.
+        seed: seed of the random numbers.
+        histograms: whether to simulate latency and predictions.
     """
     random = np.random.default_rng(seed)
     total = round(LOOK_ROWS / share)
     new_c = random.binomial(total, share, (runs, looks))
     news = (total - new_c, new_c)
     true_quantile = MEDIAN_SECONDS * np.exp(Z_95 * SIGMA)
-    place = int(np.searchsorted(DURATION_EDGES, true_quantile, side="right")) - 1
-    kept = slice(place - 10, place + 30)
+    index = int(np.searchsorted(DURATION_EDGES, true_quantile, side="right")) - 1
+    kept = slice(index - 10, index + 30)
     edges = DURATION_EDGES[kept]
     parts: dict[str, list[Counts]] = {name: [] for name in ("rows", "errors", "wrong", "latency", "predictions")}
     for truth, new in zip((baseline, candidate), news, strict=True):
@@ -90,8 +90,8 @@ def simulate(
 
 
 def _shares(edges: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    """Shares of a lognormal distribution below the first edge, between, and above the last."""
-    from scipy.stats import norm  # noqa: PLC0415 - half a second that `--help` need not wait for
+    """Return the shares of a lognormal distribution below the first edge, between, and above the last."""
+    from scipy.stats import norm  # noqa: PLC0415 - half a second of import that `--help` does not need
 
     below = norm.cdf(np.log(edges / (MEDIAN_SECONDS * factor)) / SIGMA)
     shares: NDArray[np.float64] = np.diff(below, prepend=0.0, append=1.0)
