@@ -32,10 +32,6 @@ reference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)
 """,
     "canary": """import driftline as dl
 reference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)
-baseline = dl.Monitor("flight-delay", version="3", reference=reference)
-candidate = dl.Monitor("flight-delay", version="4", variant="canary", reference=reference)
-predict_old = baseline.instrument(lambda features: 0.7)
-predict_new = candidate.instrument(lambda features: 0.7)
 """,
 }
 """Code before the first block of pages that continue the README's example, by the first word of their names."""
