@@ -1,4 +1,4 @@
-"""Predictions and outcomes in a file that the processes of a host share, through restarts, kills and forks."""
+"""The store of pending predictions in an SQLite file, shared by the processes of a host and kept over restarts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,20 @@ from driftline.outcomes._join import (
 
 __all__ = ["FileStore", "read_totals"]
 
-FORGET_ROWS = 2_000
-"""Rows given up in one transaction at most, so that none is long."""
+EXPIRE_ROWS = 2_000
+"""Rows of one state that expire in one transaction at most, so that no transaction is long."""
 
 _PAIRS = "pairs"
+"""The key under which the JSON of a dict keeps its items."""
 
 _STATES = (WAITING, EARLY, DONE, EXPIRED)
+"""The states by their number in the file."""
+
+_NUMBERS = {state: number for number, state in enumerate(_STATES)}
+_WAITING, _EARLY, _DONE, _EXPIRED = range(4)
+
+PREDICTIONS, OUTCOMES = "remembered", "told"
+"""Keys of the totals of a file: predictions and outcomes that arrived."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS source (
@@ -62,22 +70,22 @@ FORMAT = FileFormat(
 
 class FileStore:
     """
-    Records in an SQLite file in WAL mode.
+    A bounded store in an SQLite file in WAL mode.
 
     One call of `apply` is one transaction, its counts included. However the process ends, the file has each prediction
     and outcome either completely or not at all. (A power failure may lose the last transactions:
     ``synchronous=NORMAL``.)
 
     Args:
-        path: the file; its folder must exist.
-        model: ids are those of one model …
-        version: … and predictions are of one version …
-        variant: … and variant of it.
-        capacity: as for `MemoryStore`, of the whole file.
-        expire: as for `MemoryStore`.
+        path: the file. Its folder must exist.
+        model: the model that the ids belong to.
+        version: the version that predicts.
+        variant: the variant that predicts.
+        capacity: at most this many records of each kind in the whole file, as for `MemoryStore`.
+        expire: seconds after which a record expires. If None, records never expire by age.
 
     Raises:
-        ConfigurationError: the file cannot be opened, is no such file, or is of a newer schema.
+        ConfigurationError: if the file cannot be opened, is another program's, or is of a newer version.
     """
 
     def __init__(
@@ -90,77 +98,76 @@ class FileStore:
         expire: float | None,
     ) -> None:
         self._model = model
-        self._own = (model, version, variant)
+        self._own_source = (model, version, variant)
         self._capacity = capacity
-        self._expire = expire
+        self._expire_seconds = expire
         self._sources: dict[int, Source] = {}
-        self._number = 0
+        self._own_number = 0
         self._registered_in: sqlite3.Connection | None = None
         self._database = Database(path, FORMAT, "outcomes")
 
     def reset(self) -> None:
-        """Do nothing in the child of a fork: it opens its own connection, and shares the file's content."""
+        """Do nothing: the child of a fork opens its own connection, and shares the records of the file."""
 
     def close(self) -> None:
         """Close the file for good."""
         self._database.close()
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
-        """Join events in their order, and drop the oldest records beyond the bounds, in one transaction."""
+        """Join *events* in order and expire old records, in one transaction."""
         with self._database.transaction() as connection:
             if connection is not self._registered_in:
-                self._number, self._registered_in = _register(connection, *self._own), connection
+                self._own_number, self._registered_in = _register(connection, *self._own_source), connection
             joined = JoinResult()
             before = self._load(connection, {event.key for event in events})
             after = dict(before)
             arrived: Counter[tuple[Source, str]] = Counter()
             for event in events:
                 after[event.key] = advance_record(after.get(event.key), event, joined)
-                arrived[None, "told" if event.is_outcome else "remembered"] += 1
+                arrived[None, OUTCOMES if event.is_outcome else PREDICTIONS] += 1
             changed = {key: record for key, record in after.items() if record is not before.get(key)}
             sizes: Counter[int] = Counter()
             for key, record in changed.items():
-                known = before.get(key)
-                if known is not None:
-                    sizes[_STATES.index(known.state)] -= 1
-                sizes[_STATES.index(record.state)] += 1
+                previous = before.get(key)
+                if previous is not None:
+                    sizes[_NUMBERS[previous.state]] -= 1
+                sizes[_NUMBERS[record.state]] += 1
             connection.executemany(
                 "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
                 [self._row(key, record) for key, record in changed.items()],
             )
-            self._forget(connection, now, sizes, joined)
+            self._expire(connection, now, sizes, joined)
             connection.executemany(
                 "UPDATE size SET rows = rows + ? WHERE state = ?", [(n, s) for s, n in sizes.items()]
             )
             joined.results.update(grade(joined.pairs))
-            self._add_up(connection, joined.results + arrived)
+            self._add_totals(connection, joined.results + arrived)
         return joined
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _load(self, connection: sqlite3.Connection, keys: set[str]) -> dict[str, Record]:
-        found = {}
-        # Sorted: neighbours lie on one page.
-        wanted = sorted(keys)
-        marks = ", ".join("?" * len(wanted))
+        records = {}
+        # Neighbouring keys are on the same page of the file.
+        sorted_keys = sorted(keys)
+        marks = ", ".join("?" * len(sorted_keys))
         query = f"SELECT id, state, value, source, at FROM record WHERE model = ? AND id IN ({marks})"  # noqa: S608 - question marks
-        for key, state, value, source, at in connection.execute(query, (self._model, *wanted)):
-            found[key] = Record(_STATES[state], _read(value), self._source_of(connection, source), at)
-        return found
+        for key, state, value, source, at in connection.execute(query, (self._model, *sorted_keys)):
+            records[key] = Record(_STATES[state], _decode(value), self._source_of(connection, source), at)
+        return records
 
     def _row(self, key: str, record: Record) -> tuple[str, str, int, str | None, int, float]:
-        waits = record.state in {WAITING, EARLY}
-        # Ids without a source, and those of this monitor, are this one's.
-        number = self._number if record.source is None else self._number_of[record.source]
-        value = _written(record.value) if waits else None
-        return self._model, key, _STATES.index(record.state), value, number, record.at
+        is_pending = record.state in {WAITING, EARLY}
+        number = self._own_number if record.source is None else self._source_numbers[record.source]
+        value = _encode(record.value) if is_pending else None
+        return self._model, key, _NUMBERS[record.state], value, number, record.at
 
     @property
-    def _number_of(self) -> dict[Source, int]:
+    def _source_numbers(self) -> dict[Source, int]:
         return {source: number for number, source in self._sources.items()}
 
     def _source_of(self, connection: sqlite3.Connection, number: int) -> Source:
-        if number == self._number:
+        if number == self._own_number:
             return None
         if number not in self._sources:
             row = connection.execute(
@@ -169,28 +176,29 @@ class FileStore:
             self._sources[number] = tuple(row)
         return self._sources[number]
 
-    def _forget(self, connection: sqlite3.Connection, now: float, sizes: Counter[int], joined: JoinResult) -> None:
+    def _expire(self, connection: sqlite3.Connection, now: float, sizes: Counter[int], joined: JoinResult) -> None:
         rows = dict(connection.execute("SELECT state, rows FROM size"))
-        for states in ((0,), (1,), (2, 3)):
-            held = sum(rows[state] + sizes[state] for state in states)
-            too_many = min(max(0, held - self._capacity), FORGET_ROWS)
-            oldest = -1.0 if self._expire is None else now - self._expire
+        # Done and expired ids share one bound, because both only classify a further outcome.
+        for states in ((_WAITING,), (_EARLY,), (_DONE, _EXPIRED)):
+            size = sum(rows[state] + sizes[state] for state in states)
+            excess = min(max(0, size - self._capacity), EXPIRE_ROWS)
+            oldest = -1.0 if self._expire_seconds is None else now - self._expire_seconds
             for state in states:
                 old = connection.execute(
                     "SELECT model, id, source FROM record WHERE state = ? AND at < ? ORDER BY at LIMIT ?",
-                    (state, oldest, FORGET_ROWS),
+                    (state, oldest, EXPIRE_ROWS),
                 ).fetchall()
-                if len(old) < too_many:
+                if len(old) < excess:
                     old = connection.execute(
-                        "SELECT model, id, source FROM record WHERE state = ? ORDER BY at LIMIT ?", (state, too_many)
+                        "SELECT model, id, source FROM record WHERE state = ? ORDER BY at LIMIT ?", (state, excess)
                     ).fetchall()
-                too_many -= len(old)
-                self._give_up(connection, state, old, now, joined)
+                excess -= len(old)
+                self._expire_rows(connection, state, old, now, joined)
                 sizes[state] -= len(old)
-                if state == 0:
-                    sizes[3] += len(old)
+                if state == _WAITING:
+                    sizes[_EXPIRED] += len(old)
 
-    def _give_up(
+    def _expire_rows(
         self,
         connection: sqlite3.Connection,
         state: int,
@@ -198,10 +206,10 @@ class FileStore:
         now: float,
         joined: JoinResult,
     ) -> None:
-        if state == 0:
+        if state == _WAITING:
             connection.executemany(
-                "UPDATE record SET state = 3, value = NULL, at = ? WHERE model = ? AND id = ?",
-                [(now, model, key) for model, key, _ in old],
+                "UPDATE record SET state = ?, value = NULL, at = ? WHERE model = ? AND id = ?",
+                [(_EXPIRED, now, model, key) for model, key, _ in old],
             )
             for _, _, source in old:
                 joined.results[self._source_of(connection, source), "expired"] += 1
@@ -210,13 +218,13 @@ class FileStore:
                 "DELETE FROM record WHERE model = ? AND id = ?", [(model, key) for model, key, _ in old]
             )
 
-    def _add_up(self, connection: sqlite3.Connection, results: Counter[tuple[Source, str]]) -> None:
-        numbers = self._number_of
+    def _add_totals(self, connection: sqlite3.Connection, results: Counter[tuple[Source, str]]) -> None:
+        numbers = self._source_numbers
         connection.executemany(
             "INSERT INTO total VALUES (?, ?, ?) "
             "ON CONFLICT (source, result) DO UPDATE SET count = count + excluded.count",
             [
-                (self._number if source is None else numbers[source], result, count)
+                (self._own_number if source is None else numbers[source], result, count)
                 for (source, result), count in results.items()
             ],
         )
@@ -232,33 +240,33 @@ def _register(connection: sqlite3.Connection, model: str, version: str | None, v
     return int(number)
 
 
-def _written(value: Any) -> str:
-    """A value as JSON: numbers, truth values, texts, lists and dicts of these as they are, all else as its text."""
+def _encode(value: Any) -> str:
+    """Return a value as JSON. An object that JSON does not know becomes its string."""
     if isinstance(value, Mapping):
-        # Labels may be numbers or truth values, and keys of JSON are texts.
+        # Keys of a dict may be numbers or booleans, but keys of JSON are strings.
         value = {_PAIRS: list(value.items())}
-    return json.dumps(value, default=_plain)
+    return json.dumps(value, default=_to_plain)
 
 
-def _read(text: str | None) -> Any:
+def _decode(text: str | None) -> Any:
     value = None if text is None else json.loads(text)
     return dict(value[_PAIRS]) if isinstance(value, dict) else value
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 
 
 def read_totals(path: str | os.PathLike[str]) -> dict[tuple[str, str | None, str | None], dict[str, int]]:
     """
-    What a file of outcomes has counted since it was made, by (model, version, variant): of all processes together.
+    Return the counts of a file since it was created, by (model, version, variant).
 
-    Beside the results of ``ml.outcomes``: ``remembered``, the predictions that were taken down, ``told``, the outcomes
-    that arrived, and ``waiting``, the predictions that still wait. These add up: ``remembered`` is ``correct`` +
-    ``incorrect`` + ``matched`` + ``expired`` + ``replaced`` + ``waiting``.
+    The counts are of all processes together. Keys are the results of ``ml.outcomes``, and ``remembered`` (predictions),
+    ``told`` (outcomes) and ``waiting`` (predictions without an outcome). ``remembered`` is the sum of ``correct``,
+    ``incorrect``, ``matched``, ``expired``, ``replaced`` and ``waiting``.
 
     Raises:
-        ConfigurationError: there is no such file, or it is none of driftline's.
+        ConfigurationError: if there is no such file, or it is not a file of outcomes.
     """
     totals: dict[tuple[str, str | None, str | None], dict[str, int]] = {}
     with open_read_only(check.path("path", path, FORMAT.content), FORMAT) as connection:
@@ -266,5 +274,5 @@ def read_totals(path: str | os.PathLike[str]) -> dict[tuple[str, str | None, str
         for number, result, count in connection.execute("SELECT source, result, count FROM total"):
             totals.setdefault(sources[number], {})[result] = count
         for number, count in connection.execute("SELECT source, count(*) FROM record WHERE state = 0 GROUP BY source"):
-            totals.setdefault(sources[number], {})["waiting"] = count
+            totals.setdefault(sources[number], {})[WAITING] = count
     return totals
