@@ -1,4 +1,4 @@
-"""No drift at all: how many alarms in simulated months, ours and the peers'."""
+"""Counts the alarms of driftline and of its peers in simulated months without drift."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from rules_ours import RULES, SECONDS, ZERO, Watch, fit
+from rules_driftline import RULES, SECONDS, ZERO, Watch, fit
 from rules_peers import DEFAULTS, Panel
 from scipy.special import chdtri
 from streams import Source, World, generator, reference_of
@@ -15,7 +15,7 @@ from streams import Source, World, generator, reference_of
 __all__ = ["CASES", "Case", "month", "months_of", "poisson_interval", "rows_of"]
 
 DAYS = 30
-"""Days of a simulated month: the time that the budget of one false alarm is for."""
+"""Days of a simulated month, the time of the budget of one false alarm."""
 
 NORMAL = ("normal",) * 20
 
@@ -23,21 +23,21 @@ NORMAL = ("normal",) * 20
 @dataclass(frozen=True, slots=True)
 class Case:
     """
-    A world, how it is watched, and for how long.
+    A world, the windows of the monitor, and the length of the simulation.
 
     Args:
-        name: what is special about it.
-        world: where the rows come from.
-        rows: of a window.
-        reference: rows of training data.
-        order: of the training data, "time" or "shuffled".
+        name: the name in the tables.
+        world: the source of the rows.
+        rows: rows of a window.
+        reference: rows of the training data.
+        order: order of the training data, "time" or "shuffled".
         every: cadence of the windows.
-        months: simulated at a least effect of 0, each with a reference of its own.
-        default_months: how many of them are watched with the default least effect too.
-        peers: how many of them the peers' rules watch too.
-        days: simulated of each month.
-        seasons: what the reference profiles.
-        known: False where the documentation says that the reference cannot know what it is asked; no aim applies.
+        months: months at a least effect of 0, each with a separate reference.
+        default_months: months that run with the default least effect too.
+        peers: months that run with the rules of the peers too.
+        days: days of each month to simulate.
+        seasons: seasons that the reference profiles.
+        known: False if the documentation says that such a reference cannot know its season. Then no aim applies.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Case:
     known: bool = True
 
     def windows(self, days: float) -> int:
-        """Windows in so many days."""
+        """Return the number of windows in a number of days."""
         return max(1, round(days * 86_400 / SECONDS[self.every]))
 
 
@@ -78,10 +78,10 @@ def _cases() -> Iterable[Case]:
         for order in ("time", "shuffled"):
             peers = 2 if phi == 0.9 else 0
             yield Case(f"AR(1) {phi}", _ar(phi), order=order, peers=peers)
-    # A day of 24 windows; 100,000 rows are four days of windows of 1,000.
+    # A day has 24 windows, so 100,000 rows are four days of windows of 1,000.
     season = World(NORMAL, season_rows=24_000)
     for order in ("time", "shuffled"):
-        # Shuffled rows have lost their hour, and the first window of an hour does differ from a day.
+        # Shuffled rows have lost their hour, and a window of one hour does differ from the whole day.
         known, peers = order == "time", int(order == "time")
         yield Case("daily season, 4 days", season, reference=100_000, order=order, months=4, peers=peers, known=known)
     yield Case("daily season, by its hours", season, reference=100_000, seasons=("hour",), months=8)
@@ -106,21 +106,26 @@ def _cases() -> Iterable[Case]:
 CASES = tuple(_cases())
 
 
-def month(place: int, number: int, days: float | None = None, training: int | None = None) -> dict[str, Any]:
+def month(index: int, number: int, days: float | None = None, training: int | None = None) -> dict[str, Any]:
     """
-    One month of a case of `CASES`: alarms by rule.
+    Simulate one month of a case, and return for each rule the alarms, the windows with an alarm and the evaluated ones.
 
-    An alarm is a feature that starts to drift (for peers: is flagged and was not in the window before). Returned are,
-    per rule, alarms, windows with an alarm, and windows in which anything was judged. *days* and *training* cut the
-    month and the reference short, for a smoke test.
+    An alarm is a feature that starts to drift. For peers, it is a feature that is flagged and was not flagged in the
+    window before.
+
+    Args:
+        index: index of the case in `CASES`.
+        number: number of the month, part of its seed.
+        days: days to simulate. If None, those of the case.
+        training: largest number of rows of the reference. If None, those of the case.
     """
-    case = CASES[place]
+    case = CASES[index]
     days = days or case.days
     windows = case.windows(days)
     source = Source(case.world, generator(case.name, case.rows, case.reference, case.order, case.every, number))
     columns = reference_of(source, min(case.reference, training or case.reference), case.order)
     categorical = case.world.categorical
-    # The stretch before what is served: a row every so many seconds.
+    # Training data are the stretch before the rows served, with equal times between rows.
     trained = len(next(iter(columns.values())))
     times = np.arange(trained) * (SECONDS[case.every] / case.rows) if case.seasons else None
     reference = fit(columns, categorical, time=times, seasons=case.seasons)
@@ -131,54 +136,54 @@ def month(place: int, number: int, days: float | None = None, training: int | No
         if rule == ZERO or number < case.default_months
     }
     panel = Panel.fit(columns, categorical, case.rows) if number < case.peers else None
-    found = {rule: {"alarms": 0, "loud": 0, "judged": 0} for rule in watches}
+    counts = {rule: {"alarms": 0, "loud": 0, "evaluated": 0} for rule in watches}
     before: dict[str, Any] = {}
     for _ in range(windows):
         window = source.take(case.rows)
         for rule, watch in watches.items():
-            seen = watch.feed(window)
-            _count(found[rule], len(seen.started), judged=seen.judged)
+            result = watch.feed(window)
+            _count(counts[rule], len(result.started), evaluated=result.evaluated)
         if panel is not None:
             ratios = panel(window)
             for rule, (measured, limit) in DEFAULTS.items():
                 flagged = ratios[measured] >= limit
                 started = int((flagged & ~before.get(rule, np.False_)).sum())
                 before[rule] = flagged
-                _count(found.setdefault(rule, {"alarms": 0, "loud": 0, "judged": 0}), started, judged=True)
+                _count(counts.setdefault(rule, {"alarms": 0, "loud": 0, "evaluated": 0}), started, evaluated=True)
     for watch in watches.values():
         watch.close()
-    return {"case": place, "days": days, "windows": windows, "found": found}
+    return {"case": index, "days": days, "windows": windows, "counts": counts}
 
 
-def _count(found: dict[str, int], started: int, *, judged: bool) -> None:
-    found["alarms"] += started
-    found["loud"] += started > 0
-    found["judged"] += judged
+def _count(counts: dict[str, int], started: int, *, evaluated: bool) -> None:
+    counts["alarms"] += started
+    counts["loud"] += started > 0
+    counts["evaluated"] += evaluated
 
 
 def months_of(scale: float) -> list[tuple[int, int]]:
-    """Every month of every case, by place and number; *scale* below 1 simulates fewer of them."""
-    return [(place, number) for place, case in enumerate(CASES) for number in range(max(1, round(case.months * scale)))]
+    """Return every month of every case, by index and number. A *scale* below 1 returns fewer months."""
+    return [(index, number) for index, case in enumerate(CASES) for number in range(max(1, round(case.months * scale)))]
 
 
 def poisson_interval(events: int, exposure: float) -> tuple[float, float]:
-    """The exact 95 % confidence interval of a rate (Garwood 1936)."""
+    """Return the exact 95 % confidence interval of a rate (Garwood 1936)."""
     low = float(chdtri(2 * events, 0.975)) / 2.0 if events else 0.0
     return low / exposure, float(chdtri(2 * events + 2, 0.025)) / 2.0 / exposure
 
 
 def rows_of(months: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Months to rows of the table, in the order of the cases: one row per case and rule."""
+    """Return the rows of the table, one for each case and rule, in the order of the cases."""
     pooled: dict[tuple[int, str], list[tuple[Mapping[str, Any], Mapping[str, int]]]] = {}
-    for one in months:
-        for rule, counts in one["found"].items():
-            pooled.setdefault((one["case"], rule), []).append((one, counts))
+    for result in months:
+        for rule, counts in result["counts"].items():
+            pooled.setdefault((result["case"], rule), []).append((result, counts))
     rows = []
-    for (place, rule), of in sorted(pooled.items(), key=lambda item: item[0][0]):
-        case, found = CASES[place], [counts for _, counts in of]
-        exposure = sum(one["days"] for one, _ in of) / DAYS
-        windows = sum(one["windows"] for one, _ in of)
-        alarms = sum(one["alarms"] for one in found)
+    for (index, rule), parts in sorted(pooled.items(), key=lambda item: item[0][0]):
+        case, all_counts = CASES[index], [counts for _, counts in parts]
+        exposure = sum(result["days"] for result, _ in parts) / DAYS
+        windows = sum(result["windows"] for result, _ in parts)
+        alarms = sum(counts["alarms"] for counts in all_counts)
         low, high = poisson_interval(alarms, exposure)
         rows.append(
             {
@@ -194,9 +199,9 @@ def rows_of(months: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "alarms in 30 days": round(alarms / exposure, 3),
                 "low": round(low, 3),
                 "high": round(high, 3),
-                "windows with an alarm": sum(one["loud"] for one in found),
-                "most in one month": max(one["alarms"] for one in found),
-                "judged": round(sum(one["judged"] for one in found) / windows, 3),
+                "windows with an alarm": sum(counts["loud"] for counts in all_counts),
+                "most in one month": max(counts["alarms"] for counts in all_counts),
+                "evaluated": round(sum(counts["evaluated"] for counts in all_counts) / windows, 3),
                 "aim applies": case.known,
             }
         )

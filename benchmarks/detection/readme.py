@@ -1,4 +1,4 @@
-"""The few figures of the evaluation that the README shows, written between two marks in it."""
+"""Writes the figures of the benchmark that the README shows, between two marks in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rules_ours import DEFAULT, ZERO
+from rules_driftline import DEFAULT, ZERO
 from to_markdown import Results, share, table
 
 __all__ = ["write_summary"]
@@ -18,18 +18,20 @@ CASES = (
     ("AR(1) 0.9", "rows that depend on their neighbours"),
     ("daily season, 4 days", "a daily season"),
 )
-"""Streams without drift that all rules have watched, training data in time order, and what the README calls them."""
+"""Streams without drift that all rules evaluated, with training data in time order, and their names in the README."""
 
 WINDOW = 1_000
+"""Rows of the windows that the README shows."""
+
 SHIFTS = ("mean +0.1 σ", "mean +0.2 σ", "5 % outliers at 3 σ")
 
 
 def write_summary(results: Results, readme: Path) -> None:
     """
-    Put the summary into its place.
+    Replace the text between the marks of the README.
 
     Raises:
-        ValueError: the marks are not there.
+        ValueError: the README has no marks.
     """
     text = readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
@@ -41,27 +43,27 @@ def write_summary(results: Results, readme: Path) -> None:
 
 
 def summary(results: Results) -> list[str]:
-    """Lines of Markdown: a table of false alarms and delays, rule by rule."""
+    """Return the lines of a table of false alarms and delays by rule."""
     alarms: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in results["false_alarms"]:
         if row["training data"] == "time" and row["features"] == 20 and row["window rows"] == WINDOW:
             alarms.setdefault(row["rule"], {}).setdefault(row["case"], row)
-    found = {
+    power = {
         (row["rule"], row["shift"]): row
         for row in [*results["power"], *results.get("streaming power", [])]
         if row["window rows"] == WINDOW
     }
     body = []
     for rule in [DEFAULT, ZERO, *(rule for rule in alarms if rule not in {DEFAULT, ZERO})]:
-        ours = {DEFAULT: "driftline, default", ZERO: "driftline, least effect 0"}.get(rule)
+        driftline = {DEFAULT: "driftline, default", ZERO: "driftline, least effect 0"}.get(rule)
         streams = [alarms[rule].get(case) for case, _ in CASES]
         if None in streams:
             continue
         body.append(
             (
-                f"**{ours}**" if ours else rule,
-                *("" if one is None else f"{one['alarms in 30 days']:,.1f}" for one in streams),
-                *(share(found.get((ours or f"{rule}, tuned", shift))) for shift in SHIFTS),
+                f"**{driftline}**" if driftline else rule,
+                *("" if row is None else f"{row['alarms in 30 days']:,.1f}" for row in streams),
+                *(share(power.get((driftline or f"{rule}, tuned", shift))) for shift in SHIFTS),
             )
         )
     return table(("rule", *(name for _, name in CASES), *SHIFTS), body)

@@ -1,4 +1,4 @@
-"""Real flights, month by month; a placebo made of the reference's own rows; a change that matters to nobody."""
+"""Real flights by month, a placebo made of the rows of the reference, and a negligible change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from false_alarms import poisson_interval
-from rules_ours import DEFAULT, RULES, Watch, fit
+from rules_driftline import DEFAULT, RULES, Watch, fit
 from streams import Source, World, generator, reference_of
 
 from driftline.demo.flights import hour_to_date, load
@@ -16,7 +16,7 @@ from driftline.demo.flights import hour_to_date, load
 __all__ = ["MONTH_WINDOWS", "flights_year", "harmless", "placebo", "remarkable_days", "replayed"]
 
 WEEKS = 8
-"""Of the reference: January and February."""
+"""Weeks of the reference: January and February."""
 
 FIRST_HOUR = WEEKS * 7 * 24
 YEAR_HOURS = 365 * 24
@@ -31,11 +31,11 @@ EVENTS = {
     "2013-11-28": "Thanksgiving",
     "2013-12-25": "Christmas Day",
 }
-"""Dates of the calendar that a reader may compare with; storms are read from the data (`remarkable_days`)."""
+"""Dates of the calendar to compare alarms with. The data themselves show the storms (`remarkable_days`)."""
 
 
 def flights_year(window: int | str, every: str, min_effect: float | None) -> dict[str, Any]:
-    """The ten months after the reference, hour by hour: every alarm with its date and its reason."""
+    """Serve the ten months after the reference by hour. Return every alarm with its date and its reason."""
     flights = load()
     training = flights.between(0, FIRST_HOUR)
     watch = Watch(fit(training.columns), window, min_effect, every)
@@ -45,11 +45,11 @@ def flights_year(window: int | str, every: str, min_effect: float | None) -> dic
     last = FIRST_HOUR
     for hour in served.hours():
         rows = {name: column[hour.rows] for name, column in served.columns.items()}
-        seen = watch.feed(rows, (hour.number - last) * HOUR)
+        result = watch.feed(rows, (hour.number - last) * HOUR)
         last = hour.number
         date = f"{hour_to_date(hour.number):%Y-%m-%d %H:%M}"
-        alarms += [{"seen at": date, "feature": name, "reason": watch.reason(name)} for name in seen.started]
-        for name in seen.drifting:
+        alarms += [{"seen at": date, "feature": name, "reason": watch.reason(name)} for name in result.started]
+        for name in result.drifting:
             drifting[f"{date[:7]} {name}"] += 1
     watch.close()
     return {
@@ -61,50 +61,50 @@ def flights_year(window: int | str, every: str, min_effect: float | None) -> dic
 
 
 def remarkable_days(most: int = 14) -> list[dict[str, Any]]:
-    """What happened, from the data alone: the days with most cancelled or late flights, and some of the calendar."""
+    """Return the days with most cancelled or late flights, and some days of the calendar."""
     flights = load()
     days: list[dict[str, Any]] = []
     for day in range(365):
-        one = flights.between(day * 24, day * 24 + 24)
-        delay, date = one.columns["dep_delay"], f"{hour_to_date(day * 24):%Y-%m-%d}"
+        part = flights.between(day * 24, day * 24 + 24)
+        delay, date = part.columns["dep_delay"], f"{hour_to_date(day * 24):%Y-%m-%d}"
         days.append(
             {
                 "date": date,
-                "flights": len(one),
+                "flights": len(part),
                 "cancelled": round(float(np.isnan(delay).mean()), 3),
-                "late": round(float(one.late.mean()), 3),
+                "late": round(float(part.late.mean()), 3),
                 "in the reference": day < WEEKS * 7,
                 "calendar": EVENTS.get(date, ""),
             }
         )
-    worst = {id(one) for key in ("cancelled", "late") for one in sorted(days, key=lambda day: -day[key])[:most]}
-    return [one for one in days if id(one) in worst or one["calendar"]]
+    worst = {id(day) for key in ("cancelled", "late") for day in sorted(days, key=lambda day: -day[key])[:most]}
+    return [day for day in days if id(day) in worst or day["calendar"]]
 
 
 def placebo(months: int, windows: int, rows: int = 1_000) -> list[dict[str, Any]]:
-    """The reference's own rows, permuted and appended, in windows an hour; so many in each of some months."""
+    """Serve permutations of the reference's own rows in hourly windows, and count alarms."""
     training = load().between(0, FIRST_HOUR)
-    found = []
+    table = []
     for rule, effect in RULES.items():
         alarms: list[str] = []
         for month in range(months):
             random = generator("placebo", month)
             watch = Watch(fit(training.columns), rows, effect)
-            places = np.concatenate(
+            order = np.concatenate(
                 [random.permutation(len(training)) for _ in range(windows * rows // len(training) + 1)]
             )
             for window in range(windows):
-                chosen = places[window * rows : (window + 1) * rows]
+                chosen = order[window * rows : (window + 1) * rows]
                 alarms += watch.feed({name: column[chosen] for name, column in training.columns.items()}).started
             watch.close()
-        found.append(_placebo_row("permuted, 1,000 rows an hour", rule, alarms, months * windows / MONTH_WINDOWS))
-    return found
+        table.append(_placebo_row("permuted, 1,000 rows an hour", rule, alarms, months * windows / MONTH_WINDOWS))
+    return table
 
 
 def replayed() -> list[dict[str, Any]]:
-    """The reference's own rows as they came, hour by hour, in windows of a day."""
+    """Serve the reference's own rows by hour, in their order, in windows of a day, and count alarms."""
     training = load().between(0, FIRST_HOUR)
-    found = []
+    table = []
     for rule, effect in RULES.items():
         watch = Watch(fit(training.columns), "1d", effect)
         alarms: list[str] = []
@@ -114,8 +114,8 @@ def replayed() -> list[dict[str, Any]]:
             alarms += watch.feed(rows, (hour.number - last) * HOUR).started
             last = hour.number
         watch.close()
-        found.append(_placebo_row("replayed in time order, a window a day", rule, alarms, WEEKS * 7 / 30))
-    return found
+        table.append(_placebo_row("replayed in time order, a window a day", rule, alarms, WEEKS * 7 / 30))
+    return table
 
 
 def _placebo_row(stream: str, rule: str, alarms: Iterable[str], months: float) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _placebo_row(stream: str, rule: str, alarms: Iterable[str], months: float) -
 
 
 def harmless(rows: int = 50_000, by: float = 0.05, windows: int = 20) -> list[dict[str, Any]]:
-    """A shift of the mean that is certain in so large a window, and matters to nobody."""
+    """Serve a shift of the mean that is significant in a large window, and negligible."""
     source = Source(World(("normal",) * 20), generator("harmless", rows))
     reference = fit(reference_of(source, 2 * rows, "time"))
     watches = {rule: Watch(reference, rows, effect) for rule, effect in RULES.items()}

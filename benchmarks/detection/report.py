@@ -1,4 +1,4 @@
-"""Tables to CSV files and to the page ``docs/detection.md``: every figure in its words comes out of the results."""
+"""Writes tables as CSV files and as the page ``docs/results/detection.md``, whose figures all come from the results."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ SECTIONS: tuple[tuple[str, Callable[[Results, str], list[str]]], ...] = (
     ("timing", timing_section),
     ("agreement", agreement_section),
 )
-"""The table that a section is about, and what writes it."""
+"""The table of each section, and the function that writes the section."""
+
+SUMMARY = "<!-- summary -->", "<!-- /summary -->"
+"""The marks around the first section of the page, which is written by hand."""
 
 
 def write_csv(results: Results, out: Path) -> None:
-    """One file per table."""
+    """Write one file per table."""
     alarms = [
         {"window": run["window"], "rule": run["rule"], **alarm}
         for run in results.get("flights", [])
@@ -42,26 +45,37 @@ def write_csv(results: Results, out: Path) -> None:
 
 
 def write_page(results: Results, page: Path, out: Path, machine: str) -> None:
-    """The page, with what parts there are."""
-    plots = os.path.relpath(out, page.parent)
+    """
+    Write the page, with a section for each part of the results.
+
+    The text between the marks of the summary stays as it is.
+    """
     seconds = ", ".join(
-        f"{part} {taken:.0f} s ({cpu:.0f} s of CPU)" for part, (taken, cpu) in results["seconds"].items()
+        f"{part} {elapsed:.0f} s ({cpu:.0f} s of CPU)" for part, (elapsed, cpu) in results["seconds"].items()
     )
-    lines = [INTRODUCTION.format(machine=machine, seconds=seconds)]
+    summary = ""
+    if page.exists():
+        summary = page.read_text(encoding="utf-8").partition(SUMMARY[0])[2].partition(SUMMARY[1])[0].strip()
+    folder = os.path.relpath(out, page.parent)
+    lines = [INTRODUCTION.format(summary=summary, machine=machine, seconds=seconds, csv_files=folder)]
     for name, section in SECTIONS:
         if name in results:
-            lines += section(results, plots)
+            lines += section(results, folder)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-INTRODUCTION = """# Detection: what alarms are worth
+INTRODUCTION = """# Detection: results
 
-Written by `make bench-detection` on {machine}; seeded, so that a second run gives the same figures but for the timing.
-Run time: {seconds}. All tables as CSV are in [`benchmarks/detection/results`](../benchmarks/detection/results).
+<!-- summary -->
+{summary}
+<!-- /summary -->
 
-driftline runs as a user runs it: `Reference.fit`, a monitor with `FalseAlarms(1, per="30d")`, batches through
-`monitor.observe`, states read from `monitor.status()`. An *alarm* is a feature that starts to drift. *Least effect* is
-`min_effect`, the least corrected PSI that the rule calls a drift: 0 shows what the test alone does, the default what a
-user gets. Intervals are exact 95 % ones: Poisson for rates, binomial for shares. Alarms that come in clusters make an
-interval of a rate too narrow; the largest number in one month is in the CSV."""
+Written by `make bench-detection`, but for the summary, on {machine}. It is seeded, so a second run gives the same
+figures except for the timing. Run time: {seconds}. The [folder of the CSV files]({csv_files}) has all tables.
+
+The benchmark uses driftline as a user does: `Reference.fit`, a monitor with `FalseAlarms(1, per="30d")`, batches
+through `monitor.observe`, states from `monitor.status()`. An *alarm* is a feature that starts to drift. *Least effect*
+is `min_effect`, the smallest corrected PSI that the rule calls a drift. A least effect of 0 shows the test alone.
+Intervals are exact 95 % intervals: Poisson for rates, binomial for shares. If alarms come in clusters, the interval of
+a rate is too narrow. The CSV files have the largest number of alarms in one month."""

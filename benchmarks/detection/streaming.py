@@ -1,7 +1,7 @@
 """
-Detectors that are fed one value at a time: ADWIN as river has it, Page-Hinkley and KSWIN for many series at once.
+Stream detectors: river's ADWIN itself, and Page-Hinkley and KSWIN restated for many series together.
 
-Restated from river 0.23: `PageHinkley()` and `KSWIN()` with their defaults; `installed.py` compares them with river.
+`PageHinkley()` and `KSWIN()` are restated from river 0.23 with their defaults. `installed.py` compares them with river.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Alarms = NDArray[np.int64]
 """Shape (alarms, 2): series and step of each alarm."""
 
 MONTH_VALUES = 720 * 1_000 * 20
-"""Values in thirty days of 1,000 rows an hour with 20 features: one false alarm in so many is one a month."""
+"""Values in thirty days of 1,000 rows an hour with 20 features. One false alarm in this number is one a month."""
 
 BEFORE = 42_000
-"""Values before the drift: as many as the rows that the other rules have had as reference and warm-up."""
+"""Values before the drift, as many as the rows of reference and warm-up of the other rules."""
 
 HORIZON = 40_000
 DRIFTS = (
@@ -39,23 +39,23 @@ DRIFTS = (
 
 
 def page_hinkley(values: Floats, threshold: float = 50.0) -> Alarms:
-    """`river.drift.PageHinkley`: delta 0.005, alpha 0.9999, at least 30 values, both directions."""
+    """Run `river.drift.PageHinkley`: delta 0.005, alpha 0.9999, at least 30 values, both directions."""
     series = len(values)
-    count, middle, up, down = (np.zeros(series) for _ in range(4))
+    count, mean, up, down = (np.zeros(series) for _ in range(4))
     lowest, highest = np.full(series, np.inf), np.full(series, -1.0)
     alarms = []
     for step, value in enumerate(values.T):
         count += 1.0
-        middle += (value - middle) / count
-        away = value - middle
+        mean += (value - mean) / count
+        away = value - mean
         up = 0.9999 * up + away - 0.005
         down = 0.9999 * down + away + 0.005
         np.minimum(lowest, up, out=lowest)
         np.maximum(highest, down, out=highest)
         drift = (count >= 30.0) & ((up - lowest > threshold) | (highest - down > threshold))
         if drift.any():
-            alarms += [(one, step) for one in np.flatnonzero(drift)]
-            for state in (count, middle, up, down):
+            alarms += [(index, step) for index in np.flatnonzero(drift)]
+            for state in (count, mean, up, down):
                 state[drift] = 0.0
             lowest[drift], highest[drift] = np.inf, -1.0
     return np.array(alarms, dtype=np.int64).reshape(-1, 2)
@@ -65,7 +65,7 @@ WINDOW, RECENT = 100, 30
 
 
 def _ks_table() -> Floats:
-    """P(D ≥ k/30) of two samples of 30, exact (Gnedenko & Korolyuk 1951)."""
+    """Return the exact P(D ≥ k/30) of two samples of 30 (Gnedenko & Korolyuk 1951)."""
     total = comb(2 * RECENT, RECENT)
     table = [1.0]
     for k in range(1, RECENT + 1):
@@ -78,7 +78,7 @@ KS_TABLE = _ks_table()
 
 
 def kswin(values: Floats, alpha: float = 0.005) -> Alarms:
-    """`river.drift.KSWIN`: the last 30 of 100 values against 30 drawn from the 70 before."""
+    """Run `river.drift.KSWIN`: the last 30 of 100 values against 30 drawn from the 70 before."""
     random = generator("kswin", values.shape)
     series, steps = values.shape
     since = np.zeros(series, dtype=np.int64)
@@ -95,14 +95,14 @@ def kswin(values: Floats, alpha: float = 0.005) -> Alarms:
         both = np.concatenate([window[rows[: len(ready)], drawn], window[:, -RECENT:]], axis=1)
         jumps = np.where(both.argsort(axis=1) < RECENT, 1, -1).cumsum(axis=1)
         drift = ready[np.abs(jumps).max(axis=1) >= limit]
-        alarms += [(one, step) for one in drift]
+        alarms += [(index, step) for index in drift]
         since[drift] = 0
     return np.array(alarms, dtype=np.int64).reshape(-1, 2)
 
 
 def adwin(values: Floats, delta: float = 0.002) -> Alarms:
-    """`river.drift.ADWIN` itself."""
-    from river.drift import ADWIN  # noqa: PLC0415 - in the peers' environment alone
+    """Run river's `ADWIN` itself."""
+    from river.drift import ADWIN  # noqa: PLC0415 - only in the peers' environment
 
     alarms = []
     for series, row in enumerate(values):
@@ -117,14 +117,14 @@ def adwin(values: Floats, delta: float = 0.002) -> Alarms:
 @dataclass(frozen=True, slots=True)
 class Detector:
     """
-    A detector, its default, and where to look for another rate of false alarms.
+    A detector with the values of its parameter to test.
 
     Args:
-        run: values of shape (series, steps) and the parameter to alarms.
-        default: of the parameter.
-        grid: of the parameter, from many alarms to few.
-        logarithmic: whether the parameter is a probability, so that alarms go with its logarithm.
-        values: how many are simulated per point of the grid.
+        run: takes values of shape (series, steps) and the parameter, and returns alarms.
+        default: default of the parameter.
+        grid: values of the parameter, from many alarms to few.
+        logarithmic: whether the parameter is a probability, so that the rate depends on its logarithm.
+        values: shape of the simulated values for each point of the grid.
     """
 
     run: Callable[[Floats, float], Alarms]
@@ -144,7 +144,7 @@ DETECTORS: dict[str, Detector] = {
 
 
 def false_alarms(scale: float = 1.0) -> list[dict[str, Any]]:
-    """Alarms in thirty days on iid normal values, for every parameter of the grids."""
+    """Count the alarms in thirty days on iid normal values, for every parameter of the grids."""
     rows = []
     for name, detector in DETECTORS.items():
         series, steps = detector.values
@@ -165,26 +165,26 @@ def false_alarms(scale: float = 1.0) -> list[dict[str, Any]]:
 
 
 def tuned(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """The parameter of each detector at one alarm in thirty days, by a line through the logarithms of the rates."""
+    """Return the parameter of each detector at one alarm in thirty days, from a line through the log rates."""
     rows = list(rows)
-    found = {}
+    parameters = {}
     for name, detector in DETECTORS.items():
-        # The first point may be crowded by the time that a reset takes; a few alarms are needed for a rate.
-        of = [one for one in rows if one["detector"] == name and one["alarms"] >= 3][-3:]
-        if len(of) < 2:
-            found[name] = detector.default
+        # A reset takes time, which limits the rate of the first point. A rate needs a few alarms.
+        points = [row for row in rows if row["detector"] == name and row["alarms"] >= 3][-3:]
+        if len(points) < 2:
+            parameters[name] = detector.default
             continue
-        x = np.array([one["parameter"] for one in of])
+        x = np.array([point["parameter"] for point in points])
         x = np.log(x) if detector.logarithmic else x
-        slope, level = np.polyfit(x, np.log([one["alarms in 30 days"] for one in of]), 1)
+        slope, level = np.polyfit(x, np.log([point["alarms in 30 days"] for point in points]), 1)
         at = -level / slope
-        found[name] = float(np.exp(at) if detector.logarithmic else at)
-    return found
+        parameters[name] = float(np.exp(at) if detector.logarithmic else at)
+    return parameters
 
 
 def power(parameters: Mapping[str, float], episodes: int) -> list[dict[str, Any]]:
-    """Every detector, at its default and tuned, on the feature that drifts: values until its first alarm after it."""
-    found = []
+    """Run every detector, at its default and tuned, on the drifting feature. Return the values until its alarm."""
+    results = []
     for shift in DRIFTS:
         streams = []
         for number in range(episodes):
@@ -200,5 +200,5 @@ def power(parameters: Mapping[str, float], episodes: int) -> list[dict[str, Any]
                 for series in range(episodes):
                     steps = late[late[:, 0] == series, 1]
                     first = int(steps.min()) - BEFORE + 1 if len(steps) else None
-                    found.append({"shift": shift, "rows": 1_000, "found": {f"{name}, {label}": first}})
-    return found
+                    results.append({"shift": shift, "rows": 1_000, "rows until": {f"{name}, {label}": first}})
+    return results

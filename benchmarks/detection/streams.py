@@ -1,4 +1,4 @@
-"""Streams of rows without drift, and the drifts that are put into them. Seeded; numpy and scipy alone."""
+"""Seeded streams of rows without drift, and the drifts to add to them. Needs only numpy and scipy."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ Floats = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
 
 SEED = 20_261_123
-"""The root of all random numbers of the evaluation."""
+"""The seed of all random numbers of the benchmark."""
 
 EXTREME = 1e-12
-"""Probabilities are kept so far from 0 and 1: t2 has no finite quantile there."""
+"""Smallest distance of probabilities from 0 and 1, where t2 has no finite quantile."""
 
 CATEGORIES = {"cat5": 5, "cat18": 18, "cat500": 500}
+"""Number of categories of each categorical kind."""
 
 
 def generator(*path: object) -> np.random.Generator:
-    """Random numbers that belong to a path of names and numbers, the same ones in every run."""
+    """Return a generator that depends only on a path of names and numbers."""
     return np.random.default_rng([SEED, zlib.crc32(repr(path).encode())])
 
 
-# --- marginals: every feature is a function of a latent standard normal, which carries the dependence --------------
+# --- marginals: every feature is a function of a latent standard normal value, which has the dependence --------------
 
 
 def _cuts(weights: Sequence[float]) -> Floats:
@@ -40,7 +41,7 @@ def _cuts(weights: Sequence[float]) -> Floats:
 
 
 def _zipf(size: int) -> Floats:
-    return _cuts([1.0 / place for place in range(1, size + 1)])
+    return _cuts([1.0 / rank for rank in range(1, size + 1)])
 
 
 def _t2(latent: Floats) -> Floats:
@@ -72,7 +73,7 @@ MIXED = (
     *["cat5"] * 2,
     *["cat18"] * 2,
 )
-"""Twenty features as a service may have them; the first is the one that numeric shifts are put into."""
+"""Kinds of twenty features, as a service may have them. Numeric shifts change the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,9 @@ class World:
 
     Args:
         kinds: the marginal of each feature.
-        autocorrelation: of neighbouring rows, AR(1), per feature.
-        season_rows: rows in a day; 0: no season. Half of the latent variance is then the hour of the day.
-        correlation: of any two features in the same row.
+        autocorrelation: correlation of neighbouring rows, AR(1), of each feature.
+        season_rows: rows in a day. The hour of the day is then half of the latent variance. If 0, there is no season.
+        correlation: correlation of any two features in the same row.
         pair: correlation of the first two features in the same row.
     """
 
@@ -96,8 +97,8 @@ class World:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features' names."""
-        return tuple(f"f{place}" for place in range(len(self.kinds)))
+        """The names of the features."""
+        return tuple(f"f{index}" for index in range(len(self.kinds)))
 
     @property
     def categorical(self) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ SEASON_SHARE = 0.5
 
 @dataclass(slots=True)
 class Source:
-    """An endless stream of rows of a world; stretches that are taken one after the other are one stretch."""
+    """An endless stream of the rows of a world. Consecutive calls of `take` return one continuous stretch."""
 
     world: World
     random: np.random.Generator
@@ -125,7 +126,7 @@ class Source:
         self._phase = self.random.uniform(0.0, 2.0 * np.pi, size=(size, 1))
 
     def take(self, rows: int) -> dict[str, NDArray[Any]]:
-        """The next rows."""
+        """Return the next rows."""
         world = self.world
         latent = self.random.normal(size=(len(world.kinds), rows))
         if world.correlation:
@@ -147,17 +148,17 @@ class Source:
 
 def reference_of(source: Source, rows: int, order: str) -> dict[str, NDArray[Any]]:
     """
-    Training data: the stretch right before what is served.
+    Return training data: the stretch before the rows served.
 
     Args:
-        source: what it is taken from.
-        rows: how many.
-        order: "time" leaves the rows as they came; "shuffled" permutes them, as a data set on disk often is.
+        source: the source of the rows.
+        rows: number of rows.
+        order: "time" keeps the order of the rows. "shuffled" permutes them, as data sets on disk often are.
     """
     columns = source.take(rows)
     if order == "shuffled":
-        places = source.random.permutation(rows)
-        return {name: column[places] for name, column in columns.items()}
+        order_of_rows = source.random.permutation(rows)
+        return {name: column[order_of_rows] for name, column in columns.items()}
     return columns
 
 
@@ -168,7 +169,7 @@ Change = Callable[[dict[str, NDArray[Any]], np.random.Generator], dict[str, NDAr
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A drift: the feature that it moves, and what it does to a batch (which it may change in place)."""
+    """A drift: the feature that it changes, and a function that changes a batch, possibly in place."""
 
     feature: str
     change: Change
@@ -199,7 +200,7 @@ def _missing(columns: dict[str, NDArray[Any]], random: np.random.Generator) -> d
 
 
 def _mix(columns: dict[str, NDArray[Any]], random: np.random.Generator) -> dict[str, NDArray[Any]]:
-    # Five points of all rows go from the most frequent category (43.8 %) to the third (14.6 %).
+    # Five percent of all rows change from the most frequent category (43.8 %) to the third (14.6 %).
     codes = columns[CATEGORY]
     moved = (codes == 0) & (random.random(len(codes)) < 0.05 * HARMONIC_5)
     return {**columns, CATEGORY: np.where(moved, 2, codes)}
@@ -218,8 +219,8 @@ def _flip(columns: dict[str, NDArray[Any]], random: np.random.Generator) -> dict
 CATEGORY = "f16"
 """A feature of five categories in `MIXED`."""
 
-HARMONIC_5 = sum(1.0 / place for place in range(1, 6))
-"""The share of the most frequent of the five categories is 1 / this."""
+HARMONIC_5 = sum(1.0 / rank for rank in range(1, 6))
+"""Reciprocal of the share of the most frequent of the five categories."""
 
 SHIFTS: dict[str, Shift] = {
     "mean +0.05 σ": Shift("f0", _moved(0.05)),

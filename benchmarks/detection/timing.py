@@ -1,4 +1,4 @@
-"""What a tick costs: judging a window of 200 features at all its lengths, beside the least that it can."""
+"""Measures the cost of an evaluation of 200 features at all window lengths, beside a lower bound."""
 
 from __future__ import annotations
 
@@ -7,59 +7,59 @@ import time
 from typing import Any
 
 import numpy as np
-from rules_ours import Watch, fit
+from rules_driftline import Watch, fit
 from streams import generator
 
-__all__ = ["ticks"]
+__all__ = ["evaluations"]
 
 FEATURES = 200
 BINS = 20
 VALUES = 17
-"""Distinct values of a column: with one bin below, one above and one for missing they make `BINS`."""
+"""Distinct values of a column. With one bin below, one above and one for missing values they make `BINS`."""
 
 ROWS = 1_000
 BEFORE = 40
-"""Windows before the first that is timed: longer than the ring, so that every length is there."""
+"""Windows before the first measurement. They fill every window length and end the burn-in."""
 
 
-def ticks(rounds: int) -> list[dict[str, Any]]:
+def evaluations(rounds: int) -> list[dict[str, Any]]:
     """
-    The tick of a monitor, with and without the default distances, in turns with the floor.
+    Measure evaluations with and without the default distances, in turns with a lower bound.
 
-    The floor is Pearson's statistic over matrices of the same size: what one component at one length costs at least.
+    The bound is Pearson's statistic over matrices of the same size, the least cost of one component at one length.
     """
     random = generator("timing")
     names = [f"f{place}" for place in range(FEATURES)]
     reference = fit(dict(zip(names, _values(random, 20 * ROWS), strict=True)))
-    assert all(len(feature.counts) == BINS for feature in reference.features)  # noqa: S101 - what is said is so
+    assert all(len(feature.counts) == BINS for feature in reference.features)  # noqa: S101 - the table states this number
     watches = {
-        "judging": Watch(reference, ROWS, None),
-        "judging, and the four default distances": Watch(
+        "evaluation": Watch(reference, ROWS, None),
+        "evaluation with the four default distances": Watch(
             reference, ROWS, None, distances=("psi", "js", "wasserstein", "mean")
         ),
     }
-    taken: dict[str, list[float]] = {name: [] for name in (*watches, "floor: one chi-square of 200 × 20")}
+    seconds: dict[str, list[float]] = {name: [] for name in (*watches, "floor: one chi-square of 200 × 20")}
     base = np.array([feature.counts for feature in reference.features], dtype=np.float64)
     for number in range(BEFORE + rounds):
         window = dict(zip(names, _values(random, ROWS), strict=True))
         for name, watch in watches.items():
-            # All rows but the one that completes the window, counted: with it the window is judged.
+            # Count all rows except the last one. It completes the window and starts the evaluation.
             watch.serve({name: column[:-1] for name, column in window.items()})
-            watch.look()
+            watch.evaluate()
             start = time.perf_counter()
             watch.serve({name: column[-1:] for name, column in window.items()}, 0.0)
-            watch.look()
-            taken[name].append(time.perf_counter() - start)
+            watch.evaluate()
+            seconds[name].append(time.perf_counter() - start)
         current = random.poisson(base / 20.0)
         start = time.perf_counter()
         _chi_square(base, current)
-        taken["floor: one chi-square of 200 × 20"].append(time.perf_counter() - start)
+        seconds["floor: one chi-square of 200 × 20"].append(time.perf_counter() - start)
         if number == BEFORE - 1:
-            for values in taken.values():
+            for values in seconds.values():
                 values.clear()
     for watch in watches.values():
         watch.close()
-    return [_row(name, values) for name, values in taken.items()]
+    return [_row(name, values) for name, values in seconds.items()]
 
 
 def _values(random: np.random.Generator, rows: int) -> Any:
@@ -75,11 +75,11 @@ def _chi_square(reference: Any, current: Any) -> Any:
 
 
 def _row(name: str, seconds: list[float]) -> dict[str, Any]:
-    low, middle, high = statistics.quantiles([1e3 * one for one in seconds], n=4, method="inclusive")
+    low, median, high = statistics.quantiles([1e3 * value for value in seconds], n=4, method="inclusive")
     return {
-        "what": name,
-        "ticks": len(seconds),
-        "median ms": round(middle, 2),
+        "step": name,
+        "evaluations": len(seconds),
+        "median ms": round(median, 2),
         "quartiles ms": f"{low:.2f} to {high:.2f}",
         "fastest ms": round(1e3 * min(seconds), 2),
     }

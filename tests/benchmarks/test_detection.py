@@ -1,4 +1,4 @@
-"""The evaluation of detection runs, on next to nothing; what its parts compute is checked where it is simple enough."""
+"""The benchmark of detection runs on very little data, and its simple parts compute the right values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks" / "detection"
 
 @pytest.fixture(scope="module")
 def part():
-    """Import a module of the evaluation, as its scripts do among themselves."""
+    """Return a function that imports a module of the benchmark, as its scripts do."""
     before, names = list(sys.path), {path.stem for path in FOLDER.glob("*.py")}
     sys.path.insert(0, str(FOLDER))
     yield importlib.import_module
@@ -28,7 +28,7 @@ def part():
 
 
 def test_the_readme_gets_its_figures_between_the_marks(part, tmp_path):
-    """Ours first, at the defaults, and the others beside it; text around the marks stays."""
+    """The rows of driftline come first, then those of the peers. Text around the marks stays the same."""
     readme = part("readme")
     row = {"training data": "time", "features": 20, "window rows": 1_000}
     results = {
@@ -57,8 +57,12 @@ def test_the_readme_gets_its_figures_between_the_marks(part, tmp_path):
         readme.write_summary(results, page)
 
 
-def test_quick_run_writes_tables_and_a_page(tmp_path):
-    """All parts that need no other library run, and every table is there."""
+SUMMARY = "<!-- summary -->\nby hand\n<!-- /summary -->"
+
+
+def test_a_quick_run_writes_all_tables_and_the_page(tmp_path):
+    """All parts that need no other library run. The summary of the page stays the same."""
+    (tmp_path / "detection.md").write_text(f"old\n{SUMMARY}\nold", encoding="utf-8")
     command = [sys.executable, FOLDER / "run.py", "--quick", "--no-peers", "--out", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=600, check=False)
     assert done.returncode == 0, done.stderr
@@ -76,13 +80,15 @@ def test_quick_run_writes_tables_and_a_page(tmp_path):
         "remarkable_days",
     }
     page = (tmp_path / "detection.md").read_text(encoding="utf-8")
+    assert SUMMARY in page
     for heading in (
-        "No drift",
+        "Without drift",
         "Power and delay",
         "A single window",
         "Real flights",
-        "A change that matters",
-        "What a tick costs",
+        "A negligible change",
+        "Effect sizes",
+        "Cost of an evaluation",
     ):
         assert f"## {heading}" in page
     with (tmp_path / "false_alarms.csv").open(encoding="utf-8", newline="") as file:
@@ -90,8 +96,8 @@ def test_quick_run_writes_tables_and_a_page(tmp_path):
     assert {"least effect 0", "default least effect", "nannyml", "PSI > 0.2"} <= rules
 
 
-def test_streams_have_the_dependence_that_they_say(part):
-    """Neighbouring rows of an AR(1) world correlate as asked, over the seam of two stretches too."""
+def test_streams_have_the_autocorrelation_of_their_world(part):
+    """Neighbouring rows of an AR(1) world correlate, also between two calls of `take`."""
     streams = part("streams")
     source = streams.Source(streams.World(("normal",), autocorrelation=0.9), np.random.default_rng(0))
     values = np.concatenate([source.take(20_000)["f0"] for _ in range(5)])
@@ -99,15 +105,15 @@ def test_streams_have_the_dependence_that_they_say(part):
     assert np.corrcoef(values[:-1], values[1:])[0, 1] == pytest.approx(0.9, abs=0.01)
     seams = np.array(
         [
-            [one.take(50)["f0"][-1], one.take(50)["f0"][0]]
-            for one in (streams.Source(source.world, np.random.default_rng(seed)) for seed in range(2_000))
+            [stream.take(50)["f0"][-1], stream.take(50)["f0"][0]]
+            for stream in (streams.Source(source.world, np.random.default_rng(seed)) for seed in range(2_000))
         ]
     )
     assert np.corrcoef(seams.T)[0, 1] == pytest.approx(0.9, abs=0.03)
 
 
-def test_shifts_are_of_the_size_that_they_say(part):
-    """Each drift moves what its name says, and nothing else."""
+def test_shifts_have_the_size_of_their_name(part):
+    """They change only their feature."""
     streams = part("streams")
     before = streams.Source(streams.World(), np.random.default_rng(0)).take(200_000)
     after = {
@@ -122,32 +128,32 @@ def test_shifts_are_of_the_size_that_they_say(part):
     assert (after["unseen category 0.5 %"][code] == 5).mean() == pytest.approx(0.005, abs=0.0005)
     moved = (before[code] == 0).mean() - (after["category mix 5 points"][code] == 0).mean()
     assert moved == pytest.approx(0.05, abs=0.002)
-    assert all(np.array_equal(one["f1"], before["f1"]) for one in after.values())
+    assert all(np.array_equal(columns["f1"], before["f1"]) for columns in after.values())
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_restated_distances_are_those_of_scipy(part, seed):
-    """Kolmogorov-Smirnov with and without ties, Wasserstein as evidently norms it."""
+def test_restated_distances_agree_with_scipy(part, seed):
+    """Kolmogorov-Smirnov with and without ties, and Wasserstein with the scale of evidently."""
     peers = part("rules_peers")
     random = np.random.default_rng(seed)
     reference, sample = random.normal(size=3_000), random.normal(0.1, 1.0, size=500)
-    for one, other in ((reference, sample), (np.round(reference, 1), np.round(sample, 1))):
-        theirs = ks_2samp(one, other, method="asymp")
-        assert peers.ks_distance(np.sort(one), np.sort(other)) == pytest.approx(theirs.statistic)
-        assert peers.ks_p_value(theirs.statistic, 3_000, 500) == pytest.approx(theirs.pvalue, rel=0.2)
+    for first, second in ((reference, sample), (np.round(reference, 1), np.round(sample, 1))):
+        oracle = ks_2samp(first, second, method="asymp")
+        assert peers.ks_distance(np.sort(first), np.sort(second)) == pytest.approx(oracle.statistic)
+        assert peers.ks_p_value(oracle.statistic, 3_000, 500) == pytest.approx(oracle.pvalue, rel=0.2)
     ratio = peers.evidently(reference, categorical=False, features=1, rows=500)(sample)
     assert ratio == pytest.approx(wasserstein_distance(reference, sample) / reference.std() / 0.1)
 
 
-def test_interval_of_a_rate_is_exact(part):
-    """Garwood's interval for 3 events, and for none: the rule of three."""
+def test_the_interval_of_a_rate_is_exact(part):
+    """Garwood's interval for three events and for none."""
     low, high = part("false_alarms").poisson_interval(3, 2.0)
     assert (low, high) == pytest.approx((0.6187 / 2, 8.7673 / 2), rel=1e-3)
     assert part("false_alarms").poisson_interval(0, 1.0) == pytest.approx((0.0, 3.6889), rel=1e-3)
 
 
-def test_tuned_limits_are_exceeded_as_often_as_asked(part):
-    """On windows that were not tuned on, a tuned rule flags about one window in 720."""
+def test_tuned_limits_keep_the_budget(part):
+    """On windows that were not used for tuning, a tuned rule flags about one window in 720."""
     power = part("power")
     random = np.random.default_rng(0)
     drawn = [
@@ -158,8 +164,8 @@ def test_tuned_limits_are_exceeded_as_often_as_asked(part):
             assert row["windows flagged in 30 days"] == pytest.approx(1.0, abs=0.5)
 
 
-def test_page_hinkley_sees_a_jump(part):
-    """No alarm before the jump with a high threshold, one soon after it, in its series alone."""
+def test_page_hinkley_finds_a_jump(part):
+    """With a high threshold it alarms soon after the jump, and only in that series."""
     streaming = part("streaming")
     values = np.random.default_rng(0).normal(size=(3, 4_000))
     values[1, 2_000:] += 1.0

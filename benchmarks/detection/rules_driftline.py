@@ -1,4 +1,4 @@
-"""driftline as a user runs it: a reference, a monitor, batches. The one place to change when its interface does."""
+"""driftline as a user runs it: a reference, a monitor and batches. Only this file depends on its interface."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from driftline.testing import ManualClock, in_memory_monitor
 __all__ = ["DEFAULT", "DEFAULT_EFFECT", "RULES", "SECONDS", "ZERO", "Watch", "fit"]
 
 SECONDS = {"1min": 60.0, "1h": 3_600.0, "1d": 86_400.0}
-"""Cadences at which windows end."""
+"""Seconds of each cadence at which windows end."""
 
 DEFAULT_EFFECT = dl.FalseAlarms().min_effect
-"""The least corrected PSI that the default rule calls a drift."""
+"""The smallest corrected PSI that the default rule calls a drift."""
 
 ZERO, DEFAULT = "least effect 0", "default least effect"
-"""What the two rules are called that every stream is watched with: the test alone, and what a user gets."""
+"""Names of the two rules that evaluate every stream: the test alone, and the default of users."""
 
 RULES: Mapping[str, float | None] = {ZERO: 0.0, DEFAULT: None}
-"""Their least effects; None: the default."""
+"""``min_effect`` of each rule. If None, the default."""
 
 
 def fit(
@@ -32,18 +32,19 @@ def fit(
     time: Any = None,
     seasons: Sequence[str] = (),
 ) -> dl.Reference:
-    """A reference; *joint* asks for whatever watches features together, *seasons* for profiles of rows at *time*."""
+    """Fit a reference. With *joint* it has projections, with *seasons* it has profiles of the rows at *time*."""
     return dl.Reference.fit(dict(columns), categorical=list(categorical), projections=joint, time=time, seasons=seasons)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one window led to."""
+class Result:
+    """The states after one window."""
 
     started: tuple[str, ...]
-    """Features that were not drifting before it, and are."""
+    """Features that started to drift."""
     drifting: frozenset[str]
-    judged: bool
+    """Features that drift."""
+    evaluated: bool
     """Whether any feature had a state other than insufficient_data."""
 
 
@@ -52,12 +53,12 @@ class Watch:
     A monitor with a budget of one false alarm in thirty days, fed window by window.
 
     Args:
-        reference: what is compared with.
+        reference: the reference to compare with.
         window: rows of a window, or a stretch of time such as "1d".
-        min_effect: least corrected PSI; None: the default.
+        min_effect: the smallest corrected PSI that counts. If None, the default.
         every: the cadence of windows of rows, a key of `SECONDS`.
-        distances: scored beside the judgement.
-        began: UNIX seconds when the first window begins: the hour that rows fall into, for a reference with seasons.
+        distances: distances to score as well.
+        began: UNIX seconds at which the first window begins. A reference with seasons needs the hours of its rows.
     """
 
     def __init__(
@@ -73,50 +74,50 @@ class Watch:
         self._clock = ManualClock()
         self._seconds = SECONDS[every]
         self._before: frozenset[str] = frozenset()
-        asked = dl.Window(rows=window) if isinstance(window, int) else dl.Window(window)
-        # min_rows: windows of 100 rows are asked about too.
-        least = min(asked.rows or 200, 200)
+        length = dl.Window(rows=window) if isinstance(window, int) else dl.Window(window)
+        # Some cases have windows of 100 rows.
+        min_rows = min(length.rows or 200, 200)
         self._monitor = in_memory_monitor(
             "evaluation",
             reference=reference,
-            window=asked,
-            rule=dl.FalseAlarms(1, per="30d", every=every, min_effect=effect, min_rows=least),
+            window=length,
+            rule=dl.FalseAlarms(1, per="30d", every=every, min_effect=effect, min_rows=min_rows),
             distances=distances,
             clock=self._clock,
-            # The rows of a window come in during the time before it ends.
+            # The rows of a window arrive in the time before it ends.
             wall_clock=lambda: began + self._clock() - self._seconds / 2,
         )
 
-    def feed(self, rows: Mapping[str, Any], seconds: float | None = None) -> Seen:
-        """Serve rows, by default those of one window, so many seconds after the last ones, and look."""
+    def feed(self, rows: Mapping[str, Any], seconds: float | None = None) -> Result:
+        """Serve rows and return the states. If *seconds* since the last rows is None, it is one window."""
         self.serve(rows, seconds)
-        return self.look()
+        return self.evaluate()
 
     def serve(self, rows: Mapping[str, Any], seconds: float | None = None) -> None:
-        """Serve rows without looking."""
+        """Serve rows without an evaluation."""
         self._clock.advance(self._seconds if seconds is None else seconds)
         self._monitor.observe(rows)
 
-    def look(self) -> Seen:
-        """Judge what waits to be judged, as a collection of metrics does."""
+    def evaluate(self) -> Result:
+        """Evaluate pending windows, as a collection of metrics does."""
         status = self._monitor.status()
-        drifting = frozenset(name for name, one in status.items() if one.state == "drifting")
+        drifting = frozenset(name for name, entry in status.items() if entry.state == "drifting")
         started = tuple(sorted(drifting - self._before))
         self._before = drifting
-        return Seen(started, drifting, any(one.state != "insufficient_data" for one in status.values()))
+        return Result(started, drifting, any(entry.state != "insufficient_data" for entry in status.values()))
 
     def p_value(self, feature: str) -> float | None:
-        """The p-value of a feature in the last window."""
+        """Return the p-value of a feature in the last window."""
         return self._monitor.status()[feature].p_value
 
     def effect(self, feature: str) -> float:
-        """The corrected PSI of a feature in the last window; 0 where none was judged."""
+        """Return the corrected PSI of a feature in the last window; 0 if it has none."""
         return self._monitor.status()[feature].effect or 0.0
 
     def reason(self, feature: str) -> str:
-        """Why a feature is in its state."""
+        """Return the reason of the state of a feature."""
         return self._monitor.status()[feature].reason
 
     def close(self) -> None:
-        """Leave nothing registered behind."""
+        """Shut the monitor down, so that nothing stays registered."""
         self._monitor.shutdown()
