@@ -1,4 +1,4 @@
-"""What a value is: the frozen values of driftline in the order of its flow, and the Protocols that plug in."""
+"""Results of a monitor: counts, scores and states of features. All are immutable."""
 
 from __future__ import annotations
 
@@ -25,15 +25,20 @@ DriftState: TypeAlias = Literal["stable", "drifting", "insufficient_data"]
 CanaryState: TypeAlias = Literal["promote", "rollback", "inconclusive"]
 
 
-# --- windows ---------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """
-    The counts of some rows: one flat vector over the bins of all features, in the order of the reference.
+    The counts of rows over the bins of all features.
 
-    Snapshots over the same bins add up: of two threads, processes, hosts or stretches of time.
+    Snapshots over the same bins add up with ``+``, over threads, processes, hosts and time.
+
+    Attributes:
+        counts: rows per bin, shape (bins,), in the order of the features of the reference.
+        rows: number of rows.
+        fingerprint: `Reference.fingerprint`, which identifies the bins.
+
+    Raises:
+        ConfigurationError: two snapshots over different bins are added.
     """
 
     counts: Counts
@@ -61,15 +66,21 @@ class Snapshot:
         return hash((self.fingerprint, self.rows, self.counts.tobytes()))
 
 
-# --- judgement -------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Score:
     """
-    A distance with its evidence: raw, corrected for the bias of small windows where that is known, and n.
+    The distance of one feature from the reference.
 
-    ``str(score)`` says in words what moved, from where to where, and which bins carry it.
+    ``str(score)`` explains the score: what moved, from where to where, and which bins contribute most.
+
+    Attributes:
+        feature: the name of the feature.
+        distance: the name of the distance.
+        value: the distance.
+        corrected: the distance without the bias of small windows; None if the bias is not known.
+        rows: rows of the window.
+        length: the length of the window, as `Window.label`.
+        moved: returns the explanation.
     """
 
     feature: str
@@ -79,7 +90,7 @@ class Score:
     rows: int
     length: str
     moved: Callable[[], str] | None = field(default=None, repr=False, compare=False)
-    """Says what moved, when it is asked: of hundreds of scores a second few ever are."""
+    """Returns the explanation. Of hundreds of scores a second few are ever read, so it is made on demand."""
 
     def __str__(self) -> str:
         moved = self.feature if self.moved is None else self.moved()
@@ -89,7 +100,14 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A part of the difference between a window and the reference: its name, how sure it is, and it in words."""
+    """
+    A part of the difference between a window and the reference.
+
+    Attributes:
+        name: the name of the part, such as ``"location"``.
+        p_value: the p-value of its test.
+        words: the explanation, such as ``"age moved up"``.
+    """
 
     name: str
     p_value: float
@@ -99,10 +117,17 @@ class Component:
 @dataclass(frozen=True, slots=True)
 class FeatureStatus:
     """
-    Whether a feature drifts, how sure that is (p-value), how large (corrected PSI), on how many rows, and why.
+    The state of a feature, and the evidence for it.
 
-    ``components`` are the parts of the difference (location, spread, shape, out of range, missing; for categories mix,
-    unseen, missing), each tested by itself, the most significant first; empty where the rule does not test.
+    Attributes:
+        state: ``"stable"``, ``"drifting"`` or ``"insufficient_data"``.
+        p_value: the p-value of the test; None if the rule does not test.
+        effect: the corrected PSI; None if it is not known.
+        rows: rows of the window.
+        reason: the reason for the state, as a sentence.
+        components: the parts of the difference, the most significant first. Those of a numeric feature are location,
+            spread, shape, out of range and missing; those of categories are mix, unseen and missing. Empty if the
+            rule does not test.
     """
 
     state: DriftState
@@ -115,7 +140,15 @@ class FeatureStatus:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A feature has gone from one state to another."""
+    """
+    A change of the state of a feature.
+
+    Attributes:
+        feature: the name of the feature.
+        previous: the state before the change.
+        status: the status after the change.
+        length: the length of the window, as `Window.label`.
+    """
 
     feature: str
     previous: DriftState
@@ -124,7 +157,7 @@ class StateChange:
 
 
 def replaced(states: Mapping[str, FeatureStatus], length: str) -> Iterator[StateChange]:
-    """The changes to no state at all, of everything that had one."""
+    """Yield the changes to ``"insufficient_data"`` of all features that had another state."""
     for name, status in states.items():
         if status.state != "insufficient_data":
             unknown = FeatureStatus("insufficient_data", None, None, 0, "the reference was replaced")

@@ -1,4 +1,4 @@
-"""Array types and the Protocols of what users plug in."""
+"""Array types, and the Protocols of objects that users plug in."""
 
 from __future__ import annotations
 
@@ -25,34 +25,31 @@ Label: TypeAlias = "str | int | float | bool"
 Column: TypeAlias = "NDArray[np.generic] | Sequence[object]"
 
 
-# --- what plugs in ---------------------------------------------------------------------------------------------------
-
-
 @runtime_checkable
 class Distance(Protocol):
-    """Two count vectors over the same bins in, one number out. Pure; nan where it is undefined."""
+    """A pure function of two count vectors over the same bins, shape (bins,). It returns nan where it is undefined."""
 
     def __call__(self, reference: Counts, current: Counts, /) -> float:
-        """The distance of *current* from *reference*."""
+        """Return the distance of *current* from *reference*."""
         ...
 
 
 class Detector(Protocol):
-    """A sequential test: fed one value at a time, and asked after each. river's fit as they are, frouros's too."""
+    """A sequential test of one value at a time. The detectors of river and frouros fit this Protocol as they are."""
 
     @property
     def drift_detected(self) -> bool:
-        """Whether the last value showed a change; the detector starts anew by itself after one."""
+        """Whether the last value showed a change. The detector resets itself after a change."""
         ...
 
     def update(self, x: float, /) -> object:
-        """Take one finite value."""
+        """Add one finite value."""
         ...
 
 
 class Correct(Protocol):
-    """Decides whether a prediction was right, once the outcome is known."""
+    """A function that decides whether a prediction was correct, once the outcome is known."""
 
     def __call__(self, prediction: object, actual: object, /) -> bool:
-        """True when *prediction* got *actual* right."""
+        """Return True if *prediction* is correct for the outcome *actual*."""
         ...

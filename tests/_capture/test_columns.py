@@ -19,7 +19,7 @@ from driftline._binning.bins import (
 )
 from driftline._binning.comparison import MOST_CUTS, MOST_ROWS
 from driftline._binning.layout import Layout, binner
-from driftline._capture.columns import CategoricalColumn, as_floats, as_objects, coded, count_codes, read_column
+from driftline._capture.columns import CategoricalColumn, as_codes, as_floats, as_objects, count_codes, read_column
 
 NAN, INF = float("nan"), float("inf")
 TEXTS = ["b", None, "a", "b"]
@@ -104,11 +104,11 @@ def test_whole_numbers_close_together_are_codes(dtype):
     """Also at the ends of what their type can hold."""
     info = np.iinfo(dtype) if dtype != "?" else None
     values = [0, 1, 1] if info is None else [info.max, info.max - 1, info.max]
-    found = coded(np.array(values, dtype=dtype))
+    found = as_codes(np.array(values, dtype=dtype))
     assert list(found) == values
     if dtype == "i8":
-        assert coded(np.array([info.min, info.max])) is None
-        assert list(coded(np.array([info.min, info.min + 5]))) == [info.min, info.min + 5]
+        assert as_codes(np.array([info.min, info.max])) is None
+        assert list(as_codes(np.array([info.min, info.min + 5]))) == [info.min, info.min + 5]
 
 
 def _defined(bins, value):

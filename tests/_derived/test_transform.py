@@ -187,7 +187,7 @@ def test_text_is_gone_once_it_is_counted(reference):
         ({**DERIVE, "more": len}, "derive=['length', 'tone', 'more']: expected functions named"),
         ([len], "expected a dict of names and functions of a row"),
         ({"length": 3, "tone": len}, "derive['length']=3: expected a function of a row"),
-        ({3: len}, "derive: 3: expected the name of a feature, a text"),
+        ({3: len}, "derive: 3: expected the name of a feature, a string"),
     ],
 )
 def test_a_monitor_is_given_the_functions_of_its_reference(reference, derive, message):

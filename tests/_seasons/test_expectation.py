@@ -237,7 +237,7 @@ def test_parts_that_do_not_belong_together_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time": "when"}, r"time='when': no such column, expected a name out of \['x'\]"),
+        ({"time": "when"}, r"time='when': no such column, expected a name from \['x'\]"),
         ({"time": "x"}, "time='x': the only column"),
         ({"time": [1.0]}, "time: 1 times, expected one for each of the 3 rows"),
         ({"time": 5}, "time=5: expected the name of a column"),
@@ -433,7 +433,7 @@ def test_the_clock_of_the_week_is_that_of_the_calendar():
     now = MONDAY + 1.0
     clock = WeekClock(lambda: now)
     assert not clock.over
-    assert clock.counted(np.array([2, 1]), 3)[:3].tolist() == [2, 1, 3]
+    assert clock.append_cells(np.array([2, 1]), 3)[:3].tolist() == [2, 1, 3]
     now += HOUR
     assert clock.over
 

@@ -291,7 +291,7 @@ def test_a_window_of_few_rows_has_at_least_eight_blocks(rows):
     served = 0
     while served < rows:
         part = min(ring.room(), rows - served)
-        window = ring.put(np.array([part]), part)
+        window = ring.add(np.array([part]), part)
         served += part
     assert len(window.blocks) >= 8
 
@@ -324,7 +324,7 @@ def test_the_blocks_of_a_window_of_rows_add_up_to_it():
     random = np.random.default_rng(0)
     whole, blocks = [], []
     for _ in range(4_000):
-        window = ring.put(random.multinomial(1, [0.2, 0.3, 0.5]), 1)
+        window = ring.add(random.multinomial(1, [0.2, 0.3, 0.5]), 1)
         if window is not None:
             whole.append(window)
             blocks.extend(window.blocks)
@@ -341,7 +341,7 @@ def test_the_blocks_of_a_window_of_time_follow_the_clock():
     ring.advance(0.0)
     block_rows = []
     for second in range(1, 321):
-        ring.put(np.array([4]), 4)
+        ring.add(np.array([4]), 4)
         block_rows.extend([block.rows for block in window.blocks] for window in ring.advance(float(second)))
     assert [sum(rows) for rows in block_rows] == [640, 640]
     assert all(rows[0] == 40 for rows in block_rows)
@@ -353,7 +353,7 @@ def test_a_ring_divides_windows_into_blocks_only_on_request():
     assert ring.room() == 1_000
     ring.divide = True
     assert ring.room() == 63
-    ring.put(np.array([63]), 63)
+    ring.add(np.array([63]), 63)
     assert ring.partial().blocks[0].rows == 63
     assert ring.partial().blocks == ()
 

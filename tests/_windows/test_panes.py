@@ -97,7 +97,7 @@ def test_a_batch_is_staged_as_a_whole_whatever_panes_end_in_it(features):
         return [columns[0], columns[0]]
 
     panes = Panes(StagedLayout(features, [stage], None), Window(rows=10), lambda: 0.0, None)
-    panes.put_columns([np.arange(95.0)], 95)
+    panes.count_columns([np.arange(95.0)], 95)
     assert lengths == [95]
     assert [one.rows for one in panes.pending] == [10] * 9
     assert panes.snapshot().rows == 15

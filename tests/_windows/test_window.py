@@ -24,7 +24,7 @@ def one(number):
 def test_windows_of_rows_equal_a_recount(values, panes, pane_rows):
     """After every pane, from the first full window on, the last panes * pane_rows rows are in the window."""
     ring = make_ring(Window(rows=panes * pane_rows, every=pane_rows), BINS)
-    seen = [window for value in values if (window := ring.put(one(value), 1)) is not None]
+    seen = [window for value in values if (window := ring.add(one(value), 1)) is not None]
     expected = [
         values[end - panes * pane_rows : end]
         for end in range(pane_rows, len(values) + 1, pane_rows)
@@ -45,7 +45,7 @@ def test_windows_of_time_equal_a_recount(steps, panes):
         now += gap
         windows += ring.advance(now)
         rows.append((now, value))
-        ring.put(one(value), 1)
+        ring.add(one(value), 1)
     last = int(now // 1.0)
     # After a long silence further empty windows change nothing and are left out.
     expected = [[value for when, value in rows if end - panes <= when < end] for end in range(panes, last + 1)]
@@ -67,7 +67,7 @@ def test_a_long_silence_costs_nothing():
     """A year without rows is a few empty windows, not a window per second."""
     ring = make_ring(Window("10s", every="1s"), BINS)
     ring.advance(0.0)
-    ring.put(one(0), 1)
+    ring.add(one(0), 1)
     windows = ring.advance(365 * 86_400.0)
     assert len(windows) <= 11
     assert windows[-1].rows == 0
@@ -78,7 +78,7 @@ def test_a_clock_that_jumps_back_starts_the_pane_over():
     ring = make_ring(Window(10.0), BINS)
     ring.advance(1_000.0)
     assert ring.advance(0.0) == []
-    ring.put(one(1), 1)
+    ring.add(one(1), 1)
     (window,) = ring.advance(10.0)
     assert window.rows == 1
 

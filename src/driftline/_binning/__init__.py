@@ -1,1 +1,1 @@
-"""Columns to bin numbers, bin numbers to counts."""
+"""Bins of features: fitted to training data, then values to bin numbers and bin numbers to counts."""

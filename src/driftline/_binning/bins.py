@@ -24,7 +24,7 @@ __all__ = [
 
 
 PREDICTION = "prediction"
-"""The name under which the model's output is watched like any feature."""
+"""The name of the model's output, which is watched like a feature."""
 
 MAX_FEATURES = 10_000
 """Features of one model. Memory grows with features times bins times panes, and a file must not choose how much."""
@@ -33,13 +33,10 @@ MAX_BINS = 4_096
 """Bins of one feature, for the same reason."""
 
 
-# --- the reference ---------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class NumericBins:
     """
-    Half-open bins ``[cuts[i], cuts[i+1])`` with a bin below the first cut, one above the last and one for missing.
+    Half-open bins ``[cuts[i], cuts[i+1])``, a bin below the first cut, a bin above the last, and a bin for missing.
 
     With ``k`` cuts the bin numbers are 0 (below), 1 … k-1 (between), k (above) and k+1 (missing).
     """
@@ -48,7 +45,7 @@ class NumericBins:
 
     @property
     def size(self) -> int:
-        """Number of bins, the ones out of range and the one for missing included."""
+        """The number of bins, including those below, above and for missing values."""
         return len(self.cuts) + 2
 
     @property
@@ -57,21 +54,21 @@ class NumericBins:
         return len(self.cuts) + 1
 
     def label(self, number: int) -> str:
-        """The bin in words."""
+        """Return a bin as a string: ``"1 to 2"``, ``"below 1"``, ``"above 9"``, ``"missing"``."""
         last = len(self.cuts)
         if number == last + 1:
             return "missing"
         if not self.cuts:
             return "present"
         if number == 0:
-            return f"below {_shown(self.cuts[0])}"
+            return f"below {_cut_label(self.cuts[0])}"
         if number == last:
-            return f"above {_shown(self.cuts[-1])}"
-        return f"{_shown(self.cuts[number - 1])} to {_shown(self.cuts[number])}"
+            return f"above {_cut_label(self.cuts[-1])}"
+        return f"{_cut_label(self.cuts[number - 1])} to {_cut_label(self.cuts[number])}"
 
 
-def _shown(cut: float) -> str:
-    """A cut in words; one that lies below zero only because the range was widened by one float32 step is zero."""
+def _cut_label(cut: float) -> str:
+    """Return a cut as a string. A range that starts at zero is widened by one float32 step: its cut is labelled 0."""
     return "0" if abs(cut) < np.finfo(np.float32).tiny else f"{cut:.6g}"
 
 
@@ -80,8 +77,11 @@ class CategoricalBins:
     """
     A bin per frequent category, then *other* (known but rare), *unseen* and *missing*.
 
-    ``open`` says that the reference had more categories than are kept, so that an unknown one may well have been among
-    them: it counts as *other*, and nothing is ever *unseen*.
+    Attributes:
+        categories: the categories that have a bin, the most frequent first.
+        others: the categories that are counted as *other*.
+        open: whether the reference had more categories than *others* can list. Then an unknown category may have been
+            among them: it is counted as *other*, and no value is *unseen*.
     """
 
     categories: tuple[Label, ...]
@@ -90,7 +90,7 @@ class CategoricalBins:
 
     @property
     def size(self) -> int:
-        """Number of bins, *other*, *unseen* and *missing* included."""
+        """The number of bins, including *other*, *unseen* and *missing*."""
         return len(self.categories) + 3
 
     @property
@@ -109,7 +109,7 @@ class CategoricalBins:
         return len(self.categories) + 2
 
     def label(self, number: int) -> str:
-        """The bin in words."""
+        """Return a bin as a string: the category, ``"other"``, ``"unseen"`` or ``"missing"``."""
         if number < len(self.categories):
             return str(self.categories[number])
         return ("other", "unseen", "missing")[number - len(self.categories)]
@@ -132,11 +132,17 @@ class Moments:
 @dataclass(frozen=True, slots=True)
 class Feature:
     """
-    A feature of the reference: its bins, what the training data put into them, and the mean within each bin.
+    A feature of the reference: its bins, and the counts of the training data in them.
 
-    ``once`` is the number of categories that the training data had a single time: about as many rows in as many again
-    hold a category that was never seen (Good 1953, *The population frequencies of species*). ``twice``, of those
-    that it had two times, tells how well that is known.
+    Attributes:
+        name: the name of the column, or `PREDICTION`.
+        bins: the bins.
+        counts: rows of the training data in each bin.
+        means: the mean of the training data in each bin of a numeric feature; empty without moments.
+        moments: moments of the training data of a numeric feature; None if it has no finite value.
+        once: categories that the training data have a single time. In as many new rows, about this many hold a
+            category that was never seen (Good 1953, *The population frequencies of species*).
+        twice: categories that the training data have two times, which tell how well *once* is known.
     """
 
     name: str
@@ -149,30 +155,34 @@ class Feature:
 
     def positions(self) -> NDArray[np.float64]:
         """
-        Where each bin lies, in standard deviations from the reference's mean; nan where a bin has no place.
+        Return the position of each bin, in standard deviations from the reference's mean, shape (bins,).
 
-        Values out of range lie at least at the reference's minimum or maximum: how far out is not known from counts, so
-        distances that use positions understate a shift beyond the range (the out-of-range bin itself tells of it).
+        A bin of missing values or of categories has the position nan. The bins out of range have the positions of the
+        reference's minimum and maximum, because counts do not tell how far out their values are. So a distance that
+        uses positions understates a shift beyond the range; the counts of the bins out of range show it.
         """
-        places = np.full(self.bins.size, np.nan)
+        positions = np.full(self.bins.size, np.nan)
         if not isinstance(self.bins, NumericBins) or self.moments is None or not self.bins.cuts:
-            return places
+            return positions
         last = len(self.bins.cuts)
-        places[1:last] = self.means[1:last]
-        places[0], places[last] = self.moments.minimum, self.moments.maximum
+        positions[1:last] = self.means[1:last]
+        positions[0], positions[last] = self.moments.minimum, self.moments.maximum
         if self.moments.std == 0.0:
-            # A constant has no spread to measure in: whatever differs from it lies one unit away.
-            places[:-1] = np.sign(np.arange(last + 1) - 1.0)
-            return places
-        return (places - self.moments.mean) / self.moments.std
+            # A constant has no standard deviation: every other value is one unit away.
+            positions[:-1] = np.sign(np.arange(last + 1) - 1.0)
+            return positions
+        return (positions - self.moments.mean) / self.moments.std
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCounts:
     """
-    Per bin of the prediction: outcomes known in the reference, and how many of them the prediction got right.
+    Outcomes of the training data by bin of the prediction.
 
-    ``dispersion``: how much more the right ones scatter over stretches of rows than those of independent rows would.
+    Attributes:
+        known: rows per bin whose outcome is known.
+        correct: rows per bin whose prediction was correct.
+        dispersion: variance of the correct ones over blocks of rows, divided by that of independent rows; at least 1.
     """
 
     known: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""How many values of each column lie at or above each of its cuts: counts of bins without a bin number per value."""
+"""Counts of bins by comparing values with cuts: faster than looking up a bin number for each value."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from driftline.typing import Counts
 __all__ = ["MOST_CUTS", "Comparison"]
 
 MOST_ROWS = 2_040
-"""Rows compared at once at most: a byte counts an eighth of them, and holds 255."""
+"""Rows of one comparison at most: a byte counts an eighth of them, and a byte holds at most 255."""
 
 FEW_ROWS = 96
-"""Rows up to which numpy's usual buffer is the faster one; a byte holds all of their booleans added up."""
+"""Rows up to which numpy's usual buffer is faster. The sum of so few booleans fits one byte."""
 
 FEWEST_ROWS = 256
-"""Rows compared at once where there are as many: with fewer, much of the time is calling numpy."""
+"""Rows of one comparison at least, if there are enough: with fewer, calls of numpy take much of the time."""
 
 MOST_BOOLEANS = 2**19
-"""Comparisons made at once, as far as the rows allow: half a megabyte, which the cache holds until it is added up."""
+"""Booleans of one comparison at most, if `FEWEST_ROWS` allow: half a megabyte stays in the cache until it is summed."""
 
 MOST_CUTS = 64
-"""Cuts beyond which comparing with each of them is dearer than a search for each value."""
+"""Cuts of a feature up to which comparing with each is cheaper than a binary search for each value."""
 
 LANES = 8
 """Booleans in one 64-bit word."""
 
 BUFFER = 16
 """
-Elements in numpy's buffer while it compares.
+Elements of numpy's buffer during a comparison.
 
-With the usual 8,192 numpy (from 2.3 on) copies the edges into it, as often as there are rows that fit: three times the
-work of comparing. The smallest buffer there can be leaves it nothing to copy into.
+With the usual 8,192 elements, numpy 2.3 and later copy the edges into the buffer once for every row that fits. That is
+three times the work of the comparison. This is the smallest buffer that numpy allows, and nothing fits it.
 """
 
 _EVEN_BYTES, _ONES = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0001000100010001)
@@ -44,22 +44,22 @@ _BYTE, _THREE_PAIRS, _SEVEN_BYTES = np.uint64(8), np.uint64(48), np.uint64(56)
 
 class Comparison:
     """
-    Columns that are compared with all of their cuts at once.
+    Counts the values of several columns by comparing them with all cuts in one step.
 
     Args:
-        cuts: of each column, in rising order.
-        offsets: where the bins of each column start in the vector of counts.
+        cuts: the cuts of each column, in increasing order.
+        offsets: the index of each column's first bin in the vector of counts.
 
     Attributes:
         width: number of columns.
-        rows: how many rows are compared at once at most.
+        rows: rows of one comparison at most.
     """
 
     __slots__ = ("_edges", "_from", "_missing", "_to", "rows", "width")
 
     def __init__(self, cuts: Sequence[Sequence[float]], offsets: Sequence[int]) -> None:
         self.width = len(cuts)
-        # The first edge has everything above it but nan. A column with fewer cuts has nan for the rest: nothing is.
+        # Every value but nan is at or above the first edge. Spare edges are nan: no value is above them.
         edges = np.full((len(cuts), 1 + max(map(len, cuts))), np.nan)
         edges[:, 0] = -np.inf
         for row, own in zip(edges, cuts, strict=True):
@@ -71,7 +71,7 @@ class Comparison:
         self._missing = np.array([offset + 1 + len(own) for offset, own in zip(offsets, cuts, strict=True)])
 
     def room(self, rows: int) -> NDArray[np.float64]:
-        """Room for the values, shape (columns, rows and a little more): what is not filled in counts as nothing."""
+        """Return an array to fill, shape (columns, at least *rows*). Rows beyond *rows* are nan and count in no bin."""
         block = np.empty((self.width, rows + -rows % LANES))
         block[:, rows:] = np.nan
         return block
@@ -81,11 +81,11 @@ class Comparison:
         Add the number of values in each bin to *counts*.
 
         Args:
-            block: from `room`, filled in.
-            rows: at most `rows`.
-            counts: of all features.
+            block: the values, in an array from `room`.
+            rows: number of rows, at most the attribute `rows`.
+            counts: the counts of all features, shape (bins,).
         """
-        # Eight booleans are added at a time: each byte of a word counts its own eighth of the rows.
+        # One addition adds eight booleans: each byte of a 64-bit word sums its own eighth of the rows.
         words = np.einsum("ijk->ij", self._above(block, rows).view(np.uint64))
         if rows <= FEW_ROWS:
             sums = (words * _BYTE_ONES) >> _SEVEN_BYTES
@@ -98,7 +98,7 @@ class Comparison:
         counts[self._to] += totals.ravel()[self._from]
 
     def _above(self, block: NDArray[np.float64], rows: int) -> NDArray[np.bool_]:
-        """Whether each value is at or above each edge, shape (columns, edges, rows)."""
+        """Return whether each value is at or above each edge, shape (columns, edges, rows)."""
         if rows <= FEW_ROWS:
             return block[:, np.newaxis, :] >= self._edges
         usual = np.setbufsize(BUFFER)

@@ -1,4 +1,4 @@
-"""A column of training data to a feature: its kind, its bins, and what the column puts into them."""
+"""A column of training data to a feature: its kind, its bins, and the counts of the column in them."""
 
 from __future__ import annotations
 
@@ -13,63 +13,53 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import (
-    Bins,
-    CategoricalBins,
-    Feature,
-    Moments,
-    NumericBins,
-)
-from driftline._binning.labels import (
-    is_missing,
-    label_of,
-)
-from driftline._binning.layout import (
-    binner,
-)
+from driftline._binning.bins import Bins, CategoricalBins, Feature, Moments, NumericBins
+from driftline._binning.labels import is_missing, label_of
+from driftline._binning.layout import binner
 from driftline._capture.columns import as_floats, as_objects
 from driftline.errors import ConfigurationError
-from driftline.typing import (
-    Column,
-)
+from driftline.typing import Column
 
-__all__ = [
-    "count_feature",
-    "fit_feature",
-]
+__all__ = ["count_feature", "fit_feature"]
 
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""Deciles miss the tail; with 1, 5, 95 and 99 % outliers have bins of their own (design, section 5)."""
+"""Shares of the training data below the cuts. Deciles miss the tails; cuts at 1, 5, 95 and 99 % give them bins."""
 
 FEW_VALUES = 20
-"""A numeric column of at most so many distinct values has a bin per value."""
+"""Distinct values of a numeric column up to which each value gets a bin."""
 
 FEW_CODES = 10
-"""An integer column of at most so many distinct values holds codes, not quantities: it is categorical …"""
+"""Distinct values up to which an integer column is taken to hold codes: it is categorical …"""
 
 ROWS_PER_CODE = 5
-"""… if each appears so often on average: five rows of five numbers say nothing about a column."""
+"""… if each value has at least this many rows on average: five rows of five numbers say nothing about a column."""
 
 LARGEST = 1e140
-"""Beyond it sums of squares overflow. Such a number is a stand-in for something: out of range, like an infinity."""
+"""Numbers beyond it are out of range, as infinities are: sums of their squares overflow."""
 
 KNOWN_CATEGORIES = 4_096
-"""Categories remembered by name: beyond that a column looks like an identifier, and memory stays bounded."""
+"""Rare categories that are kept by name at most. A column with more is like an identifier, and memory is bounded."""
 
 
-TEXTS = (str, bytes, bool, np.bool_, Enum)
-"""Values that name something."""
+LABELS = (str, bytes, bool, np.bool_, Enum)
+"""Types of values that are labels."""
 
 DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
-"""Values that lie on a calendar or a clock: they are never again what they were in training."""
+"""Types of values that are dates or times: those of the training data do not come again."""
 
 
 def fit_feature(name: str, column: Column, categorical: bool | None, max_categories: int) -> Feature:  # noqa: FBT001
     """
-    Fit the bins of a column and count it; *categorical* None: told by its values.
+    Fit the bins of a column, and count the column in them.
+
+    Args:
+        name: the name of the feature.
+        column: its values.
+        categorical: whether the feature is categorical. If None, its values decide.
+        max_categories: categories that get a bin of their own.
 
     Raises:
-        ConfigurationError: the column holds dates, records or objects, or texts where numbers were announced.
+        ConfigurationError: the column holds dates, records or objects, or is to be numeric and holds no number.
     """
     _check_values(name, column, categorical)
     if categorical is None:
@@ -92,14 +82,14 @@ def _check_values(name: str, column: Column, categorical: bool | None) -> None: 
     for kind, value in {type(value): value for value in as_objects(column)}.items():
         if array in "mM" or (issubclass(kind, DATES) and not is_missing(value)):
             _refuse(name, "dates", " (derive a number, such as an age)")
-        known = issubclass(kind, (*TEXTS, Real, Decimal)) or is_missing(value)
-        # An object that is named in categorical= is known by its text; a list or dict is no label.
+        known = issubclass(kind, (*LABELS, Real, Decimal)) or is_missing(value)
+        # An object of a column in categorical= has str(object) as its label. A list or dict has no label.
         if not known and (not categorical or isinstance(value, (Collection, complex))):
             _refuse(name, f"values of type {kind.__name__}")
 
 
-def _refuse(name: str, found: str, hint: str = "") -> NoReturn:
-    msg = f"column {name!r} holds {found}: expected numbers, texts or booleans{hint}"
+def _refuse(name: str, content: str, hint: str = "") -> NoReturn:
+    msg = f"column {name!r} holds {content}: expected numbers, strings or booleans{hint}"
     raise ConfigurationError(msg)
 
 
@@ -113,7 +103,7 @@ def _looks_categorical(column: Column) -> bool:
         present = [value for value in as_objects(column) if not is_missing(value)]
     if not present:
         return False
-    if any(isinstance(value, TEXTS) for value in present):
+    if any(isinstance(value, LABELS) for value in present):
         return True
     distinct = set(present)
     return (
@@ -125,7 +115,7 @@ def _looks_categorical(column: Column) -> bool:
 
 def _categories(column: Column, max_categories: int) -> CategoricalBins:
     seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
-    # Most frequent first, ties by name: the same data in another order gives the same bins.
+    # The most frequent first, ties by name: the order of the rows does not change the bins.
     ordered = sorted(seen, key=lambda label: (-seen[label], str(label), type(label).__name__))
     kept, rare = ordered[:max_categories], ordered[max_categories:]
     if len(rare) > KNOWN_CATEGORIES:
@@ -139,14 +129,14 @@ def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
         return ()
     distinct = np.unique(finite)
     low, high = distinct[0], distinct[-1]
-    # The range reaches one float32 step further: a service that computes in float32 is not out of range by rounding.
+    # The range is one float32 step wider, so that a service that rounds to float32 is not out of range.
     bottom, top = _beyond(low, -np.inf), _beyond(high, np.inf)
     if len(distinct) <= FEW_VALUES:
-        # Cut half-way between neighbours: rounding does not move a value into another bin.
+        # Cuts are half-way between neighbours, so that rounding moves no value into another bin.
         inner = distinct[:-1] + np.diff(distinct) / 2
     else:
         quantiles = np.quantile(finite, QUANTILES, method="inverted_cdf")
-        # A value that takes more than one quantile is a spike (the zero of many columns): it has a bin to itself.
+        # A value at more than one quantile is a spike, such as the zeros of many columns. It gets its own bin.
         spikes = {float(value) for value, times in Counter(quantiles.tolist()).items() if times > 1}
         after = {float(distinct[np.searchsorted(distinct, value, side="right")]) for value in spikes if value < high}
         inner = np.array(sorted({float(value) for value in quantiles if value > low} | after))
@@ -155,14 +145,14 @@ def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _beyond(value: float, direction: float) -> float:
-    """The next number of float32 in a direction; of float64 where float32 does not reach."""
+    """Return the next float32 in a direction, or the next float64 if the value is too large for float32."""
     with np.errstate(over="ignore"):
         beyond = float(np.nextafter(np.float32(value), np.float32(direction)))
     return beyond if np.isfinite(beyond) else float(np.nextafter(value, direction))
 
 
 def count_feature(name: str, bins: Bins, column: Column) -> Feature:
-    """Count a column in bins that are there already."""
+    """Count a column in the bins of a feature."""
     numbers = binner(bins)(column)
     counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
     if isinstance(bins, CategoricalBins):
@@ -177,20 +167,20 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     inside = np.bincount(numbers, minlength=bins.size)
     low, high = float(values.min()), float(values.max())
     means = np.clip(np.divide(sums, inside, out=_centres(bins), where=inside > 0), low, high)
-    # A constant by its range: rounding gives 0.1, 0.1, 0.1 a deviation that is not quite 0.
+    # The range tells a constant. Rounding gives 0.1, 0.1, 0.1 a deviation that is not exactly 0.
     mean, std = (low, 0.0) if low == high else (float(values.mean()), float(values.std()))
     moments = Moments(len(values), mean, std, low, high)
     return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
 
 
 def _rarely_seen(column: Column) -> tuple[int, int]:
-    """Categories that a column has a single time, and those that it has twice."""
+    """Return how many categories a column has once, and how many it has twice."""
     seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
     times = Counter(seen.values())
     return times[1], times[2]
 
 
 def _centres(bins: NumericBins) -> NDArray[np.float64]:
-    """Where an empty bin is taken to lie: its middle."""
+    """Return the middle of each bin: the mean of a bin without values."""
     cuts = np.array(bins.cuts)
     return np.array([cuts[0], *(cuts[:-1] + np.diff(cuts) / 2), cuts[-1], 0.0])

@@ -1,4 +1,4 @@
-"""Values to the labels of categories."""
+"""Values of a categorical feature to the labels of its categories."""
 
 from __future__ import annotations
 
@@ -6,35 +6,30 @@ import math
 
 import numpy as np
 
-from driftline.typing import (
-    Label,
-)
+from driftline.typing import Label
 
-__all__ = [
-    "is_missing",
-    "label_of",
-]
+__all__ = ["is_missing", "label_of"]
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value is None, nan, NaT or NA: missing values do not equal themselves, or do not want to say."""
+    """Return whether a value is None, nan, NaT or NA. These differ from themselves, or raise when compared."""
     if value is None:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124
-    except Exception:  # noqa: BLE001 - pandas.NA; the values are the host's and may raise anything
+    except Exception:  # noqa: BLE001 - pandas.NA; a value of the host may raise anything
         return True
 
 
 def label_of(value: object) -> Label:
-    """The label under which a value is remembered, the same before and after it was written as JSON."""
+    """Return the label of a value: a plain string, number or boolean, which JSON does not change."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bool):
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
-    # A member of an enumeration may be a text or a number too: it is that.
+    # A member of an enumeration may also be a string or a number. Its label is that string or number.
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""What a model returned as one value per row, and when such a value is right."""
+"""The outputs of a model as one value per row."""
 
 from __future__ import annotations
 
@@ -12,34 +12,29 @@ from driftline._capture.tables import is_column
 from driftline._runtime.guard import returning_on_error
 from driftline.typing import Column
 
-__all__ = [
-    "SCALARS",
-    "as_output",
-    "as_outputs",
-    "rows_in",
-]
+__all__ = ["SCALARS", "as_output", "as_outputs", "rows_in"]
 
 SCALARS = frozenset({float, int, str, bool, type(None), np.float64, np.float32, np.int64, np.bool_, np.str_})
-"""Types that are one prediction as they are: looked up by class, the common case of a single call."""
+"""Types whose values are one prediction as they are. A lookup by class is fast, and this is the common case."""
 
 PROBABILITY_COLUMNS = 2
-"""Columns of ``predict_proba`` of a binary classifier; the second is the probability of the positive class."""
+"""Columns of a binary classifier's ``predict_proba``. The second is the probability of the positive class."""
 
 
 @returning_on_error(None)
 def as_outputs(values: Any, rows: int) -> Column | None:
     """
-    The outputs of *rows* rows as one column, or None where they cannot be read as one value per row.
+    Return the outputs of *rows* rows as one column; None if they are not one value per row.
 
-    An array of shape (rows, 1) is flattened; of (rows, 2), the two probabilities of a binary classifier, the second
-    column is taken. Of dicts of labels and their probabilities the most probable labels are taken.
+    An array of shape (rows, 1) is flattened. Of an array of shape (rows, 2), the two probabilities of a binary
+    classifier, the second column is used. Of dicts of labels and their probabilities, the most probable label is used.
     """
     return _one_per_row(values, rows)
 
 
 @returning_on_error(1)
 def rows_in(outputs: Any) -> int:
-    """How many predictions outputs are whose features could not be read: one each, or one where nothing tells."""
+    """Return how many predictions outputs are, for a call whose features could not be read: one per item, else 1."""
     return len(outputs) if is_column(outputs) else 1
 
 
@@ -65,16 +60,16 @@ def _one_per_row(values: Any, rows: int) -> Column | None:
 
 
 def _most_probable(value: Any) -> Any:
-    """The label of the largest probability in a dict of them; anything else as it is."""
+    """Return the most probable label of a dict of labels and probabilities; any other value as it is."""
     return max(value, key=value.__getitem__) if isinstance(value, Mapping) and value else value
 
 
 def as_output(value: Any) -> object:
     """
-    The output of one call as one value.
+    Return the output of one call as one value.
 
     Raises:
-        TypeError: it is no single number, text or boolean.
+        TypeError: the output is not one number, string or boolean.
     """
     if value.__class__ in SCALARS:
         return value
@@ -88,7 +83,7 @@ def as_output(value: Any) -> object:
             return value
         if isinstance(value, Mapping) and value:
             return _most_probable(value)
-        msg = f"the output is a {type(value).__name__}: expected a number, text or boolean (output= takes one from it)"
+        msg = f"the output is a {type(value).__name__}: expected a number, string or boolean (output= extracts one)"
         raise TypeError(msg)
     first = column[0]
     return first.item() if isinstance(first, np.generic) else first

@@ -1,4 +1,4 @@
-"""A call's features to an aligned, copied row (or a batch of columns): the hot path."""
+"""The features of a call to a copied row, or to a batch of columns, in the order of the reference: the hot path."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from driftline.typing import Column
 __all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "Report", "first_names", "names_of"]
 
 SMALL_BATCH = 32
-"""Up to so many rows a batch is cheaper as single rows, binned later with others, than as columns binned at once."""
+"""Rows up to which a batch is cheaper as single rows, which are binned later with others, than as columns."""
 
 FLOAT64 = np.dtype(np.float64)
 
 Report: TypeAlias = Callable[[str, str], None]
-"""Told a place and a message: counts every time, logs the first."""
+"""Called with a place, as in the attribute ``ml.monitor.place``, and a message. Counts every call, logs the first."""
 
 
 class Batch:
-    """Columns in the order of the reference; None for a column that the call did not bring."""
+    """Columns in the order of the reference; None for a column that the call does not have."""
 
     __slots__ = ("columns", "rows")
 
@@ -41,11 +41,11 @@ class Batch:
 
 
 Captured: TypeAlias = "Row | dict[str, object] | list[Row] | Batch | None"
-"""One row, or a dict of it; the rows of a small batch; a batch; None where nothing could be read."""
+"""One row, perhaps as a dict; the rows of a small batch; a batch; or None if the features could not be read."""
 
 
 def names_of(features: Any) -> tuple[str, ...] | None:
-    """The names that a first call's features carry, or None where they are told by their order alone."""
+    """Return the names of the columns of a call's features; None if only their order identifies them."""
     if isinstance(features, Mapping):
         return tuple(str(name) for name in features)
     if is_table(features):
@@ -62,34 +62,34 @@ def names_of(features: Any) -> tuple[str, ...] | None:
 
 
 def first_names(features: Any) -> tuple[str, ...]:
-    """The names of the columns of a first call's features: places where there are no names."""
+    """Return the names of the columns of a call's features: ``"0"``, ``"1"``, … if they have no names."""
     names = names_of(features)
     if names is None:
         shape = getattr(features, "shape", None)
-        names = tuple(str(place) for place in range(shape[-1] if shape else len(features)))
+        names = tuple(str(index) for index in range(shape[-1] if shape else len(features)))
     return names
 
 
 class FeatureReader:
     """
-    Turns what a predict function takes into rows aligned to the reference.
+    Reads the argument of a predict function as rows in the order of the reference.
 
-    How a type is read is decided the first time it comes, then looked up by class.
+    The first value of a class decides how values of that class are read. Later values are looked up by their class.
 
     Args:
-        names: the features, in the order of the reference.
-        report: told of unknown, unreadable or ill-shaped input.
-        dropped: told how many rows could not be read, and why (``"shape"`` or ``"unreadable"``).
-        copies: whether a batch is copied. A model may work in place on its input, and a batch is counted when the call
-            has returned; what is counted at once needs no copy.
-        late: whether a dict may be copied whole, which costs half of taking its values or less, to be put in order by
-            *align* when it is counted. One with more in it than features is not.
-        packs: whether *align* may make floats of what such dicts hold: all of it is compared as numbers.
+        names: names of the columns, in the order of the reference.
+        report: called for unknown, unreadable or ill-shaped features.
+        dropped: called with the reason (``"shape"`` or ``"unreadable"``) and the number of rows that cannot be read.
+        copies: whether a batch is copied. A model may change its input in place before the batch is counted. A batch
+            that is counted immediately needs no copy.
+        late: whether a dict is copied as a whole, and put in order by *align* when it is counted. The copy costs at
+            most half as much as reading the values in order. A dict with more items than features is not copied.
+        packs: whether *align* may pack the values of such dicts as floats, because all are compared as numbers.
 
     Attributes:
-        inline: dict where a copy is all that this does with one of as many values as there are features, the first of
-            them there and no column; else None.
-        readers: how features of a class are read, for each that has been seen.
+        inline: `dict` if the recorder may copy a dict instead of calling this; else None. The dict must have as many
+            items as there are features, and its first feature must be a single value.
+        readers: the function that reads values of a class, for each class seen so far.
     """
 
     __slots__ = (
@@ -122,57 +122,58 @@ class FeatureReader:
         self._dropped = dropped
         self._values_of = _values_of(names)
         self._pack = struct.Struct(f"{len(names)}d").pack if packs else None
-        self._align = self._dict_handler()
+        self._align = self._make_dict_reader()
         self.inline: type[dict[Any, Any]] | None = dict if late else None
-        self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._dict_copier() if late else self._align}
+        self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._make_dict_copier() if late else self._align}
 
     def __call__(self, features: Any) -> Captured:
-        """Read one call's features."""
+        """Read the features of one call."""
         reader = self.readers.get(features.__class__)
         if reader is None:
-            reader = self._handler(features)
+            reader = self._make_reader(features)
             self.readers[features.__class__] = reader
         return reader(features)
 
     def align(self, rows: Sequence[Any]) -> Sequence[Row]:
         """
-        Captured rows, those that are dicts put in the order of the reference.
+        Return captured rows, with dicts put in the order of the reference.
 
-        Numbers become bytes at once: a thousand tuples of them would not fit the core's cache until they are counted.
+        Rows of numbers become bytes. A thousand tuples would not stay in the core's cache until they are counted.
         """
         try:
             if self._pack is not None:
                 return [*starmap(self._pack, map(self._values_of, rows))]
-        except Exception:  # noqa: BLE001, S110 - or something is no number, or missing
+        except Exception:  # noqa: BLE001, S110 - a value is missing or not a number
             pass
         try:
             return [*map(self._values_of, rows)]
-        except Exception:  # noqa: BLE001 - not all are dicts, a feature is missing, names are no texts
+        except Exception:  # noqa: BLE001 - a row is not a dict, a feature is missing, a name is no string
             return [self._align(row) if row.__class__ is dict else row for row in rows]  # type: ignore[misc]
 
-    # --- one handler per kind of argument ----------------------------------------------------------------------------
+    # --- one reader per class of features ----------------------------------------------------------------------------
 
-    def _handler(self, features: Any) -> Callable[[Any], Captured]:
+    def _make_reader(self, features: Any) -> Callable[[Any], Captured]:
         if isinstance(features, Mapping):
-            return self._mapping
+            return self._read_mapping
         if isinstance(features, np.ndarray):
-            return self._array if type(features) is np.ndarray else self._other_array
+            return self._read_array if type(features) is np.ndarray else self._read_array_subclass
         if is_table(features):
-            return self._frame
+            return self._read_frame
         if hasattr(features, "_fields"):  # a namedtuple is a tuple with names
-            return self._attributes(features._fields)
+            return self._make_attribute_reader(features._fields)
         if isinstance(features, (list, tuple)):
-            return self._sequence
+            return self._read_sequence
         fields = _field_names(type(features))
         if fields is not None:
-            return self._model(fields) if hasattr(type(features), "model_fields") else self._attributes(fields)
+            is_pydantic = hasattr(type(features), "model_fields")
+            return self._make_pydantic_reader(fields) if is_pydantic else self._make_attribute_reader(fields)
         if is_column(features):
-            return self._series
-        return self._unreadable
+            return self._read_series
+        return self._drop_unreadable
 
-    def _dict_handler(self) -> Callable[[Any], Captured]:
+    def _make_dict_reader(self) -> Callable[[Any], Captured]:
         get, width = self._values_of, len(self.names)
-        slow, note = self._mapping, self._note_unknown
+        slow, report = self._read_mapping, self._report_unknown
 
         def read(features: Any) -> Captured:
             try:
@@ -182,99 +183,103 @@ class FeatureReader:
             if row[0].__class__ not in SCALARS:
                 return slow(features)  # perhaps a dict of columns
             if len(features) != width:
-                note(features)
+                report(features)
             return row
 
         return read
 
-    def _dict_copier(self) -> Callable[[Any], Captured]:
+    def _make_dict_copier(self) -> Callable[[Any], Captured]:
         first, align, width = self.names[0], self._align, len(self.names)
 
         def read(features: Any) -> Captured:
-            # What is no single value may be a column, which a copy of the dict would share with the caller. So may be
-            # any in a dict without the first feature: the default is no value either.
+            # A value that is not a single one may be a column, which a copy of the dict would share with the caller.
+            # So may any value of a dict without the first feature: the default is not a single value either.
             plain = len(features) == width and features.get(first, align).__class__ in SCALARS
             return features.copy() if plain else align(features)
 
         return read
 
-    def _mapping(self, features: Any) -> Captured:
+    def _read_mapping(self, features: Any) -> Captured:
         if features and all(is_column(value) for value in features.values()):
-            return self._frame(features)
-        return self._by_name(features)
+            return self._read_frame(features)
+        return self._read_by_name(features)
 
-    def _by_name(self, features: Mapping[Any, Any]) -> Row:
+    def _read_by_name(self, features: Mapping[Any, Any]) -> Row:
         if not all(isinstance(name, str) for name in features):
-            # A reference names its features by texts, also those that were numbers in the training data.
+            # The names of a reference are strings, also those that were numbers in the training data.
             features = {str(name): value for name, value in features.items()}
-        self._note_unknown(features)
+        self._report_unknown(features)
         return tuple([features.get(name) for name in self.names])
 
-    def _attributes(self, fields: Sequence[str]) -> Callable[[Any], Captured]:
+    def _make_attribute_reader(self, fields: Sequence[str]) -> Callable[[Any], Captured]:
         names = self.names
-        self._note_unknown(fields)
+        self._report_unknown(fields)
         if len(names) > 1 and all(name in fields for name in names):
             return attrgetter(*names)
         return lambda features: tuple([getattr(features, name, None) for name in names])
 
-    def _model(self, fields: Sequence[str]) -> Callable[[Any], Captured]:
-        """A pydantic model keeps its fields in a dict: half the time of asking for each."""
-        slow = self._attributes(fields)
-        if len(self.names) < 2 or not set(self.names) <= set(fields):  # noqa: PLR2004 - of one name it gets no tuple
+    def _make_pydantic_reader(self, fields: Sequence[str]) -> Callable[[Any], Captured]:
+        """Return a reader of pydantic models. Their ``__dict__`` holds the fields: half the time of `getattr`."""
+        slow = self._make_attribute_reader(fields)
+        if len(self.names) < 2 or not set(self.names) <= set(fields):  # noqa: PLR2004 - one name would yield no tuple
             return slow
         get = itemgetter(*self.names)
 
         def read(features: Any) -> Captured:
             try:
                 return get(features.__dict__)  # type: ignore[no-any-return]
-            except KeyError:  # made without validation, and without this field
+            except KeyError:  # a model made without validation, and without this field
                 return slow(features)
 
         return read
 
-    def _other_array(self, features: Any) -> Captured:
-        """A subclass, such as a masked array, knows best what its values are."""
-        return self._array(features) if features.ndim != 1 else self._sequence(features.tolist())
+    def _read_array_subclass(self, features: Any) -> Captured:
+        """Read a subclass of an array, such as a masked array, by its own ``tolist``."""
+        return self._read_array(features) if features.ndim != 1 else self._read_sequence(features.tolist())
 
-    def _array(self, features: Any) -> Captured:
+    def _read_array(self, features: Any) -> Captured:
         width = len(self.names)
         if features.ndim == 1:
             if len(features) != width:
-                return self._wrong_width(len(features), 1)
-            # Bytes are the cheaper copy, and are binned as they are; other types keep their values as Python has them.
+                return self._drop_width(len(features), 1)
+            # Bytes are the cheaper copy, and are binned as they are. Values of other dtypes become Python objects.
             return features.tobytes() if features.dtype is FLOAT64 else tuple(features.tolist())
         if features.ndim != 2:  # noqa: PLR2004 - rows and columns
             return self._drop("shape", 1, f"features are an array of {features.ndim} dimensions: expected 1 or 2")
         if features.shape[1] != width:
-            return self._wrong_width(features.shape[1], features.shape[0])
+            return self._drop_width(features.shape[1], features.shape[0])
         if features.shape[0] <= SMALL_BATCH:
             return [tuple(row) for row in features.tolist()]
-        # The copy has its columns in one piece, which is what counting wants.
+        # Each column of the copy is contiguous, which makes counting fast.
         return Batch(tuple(features.T.copy() if self._copies else features.T), features.shape[0])
 
-    def _sequence(self, features: Any) -> Captured:
+    def _read_sequence(self, features: Any) -> Captured:
         if features and features[0].__class__ not in SCALARS:
             if all(map(_is_named, features)):
-                return self._rows([self._by_name(row) if isinstance(row, Mapping) else self(row) for row in features])
+                return self._as_rows(
+                    [self._read_by_name(row) if isinstance(row, Mapping) else self(row) for row in features]
+                )
             if all(isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim) for row in features):
                 wrong = next((len(row) for row in features if len(row) != len(self.names)), None)
                 if wrong is not None:
-                    return self._wrong_width(wrong, len(features))
-                return self._rows([tuple(row.tolist() if isinstance(row, np.ndarray) else row) for row in features])
+                    return self._drop_width(wrong, len(features))
+                return self._as_rows([tuple(row.tolist() if isinstance(row, np.ndarray) else row) for row in features])
         if len(features) != len(self.names):
-            return self._wrong_width(len(features), 1)
+            return self._drop_width(len(features), 1)
         return tuple(features)
 
-    def _rows(self, rows: list[Any]) -> Captured:
+    def _as_rows(self, rows: list[Any]) -> Captured:
         return rows if len(rows) <= SMALL_BATCH else Batch(tuple(zip(*rows, strict=True)), len(rows))
 
-    def _series(self, features: Any) -> Captured:
+    def _read_series(self, features: Any) -> Captured:
         names, values = names_of(features), as_objects(read_column(features))
-        return self._sequence(values) if names is None else self._by_name(dict(zip(names, values, strict=True)))
+        return (
+            self._read_sequence(values) if names is None else self._read_by_name(dict(zip(names, values, strict=True)))
+        )
 
-    def _frame(self, features: Any) -> Captured:
+    def _read_frame(self, features: Any) -> Captured:
         try:
-            batch = self._aligned(read_table(features))
+            batch = self._align_table(read_table(features))
         except (TypeError, ValueError) as error:
             return self._drop("unreadable", 1, f"features cannot be read as a table: {error}")
         if batch is None:
@@ -287,32 +292,32 @@ class FeatureReader:
         plain = [absent if column is None else as_objects(column) for column in batch.columns]
         return list(zip(*plain, strict=True))
 
-    def _unreadable(self, features: Any) -> Captured:
+    def _drop_unreadable(self, features: Any) -> Captured:
         return self._drop(
             "unreadable",
             1,
             f"features are a {type(features).__name__}: expected a dict, a row, a frame, a dataclass or a model; "
-            "say features= to take them from the arguments",
+            "pass features= to extract them from the arguments",
         )
 
     # --- alignment ---------------------------------------------------------------------------------------------------
 
-    def _aligned(self, table: Table) -> Batch | None:
+    def _align_table(self, table: Table) -> Batch | None:
         if table.names is None:
             if len(table.columns) != len(self.names):
-                self._wrong_width(len(table.columns), table.rows)
+                self._drop_width(len(table.columns), table.rows)
                 return None
             return Batch(table.columns, table.rows)
-        self._note_unknown(table.names)
+        self._report_unknown(table.names)
         columns = dict(zip(table.names, table.columns, strict=True))
         return Batch([columns.get(name) for name in self.names], table.rows)
 
-    def _note_unknown(self, names: Any) -> None:
+    def _report_unknown(self, names: Any) -> None:
         unknown = [str(name) for name in names if name not in self._known]
         if unknown:
             self._report("unknown_feature", f"features {unknown[:10]} are not in the reference: not counted")
 
-    def _wrong_width(self, width: int, rows: int) -> Captured:
+    def _drop_width(self, width: int, rows: int) -> Captured:
         return self._drop("shape", rows, f"{width} features in a row without names: expected {len(self.names)}")
 
     def _drop(self, reason: str, rows: int, message: str) -> Captured:
@@ -322,7 +327,7 @@ class FeatureReader:
 
 
 def _values_of(names: tuple[str, ...]) -> Callable[[Any], Row]:
-    """Takes the values of all features from a dict, as a tuple in their order."""
+    """Return a function that returns the values of all features in a dict, as a tuple in their order."""
     if len(names) > 1:
         return itemgetter(*names)
     name = names[0]
@@ -334,14 +339,14 @@ def _copied(column: Column) -> Column:
 
 
 def _is_named(row: object) -> bool:
-    """Whether a row says which value belongs to which feature."""
+    """Return whether a row names its values: a mapping, namedtuple, dataclass, model, or a series with an index."""
     if isinstance(row, Mapping) or hasattr(row, "_fields") or _field_names(type(row)) is not None:
         return True
     return is_column(row) and not isinstance(row, (list, tuple, np.ndarray)) and names_of(row) is not None
 
 
 def _field_names(kind: type) -> tuple[str, ...] | None:
-    """Fields of a dataclass, a pydantic model or an attrs class."""
+    """Return the names of the fields of a dataclass, a pydantic model or an attrs class; None for other classes."""
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind))
     fields = getattr(kind, "model_fields", None)

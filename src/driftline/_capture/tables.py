@@ -1,4 +1,4 @@
-"""Tabular data of any library as named columns, without importing any of those libraries."""
+"""Tables of any library as named columns, without importing any of those libraries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARROW_BATCHES = frozenset({"Table", "RecordBatch"})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of equal length, with their names where there are any."""
+    """Columns of equal length, with their names if they have any."""
 
     names: tuple[str, ...] | None
     columns: tuple[Column, ...]
@@ -26,7 +26,7 @@ class Table:
 
 
 def is_table(data: object) -> bool:
-    """Whether *data* is something with rows and columns (a dict counts when its values are columns)."""
+    """Return whether *data* has rows and columns: a frame, a 2-D array, or a dict whose values are columns."""
     if isinstance(data, np.ndarray):
         return data.ndim == 2  # noqa: PLR2004 - rows and columns
     if isinstance(data, Mapping):
@@ -38,7 +38,7 @@ def is_table(data: object) -> bool:
 
 
 def is_column(value: object) -> bool:
-    """Whether *value* holds one value per row."""
+    """Return whether *value* holds one value per row."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1
     if isinstance(value, (list, tuple, CategoricalColumn)):
@@ -68,13 +68,14 @@ def read_table(data: Any) -> Table:
     if isinstance(data, Mapping):
         names = tuple(str(name) for name in data)
         columns = tuple(read_column(value) for value in data.values())
-        if deep := [name for name, one in zip(names, columns, strict=True) if getattr(one, "ndim", 1) not in {1, 2}]:
-            msg = f"columns {deep} are arrays of no or of more than two dimensions, expected values or vectors"
+        dimensions = [getattr(column, "ndim", 1) for column in columns]
+        if wrong := [name for name, number in zip(names, dimensions, strict=True) if number not in {1, 2}]:
+            msg = f"columns {wrong} are arrays of no or of more than two dimensions, expected values or vectors"
             raise ValueError(msg)
     elif is_table(data):
         library, _ = origin(data)
         if library == "pandas":
-            # An unnamed frame has a RangeIndex of columns: it is aligned by order, as an array is.
+            # A frame without column names has a RangeIndex of columns. It is aligned by order, as an array is.
             names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
             columns = _pandas_columns(data)
         elif library == "polars":
@@ -82,7 +83,7 @@ def read_table(data: Any) -> Table:
             columns = tuple(read_column(series) for series in data.get_columns())
         else:
             names = tuple(data.schema.names)
-            columns = tuple(read_column(data.column(place)) for place in range(data.num_columns))
+            columns = tuple(read_column(data.column(index)) for index in range(data.num_columns))
     else:
         msg = (
             f"got {type(data).__name__}, expected a dict of columns, a pandas or polars DataFrame, "
@@ -109,5 +110,5 @@ def _pandas_columns(frame: Any) -> tuple[Column, ...]:
     if len(kinds) == 1:
         kind = kinds.pop()
         if isinstance(kind, np.dtype) and kind.kind in "fiub":
-            return tuple(frame.to_numpy().T)  # no copy, and none of the series that a frame makes of its columns
+            return tuple(frame.to_numpy().T)  # without a copy, and without making a Series per column
     return tuple(read_column(series) for _, series in frame.items())

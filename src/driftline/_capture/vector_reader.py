@@ -1,4 +1,4 @@
-"""A call's features where some are vectors: told apart from columns, and copied."""
+"""Reads the features of a call of which some are vectors: tells them from columns, and copies them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from driftline._capture.tables import is_column
 from driftline._capture.vectors import copied_vector, is_vector
 from driftline.typing import Column
 
-__all__ = ["VectorReader", "capture_of"]
+__all__ = ["VectorReader", "make_reader"]
 
 
-def capture_of(
+def make_reader(
     names: tuple[str, ...],
     vectors: Collection[str],
     report: Report,
@@ -24,7 +24,7 @@ def capture_of(
     late: bool = True,
     packs: bool = False,
 ) -> FeatureReader:
-    """The capture of rows of these columns, some of them of vectors; *late* and *packs* as in `FeatureReader`."""
+    """Return the reader of rows with these columns, of which *vectors* hold vectors; the rest as in `FeatureReader`."""
     if vectors:
         return VectorReader(names, vectors, report, dropped)
     return FeatureReader(names, report, dropped, late=late, packs=packs)
@@ -32,16 +32,16 @@ def capture_of(
 
 class VectorReader(FeatureReader):
     """
-    Reads rows of which some values are vectors.
+    Reads rows of which some values are vectors, such as embeddings.
 
     Args:
-        names: the columns, in the order of the reference.
-        vectors: those of them whose values are vectors.
-        report: told of unknown, unreadable or ill-shaped input.
-        dropped: told how many rows could not be read, and why.
+        names: names of the columns, in the order of the reference.
+        vectors: names of the columns whose values are vectors.
+        report: as in `FeatureReader`.
+        dropped: as in `FeatureReader`.
     """
 
-    __slots__ = ("_alone", "_places", "_vectors")
+    __slots__ = ("_indices", "_only", "_vectors")
 
     def __init__(
         self,
@@ -52,60 +52,62 @@ class VectorReader(FeatureReader):
     ) -> None:
         super().__init__(names, report, dropped, late=False)
         self._vectors = frozenset(vectors)
-        self._places = tuple(place for place, name in enumerate(names) if name in self._vectors)
-        self._alone = len(names) == 1
+        self._indices = tuple(index for index, name in enumerate(names) if name in self._vectors)
+        self._only = len(names) == 1
         self.inline = None
-        self.readers = {dict: self._sharing_none(self._align)}
+        self.readers = {dict: self._copying(self._align)}
 
-    def _handler(self, features: Any) -> Callable[[Any], Captured]:
-        return self._sharing_none(super()._handler(features))
+    def _make_reader(self, features: Any) -> Callable[[Any], Captured]:
+        return self._copying(super()._make_reader(features))
 
-    def _sharing_none(self, read: Callable[[Any], Captured]) -> Callable[[Any], Captured]:
-        """Reads as *read* does, but shares no vector with the caller."""
+    def _copying(self, read: Callable[[Any], Captured]) -> Callable[[Any], Captured]:
+        """Return a function that reads as *read* does, and copies the vectors."""
 
-        def copying(features: Any) -> Captured:
-            if self._alone and not isinstance(features, Mapping):
+        def read_copy(features: Any) -> Captured:
+            if self._only and not isinstance(features, Mapping):
                 if is_vector(features):
                     return (copied_vector(features),)
                 if isinstance(features, np.ndarray) and features.ndim == 2:  # noqa: PLR2004 - rows of vectors
                     return Batch([features.copy()], len(features))
             captured = read(features)
             if isinstance(captured, tuple):
-                return self._copied(captured)
+                return self._copy_vectors(captured)
             if isinstance(captured, list):
-                return [self._copied(row) for row in captured]
+                return [self._copy_vectors(row) for row in captured]
             if isinstance(captured, Batch):
                 columns = list(captured.columns)
-                for place in self._places:
-                    columns[place] = _copied_column(columns[place])
+                for index in self._indices:
+                    columns[index] = _copied_column(columns[index])
                 return Batch(columns, captured.rows)
             return captured
 
-        return copying
+        return read_copy
 
-    def _copied(self, row: Any) -> tuple[object, ...]:
+    def _copy_vectors(self, row: Any) -> tuple[object, ...]:
         values = list(row)
-        for place in self._places:
-            values[place] = copied_vector(values[place])
+        for index in self._indices:
+            values[index] = copied_vector(values[index])
         return tuple(values)
 
-    def _mapping(self, features: Any) -> Captured:
+    def _read_mapping(self, features: Any) -> Captured:
         if features and all(self._is_column(name, value) for name, value in features.items()):
-            return self._frame(features)
-        return self._by_name(features)
+            return self._read_frame(features)
+        return self._read_by_name(features)
 
     def _is_column(self, name: object, value: Any) -> bool:
         if name not in self._vectors:
             return is_column(value)
         if isinstance(value, np.ndarray) and value.ndim == 2:  # noqa: PLR2004 - rows of vectors
             return True
-        # A column of vectors holds vectors, a vector numbers; a column may be None from its start on.
-        return is_column(value) and any(one is None or is_vector(one) for one in _first(value))
+        # A column of vectors holds vectors, or None; a vector holds numbers.
+        return is_column(value) and any(item is None or is_vector(item) for item in _first(value))
 
 
 def _first(column: Any) -> Any:
-    """The first values of a column, whatever library it is of."""
-    return [column.iloc[place] if hasattr(column, "iloc") else column[place] for place in range(min(len(column), 1))]
+    """Return the first value of a column of any library in a list, or an empty list."""
+    if not len(column):
+        return []
+    return [column.iloc[0] if hasattr(column, "iloc") else column[0]]
 
 
 def _copied_column(column: Column | None) -> Column | None:

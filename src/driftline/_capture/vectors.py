@@ -13,12 +13,12 @@ from driftline.typing import Column
 
 __all__ = ["as_matrix", "as_vector", "copied_vector", "is_vector", "vector_length"]
 
-LOOKED_AT = 1_000
-"""Values that decide whether a column holds vectors."""
+MOST_INSPECTED = 1_000
+"""Values of a column that are inspected to tell whether it holds vectors."""
 
 
 def is_vector(value: object) -> bool:
-    """Whether a value holds several numbers: an array, list or tuple of them, or a tensor that numpy can read."""
+    """Return whether a value is a vector: an array, list or tuple of numbers, or a tensor that numpy can read."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1 and value.dtype.kind in "fiub"
     if isinstance(value, (list, tuple)):
@@ -27,10 +27,10 @@ def is_vector(value: object) -> bool:
 
 
 def vector_length(column: Column) -> int | None:
-    """The length of the vectors in a column, the most frequent one; None where it holds none."""
+    """Return the most frequent length of the vectors in a column; None if it holds no vectors."""
     if isinstance(column, np.ndarray) and column.dtype.kind != "O":
         return int(column.shape[1]) if column.ndim == 2 and column.dtype.kind in "fiub" else None  # noqa: PLR2004
-    present = [value for value in column[:LOOKED_AT] if value is not None]
+    present = [value for value in column[:MOST_INSPECTED] if value is not None]
     if not present or not all(map(is_vector, present)):
         return None
     lengths: list[int] = [len(value) for value in present]  # type: ignore[arg-type]
@@ -39,23 +39,24 @@ def vector_length(column: Column) -> int | None:
 
 def as_matrix(column: Column, length: int) -> NDArray[np.float64]:
     """
-    A column of vectors, shape (rows, length).
+    Return a column of vectors as a matrix, shape (rows, length).
 
-    A row of nan stands for what is no vector of this length, or has an entry that is not finite: all that is missing.
+    A missing value becomes a row of nan. So does a value that is not a vector of this length, or has an entry that is
+    not finite.
     """
     matrix = _as_array(column)
     if matrix is None or matrix.ndim != 2 or matrix.shape[1] != length:  # noqa: PLR2004 - rows and entries
         matrix = np.full((len(column), length), np.nan)
-        for place, value in enumerate(column):
+        for index, value in enumerate(column):
             vector = as_vector(value)
             if vector is not None and len(vector) == length:
-                matrix[place] = vector
+                matrix[index] = vector
     matrix[~np.isfinite(matrix).all(axis=1)] = np.nan
     return matrix
 
 
 def as_vector(value: object) -> NDArray[np.float64] | None:
-    """A value as a vector, shape (length,); None where it is none."""
+    """Return a value as a vector, shape (length,); None if it is not a vector."""
     if value is None or isinstance(value, (str, bytes)):
         return None
     vector = _as_array(value)
@@ -64,12 +65,12 @@ def as_vector(value: object) -> NDArray[np.float64] | None:
 
 @returning_on_error(None)
 def _as_array(value: object) -> NDArray[np.float64] | None:
-    """A value as numbers; None where an entry is None or no number, or the entries differ in length."""
+    """Return a value as an array of float64; None if numpy cannot convert it."""
     return np.array(value, dtype=np.float64)
 
 
 def copied_vector(value: Any) -> object:
-    """A vector that the caller's later changes do not reach."""
+    """Return a copy of a vector, so that the caller may change the original."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if value is None or isinstance(value, Sequence):

@@ -1,4 +1,4 @@
-"""Training data to directions: those in which its numeric features, or its vectors, vary together."""
+"""Training data to directions in which its numeric features, or the entries of its vectors, vary together."""
 
 from __future__ import annotations
 
@@ -18,53 +18,56 @@ __all__ = ["MAX_DIRECTIONS", "MAX_PROJECTED", "fit_projections", "fit_vectors"]
 
 
 MAX_DIRECTIONS = 64
-"""Directions through the numeric features at most: each is a feature that is counted, tested and exported."""
+"""Directions through the numeric features at most. Each becomes a feature that is counted, tested and exported."""
 
 MAX_PROJECTED = 1_000
-"""Numeric features that go into projections at most: the fit grows with the cube of their number (1 s for 1,000)."""
+"""Numeric features in projections at most: the fit takes time with the cube of their number, 1 s for 1,000."""
 
 ROWS_PER_FEATURE = 10
-"""Rows per numeric feature that directions need at least, so that they are those of the data and not of chance."""
+"""Rows per numeric feature at least: directions of fewer rows come from chance rather than from the data."""
 
 MAX_LEADING = 4
-"""Principal directions at most. A shift that many features share shows in the first ones; a relation that breaks shows
-in what one feature is given the others, which the other directions are for."""
+"""Principal directions at most. The first ones show a shift that many features share. The other directions show a
+broken relation between features: each is the part of one feature that the others do not explain."""
 
 EXPLAINED = 0.05
-"""A feature of which the others explain less has no relation that could break: what they leave of it is itself."""
+"""Share of a feature's variance that the others explain at least: otherwise it has no relation that could break."""
 
 RIDGE = 1e-3
-"""Added to the variance of each feature, which is 1: a duplicate of another leaves a residual above rounding."""
+"""Added to the variance of each feature, which is 1, so that the residual of a duplicate is not only rounding."""
 
 LEVELS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-"""Where the normal scale of a feature has its knots: at the cuts of its bins, and a little further out."""
+"""Shares of the training data below the knots of a feature's normal scale: those of bin cuts, and further out."""
 
 DIGITS = 6
-"""Decimals of a direction: beyond them it is rounding, and the file is twice as long."""
+"""Decimals of a direction: more of them are rounding, and would double the size of the file."""
 
 SAMPLE = 8_192
-"""Vectors that directions are fitted to at most, evenly spaced over the training data."""
+"""Vectors that directions are fitted to at most. They are spaced evenly over the training data."""
 
 PRINCIPAL, RANDOM = 4, 4
-"""Directions through vectors: a changed mix of what there is shows in principal ones, a vector that moves off to
-somewhere else (another version of the model that made it) in random ones (docs/derived.md has the figures)."""
+"""Principal and random directions through vectors. Principal ones show a changed mix of the same vectors. Random ones
+show vectors in a new region, such as those of another embedding model (docs/derived.md has the figures)."""
 
 ITERATIONS, OVERSAMPLED = 20, 8
-"""Of the subspace iteration (Halko, Martinsson & Tropp 2011) that finds principal directions of long vectors."""
+"""Iterations, and extra directions, of the subspace iteration that finds principal directions of long vectors (Halko,
+Martinsson & Tropp 2011)."""
 
 
 def fit_projections(columns: Sequence[tuple[str, Column]], most: int) -> Projections:
     """
-    Directions through numeric features: principal ones, then what each is given the others, the best explained first.
+    Fit directions through numeric features: principal ones, then the residual of each feature given the others.
+
+    The residuals of the features that the others explain best come first.
 
     Args:
         columns: name and values of each numeric feature.
         most: directions at most.
 
     Raises:
-        ConfigurationError: fewer than two features that vary, more than 1000, or too few rows for them.
+        ConfigurationError: fewer than 2 or more than 1000 features vary, or there are too few rows for them.
     """
-    usable = [one for name, column in columns if (one := _normal_scale(name, as_floats(column))) is not None]
+    usable = [scale for name, column in columns if (scale := _normal_scale(name, as_floats(column))) is not None]
     count, rows = len(usable), len(columns[0][1]) if columns else 0
     if not 2 <= count <= MAX_PROJECTED:  # noqa: PLR2004 - one feature has no relation to another
         msg = f"projections: {count} numeric features that vary, expected 2 to {MAX_PROJECTED}"
@@ -75,24 +78,24 @@ def fit_projections(columns: Sequence[tuple[str, Column]], most: int) -> Project
     covariance = _covariance(usable, rows)
     variances, vectors = np.linalg.eigh(covariance)
     variances, vectors = variances[::-1], vectors[:, ::-1]
-    # Beyond this edge an eigenvalue of independent features does not come (Marchenko & Pastur 1967).
+    # Eigenvalues of independent features do not exceed this edge (Marchenko & Pastur 1967).
     edge = (1.0 + np.sqrt(count / rows)) ** 2
     leading = max(1, min(int((variances > edge).sum()), MAX_LEADING, most, count - 1))
     precision = np.linalg.inv(covariance + RIDGE * np.eye(count))
     residuals = precision / np.diag(precision)[:, None]
     explained = 1.0 - 1.0 / (np.diag(precision) * (np.diag(covariance) + RIDGE)) - count / rows
-    order = [int(place) for place in np.argsort(-explained, kind="stable") if explained[place] >= EXPLAINED]
+    order = [int(index) for index in np.argsort(-explained, kind="stable") if explained[index] >= EXPLAINED]
     order = order[: most - leading]
     directions = np.vstack([_signed(vectors[:, :leading].T), residuals[order]]).round(DIGITS)
     names = (
-        *(f"projection {place}" for place in range(1, leading + 1)),
-        *(f"{usable[place].name} given the others" for place in order),
+        *(f"projection {number}" for number in range(1, leading + 1)),
+        *(f"{usable[index].name} given the others" for index in order),
         "reconstruction error",
     )
     return Projections(
-        tuple(one.name for one in usable),
-        tuple(tuple(one.knots.tolist()) for one in usable),
-        tuple(tuple(one.scores.tolist()) for one in usable),
+        tuple(scale.name for scale in usable),
+        tuple(tuple(scale.knots.tolist()) for scale in usable),
+        tuple(tuple(scale.scores.tolist()) for scale in usable),
         _matrix(directions),
         leading,
         names,
@@ -101,7 +104,7 @@ def fit_projections(columns: Sequence[tuple[str, Column]], most: int) -> Project
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scale:
-    """A feature's values, and the scale on which they are normal."""
+    """The values of a feature, and the scale on which they are normally distributed."""
 
     name: str
     values: Floats
@@ -110,14 +113,14 @@ class _Scale:
 
 
 def _normal_scale(name: str, values: Floats) -> _Scale | None:
-    """The scale on which values are normal, with mean 0 and variance 1; None for a constant."""
+    """Return the scale on which values are normal with mean 0 and variance 1; None for a constant."""
     finite = np.sort(values[np.isfinite(values)])
     if not len(finite):
         return None
     knots = np.unique(np.quantile(finite, LEVELS, method="inverted_cdf"))
     below = np.searchsorted(finite, knots, side="left")
     upto = np.searchsorted(finite, knots, side="right")
-    # The middle of a value's ranks: a value that many rows share has one place.
+    # The middle of the ranks of a value: many rows may share the value.
     middle = (below + upto) / 2 / len(finite)
     scores = np.array([NormalDist().inv_cdf(share) for share in middle.tolist()])
     scaled = np.interp(finite, knots, scores)
@@ -129,8 +132,8 @@ def _normal_scale(name: str, values: Floats) -> _Scale | None:
 
 def _covariance(scales: Sequence[_Scale], rows: int) -> Floats:
     matrix = np.empty((rows, len(scales)))
-    for place, scale in enumerate(scales):
-        matrix[:, place] = np.nan_to_num(np.interp(scale.values, scale.knots, scale.scores))
+    for index, scale in enumerate(scales):
+        matrix[:, index] = np.nan_to_num(np.interp(scale.values, scale.knots, scale.scores))
     matrix -= matrix.mean(axis=0)
     covariance: Floats = matrix.T @ matrix / rows
     return covariance
@@ -138,10 +141,15 @@ def _covariance(scales: Sequence[_Scale], rows: int) -> Floats:
 
 def fit_vectors(column: str, values: Column, length: int) -> VectorColumn:
     """
-    Directions through a column of vectors.
+    Fit directions through a column of vectors.
+
+    Args:
+        column: the name of the column.
+        values: its values.
+        length: the length of the vectors; values of other lengths are skipped.
 
     Raises:
-        ConfigurationError: fewer than two vectors of the same length with finite entries.
+        ConfigurationError: fewer than two vectors have this length and finite entries.
     """
     step = -(-len(values) // SAMPLE)
     matrix = as_matrix(values[::step], length)
@@ -159,7 +167,7 @@ def fit_vectors(column: str, values: Column, length: int) -> VectorColumn:
 
 
 def _principal(centred: Floats, count: int, seeded: np.random.Generator) -> Floats:
-    """The first principal directions, shape (count, length), by subspace iteration."""
+    """Return the first principal directions, shape (count, length), by subspace iteration."""
     basis = seeded.normal(size=(centred.shape[1], min(count + OVERSAMPLED, centred.shape[1])))
     for _ in range(ITERATIONS):
         basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
@@ -168,7 +176,7 @@ def _principal(centred: Floats, count: int, seeded: np.random.Generator) -> Floa
 
 
 def _signed(directions: Floats) -> Floats:
-    """Directions whose largest entry is positive: a direction and its opposite are one."""
+    """Return directions with the signs that make their largest entries positive: opposite directions are equal."""
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])
     signed: Floats = directions * np.where(signs == 0.0, 1.0, signs)[:, None]

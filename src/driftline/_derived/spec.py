@@ -1,4 +1,4 @@
-"""What is made of captured columns before they are binned: further features, described so that a file can hold them."""
+"""Descriptions of derived features: how captured columns become further features. A file can hold them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from driftline.typing import Label
 __all__ = ["Derive", "Derived", "Projections", "Row", "VectorColumn", "as_functions", "check_functions"]
 
 Row: TypeAlias = "Mapping[str, Any]"
-"""One row as the user's functions see it: the captured columns by name."""
+"""One row as user functions get it: the captured values by the name of their column."""
 
 Derive: TypeAlias = "Mapping[str, Callable[[Row], Label | None]]"
-"""Functions of a row by the name of the feature that they make."""
+"""User functions of a row, by the name of the feature that each makes."""
 
 Matrix: TypeAlias = "tuple[tuple[float, ...], ...]"
 
@@ -24,20 +24,20 @@ Matrix: TypeAlias = "tuple[tuple[float, ...], ...]"
 @dataclass(frozen=True, slots=True)
 class Projections:
     """
-    Directions through the numeric features of a row, each of them put on a normal scale first.
+    Directions through the numeric features of a row, after each feature was put on a normal scale.
 
-    A value becomes the normal score of its place in the training data, interpolated between *knots* (a missing one is
-    0, the mean): no outlier and no unit outweighs the other features. The first *leading* directions are orthonormal;
-    the root mean square of what they leave of a row is the reconstruction error, a feature of its own. The others are
-    the part of one feature that the others do not explain.
+    A value becomes the normal score of its rank in the training data, interpolated between *knots*. A missing value
+    becomes 0, the mean. So no outlier and no unit outweighs the other features. The first *leading* directions are
+    orthonormal principal directions. The root mean square of the rest of a row is the reconstruction error, which is a
+    feature too. Each other direction is the part of one feature that the others do not explain.
 
     Attributes:
-        columns: the features that go in, p of them.
-        knots: per column, increasing values …
-        scores: … and what they become.
-        directions: k of them, each of p numbers.
-        leading: how many of them are principal directions.
-        names: the features that come out: one per direction, and last the reconstruction error.
+        columns: names of the p numeric features.
+        knots: increasing values of each column.
+        scores: the normal score of each knot.
+        directions: k directions of p numbers each.
+        leading: how many directions are principal ones. They come first.
+        names: names of the features that this makes: one per direction, and last the reconstruction error.
     """
 
     columns: tuple[str, ...]
@@ -54,10 +54,10 @@ class VectorColumn:
     A column whose values are vectors of one length, such as embeddings.
 
     Attributes:
-        column: its name.
+        column: the name of the column.
         centre: the mean of the training data.
-        directions: unit vectors: *leading* principal ones, then random ones.
-        leading: how many of them are principal directions.
+        directions: unit vectors, *leading* principal ones and then random ones.
+        leading: how many directions are principal ones.
     """
 
     column: str
@@ -67,22 +67,22 @@ class VectorColumn:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features that come out: the norm, one per direction, and the reconstruction error."""
-        projected = (f"{self.column} projection {place}" for place in range(1, len(self.directions) + 1))
+        """Names of the features that this makes: the norm, one per direction, and the reconstruction error."""
+        projected = (f"{self.column} projection {number}" for number in range(1, len(self.directions) + 1))
         return (f"{self.column} norm", *projected, f"{self.column} reconstruction error")
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
     """
-    The columns that a row is captured as, and the features that are made of them.
+    The captured columns of a row, and the features that are derived from them.
 
     Attributes:
-        columns: all that is captured, in the order of the training data.
-        inputs: those of them that are no features themselves.
-        functions: names of features that a function of the user's makes; the functions are not kept.
-        vectors: columns of vectors.
-        projections: directions through the numeric features.
+        columns: names of all captured columns, in the order of the training data.
+        inputs: names of the captured columns that are no features themselves.
+        functions: names of features that user functions make. The functions are not kept.
+        vectors: the columns of vectors.
+        projections: directions through the numeric features, if there are any.
     """
 
     columns: tuple[str, ...]
@@ -93,24 +93,24 @@ class Derived:
 
     @property
     def plain(self) -> tuple[str, ...]:
-        """The columns that are features as they are."""
+        """Names of the columns that are features as they are."""
         return tuple(name for name in self.columns if name not in self.inputs)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features that are made, in the order in which they follow the plain ones."""
-        made = [*self.functions, *(name for vector in self.vectors for name in vector.names)]
-        return (*made, *(self.projections.names if self.projections is not None else ()))
+        """Names of the derived features, in the order in which they follow the plain ones."""
+        names = [*self.functions, *(name for vector in self.vectors for name in vector.names)]
+        return (*names, *(self.projections.names if self.projections is not None else ()))
 
 
-def check_functions(derived: Derived | None, given: object) -> Derive:
+def check_functions(derived: Derived | None, derive: object) -> Derive:
     """
-    The user's functions, checked to be those that a reference was fitted with.
+    Return the user functions in the argument *derive*, checked against those that a reference was fitted with.
 
     Raises:
-        ConfigurationError: no mapping of names to functions, or other names than those of the reference.
+        ConfigurationError: it is no mapping of names to functions, or the names are not those of the reference.
     """
-    functions = as_functions(given)
+    functions = as_functions(derive)
     wanted = derived.functions if derived is not None else ()
     if set(wanted) != set(functions):
         names = list(functions)
@@ -119,20 +119,20 @@ def check_functions(derived: Derived | None, given: object) -> Derive:
     return functions
 
 
-def as_functions(given: object) -> Derive:
+def as_functions(derive: object) -> Derive:
     """
-    Check functions by name.
+    Return the user functions in the argument *derive*, by name.
 
     Raises:
-        ConfigurationError: no mapping, a name that is no text, something that cannot be called.
+        ConfigurationError: it is no mapping, a name is no string, or a value is no function.
     """
-    if given is None:
+    if derive is None:
         return {}
-    if not isinstance(given, Mapping):
-        check.reject("derive", given, "a dict of names and functions of a row")
-    for name, function in given.items():
+    if not isinstance(derive, Mapping):
+        check.reject("derive", derive, "a dict of names and functions of a row")
+    for name, function in derive.items():
         if not isinstance(name, str) or not name:
-            msg = f"derive: {name!r}: expected the name of a feature, a text"
+            msg = f"derive: {name!r}: expected the name of a feature, a string"
             raise ConfigurationError(msg)
         check.function(f"derive[{name!r}]", function, "a function of a row")
-    return dict(given)
+    return dict(derive)

@@ -8,7 +8,7 @@ from functools import partial
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._capture.reader import FeatureReader
-from driftline._capture.vector_reader import capture_of
+from driftline._capture.vector_reader import make_reader
 from driftline._derived.transform import Columns, Deriver, StagedLayout
 from driftline._pipeline.settings import Settings
 from driftline._recording.latencies import LatencyQueue
@@ -71,7 +71,7 @@ def capture_for(
     """The capture of calls."""
     vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
     packs = layout.compares(len(reference.columns))
-    return capture_of(reference.columns, vectors, guard.report, dropped, packs=packs)
+    return make_reader(reference.columns, vectors, guard.report, dropped, packs=packs)
 
 
 def lookout_for(
@@ -119,7 +119,7 @@ def learning_capture(
     ask: Learn, names: tuple[str, ...], *, guard: Guard, dropped: Callable[[str, int], None]
 ) -> FeatureReader:
     """The capture of calls while a reference is learnt from them."""
-    return capture_of(names, ask.vectors, guard.report, dropped, late=False)
+    return make_reader(names, ask.vectors, guard.report, dropped, late=False)
 
 
 def week_for(reference: Reference, settings: Settings) -> WeekClock | None:

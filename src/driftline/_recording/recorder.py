@@ -150,7 +150,7 @@ class Recorder:
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that could not be read."""
         with self._panes.lock:
-            dropped = self._panes.tally.dropped
+            dropped = self._panes.totals.dropped
             dropped[reason] = dropped.get(reason, 0) + rows
 
     def _put_timed(self, entry: Entry) -> None:
@@ -195,7 +195,7 @@ class Recorder:
                 # In one step, so that a reading sees as many rows served as there are in the bins.
                 with self._panes.lock:
                     self._served(0, seconds, context)
-                    self._panes.tally.served += rows
+                    self._panes.totals.served += rows
                     self._put_batch(captured, column)
             self.relief.tell_overdue()
         elif not isinstance(captured, list) or not self.width or (column is None and self._watched):
@@ -219,8 +219,8 @@ class Recorder:
             self._calls.append((seconds, context, rows))
             return
         with self._panes.lock:
-            self._panes.tally.served += rows
-            self._panes.tally.batches += 1
+            self._panes.totals.served += rows
+            self._panes.totals.batches += 1
 
     def _put_batch(self, batch: Batch, column: Column | None) -> None:
         columns = batch.columns if column is None else [*batch.columns, column]
@@ -234,7 +234,7 @@ class Recorder:
             return
         with self._panes.lock:
             self._put(*self._taken(max(self.lane.rows, len(self._bare))))
-            self._panes.put_columns(columns, batch.rows)
+            self._panes.count_columns(columns, batch.rows)
 
     # --- who drains --------------------------------------------------------------------------------------------------
 
@@ -305,7 +305,7 @@ class Recorder:
     def read(self) -> Totals:
         """A copy of the tally."""
         with self._panes.lock:
-            return self._panes.tally.copy()
+            return self._panes.totals.copy()
 
     def _share(self, most: int, crowded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
         """Do a share of the thread's work in a caller, but for functions of the user's: the thread is waited for."""
@@ -355,7 +355,7 @@ class Recorder:
 
     def _drain_calls(self, most: int) -> bool:
         calls, failures = take(self._calls, most), take(self._failures, most)
-        tally = self._panes.tally
+        tally = self._panes.totals
         tally.failed_calls += len(failures)
         if calls:
             seconds, contexts, rows = zip(*calls, strict=True)
@@ -374,7 +374,7 @@ class Recorder:
         if entries:
             # The call that brought a batch has been counted.
             batches = sum(row.__class__ is Batch for row in entries[::FIELDS]) if self.layout.defers else 0
-            self._panes.tally.served += len(entries) // FIELDS - batches
+            self._panes.totals.served += len(entries) // FIELDS - batches
             self._time(entries[2::FIELDS], entries[3::FIELDS])
         return entries, take(self._bare, most)
 
@@ -392,18 +392,18 @@ class Recorder:
         for batch in batches:
             self._deferred.leave(batch.rows)
             for columns, rows in pieces(batch):
-                self._panes.put_columns(columns, rows)
+                self._panes.count_columns(columns, rows)
                 self._deferred.work.heartbeat()
 
     def _put_rows(self, rows: Sequence[Any], outputs: Sequence[object] | None) -> None:
         align = self.lane.align
         if self.width and rows:
-            self._panes.put_rows(rows if align is None else align(rows), outputs)
+            self._panes.count_rows(rows if align is None else align(rows), outputs)
 
     def _time(self, seconds: Sequence[float], contexts: Sequence[object]) -> None:
         """Count the durations of calls that returned; rows that were no call of their own have none."""
         counts, known = count_seconds(seconds)
-        self._panes.tally.durations += counts
+        self._panes.totals.durations += counts
         if self._durations is not None:
             durations: Iterable[Duration] = zip(seconds, contexts, repeat(None))
             if known < len(seconds):

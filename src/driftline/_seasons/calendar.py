@@ -1,4 +1,4 @@
-"""Times to cells of the week: when rows came to be, of training data by a column, of traffic by the wall clock."""
+"""Times to cells of the week: of training data by a column of times, of traffic by the wall clock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from driftline._capture.columns import as_objects, read_column
 from driftline.errors import ConfigurationError
-from driftline.typing import (
-    Column,
-    Counts,
-)
+from driftline.typing import Column, Counts
 
 __all__ = [
     "CELLS",
@@ -34,21 +31,21 @@ __all__ = [
 HOURS, WEEKDAYS = 24, 7
 
 CELLS = HOURS * WEEKDAYS
-"""Hours of the week, from Monday 0:00 UTC on."""
+"""Hours of a week. The first is Monday 0:00 UTC."""
 
 HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
-"""Seconds."""
+"""Seconds of an hour, a day and a week."""
 
 EPOCH_WEEKDAY = 3
-"""1970-01-01 was a Thursday; Monday is 0."""
+"""Weekday of 1970-01-01, a Thursday. Monday is 0."""
 
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_800.0
-"""UNIX seconds of the years 1 and 10000: what is no date in between was meant in another unit."""
+"""UNIX seconds of the years 1 and 10000. A number that is no date in between has another unit."""
 
 
 def cell_of(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
     """
-    The hour of the week of UNIX seconds, in UTC: weekday * 24 + hour.
+    Return the hour of the week of UNIX seconds, in UTC: weekday * 24 + hour.
 
     >>> cell_of(np.array([0.0, 4 * 86_400.0])).tolist()
     [72, 0]
@@ -58,20 +55,20 @@ def cell_of(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def time_column(time: Any, names: Sequence[str], columns: Sequence[Column], rows: int) -> NDArray[np.float64]:
     """
-    UNIX seconds of every row, shape (rows,).
+    Return UNIX seconds of every row, shape (rows,).
 
     Args:
         time: the name of a column, or a time for each row: datetimes (naive ones are UTC), datetime64, UNIX seconds.
-        names: of the columns.
-        columns: of *rows* values each.
-        rows: of the training data.
+        names: names of the columns.
+        columns: the columns.
+        rows: number of rows.
 
     Raises:
-        ConfigurationError: no such column, another number of times, a value that is no time, a row without one.
+        ConfigurationError: there is no such column, or the times are too few, too many, missing or no times.
     """
     if isinstance(time, str):
         if time not in names:
-            msg = f"time={time!r}: no such column, expected a name out of {list(names)}, or a time for each row"
+            msg = f"time={time!r}: no such column, expected a name from {list(names)}, or a time for each row"
             raise ConfigurationError(msg)
         return _seconds(columns[list(names).index(time)])
     try:
@@ -94,14 +91,14 @@ def _seconds(values: Column) -> NDArray[np.float64]:
         return values.astype("datetime64[us]").astype(np.int64) / 1e6
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         seconds = values.astype(np.float64)
-        # nan compares as False.
+        # A comparison with nan is false.
         if ((seconds >= EARLIEST) & (seconds < LATEST)).all():
             return seconds
-    return np.array([_one(place, value) for place, value in enumerate(as_objects(values))], dtype=np.float64)
+    return np.array([_second(row, value) for row, value in enumerate(as_objects(values))], dtype=np.float64)
 
 
-def _one(place: int, value: Any) -> float:
-    if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - NaT is a datetime, and differs from itself
+def _second(row: int, value: Any) -> float:
+    if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - NaT is a datetime that differs from itself
         return (value if value.tzinfo is not None else value.replace(tzinfo=dt.timezone.utc)).timestamp()
     if isinstance(value, np.datetime64) and not np.isnat(value):
         return int(value.astype("datetime64[us]").astype(np.int64)) / 1e6
@@ -109,20 +106,20 @@ def _one(place: int, value: Any) -> float:
         seconds = float(value)
         if math.isfinite(seconds) and EARLIEST <= seconds < LATEST:
             return seconds
-    return _refuse(place, repr(value))
+    return _refuse(row, repr(value))
 
 
-def _refuse(place: int, found: str) -> NoReturn:
-    msg = f"time: row {place} has {found[:60]}: expected a datetime, a datetime64 or UNIX seconds"
+def _refuse(row: int, value: str) -> NoReturn:
+    msg = f"time: row {row} has {value[:60]}: expected a datetime, a datetime64 or UNIX seconds"
     raise ConfigurationError(msg)
 
 
 class WeekClock:
     """
-    The cell of the week that rows are counted in, which moves on when all that waited has been counted.
+    The hour of the week that rows are counted in. It moves on after all pending rows have been counted.
 
     Args:
-        wall: UNIX seconds, as `time.time`.
+        wall: returns UNIX seconds, as `time.time`.
     """
 
     __slots__ = ("_cell", "_end", "_start", "_wall")
@@ -133,18 +130,18 @@ class WeekClock:
 
     @property
     def over(self) -> bool:
-        """Whether the present hour is another one than that of the cell; a clock that was set back counts too."""
+        """Whether the present hour is another one, also because the clock was set back."""
         return not self._start <= self._wall() < self._end
 
     def advance(self) -> None:
-        """Go on to the present hour."""
+        """Move on to the present hour."""
         now = self._wall()
         self._start = math.floor(now / HOUR) * HOUR
         self._end = self._start + HOUR
         self._cell = int(cell_of(np.array([now]))[0])
 
-    def counted(self, counts: Counts, rows: int) -> Counts:
-        """The counts of so many rows, followed by the cells that they fall into: shape (bins + `CELLS`,)."""
+    def append_cells(self, counts: Counts, rows: int) -> Counts:
+        """Return the counts of *rows* rows, followed by the counts of their hours: shape (bins + `CELLS`,)."""
         longer = np.zeros(len(counts) + CELLS, dtype=np.int64)
         longer[: len(counts)] = counts
         longer[len(counts) + self._cell] = rows

@@ -1,4 +1,4 @@
-"""Seasons: the counts of a reference by hour of the day and by day of the week, and what a window is to expect."""
+"""Seasons: the counts of a reference by hour of the day and day of the week, and the counts to expect of a window."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from driftline.typing import Counts, Floats
 __all__ = ["KINDS", "PERIODS", "Expectation", "OrderedRows", "Seasons", "add_seasons", "cell_in", "short_window"]
 
 KINDS = {"hour": HOURS, "weekday": WEEKDAYS}
-"""Kinds of season, each with its number of cells."""
+"""Cells of each kind of season."""
 
 PERIODS = {"hour": (DAY, "a day"), "weekday": (WEEK, "a week")}
-"""Seconds that a season takes, and how it is called."""
+"""Seconds of each kind of season, and its name."""
 
 FLOOR = 0.1
 """
-Share of its overall share that a bin is at least expected to have where variances are standardised by it: in a cell of
-few rows a rare bin may never have been seen, and no row in it can have infinite weight.
+Least expected share of a bin in a cell, as a part of its share of all rows, where variances are standardised by it.
+In a cell of few rows a rare bin may have no rows at all, and a row in it must not get an infinite weight.
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seasons:
     """
-    The counts of a reference by season. They add up like all other counts.
+    The counts of a reference by season. Two of them add up, as all counts do.
 
     Attributes:
-        kinds: the seasons that windows are compared by: ``"hour"``, ``"weekday"``, both, or none.
-        counts: per kind the counts of its cells, shape (24 or 7, bins); hours and days are those of UTC.
-        shown: seasons that the training data show, whether or not windows are compared by them.
+        kinds: kinds of season that windows are compared by: ``"hour"``, ``"weekday"``, both, or none.
+        counts: counts of each kind, shape (cells, bins), with 24 or 7 cells in UTC.
+        shown: kinds of season that the training data show, whether or not windows are compared by them.
         start: UNIX seconds of the first row.
         end: UNIX seconds of the last row.
     """
@@ -56,67 +56,70 @@ class Seasons:
         return hash(self._key())
 
     def _key(self) -> tuple[object, ...]:
-        return self.kinds, self.shown, self.start, self.end, *(one.tobytes() for one in self.counts)
+        return self.kinds, self.shown, self.start, self.end, *(counts.tobytes() for counts in self.counts)
 
     def __add__(self, other: Seasons) -> Seasons:
         """
-        The counts of both; what either of them shows is shown.
+        Add seasons of the same kinds. A season that one of them shows is shown.
 
         Raises:
-            ConfigurationError: they are of other kinds.
+            ConfigurationError: the kinds differ.
         """
         if self.kinds != other.kinds:
             msg = f"seasons={other.kinds!r}: expected those of the other part, {self.kinds!r}"
             raise ConfigurationError(msg)
         return Seasons(
             self.kinds,
-            tuple(ours + theirs for ours, theirs in zip(self.counts, other.counts, strict=True)),
+            tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
             tuple(kind for kind in KINDS if kind in {*self.shown, *other.shown}),
             min(self.start, other.start),
             max(self.end, other.end),
         )
 
     def rows_per_day(self, rows: int) -> float:
-        """How many of so many rows came in a day, of at least one day."""
+        """Return the mean number of rows in a day, for a reference of *rows* rows over at least one day."""
         return rows * DAY / max(self.end - self.start, DAY)
 
 
-def add_seasons(ours: Seasons | None, theirs: Seasons | None) -> Seasons | None:
+def add_seasons(a: Seasons | None, b: Seasons | None) -> Seasons | None:
     """
-    The seasons of two parts of the training data.
+    Add the seasons of two parts of the training data.
 
     Raises:
-        ConfigurationError: only one of them has seasons, or they are of other kinds.
+        ConfigurationError: only one part has seasons, or their kinds differ.
     """
-    if ours is None or theirs is None:
-        if (ours or theirs) is not None:
+    if a is None or b is None:
+        if (a or b) is not None:
             msg = "seasons: one part has them and the other has not, expected both to be fitted with time="
             raise ConfigurationError(msg)
         return None
-    return ours + theirs
+    return a + b
 
 
 def cell_in(kind: str, cells: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The hour of the day, or the day of the week, of hours of the week."""
-    found: NDArray[np.intp] = cells % HOURS if kind == "hour" else cells // HOURS
-    return found
+    """Return the hour of the day, or the day of the week, of hours of the week."""
+    cells_of_kind: NDArray[np.intp] = cells % HOURS if kind == "hour" else cells // HOURS
+    return cells_of_kind
 
 
 def _by_kind(kind: str, weights: NDArray[Any]) -> NDArray[Any]:
-    """Sums over hours of the week, shape (..., `CELLS`), for the cells of a kind."""
+    """Sum weights of the hours of the week, shape (..., `CELLS`), to those of a kind's cells, shape (..., cells)."""
     week = weights.reshape(*weights.shape[:-1], WEEKDAYS, HOURS)
-    found: NDArray[Any] = week.sum(axis=-2 if kind == "hour" else -1)
-    return found
+    sums: NDArray[Any] = week.sum(axis=-2 if kind == "hour" else -1)
+    return sums
 
 
 class Expectation:
     """
-    What windows are to expect by the hours of the week that their rows fall into.
+    The counts to expect of a window, given the hours of the week of its rows.
 
     Args:
-        seasons: of the reference.
-        features: what is watched, in the order of *layout*.
-        layout: where their bins lie.
+        seasons: the seasons of the reference.
+        features: the features, in the order of *layout*.
+        layout: the bins of the features.
+
+    Attributes:
+        overall: share of each bin in all rows of the reference, shape (bins,).
     """
 
     __slots__ = ("_kinds", "_norms", "_offsets", "_rows", "_sizes", "overall")
@@ -126,74 +129,86 @@ class Expectation:
         self._sizes, self._offsets = layout.sizes, layout.offsets
         self._rows = float(counts[: layout.sizes[0]].sum())
         self.overall: Floats = counts / self._rows
-        self._kinds = tuple((kind, *self._shares(one)) for kind, one in zip(seasons.kinds, seasons.counts, strict=True))
+        by_kind = zip(seasons.kinds, seasons.counts, strict=True)
+        self._kinds = tuple((kind, *self._shares(cell_counts)) for kind, cell_counts in by_kind)
         self._norms = self._sums() if len(self._kinds) > 1 else np.empty((0, 0, 0))
 
     def _shares(self, counts: Counts) -> tuple[Floats, Floats]:
-        """Shares and rows of each cell; an empty one is taken to be like the whole."""
+        """Return the shares of each cell and its rows. An empty cell gets those of the whole reference."""
         rows = counts[:, : self._sizes[0]].sum(axis=1).astype(np.float64)
         filled = rows > 0
         shares = np.where(filled[:, None], counts / np.maximum(rows, 1.0)[:, None], self.overall)
         return shares, np.where(filled, rows, self._rows)
 
     def _sums(self) -> Floats:
-        """What the shares of an hour times those of a day over the whole's add up to: (weekdays, hours, features)."""
+        """Return sums of hourly shares times daily ones over the overall ones, shape (weekdays, hours, features)."""
         (_, hours, _), (_, days, _) = self._kinds
         tilted = hours / np.where(self.overall > 0, self.overall, 1.0)
         return np.stack([np.add.reduceat(tilted * day, self._offsets, axis=1) for day in days])
 
     def _mixed(self, weights: Floats) -> Floats:
         """
-        Two seasons as if they acted apart: weights of the hours of the week, shape (`CELLS`,), to shares (bins,).
+        Return the shares, shape (bins,), for weights of the hours of the week, shape (`CELLS`,), with two seasons.
 
-        Of each hour and day the product of their shares over those of the whole, made to shares again; where they have
-        no bin in common, the shares of the whole.
+        The two seasons are taken to act independently. The shares of an hour on a weekday are the product of the shares
+        of both, divided by the overall shares and scaled to a sum of 1. If the hour and the weekday have no bin in
+        common, the shares are the overall ones.
         """
         (_, hours, _), (_, days, _) = self._kinds
         week = weights.reshape(WEEKDAYS, HOURS)
-        found, apart = np.zeros_like(self.overall), np.zeros(len(self._sizes))
+        shares, disjoint = np.zeros_like(self.overall), np.zeros(len(self._sizes))
         used = np.flatnonzero(week.any(axis=0))
         for day in np.flatnonzero(week.any(axis=1)):
             norms = self._norms[day, used]
-            share = week[day, used, None] / np.where(norms > 0, norms, np.inf)
-            apart += week[day, used] @ (norms <= 0)
-            found += days[day] * (np.repeat(share, self._sizes, axis=1) * hours[used]).sum(axis=0)
-        found /= np.where(self.overall > 0, self.overall, 1.0)
-        return found + np.repeat(apart, self._sizes) * self.overall
+            factors = week[day, used, None] / np.where(norms > 0, norms, np.inf)
+            disjoint += week[day, used] @ (norms <= 0)
+            shares += days[day] * (np.repeat(factors, self._sizes, axis=1) * hours[used]).sum(axis=0)
+        shares /= np.where(self.overall > 0, self.overall, 1.0)
+        return shares + np.repeat(disjoint, self._sizes) * self.overall
 
-    def of_feature(self, place: slice, cells: Counts) -> Floats:
-        """The shares that one feature is to have in blocks, to standardise by: (blocks, `CELLS`) to (blocks, bins)."""
-        week, overall = np.arange(CELLS), self.overall[place]
+    def of_feature(self, bins: slice, cells: Counts) -> Floats:
+        """
+        Return the shares to expect of one feature in blocks, shape (blocks, bins), raised to `FLOOR`.
+
+        Args:
+            bins: indices of the feature's bins.
+            cells: rows of each block by hour of the week, shape (blocks, `CELLS`).
+        """
+        week, overall = np.arange(CELLS), self.overall[bins]
         profiles: NDArray[np.float64] = np.ones((CELLS, len(overall)))
-        for number, (kind, shares, _) in enumerate(self._kinds):
-            profiles *= shares[cell_in(kind, week), place]
-            if number:
+        for index, (kind, shares, _) in enumerate(self._kinds):
+            profiles *= shares[cell_in(kind, week), bins]
+            if index:
                 profiles /= np.where(overall > 0, overall, 1.0)
         norm = profiles.sum(axis=1, keepdims=True)
         profiles = np.where(norm > 0, profiles / np.where(norm > 0, norm, 1.0), overall)
         rows = cells.sum(axis=1, keepdims=True)
         raised = np.maximum(cells / np.maximum(rows, 1) @ profiles, FLOOR * overall)
-        found: Floats = raised / raised.sum(axis=1, keepdims=True)
-        return found
+        expected: Floats = raised / raised.sum(axis=1, keepdims=True)
+        return expected
 
     def freedom(self, cells: Counts) -> float:
         """
-        Degrees of freedom of blocks around their expectation, of rows per hour of the week, shape (blocks, `CELLS`).
+        Return the degrees of freedom of blocks around their expectation.
 
-        A block of n rows, n_c of them in a cell of m_c, is part of its own expectation: that takes
-        sum(n_c^2 / m_c) / n of one degree away; one in all for blocks that each hold all of the season.
+        A block is a part of its own expectation. A block of n rows, of which n_c are in a cell of m_c rows, therefore
+        loses sum(n_c^2 / m_c) / n degrees. Blocks that each hold a whole season lose one degree together.
+
+        Args:
+            cells: rows of each block by hour of the week, shape (blocks, `CELLS`).
         """
         rows = np.maximum(cells.sum(axis=1), 1)
-        taken = 1.0 - len(self._kinds)
+        lost = 1.0 - len(self._kinds)
         for kind, _, m in self._kinds:
-            taken += float((_by_kind(kind, cells) ** 2 / m / rows[:, None]).sum())
-        return len(cells) - taken
+            lost += float((_by_kind(kind, cells) ** 2 / m / rows[:, None]).sum())
+        return len(cells) - lost
 
     def shares(self, cells: Counts) -> Floats:
         """
-        The mix of profiles for rows per hour of the week, shape (`CELLS`,): shape (bins,).
+        Return the shares to expect of a window, shape (bins,); the overall shares if it has no rows.
 
-        Rows of no hour at all expect what the whole reference has.
+        Args:
+            cells: rows of the window by hour of the week, shape (`CELLS`,).
         """
         rows = int(cells.sum())
         if not rows:
@@ -201,15 +216,18 @@ class Expectation:
         if len(self._kinds) > 1:
             return self._mixed(cells / rows)
         kind, shares, _ = self._kinds[0]
-        found: Floats = _by_kind(kind, cells / rows) @ shares
-        return found
+        mixed: Floats = _by_kind(kind, cells / rows) @ shares
+        return mixed
 
     def __call__(self, cells: Counts) -> Floats:
         """
-        The counts that a window is to be compared with, shape (bins,): its mix of profiles, times what they are worth.
+        Return the counts to compare a window with, shape (bins,): expected shares times their effective sample size.
 
-        A mix of cells with m rows each by shares w is known as well as 1 / sum(w^2 / m) rows are (Kish 1965). Where two
-        seasons are multiplied the variances of their logarithms add up, less that of the whole, which is in both.
+        The effective sample size of a mix of cells with weights w and m rows each is 1 / sum(w^2 / m) (Kish 1965). With
+        two seasons, the variances of the logarithms of both shares add up, less that of the overall shares.
+
+        Args:
+            cells: rows of the window by hour of the week, shape (`CELLS`,).
         """
         total = int(cells.sum())
         if not total:
@@ -221,22 +239,22 @@ class Expectation:
         return self.shares(cells) / variance
 
     def floored(self, shares: Floats) -> Floats:
-        """Shares as they are to standardise by, shape (..., bins), see `FLOOR`."""
+        """Return shares to standardise by, shape (..., bins): raised to `FLOOR` and scaled to a sum of 1."""
         raised = np.maximum(shares, FLOOR * self.overall)
         norm = np.add.reduceat(raised, self._offsets, axis=-1)
-        found: Floats = raised / np.repeat(norm, self._sizes, axis=-1)
-        return found
+        floored: Floats = raised / np.repeat(norm, self._sizes, axis=-1)
+        return floored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrderedRows:
     """
-    Rows of training data in time.
+    Rows of training data in the order of their times.
 
     Attributes:
-        order: shape (rows,), the rows in the order in which they came to be.
-        cells: shape (rows,), their hours of the week in that order.
-        expectation: what they are to expect; None where windows are compared by no season.
+        order: indices of the rows, shape (rows,).
+        cells: hours of the week of the rows in this order, shape (rows,).
+        expectation: the counts to expect of blocks of rows; None if windows are not compared by seasons.
     """
 
     order: NDArray[np.intp]
@@ -244,22 +262,22 @@ class OrderedRows:
     expectation: Expectation | None
 
     def cell_counts(self, length: int) -> Counts:
-        """Rows per hour of the week of blocks of so many rows: shape (blocks, `CELLS`)."""
-        number = len(self.cells) // length
-        which = np.repeat(np.arange(number), length)
-        counted = np.bincount(which * CELLS + self.cells[: number * length], minlength=number * CELLS)
-        return counted.reshape(number, CELLS)
+        """Return the rows of each block of *length* rows by hour of the week, shape (blocks, `CELLS`)."""
+        blocks = len(self.cells) // length
+        block_of_row = np.repeat(np.arange(blocks), length)
+        counts = np.bincount(block_of_row * CELLS + self.cells[: blocks * length], minlength=blocks * CELLS)
+        return counts.reshape(blocks, CELLS)
 
 
 def short_window(seasons: Seasons, rows: int, window_rows: int | None, window_seconds: float | None) -> str:
     """
-    What is to be said of a window that is shorter than a season which its reference shows and is not told of.
+    Return a warning if the reference shows a season that is longer than the window and not compared by; else "".
 
     Args:
-        seasons: of the reference.
-        rows: of the reference, which tell how long a window of rows takes.
-        window_rows: of the window, where its length is one of rows.
-        window_seconds: of the window, where its length is one of time.
+        seasons: the seasons of the reference.
+        rows: rows of the reference, from which the duration of a window of rows is estimated.
+        window_rows: rows of the window, or None.
+        window_seconds: seconds of the window, or None.
     """
     seconds = (window_rows or 0) / seasons.rows_per_day(rows) * DAY if window_seconds is None else window_seconds
     missed = [kind for kind in seasons.shown if kind not in seasons.kinds and seconds < PERIODS[kind][0]]

@@ -1,4 +1,4 @@
-"""Training data with times to seasons: what was asked for, counts by season, and whether there is a season at all."""
+"""Training data with times to seasons: the counts by season, and whether the data show a season at all."""
 
 from __future__ import annotations
 
@@ -9,48 +9,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import (
-    Bins,
-    Feature,
-)
+from driftline._binning.bins import Bins, Feature
 from driftline._binning.layout import Layout, binner
 from driftline._capture.tables import Table
 from driftline._seasons.calendar import DAY, cell_of
 from driftline._seasons.expectation import KINDS, PERIODS, Expectation, OrderedRows, Seasons, cell_in
 from driftline.errors import ConfigurationError
-from driftline.typing import (
-    Column,
-    Counts,
-    Floats,
-)
+from driftline.typing import Column, Counts, Floats
 
 __all__ = ["check_kinds", "drop_time_column", "fit_seasons", "kinds_like", "order_rows"]
 
 LEAST_PERIODS = {"hour": 8, "weekday": 4}
-"""Days, and weeks, of data that can show a season: fewer are no more than so many chances."""
+"""Days, and weeks, from which data can show a season: a pattern of fewer may be chance."""
 
 MOST_UNITS = 32
-"""Sets of days, or of weeks, that are compared: more would only cost memory while fitting."""
+"""Sets of days, or of weeks, that are compared at most: more would cost memory and add little."""
 
 REPEATED = 0.5
-"""Share of a profile that must be found again in other days (weeks) for it to be a season."""
+"""Share of a profile that must repeat in other days (weeks) for it to be a season."""
 
 SHOWN_LEVEL = 0.01
-"""Chance, over all features, of taking chance for a season."""
+"""Probability, over all features together, that data without a season show one."""
 
 SHOWN_EFFECT = 0.01
 """
-Chi-square distance of the cells from the whole, on average, below which a season is too weak to mind: a shift of 0.1
-standard deviations.
+Mean chi-square distance of the cells from all rows from which a season counts: that of a shift by 0.1 standard
+deviations.
 """
 
 
 def check_kinds(seasons: Any, *, timed: bool) -> tuple[str, ...]:
     """
-    The seasons asked for, in the order of `KINDS`.
+    Return the kinds of season in the argument *seasons*, in the order of `KINDS`.
 
     Raises:
-        ConfigurationError: an unknown season, one twice, seasons without times.
+        ConfigurationError: a season is unknown or appears twice, or there are no times.
     """
     expected = f"expected some of {tuple(KINDS)}"
     if isinstance(seasons, (str, bytes)) or not isinstance(seasons, Sequence):
@@ -67,10 +60,15 @@ def check_kinds(seasons: Any, *, timed: bool) -> tuple[str, ...]:
 
 def kinds_like(kinds: tuple[str, ...], seasons: Seasons | None, *, timed: bool) -> tuple[str, ...]:
     """
-    The seasons of a reference whose bins are used, which more data are counted by.
+    Return the kinds of season of the reference in the argument ``like=``, by which more data are counted.
+
+    Args:
+        kinds: the kinds in the argument ``seasons=``, which may be empty.
+        seasons: the seasons of the reference.
+        timed: whether the data have times.
 
     Raises:
-        ConfigurationError: times for a reference without, or the other way round; other seasons than its own.
+        ConfigurationError: only the data or only the reference have times, or the kinds differ.
     """
     if (seasons is not None) != timed:
         msg = "time= must be given exactly when the reference given as like= was fitted with it"
@@ -84,30 +82,30 @@ def kinds_like(kinds: tuple[str, ...], seasons: Seasons | None, *, timed: bool) 
 
 def drop_time_column(table: Table, names: Sequence[str], time: Any) -> tuple[tuple[str, ...], Table]:
     """
-    The features: all columns but that of the time, where it is one of them.
+    Return the names and the table of all columns but the column of times, if *time* names one.
 
     Raises:
         ConfigurationError: there is no other column.
     """
-    kept = tuple(place for place, name in enumerate(names) if not isinstance(time, str) or name != time)
+    kept = tuple(index for index, name in enumerate(names) if not isinstance(time, str) or name != time)
     if not kept:
         msg = f"time={time!r}: the only column, expected features beside it"
         raise ConfigurationError(msg)
-    features = tuple(names[place] for place in kept)
-    return features, Table(table.names and features, tuple(table.columns[place] for place in kept), table.rows)
+    features = tuple(names[index] for index in kept)
+    return features, Table(table.names and features, tuple(table.columns[index] for index in kept), table.rows)
 
 
 def fit_seasons(
     features: Sequence[Feature], columns: Sequence[Column], seconds: Floats, kinds: tuple[str, ...]
 ) -> Seasons:
     """
-    Count training data by season, and see which seasons they show.
+    Count training data by season, and test which seasons they show.
 
     Args:
-        features: fitted to the columns.
-        columns: of as many values as there are times.
-        seconds: UNIX seconds of each row.
-        kinds: seasons that windows are to be compared by.
+        features: the features.
+        columns: the values of each feature.
+        seconds: UNIX seconds of each row, shape (rows,).
+        kinds: kinds of season that windows are to be compared by.
     """
     cells = cell_of(seconds)
     tables: dict[str, list[Counts]] = {kind: [] for kind in kinds}
@@ -116,15 +114,15 @@ def fit_seasons(
     level = SHOWN_LEVEL / len(features)
     for feature, column in zip(features, columns, strict=True):
         numbers = binner(feature.bins)(column)
-        for kind, number in KINDS.items():
+        for kind, size in KINDS.items():
             cell = cell_in(kind, cells)
             if kind in kinds:
-                tables[kind].append(_table(cell, number, numbers, feature.bins))
-            which = units[kind]
-            if not shown[kind] and which is not None:
-                total = int(which.max()) + 1
-                table = _table(which * number + cell, total * number, numbers, feature.bins)
-                shown[kind] = _shows(table.reshape(total, number, -1), level)
+                tables[kind].append(_count_cells(cell, size, numbers, feature.bins))
+            unit = units[kind]
+            if not shown[kind] and unit is not None:
+                total = int(unit.max()) + 1
+                table = _count_cells(unit * size + cell, total * size, numbers, feature.bins)
+                shown[kind] = _shows_season(table.reshape(total, size, -1), level)
     return Seasons(
         kinds,
         tuple(np.concatenate(tables[kind], axis=1) for kind in kinds),
@@ -134,25 +132,26 @@ def fit_seasons(
     )
 
 
-def _table(cell: NDArray[np.intp], cells: int, numbers: NDArray[np.intp], bins: Bins) -> Counts:
+def _count_cells(cell: NDArray[np.intp], cells: int, numbers: NDArray[np.intp], bins: Bins) -> Counts:
     return np.bincount(cell * bins.size + numbers, minlength=cells * bins.size).reshape(cells, bins.size)
 
 
 def _units(seconds: Floats, kind: str) -> NDArray[np.intp] | None:
-    """The day (week) of each row, as places in at most `MOST_UNITS` sets of them; None where there are too few."""
-    # Weeks begin on a Monday, as cells do: 1970-01-05.
+    """Return the set of days (weeks) of each row, one of at most `MOST_UNITS`; None if there are too few."""
+    # Weeks begin on a Monday, as the cells do: 1970-01-05.
     shift = 4 * DAY if kind == "weekday" else 0.0
-    _, place = np.unique(np.floor((seconds - shift) / PERIODS[kind][0]), return_inverse=True)
-    return None if place.max() + 1 < LEAST_PERIODS[kind] else place % MOST_UNITS
+    _, unit = np.unique(np.floor((seconds - shift) / PERIODS[kind][0]), return_inverse=True)
+    return None if unit.max() + 1 < LEAST_PERIODS[kind] else unit % MOST_UNITS
 
 
-def _shows(table: Counts, level: float) -> bool:
+def _shows_season(table: Counts, level: float) -> bool:
     """
-    Whether the profiles of days (weeks), counts of shape (days, cells, bins), repeat from one to the others.
+    Return whether the profiles of days (weeks) repeat, from counts of shape (days, cells, bins).
 
-    Days are the units, however rows within them depend on each other: without a season the inner product of the
-    profiles of two days is 0 on average. Their mean over all pairs is held against its spread as Student's t: a
-    degenerate U-statistic of degree two, whose variance is twice what the mean over each day suggests (Hoeffding 1948).
+    The days are independent even if the rows of one day depend on each other. Without a season, the inner product of
+    the profiles of two days has the mean 0. The mean over all pairs, divided by its standard error, is compared with
+    Student's t. It is a degenerate U-statistic of degree two. So its variance is twice the one that the means of the
+    single days suggest (Hoeffding 1948).
     """
     from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
 
@@ -172,7 +171,7 @@ def _shows(table: Counts, level: float) -> bool:
 
 
 def order_rows(seconds: Floats, seasons: Seasons, features: Sequence[Feature], layout: Layout) -> OrderedRows:
-    """Put rows in the order of their times."""
+    """Return the rows in the order of their times."""
     order = np.argsort(seconds, kind="stable")
     expectation = Expectation(seasons, features, layout) if seasons.kinds else None
     return OrderedRows(order, cell_of(seconds[order]), expectation)

@@ -1,1 +1,1 @@
-"""Counts in the panes of a ring, and since the start of the process."""
+"""The counts of binned rows: in the panes of a ring, and since the process started."""

@@ -1,4 +1,4 @@
-"""What rows become once they are binned: counts in the panes of a window, and since the start of the process."""
+"""The counts of binned rows: in the panes of a window, and since the process started."""
 
 from __future__ import annotations
 
@@ -11,41 +11,34 @@ import numpy as np
 from driftline._binning.layout import Layout
 from driftline._capture.columns import Row
 from driftline._seasons.calendar import CELLS, WeekClock
-from driftline._windows.ring import (
-    TimeRing,
-    WindowCounts,
-    make_ring,
-)
+from driftline._windows.ring import TimeRing, WindowCounts, make_ring
 from driftline._windows.totals import Totals
 from driftline._windows.window import Window
-from driftline.typing import (
-    Column,
-    Counts,
-)
+from driftline.typing import Column, Counts
 
 __all__ = ["Panes"]
 
 
 class Panes:
     """
-    The counts of rows in the panes of a ring, and the tally of all.
+    The counts of rows in the panes of a ring, and since the process started.
 
-    The recorder sees to it that rows are put by one thread at a time; what readers see changes under *lock*.
+    The recorder lets only one thread at a time add rows. The values that readers see change under *lock*.
 
     Args:
-        layout: the bins of the features and, last, of the prediction where it is watched.
-        window: what is judged at once.
-        clock: seconds, as `time.monotonic`.
-        week: the hour of the week in which rows are counted besides; None: it does not matter when they come.
+        layout: the bins of the features and, last, of the prediction if it is watched.
+        window: the window that is evaluated.
+        clock: returns seconds, as `time.monotonic`.
+        week: the clock of the hour of the week, which rows are then counted by too. If None, they are not.
 
     Attributes:
-        timed: whether it matters when rows come.
-        pending: windows that have been completed, oldest first.
-        tally: counts since the start.
-        lock: held by whoever reads or changes any of it, and never while a function in ``derive=`` runs.
+        timed: whether the time at which rows come matters: the window is one of time, or there is a *week*.
+        pending: complete windows that have not been evaluated, the oldest first.
+        totals: counts since the process started.
+        lock: protects all of this. A thread never holds it while a user function in ``derive=`` runs.
     """
 
-    __slots__ = ("_clock", "_layout", "_ring", "_time_ring", "_week", "_window", "lock", "pending", "tally", "timed")
+    __slots__ = ("_clock", "_layout", "_ring", "_time_ring", "_week", "_window", "lock", "pending", "timed", "totals")
 
     def __init__(self, layout: Layout, window: Window, clock: Callable[[], float], week: WeekClock | None) -> None:
         self._layout = layout
@@ -55,8 +48,8 @@ class Panes:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, a lock that another thread held included: the child of a fork starts here."""
-        # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that may predict.
+        """Drop all counts, and replace the lock: the child of a fork starts here, and another thread may hold it."""
+        # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that code may predict.
         self.lock = threading.RLock()
         self.pending: deque[WindowCounts] = deque()
         if self._week is not None:
@@ -64,7 +57,7 @@ class Panes:
         self._ring = make_ring(self._window, self._bins)
         self._time_ring = self._ring if isinstance(self._ring, TimeRing) else None
         self.timed = self._time_ring is not None or self._week is not None
-        self.tally = Totals(np.zeros(self._bins, dtype=np.int64))
+        self.totals = Totals(np.zeros(self._bins, dtype=np.int64))
 
     @property
     def _bins(self) -> int:
@@ -72,54 +65,54 @@ class Panes:
 
     @property
     def over(self) -> bool:
-        """Whether the pane or the hour has ended to which the rows belong that have come so far."""
+        """Whether the pane, or the hour, that rows are counted in has ended."""
         ring, week = self._time_ring, self._week
         return (ring is not None and self._clock() >= ring.end) or (week is not None and week.over)
 
     def advance(self) -> None:
-        """Go on to the present pane and hour: all rows that came before have been counted."""
+        """Move on to the present pane and hour. The caller has counted all rows that came before."""
         if self._time_ring is not None:
             self.pending.extend(self._time_ring.advance(self._clock()))
         if self._week is not None:
             self._week.advance()
 
-    def put_columns(self, columns: Sequence[Column | None], rows: int) -> None:
-        """Count captured columns of so many rows."""
-        columns = self._layout.staged(columns, rows)
-        # Cut at the ends of panes first: what is counted of a stretch is its counts, not its rows.
+    def count_columns(self, columns: Sequence[Column | None], rows: int) -> None:
+        """Count captured columns of *rows* rows."""
+        columns = self._layout.derive(columns, rows)
+        # Cut at the ends of panes before counting: counts, unlike rows, cannot be cut.
         start = 0
         while start < rows:
             stop = min(rows, start + self._ring.room())
-            self._put(self._layout.count(columns, slice(start, stop)), stop - start)
+            self._add(self._layout.count(columns, slice(start, stop)), stop - start)
             start = stop
 
-    def put_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None) -> None:
-        """Count rows, and the prediction of each where they have one."""
+    def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None) -> None:
+        """Count rows, with the prediction of each row unless *outputs* is None."""
         start = 0
         while start < len(rows):
             stop = min(len(rows), start + self._ring.room())
-            given = None if outputs is None else outputs[start:stop]
-            self._put(self._layout.count_rows(rows[start:stop], given), stop - start)
+            predictions = None if outputs is None else outputs[start:stop]
+            self._add(self._layout.count_rows(rows[start:stop], predictions), stop - start)
             start = stop
 
-    def _put(self, counts: Counts, rows: int) -> None:
+    def _add(self, counts: Counts, rows: int) -> None:
         with self.lock:
             if self._week is not None:
-                counts = self._week.counted(counts, rows)
-            self.tally.counts += counts
-            self.tally.rows += rows
-            window = self._ring.put(counts, rows)
+                counts = self._week.append_cells(counts, rows)
+            self.totals.counts += counts
+            self.totals.rows += rows
+            window = self._ring.add(counts, rows)
             if window is not None:
                 self.pending.append(window)
 
     def divide(self, *, wanted: bool) -> None:
-        """Cut windows into blocks, as long as somebody wants to learn from them how rows depend on each other."""
+        """Divide windows into blocks or not: they are, while the dependence of rows is being learnt from them."""
         self._ring.divide = wanted
 
     def partial(self) -> WindowCounts | None:
-        """What the ring holds so far, as long as it has never held a whole window; else None."""
+        """Return all that the ring holds, until it has held a whole window; then None."""
         return None if self._ring.full else self._ring.partial()
 
     def snapshot(self) -> WindowCounts:
-        """What the ring holds, the open pane included."""
+        """Return all that the ring holds, the open pane included."""
         return self._ring.snapshot()

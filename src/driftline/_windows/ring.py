@@ -1,4 +1,4 @@
-"""Panes of counts in a ring."""
+"""Rings of panes: the counts of the last rows, cut by a number of rows or by time."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ __all__ = [
 
 
 BLOCKS = 16
-"""Blocks of a window: how they scatter tells how rows depend on each other, already after the first window."""
+"""Blocks of a window. Their variance tells how rows depend on each other, from the first window on."""
+
+LEAST_BLOCKS = 8
+"""Blocks from which a variance is estimated at least: fewer leave less than seven degrees of freedom."""
 
 LEAST_BLOCK_ROWS, LEAST_BLOCK_SECONDS = 16, 1.0
-"""A block's least size: smaller ones cost more time to count than they tell."""
+"""Rows and seconds of a block at least: counting smaller blocks costs more time than they are good for."""
 
 
 class WindowCounts:
     """
-    The counts of a window, the number of rows in it, and the blocks of consecutive rows that are new in it.
+    The counts of a window, the number of its rows, and the blocks of consecutive rows that are new in it.
 
-    Blocks are there only as long as somebody wants them (see `RowRing.divide`).
+    A window has blocks only while `RowRing.divide` or `TimeRing.divide` is true.
     """
 
     __slots__ = ("blocks", "counts", "rows")
@@ -45,10 +48,10 @@ class WindowCounts:
 
 class _Ring:
     """
-    The last panes, the newest of them still filling.
+    The last panes. The newest pane is open: it is still filling.
 
-    Not locked: whoever owns it does that. A window of k panes is the sum of the k newest closed ones; as all are whole
-    numbers, the sum is exact however it is made.
+    A ring is not thread-safe; its owner holds a lock. A window of k panes is the sum of the k newest closed panes. All
+    counts are integers, so the order of the additions does not change the sum.
     """
 
     def __init__(self, panes: int, bins: int) -> None:
@@ -56,64 +59,64 @@ class _Ring:
         self._closed: deque[WindowCounts] = deque(maxlen=panes)
         self._open = self._empty()
         self._block = self._empty()
-        self._fresh: list[WindowCounts] = []
+        self._new_blocks: list[WindowCounts] = []
         self.divide = False
-        """Whether blocks are cut, for the time in which the dependence of rows is learnt."""
+        """Whether windows are divided into blocks. They are while the dependence of rows is being learnt."""
 
     def _empty(self) -> WindowCounts:
         return WindowCounts(np.zeros(self._bins, dtype=np.int64), 0)
 
-    def _put(self, counts: Counts, rows: int) -> None:
+    def _add(self, counts: Counts, rows: int) -> None:
         self._open.counts += counts
         self._open.rows += rows
         if self.divide:
             self._block.counts += counts
             self._block.rows += rows
 
-    def _end_block(self) -> None:
+    def _close_block(self) -> None:
         if self.divide and self._block.rows:
-            self._fresh.append(self._block)
+            self._new_blocks.append(self._block)
             self._block = self._empty()
 
-    def _taken(self) -> tuple[WindowCounts, ...]:
-        """The blocks that nobody has had yet."""
-        blocks, self._fresh = tuple(self._fresh), []
+    def _pop_blocks(self) -> tuple[WindowCounts, ...]:
+        """Return the complete blocks that no window has returned so far."""
+        blocks, self._new_blocks = tuple(self._new_blocks), []
         return blocks
 
-    def _close(self) -> WindowCounts | None:
-        """Close the open pane; the window that is now complete, or None while the ring fills for the first time."""
-        self._end_block()
+    def _close_pane(self) -> WindowCounts | None:
+        """Close the open pane, and return the window that this completes; None until the ring is full."""
+        self._close_block()
         self._closed.append(self._open)
         self._open = self._empty()
-        if len(self._closed) < (self._closed.maxlen or 0):
+        if not self.full:
             return None
-        whole = _sum(self._closed, self._bins)
-        whole.blocks = self._taken()
-        return whole
+        window = _sum(self._closed, self._bins)
+        window.blocks = self._pop_blocks()
+        return window
 
     @property
     def full(self) -> bool:
-        """Whether a whole window has been seen."""
+        """Whether the ring has held a whole window."""
         return len(self._closed) == self._closed.maxlen
 
     def partial(self) -> WindowCounts:
-        """All that the ring holds, the open pane included; its blocks are those that are complete and new."""
-        part = _sum([*self._closed, self._open], self._bins)
-        part.blocks = self._taken()
-        return part
+        """Return all that the ring holds, the open pane included, with the complete blocks that are new."""
+        window = self.snapshot()
+        window.blocks = self._pop_blocks()
+        return window
 
     def snapshot(self) -> WindowCounts:
-        """All that the ring holds, the open pane included; whoever looks takes nothing away."""
+        """Return all that the ring holds, the open pane included. This changes nothing."""
         return _sum([*self._closed, self._open], self._bins)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all counts."""
         self._closed.clear()
-        self._open, self._block, self._fresh = self._empty(), self._empty(), []
+        self._open, self._block, self._new_blocks = self._empty(), self._empty(), []
 
 
 class RowRing(_Ring):
-    """Panes of a fixed number of rows."""
+    """A ring whose panes hold a fixed number of rows."""
 
     def __init__(self, panes: int, bins: int, pane_rows: int) -> None:
         super().__init__(panes, bins)
@@ -122,26 +125,26 @@ class RowRing(_Ring):
         self._block_rows = max(least, -(-pane_rows * panes // BLOCKS))
 
     def room(self) -> int:
-        """Rows that may be put at once: at least 1."""
+        """Return how many rows `add` accepts: at least 1."""
         pane = self._pane_rows - self._open.rows
         return min(pane, max(1, self._block_rows - self._block.rows)) if self.divide else pane
 
-    def put(self, counts: Counts, rows: int) -> WindowCounts | None:
-        """Add rows, at most `room` of them; the window that they completed, if any."""
-        self._put(counts, rows)
+    def add(self, counts: Counts, rows: int) -> WindowCounts | None:
+        """Add at most `room` rows, and return the window that they complete, if there is one."""
+        self._add(counts, rows)
         if self._block.rows >= self._block_rows:
-            self._end_block()
-        # >=: a finalizer of the host that predicts while rows are counted may put its row in between.
-        return self._close() if self._open.rows >= self._pane_rows else None
+            self._close_block()
+        # >=: a finalizer of the host that predicts while rows are being counted may add its own row in between.
+        return self._close_pane() if self._open.rows >= self._pane_rows else None
 
     def advance(self, now: float) -> list[WindowCounts]:
-        """Time alone completes no window of rows."""
+        """Return no windows: time alone completes no window of rows."""
         del now
         return []
 
 
 class TimeRing(_Ring):
-    """Panes of a fixed number of seconds, the first of them starting with the first reading of the clock."""
+    """A ring whose panes last a fixed number of seconds. The first pane starts with the first call of `advance`."""
 
     def __init__(self, panes: int, bins: int, pane_seconds: float) -> None:
         super().__init__(panes, bins)
@@ -153,44 +156,44 @@ class TimeRing(_Ring):
 
     @property
     def end(self) -> float:
-        """When the open pane, or block, ends, by the clock that `advance` was told; -inf before."""
+        """When the open pane or block ends, on the clock that `advance` is called with; -inf before the first call."""
         if self._end is None:
             return -np.inf
         return min(self._end, self._block_end) if self.divide else self._end
 
     def room(self) -> int:
-        """Any number of rows fits: time closes the pane."""
+        """Return how many rows `add` accepts: any number, since time closes the pane."""
         return 2**62
 
-    def put(self, counts: Counts, rows: int) -> None:
+    def add(self, counts: Counts, rows: int) -> None:
         """Add rows to the open pane."""
-        self._put(counts, rows)
+        self._add(counts, rows)
 
     def advance(self, now: float) -> list[WindowCounts]:
-        """Close the panes that have ended by *now*; the windows that this completed, oldest first."""
+        """Close the panes that end by *now*, and return the windows that this completes, the oldest first."""
         if self._end is None or now < self._end - self._seconds:
-            # The first reading, or a clock that went back: start over from here rather than wait for it to catch up.
+            # The first call, or a clock that was set back: panes start here rather than after the clock catches up.
             self._end = now + self._seconds
             self._block_end = now + self._block_seconds
             return []
         if now >= self._block_end:
             if self._block.rows >= LEAST_BLOCK_ROWS:
-                self._end_block()
+                self._close_block()
             self._block_end = now + self._block_seconds
         passed = int((now - self._end) // self._seconds) + 1 if now >= self._end else 0
         self._end += passed * self._seconds
-        # After a long silence all panes are empty: more turns than the ring has panes change nothing.
-        windows = [self._close() for _ in range(min(passed, self._panes + 1))]
+        # After a long silence all panes are empty: closing more panes than the ring holds changes nothing.
+        windows = [self._close_pane() for _ in range(min(passed, self._panes + 1))]
         return [window for window in windows if window is not None]
 
     def clear(self) -> None:
-        """Forget everything, the time included."""
+        """Drop all counts, and start the first pane with the next call of `advance`."""
         super().clear()
         self._end = None
 
 
 def make_ring(window: Window, bins: int) -> RowRing | TimeRing:
-    """The ring for a window over *bins* bins."""
+    """Return the ring for a window over *bins* bins."""
     if window.pane_rows is not None:
         return RowRing(window.panes, bins, window.pane_rows)
     return TimeRing(window.panes, bins, window.pane_seconds or 0.0)
@@ -201,7 +204,3 @@ def _sum(panes: deque[WindowCounts] | list[WindowCounts], bins: int) -> WindowCo
     for pane in panes:
         counts += pane.counts
     return WindowCounts(counts, sum(pane.rows for pane in panes))
-
-
-LEAST_BLOCKS = 8
-"""Blocks: a variance from fewer has less than seven degrees of freedom."""

@@ -1,4 +1,4 @@
-"""Counts since the start of this process."""
+"""Counts since the process started."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ from driftline.typing import Counts
 __all__ = ["DURATION_EDGES", "Totals", "count_seconds"]
 
 DURATION_EDGES = np.logspace(-6, 3, 901)
-"""Seconds, 1 µs to 1000 s, a hundred bins a decade: a quantile read from them is off by at most 2.4 %."""
+"""Seconds, 1 µs to 1000 s, a hundred bins a decade. A quantile read from them is off by at most 2.4 %."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """Counts since the start of this process: what counters export and canaries compare."""
+    """
+    Counts since the process started: counters export them, and canaries compare them.
+
+    Attributes:
+        counts: rows per bin of all features, shape (bins,).
+        rows: rows counted in the bins.
+        served: rows of calls that returned.
+        failed: rows of calls that raised, by the name of the exception.
+        failed_calls: calls that raised.
+        batches: batches that were observed rather than predicted by a call.
+        dropped: rows that could not be counted, by reason.
+        durations: calls per bin of `DURATION_EDGES`, shape (edges + 1,).
+    """
 
     counts: Counts
     rows: int = 0
@@ -31,7 +43,7 @@ class Totals:
     durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
 
     def copy(self) -> Totals:
-        """A tally that later rows do not change."""
+        """Return totals that later rows do not change."""
         return Totals(
             self.counts.copy(),
             self.rows,
@@ -44,20 +56,20 @@ class Totals:
         )
 
     def add_calls(self, other: Totals) -> None:
-        """Add what is known of calls whatever their features are."""
+        """Add the counts that do not depend on features: calls, failures, dropped rows and durations."""
         self.served += other.served
         self.failed_calls += other.failed_calls
         self.batches += other.batches
         self.durations += other.durations
-        for ours, theirs in ((self.failed, other.failed), (self.dropped, other.dropped)):
-            for key, count in theirs.items():
-                ours[key] = ours.get(key, 0) + count
+        for counts, others in ((self.failed, other.failed), (self.dropped, other.dropped)):
+            for key, count in others.items():
+                counts[key] = counts.get(key, 0) + count
 
 
 def count_seconds(seconds: Sequence[float]) -> tuple[Counts, int]:
-    """Seconds as counts between `DURATION_EDGES`, shape (edges + 1,), nan left out; and how many were no nan."""
-    places = np.searchsorted(DURATION_EDGES, as_floats(seconds), side="right")
-    counts = np.bincount(places, minlength=len(DURATION_EDGES) + 1)
+    """Count seconds between `DURATION_EDGES`, shape (edges + 1,), except nan; and return how many are not nan."""
+    bins = np.searchsorted(DURATION_EDGES, as_floats(seconds), side="right")
+    counts = np.bincount(bins, minlength=len(DURATION_EDGES) + 1)
     if math.isnan(sum(seconds)):
         counts[-1] -= (missing := sum(map(math.isnan, seconds)))
         return counts, len(seconds) - missing

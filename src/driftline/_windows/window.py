@@ -1,4 +1,4 @@
-"""Panes of counts in a ring, and the windows that are cut from it."""
+"""The window: how many rows, or how much time, one evaluation covers, and how far it moves to the next."""
 
 from __future__ import annotations
 
@@ -7,36 +7,40 @@ from dataclasses import dataclass
 from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 
-__all__ = [
-    "Window",
-]
+__all__ = ["Window"]
 
 LEAST_PANE = 0.001
-"""Seconds of a pane."""
+"""Seconds of a pane at least: clocks and threads are no finer."""
 
 MOST_ROWS = 2**53
-"""Rows of a window: counts beyond it are not exact as floats."""
+"""Rows of a window at most: larger counts are not exact as floats."""
 
 MAX_PANES = 1024
-"""Panes in one ring: beyond this a window costs more memory than its resolution can be worth."""
+"""Panes of a window at most: each costs memory, and a finer resolution is of no use."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Window:
     """
-    What is judged at once: a number of rows or a stretch of time, anew every so many rows or seconds.
+    The rows that one evaluation covers: the last *rows* rows, or the rows of the last *length* of time.
 
     Args:
         length:
-            A stretch of time: ``"10min"``, ``"1h"``, or seconds. Give this or *rows*.
+            A duration: ``"10min"``, ``"1h"``, or a number of seconds. Give this or *rows*.
         rows:
             A number of rows.
         every:
-            How far the window moves from one judgement to the next (a duration, or rows). The length must be a multiple
-            of it. Without it the window tumbles: it moves by its own length.
+            How far the window moves from one evaluation to the next: a duration, or a number of rows. The length must
+            be a multiple of it. By default the window tumbles: it moves by its own length.
+
+    Attributes:
+        rows: rows of the window; None for a window of time.
+        seconds: seconds of the window; None for a window of rows.
+        panes: steps of *every* in the window, at most 1024.
 
     Raises:
-        ConfigurationError: neither or both lengths, a length that is no multiple of *every*, more than 1024 panes.
+        ConfigurationError: there are no or two lengths, the length is not a multiple of *every*, or there are more than
+            1024 panes.
 
     >>> Window(rows=5_000).panes, Window("10min", every="1min").panes
     (1, 10)
@@ -86,11 +90,11 @@ class Window:
 
     @property
     def label(self) -> str:
-        """The length in words, as in the attribute ``ml.window.length``."""
+        """The length as a string, as in the attribute ``ml.window.length``: ``"5000 rows"`` or ``"10min"``."""
         return self.label_of(1)
 
     def label_of(self, windows: int) -> str:
-        """The length of so many windows together, in words."""
+        """Return the length of several windows together as a string."""
         if self.rows is not None:
             return f"{self.rows * windows} rows"
         seconds = (self.seconds or 0.0) * windows
