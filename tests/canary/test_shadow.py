@@ -231,9 +231,9 @@ def test_after_its_end_nothing_is_shadowed(canary, pair, row):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 0}, "size=0: expected a whole number from 1 to 100000"),
-        ({"size": 1.5}, "size=1.5: expected a whole number"),
-        ({"size": True}, "size=True: expected a whole number"),
+        ({"size": 0}, "size=0: expected an integer from 1 to 100000"),
+        ({"size": 1.5}, "size=1.5: expected an integer"),
+        ({"size": True}, "size=True: expected an integer"),
         ({"agree": 0.5}, "agree=0.5: expected a function"),
     ],
 )

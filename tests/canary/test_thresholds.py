@@ -192,7 +192,7 @@ def test_nothing_at_all_has_no_errors():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_accuracy": 1.1}, "min_accuracy=1.1: expected a number from 0 to 1 or None"),
+        ({"min_accuracy": 1.1}, "min_accuracy=1.1: expected a number from 0 to 1, or None"),
         ({"min_accuracy": -0.1}, "min_accuracy=-0.1: expected a number from 0 to 1"),
         ({"min_accuracy": True}, "min_accuracy=True: expected a number from 0 to 1"),
         ({"min_accuracy": "0.8"}, "min_accuracy='0.8': expected a number from 0 to 1"),
@@ -202,12 +202,12 @@ def test_nothing_at_all_has_no_errors():
         ({"latency_quantile": 1.5}, "latency_quantile=1.5: expected a number from 0 to 1$"),
         ({"latency_quantile": None}, "latency_quantile=None: expected a number from 0 to 1$"),
         ({"max_error_ratio": -1}, "max_error_ratio=-1: expected a number from 0"),
-        ({"max_error_ratio": float("inf")}, "max_error_ratio=inf: expected a number from 0 to .* or None"),
+        ({"max_error_ratio": float("inf")}, "max_error_ratio=inf: expected a number from 0 to .*, or None"),
         ({"max_prediction_drift": "much"}, "max_prediction_drift='much': expected a number from 0"),
-        ({"min_rows": 0}, "min_rows=0: expected a whole number of at least 1"),
-        ({"min_rows": 2.5}, "min_rows=2.5: expected a whole number of at least 1"),
-        ({"min_outcomes": True}, "min_outcomes=True: expected a whole number of at least 1"),
-        ({"min_outcomes": None}, "min_outcomes=None: expected a whole number of at least 1"),
+        ({"min_rows": 0}, "min_rows=0: expected an integer of at least 1"),
+        ({"min_rows": 2.5}, "min_rows=2.5: expected an integer of at least 1"),
+        ({"min_outcomes": True}, "min_outcomes=True: expected an integer of at least 1"),
+        ({"min_outcomes": None}, "min_outcomes=None: expected an integer of at least 1"),
         (ONLY, "every limit is None, expected at least one criterion"),
     ],
 )

@@ -7,31 +7,7 @@ from typing import Any
 
 from driftline.errors import ConfigurationError
 
-__all__ = ["check_callable", "check_functions", "check_string", "check_variants"]
-
-
-def check_string(name: str, value: object) -> None:
-    """
-    Check that *value* is a string or None.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
-    if value is not None and not isinstance(value, str):
-        msg = f"{name}={value!r}: expected a string"
-        raise ConfigurationError(msg)
-
-
-def check_callable(name: str, value: object) -> None:
-    """
-    Check that *value* is callable or None.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
-    if value is not None and not callable(value):
-        msg = f"{name}={value!r}: expected a function"
-        raise ConfigurationError(msg)
+__all__ = ["check_functions", "check_variants"]
 
 
 def check_functions(baseline: object, candidate: object) -> None:

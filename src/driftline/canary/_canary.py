@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 from driftline._binning.bins import Feature
 from driftline._binning.prediction_kind import default_correct
+from driftline._runtime import validation as check
 from driftline._runtime.guard import GuardedBlock
-from driftline.canary._arguments import check_callable, check_functions, check_string, check_variants
+from driftline.canary._arguments import check_functions, check_variants
 from driftline.canary._collector import EvidenceCollector
 from driftline.canary._decision import judge_canary
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._guardrails import GuardrailFeed
-from driftline.canary._margins import number
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._routing import Side, choose_side, route_calls
 from driftline.canary._shadow import Agree, Shadow, default_agreement
@@ -116,12 +116,12 @@ class Canary:
     ) -> None:
         check_variants(baseline, candidate, path)
         if policy is not None and not isinstance(policy, (CanaryPolicy, ThresholdPolicy)):
-            msg = f"policy={policy!r}: expected a CanaryPolicy or a ThresholdPolicy"
-            raise ConfigurationError(msg)
-        for name, value in (("salt", salt), ("flag", flag), ("flag_provider", flag_provider)):
-            check_string(name, value)
-        check_callable("on_verdict", on_verdict)
-        checked_share = None if share is None else number("share", share, 0.0, 1.0)
+            check.reject("policy", policy, "a CanaryPolicy or a ThresholdPolicy")
+        check.string("salt", salt)
+        check.optional(check.string, "flag", flag)
+        check.optional(check.string, "flag_provider", flag_provider)
+        check.optional(check.function, "on_verdict", on_verdict)
+        checked_share = check.optional(check.probability, "share", share)
         sides: dict[Side, Variant | None] = {"baseline": baseline, "candidate": candidate}
         variants = {side: variant for side, variant in sides.items() if variant is not None}
         self._owner: Variant = candidate or baseline  # type: ignore[assignment] # one of the two is not None
@@ -159,7 +159,7 @@ class Canary:
 
     @share.setter
     def share(self, share: float) -> None:
-        self._collector.change_share(number("share", share, 0.0, 1.0))
+        self._collector.change_share(check.probability("share", share))
 
     def route(self, key: object = None) -> Side:
         """
@@ -198,7 +198,7 @@ class Canary:
             ConfigurationError: the functions cannot be used, or no share is set.
         """
         check_functions(baseline, candidate)
-        check_callable("key", key)
+        check.optional(check.function, "key", key)
         if self.share is None:
             msg = "share=None: expected the candidate's share of the calls, to split them"
             raise ConfigurationError(msg)
@@ -230,10 +230,8 @@ class Canary:
             ConfigurationError: the functions cannot be used, or *size* is out of range.
         """
         check_functions(baseline, candidate)
-        check_callable("agree", agree)
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_SHADOW_QUEUE:
-            msg = f"size={size!r}: expected a whole number from 1 to {MAX_SHADOW_QUEUE}"
-            raise ConfigurationError(msg)
+        check.optional(check.function, "agree", agree)
+        check.integer("size", size, at_least=1, at_most=MAX_SHADOW_QUEUE)
         feature = self._owner.prediction_feature
         shadow = Shadow(
             candidate,

@@ -5,25 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 
-__all__ = ["Guardrail", "Margin", "margin_of", "number"]
+__all__ = ["Guardrail", "Margin", "margin_of"]
 
 LARGEST = 1e9
 """A larger margin allows everything: None says that in words."""
-
-
-def number(what: str, value: object, low: float, high: float) -> float:
-    """
-    A finite number from *low* to *high*.
-
-    Raises:
-        ConfigurationError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        msg = f"{what}={value!r}: expected a number from {low:g} to {high:g}"
-        raise ConfigurationError(msg)
-    return float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +39,10 @@ class Margin:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        number("absolute", self.absolute, 0.0, LARGEST)
-        number("relative", self.relative, 0.0, LARGEST)
-        if not isinstance(self.any_harm, bool):
-            msg = f"any_harm={self.any_harm!r}: expected True or False"
-            raise ConfigurationError(msg)
-        if number("weight", self.weight, 0.0, LARGEST) == 0.0:
-            msg = f"weight={self.weight!r}: expected a positive number"
-            raise ConfigurationError(msg)
+        check.number("absolute", self.absolute, at_least=0, at_most=LARGEST)
+        check.number("relative", self.relative, at_least=0, at_most=LARGEST)
+        check.boolean("any_harm", self.any_harm)
+        check.number("weight", self.weight, above=0, at_most=LARGEST)
 
     def allowed(self, baseline: float) -> float:
         """The harm allowed beside a baseline of this value."""
@@ -89,12 +73,8 @@ class Guardrail:
             msg = "margin=None: expected a Margin or a number"
             raise ConfigurationError(msg)
         object.__setattr__(self, "margin", margin)
-        if not isinstance(self.better, str) or self.better not in {"higher", "lower"}:
-            msg = f"better={self.better!r}: expected 'higher' or 'lower'"
-            raise ConfigurationError(msg)
-        if not isinstance(self.kind, str) or self.kind not in {"mean", "rate"}:
-            msg = f"kind={self.kind!r}: expected 'mean' or 'rate'"
-            raise ConfigurationError(msg)
+        check.one_of("better", self.better, ("higher", "lower"))
+        check.one_of("kind", self.kind, ("mean", "rate"))
 
 
 def margin_of(what: str, value: object) -> Margin | None:
@@ -106,7 +86,7 @@ def margin_of(what: str, value: object) -> Margin | None:
     """
     if value is None or isinstance(value, Margin):
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= LARGEST:
-        msg = f"{what}={value!r}: expected a Margin, a number from 0 to {LARGEST:g}, or None"
-        raise ConfigurationError(msg)
-    return Margin(float(value))
+    try:
+        return Margin(float(check.number(what, value, at_least=0, at_most=LARGEST)))
+    except ConfigurationError:
+        check.reject(what, value, f"a Margin, a number from 0 to {LARGEST:g}, or None")

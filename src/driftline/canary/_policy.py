@@ -10,7 +10,7 @@ from driftline._runtime import json
 from driftline._runtime import validation as check
 from driftline._runtime.json import DocumentError
 from driftline.canary._json import MOST_NAMES
-from driftline.canary._margins import Guardrail, Margin, margin_of, number
+from driftline.canary._margins import Guardrail, Margin, margin_of
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
 
@@ -94,26 +94,15 @@ class CanaryPolicy:
         for name in _MARGINS:
             object.__setattr__(self, name, _margin(name, getattr(self, name)))
         object.__setattr__(self, "latency_quantile", _quantiles(self.latency_quantile))
-        if self.allowed_feature_drift is not None:
-            number("allowed_feature_drift", self.allowed_feature_drift, 0.0, 0.99)
+        check.optional(check.number, "allowed_feature_drift", self.allowed_feature_drift, at_least=0, at_most=0.99)
         for what in ("rates", "guardrails"):
             object.__setattr__(self, what, _guardrails(what, getattr(self, what)))
-        if number("alpha", self.alpha, 0.0, 0.5) == 0.0:
-            msg = f"alpha={self.alpha!r}: expected a number above 0"
-            raise ConfigurationError(msg)
-        if self.share is not None and not 0.0 < number("share", self.share, 0.0, 1.0) < 1.0:
-            msg = f"share={self.share!r}: expected a number between 0 and 1"
-            raise ConfigurationError(msg)
-        number("design_effect", self.design_effect, 1.0, 1e6)
-        most = self.max_rows
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            msg = f"max_rows={most!r}: expected a whole number of at least 1 or None"
-            raise ConfigurationError(msg)
-        if self.max_time is not None:
-            object.__setattr__(self, "max_time", check.duration("max_time", self.max_time))
-        if self.otherwise not in get_args(CanaryState):
-            msg = f"otherwise={self.otherwise!r}: expected 'promote', 'rollback' or 'inconclusive'"
-            raise ConfigurationError(msg)
+        check.number("alpha", self.alpha, above=0, at_most=0.5)
+        check.optional(check.number, "share", self.share, above=0, below=1)
+        check.number("design_effect", self.design_effect, at_least=1, at_most=1e6)
+        check.optional(check.integer, "max_rows", self.max_rows, at_least=1)
+        object.__setattr__(self, "max_time", check.optional(check.duration, "max_time", self.max_time))
+        check.one_of("otherwise", self.otherwise, get_args(CanaryState))
         if all(getattr(self, name) is None for name in _MARGINS) and not self.rates and not self.guardrails:
             msg = "CanaryPolicy: every margin is None, expected at least one criterion"
             raise ConfigurationError(msg)
@@ -183,14 +172,10 @@ def _margin(name: str, given: object) -> Margin | None:
 
 def _quantiles(given: object) -> tuple[float, ...]:
     several = given if isinstance(given, (tuple, list)) else (given,)
-    for one in several:
-        if isinstance(one, bool) or not isinstance(one, (int, float)) or not 0.0 < one < 1.0:
-            msg = f"latency_quantile={given!r}: expected a number between 0 and 1, or several"
-            raise ConfigurationError(msg)
-    if not several or len(set(several)) != len(several):
-        msg = f"latency_quantile={given!r}: expected different quantiles, one at least"
-        raise ConfigurationError(msg)
-    return tuple(float(one) for one in several)
+    quantiles = tuple(float(check.number("latency_quantile", value, above=0, below=1)) for value in several)
+    if not quantiles or len(set(quantiles)) != len(quantiles):
+        check.reject("latency_quantile", given, "different quantiles, at least one")
+    return quantiles
 
 
 def _guardrails(what: str, given: object) -> dict[str, Guardrail]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from driftline._binning.bins import PREDICTION
+from driftline._runtime import validation as check
 from driftline.canary._tests import OTHER_BINS
 from driftline.canary._variant_evidence import VariantEvidence
 from driftline.canary._verdict import Criterion, Verdict, combine_criteria
@@ -49,26 +50,12 @@ class ThresholdPolicy:
     min_outcomes: int = 100
 
     def __post_init__(self) -> None:
-        ranges = {
-            "min_accuracy": (0.0, 1.0),
-            "allowed_latency_delta": (0.0, LARGEST_LIMIT),
-            "latency_quantile": (0.0, 1.0),
-            "max_error_ratio": (0.0, LARGEST_LIMIT),
-            "max_prediction_drift": (0.0, LARGEST_LIMIT),
-        }
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in ranges:
-                low, high = ranges[field.name]
-                optional = field.name != "latency_quantile"
-                if value is None and optional:
-                    continue
-                if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-                    msg = f"{field.name}={value!r}: expected a number from {low:g} to {high:g}{' or None' * optional}"
-                    raise ConfigurationError(msg)
-            elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                msg = f"{field.name}={value!r}: expected a whole number of at least 1"
-                raise ConfigurationError(msg)
+        check.optional(check.probability, "min_accuracy", self.min_accuracy)
+        check.probability("latency_quantile", self.latency_quantile)
+        for name in ("allowed_latency_delta", "max_error_ratio", "max_prediction_drift"):
+            check.optional(check.number, name, getattr(self, name), at_least=0, at_most=LARGEST_LIMIT)
+        for name in ("min_rows", "min_outcomes"):
+            check.integer(name, getattr(self, name), at_least=1)
         limits = (
             self.min_accuracy,
             self.allowed_latency_delta,
