@@ -207,7 +207,7 @@ class Grader:
         if isinstance(output, Mapping):
             value = max(output, key=output.__getitem__)
             probability = float(output[value])
-        elif self._correct is not None and not _is_plain(output):
+        elif self._correct is not None and output.__class__ not in SCALARS and not _is_plain(output):
             # Only the user function understands such an output, a list for example.
             return _ParsedPair(None, bool(self._correct(output, actual)), None, None)
         else:
