@@ -1,8 +1,8 @@
 """
 Compare two checkouts of driftline: the same measurements in turn, as ratios new / old.
 
-Each measurement runs in a process of its own, with the scripts and the sources of its checkout. Old and new take turns.
-Every second round begins with the other checkout, so that a machine whose speed drifts slows both.
+Each measurement runs in a separate process, with the scripts and the sources of its checkout. Old and new take turns.
+Every second round starts with the other checkout, so that a machine that becomes slower affects both alike.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Measurement:
 def _output_of(checkout: Path, arguments: Sequence[str]) -> str:
     environment = {**os.environ, "PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, *arguments]
-    done = subprocess.run(  # noqa: S603 - our own scripts
+    process = subprocess.run(  # noqa: S603 - our own scripts
         command, cwd=checkout / "benchmarks", env=environment, check=True, capture_output=True, text=True
     )
-    return done.stdout
+    return process.stdout
 
 
 def calls(scenario: str, width: int) -> Measurement:

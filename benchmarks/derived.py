@@ -1,5 +1,5 @@
 """
-What projections find, by which of them, and what they cost: seeded, the figures of docs/derived.md.
+Measures the power and cost of projections for docs/derived.md. All seeds are fixed.
 
     python benchmarks/derived.py
 """
@@ -23,22 +23,22 @@ Draw = Callable[[np.random.Generator, int], dict[str, np.ndarray]]
 
 
 def normal(correlation: np.ndarray) -> Draw:
-    """Normal features of unit variance with these correlations: whatever they are, the margins are the same."""
+    """Return a draw of normal features of unit variance. The correlations do not change the margins."""
     root = np.linalg.cholesky(correlation + 1e-9 * np.eye(len(correlation)))
 
     def draw(random: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
         matrix = random.normal(size=(rows, len(root))) @ root.T
-        return {f"x{place}": matrix[:, place] for place in range(len(root))}
+        return {f"x{index}": matrix[:, index] for index in range(len(root))}
 
     return draw
 
 
 def pair(correlation: float, within: np.ndarray | None = None, at: tuple[int, int] = (0, 1)) -> np.ndarray:
-    """The same correlations but for one pair's."""
+    """Return correlations in which one pair has a given value."""
     matrix = (np.eye(20) if within is None else within).copy()
     matrix[at] = matrix[at[::-1]] = correlation
     values, vectors = np.linalg.eigh(matrix)
-    if values.min() < 1e-3:  # the nearest matrix that can be
+    if values.min() < 1e-3:  # the nearest valid correlation matrix
         matrix = (vectors * np.maximum(values, 1e-3)) @ vectors.T
         scale = np.sqrt(np.diag(matrix))
         matrix /= np.outer(scale, scale)
@@ -46,7 +46,7 @@ def pair(correlation: float, within: np.ndarray | None = None, at: tuple[int, in
 
 
 def factors(features: int, count: int, own: float, seed: int) -> np.ndarray:
-    """Features that have a few factors in common, and a share of variance of their own."""
+    """Return correlations of features that share factors. *own* is the share of variance of each feature alone."""
     loadings = np.random.default_rng(seed).normal(size=(features, count))
     common = loadings @ loadings.T
     scale = np.sqrt(np.diag(common))
@@ -54,14 +54,14 @@ def factors(features: int, count: int, own: float, seed: int) -> np.ndarray:
 
 
 def scenarios() -> dict[str, tuple[Draw, Draw]]:
-    """Training and serving: only relations change."""
+    """Return the draws of training and serving by name. Only relations between features change."""
     three = factors(20, 3, 0.5, 1)
     strongest = np.unravel_index(np.argmax(np.abs(three - np.eye(20))), three.shape)
     five = np.eye(20)
     five[:18, :18] = factors(18, 5, 0.2, 2)
     pairs = np.eye(20)
-    for place in range(0, 20, 2):
-        pairs[place, place + 1] = pairs[place + 1, place] = 0.6
+    for index in range(0, 20, 2):
+        pairs[index, index + 1] = pairs[index + 1, index] = 0.6
     alike = np.full((20, 20), 0.5) + 0.5 * np.eye(20)
     turned = alike.copy()
     turned[0, 1:] *= -1
@@ -97,13 +97,13 @@ LENGTH, TOPICS = 384, 30
 def embeddings(
     *, weights: np.ndarray | None = None, moved: float = 0.0, noise: float = 1.0, replaced: bool = False
 ) -> Draw:
-    """Vectors of unit length around 30 topics."""
+    """Return a draw of vectors of unit length around 30 topics."""
     fixed = np.random.default_rng(9)
     topics = 4 / np.sqrt(LENGTH) * fixed.normal(size=(TOPICS, LENGTH))
     shares = np.ones(TOPICS) if weights is None else weights
 
     def draw(random: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
-        # Another direction each time: which one is caught by a random direction is luck.
+        # The direction is new for each draw, because it is luck which directions a random projection detects.
         direction = random.normal(size=LENGTH)
         direction *= moved / np.linalg.norm(direction)
         vectors = topics[random.choice(TOPICS, rows, p=shares / shares.sum())] + direction
@@ -116,7 +116,7 @@ def embeddings(
 
 
 def vector_scenarios() -> dict[str, tuple[Draw, Draw]]:
-    """Training and serving."""
+    """Return the draws of training and serving by name."""
     doubled, known, new = np.ones(TOPICS), np.ones(TOPICS), np.ones(TOPICS)
     doubled[:3], known[-1], new[-1] = 2.0, 0.0, 1.5
     return {
@@ -140,8 +140,8 @@ def _kind(name: str) -> str:
     return "error" if name.endswith("reconstruction error") else "norm" if name.endswith("norm") else "features"
 
 
-def found(before: Draw, after: Draw, rows: int, rule: dl.FalseAlarms) -> Mapping[str, float]:
-    """The share of windows in which a feature of each kind drifts, and any."""
+def drifting_shares(before: Draw, after: Draw, rows: int, rule: dl.FalseAlarms) -> Mapping[str, float]:
+    """Return the share of windows in which a feature of each kind drifts, and any feature."""
     shares: dict[str, float] = {}
     for seed in range(REFERENCES):
         random = np.random.default_rng(seed)
@@ -149,7 +149,7 @@ def found(before: Draw, after: Draw, rows: int, rule: dl.FalseAlarms) -> Mapping
         for _ in range(WINDOWS):
             monitor = in_memory_monitor(reference=reference, window=dl.Window(rows=rows), rule=rule)
             monitor.observe(after(random, rows))
-            drifting = {_kind(name) for name, one in monitor.status().items() if one.state == "drifting"}
+            drifting = {_kind(name) for name, status in monitor.status().items() if status.state == "drifting"}
             for kind in {*drifting, "any"} if drifting else ():
                 shares[kind] = shares.get(kind, 0.0) + 1 / (REFERENCES * WINDOWS)
             monitor.shutdown()
@@ -162,12 +162,12 @@ def table(
     """Print one table in Markdown."""
     print(f"\n{title}, windows of {rows} rows\n\n| change | {' | '.join(kinds)} |\n|---|{'---|' * len(kinds)}")
     for name, (before, after) in cases.items():
-        shares = found(before, after, rows, rule)
+        shares = drifting_shares(before, after, rows, rule)
         print(f"| {name} | {' | '.join(f'{shares.get(kind, 0.0):.2f}' for kind in kinds)} |", flush=True)
 
 
 def cost() -> None:
-    """Print what 512 rows cost to bin, with projections and without, interleaved."""
+    """Print the milliseconds to bin 512 rows with and without projections, interleaved."""
     random = np.random.default_rng(0)
     print("\n| features | counted | bin, ms | bin with projections, ms | of that derive, ms |\n|---|---|---|---|---|")
     for features in (20, 200):
@@ -177,24 +177,26 @@ def cost() -> None:
         rows = [dict(zip(training, row, strict=True)) for row in zip(*draw(random, 512).values(), strict=True)]
         columns = [np.array([row[name] for row in rows]) for name in training]
         derive = Deriver(projected.derived, {}, lambda *_: None)
-        monitors = [in_memory_monitor(reference=one, window=dl.Window(rows=2**30)) for one in (plain, projected)]
+        monitors = [
+            in_memory_monitor(reference=reference, window=dl.Window(rows=2**30)) for reference in (plain, projected)
+        ]
         times: list[list[float]] = [[], [], []]
         for _ in range(30):
-            for place, monitor in enumerate(monitors):
+            for index, monitor in enumerate(monitors):
                 for row in rows:
                     monitor.observe(row)
                 start = time.perf_counter()
                 monitor.snapshot()
-                times[place].append(time.perf_counter() - start)
+                times[index].append(time.perf_counter() - start)
             start = time.perf_counter()
             derive(columns, 512)
             times[2].append(time.perf_counter() - start)
-        figures = " | ".join(f"{1e3 * min(one):.2f}" for one in times)
+        figures = " | ".join(f"{1e3 * min(seconds):.2f}" for seconds in times)
         print(f"| {features} | {len(projected.features)} | {figures} |")
 
 
 if __name__ == "__main__":
-    # Hundreds of monitors in one process are more than can be exported, and say so.
+    # Hundreds of monitors in one process exceed the limit of attribute sets, which driftline logs.
     logging.getLogger("driftline").setLevel(logging.ERROR)
     for size in (1_000, 5_000):
         table("Relations", scenarios(), ["features", "principal", "error", "given the others", "any"], size)

@@ -1,5 +1,5 @@
 """
-How far one step of the work travels through the code: calls, files entered, and returns to a file that was left.
+Traces how far one step travels through the code: calls, files entered, and returns to a file that was left.
 
     PYTHONPATH=src python benchmarks/trace.py
 
@@ -28,7 +28,7 @@ ROOT = str(Path(dl.__file__).parent)
 WINDOW_ROWS = 100
 
 LEARNING_WINDOWS = 32
-"""Windows from which a monitor learns how rows depend on each other: the later ones are the usual case."""
+"""Windows from which a monitor learns the dependence of rows. The trace is of a later window, the usual case."""
 
 INLINED = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>"})
 """Names of code that Python 3.12 and later run without a call."""
@@ -55,7 +55,7 @@ class Trace:
         if event != "call" or not code.co_filename.startswith(ROOT) or code.co_name in INLINED:
             return
         if code.co_flags & CO_GENERATOR:
-            # A generator that goes on is no further call.
+            # A generator that resumes is not another call.
             if frame in self._generators:
                 return
             self._generators.add(frame)
@@ -73,7 +73,7 @@ class Trace:
 
 
 def steps() -> dict[str, Trace]:
-    """The four steps, each traced once everything that it needs has been imported."""
+    """Return the traces of the four steps. All imports happen before."""
     random = np.random.default_rng(0)
     reference = dl.Reference.fit({"a": random.normal(size=5_000), "b": random.normal(size=5_000)})
     rows = [{"a": float(a), "b": float(b)} for a, b in random.normal(size=(2 * WINDOW_ROWS, 2))]
@@ -88,8 +88,8 @@ def steps() -> dict[str, Trace]:
             )
         )
 
-    def serve(some: list[dict[str, float]]) -> None:
-        for row in some:
+    def serve(features: list[dict[str, float]]) -> None:
+        for row in features:
             predict(row)
 
     def fill() -> None:
@@ -124,11 +124,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--files", action="store_true", help="print the calls into each file as well")
     options = parser.parse_args()
-    found = steps()
+    traces = steps()
     if options.json:
-        print(json.dumps({name: trace.counts() for name, trace in found.items()}))
+        print(json.dumps({name: trace.counts() for name, trace in traces.items()}))
         return
-    for name, trace in found.items():
+    for name, trace in traces.items():
         counts = trace.counts()
         print(f"{name:45}{counts['calls']:6} calls{counts['files']:5} files{counts['returns']:5} returns")
         if options.files:

@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP: what the examples send arrives here through a real socket."""
+"""A receiver of OTLP over HTTP, to which the examples send through a real socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 
 class Receiver:
-    """Metric requests as they arrived."""
+    """An OTLP server that keeps the metric requests in order of arrival."""
 
     def __init__(self):
         self.requests = []
@@ -48,21 +48,21 @@ class Receiver:
         self._server.server_close()
 
     def last(self, metric):
-        """The last value of every series of a metric, by its attributes without the model's."""
+        """Return the last value of each series of a metric, by its attributes without the model's name."""
         values = {}
         for request in self.requests:
             for resource in request.resource_metrics:
                 for scope in resource.scope_metrics:
-                    for one in scope.metrics:
-                        if one.name == metric:
-                            for point in getattr(one, one.WhichOneof("data")).data_points:
+                    for candidate in scope.metrics:
+                        if candidate.name == metric:
+                            for point in getattr(candidate, candidate.WhichOneof("data")).data_points:
                                 values[_key(point.attributes)] = _number(point)
         return values
 
 
 def _key(attributes):
-    found = {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
-    return tuple(sorted((key, value) for key, value in found.items() if key != "ml.model.name"))
+    values = {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in attributes}
+    return tuple(sorted((key, value) for key, value in values.items() if key != "ml.model.name"))
 
 
 def _number(point):
@@ -73,7 +73,7 @@ def _number(point):
 
 @pytest.fixture
 def receiver():
-    """An OTLP receiver, for the length of a test."""
+    """An OTLP receiver that runs during a test."""
     running = Receiver()
     yield running
     running.close()

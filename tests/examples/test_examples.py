@@ -1,4 +1,4 @@
-"""Each example runs as its users run it, and what it served arrives through OTLP."""
+"""Each example runs as users run it, and its metrics arrive through OTLP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def environment(receiver):
-    """The environment of a service that sends to *receiver*."""
+    """Return the environment of a service that sends to *receiver*."""
     return {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
@@ -32,8 +32,8 @@ def environment(receiver):
 
 
 def run(example, receiver, folder):
-    """Run an example to its end; its output."""
-    done = subprocess.run(
+    """Run an example and return its output."""
+    process = subprocess.run(
         [sys.executable, EXAMPLES / example],
         capture_output=True,
         text=True,
@@ -42,27 +42,26 @@ def run(example, receiver, folder):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    assert not process.stderr, process.stderr
+    return process.stdout
 
 
 def drifting(receiver):
-    """The features whose state was `drifting` in the last export."""
+    """Return the features with the state `drifting` in the last export."""
     states = receiver.last("ml.feature.drift.status")
     return {
         dict(key)[FEATURE] for key, on in states.items() if on and dict(key)["ml.feature.drift.state"] == "drifting"
     }
 
 
-def test_every_example_has_a_test():
-    """A new example is run, too."""
-    here = Path(__file__).read_text(encoding="utf-8")
-    assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in here and path.stem not in here] == []
+def test_each_example_has_a_test():
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in tests and path.stem not in tests] == []
 
 
 def test_decorator(receiver, tmp_path):
-    """The smallest script: all 12,000 predictions arrive, and the shifted feature is the one that drifts."""
+    """All 12,000 predictions arrive, and only the shifted feature drifts."""
     printed = run("decorator.py", receiver, tmp_path)
     assert receiver.last("ml.predictions.served") == {((VERSION, "3"),): 12_000}
     assert receiver.last("ml.prediction.duration") == {((VERSION, "3"),): 12_000}
@@ -71,14 +70,14 @@ def test_decorator(receiver, tmp_path):
 
 
 def test_batch_job(receiver, tmp_path):
-    """The nightly job: 30,000 rows are 30,000 predictions, and the changed mix is found."""
+    """30,000 rows count as 30,000 predictions, and the changed mix drifts."""
     run("batch_job.py", receiver, tmp_path)
     assert receiver.last("ml.predictions.served") == {((VERSION, "2"),): 30_000}
     assert drifting(receiver) == {"channel", "prediction"}
 
 
 def test_canary(receiver, tmp_path):
-    """The canary is rolled back for its errors, which are counted."""
+    """The verdict is rollback because of the errors, which are counted."""
     printed = run("canary.py", receiver, tmp_path)
     assert "rollback: error rate" in printed
     served = receiver.last("ml.predictions.served")
@@ -91,7 +90,7 @@ def test_canary(receiver, tmp_path):
 
 @pytest.fixture
 def api(receiver, tmp_path):
-    """The FastAPI service under uvicorn; its address."""
+    """Run the FastAPI service under uvicorn and return its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -103,7 +102,7 @@ def api(receiver, tmp_path):
     end = time.monotonic() + 60
     while True:
         try:
-            ask(f"{address}/drift")
+            request_json(f"{address}/drift")
             break
         except OSError:
             assert server.poll() is None, log.read_text()
@@ -114,8 +113,8 @@ def api(receiver, tmp_path):
     assert server.wait(60) in {0, -signal.SIGTERM}, log.read_text()
 
 
-def ask(url, body=None):
-    """The JSON answer to a GET, or to a POST of *body*."""
+def request_json(url, body=None):
+    """Return the JSON answer to a GET, or to a POST of *body*."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})  # noqa: S310
     with _direct.open(request, timeout=10) as response:
@@ -124,19 +123,19 @@ def ask(url, body=None):
 
 
 def test_fastapi_service(api, receiver):
-    """Predictions and outcomes over HTTP are counted one by one, and arrive while the service runs."""
-    answers = [ask(f"{api}/predict", {"amount": 10.0 + order, "age": 30}) for order in range(40)]
+    """Predictions and outcomes over HTTP are counted, and exported while the service runs."""
+    answers = [request_json(f"{api}/predict", {"amount": 10.0 + order, "age": 30}) for order in range(40)]
     assert answers[0]["late"] == pytest.approx(0.2)
     for answer in answers[:30]:
-        ask(f"{api}/outcome/{answer['id']}", {"late": answer["late"] > 0.5})
-    ask(f"{api}/outcome/unknown", {"late": True})
-    assert set(ask(f"{api}/drift")) == {"amount", "age", "prediction", "prediction.accuracy"}
+        request_json(f"{api}/outcome/{answer['id']}", {"late": answer["late"] > 0.5})
+    request_json(f"{api}/outcome/unknown", {"late": True})
+    assert set(request_json(f"{api}/drift")) == {"amount", "age", "prediction", "prediction.accuracy"}
     end = time.monotonic() + 30
-    wanted = {"correct": 30, "unmatched": 1}
+    expected = {"correct": 30, "unmatched": 1}
     while time.monotonic() < end:
         results = {dict(key)["ml.outcome.result"]: count for key, count in receiver.last("ml.outcomes").items()}
-        if results == wanted:
+        if results == expected:
             break
         time.sleep(0.1)
-    assert results == wanted
+    assert results == expected
     assert receiver.last("ml.predictions.served") == {((VERSION, "3"),): 40}
