@@ -19,14 +19,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "collector-config"
 SECONDS = 60.0
-"""How long a server may take to come up, or a number to arrive: it only matters when something is broken."""
+"""Seconds that a server may take to start, or a number to arrive; reached only when a test fails."""
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @pytest.fixture(scope="session")
 def tools():
-    """The folder of the built binaries; DRIFTLINE_REQUIRE_TOOLS=1 makes their absence a failure."""
+    """Return the folder of the built binaries; with DRIFTLINE_REQUIRE_TOOLS=1 their absence fails the tests."""
     where = subprocess.run(["bash", ROOT / "tools" / "build", "--where"], capture_output=True, text=True, check=True)
     folder = Path(where.stdout.strip())
     absent = [name for name in ("otelcol", "prometheus", "promtool") if not (folder / name).exists()]
@@ -39,7 +39,7 @@ def tools():
 
 
 def free_port():
-    """A port that nobody listens on at the moment."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -47,12 +47,12 @@ def free_port():
 
 @pytest.fixture(scope="session", name="eventually")
 def _eventually():
-    """The function that waits for a value to arrive."""
+    """Return the function that waits for a value to arrive."""
     return eventually
 
 
 def eventually(read, expected, seconds=SECONDS):
-    """The value of *read* as soon as it is *expected*; the last one seen when it never is."""
+    """Return the value of *read* when it equals *expected*, or the last value after *seconds*."""
     end = time.monotonic() + seconds
     while True:
         seen = read()
@@ -63,7 +63,7 @@ def eventually(read, expected, seconds=SECONDS):
 
 @contextmanager
 def process(command, log, *, ready, environment=None):
-    """A server that runs for as long as the block does; *ready* is a port that it listens on when it is up."""
+    """Run a server during the block; it is up when it listens on the port *ready*."""
     with log.open("wb") as output:
         server = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
@@ -89,7 +89,7 @@ def process(command, log, *, ready, environment=None):
 
 @dataclass
 class Collector:
-    """A running collector: where it listens, and the file that it writes."""
+    """A running collector: its ports, its output file and its log."""
 
     grpc: int
     http: int
@@ -97,37 +97,37 @@ class Collector:
     log: Path
 
     def endpoint(self, protocol):
-        """The URL for an exporter of *protocol*."""
+        """Return the URL for an exporter of *protocol*."""
         return f"http://127.0.0.1:{self.grpc if protocol == 'grpc' else self.http}"
 
     def requests(self):
-        """The OTLP requests in the file."""
+        """Return the OTLP requests in the file."""
         if not self.file.exists():
             return []
         return [json.loads(line) for line in self.file.read_text().splitlines() if line.endswith("}")]
 
     def points(self, metric):
-        """(attributes, value) of every point of a metric in the file, in the order of arrival."""
-        found = []
+        """Return (attributes, value) of every point of a metric in the file, in the order of arrival."""
+        points = []
         for request in self.requests():
             for resource in request.get("resourceMetrics", []):
                 for scope in resource["scopeMetrics"]:
-                    for one in scope["metrics"]:
-                        if one["name"] == metric:
-                            kind = next(one[key] for key in ("sum", "gauge", "histogram") if key in one)
-                            found += [
+                    for entry in scope["metrics"]:
+                        if entry["name"] == metric:
+                            kind = next(entry[key] for key in ("sum", "gauge", "histogram") if key in entry)
+                            points += [
                                 (plain(point.get("attributes", [])), number(point)) for point in kind["dataPoints"]
                             ]
-        return found
+        return points
 
 
 def plain(attributes):
-    """OTLP attributes as a dict."""
-    return {one["key"]: next(iter(one["value"].values())) for one in attributes}
+    """Return OTLP attributes as a dict."""
+    return {attribute["key"]: next(iter(attribute["value"].values())) for attribute in attributes}
 
 
 def number(point):
-    """The value of an OTLP point: of a histogram its count."""
+    """Return the value of an OTLP point; for a histogram its count."""
     for key, kind in (("asInt", int), ("asDouble", float), ("count", int)):
         if key in point:
             return kind(point[key])
@@ -136,7 +136,7 @@ def number(point):
 
 @pytest.fixture
 def collector(tools, tmp_path):
-    """The collector with a shipped configuration, or a file of one, for as long as a with block lasts."""
+    """Return a context manager that runs the collector with a shipped configuration or another file."""
 
     @contextmanager
     def start(config, ports=None, **environment):
@@ -168,7 +168,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
 
     def query(self, expression):
-        """The samples of an instant query: (labels, value)."""
+        """Return the samples of an instant query: (labels, value)."""
         where = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
         with _direct.open(where, timeout=10) as response:
             answer = json.load(response)
@@ -176,7 +176,7 @@ class Prometheus:
         return [(sample["metric"], float(sample["value"][1])) for sample in answer["data"]["result"]]
 
     def value(self, expression):
-        """The one value of a query, None where there is none."""
+        """Return the single value of a query, or None."""
         samples = self.query(expression)
         assert len(samples) <= 1, samples
         return samples[0][1] if samples else None
@@ -184,7 +184,7 @@ class Prometheus:
 
 @pytest.fixture
 def prometheus(tools, tmp_path):
-    """A Prometheus server that takes OTLP, with the shipped configuration."""
+    """A Prometheus server that receives OTLP, with the shipped configuration."""
     port = free_port()
     command = [
         tools / "prometheus",

@@ -1,4 +1,4 @@
-"""A service as users write it, run as a process of its own by the tests: prints how many predictions it has made."""
+"""A service as users write it, which the tests run as a separate process; it prints its number of predictions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROWS = 20_000
 
 
 def training(seed=0):
-    """Features, predictions and outcomes of the training data."""
+    """Return features, predictions and outcomes of the training data."""
     random = np.random.default_rng(seed)
     features = {
         "amount": random.lognormal(3.0, 1.0, ROWS),
@@ -27,14 +27,14 @@ def training(seed=0):
 
 
 def main():
-    """Serve rows one by one and in batches, and leave the sending to the exit of the process."""
+    """Serve single rows and a batch; the exit of the process exports them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shift", action="store_true", help="shift one feature")
-    parser.add_argument("--canary", action="store_true", help="serve a broken candidate beside it")
-    parser.add_argument("--trace", action="store_true", help="a span per call, with the user who asked")
-    parser.add_argument("--healthy-canary", action="store_true", help="serve a candidate like it beside it")
+    parser.add_argument("--canary", action="store_true", help="serve a broken candidate too")
+    parser.add_argument("--trace", action="store_true", help="a span per call, with the user's id")
+    parser.add_argument("--healthy-canary", action="store_true", help="serve an equal candidate too")
     asked = parser.parse_args()
 
     dl.configure_otlp("end-to-end")

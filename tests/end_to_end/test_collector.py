@@ -1,4 +1,4 @@
-"""What a service sends arrives in the real collector and the real Prometheus: exactly what was served."""
+"""The telemetry of a service arrives in the real collector and the real Prometheus, exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVICE = Path(__file__).with_name("service.py")
 
 
 def serve(endpoint, protocol, *arguments, processes=1, **environment):
-    """Run the service in so many processes at once; predictions made by all of them."""
+    """Run the service in several concurrent processes; return the number of all their predictions."""
     running = [
         subprocess.Popen(
             [sys.executable, SERVICE, "--seed", str(seed), *arguments],
@@ -39,17 +39,17 @@ def serve(endpoint, protocol, *arguments, processes=1, **environment):
         for seed in range(1, processes + 1)
     ]
     served = 0
-    for one in running:
-        out, error = one.communicate(timeout=120)
-        assert one.returncode == 0, error
+    for process in running:
+        out, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
         served += json.loads(out)["served"]
     return served
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("processes", [1, 4])
-def test_predictions_made_are_predictions_in_prometheus(collector, prometheus, protocol, processes, eventually):
-    """One and four processes, over HTTP and gRPC: the counter in Prometheus is what was served, exactly."""
+def test_prometheus_has_exactly_the_served_predictions(collector, prometheus, protocol, processes, eventually):
+    """With one and four processes, over HTTP and gRPC."""
     with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
         served = serve(running.endpoint(protocol), protocol, processes=processes)
         assert eventually(lambda: prometheus.value("sum(ml_predictions_served_total)"), served) == served
@@ -59,13 +59,13 @@ def test_predictions_made_are_predictions_in_prometheus(collector, prometheus, p
     assert {labels["ml_feature_name"]: value for labels, value in observed} == dict.fromkeys(
         ("amount", "age", "channel", "prediction"), served
     )
-    # 1000 single calls and one batch: each call is one duration, whatever its rows.
+    # 1000 single calls and one batch: each call has one duration.
     assert prometheus.value("sum(ml_prediction_duration_seconds_count)") == 1001 * processes
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_deltas_add_up_to_what_was_served(collector, protocol, eventually):
-    """Through cumulativetodelta the deltas in the collector's file add up to what four processes served."""
+def test_deltas_add_up_to_the_served_predictions(collector, protocol, eventually):
+    """The processor cumulativetodelta converts the counters of four processes."""
     with collector("delta.yaml") as running:
         served = serve(running.endpoint(protocol), protocol, processes=4)
 
@@ -78,7 +78,7 @@ def test_deltas_add_up_to_what_was_served(collector, protocol, eventually):
 
 
 def test_delta_temporality_of_the_sdk_adds_up(collector, eventually):
-    """A service that sends deltas itself: the points add up, and states stay 0 or 1."""
+    """The service exports deltas itself. Their points add up, and states stay 0 or 1."""
     with collector("local.yaml") as running:
         served = serve(
             running.endpoint("http/protobuf"),
@@ -94,8 +94,8 @@ def test_delta_temporality_of_the_sdk_adds_up(collector, eventually):
         assert {value for _, value in running.points("ml.feature.drift.status")} == {0, 1}
 
 
-def test_local_configuration_keeps_metrics_and_events(collector, eventually):
-    """The local configuration prints what arrives and keeps it in a file, the events of a drift among it."""
+def test_local_configuration_writes_metrics_and_events(collector, eventually):
+    """The local configuration prints and writes all telemetry, including the events of a drift."""
     with collector("local.yaml") as running:
         serve(running.endpoint("http/protobuf"), "http/protobuf", "--shift")
 
@@ -116,8 +116,8 @@ def test_local_configuration_keeps_metrics_and_events(collector, eventually):
         assert "Metrics" in running.log.read_text()
 
 
-def test_injected_drift_shows_on_its_feature_and_on_no_other(collector, prometheus, eventually):
-    """A shift of one feature is `drifting` in Prometheus on that feature alone."""
+def test_injected_drift_appears_on_its_feature_only(collector, prometheus, eventually):
+    """A shift of one feature is `drifting` in Prometheus, all other features are `stable`."""
     with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
         serve(running.endpoint("http/protobuf"), "http/protobuf", "--shift")
 
@@ -130,12 +130,12 @@ def test_injected_drift_shows_on_its_feature_and_on_no_other(collector, promethe
         assert {labels["ml_feature_name"] for labels, _ in stable} == {"amount", "channel", "prediction"}
 
 
-def test_regressing_canary_shows_as_rollback(collector, prometheus, eventually):
+def test_a_failing_candidate_appears_as_rollback(collector, prometheus, eventually):
     """A candidate that fails on one channel is `rollback` in Prometheus, and neither of the other states."""
     with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
         served = serve(running.endpoint("http/protobuf"), "http/protobuf", "--canary")
-        made = 'sum(ml_predictions_served_total{error_type=""})'
-        assert eventually(lambda: prometheus.value(made), served) == served
+        succeeded = 'sum(ml_predictions_served_total{error_type=""})'
+        assert eventually(lambda: prometheus.value(succeeded), served) == served
         rollback = 'ml_canary_status{ml_canary_state="rollback"}'
         assert eventually(lambda: prometheus.value(rollback), 1.0) == 1.0
         assert prometheus.value("sum(ml_canary_status)") == 1.0
@@ -143,14 +143,14 @@ def test_regressing_canary_shows_as_rollback(collector, prometheus, eventually):
 
 
 def test_exemplars_lead_to_the_span_of_their_call(collector, eventually):
-    """What the duration histogram points at is a span that arrived, which carries the user; no metric does."""
+    """Each exemplar refers to a span that arrived. Spans carry the user's id, metrics do not."""
     with collector("local.yaml") as running:
         serve(running.endpoint("http/protobuf"), "http/protobuf", "--trace")
 
         def spans():
             return {
                 (span["traceId"], span["spanId"]): {
-                    one["key"]: one["value"]["stringValue"] for one in span["attributes"]
+                    attribute["key"]: attribute["value"]["stringValue"] for attribute in span["attributes"]
                 }
                 for request in running.requests()
                 for resource in request.get("resourceSpans", [])
@@ -163,7 +163,7 @@ def test_exemplars_lead_to_the_span_of_their_call(collector, eventually):
         def durations():
             return max((count for _, count in running.points("ml.prediction.duration")), default=0)
 
-        # Spans and metrics leave in requests of their own: neither waits for the other.
+        # Spans and metrics are exported in separate requests.
         assert eventually(durations, 1_001) == 1_001
         text = running.file.read_text()
         metrics = [request for request in running.requests() if "resourceMetrics" in request]
@@ -188,8 +188,8 @@ def test_exemplars_lead_to_the_span_of_their_call(collector, eventually):
     assert "someone@example.com" not in json.dumps(metrics)
 
 
-def test_the_demo_sends_to_a_collector(collector, eventually):
-    """``--otlp`` sends the demo's telemetry to a collector instead of its own receiver."""
+def test_the_demo_exports_to_a_collector(collector, eventually):
+    """``--otlp`` exports the demo's telemetry to a collector instead of the built-in receiver."""
     with collector("local.yaml") as running:
         done = subprocess.run(
             [sys.executable, "-m", "driftline.demo", "--quick", "--otlp", running.endpoint("http")],
@@ -197,11 +197,11 @@ def test_the_demo_sends_to_a_collector(collector, eventually):
             text=True,
             check=True,
         )
-        made = int(re.search(r"^([\d,]+) predictions made", done.stdout, re.MULTILINE)[1].replace(",", ""))
+        predictions = int(re.search(r"^([\d,]+) predictions made", done.stdout, re.MULTILINE)[1].replace(",", ""))
 
         def arrived():
-            # The collector batches: what it has taken last stands in its file a second or so later.
+            # The collector batches: it writes the last requests about a second later.
             points = running.points("ml.predictions.served")
             return sum({attributes["ml.model.variant"]: value for attributes, value in points}.values())
 
-        assert eventually(arrived, made) == made > 20_000
+        assert eventually(arrived, predictions) == predictions > 20_000

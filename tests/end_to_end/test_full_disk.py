@@ -1,4 +1,4 @@
-"""The real collector with a full disk behind it: it refuses, the host does not notice, nothing is missing at last."""
+"""The real collector with a full disk: it refuses requests, the host does not notice, and no count is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import driftline as dl
 
 pytestmark = pytest.mark.real
 
-# No batch processor: it would answer before it has written.
+# No batch processor, which would answer before it has written.
 CONFIG = """
 receivers: {otlp: {protocols: {http: {endpoint: "${env:DRIFTLINE_OTLP_HTTP}"}}}}
 exporters: {file: {path: "${env:DRIFTLINE_OTLP_FILE}", flush_interval: 50ms}}
@@ -25,8 +25,8 @@ service:
 """
 
 
-def test_a_disk_that_is_full_behind_the_collector(collector, eventually, tmp_path, monkeypatch, caplog):
-    """Every write fails as it does on a full disk (/dev/full); then there is room again, and the counts are exact."""
+def test_a_full_disk_of_the_collector_loses_no_counts(collector, eventually, tmp_path, monkeypatch, caplog):
+    """Every write to /dev/full fails as on a full disk. With a disk that has room again, the counts are exact."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     config = tmp_path / "full.yaml"
@@ -50,6 +50,6 @@ def test_a_disk_that_is_full_behind_the_collector(collector, eventually, tmp_pat
         assert eventually(lambda: arrived("ml.prediction.duration"), 3 * len(ROWS)) == 3 * len(ROWS)
         assert eventually(lambda: arrived("ml.monitor.telemetry.lost") > 0, expected=True)
         monitor.shutdown()
-        for one in providers.values():
-            one.shutdown()
-    assert len([one for one in caplog.records if "metrics could not be sent" in one.message]) == 1
+        for provider in providers.values():
+            provider.shutdown()
+    assert len([record for record in caplog.records if "metrics could not be sent" in record.message]) == 1

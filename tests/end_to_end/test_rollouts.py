@@ -20,12 +20,12 @@ LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "no_grpc_proxy": "127
 
 
 def documents(name):
-    """The documents of a shipped file."""
+    """Return the documents of a shipped file."""
     return list(yaml.safe_load_all((ROOT / "examples" / name).read_text(encoding="utf-8")))
 
 
 def serve(endpoint, *arguments):
-    """Run the service to its end; predictions made."""
+    """Run the service, and return its number of predictions."""
     done = subprocess.run(
         [sys.executable, SERVICE, *arguments],
         capture_output=True,
@@ -42,14 +42,14 @@ def serve(endpoint, *arguments):
 
 
 def ask(url, *arguments):
-    """The exit code and the output of ``driftline canary``."""
+    """Return the exit code and the output of ``driftline canary``."""
     command = [sys.executable, "-m", "driftline.cli", "canary", "--prometheus", url, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **LOCAL})
     return done.returncode, done.stdout + done.stderr
 
 
 def argo():
-    """The query and the conditions of the analysis template, its arguments filled in."""
+    """Return the query and the conditions of the analysis template, with its arguments inserted."""
     (template,) = documents("argo-rollouts/analysis-template.yaml")
     (metric,) = template["spec"]["metrics"]
     query = metric["provider"]["prometheus"]["query"]
@@ -58,14 +58,14 @@ def argo():
     assert "{{" not in query
     conditions = []
     for condition in (metric["successCondition"], metric["failureCondition"]):
-        # Conditions of the template's own little language: result[0] >= 1
+        # Conditions have the form: result[0] >= 1
         operator, limit = re.fullmatch(r"result\[0\] (>=|<=) (-?\d+)", condition).groups()
         conditions.append((lambda value, o=operator, m=float(limit): value >= m if o == ">=" else value <= m))
     return query, *conditions
 
 
 def flagger():
-    """The query of the metric template, its variables filled in, and the largest value that is no rollback."""
+    """Return the query of the metric template, with its variables inserted, and the largest value without rollback."""
     (template,) = documents("flagger/metric-template.yaml")
     (canary,) = documents("flagger/canary.yaml")
     (metric,) = canary["spec"]["analysis"]["metrics"]
@@ -79,7 +79,7 @@ def flagger():
     ("candidate", "state", "code"), [("--canary", "rollback", 1), ("--healthy-canary", "promote", 0)]
 )
 def test_templates_and_command_line_read_the_same_verdict(collector, prometheus, eventually, candidate, state, code):
-    """Before anything is exported: inconclusive; then a rollback fails, and a promotion succeeds."""
+    """The verdict is inconclusive before the first export. Then a rollback fails, and a promotion succeeds."""
     query, succeeds, fails = argo()
     rollback, most = flagger()
     assert prometheus.value(query) == prometheus.value(rollback) == 0.0
@@ -95,7 +95,7 @@ def test_templates_and_command_line_read_the_same_verdict(collector, prometheus,
         )
         assert waited == (code, f"{state}: 1 process: {state}\n")
         assert ask(prometheus.url, "--model", "orders", "--version", "3")[0] == 2
-        # Other judges read the evidence itself.
+        # Other tools read the evidence itself.
         evidence = prometheus.query('ml_canary_evidence{ml_canary_criterion="error_rate"}')
         measures = {labels["ml_canary_measure"]: value for labels, value in evidence}
         assert (measures["e_harm"] >= measures["e_harm_needed"]) == (state == "rollback")
@@ -103,19 +103,19 @@ def test_templates_and_command_line_read_the_same_verdict(collector, prometheus,
 
 
 def test_the_shipped_files_fit_together():
-    """The rollout names the template and gives the arguments that have no value; the job calls the command."""
+    """The rollout names the template and passes its arguments without values. The job calls an existing command."""
     (template,) = documents("argo-rollouts/analysis-template.yaml")
     (rollout,) = documents("argo-rollouts/rollout.yaml")
     (analysis,) = [step["analysis"] for step in rollout["spec"]["strategy"]["canary"]["steps"] if "analysis" in step]
-    assert [one["templateName"] for one in analysis["templates"]] == [template["metadata"]["name"]]
-    asked = {one["name"] for one in template["spec"]["args"] if "value" not in one}
-    assert {one["name"] for one in analysis["args"]} == asked
+    assert [entry["templateName"] for entry in analysis["templates"]] == [template["metadata"]["name"]]
+    asked = {argument["name"] for argument in template["spec"]["args"] if "value" not in argument}
+    assert {argument["name"] for argument in analysis["args"]} == asked
     (job,) = documents("flagger/gate.yaml")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     arguments = container["command"][-1].split("&&")[0].split()
     assert arguments[:2] == ["driftline", "canary"]
-    known = {one for one in arguments if one.startswith("--")}
+    known = {argument for argument in arguments if argument.startswith("--")}
     shown = subprocess.run(
         [sys.executable, "-m", "driftline.cli", "canary", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    assert all(one in shown for one in known)
+    assert all(option in shown for option in known)

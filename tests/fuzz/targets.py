@@ -1,7 +1,7 @@
 """
-What is fuzzed: bytes in, and nothing but the promised errors out.
+The targets of the fuzzer: each takes bytes, and raises only the documented errors.
 
-``python tests/fuzz/targets.py reference -max_total_time=20 FOLDER`` runs the coverage-guided fuzzer on one of them.
+``python tests/fuzz/targets.py reference -max_total_time=20 FOLDER`` runs the coverage-guided fuzzer on a target.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 
 if __name__ == "__main__":
-    import atheris  # not to be had for every Python, and not needed to replay the corpus
+    import atheris  # not available for every Python, and not needed to replay the corpus
 
-    # Of ours alone: all of numpy's would take minutes. What is imported in here tells the fuzzer where it has been.
+    # Only driftline reports its coverage to the fuzzer. Instrumenting numpy too would take minutes.
     with atheris.instrument_imports(include=["driftline"]):
         import driftline.testing
 
@@ -30,32 +30,32 @@ TYPES = (int, float, str, bytes, bool, list, tuple, dict, set, type(None))
 
 
 class Choices:
-    """Choices made by bytes, zeros when they run out: the same code reads the fuzzer's bytes and the corpus's."""
+    """Choices derived from bytes of the fuzzer or the corpus; zeros after the last byte."""
 
     def __init__(self, data):
         self._data, self._at = data, 0
 
     def number(self, below):
-        """A whole number from 0 to below - 1."""
+        """Return an integer from 0 to below - 1."""
         value = self._data[self._at] if self._at < len(self._data) else 0
         self._at += 1
         return value % below
 
     def text(self):
-        """A short text, of any characters."""
+        """Return a short string of any characters."""
         size = self.number(12)
         piece = self._data[self._at : self._at + size]
         self._at += size
         return piece.decode("utf-8", "surrogateescape")
 
     def double(self):
-        """Any double: infinite, nan, subnormal ones among them."""
+        """Return any double, including infinite, nan and subnormal values."""
         piece = self._data[self._at : self._at + 8].ljust(8, b"\0")
         self._at += 8
         return float(np.frombuffer(piece, dtype="<f8")[0])
 
     def value(self, depth=2):
-        """Anything that a caller may pass."""
+        """Return any value that a caller may pass."""
         kind = self.number(20)
         simple = (
             lambda: None,
@@ -87,12 +87,12 @@ class Choices:
         if kind == 17:
             return np.array([self.double() for _ in items]).reshape((-1, 1) if self.number(2) else (-1,))
         if kind == 18:
-            return SimpleNamespace(**{f"f{place}": item for place, item in enumerate(items)})
+            return SimpleNamespace(**{f"f{index}": item for index, item in enumerate(items)})
         return Pair(items[0] if items else 0.0, items)
 
 
 class Raises:
-    """A value of which nothing can be asked."""
+    """A value whose methods raise."""
 
     def _no(self, *_):
         message = "no"
@@ -103,24 +103,24 @@ class Raises:
 
 @dataclasses.dataclass
 class Pair:
-    """A dataclass as features."""
+    """Features as a dataclass."""
 
     x: object
     channel: object
 
 
 def reference(data):
-    """A reference file that may be anything: a reference that can be written and used, or a ReferenceError."""
+    """Read any bytes as a reference file: either it can be written and used, or ReferenceError is raised."""
     text = data.decode("utf-8", "replace")
     try:
-        made = dl.Reference.from_json(text)
+        read = dl.Reference.from_json(text)
     except dl.ReferenceError:
         return
-    again = dl.Reference.from_json(made.to_json())
-    assert again == made
-    assert again.to_json() == made.to_json()
-    monitor = testing.in_memory_monitor(reference=made, on_error="log")
-    monitor.observe({feature.name: [None, 1.0, "a"] for feature in made.features})
+    again = dl.Reference.from_json(read.to_json())
+    assert again == read
+    assert again.to_json() == read.to_json()
+    monitor = testing.in_memory_monitor(reference=read, on_error="log")
+    monitor.observe({feature.name: [None, 1.0, "a"] for feature in read.features})
     snapshot = monitor.snapshot()
     assert snapshot is not None
     assert snapshot.rows == 3
@@ -128,24 +128,24 @@ def reference(data):
 
 
 def structured_reference(data):
-    """A valid reference in which some places are changed: deeper than the bytes of a file come by themselves."""
+    """Change some values of a valid reference, which reaches deeper than random bytes."""
     choices = Choices(data)
     document = json.loads(REFERENCE.to_json())
     for _ in range(1 + choices.number(4)):
-        place, key = document, None
+        node, key = document, None
         for _ in range(choices.number(5)):
-            keys = list(place) if isinstance(place, dict) else range(len(place)) if isinstance(place, list) else ()
+            keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
             if not keys:
                 break
             key = list(keys)[choices.number(len(keys))]
-            if not isinstance(place[key], (dict, list)):
+            if not isinstance(node[key], (dict, list)):
                 break
-            parent, place = place, place[key]
+            parent, node = node, node[key]
             if choices.number(3) == 0:
-                place = parent
+                node = parent
                 break
-        if isinstance(place, dict) or (isinstance(place, list) and isinstance(key, int) and key < len(place)):
-            place[key if key is not None else choices.text()] = choices.value(1)
+        if isinstance(node, dict) or (isinstance(node, list) and isinstance(key, int) and key < len(node)):
+            node[key if key is not None else choices.text()] = choices.value(1)
     try:
         text = json.dumps(document)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -154,7 +154,7 @@ def structured_reference(data):
 
 
 def features(data):
-    """Calls whose features and results may be anything: results come back, every call is counted, nothing raises."""
+    """Pass any features and results: results are returned, every call is counted, nothing raises."""
     choices = Choices(data)
     monitor = testing.in_memory_monitor(reference=REFERENCE, on_error="log")
     results = [choices.value() for _ in range(3)]
@@ -169,14 +169,14 @@ def features(data):
         call.output = results[0]
     monitor.outcome(call.id, choices.value())
     monitor.flush()
-    # A duration each; predictions may be none: of features that cannot be read and an empty batch of outputs.
+    # Each call has a duration. Unreadable features with an empty batch of outputs are no prediction.
     assert int(monitor.evidence().durations.sum()) == 4
     monitor.status()
     monitor.shutdown()
 
 
 def batches(data):
-    """Tables that may be anything, to `observe` and to `Reference.fit`."""
+    """Pass any tables to `observe` and to `Reference.fit`."""
     choices = Choices(data)
     monitor = testing.in_memory_monitor(reference=REFERENCE, on_error="log")
     monitor.observe({"x": choices.value(), "channel": choices.value()}, choices.value())
@@ -184,10 +184,12 @@ def batches(data):
     monitor.flush()
     monitor.shutdown()
     try:
-        made = dl.Reference.fit({choices.text(): choices.value(1), "y": choices.value(1)}, predictions=choices.value(1))
+        fitted = dl.Reference.fit(
+            {choices.text(): choices.value(1), "y": choices.value(1)}, predictions=choices.value(1)
+        )
     except (dl.ConfigurationError, ZeroDivisionError):
-        return  # the latter from a value of the caller's that cannot even be read
-    dl.Reference.from_json(made.to_json())
+        return  # ZeroDivisionError: a value of the caller that cannot be read
+    dl.Reference.from_json(read.to_json())
 
 
 OPTIONS = (
@@ -212,9 +214,9 @@ OPTIONS = (
 
 
 def configuration(data):
-    """Arguments of constructors that may be anything: they are taken, or refused with a ConfigurationError."""
+    """Pass any arguments to constructors, which accept them or raise ConfigurationError."""
     choices = Choices(data)
-    made = (
+    constructors = (
         lambda: dl.Window(choices.value(), rows=choices.value(), every=choices.value()),
         lambda: dl.FalseAlarms(choices.value(), per=choices.value()),
         lambda: dl.Thresholds(**{choices.text() or "psi": choices.value()}),
@@ -226,13 +228,13 @@ def configuration(data):
         ).shutdown(),
     )
     try:
-        made[choices.number(len(made))]()
+        constructors[choices.number(len(constructors))]()
     except (dl.DriftlineError, ZeroDivisionError):
-        return  # the latter from a value of the caller's that cannot even be shown in a message
+        return  # ZeroDivisionError: a value of the caller that cannot be shown in a message
 
 
 def policies(data):
-    """As `configuration`, of outcomes, detectors, functions, canaries and replacements."""
+    """Pass any arguments for outcomes, detectors, functions, canaries and replacements."""
     choices = Choices(data)
 
     def one_of(*names):
@@ -244,11 +246,11 @@ def policies(data):
 
     def monitor():
         ((part, value),) = one_of(*parts).items()
-        # A text is the path of a file: in no folder that there is.
+        # A string is the path of a file, here in a folder that does not exist.
         value = "/no/such/" + value if part == "outcomes" and isinstance(value, str) else value
         return testing.in_memory_monitor(**{"reference": REFERENCE, part: value, "on_error": "log"})
 
-    made = (
+    constructors = (
         lambda: dl.OutcomePolicy(**one_of(*limits)),
         lambda: dl.CanaryPolicy(**one_of(*asked)),
         lambda: dl.Margin(choices.value(), choices.value()),
@@ -258,22 +260,22 @@ def policies(data):
         lambda: dl.Canary(BASELINE, BASELINE, choices.value(), share=choices.value(), path=None),
     )
     try:
-        made[choices.number(len(made))]()
+        constructors[choices.number(len(constructors))]()
     except (dl.DriftlineError, ZeroDivisionError):
         return  # as above
 
 
 def evidence(data):
-    """A file of a canary's evidence that may be anything: evidence that is written again alike, or an error."""
+    """Read any bytes as a canary's evidence: either it is written again unchanged, or ConfigurationError is raised."""
     try:
-        made = CanaryEvidence.from_json(data.decode("utf-8", "replace"))
+        read = CanaryEvidence.from_json(data.decode("utf-8", "replace"))
     except dl.ConfigurationError:
         return
-    assert CanaryEvidence.from_json(made.to_json()).to_json() == made.to_json()
+    assert CanaryEvidence.from_json(read.to_json()).to_json() == read.to_json()
 
 
 def derived(data):
-    """Anything to a monitor with vectors, functions and detectors, whose reference is replaced meanwhile."""
+    """Pass any values to a monitor with vectors, functions and detectors, and replace its reference meanwhile."""
     choices = Choices(data)
     monitor = testing.in_memory_monitor(
         reference=DERIVED[0], derive={"length": length}, detectors={"y": Never()}, on_error="log"
@@ -288,21 +290,21 @@ def derived(data):
 
 
 def length(row):
-    """A function that makes a feature, and raises where there is no text."""
+    """Derive a feature; raises without a text."""
     return len(row["text"])
 
 
 class Never:
-    """A detector that finds nothing."""
+    """A detector that never reports a change."""
 
     drift_detected = False
 
     def update(self, x):
-        """Take a value."""
+        """Ignore a value."""
 
 
-def made_of(columns):
-    """A reference with a function."""
+def reference_of(columns):
+    """Return a reference with a derived feature."""
     return dl.Reference.fit(columns, derive={"length": length}, ignore=["text"])
 
 
@@ -313,9 +315,9 @@ REFERENCE = dl.Reference.fit(
 BASELINE = testing.in_memory_monitor(reference=REFERENCE)
 _TEXTS = ["a", "bb", "ccc", "dddd"] * 25
 DERIVED = (
-    made_of({"v": np.arange(300.0).reshape(100, 3) % 7, "y": np.arange(100.0), "text": _TEXTS}),
-    made_of({"text": _TEXTS, "y": np.arange(100.0) % 9, "v": np.arange(200.0).reshape(100, 2) % 5}),
-    made_of({"v": np.arange(100.0), "y": np.arange(100.0), "text": _TEXTS}),
+    reference_of({"v": np.arange(300.0).reshape(100, 3) % 7, "y": np.arange(100.0), "text": _TEXTS}),
+    reference_of({"text": _TEXTS, "y": np.arange(100.0) % 9, "v": np.arange(200.0).reshape(100, 2) % 5}),
+    reference_of({"v": np.arange(100.0), "y": np.arange(100.0), "text": _TEXTS}),
 )
 
 TARGETS = {
@@ -331,7 +333,7 @@ TARGETS = {
 
 
 def main():
-    """Run atheris on the target that is named first; the rest of the arguments are libFuzzer's."""
+    """Run atheris on the target of the first argument; the others are libFuzzer's."""
     logging.getLogger("driftline").setLevel(logging.CRITICAL)
     target = TARGETS[sys.argv.pop(1)]
     atheris.Setup(sys.argv, target)

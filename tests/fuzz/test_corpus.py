@@ -1,4 +1,4 @@
-"""What the fuzzer has found is replayed, and what Hypothesis makes of the same targets is tried: on every Python."""
+"""Replay the corpus, and run Hypothesis on the same targets, on every Python."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
 FILES = sorted(CORPUS.rglob("*.bin"))
 SECONDS = int(os.environ.get("DRIFTLINE_FUZZ_SECONDS", "0"))
-"""How long the coverage-guided fuzzer runs on each target; 0: not at all."""
+"""Seconds that the coverage-guided fuzzer runs on each target; 0 skips it."""
 
 SEED = int(os.environ.get("DRIFTLINE_FUZZ_SEED", "1"))
-"""Where its walk begins; 0: somewhere else at every run."""
+"""The seed of the fuzzer; 0 is a different one at every run."""
 
 
-def test_there_is_a_corpus_for_every_target():
-    """And for nothing else."""
+def test_every_target_has_a_corpus():
+    """The corpus has no other folders."""
     assert {file.parent.name for file in FILES} == set(TARGETS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 @pytest.mark.filterwarnings("ignore:invalid value|overflow|divide by zero:RuntimeWarning")
 def test_the_corpus(file):
-    """Each file was once worth keeping: new coverage, or a fault that is mended."""
+    """Each file once gave new coverage or revealed a fault."""
     TARGETS[file.parent.name](file.read_bytes())
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
 @pytest.mark.filterwarnings("ignore:invalid value|overflow|divide by zero:RuntimeWarning")
-def test_what_hypothesis_makes(target):
-    """Bytes of any kind."""
+def test_bytes_from_hypothesis(target):
+    """Any bytes."""
 
     @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.binary(max_size=120))
@@ -50,22 +50,22 @@ def test_what_hypothesis_makes(target):
 @pytest.mark.skipif(not SECONDS, reason="DRIFTLINE_FUZZ_SECONDS is not set: .ci/run sets it")
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_the_fuzzer_for_a_while(target, tmp_path):
-    """Coverage-guided, from the corpus on, for so many seconds."""
+    """The coverage-guided fuzzer finds nothing within DRIFTLINE_FUZZ_SECONDS, starting from the corpus."""
     pytest.importorskip("atheris")
-    found = tmp_path / "found"
-    found.mkdir()
+    additions = tmp_path / "additions"
+    additions.mkdir()
     done = subprocess.run(
         [
             sys.executable,
             HERE / "targets.py",
             target,
             f"-max_total_time={SECONDS}",
-            # The same walk at every run: a change lands or does not by what it does. `make fuzz` walks elsewhere.
+            # The same seed at every run, so that only the change decides. `make fuzz` uses a different seed.
             f"-seed={SEED}",
             f"-artifact_prefix={tmp_path}/",
             "-rss_limit_mb=4096",
             "-timeout=20",
-            str(found),
+            str(additions),
             str(CORPUS / target),
         ],
         capture_output=True,
