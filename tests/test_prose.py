@@ -61,13 +61,13 @@ EXEMPT = {
 }
 
 CEILINGS: dict[str, int] = {
-    "src phrases": 495,
-    "tests phrases": 254,
-    "docs phrases": 41,
-    "benchmarks phrases": 151,
-    "src identifiers": 188,
-    "tests identifiers": 210,
-    "benchmarks identifiers": 82,
+    "src phrases": 396,
+    "tests phrases": 237,
+    "docs phrases": 33,
+    "benchmarks phrases": 122,
+    "src identifiers": 143,
+    "tests identifiers": 181,
+    "benchmarks identifiers": 61,
 }
 """Occurrences that are left of a rewrite, by folder: a number here only ever goes down."""
 
