@@ -184,9 +184,7 @@ def batches(data):
     monitor.flush()
     monitor.shutdown()
     try:
-        fitted = dl.Reference.fit(
-            {choices.text(): choices.value(1), "y": choices.value(1)}, predictions=choices.value(1)
-        )
+        read = dl.Reference.fit({choices.text(): choices.value(1), "y": choices.value(1)}, predictions=choices.value(1))
     except (dl.ConfigurationError, ZeroDivisionError):
         return  # ZeroDivisionError: a value of the caller that cannot be read
     dl.Reference.from_json(read.to_json())
