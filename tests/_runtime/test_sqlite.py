@@ -288,8 +288,8 @@ def test_outcomes_of_0_1_keep_their_records(tmp_path):
 def test_canary_of_0_1_keeps_its_evidence_and_verdict(tmp_path):
     store = CanaryStore(old_file("canary", tmp_path), CANDIDATE)
     assert store.began == 1.5e9
-    assert store.decided() == ("promote", "every criterion is within its margin")
-    baseline, candidate = store.exchange(CanaryEvidence()).pooled()
+    assert store.read_verdict() == ("promote", "every criterion is within its margin")
+    baseline, candidate = store.save_evidence(CanaryEvidence()).pooled()
     assert (baseline.served, baseline.failed, candidate.served, candidate.failed) == (300, 3, 30, 1)
     store._database.close()
 

@@ -29,20 +29,20 @@ def path(tmp_path):
 def test_a_process_adds_its_row_to_those_of_others(path, made, evidence_of):
     """The sum over all, its own counted once however often it is written."""
     one, other = CanaryStore(path, VARIANTS), CanaryStore(path, VARIANTS)
-    one.exchange(evidence_of(made(10), made(1)))
-    assert other.exchange(evidence_of(made(5), made(2))).pooled()[0].calls == 15
-    assert one.exchange(evidence_of(made(20), made(1))).pooled()[0].calls == 25
-    assert other.exchange(evidence_of(made(5), made(2))).pooled()[1].calls == 3
+    one.save_evidence(evidence_of(made(10), made(1)))
+    assert other.save_evidence(evidence_of(made(5), made(2))).pooled()[0].calls == 15
+    assert one.save_evidence(evidence_of(made(20), made(1))).pooled()[0].calls == 25
+    assert other.save_evidence(evidence_of(made(5), made(2))).pooled()[1].calls == 3
 
 
 def test_verdicts_stand_and_a_rollback_is_never_replaced(path):
     """A promotion may turn into a rollback."""
     store = CanaryStore(path, VARIANTS)
-    assert store.decided() is None
-    store.decide("promote", "good")
-    store.decide("rollback", "bad")
-    store.decide("promote", "good again")
-    assert CanaryStore(path, VARIANTS).decided() == ("rollback", "bad")
+    assert store.read_verdict() is None
+    store.save_verdict("promote", "good")
+    store.save_verdict("rollback", "bad")
+    store.save_verdict("promote", "good again")
+    assert CanaryStore(path, VARIANTS).read_verdict() == ("rollback", "bad")
 
 
 def test_a_file_holds_one_canary(path):
@@ -121,7 +121,7 @@ def test_variants_in_processes_of_their_own_are_judged_together(path):
     assert all(one.returncode == 0 for one in running)
     assert total(path) == (2_000, 2_000)
     assert "rollback" in states
-    assert CanaryStore(path, {}).decided()[0] == "rollback"
+    assert CanaryStore(path, {}).read_verdict()[0] == "rollback"
 
 
 def test_a_killed_process_leaves_what_it_had_written(path):
@@ -197,7 +197,7 @@ def test_a_disk_that_fails_costs_the_sum_and_nothing_else(path, make_monitor, se
 
 def test_what_stands_in_the_file_is_json(path, made, evidence_of):
     """Counts, no features: a file may be shown to anybody."""
-    CanaryStore(path, VARIANTS).exchange(evidence_of(made(3), made(4)))
+    CanaryStore(path, VARIANTS).save_evidence(evidence_of(made(3), made(4)))
     with closing(sqlite3.connect(path)) as connection:
         (body,) = connection.execute("SELECT body FROM evidence").fetchone()
     assert json.loads(body)["strata"][0]["baseline"]["served"] == 3

@@ -269,7 +269,7 @@ class Canary:
         own = self._collector.read()
         if self._store is not None:
             with GuardedBlock(self._owner.caught, "canary"):  # the disk may be full or gone
-                return self._store.exchange(own)
+                return self._store.save_evidence(own)
         return own
 
     def verdict(self) -> Verdict:

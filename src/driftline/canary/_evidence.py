@@ -1,4 +1,4 @@
-"""What two variants have done: counts that add up over threads, processes, hosts and time, and their JSON."""
+"""The evidence of a canary: counts of two variants that add up over processes, hosts and time, and their JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from driftline._runtime import json
 from driftline._runtime.json import DocumentError, Reader, shown
 from driftline.canary._evalues.means import Moments
 from driftline.canary._json import (
-    MOST_NAMES,
+    MAX_NAMES,
     moments_document,
     read_count,
     read_moments,
@@ -25,19 +25,20 @@ from driftline.errors import ConfigurationError
 __all__ = ["CanaryEvidence", "Stratum", "VariantEvidence"]
 
 SCHEMA_VERSION = 1
+"""Version of the JSON document."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stratum:
     """
-    A stretch of the canary in which one share of the traffic went to the candidate.
+    The counts of a stretch of time in which the candidate had one share of the traffic.
 
     Attributes:
-        share: the share that was set; None where something else splits the traffic.
-        sticky: whether keys decided: the calls of one key are then no independent draws.
-        baseline: what it has done meanwhile.
-        candidate: what it has done meanwhile.
-        guardrails: the user's own numbers by name, of the baseline and of the candidate.
+        share: the candidate's share, in [0, 1]; None where driftline does not split the traffic.
+        sticky: whether keys decided about calls. The calls of one key are not independent draws.
+        baseline: counts of the baseline.
+        candidate: counts of the candidate.
+        guardrails: moments of the user's own numbers by name, of the baseline and of the candidate.
     """
 
     share: float | None
@@ -50,8 +51,8 @@ class Stratum:
         none = (Moments(), Moments())
         guardrails = {}
         for name in {**self.guardrails, **other.guardrails}:
-            ours, theirs = self.guardrails.get(name, none), other.guardrails.get(name, none)
-            guardrails[name] = (ours[0] + theirs[0], ours[1] + theirs[1])
+            a, b = self.guardrails.get(name, none), other.guardrails.get(name, none)
+            guardrails[name] = (a[0] + b[0], a[1] + b[1])
         return replace(
             self,
             baseline=self.baseline + other.baseline,
@@ -63,13 +64,13 @@ class Stratum:
 @dataclass(frozen=True, slots=True, eq=False)
 class CanaryEvidence:
     """
-    All that a verdict is made of; evidence of several processes adds up with ``+``.
+    The evidence from which a verdict is computed; evidence of several processes adds up with ``+``.
 
     Attributes:
-        strata: one for each share that the candidate has had.
+        strata: counts of both variants, one stratum for each share that the candidate has had.
         compared: rows that both variants have predicted (shadow).
-        agreed: those on which they agreed.
-        seconds: since the canary began; of a sum the longest.
+        agreed: compared rows on which the two agreed.
+        seconds: seconds since the canary began. A sum has the longest.
     """
 
     strata: tuple[Stratum, ...] = ()
@@ -78,10 +79,10 @@ class CanaryEvidence:
     seconds: float = 0.0
 
     def __add__(self, other: CanaryEvidence) -> CanaryEvidence:
-        strata = {(one.share, one.sticky): one for one in self.strata}
-        for one in other.strata:
-            key = (one.share, one.sticky)
-            strata[key] = strata[key] + one if key in strata else one
+        strata = {(stratum.share, stratum.sticky): stratum for stratum in self.strata}
+        for stratum in other.strata:
+            key = (stratum.share, stratum.sticky)
+            strata[key] = strata[key] + stratum if key in strata else stratum
         return CanaryEvidence(
             tuple(strata.values()),
             self.compared + other.compared,
@@ -90,29 +91,33 @@ class CanaryEvidence:
         )
 
     def over(self, other: CanaryEvidence) -> CanaryEvidence:
-        """The same, without counts over other bins than those of *other*."""
+        """Return this evidence over the bins of *other*: counts over different bins are dropped."""
         if not other.strata:
             return self
         last = other.strata[-1]
         strata = tuple(
-            replace(one, baseline=one.baseline.over(last.baseline), candidate=one.candidate.over(last.candidate))
-            for one in self.strata
+            replace(
+                stratum,
+                baseline=stratum.baseline.over(last.baseline),
+                candidate=stratum.candidate.over(last.candidate),
+            )
+            for stratum in self.strata
         )
         return replace(self, strata=strata)
 
     def pooled(self) -> tuple[VariantEvidence, VariantEvidence] | None:
-        """Baseline and candidate over all strata; None before there is any."""
+        """Return baseline and candidate over all strata; None without a stratum."""
         if not self.strata:
             return None
         baseline, candidate = self.strata[0].baseline, self.strata[0].candidate
-        for one in self.strata[1:]:
-            baseline, candidate = baseline + one.baseline, candidate + one.candidate
+        for stratum in self.strata[1:]:
+            baseline, candidate = baseline + stratum.baseline, candidate + stratum.candidate
         return baseline, candidate
 
-    # --- the file ----------------------------------------------------------------------------------------------------
+    # --- JSON --------------------------------------------------------------------------------------------------------
 
     def to_json(self) -> str:
-        """As JSON: counts, shares and moments, no value of any feature."""
+        """Return the evidence as JSON: counts, shares and moments, without any value of a feature."""
         document = {
             "schema_version": SCHEMA_VERSION,
             "strata": [_stratum_document(stratum) for stratum in self.strata],
@@ -125,10 +130,10 @@ class CanaryEvidence:
     @classmethod
     def from_json(cls, text: str) -> CanaryEvidence:
         """
-        Read what `to_json` wrote.
+        Return the evidence that `to_json` wrote.
 
         Raises:
-            ConfigurationError: it is damaged; the message says where.
+            ConfigurationError: the document is damaged; the message names the path within it.
         """
         try:
             return json.read(text, json.versioned(SCHEMA_VERSION, _read_evidence))
@@ -162,7 +167,7 @@ _read_stratum: Reader[Stratum] = json.record(
     sticky=json.boolean,
     baseline=read_variant,
     candidate=read_variant,
-    guardrails=json.mapping(json.row(lambda *sides: sides, read_moments, read_moments), most=MOST_NAMES),
+    guardrails=json.mapping(json.row(lambda *sides: sides, read_moments, read_moments), most=MAX_NAMES),
 )
 
 _read_evidence: Reader[CanaryEvidence] = json.check(

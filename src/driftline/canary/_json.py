@@ -13,7 +13,7 @@ from driftline.canary._variant_evidence import VariantEvidence
 from driftline.typing import Counts
 
 __all__ = [
-    "MOST_NAMES",
+    "MAX_NAMES",
     "moments_document",
     "read_count",
     "read_moments",
@@ -22,27 +22,27 @@ __all__ = [
     "variant_document",
 ]
 
-MOST_BINS = 100_000
-"""Bins of one histogram: a damaged file must not fill the memory."""
+MAX_BINS = 100_000
+"""Bins of one histogram at most, so that a damaged file does not fill the memory."""
 
-MOST_NAMES = 10_000
-"""Names in one object of a file, for the same reason."""
+MAX_NAMES = 10_000
+"""Names in one object of a file at most, for the same reason."""
 
-MOST_DIGITS = 9
-"""Digits of the number of a bin."""
+MAX_DIGITS = 9
+"""Digits of the index of a bin at most."""
 
-MOST_DECADES = 30
-"""Decades above or below one second: any duration lies between."""
+MAX_DECADES = 30
+"""Decades above or below one second within which all edges of durations lie."""
 
 LARGEST = 1e300
-"""Numbers from here on overflow when they are added up."""
+"""Size from which numbers may overflow when they are added up."""
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
 def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
-    """The JSON object of a variant's evidence."""
+    """Return the JSON object of a variant's evidence."""
     used = np.flatnonzero(evidence.durations).tolist()
     return {
         "served": evidence.served,
@@ -62,7 +62,7 @@ def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
 
 
 def _edges_document(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
-    """The edges, or their ends and number if they lie evenly on a logarithmic scale."""
+    """Return the edges; only their ends and number if they are evenly spaced on a logarithmic scale."""
     if len(edges) > 1 and edges[0] > 0.0:
         ends = {"from": float(np.log10(edges[0])), "to": float(np.log10(edges[-1])), "count": len(edges)}
         if _read_edges(ends) == edges:
@@ -71,7 +71,7 @@ def _edges_document(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
 
 
 def moments_document(moments: Moments) -> tuple[float, ...]:
-    """The JSON array of moments."""
+    """Return the JSON array of moments."""
     return moments.count, moments.mean, moments.squares, moments.cubes
 
 
@@ -81,9 +81,9 @@ def moments_document(moments: Moments) -> tuple[float, ...]:
 def _make_variant(durations: dict[str, int], edges: tuple[float, ...], **fields: Any) -> VariantEvidence:
     calls = np.zeros(len(edges) + 1, dtype=np.int64)
     for key, value in durations.items():
-        if not (key.isascii() and key.isdigit() and len(key) <= MOST_DIGITS and int(key) < len(calls)):
-            found = f"an object with the key {shown(key)}"
-            raise DocumentError(found, f"numbers of bins from 0 to {len(edges)}", ".durations")
+        if not (key.isascii() and key.isdigit() and len(key) <= MAX_DIGITS and int(key) < len(calls)):
+            actual = f"an object with the key {shown(key)}"
+            raise DocumentError(actual, f"numbers of bins from 0 to {len(edges)}", ".durations")
         calls[int(key)] = value
     evidence = VariantEvidence(durations=calls, edges=edges, **fields)
     if evidence.correct > evidence.known:
@@ -92,7 +92,7 @@ def _make_variant(durations: dict[str, int], edges: tuple[float, ...], **fields:
 
 
 def _read_edges(value: Any) -> tuple[float, ...]:
-    """Edges of durations: an array, or an object if they lie evenly on a logarithmic scale."""
+    """Read edges of durations: an array, or an object if they are evenly spaced on a logarithmic scale."""
     if not isinstance(value, dict):
         return _read_edge_array(value)
     low, high, edges = _read_ends(value)
@@ -107,19 +107,19 @@ read_count = json.integer(most=2**63 - 1)
 
 read_number = json.check(json.number, lambda value: -LARGEST < value < LARGEST, "a finite number")
 
-_read_bins = json.array(read_count, most=MOST_BINS)
+_read_bins = json.array(read_count, most=MAX_BINS)
 
-_read_names = json.array(json.string, most=MOST_NAMES)
+_read_names = json.array(json.string, most=MAX_NAMES)
 
-_read_edge_array = json.check(json.array(read_number, most=MOST_BINS), json.increasing, "increasing numbers")
+_read_edge_array = json.check(json.array(read_number, most=MAX_BINS), json.increasing, "increasing numbers")
 
 _read_ends: Reader[tuple[float, float, int]] = json.check(
     json.record(
         lambda **ends: (ends["from"], ends["to"], ends["count"]),
-        **{"from": read_number, "to": read_number, "count": json.integer(2, MOST_BINS)},
+        **{"from": read_number, "to": read_number, "count": json.integer(2, MAX_BINS)},
     ),
-    lambda ends: -MOST_DECADES <= ends[0] < ends[1] <= MOST_DECADES,
-    f"powers of ten from -{MOST_DECADES} to {MOST_DECADES}, the lower one first",
+    lambda ends: -MAX_DECADES <= ends[0] < ends[1] <= MAX_DECADES,
+    f"powers of ten from -{MAX_DECADES} to {MAX_DECADES}, the lower one first",
 )
 
 _read_rate: Reader[tuple[int, int]] = json.check(
@@ -145,10 +145,10 @@ read_variant: Reader[VariantEvidence] = json.record(
     known=read_count,
     correct=read_count,
     edges=_read_edges,
-    durations=json.mapping(read_count, most=MOST_BINS + 1),
+    durations=json.mapping(read_count, most=MAX_BINS + 1),
     predictions=json.nullable(_read_counts),
-    rates=json.mapping(_read_rate, most=MOST_NAMES),
-    features=json.mapping(_read_counts, most=MOST_NAMES),
+    rates=json.mapping(_read_rate, most=MAX_NAMES),
+    features=json.mapping(_read_counts, most=MAX_NAMES),
     unordered=lambda value: frozenset(_read_names(value)),
-    bins=json.mapping(json.string, most=MOST_NAMES),
+    bins=json.mapping(json.string, most=MAX_NAMES),
 )

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from driftline._runtime import json
 from driftline._runtime import validation as check
 from driftline._runtime.json import DocumentError
-from driftline.canary._json import MOST_NAMES
+from driftline.canary._json import MAX_NAMES
 from driftline.canary._margins import Guardrail, Margin, margin_of
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
@@ -119,7 +119,7 @@ class CanaryPolicy:
         Margin(absolute=0.01, relative=0.0, any_harm=False, weight=1.0)
         """
         try:
-            given = json.read(text, json.mapping(lambda value: value, most=MOST_NAMES))
+            given = json.read(text, json.mapping(lambda value: value, most=MAX_NAMES))
         except DocumentError as error:
             msg = f"policy: {error}"
             raise ConfigurationError(msg) from error.__cause__

@@ -88,7 +88,7 @@ def read_path(path: str) -> Verdict:
     if not Path(path).is_file():
         msg = f"--path {path}: expected the file of a canary"
         raise ConfigurationError(msg)
-    decision = CanaryStore(path, {}).decided()
+    decision = CanaryStore(path, {}).read_verdict()
     return Verdict("inconclusive", "nothing is decided yet") if decision is None else Verdict(*decision)
 
 

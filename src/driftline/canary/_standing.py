@@ -25,7 +25,7 @@ class StandingVerdict:
 
     def __init__(self, store: CanaryStore | None, on_error: Callable[[str, Exception], None]) -> None:
         self._store, self._guarded = store, GuardedBlock(on_error, "canary")
-        self._decision = None if store is None else store.decided()
+        self._decision = None if store is None else store.read_verdict()
 
     @property
     def state(self) -> CanaryState:
@@ -36,7 +36,7 @@ class StandingVerdict:
         """Return *verdict*, or its criteria under the decision that stands; keep a new decision."""
         if self._store is not None:
             with self._guarded:  # the disk may be full or gone
-                self._decision = self._store.decided() or self._decision
+                self._decision = self._store.read_verdict() or self._decision
         decision = self._decision
         if decision is not None and (decision[0] == "rollback" or verdict.state != "rollback"):
             return Verdict(decision[0], decision[1], verdict.criteria)
@@ -44,5 +44,5 @@ class StandingVerdict:
             self._decision = verdict.state, verdict.reason
             if self._store is not None:
                 with self._guarded:
-                    self._store.decide(verdict.state, verdict.reason)
+                    self._store.save_verdict(verdict.state, verdict.reason)
         return verdict

@@ -1,4 +1,4 @@
-"""A canary's state on disk: what each process has counted, and the verdict that stands."""
+"""The file of a canary: the evidence of each process, and the verdict that stands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from driftline.results import CanaryState
 __all__ = ["CanaryStore"]
 
 HISTORY = "history"
-"""The row that processes which have ended are added up in."""
+"""Key of the row that holds the sum over the processes that have ended."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evidence (process TEXT PRIMARY KEY, place TEXT, pid INTEGER, body TEXT NOT NULL);
@@ -41,15 +41,15 @@ class CanaryStore:
     """
     One canary in one SQLite file, shared by the processes of a host.
 
-    Each process writes its own row, so that none overwrites the counts of another; readers add the rows up. SQLite's
+    Each process writes its own row, so that none overwrites the counts of another. Readers add the rows up. SQLite's
     write-ahead log needs a local disk, not NFS.
 
     Args:
         path: the file.
-        variants: attributes of the variants by side, as far as this process knows them: a file holds one canary.
+        variants: attributes of the variants by side, as far as this process knows them. A file holds one canary.
 
     Raises:
-        ConfigurationError: the file cannot be opened, is no such file, or holds another canary.
+        ConfigurationError: the file cannot be opened, is not the file of a canary, or holds another canary.
     """
 
     def __init__(self, path: str | os.PathLike[str], variants: Mapping[str, Mapping[str, str]]) -> None:
@@ -57,84 +57,84 @@ class CanaryStore:
         self._process = uuid.uuid4().hex
         self._database = Database(self._path, FORMAT, keep_open=False)
         with as_configuration_error(self._path, FORMAT), self._database.transaction() as connection:
-            self.began = float(self._standing(connection, "began", repr(time.time())))
+            self.began = float(_read_or_insert(connection, "began", repr(time.time())))
             for side, attributes in variants.items():
-                self._check(connection, side, attributes)
-            _fold(connection)
+                self._check_variant(connection, side, attributes)
+            _add_up_ended(connection)
 
     def new_process(self) -> None:
-        """The child of a fork counts for itself."""
+        """Use another row from now on, in the child of a fork."""
         self._process = uuid.uuid4().hex
 
-    def exchange(self, own: CanaryEvidence) -> CanaryEvidence:
-        """Write what this process has counted; the sum over all processes, those that have ended included."""
+    def save_evidence(self, own: CanaryEvidence) -> CanaryEvidence:
+        """Write the evidence of this process; return the sum over all processes, including those that have ended."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO evidence VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (process) DO UPDATE SET body = excluded.body, place = excluded.place",
-                (self._process, _place(), os.getpid(), own.to_json()),
+                (self._process, _pid_namespace(), os.getpid(), own.to_json()),
             )
             rows = connection.execute("SELECT body FROM evidence WHERE process != ?", (self._process,)).fetchall()
-        # Of processes with another reference the counts over its bins say nothing of ours; all others add up.
+        # Counts over the bins of another reference are dropped, all other counts add up.
         return sum((CanaryEvidence.from_json(body).over(own) for (body,) in rows), start=own)
 
-    def decided(self) -> tuple[CanaryState, str] | None:
-        """The verdict that stands, and its reason."""
+    def read_verdict(self) -> tuple[CanaryState, str] | None:
+        """Return the state and the reason of the verdict that stands; None before the first."""
         with self._database.connection() as connection:
-            found = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
-        if found is None:
+            row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
+        if row is None:
             return None
-        state, reason = json.loads(found[0])
+        state, reason = json.loads(row[0])
         return state, reason
 
-    def decide(self, state: CanaryState, reason: str) -> None:
-        """Let a verdict stand; a rollback is never replaced."""
+    def save_verdict(self, state: CanaryState, reason: str) -> None:
+        """Write the verdict that stands; it never replaces a rollback."""
         with self._database.transaction() as connection:
-            before = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
-            if before is None or json.loads(before[0])[0] != "rollback":
+            row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
+            if row is None or json.loads(row[0])[0] != "rollback":
                 connection.execute("REPLACE INTO standing VALUES ('verdict', ?)", (json.dumps([state, reason]),))
 
-    @staticmethod
-    def _standing(connection: sqlite3.Connection, what: str, otherwise: str) -> str:
-        """What stands under a name; *otherwise* from now on when nothing does."""
-        connection.execute("INSERT OR IGNORE INTO standing VALUES (?, ?)", (what, otherwise))
-        return str(connection.execute("SELECT body FROM standing WHERE what = ?", (what,)).fetchone()[0])
-
-    def _check(self, connection: sqlite3.Connection, side: str, attributes: Mapping[str, str]) -> None:
-        text = json.dumps(dict(attributes), sort_keys=True)
-        found = self._standing(connection, side, text)
-        if found != text:
-            msg = f"path={os.fspath(self._path)!r}: holds a canary whose {side} is {found}, expected {text}"
+    def _check_variant(self, connection: sqlite3.Connection, side: str, attributes: Mapping[str, str]) -> None:
+        expected = json.dumps(dict(attributes), sort_keys=True)
+        stored = _read_or_insert(connection, side, expected)
+        if stored != expected:
+            msg = f"path={os.fspath(self._path)!r}: holds a canary whose {side} is {stored}, expected {expected}"
             raise ConfigurationError(msg)
 
 
-def _place() -> str:
-    """Where a process id means something: this host, and on Linux this namespace of process ids."""
+def _read_or_insert(connection: sqlite3.Connection, key: str, default: str) -> str:
+    """Return the value of a key; insert *default* first if there is none."""
+    connection.execute("INSERT OR IGNORE INTO standing VALUES (?, ?)", (key, default))
+    return str(connection.execute("SELECT body FROM standing WHERE what = ?", (key,)).fetchone()[0])
+
+
+def _pid_namespace() -> str:
+    """Return where a process id is unique: this host, and on Linux its namespace of process ids."""
     namespace = 0
     with suppress(OSError):
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     return f"{socket.gethostname()}:{namespace}"
 
 
-def _fold(connection: sqlite3.Connection) -> None:
-    """Add up the rows of processes of this place that have ended: a file does not grow with every restart."""
-    rows = connection.execute("SELECT process, pid, body FROM evidence WHERE place = ?", (_place(),)).fetchall()
-    ended = [(process, body) for process, pid, body in rows if not _lives(pid)]
+def _add_up_ended(connection: sqlite3.Connection) -> None:
+    """Add up the rows of ended processes of this host, so that restarts do not grow the file."""
+    rows = connection.execute("SELECT process, pid, body FROM evidence WHERE place = ?", (_pid_namespace(),)).fetchall()
+    ended = [(process, body) for process, pid, body in rows if not _is_running(pid)]
     if not ended:
         return
     history = connection.execute("SELECT body FROM evidence WHERE process = ?", (HISTORY,)).fetchone()
     bodies = ([history[0]] if history else []) + [body for _, body in ended]
-    found = [CanaryEvidence.from_json(body) for body in bodies]
-    total = sum((one.over(found[-1]) for one in found), start=CanaryEvidence())
+    parts = [CanaryEvidence.from_json(body) for body in bodies]
+    total = sum((part.over(parts[-1]) for part in parts), start=CanaryEvidence())
     connection.executemany("DELETE FROM evidence WHERE process = ?", [(process,) for process, _ in ended])
     connection.execute("REPLACE INTO evidence VALUES (?, '', 0, ?)", (HISTORY, total.to_json()))
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # of another user, but alive
+        return True  # it runs under another user
     return True
