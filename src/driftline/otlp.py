@@ -1,4 +1,4 @@
-"""OpenTelemetry set up in one call, for programs that have no set-up of their own (extra ``otlp``)."""
+"""OpenTelemetry set up in one call, for programs that do not set it up themselves (extra ``otlp``)."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ PROTOCOLS = ("http/protobuf", "grpc")
 
 @dataclass(frozen=True, slots=True)
 class OtlpSetup:
-    """The providers that were set up; they shut down by themselves at exit."""
+    """The providers that were set up. They shut down by themselves at exit."""
 
     meter_provider: MeterProvider
     logger_provider: LoggerProvider
     tracer_provider: TracerProvider
 
     def force_flush(self) -> bool:
-        """Send all that there is; whether everything was sent in time."""
+        """Send all pending telemetry. Return whether everything was sent in time."""
         flushes: tuple[Callable[[], bool], ...] = (
             self.tracer_provider.force_flush,
             self.logger_provider.force_flush,
             self.meter_provider.force_flush,
         )
-        done = [flush() for flush in flushes]
-        return all(done)
+        results = [flush() for flush in flushes]
+        return all(results)
 
     def send_what_is_left(self) -> None:
-        """As `force_flush`, at the end of a process that never comes to its ``atexit``."""
+        """Flush at the end of a process that skips ``atexit``, such as a child of multiprocessing. Never raise."""
         with contextlib.suppress(Exception):
             self.force_flush()
 
     def shutdown(self) -> None:
-        """Send all that there is and stop."""
+        """Send all pending telemetry, and stop."""
         self.tracer_provider.shutdown()
         self.logger_provider.shutdown()
         self.meter_provider.shutdown()
@@ -56,19 +56,19 @@ def configure_otlp(
     service_name: str | None = None, *, protocol: str | None = None, endpoint: str | None = None
 ) -> OtlpSetup:
     """
-    Send metrics, events and spans through OTLP, and make that the global set-up.
+    Send metrics, events and spans through OTLP, and make these providers the global ones.
 
-    All ``OTEL_*`` variables are respected (endpoint, headers, protocol, intervals, temporality, resource); an argument
-    goes before its variable.
+    All ``OTEL_*`` variables apply (endpoint, headers, protocol, intervals, temporality, resource). An argument
+    overrides its variable.
 
     Args:
-        service_name: ``service.name``.
+        service_name: ``service.name``. If None, the resource's default.
         protocol: ``"http/protobuf"`` (the default: it survives a fork) or ``"grpc"``.
-        endpoint: the collector's base URL, such as ``"http://localhost:4318"``.
+        endpoint: the collector's base URL, such as ``"http://localhost:4318"``. If None, the exporter's default.
 
     Raises:
         ConfigurationError: an unknown protocol, an endpoint without a scheme, the extra ``otlp`` is not installed, or
-            the program has an OpenTelemetry set-up already.
+            the program has set OpenTelemetry up already.
     """
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
     check.one_of("protocol", protocol, PROTOCOLS)
@@ -91,14 +91,14 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
-    from driftline.otel._sdk import ForkedReader, Lost, MetricSender, RecordSender, SpanSender, survive_forks  # noqa: PLC0415
+    from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, RecordSender, SpanSender, survive_forks  # noqa: PLC0415
 
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-        where = dict.fromkeys(("metrics", "logs", "traces"), endpoint)
+        endpoints = dict.fromkeys(("metrics", "logs", "traces"), endpoint)
     else:
         from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
             OTLPLogExporter,
@@ -111,29 +111,29 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
         )
 
         base = None if endpoint is None else endpoint.rstrip("/")
-        where = {signal: base and f"{base}/v1/{signal}" for signal in ("metrics", "logs", "traces")}
+        endpoints = {signal: base and f"{base}/v1/{signal}" for signal in ("metrics", "logs", "traces")}
 
-    for what, provider in (
+    for signal, provider in (
         ("meter", metrics.get_meter_provider()),
         ("tracer", trace.get_tracer_provider()),
         ("logger", _logs.get_logger_provider()),
     ):
         if "Proxy" not in type(provider).__name__:
-            msg = f"the program has a global {what} provider already ({type(provider).__name__}): use that"
+            msg = f"the program has a global {signal} provider already ({type(provider).__name__}): use that one"
             raise ConfigurationError(msg)
     resource = Resource.create({} if service_name is None else {"service.name": service_name})
     hook_forks()
-    lost = Lost()
-    points = MetricSender(lambda: OTLPMetricExporter(endpoint=where["metrics"]), lost)
-    records = RecordSender(lambda: OTLPLogExporter(endpoint=where["logs"]), lost)
-    spans = SpanSender(lambda: OTLPSpanExporter(endpoint=where["traces"]), lost)
-    reader = ForkedReader(points)
+    losses = LossCounter()
+    points = MetricSender(lambda: OTLPMetricExporter(endpoint=endpoints["metrics"]), losses)
+    records = RecordSender(lambda: OTLPLogExporter(endpoint=endpoints["logs"]), losses)
+    spans = SpanSender(lambda: OTLPSpanExporter(endpoint=endpoints["traces"]), losses)
+    reader = ForkSafeReader(points)
     meters = MeterProvider([reader], resource=resource)
     loggers = LoggerProvider(resource=resource)
     loggers.add_log_record_processor(BatchLogRecordProcessor(records))
     tracers = TracerProvider(resource=resource)
     tracers.add_span_processor(BatchSpanProcessor(spans))
-    survive_forks(meters, reader, (points, records, spans), lost)
+    survive_forks(meters, reader, (points, records, spans), losses)
     metrics.set_meter_provider(meters)
     _logs.set_logger_provider(loggers)
     trace.set_tracer_provider(tracers)

@@ -8,7 +8,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 
-from driftline.otel._sdk import ForkedReader, Lost, MetricSender, RecordSender, survive_forks
+from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, RecordSender, survive_forks
 
 SETTINGS = {"OTEL_METRIC_EXPORT_INTERVAL": "100", "OTEL_BLRP_SCHEDULE_DELAY": "50", "NO_PROXY": "127.0.0.1"}
 """The environment that `providers_to` wants: it sends ten times a second."""
@@ -16,11 +16,11 @@ SETTINGS = {"OTEL_METRIC_EXPORT_INTERVAL": "100", "OTEL_BLRP_SCHEDULE_DELAY": "5
 
 def providers_to(endpoint):
     """The providers that send to an endpoint; who gets them shuts them down."""
-    lost = Lost()
-    points = MetricSender(lambda: OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=0.5), lost)
-    records = RecordSender(lambda: OTLPLogExporter(f"{endpoint}/v1/logs", timeout=0.5), lost)
-    reader = ForkedReader(points)
+    losses = LossCounter()
+    points = MetricSender(lambda: OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=0.5), losses)
+    records = RecordSender(lambda: OTLPLogExporter(f"{endpoint}/v1/logs", timeout=0.5), losses)
+    reader = ForkSafeReader(points)
     meters, loggers = MeterProvider([reader]), LoggerProvider()
     loggers.add_log_record_processor(BatchLogRecordProcessor(records))
-    survive_forks(meters, reader, (points, records), lost)
+    survive_forks(meters, reader, (points, records), losses)
     return {"meter_provider": meters, "logger_provider": loggers}

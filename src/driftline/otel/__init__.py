@@ -1,4 +1,4 @@
-"""Values to instruments, events and spans: the one door to OpenTelemetry, through its API only."""
+"""Instruments, events and spans: the one package that uses OpenTelemetry, and its API only (except `_sdk`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes to events, through the Logs API."""
+"""Events of a monitor: changes of states and verdicts, requests for retraining."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["Emitter"]
 
 class Emitter:
     """
-    Events of one monitor through the Logs API, each with its evidence.
+    Emits the events of one monitor through the Logs API, each with its evidence.
 
     Args:
         attributes: model, version, variant.
-        provider: the logger provider; None: the global one.
+        provider: the logger provider. If None, the global one.
     """
 
     def __init__(self, attributes: Mapping[str, str], provider: LoggerProvider | None) -> None:
@@ -34,11 +34,11 @@ class Emitter:
         self._logger = get_logger(SCOPE, version(), provider, sc.SCHEMA_URL)
 
     def add(self, attributes: Mapping[str, str]) -> None:
-        """Put further attributes on every event from now on."""
+        """Add attributes to all later events."""
         self._attributes = {**self._attributes, **attributes}
 
     def state_changed(self, change: StateChange) -> None:
-        """A feature's drift state has changed."""
+        """Emit that a feature's drift state has changed."""
         status = change.status
         attributes: dict[str, Any] = {
             sc.ML_FEATURE_NAME: change.feature,
@@ -55,7 +55,7 @@ class Emitter:
         self._emit(sc.EVENT_FEATURE_DRIFT_STATE_CHANGED, attributes, warn=status.state == "drifting")
 
     def verdict_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """A canary's verdict has changed."""
+        """Emit that a canary's verdict has changed."""
         self._emit(
             sc.EVENT_CANARY_VERDICT_CHANGED,
             {
@@ -67,7 +67,7 @@ class Emitter:
         )
 
     def retraining_requested(self, request: RetrainingRequest) -> None:
-        """A request for retraining has been queued."""
+        """Emit that a request for retraining has been queued."""
         attributes: dict[str, Any] = {
             sc.ML_RETRAINING_REASON: request.reason,
             sc.ML_RETRAINING_ID: request.id,

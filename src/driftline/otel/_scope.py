@@ -1,4 +1,4 @@
-"""Under which name and version driftline's telemetry goes out."""
+"""The instrumentation scope of driftline's telemetry, and the attributes of feature flags."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ SCOPE = "driftline"
 
 
 def version() -> str:
-    """The version of driftline, as the instrumentation scope carries it."""
+    """Return the version of driftline, for the instrumentation scope."""
     from importlib import metadata  # noqa: PLC0415 - costs 20 ms to import, and only instruments need it
 
     return metadata.version("driftline")
 
 
 def flag_attributes(key: str, variant: str, provider: str | None) -> dict[str, str]:
-    """The attributes of a feature flag that chose a variant, by OpenTelemetry's conventions for feature flags."""
-    found = {
+    """Return the attributes of a feature flag that chose a variant, by OpenTelemetry's conventions."""
+    attributes = {
         "feature_flag.key": key,
         "feature_flag.result.variant": variant,
         "feature_flag.result.reason": "split",
     }
-    return found if provider is None else {**found, "feature_flag.provider.name": provider}
+    return attributes if provider is None else {**attributes, "feature_flag.provider.name": provider}

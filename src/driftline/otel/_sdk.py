@@ -1,4 +1,8 @@
-"""The SDK's reader and exporters, made to survive a fork in the middle of anything and to say what did not arrive."""
+"""
+The SDK's reader and exporters, extended to survive forks and to count telemetry that was not sent.
+
+This is the one module that uses private parts of the SDK: `PRIVATE_PARTS` lists them.
+"""
 
 from __future__ import annotations
 
@@ -26,54 +30,97 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from driftline import semconv as sc
 from driftline.otel import meter_of
 
-__all__ = ["ForkedReader", "Lost", "MetricSender", "RecordSender", "SpanSender", "survive_forks"]
+__all__ = [
+    "PRIVATE_PARTS",
+    "ForkSafeReader",
+    "LossCounter",
+    "MetricSender",
+    "RecordSender",
+    "SpanSender",
+    "missing_parts",
+    "survive_forks",
+]
 
 _log = logging.getLogger("driftline")
 
 FORK_SECONDS = 5.0
-"""How long a fork waits for a collection to end. One takes milliseconds, unless a callback hangs."""
+"""Seconds that a fork waits for a running collection. A collection takes milliseconds, unless a callback hangs."""
 
 COLLECT_MILLISECONDS = 30_000
-"""How long a collection may take at least, as OTEL_METRIC_EXPORT_TIMEOUT has it by default."""
+"""Milliseconds that a collection may take at least. This is the default of OTEL_METRIC_EXPORT_TIMEOUT."""
+
+PRIVATE_PARTS = (
+    ("exporter", "_preferred_temporality"),  # read by `MetricSender`
+    ("exporter", "_preferred_aggregation"),  # read by `MetricSender`
+    ("reader", "_receive_metrics"),  # overridden: it separates collecting from sending
+    ("reader", "_at_fork_reinit"),  # overridden: the SDK calls it in the child of a fork
+    ("reader", "_export_lock"),  # replaced in the child of a fork
+    ("reader", "_shutdown_event"),  # replaced in the child of a fork
+)
+"""
+Attributes of the SDK's metric exporter and periodic reader that are not public, and that surviving a fork needs.
+
+The SDK has no public way to do this: its locks and its connections do not survive a fork in the middle of their use.
+"""
 
 
-class Lost:
-    """Counts what did not arrive, per signal, and logs the first of each."""
+def missing_parts(exporter: MetricExporter, reader: PeriodicExportingMetricReader) -> list[str]:
+    """
+    Return the `PRIVATE_PARTS` that this version of the SDK does not have.
+
+    Args:
+        exporter: an exporter of the SDK.
+        reader: a reader of the SDK itself, because `ForkSafeReader` defines some parts.
+    """
+    owners: dict[str, object] = {"exporter": exporter, "reader": reader}
+    return [
+        f"{type(owners[owner]).__name__}.{name}" for owner, name in PRIVATE_PARTS if not hasattr(owners[owner], name)
+    ]
+
+
+class LossCounter:
+    """Counts items of telemetry that were not sent, per signal, and logs the first loss of each signal."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget: the child of a fork starts here."""
+        """Set all counts to zero, as the child of a fork must."""
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
 
-    def note(self, signal: str, items: int) -> None:
-        """So many items of a signal could not be sent."""
+    def add(self, signal: str, items: int) -> None:
+        """Count items of a signal that were not sent."""
         with self._lock:
             first = signal not in self._counts
             self._counts[signal] = self._counts.get(signal, 0) + items
         if first:
-            rest = "what is cumulative comes with the next export" if signal == "metrics" else f"{items} are lost"
+            effect = "the next export repeats cumulative metrics" if signal == "metrics" else f"{items} are lost"
             _log.warning(
-                "%s could not be sent: %s. What follows of this kind is counted in %s.",
+                "%s could not be sent: %s. %s counts further losses.",
                 signal,
-                rest,
+                effect,
                 sc.METRIC_MONITOR_TELEMETRY_LOST.name,
             )
 
     def observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        """The counts, as a callback of an observable counter."""
+        """Return the counts. This is the callback of an observable counter."""
         with self._lock:
             counts = dict(self._counts)
         return [Observation(count, {sc.ML_MONITOR_SIGNAL: signal}) for signal, count in counts.items()]
 
 
 class MetricSender(MetricExporter):
-    """Exports metrics by an exporter that is made anew in the child of a fork: a connection serves one process."""
+    """
+    A metric exporter that is replaced in the child of a fork, because a connection serves one process.
 
-    def __init__(self, make: Callable[[], MetricExporter], lost: Lost) -> None:
-        self._make, self._lost, self._inner = make, lost, make()
+    Args:
+        create: returns a new exporter of the SDK.
+        losses: counts exports that failed.
+    """
+
+    def __init__(self, create: Callable[[], MetricExporter], losses: LossCounter) -> None:
+        self._create, self._losses, self._inner = create, losses, create()
         super().__init__(
             preferred_temporality=self._inner._preferred_temporality,  # noqa: SLF001 - as the SDK's own reader does
             preferred_aggregation=self._inner._preferred_aggregation,  # noqa: SLF001 - as above
@@ -83,11 +130,11 @@ class MetricSender(MetricExporter):
         """Send one collection."""
         result = self._inner.export(metrics_data, timeout_millis, **kwargs)
         if result is not MetricExportResult.SUCCESS:
-            self._lost.note("metrics", 1)
+            self._losses.add("metrics", 1)
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Send what is left."""
+        """Send pending metrics."""
         return self._inner.force_flush(timeout_millis)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
@@ -95,25 +142,25 @@ class MetricSender(MetricExporter):
         self._inner.shutdown(timeout_millis, **kwargs)
 
     def renew(self) -> None:
-        """Take a connection of this process's own."""
-        self._inner = self._make()
+        """Replace the exporter, so that this process has its own connection."""
+        self._inner = self._create()
 
 
 class RecordSender(LogRecordExporter):
-    """As `MetricSender`, for log records."""
+    """A log exporter that is replaced in the child of a fork; see `MetricSender`."""
 
-    def __init__(self, make: Callable[[], LogRecordExporter], lost: Lost) -> None:
-        self._make, self._lost, self._inner = make, lost, make()
+    def __init__(self, create: Callable[[], LogRecordExporter], losses: LossCounter) -> None:
+        self._create, self._losses, self._inner = create, losses, create()
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Send a batch."""
         result = self._inner.export(batch)
         if result is not LogRecordExportResult.SUCCESS:
-            self._lost.note("logs", len(batch))
+            self._losses.add("logs", len(batch))
         return result
 
     def force_flush(self, timeout_millis: int = 10_000) -> bool:  # noqa: ARG002 - the SDK's signature
-        """Nothing is kept back: the SDK's processor holds what waits."""
+        """Return True: pending records are in the SDK's processor, not here."""
         return True
 
     def shutdown(self) -> None:
@@ -121,21 +168,21 @@ class RecordSender(LogRecordExporter):
         self._inner.shutdown()  # type: ignore[no-untyped-call]
 
     def renew(self) -> None:
-        """Take a connection of this process's own."""
-        self._inner = self._make()
+        """Replace the exporter, so that this process has its own connection."""
+        self._inner = self._create()
 
 
 class SpanSender(SpanExporter):
-    """As `MetricSender`, for spans."""
+    """A span exporter that is replaced in the child of a fork; see `MetricSender`."""
 
-    def __init__(self, make: Callable[[], SpanExporter], lost: Lost) -> None:
-        self._make, self._lost, self._inner = make, lost, make()
+    def __init__(self, create: Callable[[], SpanExporter], losses: LossCounter) -> None:
+        self._create, self._losses, self._inner = create, losses, create()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch."""
         result = self._inner.export(spans)
         if result is not SpanExportResult.SUCCESS:
-            self._lost.note("traces", len(spans))
+            self._losses.add("traces", len(spans))
         return result
 
     def shutdown(self) -> None:
@@ -143,36 +190,36 @@ class SpanSender(SpanExporter):
         self._inner.shutdown()
 
     def renew(self) -> None:
-        """Take a connection of this process's own."""
-        self._inner = self._make()
+        """Replace the exporter, so that this process has its own connection."""
+        self._inner = self._create()
 
 
-class ForkedReader(PeriodicExportingMetricReader):
+class ForkSafeReader(PeriodicExportingMetricReader):
     """
-    The SDK's reader, which a fork does not catch within a collection and which starts empty in the child.
+    The SDK's periodic reader, with two additions: a fork waits for a running collection, and the child starts empty.
 
-    The SDK holds a lock while it collects; a child that is forked meanwhile would wait for it for ever. And the child
-    would go on from the parent's histograms and send them a second time, under an instance of its own.
+    The SDK holds a lock while it collects. A child that is forked meanwhile would wait for this lock for ever.
+    The child would also continue the parent's histograms, and send them a second time under its own instance.
     """
 
     def __init__(self, exporter: MetricSender) -> None:
         self._collecting = threading.RLock()
-        # A fork queues here too, so that collections that follow one another do not keep it out.
+        # A fork queues for this lock too, so that a series of collections does not keep it waiting.
         self._turn = threading.RLock()
-        # What is collected first is sent first: counters would go back otherwise.
+        # Collections are sent in their order. Otherwise cumulative counters would decrease.
         self._order = threading.RLock()
-        self._wedged = False
+        self._abandoned = False
         self._renewing = False
         super().__init__(exporter)
 
     def collect(self, timeout_millis: float = 10_000) -> None:  # type: ignore[misc]  # final, and guarded here
-        """Collect and export; only the collection keeps a fork waiting."""
+        """Collect and export. A fork waits for the collection only, not for the export."""
         with self._order:
-            if self._wedged:
+            if self._abandoned:
                 return
-            self._enter()
+            self._start_collecting()
             try:
-                # The SDK gives the last collection as long as its interval is: a short one is lost on a busy host.
+                # The SDK limits the last collection to its interval. A short one fails on a busy host.
                 super().collect(max(timeout_millis, COLLECT_MILLISECONDS))
             finally:
                 self._collecting.release()
@@ -182,14 +229,14 @@ class ForkedReader(PeriodicExportingMetricReader):
         try:
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)
         finally:
-            self._enter()
+            self._start_collecting()
 
-    def _enter(self) -> None:
+    def _start_collecting(self) -> None:
         with self._turn:
             self._collecting.acquire()
 
-    def hold(self) -> bool:
-        """Keep collections out, as long as a fork lasts; False where one does not end."""
+    def block_collections(self) -> bool:
+        """Block collections during a fork. Return False if a running collection does not end."""
         if not self._turn.acquire(timeout=FORK_SECONDS):
             return False
         if self._collecting.acquire(timeout=FORK_SECONDS):
@@ -197,20 +244,24 @@ class ForkedReader(PeriodicExportingMetricReader):
         self._turn.release()
         return False
 
-    def go_on(self) -> None:
-        """Let collections in again."""
+    def resume_collections(self) -> None:
+        """Allow collections again."""
         self._collecting.release()
         self._turn.release()
 
-    def give_up(self) -> None:
-        """The fork has caught a collection: the SDK's lock is lost with it, and waiting for it would hang the host."""
-        _log.warning("this process was forked while a callback did not end: no metric is exported from it")
+    def abandon(self) -> None:
+        """
+        Log that this child exports no metrics.
+
+        It was forked during a collection. No thread of the child will ever release the SDK's lock.
+        """
+        _log.warning("This process was forked while a metric callback was running. It exports no metrics.")
 
     def _at_fork_reinit(self) -> None:
         # Locks that another thread held at the fork stay locked for ever.
         self._collecting, self._turn, self._order = threading.RLock(), threading.RLock(), threading.RLock()
-        # Until the state of the parent is forgotten; the SDK's thread starts before.
-        self._wedged = True
+        # Until `start_empty` removes the parent's state. The SDK's thread starts earlier.
+        self._abandoned = True
         self._export_lock = threading.Lock()
         self._shutdown_event = threading.Event()
         super()._at_fork_reinit()  # type: ignore[no-untyped-call]
@@ -221,7 +272,7 @@ class ForkedReader(PeriodicExportingMetricReader):
             super().shutdown(timeout_millis, **kwargs)
 
     def start_empty(self, provider: MeterProvider) -> None:
-        """Forget what was collected before the fork."""
+        """Remove the state of the parent, as the child of a fork must."""
         if hasattr(provider, "remove_metric_reader"):  # since SDK 1.43
             self._renewing = True
             try:
@@ -229,43 +280,43 @@ class ForkedReader(PeriodicExportingMetricReader):
                 provider.add_metric_reader(self)
             finally:
                 self._renewing = False
-        self._wedged = False
+        self._abandoned = False
 
 
 def survive_forks(
     provider: MeterProvider,
-    reader: ForkedReader,
+    reader: ForkSafeReader,
     senders: Sequence[MetricSender | RecordSender | SpanSender],
-    lost: Lost,
+    losses: LossCounter,
 ) -> None:
-    """Keep forks out of collections, give children connections of their own, and let them start empty."""
+    """Let forks wait for collections. Give each child its own connections, and let it start empty."""
     meter_of(provider).create_observable_counter(
         sc.METRIC_MONITOR_TELEMETRY_LOST.name,
-        [lost.observe],
+        [losses.observe],
         sc.METRIC_MONITOR_TELEMETRY_LOST.unit,
         sc.METRIC_MONITOR_TELEMETRY_LOST.brief,
     )
     if not hasattr(os, "register_at_fork"):
         return
-    owner, held = weakref.ref(provider), [False]
+    reference, blocked = weakref.ref(provider), [False]
 
     def before() -> None:
-        held[0] = owner() is not None and reader.hold()
+        blocked[0] = reference() is not None and reader.block_collections()
 
     def in_parent() -> None:
-        if held[0]:
-            reader.go_on()
+        if blocked[0]:
+            reader.resume_collections()
 
     def in_child() -> None:
-        one = owner()
-        if one is None:
+        inherited = reference()
+        if inherited is None:
             return
-        lost.reset()
+        losses.reset()
         for sender in senders:
             sender.renew()
-        if held[0]:
-            reader.start_empty(one)
+        if blocked[0]:
+            reader.start_empty(inherited)
         else:
-            reader.give_up()
+            reader.abandon()
 
     os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)

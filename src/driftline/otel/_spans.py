@@ -1,4 +1,4 @@
-"""Calls to spans."""
+"""Spans of calls, and the current context of OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from driftline.otel._scope import SCOPE, version
 __all__ = ["Tracing", "current_context", "error_type"]
 
 
-def _reader() -> Callable[[], Context]:
+def _context_reader() -> Callable[[], Context]:
     """
-    What `opentelemetry.context.get_current` ends up calling: a quarter of its price, which every call pays.
+    Return the function that reads the current context, which every recorded call needs.
 
-    Where the API keeps contexts in another way than its own context variable, it is asked as usual.
+    This is the method that `opentelemetry.context.get_current` ends up calling, at a quarter of its cost. If the API
+    keeps contexts elsewhere than in its own context variable, the function is `get_current` itself.
     """
     runtime = getattr(otel_context, "_RUNTIME_CONTEXT", None)
     variable = getattr(runtime, "_current_context", None)
@@ -29,23 +30,23 @@ def _reader() -> Callable[[], Context]:
     return variable.get if usual and variable is not None else otel_context.get_current
 
 
-current_context = _reader()
+current_context = _context_reader()
 
 ENDUSER_ID = "enduser.id"
 """
-The end user of a system, as OpenTelemetry's registry has it: deprecated for a while, and current again since 2025.
-``user.id`` is its name for an account of an operating system, say.
+The attribute for the end user of a system. It was deprecated for a while, and is current again since 2025.
+``user.id`` is for accounts, such as those of an operating system.
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/enduser/
 """
 
 
 class Tracing:
     """
-    A span per call of one monitor.
+    Starts and ends a span for each call of one monitor.
 
     Args:
         attributes: model, version, variant.
-        provider: the tracer provider; None: the global one.
+        provider: the tracer provider. If None, the global one.
     """
 
     def __init__(self, attributes: Mapping[str, str], provider: TracerProvider | None) -> None:
@@ -54,11 +55,11 @@ class Tracing:
         self._tracer = trace.get_tracer(SCOPE, version(), provider, sc.SCHEMA_URL)
 
     def add(self, attributes: Mapping[str, str]) -> None:
-        """Put further attributes on every span from now on."""
+        """Add attributes to all later spans."""
         self._attributes = {**self._attributes, **attributes}
 
     def start(self, prediction_id: str, user_id: str | None) -> Span:
-        """Start a span, to be made current by `attach`."""
+        """Start a span. `attach` makes it the current one."""
         attributes = {**self._attributes, sc.ML_PREDICTION_ID: prediction_id}
         if user_id is not None:
             attributes[ENDUSER_ID] = user_id
@@ -66,7 +67,7 @@ class Tracing:
 
     @staticmethod
     def attach(span: Span) -> object:
-        """Make a span the current one; the token goes to `end`."""
+        """Make a span the current one. Return the token that `end` needs."""
         return otel_context.attach(trace.set_span_in_context(span))
 
     @staticmethod
@@ -74,7 +75,7 @@ class Tracing:
         """End a span, with the error that the call raised."""
         try:
             if error is not None:
-                # Its class and not its text, which often quotes the value that the model could not take.
+                # The class only: the message often quotes the value that the model rejected.
                 span.set_attribute("error.type", error_type(error))
                 span.set_status(Status(StatusCode.ERROR))
             span.end()
@@ -84,11 +85,11 @@ class Tracing:
 
     @staticmethod
     def context_of(span: Span) -> object:
-        """The context in which *span* is current: exemplars of the duration lead to it."""
+        """Return the context in which *span* is current, for exemplars of the duration."""
         return trace.set_span_in_context(span)
 
 
 def error_type(error: BaseException) -> str:
-    """The value of ``error.type``: the class, with its module unless it is a builtin."""
+    """Return the value of ``error.type``: the class, with its module unless it is a builtin."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
