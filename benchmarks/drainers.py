@@ -26,8 +26,8 @@ def drained_by(drainer: str) -> tuple[Callable[[Any], float], Callable[[], None]
     monitor = monitor_of(WIDTH, synchronous=drainer == "caller")
     if drainer == "collection":
         # Not a choice of users. The thread is never started, and callers help only when the buffer is full.
-        pipeline: Any = monitor._pipeline  # noqa: SLF001 - see above
-        pipeline._thread.start = pipeline._thread.wake = lambda: None  # noqa: SLF001 - see above
+        worker: Any = monitor._pipeline.worker  # noqa: SLF001 - see above
+        worker.start = worker.wake = lambda: None
     return monitor.instrument(predict), monitor.flush
 
 

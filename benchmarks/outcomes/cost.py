@@ -33,9 +33,7 @@ def outcomes_in(path: Path | None) -> Outcomes:
     """Return the outcomes of a monitor of probabilities."""
     policy = OutcomePolicy(path=path, capacity=3_000_000, kind="probability", max_drop=None)
     ledger = Ledger(policy, None, nothing, nothing)
-    outcomes = Outcomes(policy, ("m", None, None), ledger, time.monotonic, lambda _: ledger, nothing)
-    outcomes.wake = lambda: None
-    return outcomes
+    return Outcomes(policy, ("m", None, None), ledger, time.monotonic, lambda _: ledger, nothing, nothing)
 
 
 def per_id(work: Callable[[str], object], ids: list[str]) -> float:

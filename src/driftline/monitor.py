@@ -128,7 +128,7 @@ class Monitor:
     @property
     def reference(self) -> Reference | None:
         """The reference that windows are compared with, or None while it is being learned."""
-        return self._pipeline.reference
+        return self._pipeline.calls.reference
 
     @property
     def dependence(self) -> Dependence | None:
@@ -138,7 +138,7 @@ class Monitor:
         ``reference.with_traffic(monitor.dependence).save(path)`` keeps it, so that the next process need not learn it.
         """
         self._pipeline.settle()
-        return self._pipeline.dependence
+        return self._pipeline.readings.dependence
 
     @property
     def enabled(self) -> bool:
@@ -224,7 +224,7 @@ class Monitor:
         """
         decorate = partial(
             instrumentation.instrument,
-            self._pipeline,
+            self._pipeline.calls,
             features=features,
             output=output,
             prediction_id=prediction_id,
@@ -247,7 +247,7 @@ class Monitor:
             prediction_id: the id that joins the prediction with its outcome. If None, ``call.id`` creates one.
             user_id: the attribute ``enduser.id`` of the span.
         """
-        return instrumentation.PredictionCall(self._pipeline, features, prediction_id, user_id)
+        return instrumentation.PredictionCall(self._pipeline.calls, features, prediction_id, user_id)
 
     def observe(
         self,
@@ -266,17 +266,17 @@ class Monitor:
             prediction_ids: n ids, which join the predictions with their outcomes.
             seconds: the duration of the model's call for all n rows. If None, no duration is recorded.
         """
-        pipeline = self._pipeline
-        if not pipeline.enabled:
+        calls = self._pipeline.calls
+        if not calls.enabled:
             return
-        with pipeline.guard("observe"):
+        with self._pipeline.guard("observe"):
             if seconds is None:
-                pipeline.batch(features, outputs)
+                calls.record_batch(features, outputs)
             else:
-                captured = pipeline.capture(lane := pipeline.lane, features)
-                pipeline.done(lane, captured, outputs, float(seconds), current_context(), None)
+                captured = calls.capture(buffer := calls.buffer, features)
+                calls.record(buffer, captured, outputs, float(seconds), current_context(), None)
             if prediction_ids is not None:
-                pipeline.remember(prediction_ids, outputs)
+                calls.remember(prediction_ids, outputs)
 
     def outcome(self, prediction_id: object, actual: object) -> None:
         """
@@ -301,7 +301,7 @@ class Monitor:
     def scores(self) -> tuple[Score, ...]:
         """Return the distances of each feature from the reference, for the last window evaluated."""
         self._pipeline.settle()
-        return self._pipeline.scores()
+        return self._pipeline.readings.scores()
 
     def status(self) -> dict[str, FeatureStatus]:
         """
@@ -311,12 +311,12 @@ class Monitor:
         ``"prediction.accuracy"``, once outcomes have arrived.
         """
         self._pipeline.settle()
-        return {**self._pipeline.states(), **self._pipeline.outcomes.status}
+        return {**self._pipeline.readings.states(), **self._pipeline.outcomes.status}
 
     def snapshot(self) -> Snapshot | None:
         """Return the counts of the window so far, which add up over processes; None while a reference is learned."""
         self._pipeline.settle()
-        return self._pipeline.snapshot()
+        return self._pipeline.readings.snapshot()
 
     def accuracy(self) -> float | None:
         """Return the share of the latest outcomes whose prediction was right, or None before the first outcome."""
@@ -331,7 +331,7 @@ class Monitor:
         of the inputs. It does not see that an input has changed its meaning.
         """
         self._pipeline.settle()
-        return self._pipeline.estimated()
+        return self._pipeline.readings.estimated_accuracy()
 
     def performance(self) -> tuple[Performance, ...]:
         """Return the metrics that the kind of the predictions allows, over the latest outcomes, with 95 % intervals."""
@@ -383,15 +383,15 @@ class Monitor:
 
     def flagged(self, key: str, variant: str, provider: str | None) -> None:
         """Add the feature flag that chose this variant to spans and events."""
-        self._pipeline.flagged(key, variant, provider)
+        self._pipeline.set_flag(key, variant, provider)
 
     def caught(self, place: str, error: Exception) -> None:
         """Count an error of a canary or of one of its user functions under the place *place*."""
-        self._pipeline.caught(place, error)
+        self._pipeline.guard.report_error(place, error)
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count rows that a shadow did not predict, by the reason."""
-        self._pipeline.dropped(reason, rows)
+        self._pipeline.calls.drop(reason, rows)
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
         """Emit the event of a changed verdict."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from driftline._pipeline.active_reference import ActiveReference
+from driftline._pipeline.assembly import ActiveReference
 from driftline._windows.totals import Totals
 from driftline.detection._stream_detectors import resolve_detectors
 from driftline.monitor import Monitor
@@ -79,12 +79,12 @@ class Probe:
     @property
     def backlog(self) -> int:
         """Rows of calls that no thread has binned yet."""
-        return self._pipeline.lane.rows
+        return self._pipeline.calls.buffer.rows
 
     @property
     def pending_windows(self) -> int:
         """Completed windows that no thread has evaluated yet."""
-        return len(self._pipeline._calls.pending)
+        return len(self._pipeline.serving.recorder.panes.pending)
 
     @property
     def pending_outcomes(self) -> int:
@@ -99,7 +99,7 @@ class Probe:
     @property
     def retired_references(self) -> int:
         """Replaced references whose late calls are still binned."""
-        return len(self._pipeline._past._counted)
+        return len(self._pipeline.serving.retired)
 
     @property
     def exported_features(self) -> frozenset[str]:
@@ -111,8 +111,7 @@ class Probe:
     @property
     def totals(self) -> Totals:
         """Calls and rows since the start of the process; ``counts`` and ``rows`` are those of the present reference."""
-        past = self._pipeline._past
-        return past.plus(self._pipeline._calls.read(), past.read())
+        return self._pipeline.serving.read().totals
 
     @property
     def recent_outcomes(self) -> OutcomeTally:
@@ -135,7 +134,7 @@ class Probe:
 
     def late_counts(self) -> list[Counts]:
         """Return the counts per bin of each replaced reference that is still kept, oldest first."""
-        return [counted.recorder.read().counts for counted in self._pipeline._past._counted]
+        return [totals.counts for totals in self._pipeline.serving.read().kept]
 
     # --- states ------------------------------------------------------------------------------------------------------
 
@@ -147,12 +146,12 @@ class Probe:
     @property
     def divides_panes(self) -> bool:
         """Whether panes are counted in blocks, because the dependence of rows is being learnt."""
-        return bool(self._active.recorder._panes._ring.divide)
+        return bool(self._active.recorder.panes._ring.divide)
 
     @property
     def runs_user_functions(self) -> bool:
         """Whether a thread is computing derived features at this moment."""
-        work = self._active.recorder._deferred.work
+        work = self._active.recorder.deferred.work
         if work.acquire():
             work.release()
             return False
@@ -162,15 +161,15 @@ class Probe:
 
     def hold_worker(self) -> None:
         """Keep the worker thread from starting: rows stay in the buffer until `Monitor.flush`."""
-        self._pipeline._thread.start = lambda: None  # type: ignore[method-assign, union-attr]
+        self._pipeline.worker.start = lambda: None  # type: ignore[method-assign, union-attr]
 
     def wake_worker(self) -> None:
         """Have the worker thread run its next round immediately."""
-        self._pipeline._thread.wake()  # type: ignore[union-attr]
+        self._pipeline.worker.wake()  # type: ignore[union-attr]
 
     def drain(self) -> None:
         """Bin the backlog, and evaluate nothing."""
-        self._pipeline._recorder.drain()
+        self._pipeline.serving.drain()
 
     def settle(self, pause: Callable[[], bool] | None = None) -> None:
         """Bin the backlog and evaluate the pending windows as the worker thread does, with *pause* between pieces."""
@@ -178,9 +177,9 @@ class Probe:
 
     def begin_batch(self, features: Any) -> Callable[[], None]:
         """Read a batch as `Monitor.observe` does, and return the function that records it later."""
-        lane = self._pipeline.lane
-        captured = lane.lookout(features)
-        return lambda: lane.end.record_batch(captured, None)
+        buffer = self._pipeline.calls.buffer
+        captured = buffer.capture_batch(features)
+        return lambda: buffer.sink.record_batch(captured, None)
 
     def become_fork_child(self) -> None:
         """Reset the monitor as in the child of a fork."""
@@ -188,7 +187,7 @@ class Probe:
 
     @property
     def _active(self) -> ActiveReference:
-        active = self._pipeline._watching
+        active = self._pipeline.serving.active
         if active is None:
             msg = "the reference is still being learnt"
             raise ValueError(msg)

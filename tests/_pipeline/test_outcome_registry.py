@@ -16,7 +16,7 @@ from driftline.errors import ConfigurationError
 @pytest.fixture(autouse=True)
 def own_register(monkeypatch):
     """Each test starts without ledgers."""
-    monkeypatch.setattr(outcome_registry, "_lone", {})
+    monkeypatch.setattr(outcome_registry, "_standalone", {})
     monkeypatch.delenv("DRIFTLINE_ENABLED", raising=False)
 
 
@@ -94,7 +94,7 @@ def test_the_child_of_a_fork_starts_empty(telemetry):
         (("", None, 1, 1), {}, "name='': expected a string of 1 to 255 characters"),
         (("m", 3, 1, 1), {}, "version=3: expected a string of 1 to 255 characters"),
         (("m", None, 1, 1), {"variant": ""}, "variant='': expected a string of 1 to 255 characters"),
-        (("m", None, 1, 1), {"kind": "x"}, "kind='x': expected one of"),
+        (("m", None, 1, 1), {"kind": "x"}, "kind='x': expected 'probability', 'label' or 'quantity', or None"),
         (("m", None, 1, 1), {"correct": 5}, "correct=5: expected a function of a prediction and an outcome"),
         (("m", None, [1, 2], 1), {}, "prediction and actual: expected one of each, or a column of each"),
         (("m", None, [1, 2], [1]), {}, "prediction has 2 values and actual has 1: expected as many"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import driftline as dl
-from driftline._recording.latencies import PACE, LatencyQueue
+from driftline._recording.latencies import PIECE, LatencyQueue
 from driftline.testing import ManualClock, Probe, in_memory_monitor
 
 
@@ -173,7 +173,7 @@ def test_our_thread_lets_others_run_after_a_replacement_too(monkeypatch, make_mo
     )
     Probe(monitor).settle(pause=lambda: None)
     assert sum(most) >= 160
-    assert max(most) == PACE
+    assert max(most) == PIECE
 
 
 def test_seasons_come_and_go():

@@ -16,8 +16,9 @@ from driftline._binning.layout import Layout
 from driftline._capture.reader import Batch
 from driftline._recording.backpressure import MAX_PENDING
 from driftline._recording.buffer import BUFFER_ROWS, CHUNK_ROWS, SHARE_ROWS, WAKE_ROWS
-from driftline._recording.latencies import HURRIED_PACE, PACE, LatencyQueue
+from driftline._recording.latencies import PIECE, PRESSED_PIECE, LatencyQueue
 from driftline._recording.recorder import Recorder
+from driftline._windows.panes import Panes
 
 THREADS = 8
 ROWS = 6_000
@@ -38,10 +39,29 @@ def layout():
     return Layout(Reference.fit({"x": np.arange(1_000.0)}).features)
 
 
-def recorder_of(layout, window, clock=lambda: 0.0):
+class IdleWorker:
+    """A worker thread that runs, and leaves everything to the callers."""
+
+    running, stopped = True, False
+
+    def __init__(self):
+        self.wakes = 0
+
+    def wake(self):
+        """Count how often a caller wakes the thread."""
+        self.wakes += 1
+
+
+def unread(features):
+    """Tests pass rows that have been captured already."""
+    raise NotImplementedError
+
+
+def recorder_of(layout, window, clock=lambda: 0.0, record=None, **options):
+    """A recorder of one feature, and the list of durations that it hands on."""
     handed = []
-    recorder = Recorder(layout, 1, window, clock, LatencyQueue(handed.extend))
-    return recorder, handed
+    panes = Panes(layout, window, clock, None)
+    return Recorder(panes, 1, unread, unread, latencies=LatencyQueue(record or handed.extend), **options), handed
 
 
 @pytest.mark.usefixtures("eager_switches")
@@ -54,7 +74,7 @@ def test_eight_threads_lose_and_double_nothing(layout, window):
     def drain():
         while not done.is_set():
             recorder.drain()
-            windows.extend(recorder.windows())
+            windows.extend(recorder.panes.pop_windows())
 
     def serve(seed):
         random = np.random.default_rng(seed)
@@ -76,12 +96,12 @@ def test_eight_threads_lose_and_double_nothing(layout, window):
     done.set()
     drainer.join()
     recorder.drain()
-    windows.extend(recorder.windows())
+    windows.extend(recorder.panes.pop_windows())
 
     batches = len(range(0, ROWS, 50))
     failed = sum(turn % 7 == 0 and turn % 50 != 0 for turn in range(ROWS))
     single = ROWS - batches - failed
-    tally = recorder.read()
+    tally = recorder.panes.read()
     assert tally.served == THREADS * (single + 40 * batches)
     assert tally.failed == {"ValueError": THREADS * failed}
     assert tally.rows == tally.counts.sum() == THREADS * (single + 40 * batches + failed)
@@ -106,32 +126,30 @@ def test_the_counts_are_those_of_the_values(layout):
     for thread in threads:
         thread.join()
     recorder.drain()
-    assert recorder.read().counts.tolist() == layout.count([values], len(values)).tolist()
+    assert recorder.panes.read().counts.tolist() == layout.count([values], len(values)).tolist()
 
 
 def test_the_buffer_is_bounded_when_nobody_drains(layout):
     """The caller bins a chunk itself: nothing is lost and nothing grows."""
-    recorder, _ = recorder_of(layout, Window(rows=2**40))
-    woken = []
-    recorder.relief.wake = lambda: woken.append(1)
+    worker = IdleWorker()
+    recorder, _ = recorder_of(layout, Window(rows=2**40), worker=worker)
     for turn in range(5 * BUFFER_ROWS):
         recorder.record((float(turn % 1_000),), None, 0.0, None)
-        assert recorder.lane.rows <= BUFFER_ROWS + CHUNK_ROWS
-        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
-    assert woken
+        assert recorder.buffer.rows <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._latencies) <= BUFFER_ROWS + CHUNK_ROWS
+    assert worker.wakes
     recorder.drain()
-    assert recorder.read().served == 5 * BUFFER_ROWS
+    assert recorder.panes.read().served == 5 * BUFFER_ROWS
 
 
 @pytest.mark.parametrize("thread", [True, False], ids=["thread", "synchronous"])
 def test_durations_are_bounded_when_batches_take_the_rows_along(layout, thread):
     """Rows never wait for long then, and nobody would look at what waits to be recorded."""
-    recorder, handed = recorder_of(layout, Window(rows=2**40))
-    recorder.relief.wake = (lambda: None) if thread else None
+    recorder, handed = recorder_of(layout, Window(rows=2**40), worker=IdleWorker() if thread else None)
     batch = Batch([np.zeros(33)], 33)
     for turn in range(5 * BUFFER_ROWS):
         recorder.record(batch if turn % 100 == 0 else (float(turn % 1_000),), None, 0.1, None)
-        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._latencies) <= BUFFER_ROWS + CHUNK_ROWS
     recorder.drain()
     assert len(handed) == 5 * BUFFER_ROWS
 
@@ -144,14 +162,13 @@ def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
         time.sleep(len(durations) * 20e-6)
         handed.extend(durations)
 
-    recorder = Recorder(layout, 1, Window(rows=2**40), lambda: 0.0, LatencyQueue(record))
-    recorder.relief.wake = lambda: None
+    recorder, _ = recorder_of(layout, Window(rows=2**40), record=record, worker=IdleWorker())
 
     def serve():
         for turn in range(5 * BUFFER_ROWS):
             recorder.record((float(turn % 1_000),), None, 0.0, None)
             if turn % 64 == 0:
-                most.append(max(len(recorder._durations), recorder.lane.rows))
+                most.append(max(len(recorder._latencies), recorder.buffer.rows))
 
     threads = [threading.Thread(target=serve) for _ in range(4)]
     for thread in threads:
@@ -159,33 +176,32 @@ def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
     for thread in threads:
         thread.join()
     recorder.drain()
-    assert len(handed) == recorder.read().served == 4 * 5 * BUFFER_ROWS
+    assert len(handed) == recorder.panes.read().served == 4 * 5 * BUFFER_ROWS
     assert max(most) <= 2 * BUFFER_ROWS + 4 * SHARE_ROWS
 
 
 def test_a_round_is_pressed_by_rows_and_by_durations(layout):
     """Together: rows that have just been binned are durations that wait."""
-    recorder, _ = recorder_of(layout, Window(rows=2**40))
-    recorder.relief.wake = lambda: None
+    recorder, _ = recorder_of(layout, Window(rows=2**40), worker=IdleWorker())
     for turn in range(WAKE_ROWS - 1):
         recorder.record((float(turn),), None, 0.0, None)
-    assert not recorder.relief.pressed()
+    assert not recorder.relief.is_pressed()
     recorder.record((0.0,), None, 0.0, None)
-    assert recorder.relief.pressed()
+    assert recorder.relief.is_pressed()
     recorder._drain_chunk(WAKE_ROWS)
-    assert not recorder.lane.rows
-    assert recorder.relief.pressed()
-    recorder._durations.report(1, wait=True)
-    assert not recorder.relief.pressed()
+    assert not recorder.buffer.rows
+    assert recorder.relief.is_pressed()
+    recorder._latencies.report(1, wait=True)
+    assert not recorder.relief.is_pressed()
 
 
 def test_durations_are_recorded_in_larger_pieces_when_time_presses():
     """As the pause says, piece by piece."""
     pieces, pressed = [], iter([False, True, True, False, False])
     durations = LatencyQueue(lambda some: pieces.append(len(some)))
-    durations.extend([(0.1, None, None)] * (2 * PACE + 2 * HURRIED_PACE + 1))
+    durations.extend([(0.1, None, None)] * (2 * PIECE + 2 * PRESSED_PIECE + 1))
     durations.report_all(lambda: next(pressed))
-    assert pieces == [PACE, PACE, HURRIED_PACE, HURRIED_PACE, 1]
+    assert pieces == [PIECE, PIECE, PRESSED_PIECE, PRESSED_PIECE, 1]
 
 
 @pytest.mark.parametrize("kind", ["batches", "unreadable", "failures"])
@@ -201,21 +217,20 @@ def test_calls_are_bounded_whatever_they_bring(layout, kind):
         else:
             recorder.record_failure(None, 0.1, None, "ValueError")
         assert len(recorder._calls) + len(recorder._failures) <= BUFFER_ROWS + CHUNK_ROWS
-        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._latencies) <= BUFFER_ROWS + CHUNK_ROWS
     recorder.drain()
     assert len(handed) == 2 * BUFFER_ROWS
 
 
 def test_windows_that_nobody_judges_are_bounded(layout):
     """Whoever drains is told that they are overdue."""
-    recorder, _ = recorder_of(layout, Window(rows=1))
     judged = []
-    recorder.relief.overdue = lambda: judged.extend(recorder.windows())
+    recorder, _ = recorder_of(layout, Window(rows=1), on_overdue=lambda _: judged.extend(recorder.panes.pop_windows()))
     for turn in range(5_000):
         recorder.record((float(turn),), None, 0.0, None)
         if turn % 100 == 0:
             recorder.drain()
-            assert len(recorder.pending) <= MAX_PENDING + 100
+            assert len(recorder.panes.pending) <= MAX_PENDING + 100
     assert len(judged) > 4_000
 
 
@@ -224,7 +239,7 @@ def test_a_batch_is_split_at_the_ends_of_windows(layout):
     recorder, _ = recorder_of(layout, Window(rows=300))
     values = np.arange(1_000.0)
     recorder.record(Batch([values], 1_000), None, 0.1, None)
-    windows = list(recorder.windows())
+    windows = recorder.panes.pop_windows()
     assert [one.rows for one in windows] == [300, 300, 300]
     for place, one in enumerate(windows):
         assert one.counts.tolist() == layout.count([values[300 * place : 300 * (place + 1)]], 300).tolist()
@@ -240,7 +255,7 @@ def test_rows_fall_into_the_pane_of_their_time(layout):
     recorder.record((2.0,), None, 0.0, None)
     now[0] = 20.0
     recorder.drain()
-    assert [one.rows for one in recorder.windows()] == [1, 1]
+    assert [one.rows for one in recorder.panes.pop_windows()] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +277,7 @@ def test_whatever_comes_late_is_in_the_pane_of_its_time(layout, record):
     for turn in range(4):
         now[0] = 10.0 * turn
         record(recorder)
-    assert [one.rows for one in recorder.windows()] == [1, 1, 1]
+    assert [one.rows for one in recorder.panes.pop_windows()] == [1, 1, 1]
 
 
 @given(
@@ -289,7 +304,7 @@ def test_windows_of_time_equal_a_recount_through_the_recorder(steps, panes):
     recorder.drain()
     ends = [5.0 * pane for pane in range(panes, int(now[0] // 5.0) + 1)]
     expected = [sum(end - 5.0 * panes <= time < end for time in times) for end in ends]
-    counted = [one.rows for one in recorder.windows()]
+    counted = [one.rows for one in recorder.panes.pop_windows()]
     assert [rows for rows in counted if rows] == [rows for rows in expected if rows]
 
 
@@ -302,7 +317,7 @@ def test_an_output_that_is_no_single_value_keeps_its_features():
     with pytest.raises(TypeError, match="the output for 2 rows is a int: expected one value per row"):
         recorder.record([(1.0,), (2.0,)], 5, 0.0, None)
     recorder.drain()
-    tally = recorder.read()
+    tally = recorder.panes.read()
     assert (tally.served, tally.rows, int(tally.counts.sum())) == (3, 3, 3)
 
 
@@ -331,7 +346,7 @@ def test_outputs_that_cannot_be_read_cost_neither_call_nor_features(captured, ou
     with pytest.raises((TypeError, ZeroDivisionError)):
         recorder.record(captured, output, 0.0, None)
     recorder.drain()
-    tally = recorder.read()
+    tally = recorder.panes.read()
     assert (tally.served, tally.rows, int(tally.durations.sum())) == (1, 1, 1)
 
 
@@ -342,7 +357,7 @@ def test_nor_do_those_of_features_that_could_not_be_read(output, rows):
     recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
     recorder.record(None, output, 0.0, None)
     recorder.drain()
-    tally = recorder.read()
+    tally = recorder.panes.read()
     assert (tally.served, tally.rows, int(tally.durations.sum())) == (rows, 0, 1)
 
 
@@ -359,4 +374,4 @@ def test_code_of_the_host_may_predict_while_rows_are_counted(layout):
     recorder.record((Sneaky(),), None, 0.0, None)
     recorder.drain()
     recorder.drain()
-    assert recorder.read().rows >= 2
+    assert recorder.panes.read().rows >= 2

@@ -19,6 +19,7 @@ import driftline as dl
 from driftline._binning.layout import Layout
 from driftline._recording.latencies import LatencyQueue
 from driftline._recording.recorder import Recorder
+from driftline._windows.panes import Panes
 from driftline.otel import current_context
 from driftline.testing import Probe
 
@@ -295,20 +296,20 @@ def test_a_call_under_way_while_a_reference_is_learnt_is_counted(telemetry):
 def test_an_sdk_that_is_set_up_later_is_told_of_the_calls_that_follow():
     """Without one neither contexts nor durations are kept; nothing else tells that it is there."""
     here, recorded = [], []
-    recorder = Recorder(
-        Layout(()), 0, dl.Window(rows=10), lambda: 0.0, LatencyQueue(recorded.extend, lambda: bool(here))
-    )
-    assert not recorder.lane.exemplars
+    panes = Panes(Layout(()), dl.Window(rows=10), lambda: 0.0, None)
+    latencies = LatencyQueue(recorded.extend, lambda: bool(here))
+    recorder = Recorder(panes, 0, tuple, tuple, latencies=latencies)
+    assert not recorder.buffer.exemplars
     recorder.record((), None, 0.1, None)
     recorder.record_failure((), 0.2, None, "E")
     recorder.drain()
-    assert not recorder.lane.exemplars
+    assert not recorder.buffer.exemplars
     here.append(1)
     recorder.record((), None, 0.3, None)
     recorder.drain()
-    assert recorder.lane.exemplars
+    assert recorder.buffer.exemplars
     assert [seconds for seconds, *_ in recorded] == [0.3]
-    assert recorder.read().durations.sum() == 2
+    assert panes.read().durations.sum() == 2
 
 
 def test_the_context_is_the_one_that_the_api_gives():

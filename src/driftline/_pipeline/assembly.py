@@ -1,128 +1,211 @@
-"""What stands between captured columns and their bins: features made of others, and detectors that look on."""
+"""Everything that depends on a reference, made as one object so that one step activates it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from driftline._binning.bins import Feature
+from driftline._binning.bins import PREDICTION, Feature
 from driftline._binning.layout import Layout
 from driftline._capture.reader import FeatureReader
 from driftline._capture.vector_reader import make_reader
-from driftline._derived.transform import Columns, Deriver, StagedLayout
+from driftline._derived.transform import Columns, Deriver, StagedLayout, fingerprint_of
+from driftline._pipeline.learning import Learner
+from driftline._pipeline.scheduling import EvaluationTurns
 from driftline._pipeline.settings import Settings
 from driftline._recording.latencies import LatencyQueue
+from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard
+from driftline._runtime.worker import Worker
 from driftline._seasons.calendar import WeekClock
+from driftline._windows.panes import Panes
+from driftline._windows.totals import Totals
+from driftline._windows.window import Window
+from driftline.detection._evaluator import WindowEvaluator
 from driftline.detection._stream_detectors import unwatchable_streams
 from driftline.detection._streaming import StreamEvaluator
 from driftline.otel import Instruments
 from driftline.reference import Learn, Reference
 from driftline.results import StateChange
+from driftline.typing import Counts
 
-__all__ = [
-    "capture_for",
-    "detecting_for",
-    "durations_for",
-    "exported_names",
-    "layout_for",
-    "learning_capture",
-    "lookout_for",
-    "week_for",
-]
+__all__ = ["ActiveReference", "Assembly"]
 
 
-def detecting_for(settings: Settings, changed: Callable[[StateChange], None], guard: Guard) -> StreamEvaluator | None:
-    """The detectors at work; None where there are none."""
-    if not settings.detectors or not settings.enabled:
-        return None
-    raises = settings.on_error == "raise"
-    return StreamEvaluator(settings.detectors, settings.window, settings.clock, changed, guard.report, raises=raises)
+@dataclass(frozen=True, slots=True)
+class ActiveReference:
+    """
+    The objects that compare traffic with one reference.
+
+    Attributes:
+        reference: the reference.
+        layout: the bins of its features.
+        evaluator: evaluates windows.
+        turns: decides which thread does.
+        recorder: counts calls and rows.
+        fingerprints: by feature, the fingerprint of its bins. Counts of equal fingerprints add up.
+        exported: features and detectors whose states and scores are exported: all, or as many as fit.
+        binned: features whose counts per bin are exported.
+    """
+
+    reference: Reference
+    layout: Layout
+    evaluator: WindowEvaluator
+    turns: EvaluationTurns
+    recorder: Recorder
+    fingerprints: Mapping[str, str]
+    exported: frozenset[str]
+    binned: frozenset[str]
+
+    def exports(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return the exported counts per bin, by the fingerprint of the reference and the feature."""
+        layout = self.layout
+        return {
+            (layout.fingerprint, feature.name): totals.counts[bins]
+            for feature, bins in zip(self.reference.watched, layout.slices, strict=True)
+            if feature.name in self.binned
+        }
+
+    def features(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return the counts per bin of all features, by the fingerprint of these bins and the feature."""
+        return {
+            (self.fingerprints[feature.name], feature.name): totals.counts[bins]
+            for feature, bins in zip(self.reference.watched, self.layout.slices, strict=True)
+        }
 
 
-def durations_for(settings: Settings, instruments: Instruments | None) -> LatencyQueue | None:
-    """Where durations wait to be recorded; None where nobody wants them one by one."""
-    if instruments is None or not settings.export_duration:
-        return None
-    return LatencyQueue(partial(instruments.record, attributes=settings.attributes), instruments.listened_to)
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """
+    The parts of a monitor that outlive its references, and from which recorders are made.
 
+    Attributes:
+        settings: what the user asked for.
+        guard: reports errors.
+        on_change: called when a feature or detector changes its state.
+        detectors: the stream detectors.
+        instruments: grants series. If None, nothing is exported.
+        latencies: the queue of durations to record.
+        worker: the worker thread.
+    """
 
-def layout_for(reference: Reference, settings: Settings, detecting: StreamEvaluator | None, guard: Guard) -> Layout:
-    """The layout of what is counted: a plain one where every column is a feature and no detector looks on."""
+    settings: Settings
+    guard: Guard
+    on_change: Callable[[StateChange], None]
+    detectors: StreamEvaluator | None
+    instruments: Instruments | None
+    latencies: LatencyQueue | None
+    worker: Worker | None
 
-    def not_derived(name: str, error: Exception) -> None:
-        if settings.on_error == "raise":
+    def activate(self, reference: Reference) -> ActiveReference:
+        """Make what compares traffic with a reference."""
+        settings, guard = self.settings, self.guard
+        layout = self._layout(reference)
+        seasonal = reference.seasons is not None and reference.seasons.kinds
+        # Seasons are compared by the hour of the week.
+        week = WeekClock(settings.wall_clock) if seasonal else None
+        panes = Panes(layout, settings.window, settings.clock, week)
+        evaluator = WindowEvaluator(
+            reference,
+            layout,
+            settings.window,
+            settings.rule,
+            settings.distances,
+            settings.clock,
+            self.on_change,
+            guard.report,
+        )
+        panes.divide(wanted=evaluator.learning)
+        turns = EvaluationTurns(evaluator, panes, self.detectors, guard)
+        capture = self._reader(reference, layout, panes)
+        recorder = Recorder(
+            panes,
+            len(reference.features),
+            capture,
+            # Batches that are counted before the caller goes on need no copy.
+            capture
+            if layout.defers
+            else FeatureReader(capture.names, guard.report, panes.drop, copies=False, late=False),
+            latencies=self.latencies,
+            worker=self.worker,
+            on_overdue=turns.evaluate_overdue,
+            on_stuck=partial(guard.report, "derive", "a function in derive= does not return: rows are dropped"),
+        )
+        fingerprints = {
+            # The prediction is never derived. Its counts therefore add up over references that derive other features.
+            feature.name: fingerprint_of(Layout([feature]), None if feature.name == PREDICTION else reference.derived)
+            for feature in reference.watched
+        }
+        exported, binned = self._exported_names(reference.watched, layout)
+        return ActiveReference(reference, layout, evaluator, turns, recorder, fingerprints, exported, binned)
+
+    def learn(self, learn: Learn, on_learned: Callable[[Reference], None]) -> Learner:
+        """Make the learner of a reference."""
+        settings, guard, detectors = self.settings, self.guard, self.detectors
+
+        def on_overdue(threaded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
+            if detectors is not None and not threaded:
+                detectors.feed()
+
+        # A window that is never full.
+        panes = Panes(Layout(()), Window(rows=2**40), settings.clock, None)
+        return Learner(
+            learn,
+            panes,
+            lambda names: make_reader(names, learn.vectors, guard.report, panes.drop, late=False),
+            on_learned=on_learned,
+            report=guard.report,
+            derive=settings.derive,
+            latencies=self.latencies,
+            worker=self.worker,
+            on_overdue=on_overdue,
+        )
+
+    def _layout(self, reference: Reference) -> Layout:
+        """Return the layout of the bins, with stages for derived features and for detectors if there are any."""
+        stages: list[Callable[[Columns, int], Columns]] = []
+        if reference.derived is not None:
+            stages.append(Deriver(reference.derived, self.settings.derive, self._on_derive_error))
+        if self.detectors is not None:
+            names = [feature.name for feature in reference.watched]
+            stages.append(self.detectors.watch(names, unwatchable_streams(reference, self.settings.detectors)))
+        return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
+
+    def _on_derive_error(self, name: str, error: Exception) -> None:
+        if self.settings.on_error == "raise":
             raise error
-        # Its type alone: the message may quote the row, which stays here.
-        guard.report("derive", f"derive[{name!r}] raised {type(error).__name__}, its value is missing")
+        # The class alone: the message may quote the row, which must not leave the process.
+        self.guard.report("derive", f"derive[{name!r}] raised {type(error).__name__}, its value is missing")
 
-    stages: list[Callable[[Columns, int], Columns]] = []
-    if reference.derived is not None:
-        stages.append(Deriver(reference.derived, settings.derive, not_derived))
-    if detecting is not None:
-        names = [one.name for one in reference.watched]
-        stages.append(detecting.watch(names, unwatchable_streams(reference, settings.detectors)))
-    return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
+    def _reader(self, reference: Reference, layout: Layout, panes: Panes) -> FeatureReader:
+        """Return the reader of the features of calls."""
+        vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
+        packs = layout.compares(len(reference.columns))
+        return make_reader(reference.columns, vectors, self.guard.report, panes.drop, packs=packs)
 
+    def _exported_names(self, watched: Sequence[Feature], layout: Layout) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the names whose states and scores are exported, and those whose bins are."""
+        settings, instruments = self.settings, self.instruments
+        names = tuple(feature.name for feature in watched)
+        detectors = () if self.detectors is None else self.detectors.names
+        if instruments is None:
+            return frozenset((*names, *detectors)), frozenset()
+        # A state has three series per feature, scores have one per distance and length: the larger number counts.
+        computed = {*(distance.name for distance in settings.distances), *settings.rule.distances}
+        series = max(3, len(computed) * len(settings.rule.lengths))
+        # A detector has a state, and no scores.
+        wanted = {**dict.fromkeys(names, series), **dict.fromkeys(detectors, 3)}
+        exported, binned = instruments.reserve("features", settings.attributes, wanted), frozenset[str]()
+        self._report_dropped("states and scores", [name for name in wanted if name not in exported])
+        if settings.export_bins:
+            sizes = {(layout.fingerprint, feature.name): feature.bins.size for feature in watched}
+            granted = instruments.reserve("bins", settings.attributes, sizes)
+            binned = frozenset(name for _, name in granted)
+            self._report_dropped("bins", [name for name in names if name not in binned])
+        return exported, binned
 
-def capture_for(
-    reference: Reference, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]
-) -> FeatureReader:
-    """The capture of calls."""
-    vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
-    packs = layout.compares(len(reference.columns))
-    return make_reader(reference.columns, vectors, guard.report, dropped, packs=packs)
-
-
-def lookout_for(
-    capture: FeatureReader, layout: Layout, guard: Guard, dropped: Callable[[str, int], None]
-) -> FeatureReader:
-    """The capture of batches that are no call: where they are counted at once they are read where they lie."""
-    return capture if layout.defers else FeatureReader(capture.names, guard.report, dropped, copies=False, late=False)
-
-
-def exported_names(
-    watched: Sequence[Feature],
-    layout: Layout,
-    settings: Settings,
-    detecting: StreamEvaluator | None,
-    instruments: Instruments | None,
-    guard: Guard,
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Whose states and scores leave, and whose counts per bin: as many as the SDK's limit of series allows."""
-    names = tuple(feature.name for feature in watched)
-    detectors = () if detecting is None else detecting.names
-    if instruments is None:
-        return frozenset((*names, *detectors)), frozenset()
-    # A state has three series per feature, scores have one per distance and length: the larger counts.
-    computed = {*(distance.name for distance in settings.distances), *settings.rule.distances}
-    each = max(3, len(computed) * len(settings.rule.lengths))
-    # A detector has an entry among the states, and no scores.
-    wanted = {**dict.fromkeys(names, each), **dict.fromkeys(detectors, 3)}
-    exported, binned = instruments.reserve("features", settings.attributes, wanted), frozenset[str]()
-    _tell_left(guard, "states and scores", [name for name in wanted if name not in exported])
-    if settings.export_bins:
-        sizes = {(layout.fingerprint, feature.name): feature.bins.size for feature in watched}
-        granted = instruments.reserve("bins", settings.attributes, sizes)
-        binned = frozenset(name for _, name in granted)
-        _tell_left(guard, "bins", [name for name in names if name not in binned])
-    return exported, binned
-
-
-def _tell_left(guard: Guard, what: str, left: Sequence[str]) -> None:
-    if left:
-        shown = ", ".join(repr(name[:60]) for name in left[:5])
-        guard.report("cardinality", f"{len(left)} features are judged, their {what} not exported: {shown} …")
-
-
-def learning_capture(
-    ask: Learn, names: tuple[str, ...], *, guard: Guard, dropped: Callable[[str, int], None]
-) -> FeatureReader:
-    """The capture of calls while a reference is learnt from them."""
-    return make_reader(names, ask.vectors, guard.report, dropped, late=False)
-
-
-def week_for(reference: Reference, settings: Settings) -> WeekClock | None:
-    """The hour in which rows are counted besides; None where windows are not compared by seasons."""
-    seasonal = reference.seasons is not None and reference.seasons.kinds
-    return WeekClock(settings.wall_clock) if seasonal else None
+    def _report_dropped(self, metrics: str, names: Sequence[str]) -> None:
+        if names:
+            shown = ", ".join(repr(name[:60]) for name in names[:5])
+            self.guard.report("cardinality", f"{len(names)} features have no {metrics} in the export: {shown} …")

@@ -1,9 +1,9 @@
-"""A reference learnt from the first rows served, for those who have no training data at hand."""
+"""A reference that is learned from the first rows served, for users without training data at hand."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from driftline._capture.reader import Batch, Captured, FeatureReader, Report, fi
 from driftline._capture.vectors import vector_length
 from driftline._derived.spec import Derive
 from driftline._recording.buffer import ROWS
+from driftline._recording.latencies import LatencyQueue
 from driftline._recording.recorder import Recorder
-from driftline._windows.ring import WindowCounts
+from driftline._runtime.worker import Worker
+from driftline._windows.panes import Panes
 from driftline.errors import ConfigurationError
 from driftline.reference import Learn, Reference
 from driftline.typing import Column
@@ -25,101 +27,124 @@ __all__ = ["Learner"]
 
 class Learner:
     """
-    Stands in for a recorder until enough rows have been served, or a reference has come from elsewhere.
+    The stand-in for a recorder until enough rows have been served, or a reference has come from elsewhere.
 
-    Calls that began meanwhile end here, at any time: they are counted.
+    Calls that begin meanwhile are recorded here, whenever they end.
 
     Args:
-        ask: how many rows to learn from.
-        reads: makes the capture of rows, once the first call has said what their columns are.
-        calls: a recorder over no features at all, which counts calls, failures and durations meanwhile.
-        learnt: told of the reference that has been learnt.
-        report: told when the rows cannot be made a reference.
-        derive: functions of a row that make features.
+        learn: the number of rows to learn from.
+        panes: over no features, for the counts of calls, failures and durations meanwhile.
+        make_reader: makes the reader of rows from the names of the columns, which the first call tells.
+        on_learned: called with the reference.
+        report: called when the rows cannot become a reference.
+        derive: user functions of a row that return derived features.
+        latencies: as for `Recorder`, and so are the next two.
+        worker: the worker thread.
+        on_overdue: called with whether there is a worker thread.
+
+    Attributes:
+        names: the names of the columns, empty before the first call.
+        recorder: the recorder over *panes*.
     """
 
     def __init__(
         self,
-        ask: Learn,
-        reads: Callable[[tuple[str, ...]], FeatureReader],
-        calls: Recorder,
-        learnt: Callable[[Reference], None],
+        learn: Learn,
+        panes: Panes,
+        make_reader: Callable[[tuple[str, ...]], FeatureReader],
+        *,
+        on_learned: Callable[[Reference], None],
         report: Report,
         derive: Derive,
+        latencies: LatencyQueue | None,
+        worker: Worker | None,
+        on_overdue: Callable[[bool], None] | None,
     ) -> None:
-        self._derive = derive
         self.names: tuple[str, ...] = ()
-        self._ask = ask
-        self._reads = reads
-        self._capture: FeatureReader | None = None
-        self._calls = calls
-        self._learnt = learnt
+        self._learn = learn
+        self._make_reader = make_reader
+        self._reader: FeatureReader | None = None
+        self._on_learned = on_learned
         self._report = report
+        self._derive = derive
+        self._worker = worker
         self._lock = threading.RLock()
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
-        self._over = self._fitting = False
+        self._finished = self._fitting = False
+        self.recorder = Recorder(
+            panes,
+            0,
+            self.capture,
+            self.capture,
+            latencies=latencies,
+            worker=worker,
+            on_overdue=on_overdue,
+            sink=self,
+        )
 
     @property
     def progress(self) -> str:
-        """How far the learning is, in words."""
-        return f"learning the reference: {len(self._rows)} of {self._ask.rows} rows"
+        """How many rows have been learned from, as a sentence."""
+        return f"learning the reference: {len(self._rows)} of {self._learn.rows} rows"
 
     def reset(self) -> None:
-        """Start anew: the child of a fork has served nothing yet."""
+        """Remove all rows, as the child of a fork must."""
         self._lock = threading.RLock()
         self._rows, self._outputs, self._fitting = [], [], False
-        self._calls.reset()
+        self.recorder.reset()
 
     def capture(self, features: Any) -> Captured:
-        """Read and copy a call's features; the first one says what the columns are."""
-        if self._capture is None:
+        """Read and copy the features of a call. The first call tells the names of the columns."""
+        if self._reader is None:
             names = first_names(features)
             with self._lock:
-                if self._capture is None:
-                    self.names, self._capture = names, self._reads(names)
-        captured = self._capture(features)
-        # A batch of one: a row would take the short way past the learner.
+                if self._reader is None:
+                    self.names, self._reader = names, self._make_reader(names)
+        captured = self._reader(features)
+        # A batch of one row: a plain row would take the fast path, past the learner.
         return [captured] if captured.__class__ in ROWS else captured
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
-        """Take down one successful call."""
+        """Record one successful call, and keep its rows."""
         rows = _rows_of(captured)
-        self._calls.record(None if captured is None else [()] * len(rows), output, seconds, context)
+        self.recorder.record(None if captured is None else [()] * len(rows), output, seconds, context)
         self._keep(rows, output)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
-        """Take down a call that raised; its rows are not learnt from."""
-        self._calls.record_failure(
-            None if captured is None else [()] * len(_rows_of(captured)), seconds, context, error
-        )
+        """Record a call that raised. Its rows are not learned from."""
+        rows: Captured = None if captured is None else [()] * len(_rows_of(captured))
+        self.recorder.record_failure(rows, seconds, context, error)
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
-        """Take down rows without a call."""
+        """Record rows without a call, and keep them."""
         rows = _rows_of(captured)
-        self._calls.record_batch([()] * len(rows), outputs)
+        self.recorder.record_batch([()] * len(rows), outputs)
         self._keep(rows, outputs)
 
     def _keep(self, rows: list[tuple[object, ...]], outputs: Any) -> None:
         column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None
         values = [None] * len(rows) if column is None else np.asarray(column, dtype=object).tolist()
         with self._lock:
-            if self._over:
+            if self._finished:
                 return
-            room = self._ask.rows - len(self._rows)
+            room = self._learn.rows - len(self._rows)
             self._rows.extend(rows[:room])
             self._outputs.extend(values[:room])
-        if len(self._rows) >= self._ask.rows:
-            (self._calls.relief.wake or self.drain)()
+        if len(self._rows) >= self._learn.rows:
+            if self._worker is None or self._worker.stopped:
+                self.drain()
+            else:
+                self._worker.wake()
 
     def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
-        """Count calls, and learn when there are rows enough; not in a *foreign* thread, see `Recorder.drain`."""
-        self._calls.drain(pause, foreign=foreign)
+        """Count calls, and learn if there are enough rows, but not in a *foreign* thread, as for `Recorder.drain`."""
+        self.recorder.drain(pause, foreign=foreign)
         with self._lock:
-            if foreign or self._over or self._fitting or len(self._rows) < self._ask.rows:
+            if foreign or self._finished or self._fitting or len(self._rows) < self._learn.rows:
                 return
             self._fitting = True
-        # Under no lock: it takes a while, and functions of the user's.
+        # Under no lock: a fit takes a while, and calls user functions.
         try:
             self._fit(dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True)))
         finally:
@@ -130,50 +155,46 @@ class Learner:
         predictions = None if all(output is None for output in self._outputs) else self._outputs
         try:
             columns = self._usable(columns)
-            categorical = [name for name in self._ask.categorical if name in columns]
+            categorical = [name for name in self._learn.categorical if name in columns]
             reference = Reference.fit(
                 columns,
                 categorical=categorical,
                 predictions=predictions,
-                projections=self._ask.projections or False,
+                projections=self._learn.projections or False,
                 derive=self._derive,
-                ignore=[name for name in self._ask.ignore if name in columns],
+                ignore=[name for name in self._learn.ignore if name in columns],
             )
-        except Exception as error:  # noqa: BLE001 - whatever was served: try again with the next rows
+        except Exception as error:  # noqa: BLE001 - the rows are the host's: the next ones may do
             self._report("learn", f"the rows served make no reference: {error}")
             return
         with self._lock:
-            if self._over:
+            if self._finished:
                 return
-            self._over = True
-        self._learnt(reference)
+            self._finished = True
+        self._on_learned(reference)
 
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
-        """The columns that a reference can be fitted to: a date among the features must not cost all the others."""
-        return {name: column for name, column in columns.items() if self._can_learn(name, column)}
+        """Return the columns that can be fitted, so that one column of dates does not cost all others."""
+        return {name: column for name, column in columns.items() if self._is_usable(name, column)}
 
-    def _can_learn(self, name: str, column: list[object]) -> bool:
-        if name in self._ask.ignore:
+    def _is_usable(self, name: str, column: list[object]) -> bool:
+        if name in self._learn.ignore:
             return True
-        if vector_length(column) is not None and name not in self._ask.vectors:
+        if vector_length(column) is not None and name not in self._learn.vectors:
             self._report("learn", f"not watched: column {name!r} holds vectors: expected its name in vectors=")
             return False
         try:
-            Reference.fit({name: column}, categorical=[name] if name in self._ask.categorical else [])
+            Reference.fit({name: column}, categorical=[name] if name in self._learn.categorical else [])
         except ConfigurationError as error:
             self._report("learn", f"not watched: {error}")
             return False
         return True
 
-    def give_up(self) -> None:
-        """A reference has come from elsewhere."""
+    def stop(self) -> None:
+        """Learn no more, because a reference has come from elsewhere."""
         with self._lock:
-            self._over = True
+            self._finished = True
             self._rows, self._outputs = [], []
-
-    def windows(self) -> Iterable[WindowCounts]:
-        """Nothing is judged yet."""
-        return ()
 
 
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
@@ -188,5 +209,5 @@ def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
 
 
 def _values_of(column: Column) -> Sequence[object]:
-    """One value per row, vectors as they came."""
+    """Return one value per row. Vectors stay as they came."""
     return list(column) if isinstance(column, np.ndarray) and column.ndim > 1 else as_objects(column)

@@ -1,4 +1,4 @@
-"""Whose ledger an outcome belongs to: a monitor's of this process, or one of its own."""
+"""The ledgers of this process by model: that of a monitor, or one without a monitor."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Name = tuple[str, "str | None", "str | None"]
 """Model, version, variant."""
 
 CHUNK_PAIRS = 512
-"""Pairs graded at once."""
+"""Pairs that are graded in one step."""
 
 
 class StandaloneLedger:
-    """A ledger without a monitor, with telemetry of its own."""
+    """A ledger without a monitor, which exports its own metrics."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class StandaloneLedger:
         self._attributes = model_attributes(*name)
         self.guard = Guard(name[0], "log")
         emitter = Emitter(self._attributes, logger_provider)
-        self._telling = Redactor(emitter, labels=labels, named=policy.classes, limits=lambda: self.ledger.limits)
-        self.ledger = Ledger(policy, correct, self._telling.state_changed, self.guard.report_error)
+        self._redactor = Redactor(emitter, labels=labels, named=policy.classes, limits=lambda: self.ledger.limits)
+        self.ledger = Ledger(policy, correct, self._redactor.state_changed, self.guard.report_error)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
         register(self)
@@ -57,24 +57,22 @@ class StandaloneLedger:
     def reading(self) -> Reading | None:
         """Evaluate the outcomes, and return the reading, or None before the first outcome in this process."""
         self.flush()
-        read = self.ledger.tally()
-        if not read.results:
+        tally = self.ledger.tally()
+        if not tally.results:
             return None
         return Reading(
             self._attributes,
             errors=dict(self.guard.counts),
-            status=self._telling.states(self.ledger.status),
-            outcomes=read.results,
-            accuracy=read.accuracy,
-            performance=tuple(self._telling.performance(self.ledger.performance())),
+            status=self._redactor.states(self.ledger.status),
+            outcomes=tally.results,
+            accuracy=tally.accuracy,
+            performance=tuple(self._redactor.performance(self.ledger.performance())),
         )
 
     def flush(self) -> None:
-        """Judge what has come."""
-        try:
+        """Evaluate the limits."""
+        with self.guard("outcome"):
             self.ledger.evaluate_limits()
-        except Exception as error:  # noqa: BLE001 - the guard
-            self.guard.report_error("outcome", error)
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""
@@ -84,17 +82,17 @@ class StandaloneLedger:
 
 
 _monitors: weakref.WeakValueDictionary[Name, Ledger] = weakref.WeakValueDictionary()
-_lone: dict[Name, StandaloneLedger] = {}
+_standalone: dict[Name, StandaloneLedger] = {}
 _lock = threading.Lock()
 
 
 def enlist(name: Name, ledger: Ledger) -> None:
-    """Have the outcomes of a model, version and variant counted by a monitor's ledger: the one made last."""
+    """Let a monitor's ledger count the outcomes of its model, version and variant. The newest monitor counts."""
     _monitors[name] = ledger
 
 
 def delist(name: Name, ledger: Ledger) -> None:
-    """The monitor was shut down."""
+    """Remove the ledger of a monitor that was shut down."""
     if _monitors.get(name) is ledger:
         del _monitors[name]
 
@@ -107,39 +105,39 @@ def ledger_for(
     logger_provider: LoggerProvider | None,
     labels: bool,  # noqa: FBT001 - as the others
 ) -> Ledger:
-    """The ledger of a model, version and variant: a monitor's in this process, or else one made at the first call."""
-    found = _monitors.get(name)
-    if found is not None:
-        return found
+    """Return the ledger of a monitor of this process, or else one without a monitor, made at the first call."""
+    ledger = _monitors.get(name)
+    if ledger is not None:
+        return ledger
     with _lock:
-        if name not in _lone:
-            _lone[name] = StandaloneLedger(name, policy, correct, meter_provider, logger_provider, labels)
-        return _lone[name].ledger
+        if name not in _standalone:
+            _standalone[name] = StandaloneLedger(name, policy, correct, meter_provider, logger_provider, labels)
+        return _standalone[name].ledger
 
 
 def name_of(attributes: Mapping[str, str]) -> Name:
-    """Model, version and variant, of the attributes that all telemetry carries."""
+    """Return model, version and variant out of the attributes that all telemetry carries."""
     return attributes[ML_MODEL_NAME], attributes.get(ML_MODEL_VERSION), attributes.get(ML_MODEL_VARIANT)
 
 
 def outcomes_for(
     settings: Settings,
-    changed: Callable[[StateChange], None],
-    caught: Callable[[str, Exception], None],
-    wake: Callable[[], None],
+    on_change: Callable[[StateChange], None],
+    on_error: Callable[[str, Exception], None],
+    on_pair: Callable[[object, object, bool | None], None] | None,
+    wake: Callable[[], None] | None,
 ) -> Outcomes:
-    """The outcomes of a monitor; *wake*: have what waits joined soon, by a thread where there is one."""
-    # Turned off, it makes no file.
+    """Make the outcomes of a monitor. The callbacks are those of `Ledger` and `Outcomes`."""
+    # A monitor that is turned off makes no file.
     policy = settings.outcomes if settings.enabled else OutcomePolicy()
     name, correct = name_of(settings.attributes), settings.correct
 
-    def elsewhere(other: Source) -> Ledger:
+    def find_ledger(other: Source) -> Ledger:
         providers = settings.meter_provider, settings.logger_provider
         return ledger_for(other or name, policy, correct, *providers, settings.export_labels)
 
-    made = Outcomes(policy, name, Ledger(policy, correct, changed, caught), settings.clock, elsewhere, caught)
-    made.wake = None if settings.synchronous or not settings.enabled else wake
-    return made
+    ledger = Ledger(policy, correct, on_change, on_error, on_pair)
+    return Outcomes(policy, name, ledger, settings.clock, find_ledger, on_error, wake)
 
 
 def record_outcome(
@@ -156,27 +154,27 @@ def record_outcome(
     logger_provider: LoggerProvider | None = None,
 ) -> None:
     """
-    Count an outcome whose prediction is at hand, with nothing to join: for jobs that read both from a table.
+    Count an outcome together with its prediction, without a join, for jobs that read both from a table.
 
-    Where this process has a monitor of that model, version and variant, the outcome is one of its own. Otherwise counts
-    and metrics are kept for the three, and leave through the meter provider.
+    A monitor of that model, version and variant in this process counts the outcome as one of its own. Without such a
+    monitor the outcomes of the three are counted and exported by themselves.
 
     Args:
         model: ``ml.model.name``.
         version: ``ml.model.version``.
-        prediction: what the model said, or a column of n.
-        actual: what turned out to be true, or a column of n.
+        prediction: the output of the model, or a column of n.
+        actual: the true value, or a column of n.
         variant: ``ml.model.variant``.
-        kind: ``"probability"``, ``"label"`` or ``"quantity"``; by default told by the first pair.
-        correct: decides whether a prediction was right; by default told by the kind. This and the arguments that follow
-            count at the first call for a model, version and variant, where there is no monitor.
-        export_labels: export precision and recall of classes, by their names.
-        meter_provider: the global one by default, and so is the next.
-        logger_provider: of the events.
+        kind: ``"probability"``, ``"label"`` or ``"quantity"``. By default the first pair decides.
+        correct: returns whether a prediction was right. By default the kind decides. This argument and those that
+            follow count at the first call for a model, version and variant without a monitor.
+        export_labels: whether metrics and events name the classes.
+        meter_provider: exports the metrics, by default the global one.
+        logger_provider: exports the events, by default the global one.
 
     Raises:
-        ConfigurationError: an argument is not what it should be, or only one of prediction and actual is a column, or
-            they differ in length.
+        ConfigurationError: an argument is of the wrong type, only one of prediction and actual is a column, or the
+            columns differ in length.
     """
     model_attributes(model, version, variant)
     policy = OutcomePolicy(kind=kind, max_drop=None)

@@ -1,146 +1,196 @@
-"""What a monitor has to say at one moment, put together from its counts."""
+"""What is read of a monitor: scores, states, evidence for canaries, and the reading of a metric collection."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from driftline._binning.bins import (
-    PREDICTION,
-    CategoricalBins,
-    Feature,
-)
-from driftline._pipeline.active_reference import ActiveReference
+from driftline._binning.bins import PREDICTION, CategoricalBins, Feature
 from driftline._pipeline.redaction import Redactor
-from driftline._pipeline.replacement import RetiredRecorders
+from driftline._pipeline.replacement import Present, Serving
 from driftline._runtime.guard import Guard
+from driftline._significance.dependence import Dependence
 from driftline._windows.totals import DURATION_EDGES, Totals
-from driftline.canary import VariantEvidence, Verdict
+from driftline.canary import Canary, VariantEvidence
+from driftline.detection._streaming import StreamEvaluator
 from driftline.otel import Reading
-from driftline.outcomes import OutcomeSnapshot, Performance, estimated_accuracy
-from driftline.outcomes._ledger import Ledger
-from driftline.results import FeatureStatus
+from driftline.outcomes import Outcomes, OutcomeSnapshot, Performance, estimated_accuracy
+from driftline.results import FeatureStatus, Score, Snapshot
 from driftline.retraining._trigger import RetrainingTrigger
 from driftline.typing import Counts
 
-__all__ = [
-    "estimated",
-    "evidence_of",
-    "reading_of",
-    "variant_evidence",
-    "with_reference",
-]
-
-
-def evidence_of(
-    made: ActiveReference | None,
-    past: RetiredRecorders,
-    present: Totals,
-    late: Sequence[Totals],
-    outcomes: OutcomeSnapshot,
-) -> VariantEvidence:
-    """Return the evidence of a variant since the start of the process, for a canary."""
-    tally = past.plus(present, late)
-    if made is None:
-        return variant_evidence(tally, outcomes, {}, ())
-    features = past.features(made.counted.features(present), late)
-    return variant_evidence(tally, outcomes, features, made.reference.watched)
-
-
-def estimated(made: ActiveReference | None) -> Performance | None:
-    """Accuracy expected of what the window holds, from the predictions; None without outcomes in the reference."""
-    if made is None or made.reference.outcomes is None:
-        return None
-    return estimated_accuracy(made.reference.outcomes, made.recorder.snapshot().counts[made.layout.slices[-1]])
-
-
-def reading_of(
-    attributes: Mapping[str, str],
-    tally: Totals,
-    guard: Guard,
-    asking: RetrainingTrigger,
-    verdicts: Sequence[Verdict],
-    ledger: Ledger,
-    telling: Redactor,
-) -> Reading:
-    """What is known without a reference: counters, outcomes, requests and verdicts."""
-    outcomes = ledger.tally()
-    return Reading(
-        attributes,
-        tally.served,
-        tally.failed,
-        tally.dropped,
-        dict(guard.counts),
-        status=telling.states(ledger.status),
-        outcomes=outcomes.results,
-        accuracy=outcomes.accuracy,
-        retraining_requests=dict(asking.requests),
-        retraining_queue=asking.sizes(),
-        canary=verdicts[-1].state if verdicts else None,
-        performance=tuple(telling.performance(ledger.performance())),
-        evidence=verdicts[-1].criteria if verdicts else (),
-    )
-
-
-def with_reference(
-    told: Reading,
-    made: ActiveReference,
-    bins: Mapping[tuple[str, str], Counts],
-    states: Mapping[str, FeatureStatus],
-) -> Reading:
-    """The reading, and in it what is known by a reference alone: states, scores, bins, estimated accuracy."""
-    expected = estimated(made)
-    return replace(
-        told,
-        scores=[score for score in made.judging.scores if score.feature in made.exported],
-        status={**{name: one for name, one in states.items() if name in made.exported}, **told.status},
-        bins=bins,
-        accuracy_estimated=None if expected is None else expected.value,
-        performance=told.performance if expected is None else (*told.performance, expected),
-    )
-
+__all__ = ["Readings", "variant_evidence"]
 
 _EDGES = tuple(DURATION_EDGES.tolist())
 
 
-def variant_evidence(
-    tally: Totals,
-    outcomes: OutcomeSnapshot,
-    counts: Mapping[tuple[str, str], Counts],
-    watched: tuple[Feature, ...],
-) -> VariantEvidence:
+class Readings:
     """
-    Counts since the start of the process.
+    Reads the present state of a monitor, and changes none of it.
 
     Args:
-        tally: calls and rows.
+        attributes: model, version and variant.
+        serving: the recorders.
+        outcomes: the outcomes.
+        detectors: the stream detectors.
+        trigger: the requests for retraining.
+        redactor: removes categories and classes from what leaves the process.
+        guard: counts errors.
+
+    Attributes:
+        canaries: the canaries whose verdicts are exported.
+    """
+
+    def __init__(
+        self,
+        attributes: Mapping[str, str],
+        serving: Serving,
+        outcomes: Outcomes,
+        detectors: StreamEvaluator | None,
+        trigger: RetrainingTrigger,
+        redactor: Redactor,
+        guard: Guard,
+    ) -> None:
+        self._attributes = attributes
+        self._serving = serving
+        self._outcomes = outcomes
+        self._detectors = detectors
+        self._trigger = trigger
+        self._redactor = redactor
+        self._guard = guard
+        self.canaries: tuple[Canary, ...] = ()
+
+    @property
+    def dependence(self) -> Dependence | None:
+        """How rows depend on each other, as far as it has been learned from the first windows."""
+        active = self._serving.active
+        return None if active is None else active.evaluator.dependence
+
+    def scores(self) -> tuple[Score, ...]:
+        """Return the scores of the last window."""
+        active = self._serving.active
+        return () if active is None else active.evaluator.scores
+
+    def states(self) -> dict[str, FeatureStatus]:
+        """Return the states of the features after the last window, and those of the detectors."""
+        serving = self._serving
+        active, learner = serving.active, serving.learner
+        detected = {} if self._detectors is None else self._detectors.status
+        if active is not None:
+            return {**active.evaluator.status, **detected}
+        if learner is None:
+            return detected
+        unknown = FeatureStatus("insufficient_data", None, None, 0, learner.progress)
+        return {**dict.fromkeys(learner.names, unknown), **detected}
+
+    def evaluated(self) -> tuple[object, ...]:
+        """Return the objects that the next evaluation replaces, to compare by identity."""
+        active, detectors = self._serving.active, self._detectors
+        return active and active.evaluator.status, detectors and detectors.status
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the counts in the window so far, or None while a reference is learned."""
+        active = self._serving.active
+        if active is None:
+            return None
+        window = active.recorder.panes.snapshot()
+        return Snapshot(window.counts, window.rows, active.layout.fingerprint)
+
+    def estimated_accuracy(self) -> Performance | None:
+        """Return the accuracy to expect of the predictions in the window, or None without outcomes in the reference."""
+        active = self._serving.active
+        if active is None or active.reference.outcomes is None:
+            return None
+        counts = active.recorder.panes.snapshot().counts
+        return estimated_accuracy(active.reference.outcomes, counts[active.layout.slices[-1]])
+
+    def evidence(self) -> VariantEvidence:
+        """Return the counts of this variant since the start of the process."""
+        present = self._serving.read()
+        watched = () if present.active is None else present.active.reference.watched
+        return variant_evidence(present.totals, self._outcomes.ledger.totals(), present.features(), watched)
+
+    def reading(self) -> Reading | None:
+        """Return the reading for one collection, or None before the first prediction in this process."""
+        present = self._serving.read()
+        totals, outcomes, ledger = present.totals, self._outcomes.tally(), self._outcomes.ledger
+        if not (totals.served or totals.failed or totals.dropped or totals.rows or outcomes.results):
+            return None
+        verdicts = [canary.last for canary in self.canaries if canary.last is not None]
+        reading = Reading(
+            self._attributes,
+            totals.served,
+            totals.failed,
+            totals.dropped,
+            dict(self._guard.counts),
+            status=self._redactor.states(ledger.status),
+            outcomes=outcomes.results,
+            accuracy=outcomes.accuracy,
+            retraining_requests=dict(self._trigger.requests),
+            retraining_queue=self._trigger.sizes(),
+            canary=verdicts[-1].state if verdicts else None,
+            performance=tuple(self._redactor.performance(ledger.performance())),
+            evidence=verdicts[-1].criteria if verdicts else (),
+        )
+        return self._with_reference(reading, present)
+
+    def _with_reference(self, reading: Reading, present: Present) -> Reading:
+        """Add what only a reference tells: scores, states, bins and the estimated accuracy."""
+        active = present.active
+        if active is None:
+            return reading
+        estimate = self.estimated_accuracy()
+        return replace(
+            reading,
+            scores=[score for score in active.evaluator.scores if score.feature in active.exported],
+            status={
+                **{name: status for name, status in self.states().items() if name in active.exported},
+                **reading.status,
+            },
+            bins=present.exports(),
+            accuracy_estimated=None if estimate is None else estimate.value,
+            performance=reading.performance if estimate is None else (*reading.performance, estimate),
+        )
+
+
+def variant_evidence(
+    totals: Totals,
+    outcomes: OutcomeSnapshot,
+    counts: Mapping[tuple[str, str], Counts],
+    watched: Sequence[Feature],
+) -> VariantEvidence:
+    """
+    Return counts since the start of the process.
+
+    Args:
+        totals: calls and rows.
         outcomes: the outcomes joined so far.
-        counts: rows per bin, by the print of these bins and the feature; empty while a reference is learnt.
+        counts: rows per bin, by the fingerprint of these bins and the feature. Empty while a reference is learned.
         watched: the features, and the prediction where it is one.
     """
     features = {name: rows for (_, name), rows in counts.items()}
     predictions = features.pop(PREDICTION, None)
     return VariantEvidence(
-        tally.served,
-        sum(tally.failed.values()),
-        tally.durations,
+        totals.served,
+        sum(totals.failed.values()),
+        totals.durations,
         _EDGES,
         outcomes.known,
         outcomes.correct,
         predictions,
-        tally.failed_calls,
-        tally.batches,
+        totals.failed_calls,
+        totals.batches,
         _rates(outcomes),
         features=features,
-        unordered=frozenset(one.name for one in watched if isinstance(one.bins, CategoricalBins)),
-        bins={name: bins for bins, name in counts},
+        unordered=frozenset(feature.name for feature in watched if isinstance(feature.bins, CategoricalBins)),
+        bins={name: fingerprint for fingerprint, name in counts},
     )
 
 
 def _rates(outcomes: OutcomeSnapshot) -> dict[str, tuple[int, int]]:
-    """Rates of the outcomes that a policy may name: ``recall X`` and ``precision X`` of class X, (right, of all)."""
+    """Return ``recall X`` and ``precision X`` of each class X, which a policy may name, as (right, of all)."""
     rates = {}
-    for label, one in outcomes.classes.items():
-        rates[f"recall {label}"] = one.true_positives, one.true_positives + one.false_negatives
-        rates[f"precision {label}"] = one.true_positives, one.true_positives + one.false_positives
+    for label, counts in outcomes.classes.items():
+        rates[f"recall {label}"] = counts.true_positives, counts.true_positives + counts.false_negatives
+        rates[f"precision {label}"] = counts.true_positives, counts.true_positives + counts.false_positives
     return rates

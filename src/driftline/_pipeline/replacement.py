@@ -1,34 +1,33 @@
-"""A reference that takes the place of another while calls are under way: every call counted once, no row misread."""
+"""The replacement of a reference while calls are under way: each call is counted once, and no row is misread."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from driftline._capture.reader import Captured
+from driftline._pipeline.assembly import ActiveReference
+from driftline._pipeline.learning import Learner
 from driftline._recording.buffer import ROWS, Entry
 from driftline._recording.recorder import Recorder
 from driftline._windows.totals import Totals
 from driftline.typing import Counts
 
-__all__ = [
-    "Counted",
-    "LateCalls",
-    "RetiredRecorders",
-]
+__all__ = ["Counted", "LateCalls", "RetiredRecorders", "Serving"]
 
-KEPT = 8
-"""Recorders that are still drained after they were replaced: calls end where they began."""
+MAX_RETIRED = 8
+"""Retired recorders that are still drained. A call ends in the recorder in which it began."""
 
 
 class LateCalls:
     """
-    Where calls end that have outlived the recorder in which they began: they are counted, their features are not.
+    The sink of calls that end after their recorder is gone. They are counted, and their features are not.
 
     Args:
-        present: the recorder at work.
+        present: returns the recorder at work.
     """
 
     __slots__ = ("_present",)
@@ -36,126 +35,118 @@ class LateCalls:
     def __init__(self, present: Callable[[], Recorder]) -> None:
         self._present = present
 
-    def put(self, entry: Entry) -> None:
-        """Take down one successful call that took the short way."""
+    def append(self, entry: Entry) -> None:
+        """Record one successful call of the fast path."""
         row, output, seconds, context = entry
         self.record(row, output, seconds, context)
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
-        """Take down one successful call."""
+        """Record one successful call."""
         del output
         recorder = self._present()
-        recorder.count(_dropped(captured, recorder), seconds, context)
+        recorder.record_without_features(_drop_rows(captured, recorder), seconds, context)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
-        """Take down a call that raised."""
+        """Record a call that raised."""
         recorder = self._present()
-        recorder.count(_dropped(captured, recorder), seconds, context, error)
+        recorder.record_without_features(_drop_rows(captured, recorder), seconds, context, error)
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
-        """Take down rows without a call."""
+        """Record rows without a call."""
         del outputs
         recorder = self._present()
-        recorder.count(_dropped(captured, recorder), None, None)
+        recorder.record_without_features(_drop_rows(captured, recorder), None, None)
 
 
-def _dropped(captured: Captured, recorder: Recorder) -> int:
-    """How many rows these are; what could not be read has been dropped already."""
+def _drop_rows(captured: Captured, recorder: Recorder) -> int:
+    """Count rows as dropped, and return their number. Unreadable features have been counted before."""
     if captured is None:
         return 1
     rows = 1 if captured.__class__ in ROWS else len(captured)
-    recorder.drop("replaced", rows)
+    recorder.panes.drop("replaced", rows)
     return rows
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
     """
-    A recorder and the features in the order of its layout.
+    A recorder that was replaced, and the features that it counts.
 
     Attributes:
-        recorder: where they are counted.
-        watched: their names.
-        prints: which bins each of them is counted in, by name: equal prints add up.
-        exported: those whose counts per bin are exported.
+        recorder: the recorder.
+        active: what was made for its reference. If None, it counted calls while a reference was learned.
     """
 
     recorder: Recorder
-    watched: tuple[str, ...] = ()
-    prints: Mapping[str, str] = field(default_factory=dict)
-    exported: frozenset[str] = frozenset()
+    active: ActiveReference | None
 
-    def exports(self, tally: Totals) -> dict[tuple[str, str], Counts]:
-        """The counts per bin that are exported, by the fingerprint of the reference and the feature."""
-        layout = self.recorder.layout
-        return {
-            (layout.fingerprint, name): tally.counts[place]
-            for name, place in zip(self.watched, layout.slices, strict=True)
-            if name in self.exported
-        }
+    def exports(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return the exported counts per bin, as `ActiveReference.exports`."""
+        return {} if self.active is None else self.active.exports(totals)
 
-    def features(self, tally: Totals) -> dict[tuple[str, str], Counts]:
-        """The counts per bin of all features, by the print of these bins and the feature."""
-        return {
-            (self.prints[name], name): tally.counts[place]
-            for name, place in zip(self.watched, self.recorder.layout.slices, strict=True)
-        }
+    def features(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return all counts per bin, as `ActiveReference.features`."""
+        return {} if self.active is None else self.active.features(totals)
 
 
 class RetiredRecorders:
     """
-    The counts of the recorders that were replaced; they only grow, by the calls that began in one of them.
+    The recorders that were replaced. Their counts only grow, by the calls that began in one of them.
 
-    A reference of other bins than those before adds as many numbers as it has bins, one of the same bins none.
+    A reference of other bins than those before adds as many numbers as it has bins, one of the same bins adds none.
 
     Args:
-        present: the recorder at work, which counts the calls that outlive all that are kept.
+        present: returns the recorder at work, which counts the calls that outlive all recorders that are kept.
     """
 
     def __init__(self, present: Callable[[], Recorder]) -> None:
-        self._ended = LateCalls(present)
+        self._late_calls = LateCalls(present)
         self._present = present
-        self._counted: deque[Counted] = deque()
-        self._tallies: list[Totals] = []
+        self._kept: deque[Counted] = deque()
+        self._totals: list[Totals] = []
         self._exports: dict[tuple[str, str], Counts] = {}
         self._features: dict[tuple[str, str], Counts] = {}
 
+    def __len__(self) -> int:
+        """Return the number of recorders that are still drained."""
+        return len(self._kept)
+
     def add(self, counted: Counted) -> RetiredRecorders:
-        """These recorders and one more; the oldest become plain counts."""
+        """Return these recorders and one more. The oldest become plain counts."""
         counted.recorder.relief.retire()
-        past = RetiredRecorders(self._present)
-        past._counted = deque([*self._counted, counted])
-        past._tallies, past._exports, past._features = list(self._tallies), dict(self._exports), dict(self._features)
-        while len(past._counted) > KEPT:
-            oldest = past._counted.popleft()
-            lane = oldest.recorder.lane
-            lane.end, lane.put = self._ended, self._ended.put
+        retired = RetiredRecorders(self._present)
+        retired._kept = deque([*self._kept, counted])
+        retired._totals = list(self._totals)
+        retired._exports, retired._features = dict(self._exports), dict(self._features)
+        while len(retired._kept) > MAX_RETIRED:
+            oldest = retired._kept.popleft()
+            oldest.recorder.buffer.redirect(self._late_calls, self._late_calls.append)
             oldest.recorder.drain()
-            tally = oldest.recorder.read()
-            _add(past._exports, oldest.exports(tally))
-            _add(past._features, oldest.features(tally))
-            past._tallies = [_sum([*past._tallies, tally])]
-        return past
+            totals = oldest.recorder.panes.read()
+            _add(retired._exports, oldest.exports(totals))
+            _add(retired._features, oldest.features(totals))
+            retired._totals = [_sum([*retired._totals, totals])]
+        return retired
 
     def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
-        """Count what came late, as `Recorder.drain`; windows of a reference that is no more are not judged."""
-        for counted in self._counted:
+        """Count late calls, as `Recorder.drain`. The windows of a replaced reference are not evaluated."""
+        for counted in self._kept:
             counted.recorder.drain(pause, foreign=foreign)
-            counted.recorder.leave_out()
+            counted.recorder.panes.pending.clear()
 
     def reset(self) -> None:
-        """Forget everything: the child of a fork starts here."""
-        for counted in self._counted:
+        """Set all counts to zero, as the child of a fork must."""
+        for counted in self._kept:
             counted.recorder.reset()
-        self._tallies, self._exports, self._features = [], {}, {}
+        self._totals, self._exports, self._features = [], {}, {}
 
     def read(self) -> list[Totals]:
         """Return a copy of the totals of each recorder that is kept, for `plus`, `exports` and `features`."""
-        return [counted.recorder.read() for counted in self._counted]
+        return [counted.recorder.panes.read() for counted in self._kept]
 
     def plus(self, present: Totals, kept: Sequence[Totals]) -> Totals:
-        """Return the totals of all recorders; ``counts`` and ``rows`` are the present one's."""
-        return _sum([present, *self._tallies, *kept])
+        """Return the totals of all recorders. ``counts`` and ``rows`` are those of *present*."""
+        return _sum([present, *self._totals, *kept])
 
     def exports(
         self, present: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
@@ -163,8 +154,8 @@ class RetiredRecorders:
         """Return the exported counts per bin of all recorders."""
         total = dict(present)
         _add(total, self._exports)
-        for counted, tally in zip(self._counted, kept, strict=True):
-            _add(total, counted.exports(tally))
+        for counted, totals in zip(self._kept, kept, strict=True):
+            _add(total, counted.exports(totals))
         return total
 
     def features(
@@ -173,17 +164,95 @@ class RetiredRecorders:
         """Return the counts per bin of the present recorder's features, and of earlier ones with the same bins."""
         total = dict(present)
         _add(total, self._features)
-        for counted, tally in zip(self._counted, kept, strict=True):
-            _add(total, counted.features(tally))
+        for counted, totals in zip(self._kept, kept, strict=True):
+            _add(total, counted.features(totals))
         return {key: total[key] for key in present}
 
 
-def _sum(tallies: Sequence[Totals]) -> Totals:
-    """What was called, served and dropped; the counts per bin are those of the first."""
-    total = tallies[0].copy()
-    for tally in tallies[1:]:
-        total.add_calls(tally)
-    return total
+class Present(NamedTuple):
+    """
+    The counts of one monitor at one instant.
+
+    Attributes:
+        active: the reference at work, or None while one is learned.
+        counts: the totals of the recorder at work.
+        totals: the totals of all recorders.
+        retired: the recorders that were replaced.
+        kept: the totals of each recorder that is still drained.
+    """
+
+    active: ActiveReference | None
+    counts: Totals
+    totals: Totals
+    retired: RetiredRecorders
+    kept: Sequence[Totals]
+
+    def exports(self) -> dict[tuple[str, str], Counts]:
+        """Return the exported counts per bin, by the fingerprint of the reference and the feature."""
+        return {} if self.active is None else self.retired.exports(self.active.exports(self.counts), self.kept)
+
+    def features(self) -> dict[tuple[str, str], Counts]:
+        """Return all counts per bin, by the fingerprint of the bins and the feature."""
+        return {} if self.active is None else self.retired.features(self.active.features(self.counts), self.kept)
+
+
+class Serving:
+    """
+    The recorder at work, and those that it has replaced.
+
+    Args:
+        start: the reference that is compared with, or the learner of one.
+
+    Attributes:
+        recorder: the recorder that counts calls.
+        active: the reference at work, or None while one is learned.
+        learner: the learner, or None once there is a reference.
+        retired: the recorders that were replaced.
+    """
+
+    def __init__(self, start: ActiveReference | Learner) -> None:
+        self._renew_lock()
+        self.recorder = start.recorder
+        self.learner: Learner | None = start if isinstance(start, Learner) else None
+        self.active: ActiveReference | None = None if isinstance(start, Learner) else start
+        self.retired = RetiredRecorders(lambda: self.recorder)
+
+    def _renew_lock(self) -> None:
+        # Re-entrant: the garbage collector may run a finalizer of the host here, and that may predict.
+        self.lock = threading.RLock()
+
+    def activate(self, active: ActiveReference) -> None:
+        """Replace the recorder at work. Calls that are under way end in the recorder in which they began."""
+        with self.lock:
+            self.retired = self.retired.add(Counted(self.recorder, self.active))
+            self.active, self.learner, self.recorder = active, None, active.recorder
+
+    def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
+        """Count all buffered calls, as `Recorder.drain`."""
+        self.retired.drain(pause, foreign=foreign)
+        (self.learner or self.recorder).drain(pause, foreign=foreign)
+
+    def read(self) -> Present:
+        """Return the counts of this instant."""
+        with self.lock:
+            active, retired, counts, kept = self.active, self.retired, self.recorder.panes.read(), self.retired.read()
+        return Present(active, counts, retired.plus(counts, kept), retired, kept)
+
+    def reset(self) -> None:
+        """Set all counts to zero, and renew the locks, as the child of a fork must."""
+        self._renew_lock()
+        self.retired.reset()
+        (self.learner or self.recorder).reset()
+        if self.active is not None:
+            self.active.turns.reset()
+
+
+def _sum(totals: Sequence[Totals]) -> Totals:
+    """Return the sum of calls, served and dropped rows. The counts per bin are those of the first."""
+    result = totals[0].copy()
+    for each in totals[1:]:
+        result.add_calls(each)
+    return result
 
 
 def _add(total: dict[tuple[str, str], Counts], more: Mapping[tuple[str, str], Counts]) -> None:

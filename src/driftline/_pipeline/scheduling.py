@@ -1,128 +1,142 @@
-"""Who judges, and who waits for whom: a distance of the user's may never come to its end, and nobody waits for ever."""
+"""When a thread evaluates windows, and how long others wait for it: a user's distance may never return."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard
 from driftline._runtime.watched_lock import POLL_SECONDS, TIMEOUT_SECONDS
 from driftline._runtime.worker import Worker
-from driftline._windows.ring import WindowCounts
+from driftline._windows.panes import Panes
 from driftline.detection._evaluator import WindowEvaluator
+from driftline.detection._streaming import StreamEvaluator
 
-__all__ = ["EvaluationTurns"]
+__all__ = ["EvaluationTurns", "WorkerRounds"]
 
-MOST_PENDING = 128
-"""Completed windows that wait before a caller waits for the one who is judging: memory stays fixed."""
+MAX_PENDING = 128
+"""Pending windows beyond which a caller waits for the thread that evaluates, so that memory stays fixed."""
 
 COLLECTION_SECONDS = 0.5
 """
-How long a collection does: what is judged meanwhile goes out with the next one. Counts are complete either way, but for
-rows on their way through functions of the user's.
+Seconds that a metric collection waits for pending evaluations. Later results go out with the next collection.
+
+Counts are complete either way, except for rows that user functions are in front of.
 """
 
 
 class EvaluationTurns:
     """
-    Gives one thread at a time the turn to judge, and counts the rounds of our own.
+    Evaluates the windows of one reference, in one thread at a time.
 
     Args:
-        guard: told when a judgement does not come to its end.
-
-    Attributes:
-        awaited: whether a collection waits for a round, which is not to rest then.
+        evaluator: evaluates them.
+        panes: completes them.
+        detectors: the stream detectors, which callers feed if there is no worker thread.
+        guard: reports evaluations that do not return.
     """
 
-    __slots__ = ("_begun", "_ended", "_guard", "_stuck", "awaited")
+    __slots__ = ("_detectors", "_evaluator", "_guard", "_panes")
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(
+        self, evaluator: WindowEvaluator, panes: Panes, detectors: StreamEvaluator | None, guard: Guard
+    ) -> None:
+        self._evaluator, self._panes, self._detectors, self._guard = evaluator, panes, detectors, guard
+
+    @property
+    def stuck(self) -> bool:
+        """Whether an evaluation does not return."""
+        return self._evaluator.lock.stuck
+
+    def evaluate(self, pause: Callable[[], bool] | None = None) -> None:
+        """Evaluate the pending windows when no other thread does. *pause* is as for `WindowEvaluator.evaluate`."""
+        if self._acquire():
+            try:
+                windows = self._panes.pop_windows()
+                if windows:
+                    self._evaluator.evaluate(windows, pause=pause)
+                    self._panes.divide(wanted=self._evaluator.learning)
+            finally:
+                self._evaluator.lock.release()
+
+    def evaluate_partial(self) -> bool:
+        """Evaluate what there is of a first window, and return whether there was anything."""
+        partial = self._panes.partial()
+        if partial is None or not partial.rows or not self._acquire():
+            return False
+        try:
+            self._evaluator.evaluate([partial], partial=True)
+        finally:
+            self._evaluator.lock.release()
+        return True
+
+    def evaluate_overdue(self, threaded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
+        """
+        Evaluate pending windows in a caller's thread, unless another thread does at the moment.
+
+        If too many are pending, the caller waits for that thread. If that one does not return, the windows are dropped.
+
+        Args:
+            threaded: whether there is a worker thread. If not, the caller feeds the detectors too.
+        """
+        pending, lock = len(self._panes.pending), self._evaluator.lock
+        if pending > MAX_PENDING:
+            self.evaluate()
+            if self.stuck and (dropped := len(self._panes.pop_windows())):
+                self._guard.report("judging", f"{dropped} windows are dropped, since an evaluation does not return")
+        elif pending and lock.acquire(blocking=False):
+            try:
+                self.evaluate()
+            finally:
+                lock.release()
+        if self._detectors is not None and not threaded:
+            self._detectors.feed()
+
+    def reset(self) -> None:
+        """Clear scores and states, as the child of a fork must."""
+        self._evaluator.reset()
+        self._panes.divide(wanted=self._evaluator.learning)
+
+    def _acquire(self) -> bool:
+        acquired = self._evaluator.lock.acquire()
+        if not acquired:
+            self._guard.report(
+                "judging", f"no window evaluated for {TIMEOUT_SECONDS:g} s: does one of your distances hang?"
+            )
+        return acquired
+
+
+class WorkerRounds:
+    """
+    Counts the rounds of the worker thread, so that a collection can wait for one.
+
+    Attributes:
+        awaited: whether a collection waits. The worker thread then takes no long pauses.
+    """
+
+    __slots__ = ("_begun", "_ended", "awaited")
+
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew: the child of a fork."""
-        self._stuck = self.awaited = False
+        """Start at zero, as the child of a fork must."""
+        self.awaited = False
         self._begun = self._ended = 0
 
-    def judge(
-        self, judging: WindowEvaluator | None, recorder: Recorder, pause: Callable[[], bool] | None = None
-    ) -> None:
-        """Judge the complete windows as soon as no other thread does; *pause* as in `WindowEvaluator.evaluate`."""
-        if judging is not None and self._taken(judging):
-            try:
-                windows = list(recorder.windows())
-                if windows:
-                    judging.evaluate(windows, pause=pause)
-                    recorder.divide(wanted=judging.learning)
-            finally:
-                judging.lock.release()
-
-    def judge_partial(self, judging: WindowEvaluator | None, partial: WindowCounts | None) -> bool:
-        """Judge what there is of a first window; whether there was anything."""
-        if judging is None or partial is None or not partial.rows or not self._taken(judging):
-            return False
-        try:
-            judging.evaluate([partial], partial=True)
-        finally:
-            judging.lock.release()
-        return True
-
-    def overdue(self, judging: WindowEvaluator | None, recorder: Recorder) -> None:
-        """
-        Judge windows in a caller's thread, unless somebody is at it just now.
-
-        Where more wait than may the caller waits too, and they are left out where a judgement does not end.
-        """
-        waiting = len(recorder.pending)
-        if not waiting or judging is None:
-            return
-        if waiting > MOST_PENDING:
-            self.judge(judging, recorder)
-            if self._stuck and (left := len(list(recorder.windows()))):
-                self._guard.report("judging", f"{left} windows are left out, a judgement does not end")
-        elif judging.lock.acquire(blocking=False):
-            try:
-                self.judge(judging, recorder)
-            finally:
-                judging.lock.release()
-
-    def round(self, settle: Callable[[], None]) -> None:
-        """One round of our own thread."""
+    def run(self, settle: Callable[[], None]) -> None:
+        """Run one round of the worker thread."""
         self._begun += 1
         try:
             settle()
         finally:
             self._ended = self._begun
 
-    def collect(self, thread: Worker | None, drain: Callable[[], None], settle: Callable[..., None]) -> None:
-        """
-        Settle for a collection: wait for a round of our own thread, as long as one may, and count what is left.
-
-        Args:
-            thread: ours, if there is one.
-            drain: counts what waits, but for rows that functions of the user's are in the way of.
-            settle: as `driftline._pipeline.pipeline.Pipeline.settle`.
-        """
-        if thread is None or thread.stopped:
-            settle()
-        elif not thread.running:
-            # Nobody has predicted in this process, or somebody is about to start it: functions of the user's are its.
-            settle(foreign=True)
-        else:
-            self.awaited = True
-            end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
-            thread.wake()
-            while self._ended < wanted and thread.running and not self._stuck and time.monotonic() < end:
-                time.sleep(POLL_SECONDS)
-            self.awaited = False
-            drain()
-
-    def _taken(self, judging: WindowEvaluator) -> bool:
-        self._stuck = not judging.lock.acquire()
-        if self._stuck:
-            self._guard.report(
-                "judging", f"no window evaluated for {TIMEOUT_SECONDS:g} s: does one of your distances hang?"
-            )
-        return not self._stuck
+    def wait_for_next(self, worker: Worker, is_stuck: Callable[[], bool]) -> None:
+        """Wake the worker thread, and wait for a whole round, at most `COLLECTION_SECONDS`."""
+        self.awaited = True
+        end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
+        worker.wake()
+        while self._ended < wanted and worker.running and not is_stuck() and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        self.awaited = False

@@ -1,160 +1,166 @@
-"""Who empties the buffers of a recorder: the thread where it keeps up, else the callers, each a share of the work."""
+"""The choice of the thread that empties the buffers: the worker thread if it keeps up, else the callers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from driftline._binning.layout import Layout
-from driftline._recording.buffer import FEWEST_ROWS, FIELDS, WAKE_ROWS, CallBuffer, buffer_rows, shared_rows
+from driftline._recording.buffer import FIELDS, MIN_ROWS, WAKE_ROWS, CallBuffer, buffer_rows, share_rows
 from driftline._recording.latencies import LatencyQueue
+from driftline._runtime.worker import Worker
+from driftline._windows.panes import Panes
 
 __all__ = ["Backpressure"]
 
 MAX_PENDING = 16
-"""Completed windows that wait to be judged; beyond it whoever drains judges them, so that memory stays fixed."""
+"""Completed windows that may wait for the worker thread. Beyond it any thread that drains evaluates them."""
 
 HELPED_ROUNDS = 2
-"""Rounds of the thread that leave the buffers to callers who do its work: the first may have begun already."""
+"""Rounds in which the worker thread leaves the buffers to callers that help. The first may have begun already."""
 
 
 class Backpressure:
     """
-    Has the buffers emptied before they are too full, and the windows judged before there are too many.
+    Keeps the buffers and the queue of completed windows bounded.
 
     Args:
-        layout: what rows are counted by. Where functions of the user's are in their way callers leave it to the thread.
-        lane: where rows wait.
-        durations: where durations wait to be recorded; None: nobody wants them one by one.
-        waiting: how many entries wait in the longest of the buffers.
-        share: moves at most so many of each buffer into windows, or sees to it; is told whether it is high time.
-        pending: how many completed windows wait to be judged.
-
-    Attributes:
-        begin: starts the thread.
-        wake: wakes it; None: there is none.
-        overdue: has windows judged, and detectors fed, in the caller.
+        panes: the windows. If user functions are in the way of rows to their bins, only the worker thread bins.
+        buffer: the buffer of single rows.
+        latencies: the durations that are still to be recorded. If None, they are not recorded one by one.
+        backlog: returns the number of entries in the longest of the recorder's buffers.
+        bin_share: bins a share of the backlog, at most the given number of rows. The second argument says whether the
+            backlog is twice as long as it may be.
+        worker: the worker thread. If None, callers do all its work.
+        on_overdue: evaluates pending windows in the caller's thread. The argument says whether there is a worker.
     """
 
     __slots__ = (
-        "_durations",
-        "_helping",
-        "_lane",
-        "_lasting",
-        "_most",
-        "_pending",
-        "_rows",
-        "_share",
-        "_waiting",
-        "begin",
-        "overdue",
-        "wake",
+        "_backlog",
+        "_bin_share",
+        "_buffer",
+        "_buffer_rows",
+        "_callers_may_bin",
+        "_helped_rounds",
+        "_latencies",
+        "_on_overdue",
+        "_panes",
+        "_share_rows",
+        "_worker",
     )
 
     def __init__(
         self,
-        layout: Layout,
-        lane: CallBuffer,
-        durations: LatencyQueue | None,
-        waiting: Callable[[], int],
-        share: Callable[[int, bool], object],
-        pending: Callable[[], int],
+        panes: Panes,
+        buffer: CallBuffer,
+        latencies: LatencyQueue | None,
+        backlog: Callable[[], int],
+        bin_share: Callable[[int, bool], object],
+        worker: Worker | None,
+        on_overdue: Callable[[bool], None] | None,
     ) -> None:
-        self._lane, self._durations, self._lasting = lane, durations, not layout.defers
-        self._waiting, self._share, self._pending = waiting, share, pending
-        self._most, self._rows = buffer_rows(layout.breadth), shared_rows(layout.breadth)
-        self.begin: Callable[[], None] | None = None
-        self.wake: Callable[[], None] | None = None
-        self.overdue: Callable[[], None] | None = None
-        self._helping = 0
-
-    def attend(self, begin: Callable[[], None], wake: Callable[[], None] | None, overdue: Callable[[], None]) -> None:
-        """Turn to these from now on: see the attributes."""
-        self.begin, self.wake, self.overdue = begin, wake, overdue
+        layout = panes.layout
+        self._panes, self._buffer, self._latencies = panes, buffer, latencies
+        self._callers_may_bin = not layout.defers
+        self._backlog, self._bin_share = backlog, bin_share
+        self._buffer_rows, self._share_rows = buffer_rows(layout.breadth), share_rows(layout.breadth)
+        self._worker, self._on_overdue = worker, on_overdue
+        self._helped_rounds = 0
 
     def reset(self) -> None:
-        """Start anew: the child of a fork."""
-        self._helping = 0
+        """Let the worker thread bin again, as the child of a fork must."""
+        self._helped_rounds = 0
 
     def retire(self) -> None:
-        """Another recorder has taken this one's place: its thread and its windows are nobody's any more."""
-        self.begin = self.wake = self.overdue = None
+        """Detach the worker thread and the evaluation, because another recorder has replaced this one."""
+        self._worker = self._on_overdue = None
 
     @property
-    def _threshold(self) -> int:
-        """Entries at which callers wake the thread, or do its work where there is none or it does not keep up."""
-        return self._rows if self.wake is None or self._helping else min(WAKE_ROWS, self._most // 2)
+    def worker(self) -> Worker | None:
+        """The worker thread, unless it has stopped for good."""
+        worker = self._worker
+        return None if worker is None or worker.stopped else worker
 
-    def pressed(self) -> bool:
-        """Whether so much waits, durations among it, that the thread is about to fall behind."""
-        return self._waiting() + self._unrecorded() >= self._threshold
+    def start_worker(self) -> None:
+        """Start the worker thread, unless it runs."""
+        worker = self._worker
+        if worker is not None and not worker.running:
+            worker.start()
+
+    def is_pressed(self) -> bool:
+        """Return whether the worker thread is about to fall behind the callers, durations included."""
+        return self._backlog() + self._unrecorded() >= self._threshold(self.worker)
+
+    def _threshold(self, worker: Worker | None) -> int:
+        """Return the backlog at which callers wake the worker thread, or help."""
+        return self._share_rows if worker is None or self._helped_rounds else min(WAKE_ROWS, self._buffer_rows // 2)
 
     def _unrecorded(self) -> int:
-        return 0 if self._durations is None else len(self._durations)
+        return 0 if self._latencies is None else len(self._latencies)
 
-    def _backlog(self) -> int:
-        return max(self._waiting(), self._unrecorded())
+    def _longest(self) -> int:
+        return max(self._backlog(), self._unrecorded())
 
-    def where_crowded(self) -> None:
+    def relieve_if_crowded(self) -> None:
         """
-        As *relieve*, where so much waits: the long way of a call, the short one looks itself.
+        Relieve the buffers if they are as long as `CallBuffer.limit`. The fast path compares the length itself.
 
-        A batch takes the rows that wait along with it, and leaves their durations.
+        The durations count too: a batch bins the rows in front of it, and leaves their durations.
         """
-        if self._backlog() * FIELDS >= self._lane.limit:
+        if self._longest() * FIELDS >= self._buffer.limit:
             self.relieve()
 
     def relieve(self) -> None:
-        """Start the thread, wake it, or do a share of its work: whatever the number of waiting rows asks for."""
-        lane, waiting = self._lane, self._backlog()
-        if lane.limit <= 1:
-            lane.relieve_at(self._threshold)
-            begin = self.begin
-            if begin is not None:
-                begin()
-        wake = self.wake
-        if wake is None or self._helping or waiting >= self._most:
-            if wake is not None and not self._helping and self._lasting:
-                self._helping = HELPED_ROUNDS
-            self._help(waiting)
-        elif waiting >= self._threshold:
-            lane.relieve_at(self._most)
-            wake()
+        """Start the worker thread, wake it, or bin a share, depending on the length of the backlog."""
+        buffer, backlog = self._buffer, self._longest()
+        if buffer.limit <= 1:
+            buffer.relieve_at(self._threshold(self.worker))
+            self.start_worker()
+        worker = self.worker
+        if worker is None or self._helped_rounds or backlog >= self._buffer_rows:
+            if worker is not None and not self._helped_rounds and self._callers_may_bin:
+                self._helped_rounds = HELPED_ROUNDS
+            self._help(backlog)
+        elif backlog >= self._threshold(worker):
+            buffer.relieve_at(self._buffer_rows)
+            worker.wake()
         else:
-            lane.relieve_at(self._threshold)
+            buffer.relieve_at(self._threshold(worker))
 
-    def _help(self, waiting: int) -> None:
+    def _help(self, backlog: int) -> None:
         """
-        Do a share of the work: rows are binned, and the durations of their calls recorded.
+        Bin a share in the caller's thread, and record the durations of its calls.
 
-        Rarely and much at once: what is done a little at a time by every few calls drives what they need themselves out
-        of the core's cache, and is in the p99 of all calls instead of beyond the p99.9. Callers who have begun to help
-        go on for a second: the thread, on another core, would take twice the CPU for what this one has in its cache,
-        and the interpreter from it.
+        Callers help rarely and by large shares. Small shares in every few calls drive what the calls need out of the
+        cache of their core, and are in the p99 of all calls instead of beyond the p99.9. Callers that have begun to
+        help go on for a second. The worker thread, on another core, would take twice the CPU for what is in the cache
+        of this core, and would compete for the interpreter.
         """
-        durations = self._durations
-        if waiting >= self._rows:
-            self._share(self._rows, self._waiting() >= 2 * self._most)
-            if durations is not None:
-                # Who finds another caller at it goes on, unless that one falls behind.
-                durations.report(len(durations), wait=len(durations) >= 2 * self._most)
-        # Where a backlog is left, soon again, and not at every call.
-        self._lane.relieve_at(max(self._rows, self._lane.rows + FEWEST_ROWS))
-        self.tell_overdue()
+        latencies = self._latencies
+        if backlog >= self._share_rows:
+            self._bin_share(self._share_rows, self._backlog() >= 2 * self._buffer_rows)
+            if latencies is not None:
+                # While another caller records durations this one does not wait, unless that one falls behind.
+                latencies.report(len(latencies), wait=len(latencies) >= 2 * self._buffer_rows)
+        # If a backlog remains, the next share follows soon, but not at every call.
+        self._buffer.relieve_at(max(self._share_rows, self._buffer.rows + MIN_ROWS))
+        self.evaluate_overdue()
 
-    def left_to_callers(self) -> bool:
-        """Whether a round of the thread leaves the buffers alone: callers are at it, or were a moment ago."""
-        if not self._helping:
+    def leaves_round_to_callers(self) -> bool:
+        """Return whether this round of the worker thread skips the buffers, because callers have been helping."""
+        if not self._helped_rounds:
             return False
-        self._helping -= 1
+        self._helped_rounds -= 1
         return True
 
-    def relieved(self) -> None:
-        """All that waited has been drained."""
-        if self._lane.limit > 1:
-            self._lane.relieve_at(self._threshold)
+    def on_drained(self) -> None:
+        """Let callers ask for relief at the usual length again."""
+        if self._buffer.limit > 1:
+            self._buffer.relieve_at(self._threshold(self.worker))
 
-    def tell_overdue(self) -> None:
-        """Have windows judged where nobody else would, or does not keep up."""
-        overdue = self.overdue
-        if overdue is not None and (self.wake is None or self._pending() > MAX_PENDING):
-            overdue()
+    def evaluate_overdue(self) -> None:
+        """Evaluate pending windows in this thread, if there is no worker thread or it does not keep up."""
+        on_overdue = self._on_overdue
+        if on_overdue is None:
+            return
+        threaded = self.worker is not None
+        if not threaded or len(self._panes.pending) > MAX_PENDING:
+            on_overdue(threaded)

@@ -1,4 +1,4 @@
-"""The way of a single call into the buffer, as few steps as can be: what the decorator's wrapper reads and writes."""
+"""The buffer that a single call appends its row to, in as few steps as possible."""
 
 from __future__ import annotations
 
@@ -12,187 +12,197 @@ from driftline._capture.reader import Batch, Captured, FeatureReader
 __all__ = [
     "BUFFER_ROWS",
     "CHUNK_ROWS",
-    "FEWEST_ROWS",
     "FIELDS",
+    "MIN_ROWS",
     "NO_CALL",
     "ROWS",
     "WAKE_ROWS",
     "Call",
     "CallBuffer",
-    "End",
+    "CallSink",
     "Entry",
     "Failure",
     "buffer_rows",
     "chunk_rows",
-    "shared_rows",
-    "take",
+    "pop_head",
+    "share_rows",
 ]
 
 ROWS = frozenset({tuple, bytes, dict})
-"""What one row is captured as; anything else that is captured is a batch, or nothing."""
+"""The classes of one captured row. A capture of another class is a batch, or None."""
 
 BUFFER_VALUES, BUFFER_ROWS = 160_000, 2_048
 """
-Values, and rows, that wait before callers do a share of the work, so that nothing is lost: at most 10 MB.
+Values, and rows, in a buffer before callers bin a share of them, so that none is lost. They take at most 10 MB.
 
-Not more, because what a call has written a moment ago is still in its core's cache.
+They are not more, because what a call has just written is still in the cache of its core.
 """
 
 WAKE_ROWS = 1_024
-"""Rows at which the drain thread is woken early."""
+"""Rows in a buffer that wake the worker thread early."""
 
 CHUNK_VALUES, CHUNK_ROWS = 5_120, 256
-"""Values, and rows, that the thread bins at once; a caller's share is binned whole."""
+"""Values, and rows, that the worker thread bins in one step. A caller bins its share in one step."""
 
-FEWEST_ROWS = 64
-"""Rows of a chunk, or of a share, even of thousands of features: fewer would be mostly calls of numpy."""
+MIN_ROWS = 64
+"""Rows of the smallest chunk or share, even with thousands of features. Less would be mostly overhead of numpy."""
 
 SHARE_VALUES, SHARE_ROWS = 30_720, 1_536
 """
-Values, and rows, that a caller bins as its share, 2 to 4 ms, and whose durations it records, 10 to 20 ms, which is what
-the SDK takes for them: with up to thirty features so rare that 999 calls of 1,000 do none. Sixty rows, or four
-durations, at a time were in the p99 of the calls.
+Values, and rows, of a caller's share.
+
+Binning them takes 2 to 4 ms, and recording their durations 10 to 20 ms, which is the price of the SDK. With up to
+thirty features 999 of 1,000 calls then do no such work. Shares of sixty rows, or of four durations, were in the p99 of
+the calls.
 """
 
 Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object]"
 """
-A row, its output, seconds, and the OpenTelemetry context in which the call ran (None: no exemplar is wanted); or a
-batch that waits its turn, by itself.
+A row, its output, its seconds, and the OpenTelemetry context of its call (None: no exemplar is wanted). Or a batch that
+is to be binned in turn, with no output.
 """
 
 FIELDS = 4
 """
-Places of an entry in the buffer, which holds them one after the other, and not in a tuple each.
+Items of the buffer per entry. The buffer holds the fields of all entries in one flat list.
 
-A thousand tuples with a dict in each would be looked through again and again by Python's collector of garbage, which
-was a quarter of the CPU of a call. It does not look at dicts of numbers and texts.
+A thousand tuples with a dict in each would be scanned again and again by Python's garbage collector, which was a
+quarter of the CPU of a call. It does not scan dicts of numbers and strings.
 """
 
 Call: TypeAlias = "tuple[float, object, int]"
-"""Seconds, the OpenTelemetry context in which the call ran, and predictions made."""
+"""Seconds of a call, its OpenTelemetry context, and its number of predictions."""
 
 Failure: TypeAlias = "tuple[float, object, str, int]"
-"""Seconds, context, error type, and predictions that were not made."""
+"""Seconds of a call that raised, its context, its error type, and the number of predictions that it did not make."""
 
 NO_CALL = math.nan
-"""The seconds of a row that was no call of its own: one of a small batch, or one that was observed."""
+"""The seconds of a row without a call of its own: one of a small batch, or one that was observed."""
 
 
-def take(waiting: list[Any], most: int) -> list[Any]:
-    """Cut the head off a list that others append to."""
-    head = waiting[:most]
-    del waiting[: len(head)]
+def pop_head(items: list[Any], limit: int) -> list[Any]:
+    """Remove and return the first items, at most *limit*, of a list that other threads append to."""
+    head = items[:limit]
+    del items[: len(head)]
     return head
 
 
 def buffer_rows(width: int) -> int:
-    """How many rows of so many features may wait."""
+    """Return the number of rows of *width* features that a buffer may hold."""
     return max(CHUNK_ROWS, min(BUFFER_ROWS, BUFFER_VALUES // max(1, width)))
 
 
 def chunk_rows(width: int) -> int:
-    """How many rows of so many features the thread bins at once."""
-    return max(FEWEST_ROWS, min(CHUNK_ROWS, CHUNK_VALUES // max(1, width)))
+    """Return the number of rows of *width* features that the worker thread bins in one step."""
+    return max(MIN_ROWS, min(CHUNK_ROWS, CHUNK_VALUES // max(1, width)))
 
 
-def shared_rows(width: int) -> int:
-    """How many rows of so many features a caller bins as its share."""
-    return max(FEWEST_ROWS, min(SHARE_ROWS, SHARE_VALUES // max(1, width)))
+def share_rows(width: int) -> int:
+    """Return the number of rows of *width* features that a caller bins as its share."""
+    return max(MIN_ROWS, min(SHARE_ROWS, SHARE_VALUES // max(1, width)))
 
 
-class End(Protocol):
-    """Where calls end."""
+class CallSink(Protocol):
+    """The object that records the calls of a buffer."""
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
-        """Take down one successful call."""
+        """Record one successful call."""
         ...
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
-        """Take down a call that raised."""
+        """Record a call that raised."""
         ...
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
-        """Take down rows without a call."""
+        """Record rows without a call."""
         ...
 
 
 class CallBuffer:
     """
-    The buffer of single rows, and how they get there.
+    A buffer of single rows, and everything that the decorator's wrapper needs to append one.
 
-    A call holds on to the lane that it began in: its features are read and counted in the order of one reference,
-    whatever is put in the place of that meanwhile.
+    A call keeps the buffer that it began in. Its features are read and counted in the order of one reference, even when
+    another reference replaces that one meanwhile.
 
-    One extension and one comparison of a length per call, and no lock: ``list.extend`` by a tuple is atomic, with and
-    without the GIL, and so are the copy and the deletion of a stretch at the list's head, which only who holds the
-    recorder's lock does.
+    A call costs one extension and one comparison of a length, and no lock. ``list.extend`` by a tuple is atomic, with
+    and without the GIL. So are the copy and the deletion of the list's head, which only the holder of the recorder's
+    lock does.
 
     Args:
-        end: where calls end that do not go the short way.
+        sink: records the calls that do not take the fast path.
+        capture: reads and copies the features of a call. A `FeatureReader` opens the fast path.
+        capture_batch: reads the features of a batch without a call.
+        append: appends an entry. By default the buffer extends *entries*.
 
     Attributes:
-        capture: reads features the long way.
-        lookout: reads batches that are no call.
-        end: as above.
-        inline: the class of features that are copied without asking *readers*, as `FeatureReader.inline`.
+        sink: as above, until `redirect`.
+        capture: as above.
+        capture_batch: as above.
+        inline: the class of features that the fast path copies without *readers*, as `FeatureReader.inline`.
         width: the number of features.
-        first: the first of them.
-        align: puts rows that are dicts in the order of the reference; None: none is.
-        readers: by class, what turns features into a row; classes that are not in it are read the long way.
-        put: takes an entry down.
-        waiting: the entries, `FIELDS` places each.
-        limit: the length of *waiting* at which the caller asks for relief.
+        first: the name of the first feature.
+        align: brings rows that are dicts into the order of the reference. If None, no row is a dict.
+        readers: by class, a function that turns features into a row. Other classes are read by *capture*.
+        append: appends an entry.
+        entries: the entries, `FIELDS` items each.
+        limit: the length of *entries* at which a caller asks the recorder for relief.
         exemplars: whether the context of a call is wanted.
     """
 
     __slots__ = (
+        "_append",
         "align",
+        "append",
         "capture",
-        "end",
+        "capture_batch",
+        "entries",
         "exemplars",
         "first",
         "inline",
         "limit",
-        "lookout",
-        "put",
         "readers",
-        "waiting",
+        "sink",
         "width",
     )
 
-    capture: Callable[[Any], Captured]
-    lookout: Callable[[Any], Captured]
-
-    def __init__(self, end: End) -> None:
-        self.end = end
+    def __init__(
+        self,
+        sink: CallSink,
+        capture: Callable[[Any], Captured],
+        capture_batch: Callable[[Any], Captured],
+        append: Callable[[Entry], None] | None = None,
+    ) -> None:
+        self.sink = sink
+        self.capture, self.capture_batch = capture, capture_batch
+        self._append = append
+        self.exemplars = True
+        self.width, self.first = 0, ""
         self.inline: type[dict[Any, Any]] | None = None
         self.align: Callable[[Sequence[Any]], Sequence[Row]] | None = None
-        self.width = 0
-        self.first = ""
         self.readers: Mapping[type, Callable[[Any], Any]] = {}
-        self.exemplars = True
+        if isinstance(capture, FeatureReader):
+            self.width, self.first = len(capture.names), capture.names[0]
+            self.inline = capture.inline
+            self.align = None if capture.inline is None else capture.align
+            self.readers = capture.readers
         self.clear()
 
-    def read_by(self, capture: FeatureReader, lookout: FeatureReader) -> None:
-        """Read features as *capture* does, batches that are no call as *lookout*, now that the reference is known."""
-        self.capture, self.lookout = capture, lookout
-        self.width = len(capture.names)
-        self.first = capture.names[0]
-        self.inline = capture.inline
-        self.align = None if capture.inline is None else capture.align
-        self.readers = capture.readers
-
     def clear(self) -> None:
-        """Forget everything, and have the next caller start the thread."""
-        self.waiting: list[Any] = []
-        self.put: Callable[[Entry], None] = self.waiting.extend
+        """Remove all entries, and let the next caller start the worker thread."""
+        self.entries: list[Any] = []
+        self.append: Callable[[Entry], None] = self._append or self.entries.extend
         self.limit = 1
+
+    def redirect(self, sink: CallSink, append: Callable[[Entry], None]) -> None:
+        """Let *sink* record the calls that end from now on, those of the fast path by *append*."""
+        self.sink, self.append = sink, append
 
     @property
     def rows(self) -> int:
-        """Entries that wait."""
-        return len(self.waiting) // FIELDS
+        """The number of entries."""
+        return len(self.entries) // FIELDS
 
     def relieve_at(self, rows: int) -> None:
-        """Have callers ask for relief when so many entries wait."""
+        """Let callers ask for relief at this number of entries."""
         self.limit = rows * FIELDS

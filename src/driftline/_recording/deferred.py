@@ -1,4 +1,4 @@
-"""Rows that go through functions of the user's before they are counted: in whose thread, and who waits for them."""
+"""Rows that must pass through user functions before they are counted."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from driftline._recording.buffer import FIELDS
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.typing import Column
 
-__all__ = ["Deferred", "pieces", "stretches"]
+__all__ = ["DeferredRows", "group_by_kind", "split_batch"]
 
 PIECE_ROWS = 2_048
-"""Rows of a batch that go through functions of the user's at once: others wait for as long as each piece gets done."""
+"""Rows of a batch that pass through user functions in one step. Other threads wait at most that long."""
 
 
-class Deferred:
+class DeferredRows:
     """
-    Rows of the batches that wait: those that a list of batches and rows does not tell by its length.
+    The number of rows in the batches of a buffer, which its length does not tell.
 
     Attributes:
-        work: held while functions of the user's run, and no lock beside it.
-        rows: how many they are.
+        work: the lock that is held while user functions run. No other lock is held then.
+        rows: the number of rows.
     """
 
     __slots__ = ("_last", "_lock", "rows", "work")
@@ -37,41 +37,41 @@ class Deferred:
 
     @property
     def ahead(self) -> int:
-        """Rows of those that wait before the last one: what its caller finds when it comes."""
+        """The number of rows in front of the last batch, which are its caller's concern."""
         return self.rows - self._last
 
-    def enter(self, rows: int) -> None:
-        """Count a batch that is about to wait."""
+    def add(self, rows: int) -> None:
+        """Count a batch that is about to be appended."""
         with self._lock:
             self._last = rows
             self.rows += rows
 
-    def leave(self, rows: int) -> None:
-        """Count a batch that waits no longer."""
+    def remove(self, rows: int) -> None:
+        """Count a batch that has left the buffer."""
         with self._lock:
             self.rows -= rows
 
-    def left_out(self, entries: list[Any]) -> int:
-        """How many rows these are that nobody counts."""
+    def remove_entries(self, entries: list[Any]) -> int:
+        """Count entries that leave the buffer without being binned, and return their number of rows."""
         rows = 0
         for captured in entries[::FIELDS]:
             if captured.__class__ is Batch:
-                self.leave(captured.rows)
+                self.remove(captured.rows)
                 rows += captured.rows
             else:
                 rows += 1
         return rows
 
 
-def stretches(entries: list[Any]) -> Iterator[tuple[bool, list[Any]]]:
-    """Entries that are batches, and those that are rows, each as long as they follow each other."""
-    for is_batch, group in groupby(range(0, len(entries), FIELDS), lambda at: entries[at].__class__ is Batch):
-        places = list(group)
-        yield is_batch, entries[places[0] : places[-1] + FIELDS]
+def group_by_kind(entries: list[Any]) -> Iterator[tuple[bool, list[Any]]]:
+    """Split entries into runs of batches (True) and of rows (False), in their order."""
+    for is_batch, group in groupby(range(0, len(entries), FIELDS), lambda start: entries[start].__class__ is Batch):
+        starts = list(group)
+        yield is_batch, entries[starts[0] : starts[-1] + FIELDS]
 
 
-def pieces(batch: Batch) -> Iterator[tuple[Sequence[Column | None], int]]:
-    """Columns of a batch, and their number of rows, a piece at a time."""
+def split_batch(batch: Batch) -> Iterator[tuple[Sequence[Column | None], int]]:
+    """Split a batch into pieces of at most `PIECE_ROWS` rows: the columns of each, and its number of rows."""
     for start in range(0, batch.rows, PIECE_ROWS):
         piece = slice(start, min(batch.rows, start + PIECE_ROWS))
         yield [None if column is None else column[piece] for column in batch.columns], piece.stop - start

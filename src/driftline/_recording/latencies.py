@@ -1,4 +1,4 @@
-"""Durations on their way to the histogram: one at a time, since that is all the API has, and off the caller's path."""
+"""The queue of call durations in front of the histogram, which can only record one at a time."""
 
 from __future__ import annotations
 
@@ -10,72 +10,74 @@ from typing import Any, TypeAlias
 
 __all__ = ["Duration", "LatencyQueue"]
 
-PACE, HURRIED_PACE = 16, 64
-"""Durations that the thread records between two pauses, and as long as it is pressed."""
+PIECE, PRESSED_PIECE = 16, 64
+"""Durations that the worker thread records between two pauses: usually, and while it is pressed."""
 
 PARTS = 3
-"""Fields of a duration in the queue of pending ones, in a flat sequence as in `driftline._recording.buffer.FIELDS`."""
+"""Items of the queue per duration. The queue is flat for the reason given at `driftline._recording.buffer.FIELDS`."""
 
 Duration: TypeAlias = "tuple[float, object, str | None]"
-"""Seconds, the OpenTelemetry context in which the call ran, and the error type of a call that failed."""
+"""Seconds of a call, its OpenTelemetry context, and its error type if it failed."""
 
 
 class LatencyQueue:
     """
-    Durations that wait to be recorded.
+    Durations that are still to be recorded.
 
     Args:
-        record: records some, in the order in which the calls ended.
-        wanted: whether anybody listens.
+        record: records some durations, in the order in which the calls ended.
+        is_wanted: returns whether there is an SDK to record them.
     """
 
-    __slots__ = ("_lock", "_record", "_waiting", "_wanted")
+    __slots__ = ("_is_wanted", "_items", "_lock", "_record")
 
-    def __init__(self, record: Callable[[Sequence[Duration]], None], wanted: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, record: Callable[[Sequence[Duration]], None], is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         self._record = record
-        self._wanted = wanted
+        self._is_wanted = is_wanted
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, a lock that another thread held included: the child of a fork starts here."""
+        """Remove all durations, and renew the lock, as the child of a fork must."""
         self._lock = threading.RLock()
-        self._waiting: deque[Any] = deque()
+        self._items: deque[Any] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiting) // PARTS
+        return len(self._items) // PARTS
 
     def extend(self, durations: Iterable[Duration]) -> bool:
-        """Have some recorded, if anybody listens; whether anybody does. An SDK that is set up late is noticed here."""
-        wanted = self._wanted()
+        """Append durations if there is an SDK, and return whether there is: it may be set up late."""
+        wanted = self._is_wanted()
         if wanted:
-            self._waiting.extend(chain.from_iterable(durations))
+            self._items.extend(chain.from_iterable(durations))
         return wanted
 
-    def report(self, most: int, *, wait: bool) -> None:
+    def report(self, limit: int, *, wait: bool) -> None:
         """
-        Record at most so many, under no lock of the windows: OpenTelemetry is not ours to trust with it.
+        Record durations, under no lock of the windows: OpenTelemetry's code must not hold it.
 
         Args:
-            most: how many.
-            wait: wait for those that another thread is recording. Who drains before a collection does, else it would
-                miss them.
+            limit: the largest number of durations.
+            wait: wait for another thread that is recording. A drain before a collection must, or the collection would
+                miss the durations of that thread.
         """
         if self._lock.acquire(blocking=wait):
             try:
-                following = self._waiting.popleft
-                found = [(following(), following(), following()) for _ in range(min(most, len(self)))]
-                if found:
-                    self._record(found)
+                pop = self._items.popleft
+                durations = [(pop(), pop(), pop()) for _ in range(min(limit, len(self)))]
+                if durations:
+                    self._record(durations)
             finally:
                 self._lock.release()
 
     def report_all(self, pause: Callable[[], bool] | None) -> None:
-        """Record those that wait now, with a pause after every few of them where one is given: see `Throttle`."""
-        left, most = len(self), PACE
+        """Record all durations. *pause* is called after each piece, and returns whether the thread is pressed."""
+        left, piece = len(self), PIECE
         if pause is None:
             self.report(left, wait=True)
             return
         while left > 0:
-            self.report(most, wait=True)
-            left -= most
-            most = HURRIED_PACE if pause() else PACE
+            self.report(piece, wait=True)
+            left -= piece
+            piece = PRESSED_PIECE if pause() else PIECE

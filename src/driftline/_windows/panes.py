@@ -32,16 +32,17 @@ class Panes:
         week: the clock of the hour of the week, which rows are then counted by too. If None, they are not.
 
     Attributes:
+        layout: as above.
         timed: whether the time at which rows come matters: the window is one of time, or there is a *week*.
         pending: complete windows that have not been evaluated, the oldest first.
         totals: counts since the process started.
         lock: protects all of this. A thread never holds it while a user function in ``derive=`` runs.
     """
 
-    __slots__ = ("_clock", "_layout", "_ring", "_time_ring", "_week", "_window", "lock", "pending", "timed", "totals")
+    __slots__ = ("_clock", "_ring", "_time_ring", "_week", "_window", "layout", "lock", "pending", "timed", "totals")
 
     def __init__(self, layout: Layout, window: Window, clock: Callable[[], float], week: WeekClock | None) -> None:
-        self._layout = layout
+        self.layout = layout
         self._window = window
         self._clock = clock
         self._week = week
@@ -61,7 +62,7 @@ class Panes:
 
     @property
     def _bins(self) -> int:
-        return self._layout.total + (0 if self._week is None else CELLS)
+        return self.layout.total + (0 if self._week is None else CELLS)
 
     @property
     def over(self) -> bool:
@@ -78,12 +79,12 @@ class Panes:
 
     def count_columns(self, columns: Sequence[Column | None], rows: int) -> None:
         """Count captured columns of *rows* rows."""
-        columns = self._layout.derive(columns, rows)
+        columns = self.layout.derive(columns, rows)
         # Cut at the ends of panes before counting: counts, unlike rows, cannot be cut.
         start = 0
         while start < rows:
             stop = min(rows, start + self._ring.room())
-            self._add(self._layout.count(columns, slice(start, stop)), stop - start)
+            self._add(self.layout.count(columns, slice(start, stop)), stop - start)
             start = stop
 
     def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None) -> None:
@@ -92,7 +93,7 @@ class Panes:
         while start < len(rows):
             stop = min(len(rows), start + self._ring.room())
             predictions = None if outputs is None else outputs[start:stop]
-            self._add(self._layout.count_rows(rows[start:stop], predictions), stop - start)
+            self._add(self.layout.count_rows(rows[start:stop], predictions), stop - start)
             start = stop
 
     def _add(self, counts: Counts, rows: int) -> None:
@@ -109,10 +110,28 @@ class Panes:
         """Divide windows into blocks or not: they are, while the dependence of rows is being learnt from them."""
         self._ring.divide = wanted
 
+    def drop(self, reason: str, rows: int) -> None:
+        """Count rows that are in no window, by the reason."""
+        with self.lock:
+            dropped = self.totals.dropped
+            dropped[reason] = dropped.get(reason, 0) + rows
+
+    def pop_windows(self) -> list[WindowCounts]:
+        """Remove and return the complete windows, oldest first. Only one thread at a time may call this."""
+        pending = self.pending
+        return [pending.popleft() for _ in range(len(pending))]
+
     def partial(self) -> WindowCounts | None:
         """Return all that the ring holds, until it has held a whole window; then None."""
-        return None if self._ring.full else self._ring.partial()
+        with self.lock:
+            return None if self._ring.full else self._ring.partial()
 
     def snapshot(self) -> WindowCounts:
         """Return all that the ring holds, the open pane included."""
-        return self._ring.snapshot()
+        with self.lock:
+            return self._ring.snapshot()
+
+    def read(self) -> Totals:
+        """Return a copy of the counts since the process started."""
+        with self.lock:
+            return self.totals.copy()

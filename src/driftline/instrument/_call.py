@@ -31,42 +31,59 @@ _UNSET = object()
 
 
 class Target(Protocol):
-    """What the surface needs of a monitor."""
+    """
+    What the decorator and the context manager need of a monitor.
+
+    Attributes:
+        active: the list of the prediction under way in this context.
+        enabled: whether anything is recorded.
+        tracing: makes spans. If None, there are none.
+        reference: the reference at work, or None while one is learned.
+        buffer: the buffer in which calls begin.
+    """
 
     active: ContextVar[list[bool] | None]
     enabled: bool
     tracing: Tracing | None
     reference: Reference | None
-    lane: CallBuffer
+    buffer: CallBuffer
 
-    def capture(self, lane: CallBuffer, features: Any) -> Captured:
-        """Read and copy the features of a call that begins in this lane."""
+    def capture(self, buffer: CallBuffer, features: Any) -> Captured:
+        """Read and copy the features of a call that begins in this buffer."""
         ...
 
-    def unreadable(self, place: str, error: Exception) -> None:
-        """Count a call whose features could not be read."""
+    def report_unreadable(self, where: str, error: Exception) -> None:
+        """Report a call whose features could not be read."""
         ...
 
-    def done(
-        self, lane: CallBuffer, captured: Captured, output: Any, seconds: float, context: object, prediction_id: object
+    def record(
+        self,
+        buffer: CallBuffer,
+        captured: Captured,
+        output: Any,
+        seconds: float,
+        context: object,
+        prediction_id: object,
     ) -> None:
-        """Take down a call that began in this lane and returned."""
+        """Record a call that began in this buffer and returned."""
         ...
 
-    def failed(self, lane: CallBuffer, captured: Captured, seconds: float, context: object, error: str) -> None:
-        """Take down a call that began in this lane and raised."""
+    def record_failure(
+        self, buffer: CallBuffer, captured: Captured, seconds: float, context: object, error: str
+    ) -> None:
+        """Record a call that began in this buffer and raised."""
         ...
 
-    def done_with_id(self, prediction_id: object, output: Any) -> None:
-        """Keep the output of a call taken down already, for the outcome that is told under this id."""
+    def remember_output(self, prediction_id: object, output: Any) -> None:
+        """Keep the output of a recorded call until the outcome of this id arrives."""
         ...
 
     def relieve(self) -> None:
-        """Have the thread started or woken, or do a share of its work."""
+        """Start the worker thread, wake it, or do a share of its work."""
         ...
 
-    def caught(self, place: str, error: Exception) -> None:
-        """Count an error of a function that the user gave."""
+    def report_error(self, where: str, error: Exception) -> None:
+        """Report an error of driftline, or of a user function."""
         ...
 
 
@@ -87,10 +104,10 @@ class PredictionCall:
     """
 
     __slots__ = (
+        "_buffer",
         "_captured",
         "_context",
         "_id",
-        "_lane",
         "_returned",
         "_span",
         "_start",
@@ -111,8 +128,8 @@ class PredictionCall:
         self._returned = False
         self.output: Any = _UNSET
         # Read and copied now: what the caller does to its features afterwards changes nothing.
-        self._lane = target.lane
-        self._captured = target.capture(self._lane, features) if target.enabled else None
+        self._buffer = target.buffer
+        self._captured = target.capture(self._buffer, features) if target.enabled else None
 
     @property
     def id(self) -> Any:
@@ -121,7 +138,7 @@ class PredictionCall:
             self._id = uuid.uuid4().hex
             if self._returned:
                 # Asked for after the block: only now is it known that an outcome may come.
-                self._target.done_with_id(self._id, self.output)
+                self._target.remember_output(self._id, self.output)
         return self._id
 
     def __enter__(self) -> Self:
@@ -131,7 +148,7 @@ class PredictionCall:
                 self._span = tracing.start(str(self.id), _text(self._user))
                 self._token = tracing.attach(self._span)
             except Exception as error:  # noqa: BLE001 - the guard
-                self._target.caught("span", error)
+                self._target.report_error("span", error)
         outer = self._target.active.get()
         if outer is None or not outer[0]:
             within = [True]
@@ -155,21 +172,21 @@ class PredictionCall:
             self._returned = True
             if self._within is None and self._id is not None:
                 # Within another call: that one is the prediction, and the outcome is told of this one all the same.
-                target.done_with_id(self._id, self.output)
+                target.remember_output(self._id, self.output)
         if self._span is not None and target.tracing is not None:
             try:
                 target.tracing.end(self._span, self._token, error)
             except Exception as caught:  # noqa: BLE001 - the guard
-                target.caught("span", caught)
+                target.report_error("span", caught)
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
         target = self._target
         if error is not None:
-            target.failed(self._lane, self._captured, seconds, self._context, error_type(error))
+            target.record_failure(self._buffer, self._captured, seconds, self._context, error_type(error))
         elif self.output is _UNSET:
-            target.done(self._lane, self._captured, None, seconds, self._context, None)
+            target.record(self._buffer, self._captured, None, seconds, self._context, None)
         else:
-            target.done(self._lane, self._captured, self.output, seconds, self._context, self._id)
+            target.record(self._buffer, self._captured, self.output, seconds, self._context, self._id)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -201,11 +218,11 @@ class Plan:
         self.active = target.active
         self.first = pick.place if isinstance(pick, First) else FAR
 
-    def capture(self, lane: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
+    def capture(self, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
         try:
-            return self.target.capture(lane, self.pick(args, kwargs))
+            return self.target.capture(buffer, self.pick(args, kwargs))
         except Exception as error:  # noqa: BLE001 - the user's extractor
-            self.target.unreadable("features", error)
+            self.target.report_unreadable("features", error)
             return None
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:
@@ -218,35 +235,41 @@ class Plan:
         try:
             given = None if self._prediction_id is None else self._prediction_id(args, kwargs)
         except Exception as error:  # noqa: BLE001 - the user's function
-            self.target.caught("prediction_id", error)
+            self.target.report_error("prediction_id", error)
         if self._user_id is not None and self.target.tracing is not None:
             try:
                 user = _text(self._user_id(args, kwargs))
             except Exception as error:  # noqa: BLE001 - as above
-                self.target.caught("user_id", error)
+                self.target.report_error("user_id", error)
         return given, user
 
     def done(
-        self, lane: CallBuffer, captured: Captured, result: Any, seconds: float, context: object, prediction_id: object
+        self,
+        buffer: CallBuffer,
+        captured: Captured,
+        result: Any,
+        seconds: float,
+        context: object,
+        prediction_id: object,
     ) -> None:
         if self.output is not None:
             try:
                 result = self.output(result)
             except Exception as error:  # noqa: BLE001 - the user's function
                 result = None
-                self.target.caught("output", error)
-        self.target.done(lane, captured, result, seconds, context, prediction_id)
+                self.target.report_error("output", error)
+        self.target.record(buffer, captured, result, seconds, context, prediction_id)
 
 
 class OpenCall:
     """One call from its start to its end: what generators, ids and spans need, and the plain call does without."""
 
-    __slots__ = ("captured", "context", "lane", "plan", "prediction_id", "span", "start", "token")
+    __slots__ = ("buffer", "captured", "context", "plan", "prediction_id", "span", "start", "token")
 
     def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.plan = plan
-        self.lane = plan.target.lane
-        self.captured = plan.capture(self.lane, args, kwargs)
+        self.buffer = plan.target.buffer
+        self.captured = plan.capture(self.buffer, args, kwargs)
         self.prediction_id, user = plan.ids(args, kwargs)
         self.span: Any = None
         self.token: object = None
@@ -255,7 +278,7 @@ class OpenCall:
             try:
                 self.span = tracing.start(_span_id(self.prediction_id), user)
             except Exception as error:  # noqa: BLE001 - the guard
-                plan.target.caught("span", error)
+                plan.target.report_error("span", error)
         self.context = current_context() if self.span is None or tracing is None else tracing.context_of(self.span)
         self.start = perf_counter()
 
@@ -266,12 +289,14 @@ class OpenCall:
             self.token = tracing.attach(self.span)
 
     def done(self, result: Any) -> None:
-        self.plan.done(self.lane, self.captured, result, perf_counter() - self.start, self.context, self.prediction_id)
+        self.plan.done(
+            self.buffer, self.captured, result, perf_counter() - self.start, self.context, self.prediction_id
+        )
         self._end(None)
 
     def failed(self, error: BaseException) -> None:
         seconds = perf_counter() - self.start
-        self.plan.target.failed(self.lane, self.captured, seconds, self.context, error_type(error))
+        self.plan.target.record_failure(self.buffer, self.captured, seconds, self.context, error_type(error))
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
@@ -280,7 +305,7 @@ class OpenCall:
             try:
                 tracing.end(self.span, self.token, error)
             except Exception as caught:  # noqa: BLE001 - the guard
-                self.plan.target.caught("span", caught)
+                self.plan.target.report_error("span", caught)
 
 
 def _text(user_id: object) -> str | None:

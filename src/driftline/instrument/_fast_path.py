@@ -30,18 +30,18 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
         outer = within()
         if outer is not None and outer[0]:
             return function(features)
-        lane = target.lane
+        buffer = target.buffer
         captured: Captured
         try:
-            if features.__class__ is lane.inline and len(features) == lane.width:
+            if features.__class__ is buffer.inline and len(features) == buffer.width:
                 captured = features.copy()
-                if captured[lane.first].__class__ not in SCALARS:
-                    captured = target.capture(lane, features)
+                if captured[buffer.first].__class__ not in SCALARS:
+                    captured = target.capture(buffer, features)
             else:
-                captured = lane.readers[features.__class__](features)
+                captured = buffer.readers[features.__class__](features)
         except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
-            captured = target.capture(lane, features)
-        context = current_context() if lane.exemplars else None
+            captured = target.capture(buffer, features)
+        context = current_context() if buffer.exemplars else None
         # A list and not a flag: a task started within the call inherits the context, and must not stay within for ever.
         # What it replaces is None or the list of a call that has ended, which say the same: nothing needs resetting.
         inside = [True]
@@ -52,19 +52,19 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
         except BaseException as error:
             seconds = perf_counter() - start
             inside[0] = False
-            target.failed(lane, captured, seconds, context, error_type(error))
+            target.record_failure(buffer, captured, seconds, context, error_type(error))
             raise
         seconds = perf_counter() - start
         inside[0] = False
         if result.__class__ in SCALARS and captured.__class__ in ROWS:
             try:
-                lane.put((captured, result, seconds, context))
-                if len(lane.waiting) >= lane.limit:
+                buffer.append((captured, result, seconds, context))
+                if len(buffer.entries) >= buffer.limit:
                     target.relieve()
             except Exception as error:  # noqa: BLE001 - the guard
-                target.caught("record", error)
+                target.report_error("record", error)
         else:
-            target.done(lane, captured, result, seconds, context, None)
+            target.record(buffer, captured, result, seconds, context, None)
         return result
 
     # Called by name, or with too many arguments, it answers as the function would: its argument has the same name.
@@ -84,16 +84,16 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
         outer = within()
         if outer is not None and outer[0]:
             return function(*args, **kwargs)
-        lane = target.lane
+        buffer = target.buffer
         if len(args) > first:
             features = args[first]
             try:
-                captured = lane.readers[features.__class__](features)
+                captured = buffer.readers[features.__class__](features)
             except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
-                captured = target.capture(lane, features)
+                captured = target.capture(buffer, features)
         else:
-            captured = capture(lane, args, kwargs)
-        context = current_context() if lane.exemplars else None
+            captured = capture(buffer, args, kwargs)
+        context = current_context() if buffer.exemplars else None
         inside = [True]
         enter(inside)
         start = perf_counter()
@@ -102,19 +102,19 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
         except BaseException as error:
             seconds = perf_counter() - start
             inside[0] = False
-            target.failed(lane, captured, seconds, context, error_type(error))
+            target.record_failure(buffer, captured, seconds, context, error_type(error))
             raise
         seconds = perf_counter() - start
         inside[0] = False
         if captured.__class__ in ROWS and result.__class__ in SCALARS:
             try:
-                lane.put((captured, result, seconds, context))
-                if len(lane.waiting) >= lane.limit:
+                buffer.append((captured, result, seconds, context))
+                if len(buffer.entries) >= buffer.limit:
                     target.relieve()
             except Exception as error:  # noqa: BLE001 - the guard
-                target.caught("record", error)
+                target.report_error("record", error)
         else:
-            target.done(lane, captured, result, seconds, context, None)
+            target.record(buffer, captured, result, seconds, context, None)
         return result
 
     return wrapper
@@ -130,16 +130,16 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         outer = within()
         if outer is not None and outer[0]:
             return await function(*args, **kwargs)
-        lane = target.lane
+        buffer = target.buffer
         if len(args) > first:
             features = args[first]
             try:
-                captured = lane.readers[features.__class__](features)
+                captured = buffer.readers[features.__class__](features)
             except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
-                captured = target.capture(lane, features)
+                captured = target.capture(buffer, features)
         else:
-            captured = capture(lane, args, kwargs)
-        context = current_context() if lane.exemplars else None
+            captured = capture(buffer, args, kwargs)
+        context = current_context() if buffer.exemplars else None
         inside = [True]
         enter(inside)
         start = perf_counter()
@@ -148,19 +148,19 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:  # a cancelled task is a prediction that failed
             seconds = perf_counter() - start
             inside[0] = False
-            target.failed(lane, captured, seconds, context, error_type(error))
+            target.record_failure(buffer, captured, seconds, context, error_type(error))
             raise
         seconds = perf_counter() - start
         inside[0] = False
         if captured.__class__ in ROWS and result.__class__ in SCALARS:
             try:
-                lane.put((captured, result, seconds, context))
-                if len(lane.waiting) >= lane.limit:
+                buffer.append((captured, result, seconds, context))
+                if len(buffer.entries) >= buffer.limit:
                     target.relieve()
             except Exception as error:  # noqa: BLE001 - the guard
-                target.caught("record", error)
+                target.report_error("record", error)
         else:
-            target.done(lane, captured, result, seconds, context, None)
+            target.record(buffer, captured, result, seconds, context, None)
         return result
 
     return wrapper

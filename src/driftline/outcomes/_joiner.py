@@ -54,6 +54,7 @@ class Outcomes:
             share it.
         find_ledger: returns the ledger of another version or variant, whose prediction is in the same file.
         on_error: called with the place and exception of an error in the user function or in the file.
+        wake: wakes the thread that settles. If None, callers join events as soon as many are pending.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Outcomes:
         clock: Callable[[], float],
         find_ledger: Callable[[Source], Ledger],
         on_error: Callable[[str, Exception], None],
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self.ledger = ledger
         self._store: Store
@@ -74,7 +76,7 @@ class Outcomes:
         self._clock = time.time if policy.path is not None and clock is time.monotonic else clock
         self._find_ledger = find_ledger
         self._on_error = on_error
-        self.wake: Callable[[], None] | None = None
+        self._wake = wake
         self._start_empty()
 
     def _start_empty(self) -> None:
@@ -115,9 +117,9 @@ class Outcomes:
             self._relieve_backlog()
 
     def _relieve_backlog(self) -> None:
-        if self.wake is not None:
-            self.wake()
-        if self.wake is None or len(self._events) >= BUFFER_EVENTS:
+        if self._wake is not None:
+            self._wake()
+        if self._wake is None or len(self._events) >= BUFFER_EVENTS:
             self._run_locked(self._join_chunk)
 
     # --- joining -----------------------------------------------------------------------------------------------------

@@ -78,8 +78,6 @@ class Ledger:
         correct: user function that returns whether a prediction was right. If None, the kind of prediction decides.
         on_state_change: called when a limit changes its state.
         on_error: called with the place and exception of an error in a value or in the user function.
-
-    Attributes:
         on_pair: called with each prediction, its outcome, and whether it was right (None for an ungraded quantity).
     """
 
@@ -89,12 +87,13 @@ class Ledger:
         correct: Correct | None,
         on_state_change: Callable[[StateChange], None],
         on_error: Callable[[str, Exception], None],
+        on_pair: Callable[[object, object, bool | None], None] | None = None,
     ) -> None:
         self._policy = policy
         self._correct = correct
         self._on_state_change = on_state_change
         self._on_error = on_error
-        self.on_pair: Callable[[object, object, bool | None], None] | None = None
+        self._on_pair = on_pair
         self._prediction: Feature | None = None
         self._reference: OutcomeCounts | None = None
         self._derive_limits()
@@ -173,9 +172,9 @@ class Ledger:
                 self._earlier += replace(late, bins=np.zeros((0, 2), dtype=np.int64))
             else:
                 self._add_counts(counts)
-        if self.on_pair is not None:
+        if self._on_pair is not None:
             for output, actual, is_correct in grading.parsed:
-                self.on_pair(output, actual, is_correct)
+                self._on_pair(output, actual, is_correct)
 
     def _add_counts(self, counts: Counts) -> None:
         self._totals += counts

@@ -1,0 +1,144 @@
+"""What the calls of a monitored model do: nothing here raises into the host, except with ``on_error="raise"``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from driftline._capture.reader import Captured
+from driftline._recording.buffer import CallBuffer
+from driftline._recording.recorder import Recorder
+from driftline._runtime.guard import Guard
+from driftline.otel import Tracing
+from driftline.outcomes import Outcomes
+from driftline.outcomes._joiner import is_id_batch
+from driftline.reference import Reference
+
+__all__ = ["Calls"]
+
+
+class Calls:
+    """
+    The target of a monitor's decorators and context managers.
+
+    Args:
+        enabled: whether anything is recorded.
+        recorder: the recorder at work.
+        reference: the reference at work, or None while one is learned.
+        outcomes: keeps outputs with an id.
+        tracing: makes spans. If None, there are none.
+        guard: reports errors.
+
+    Attributes:
+        active: the list of the prediction under way in this context. All functions of a monitor share it: a predict
+            function that calls another one of the same model is one prediction.
+        buffer: the buffer in which calls begin.
+        enabled: as above, and so are the next two.
+        reference: until `switch`.
+        tracing: as above.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        reference: Reference | None,
+        outcomes: Outcomes,
+        tracing: Tracing | None,
+        guard: Guard,
+        *,
+        enabled: bool,
+    ) -> None:
+        self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
+        self.enabled = enabled
+        self.tracing = tracing
+        self._outcomes, self._guard = outcomes, guard
+        self.switch(recorder, reference)
+
+    def switch(self, recorder: Recorder, reference: Reference | None) -> None:
+        """Let calls begin in another recorder, which counts by this reference."""
+        self.reference: Reference | None = reference
+        self._recorder: Recorder = recorder
+        self.buffer: CallBuffer = recorder.buffer
+
+    def capture(self, buffer: CallBuffer, features: Any) -> Captured:
+        """Read and copy the features of a call that begins in this buffer, or return None if that fails."""
+        return self._capture(buffer.capture, features)
+
+    def _capture(self, read: Callable[[Any], Captured], features: Any) -> Captured:
+        try:
+            return read(features)
+        except Exception as error:  # noqa: BLE001 - the guard, without a context manager on the path of a call
+            self.report_unreadable("capture", error)
+            return None
+
+    def report_unreadable(self, where: str, error: Exception) -> None:
+        """Report a call whose features could not be read. It is served, and in no window."""
+        self._recorder.panes.drop("unreadable", 1)
+        self._guard.report_error(where, error)
+
+    def record(
+        self,
+        buffer: CallBuffer,
+        captured: Captured,
+        output: Any,
+        seconds: float,
+        context: object,
+        prediction_id: object,
+    ) -> None:
+        """Record a call that began in this buffer and returned."""
+        try:
+            buffer.sink.record(captured, output, seconds, context)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._guard.report_error("output", error)
+        if prediction_id is not None:
+            self.remember_output(prediction_id, output)
+
+    def record_failure(
+        self, buffer: CallBuffer, captured: Captured, seconds: float, context: object, error: str
+    ) -> None:
+        """Record a call that began in this buffer and raised."""
+        with self._guard("failure"):
+            self._recorder.relief.start_worker()
+            buffer.sink.record_failure(captured, seconds, context, self._guard.error_type(error))
+
+    def record_batch(self, features: Any, outputs: Any) -> None:
+        """
+        Record rows without a call.
+
+        Raises:
+            TypeError: the outputs are not one value per row.
+        """
+        buffer = self.buffer
+        captured = self._capture(buffer.capture_batch, features)
+        self._recorder.relief.start_worker()
+        buffer.sink.record_batch(captured, outputs)
+
+    def remember_output(self, prediction_id: object, output: Any) -> None:
+        """Keep the output of a recorded call until the outcome of this id arrives."""
+        with self._guard("output"):
+            self.remember(prediction_id, output)
+
+    def remember(self, prediction_id: Any, output: Any) -> None:
+        """
+        Keep an output, or those of a batch, until the outcomes arrive.
+
+        Raises:
+            ValueError: the ids are not one per output.
+        """
+        if is_id_batch(prediction_id):
+            self._outcomes.remember_all(prediction_id, output)
+        else:
+            self._outcomes.remember(prediction_id, output)
+
+    def relieve(self) -> None:
+        """Start the worker thread, wake it, or do a share of its work."""
+        self._recorder.relief.relieve()
+
+    def report_error(self, where: str, error: Exception) -> None:
+        """Report an error of driftline, or of a user function."""
+        self._guard.report_error(where, error)
+
+    def drop(self, reason: str, rows: int) -> None:
+        """Count rows that were not predicted."""
+        self._recorder.panes.drop(reason, rows)
