@@ -104,7 +104,7 @@ def run(arguments: list[str]) -> bool:
     )
     print(f"candidate: {CANDIDATES[options.candidate]}", flush=True)
     if incident is not None:
-        print(f"incident: from {hour_to_date(options.incident_at):%Y-%m-%d} on {incident.description}", flush=True)
+        print(f"incident: from {hour_to_date(options.incident_at):%Y-%m-%d} on, {incident.description}", flush=True)
     return _to_collector(replay, options, options.otlp) if options.otlp else _to_screen(replay, options)
 
 
@@ -128,11 +128,11 @@ def _to_collector(replay: Replay, options: Options, url: str) -> bool:
     print(f"sending to {url}; these lines come from the monitors of this process")
     interrupted = _serve(replay, options, telemetry, print_lines=True)
     _finish(replay, telemetry.setup)
-    status = replay.baseline.status()
-    drifting = [name for name, state in status.items() if state.state == "drifting"]
+    statuses = replay.baseline.status()
+    drifting = [name for name, status in statuses.items() if status.state == "drifting"]
     print(f"{replay.sent.predictions:,} predictions made, {replay.sent.outcomes:,} outcomes added.")
     for name in drifting:
-        print(f"drifting at the end: {with_name(name, status[name].reason)}")
+        print(f"drifting at the end: {with_name(name, statuses[name].reason)}")
     verdict = replay.canary.verdict()
     print(f"canary: {verdict.state}, {verdict.reason}")
     return interrupted
@@ -143,7 +143,7 @@ def _serve(replay: Replay, options: Options, telemetry: Telemetry, *, print_line
     end = None if options.seconds is None else time.monotonic() + options.seconds
     interrupted = threading.Event()
     # An interrupt within a call would leave a prediction half made, so it takes effect at the end of a day.
-    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    previous_handler = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     try:
         for day, hour in enumerate(replay.days()):
             telemetry.emit_day(hour)
@@ -151,7 +151,7 @@ def _serve(replay: Replay, options: Options, telemetry: Telemetry, *, print_line
                 # The first morning lasts a moment. This exports its estimate of accuracy before any outcome arrives.
                 telemetry.setup.force_flush()
             if print_lines and day % LINE_DAYS == 0:
-                drifting = [name for name, state in replay.baseline.status().items() if state.state == "drifting"]
+                drifting = [name for name, status in replay.baseline.status().items() if status.state == "drifting"]
                 print(
                     f"{hour_to_date(hour):%Y-%m-%d}  {replay.sent.predictions:,} predictions; "
                     f"drifting: {', '.join(drifting) or 'nothing'}",
@@ -160,7 +160,7 @@ def _serve(replay: Replay, options: Options, telemetry: Telemetry, *, print_line
             if interrupted.is_set() or (end is not None and time.monotonic() > end):
                 break
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
     return interrupted.is_set()
 
 
@@ -181,11 +181,11 @@ def _receiver(replay: Replay) -> Iterator[tuple[Connection, int]]:
     )
     # Ctrl-C reaches every process of the group. The child ignores it from its start, because this process ends first
     # and then sends `Finished`.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         child.start()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
     child_pipe.close()
     try:
         port = parent_pipe.recv()
