@@ -130,9 +130,11 @@ def test_memory_and_file_count_the_same_for_any_chunk_size(steps, capacity, size
         file.close()
     assert dict(counts["memory"]) == dict(counts["file"]) == plain
     bounded = counts["small"]
-    waiting = len(small._states["waiting"])
     joined = bounded["correct"] + bounded["incorrect"]
-    assert sum(not event.is_outcome for event in events) == joined + bounded["expired"] + bounded["replaced"] + waiting
+    assert (
+        sum(not event.is_outcome for event in events)
+        == joined + bounded["expired"] + bounded["replaced"] + small.pending
+    )
     outcomes = joined - bounded["early"] + bounded["duplicate"] + bounded["late"] + bounded["unmatched"]
     assert sum(event.is_outcome for event in events) == outcomes
     assert len(small) <= 3 * capacity

@@ -164,6 +164,11 @@ class MemoryStore:
         joined.results.update(grade(joined.pairs))
         return joined
 
+    @property
+    def pending(self) -> int:
+        """Predictions without an outcome."""
+        return len(self._states[WAITING])
+
     def __len__(self) -> int:
         return sum(map(len, self._states.values()))
 
