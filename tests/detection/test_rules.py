@@ -276,11 +276,15 @@ def test_scores_hold_the_latest_ones_of_every_length(two):
 
 def test_longer_lengths_of_a_sliding_window_move_by_whole_windows(two):
     """Not by panes, so that a row counts in only one of the windows that a length adds up."""
-    evaluator, _, _ = evaluator_for(two, FalseAlarms(1, every="1h", lengths=(1, 2)), Window(rows=1_000, every=250))
-    for step in range(9):
+    rule, window = FalseAlarms(1, every="1h", lengths=(1, 2)), Window(rows=1_000, every=250)
+    evaluator, _, _ = evaluator_for(two, rule, window, distances=("psi",))
+    values = []
+    for step in range(12):
         evaluator.evaluate([quiet(two, step)])
-    assert len(evaluator._whole_windows) == 2
-    assert evaluator._panes_seen == 9
+        values.append([score.value for score in evaluator.scores if score.length == "2000 rows"])
+    assert values[:7] == [[]] * 7  # the second whole window is complete after eight panes
+    assert values[7] == values[8] == values[9] == values[10]
+    assert values[11] != values[10]
 
 
 def test_the_whole_model_keeps_its_budget():

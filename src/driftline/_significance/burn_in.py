@@ -102,7 +102,7 @@ class _BlockLevel:
         self.largest = np.zeros((TRIMMED, features, PARTS))
 
     def directions(self) -> Floats:
-        """Return the number of directions of equal variance of the shape: see `dependence.effective_directions`."""
+        """Return the effective number of directions of the shape: see `dependence.effective_directions`."""
         differences = np.maximum(self.differences, 1.0)
         free = self.independent[:, SHAPE] / differences
         mean = (self.sums[:, SHAPE] + self.largest[:, :, SHAPE].sum(axis=0)) / differences

@@ -62,7 +62,7 @@ class Dependence:
         lengths: shape (lengths,), rows per block, ascending.
         blocks: shape (lengths,), degrees of freedom: the number of blocks, less one for each stretch of data.
         factors: shape (lengths, features, parts), mean variance of the counts of a block over that of independent rows.
-        directions: shape (lengths, features), number of directions of equal variance over which the shape varies.
+        directions: shape (lengths, features), effective number of independent directions in which the shape varies.
     """
 
     lengths: Floats
@@ -221,7 +221,9 @@ def _rate_variance(events: Counts, rows: Counts, expected: Floats, freedom: floa
 
 def effective_directions(mean: Floats, variance: Floats, free: Floats) -> Floats:
     """
-    Return the degrees of freedom of the scaled chi-square that has this mean and variance, at most *free*.
+    Return the effective number of independent directions in which sums of squares vary, at most *free*.
+
+    It is the number of degrees of freedom of the scaled chi-square that has the same mean and variance.
 
     Source: Satterthwaite (1946), as in the second-order correction of Rao & Scott (1984): free / (1 + u), where u is
     the squared coefficient of variation of the eigenvalues of the covariance. The sums themselves also contain the part

@@ -50,8 +50,8 @@ class Inflation:
     Attributes:
         factor: shape (features, parts), at least 1.
         freedom: shape (features, parts), degrees of freedom of the estimate; inf where rows are independent.
-        directions: shape (features,), number of directions of equal variance over which the shape varies; inf if it
-            varies over all of them equally.
+        directions: shape (features,), effective number of independent directions in which the shape varies; inf if it
+            varies in all directions equally.
         common: shape (parts,), whether half of the features show significantly that their rows are dependent. Then the
             rows are in their original order.
     """
@@ -67,16 +67,16 @@ class InflationCurve:
     The variance inflation as a function of the number of rows.
 
     The curve starts at the shortest block length and steps to a longer one where its variance is significantly larger.
-    So many short blocks serve rows that are independent, or independent beyond some distance, and few long blocks serve
-    slow changes. Where the variance still grows at the longest length, the curve continues with its last power up to
-    `MAX_EXTRAPOLATION`. With a single length, the power is the one that leads there from a single row, whose inflation
-    is 1.
+    For rows that are independent, or independent beyond some distance, it uses many short blocks. For slow changes it
+    uses few long blocks. Where the variance still grows at the longest length, the curve continues with its last power
+    up to `MAX_EXTRAPOLATION`. With a single length, the power is the one that leads there from a single row, whose
+    inflation is 1.
 
     Args:
         lengths: shape (lengths,), rows per block, ascending.
         blocks: shape (lengths,), degrees of freedom.
         factors: shape (lengths, features, parts), mean variance of the counts of a block over that of independent rows.
-        directions: shape (lengths, features), number of directions of equal variance over which the shape varies.
+        directions: shape (lengths, features), effective number of independent directions in which the shape varies.
     """
 
     __slots__ = (

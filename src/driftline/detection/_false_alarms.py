@@ -37,10 +37,9 @@ MAX_LENGTH = 64
 @dataclass(frozen=True, slots=True, init=False)
 class FalseAlarms:
     """
-    The default rule, a budget of false alarms: while nothing drifts, at most *count* alarms of the whole model *per*
-    stretch of time.
+    The default rule: while nothing drifts, the whole model has at most *count* false alarms within *per*.
 
-    The rule turns the budget into a significance level for each evaluation, according to how often it evaluates
+    The rule turns this budget into a significance level for each evaluation, according to how often it evaluates
     windows. Each window length gets an equal part of the budget. The features share the level by the procedure of
     Benjamini & Hochberg (1995). A feature drifts if it is significant at that level *and* its corrected PSI is at least
     *min_effect*. The second condition is there because in a large window even a negligible difference is significant.

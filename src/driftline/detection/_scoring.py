@@ -1,4 +1,4 @@
-"""Counts to scores: every distance of every feature, for many features in one step."""
+"""Computes scores: every distance of every feature, for many features in one step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence at several window lengths to one state per feature, without flickering."""
+"""Turns the evidence at several window lengths into one state per feature, without flickering."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feeds stream detectors one value at a time, outside the caller's thread, and keeps their states."""
+"""Feeds stream detectors one value at a time where rows are binned, and keeps their states."""
 
 from __future__ import annotations
 
