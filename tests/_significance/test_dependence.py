@@ -74,7 +74,7 @@ def test_the_self_check_reports_a_reference_that_is_too_short():
     assert Reference.fit({"x": [1.0, 2.0]}).check.words.startswith("too short to know")
     trend = Reference.fit({"x": np.arange(4_000.0)})
     assert trend.check.growing == 1
-    assert "too short: the scatter of 1 features still grows" in trend.check.words
+    assert "too short: the variance inflation of 1 features still grows" in trend.check.words
 
 
 def test_missing_values_that_come_in_bursts_are_dependent():

@@ -131,7 +131,7 @@ def test_a_device_is_read_no_further_than_a_file_may_be_long():
 @pytest.mark.parametrize("text", [None, 5, b"{}", ["{}"]])
 def test_only_a_text_is_a_text(text):
     """Bytes are not decoded by guess."""
-    with pytest.raises(ReferenceError, match="expected JSON text"):
+    with pytest.raises(ReferenceError, match="expected a JSON string"):
         Reference.from_json(text)
 
 

@@ -1,4 +1,4 @@
-"""The reference: bins, counts and dependence of the training data, which windows are compared with."""
+"""The reference that windows are compared with: bins, counts and dependence of the training data."""
 
 from __future__ import annotations
 

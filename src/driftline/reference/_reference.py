@@ -34,7 +34,7 @@ __all__ = ["Learn", "Reference"]
 _log = logging.getLogger("driftline")
 
 MAX_FILE_BYTES = 64 * 2**20
-"""A reference of 10,000 features is about 10 MB: a larger file is none of ours."""
+"""Bytes of a file at most. A reference of 10,000 features takes about 10 MB."""
 
 LEAST_LEARNT = 100
 """Rows that a reference is learnt from at least: with fewer, each bin would hold a few values only."""
@@ -45,7 +45,16 @@ MOST_LEARNT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Learn:
-    """A reference that is yet to be learnt from the first *rows* rows served."""
+    """
+    A request for a reference that the monitor learns from the first rows served (see `Reference.learn`).
+
+    Attributes:
+        rows: number of rows to learn from.
+        categorical: columns whose numbers are codes.
+        projections: directions through the numeric features at most; 0 for none.
+        ignore: columns that are no features.
+        vectors: columns whose values are vectors.
+    """
 
     rows: int
     categorical: tuple[str, ...] = ()
@@ -59,11 +68,19 @@ class Reference:
     """
     The bins of every feature and the counts of the training data in them.
 
-    Made by `fit`, `load` or `merge`; its only raw values are cuts, category labels and moments.
+    `fit`, `load`, `from_json` and `merge` return references. The only raw values in a reference are cuts, labels of
+    categories and moments.
 
-    ``dependence`` says how rows of the training data next to each other depend on each other, ``check`` what that means
-    (print it), ``traffic`` how rows that are served do, where that has been learnt; ``seasons`` holds the counts by
-    hour of the day and day of the week, where they were asked for.
+    Attributes:
+        features: the features: name, bins, counts and moments.
+        rows: rows of the training data.
+        prediction: the model's output as a feature, if it is known.
+        outcomes: outcomes per bin of the prediction, if they are known.
+        dependence: how consecutive rows of the training data depend on each other, if there are enough of them.
+        check: what that dependence means; print it.
+        traffic: how consecutive rows of served traffic depend on each other, if a monitor has learnt it.
+        derived: the description of derived features, if there are any.
+        seasons: the counts by hour of the day and day of the week, if the times of the rows are known.
     """
 
     features: tuple[Feature, ...]
@@ -97,37 +114,37 @@ class Reference:
         """
         Fit a reference to training data.
 
-        The rows are best given in the order in which they came to be: how rows next to each other depend on each other
-        is then known from the start, and what it means stands in ``check``. Of shuffled rows it cannot be known, and is
-        learnt from the first windows served.
+        Pass the rows in the order in which they occurred, or pass *time*. The reference then knows from the start how
+        consecutive rows depend on each other (see ``check``). With shuffled rows, the monitor learns it from the first
+        windows served.
 
         Args:
-            data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array (its columns
-                are then named ``"0"``, ``"1"``, … and served rows are aligned by order).
-            categorical: columns whose numbers are codes. Texts and booleans are categorical anyway, integers of at
-                most ten distinct values too.
-            numeric: columns that are quantities all the same.
-            predictions: the model's outputs for these rows, one per row.
-            outcomes: what turned out to be true, one per row (None or nan: unknown); needs *predictions*.
-            correct: decides whether a prediction was right; by default a probability of at least 0.5 stands for true,
-                and labels are compared.
-            max_categories: categories with a bin of their own.
-            projections: watch directions through the numeric features as well, so that a relation between features
-                that breaks is found: True, or how many directions at most (``driftline._derived.spec.Projections``).
-            derive: functions of a row (a mapping of captured columns to values) by the name of the feature that they
-                make, a number or a label; the monitor is given the same ones. A row for which one raises lacks it.
-            ignore: columns that are no features: only *derive* sees them, such as free text.
-            like: a reference whose bins are used instead of fitting new ones, for data that do not fit in memory: fit
-                the first part, count each other part ``like`` it, and `merge`. Directions and *ignore* are its own
-                too; *derive* is given again.
-            time: when the rows came to be: the name of a column (then no feature), or a time for each row: datetimes
-                (naive ones are UTC), datetime64 or UNIX seconds. Rows are put in that order to see how they depend on
-                each other, and which seasons they show.
-            seasons: compare windows with the hours of the day (``"hour"``) and the days of the week (``"weekday"``)
-                that their rows fall into, in UTC; needs *time*.
+            data: a dict of columns, a pandas or polars DataFrame, a pyarrow Table, or a 2-D numpy array. The columns of
+                an array are named ``"0"``, ``"1"``, …, and served rows are aligned by their order.
+            categorical: columns whose numbers are codes. Strings, booleans, and integers of at most ten distinct values
+                are categorical by default.
+            numeric: columns that are quantities although they would be categorical by default.
+            predictions: the model's output for each row.
+            outcomes: the true value for each row; None or nan if it is unknown. Needs *predictions*.
+            correct: a function of a prediction and an outcome that decides whether the prediction is correct. By
+                default labels are compared, and a probability of at least 0.5 predicts a true outcome.
+            max_categories: categories of one feature that get a bin of their own, 1 to 4093. The others share a bin.
+            projections: also watch directions through the numeric features, which show that a relation between features
+                breaks. True, or the largest number of directions (see ``docs/derived.md``).
+            derive: functions by the name of the feature that each makes. A function gets a row, a mapping of captured
+                columns to values, and returns a number or a label. The value is missing if it raises. Pass the same
+                functions to the monitor.
+            ignore: columns that are no features, such as free text. Only the functions in *derive* read them.
+            like: a reference whose bins and directions are used instead of fitting new ones. For data that do not fit
+                in memory, fit the first part, fit each other part with ``like=`` the first, and `merge` them. Pass
+                *derive* again; *ignore* and *projections* come from the reference.
+            time: the time of each row: datetimes (naive ones are UTC), datetime64 or UNIX seconds. Or the name of the
+                column of times, which is then no feature. Dependence and seasons are estimated from rows in this order.
+            seasons: compare windows with the training data of the same hours of the day (``"hour"``) and days of the
+                week (``"weekday"``), in UTC. Needs *time*.
 
         Raises:
-            ConfigurationError: no rows or columns, lengths that differ, unknown column names, dates, no times.
+            ConfigurationError: there are no rows or columns, lengths differ, a column is unknown, or a value is wrong.
         """
         training = TrainingData.read(
             data,
@@ -162,10 +179,13 @@ class Reference:
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
         """
-        With the dependence of rows that a monitor has learnt (`Monitor.dependence`), so that the next one knows it.
+        Return the reference with the dependence that a monitor has learnt, so that the next monitor knows it.
+
+        Args:
+            dependence: ``Monitor.dependence``. If None, the reference is returned as it is.
 
         Raises:
-            ConfigurationError: it is that of another number of features.
+            ConfigurationError: the dependence has another number of features.
         """
         if dependence is None:
             return self
@@ -184,20 +204,19 @@ class Reference:
         vectors: Sequence[str] = (),
     ) -> Learn:
         """
-        Ask a monitor to learn its reference from the first *rows* rows served: no training data at hand.
+        Ask a monitor to learn its reference from the first rows served, without training data.
 
-        Until then nothing is judged; the rows are kept in memory and are not part of any window.
+        Until then the monitor evaluates no windows. It keeps the rows in memory, and no window contains them.
 
         Args:
-            rows: how many rows to learn from.
-            categorical: as for `fit`, and so are *projections* and *ignore*; the functions of *derive* are the
-                monitor's.
-            projections: as for `fit`.
-            ignore: as for `fit`.
-            vectors: columns whose values are vectors, such as embeddings; `fit` sees that for itself.
+            rows: number of rows to learn from, 100 to 1,000,000.
+            categorical: as in `fit`. The functions of *derive* are those of the monitor.
+            projections: as in `fit`.
+            ignore: as in `fit`.
+            vectors: columns whose values are vectors, such as embeddings. (`fit` detects them.)
 
         Raises:
-            ConfigurationError: fewer than 100 rows (bins of a few values each say nothing) or more than 1,000,000.
+            ConfigurationError: an argument has a wrong value.
         """
         return Learn(
             check.integer("rows", rows, at_least=LEAST_LEARNT, at_most=MOST_LEARNT),
@@ -213,13 +232,13 @@ class Reference:
         Read a reference from a JSON file.
 
         Raises:
-            ReferenceError: the file is absent, too large, damaged, or of a newer schema; the message says where.
+            ReferenceError: the file is absent, too large, damaged, or of a newer schema. The message names the part.
         """
         file = check.path("path", path)
         try:
             size = file.stat().st_size
             with file.open("rb") as stream:
-                # Devices and pipes have no size: no more than the limit is read of anything.
+                # Devices and pipes have no size: this reads at most the limit and one byte.
                 data = stream.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
             text = data.decode("utf-8")
         except (OSError, ValueError) as error:
@@ -235,43 +254,43 @@ class Reference:
         check.path("path", path).write_bytes(self.to_json().encode("utf-8"))
 
     def to_json(self) -> str:
-        """The reference as JSON text, in the form of the shipped ``reference.schema.json``."""
+        """Return the reference as a JSON string, in the form of the shipped ``reference.schema.json``."""
         return write_reference(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
     @classmethod
     def from_json(cls, text: str) -> Reference:
         """
-        Read a reference from JSON text.
+        Read a reference from a JSON string.
 
         Raises:
-            ReferenceError: the text is damaged, of a newer schema, or no text.
+            ReferenceError: the string is damaged or of a newer schema, or *text* is no string.
         """
         if not isinstance(text, str):
-            msg = f"reference: a {type(text).__name__}, expected JSON text"
+            msg = f"reference: a {type(text).__name__}, expected a JSON string"
             raise ReferenceError(msg)
         return _from_document(read_reference(text, "reference"))
 
     @property
     def watched(self) -> tuple[Feature, ...]:
-        """All that is counted: the features, then the prediction where there is one."""
+        """The features, then the prediction if it is known: all that a window counts."""
         return self.features if self.prediction is None else (*self.features, self.prediction)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a row is captured as: the features, unless some are derived."""
+        """Names of the columns that are captured from a row: those of the features, unless some are derived."""
         return self.derived.columns if self.derived is not None else tuple(feature.name for feature in self.features)
 
     @property
     def fingerprint(self) -> str:
-        """Which bins these are: references and snapshots of equal fingerprint add up."""
+        """A hash of the bins. References and snapshots with the same fingerprint add up."""
         return fingerprint_of(Layout(self.watched), self.derived)
 
     def merge(self, other: Reference) -> Reference:
         """
-        Add a reference over the same bins.
+        Return the sum of this reference and another one over the same bins.
 
         Raises:
-            ConfigurationError: the bins, or the seasons, differ.
+            ConfigurationError: the bins or the seasons differ.
         """
         if not isinstance(other, Reference) or self.fingerprint != other.fingerprint:
             msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"

@@ -1,4 +1,4 @@
-"""A reference held against itself: what each block of its rows would say about the rest."""
+"""A check of a reference against itself: each block of its rows is tested against the rest."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from driftline.typing import Counts, Floats
 __all__ = ["CHECK_LEVEL", "SelfCheck", "check_block_rows", "self_check"]
 
 CHECK_ROWS = 1_000
-"""Rows of a block of the check, where there are enough for eight: the size of window that people think in."""
+"""Rows of a block, if there are enough rows for eight blocks: a usual size of a window."""
 
 MOST_CHECKED = 32
-"""Blocks: each is a test of all features, some milliseconds."""
+"""Blocks that are tested at most: testing all features of one block takes some milliseconds."""
 
 CHECK_LEVEL = 0.01
-"""Of independent rows one block in a hundred is beyond it, per feature."""
+"""p-value up to which a test counts as an alarm: for one of a hundred blocks of independent rows, per feature."""
 
-WORTH_SAYING = 1.5
-"""Variance, as a multiple of that of independent rows, below which rows are called independent."""
+LEAST_INFLATION = 1.5
+"""Variance, as a multiple of that of independent rows, from which rows are called dependent."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
     """
-    What the rows of a reference say about each other.
+    The result of testing each block of rows of a reference against the rest.
 
     Attributes:
         block_rows: rows of a block.
-        blocks: how many were held against the rest.
-        independent: share of tests (a block and a feature each) beyond `CHECK_LEVEL` if rows were independent.
-        corrected: the same with the dependence of the rows taken into account.
-        feature: the one whose rows depend most on each other.
-        worth: how many independent rows a block's rows of that feature are worth.
-        growing: features whose scatter still grows at the longest blocks: the reference is too short to know it.
+        blocks: number of blocks that were tested.
+        independent: share of tests, one per block and feature, at or below `CHECK_LEVEL` if rows are taken as
+            independent.
+        corrected: the same share, with the dependence of rows taken into account.
+        feature: the feature whose rows depend most on each other.
+        worth: effective sample size of a block of that feature: as many independent rows have the same variance.
+        growing: features whose variance inflation still grows at the longest blocks. The reference is too short to
+            estimate it.
     """
 
     block_rows: int
@@ -55,30 +57,28 @@ class SelfCheck:
 
     @property
     def words(self) -> str:
-        """The check as a sentence."""
+        """The result as a sentence."""
         if self.blocks < LEAST_BLOCKS:
             return (
                 f"too short to know how rows depend on each other: {self.blocks} blocks of {self.block_rows} rows, "
-                f"needs {LEAST_BLOCKS}; that is learnt from the first windows served"
+                f"expected {LEAST_BLOCKS}; the monitor learns it from its first windows"
             )
         shares = (
-            f"of {self.blocks} blocks held against the rest {self.independent:.1%} are beyond p {CHECK_LEVEL:g} if "
+            f"tested against the rest, {self.independent:.1%} of {self.blocks} blocks have p <= {CHECK_LEVEL:g} if "
             f"rows are taken as independent, {self.corrected:.1%} with their dependence"
         )
-        if self.block_rows < WORTH_SAYING * self.worth or self.independent < WORTH_SAYING * CHECK_LEVEL:
+        if self.block_rows < LEAST_INFLATION * self.worth or self.independent < LEAST_INFLATION * CHECK_LEVEL:
             return (
-                f"rows are independent ({shares}); if they were shuffled, the dependence of traffic is learnt from the "
-                "first windows served"
+                f"rows are independent ({shares}); if they were shuffled, the monitor learns the dependence of traffic "
+                "from its first windows"
             )
-        short = f"; too short: the scatter of {self.growing} features still grows at its longest blocks" * bool(
-            self.growing
-        )
-        worth = f"{self.block_rows} rows of {self.feature} are worth {self.worth:.0f}"
-        return f"rows are dependent: {worth} ({shares}){short}"
+        size = f"{self.block_rows} rows of {self.feature} tell as much as {self.worth:.0f} independent ones"
+        short = f"; too short: the variance inflation of {self.growing} features still grows at its longest blocks"
+        return f"rows are dependent: {size} ({shares}){short if self.growing else ''}"
 
 
 def check_block_rows(rows: int) -> int:
-    """Rows of a block of the check for so many rows of training data."""
+    """Return the rows of a block for a number of rows of training data."""
     return max(1, min(CHECK_ROWS, rows // LEAST_BLOCKS))
 
 
@@ -91,36 +91,36 @@ def self_check(
     expected: Callable[[int], Floats],
 ) -> SelfCheck:
     """
-    Hold blocks of consecutive rows against the rest of the reference.
+    Test blocks of consecutive rows against the rest of the reference.
 
     Args:
-        features: with the counts of the whole reference.
-        layout: where their bins lie.
-        blocks: shape (blocks, bins), consecutive.
-        block_rows: rows of each.
-        dependence: what their scatter says.
-        expected: the counts of the reference, over all bins, that the block of a number is to be held against, its own
-            rows among them.
+        features: the features, with the counts of the whole reference.
+        layout: the bins of the features.
+        blocks: counts of consecutive blocks, shape (blocks, bins).
+        block_rows: rows of each block.
+        dependence: the dependence of the rows; None if there are too few of them.
+        expected: returns the counts of the reference, shape (bins,), to compare the block of an index with. They
+            include the rows of the block.
     """
     if dependence is None or len(blocks) < LEAST_BLOCKS:
         return SelfCheck(block_rows, len(blocks), 0.0, 0.0, "", float(block_rows), 0)
-    flagged = np.zeros(2)
+    alarms = np.zeros(2)
     tests = 0
-    chosen = np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_CHECKED)).astype(int).tolist()
+    checked = np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_CHECKED)).astype(int).tolist()
     tester, growth = TwoSample(features, layout), dependence.inflation_curve()
-    for number in chosen:
-        rest = np.maximum(expected(number) - blocks[number], 0.0)
+    for index in checked:
+        rest = np.maximum(expected(index) - blocks[index], 0.0)
         tests += len(features)
         for column, inflation in enumerate((None, growth)):
-            p = tester(blocks[number], block_rows, inflation, rest).p
-            flagged[column] += float((p <= CHECK_LEVEL).sum())
+            p = tester(blocks[index], block_rows, inflation, rest).p
+            alarms[column] += float((p <= CHECK_LEVEL).sum())
     factors = growth(block_rows).factor[:, [LOCATION, SHAPE]].max(axis=1)
     worst = int(np.argmax(factors))
     return SelfCheck(
         block_rows,
-        len(chosen),
-        float(flagged[0] / tests),
-        float(flagged[1] / tests),
+        len(checked),
+        float(alarms[0] / tests),
+        float(alarms[1] / tests),
         features[worst].name,
         float(block_rows / factors[worst]),
         int(growth.still_grows().sum()),
