@@ -1,8 +1,8 @@
 """
 Join predictions with their outcomes by id, in either order.
 
-A `Record` is the state of one id, an `Event` is a prediction or an outcome that arrives for it, and `advance_record` is
-the whole join. Stores only keep records within bounds: `MemoryStore` here, and `FileStore` in
+A `Record` is the state of one id. An `Event` is a prediction or an outcome that arrives for it. `advance_record` is the
+whole join. Stores only keep records within bounds: `MemoryStore` here, and `FileStore` in
 `driftline.outcomes._sqlite_store`.
 
 Every prediction ends as joined, ``expired`` or ``replaced``, unless it is still pending. Every outcome ends as joined,

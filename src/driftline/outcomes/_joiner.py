@@ -144,7 +144,7 @@ class Outcomes:
         while self._join_chunk():
             pass
         if self._clock() >= self._last_expiry_check + EXPIRY_CHECK_SECONDS:
-            self._apply([])
+            self._join([])
         self.ledger.evaluate_limits()
 
     def _join_chunk(self) -> bool:
@@ -153,7 +153,7 @@ class Outcomes:
             return False
         del self._events[: len(events)]
         try:
-            gradings = self._apply(events)
+            gradings = self._join(events)
         except Exception:
             self._events[:0] = events
             self._drop_excess()
@@ -169,7 +169,7 @@ class Outcomes:
             del self._events[:excess]
             self.ledger.add_results({"dropped": excess})
 
-    def _apply(self, events: Sequence[Event]) -> list[tuple[Source, GradingResult]]:
+    def _join(self, events: Sequence[Event]) -> list[tuple[Source, GradingResult]]:
         gradings: list[tuple[Source, GradingResult]] = []
         self._last_expiry_check = now = self._clock()
         joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, gradings))
