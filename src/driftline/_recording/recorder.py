@@ -274,7 +274,7 @@ class Recorder:
             self.relief.evaluate_overdue()
             return
         # Only the backlog of the start: with callers that never pause the loop would not end otherwise.
-        for _ in range(self._backlog() // self._chunk + 1):
+        for _ in range(-(-self._backlog() // self._chunk)):
             if not step(self._chunk):
                 break
             if pause is not None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-__all__ = ["Throttle", "with_pauses"]
+__all__ = ["PIECE_OBSERVATIONS", "Throttle", "with_pauses"]
 
 PAUSE_SECONDS = 0.0001
 """Seconds of the shortest pause: enough for another thread to wake and take the interpreter."""

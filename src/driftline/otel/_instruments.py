@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry import metrics
@@ -13,8 +12,8 @@ from opentelemetry.context import Context, create_key, set_value
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from driftline import semconv as sc
-from driftline._runtime.pacing import with_pauses
-from driftline.otel._observations import COUNTERS, STATES, latest
+from driftline._runtime.pacing import PIECE_OBSERVATIONS, with_pauses
+from driftline.otel._observations import COUNTERS, STATES, observe
 from driftline.otel._reading import Reading
 from driftline.otel._scope import SCOPE, version
 
@@ -46,31 +45,6 @@ class Source(Protocol):
     def reading(self) -> Reading | None:
         """Bin and evaluate all that is pending, and return the reading, or None before the first prediction."""
         ...
-
-
-@dataclass(slots=True)
-class _Collection:
-    """
-    The readings that all callbacks of one collection share, so that all points of one export are of one instant.
-
-    Attributes:
-        counters: readings whose counters add up.
-        states: readings whose states and scores count, older ones first.
-        exported: the metrics that have been exported from them.
-    """
-
-    counters: Sequence[Reading]
-    states: Sequence[Reading]
-    exported: set[sc.Metric] = field(default_factory=set)
-
-    def observations(self, metric: sc.Metric) -> list[Observation]:
-        """Return the observations of one metric."""
-        observe = COUNTERS.get(metric)
-        if observe is not None:
-            return [each for reading in self.counters for each in observe(reading)]
-        found = [each for reading in self.states for each in STATES[metric](reading)]
-        # The newer of two monitors of one name counts.
-        return latest(found) if len(self.states) > 1 else found
 
 
 class Instruments:
@@ -173,34 +147,33 @@ class Instruments:
 
     def _callback(self, metric: sc.Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
-            return with_pauses(self._collection(metric).observations(metric))
+            observations = observe(metric, self._readings_for(metric))
+            return observations if len(observations) < PIECE_OBSERVATIONS else with_pauses(observations)
 
         return callback
 
-    def _collection(self, metric: sc.Metric) -> _Collection:
+    def _readings_for(self, metric: sc.Metric) -> Sequence[Reading]:
         """
-        Return the readings of the collection that this thread is at. Its first callback takes them.
+        Return the readings that all callbacks of a collection share: all points of one export are of one instant.
 
-        A collection runs in one thread and reads each metric once: a metric that comes again begins the next one. Which
-        metric comes first is not known, since a View or another SDK may skip some.
+        A collection runs in one thread and reads each metric once. Its first callback takes the readings. A metric that
+        has been read begins the next collection. Which metric comes first is not known: an SDK may skip some.
         """
-        thread = self._thread
-        collection: _Collection | None = getattr(thread, "collection", None)
-        if collection is None or metric in collection.exported:
-            thread.collection = None
-            collection = thread.collection = self._collect()
-        collection.exported.add(metric)
-        if len(collection.exported) == len(COUNTERS) + len(STATES):
-            thread.collection = None
-        return collection
+        unread: dict[sc.Metric, Sequence[Reading]] = getattr(self._thread, "unread", {})
+        if metric not in unread:
+            self._thread.unread = {}
+            unread = self._thread.unread = self._take_readings()
+        return unread.pop(metric)
 
-    def _collect(self) -> _Collection:
+    def _take_readings(self) -> dict[sc.Metric, Sequence[Reading]]:
+        """Return the readings for each metric of one collection."""
         with self._lock:
             sources, closed = self._sources, self._closed
         readings = [reading for source in sources if (reading := source.reading()) is not None]
         with self._lock:
-            last, self._last_states = self._last_states, ()
-        return _Collection((*closed.values(), *readings), (*last, *readings))
+            last_states, self._last_states = self._last_states, ()
+        counters, states = (*closed.values(), *readings), (*last_states, *readings)
+        return {**dict.fromkeys(COUNTERS, counters), **dict.fromkeys(STATES, states)}
 
 
 def meter_of(provider: MeterProvider | None) -> Meter:

@@ -10,14 +10,22 @@ from opentelemetry.metrics import Observation
 from driftline import semconv as sc
 from driftline.otel._reading import Reading
 
-__all__ = ["COUNTERS", "STATES", "Observe", "latest"]
+__all__ = ["COUNTERS", "STATES", "observe"]
 
-Observe: TypeAlias = Callable[[Reading], Iterable[Observation]]
+_Observe: TypeAlias = Callable[[Reading], Iterable[Observation]]
 """A function that returns the observations of one metric."""
 
 
-def latest(observations: Iterable[Observation]) -> list[Observation]:
-    """Return the last observation of each set of attributes."""
+def observe(metric: sc.Metric, readings: Sequence[Reading]) -> list[Observation]:
+    """Return the observations of one metric, from the readings of all monitors, older ones first."""
+    counter = COUNTERS.get(metric)
+    if counter is not None:
+        return [observation for reading in readings for observation in counter(reading)]
+    state = STATES[metric]
+    observations = [observation for reading in readings for observation in state(reading)]
+    if len(readings) <= 1:
+        return observations
+    # Of two monitors of one name the newer one's state counts.
     return [*{frozenset((each.attributes or {}).items()): each for each in observations}.values()]
 
 
@@ -27,7 +35,7 @@ def _observe_served(reading: Reading) -> Iterator[Observation]:
         yield Observation(count, {**reading.attributes, "error.type": error})
 
 
-def _counts(part: Callable[[Reading], Mapping[str, int]], key: str) -> Observe:
+def _counts(part: Callable[[Reading], Mapping[str, int]], key: str) -> _Observe:
     """Return a function that observes one count per value of the attribute *key*."""
 
     def observe(reading: Reading) -> Iterator[Observation]:
@@ -37,7 +45,7 @@ def _counts(part: Callable[[Reading], Mapping[str, int]], key: str) -> Observe:
     return observe
 
 
-def _number(part: Callable[[Reading], float | None]) -> Observe:
+def _number(part: Callable[[Reading], float | None]) -> _Observe:
     """Return a function that observes one number, if there is one."""
 
     def observe(reading: Reading) -> Sequence[Observation]:
@@ -109,7 +117,7 @@ def _observe_evidence(reading: Reading) -> Iterator[Observation]:
                 yield Observation(value, {**shared, sc.ML_CANARY_MEASURE: measure})
 
 
-COUNTERS: dict[sc.Metric, Observe] = {
+COUNTERS: dict[sc.Metric, _Observe] = {
     sc.METRIC_PREDICTIONS_SERVED: _observe_served,
     sc.METRIC_MONITOR_ERRORS: _counts(lambda reading: reading.errors, sc.ML_MONITOR_PLACE),
     sc.METRIC_MONITOR_ROWS_DROPPED: _counts(lambda reading: reading.dropped, sc.ML_MONITOR_REASON),
@@ -119,7 +127,7 @@ COUNTERS: dict[sc.Metric, Observe] = {
 }
 """Metrics that only grow. The values of two monitors of one model, version and variant add up."""
 
-STATES: dict[sc.Metric, Observe] = {
+STATES: dict[sc.Metric, _Observe] = {
     sc.METRIC_RETRAINING_QUEUE_SIZE: _counts(lambda reading: reading.retraining_queue, sc.ML_RETRAINING_STATE),
     sc.METRIC_FEATURE_DRIFT_SCORE: _observe_scores,
     sc.METRIC_FEATURE_DRIFT_STATUS: _observe_states,
