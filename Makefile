@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test tools lint bench bench-detection format generate public-api clean soak fuzz test-pythons audit
+.PHONY: demo test test-fast test-unit test-system test-wheel tools lint bench bench-detection format generate public-api
+.PHONY: clean soak fuzz test-pythons audit
 
 # Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
@@ -27,10 +28,32 @@ $(VENV)/.bench: $(VENV)/.base
 demo: $(VENV)/.demo
 	$(BIN)/python -m driftline.demo $(ARGS)
 
-# Where Go is present the collector and Prometheus are built (once, cached outside the repository) and tested against.
+# All tests. With ARGS, only those that pytest selects: `make test ARGS='tests/canary -k verdict'`.
+ifdef ARGS
 test: $(VENV)/.test lint
-	@if command -v go >/dev/null 2>&1; then tools/build; else echo "no Go here: the tests against the real collector and Prometheus are skipped"; fi
 	$(BIN)/python -m pytest $(ARGS)
+else
+test: lint test-unit test-system test-wheel
+endif
+
+# Less than a minute on two cores: the unit tests and doctests, without the slow ones.
+WORKERS ?= 2
+test-fast: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and not slow' $(ARGS)
+
+# With the coverage of lines and branches, whose floor is in pyproject.toml.
+test-unit: $(VENV)/.test
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not system' --cov --cov-report=term:skip-covered $(ARGS)
+
+# Servers, processes and timing: one test at a time. If Go is present, the collector and Prometheus are built once,
+# outside the repository. Otherwise the tests against them are skipped.
+test-system: $(VENV)/.test
+	@if command -v go >/dev/null 2>&1; then tools/build; else echo "no Go here: the tests against the real collector and Prometheus are skipped"; fi
+	$(BIN)/python -m pytest -m system $(ARGS)
+
+# Part of the suite against the built wheel, outside the repository.
+test-wheel: $(VENV)/.test
+	tools/test-wheel $(BIN)/python
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -46,7 +69,7 @@ tools:
 generate: $(VENV)/.test
 	$(BIN)/python model/generate.py
 
-# Rewrites the list that tests/api compares the public API with; a change of it needs a line in the changelog.
+# Rewrite the list that tests/api compares the public API with. A change of the list needs a line in the changelog.
 public-api: $(VENV)/.test
 	$(BIN)/python tests/api/public_api.py > tests/api/public_api.txt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import hypothesis
@@ -41,6 +42,17 @@ def only_documented_places():
     yield
     Guard.report = report
     assert unknown == set(), "not in model/attributes.yaml and docs/troubleshooting.md"
+
+
+SYSTEM = {"benchmarks", "demo", "end_to_end", "examples", "fuzz", "reliability"}
+"""Folders whose tests start servers or processes, or measure time: `make test` runs them without others beside."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of these folders."""
+    for item in items:
+        if SYSTEM & set(item.path.relative_to(Path(__file__).parent.parent).parts[1:2]):
+            item.add_marker(pytest.mark.system)
 
 
 @pytest.fixture(scope="session")
