@@ -63,6 +63,7 @@ ANCHOR = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+@pytest.mark.slow
 def test_python_blocks_print_what_follows_them(page, tmp_path, readme_world):
     """All Python blocks of a page run one after the other, in a separate process."""
     setup = SETUP.get(kind_of(page))

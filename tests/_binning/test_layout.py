@@ -47,6 +47,7 @@ def test_numbers_fall_between_their_cuts(values, cuts):
 
 @pytest.mark.parametrize("bins", [NumericBins((0.0, 1.0, 2.0)), NumericBins(()), CategoricalBins(("a", 1), ("b",))])
 @given(values=st.lists(ANYTHING, min_size=1, max_size=20))
+@pytest.mark.slow
 def test_anything_has_a_bin(bins, values):
     """A value of any type is counted somewhere, and nothing raises."""
     numbers = binner(bins)(values)

@@ -185,6 +185,7 @@ def test_many_cuts_are_searched(cuts):
 
 
 @given(st.lists(st.sampled_from(["a", "b", "rare", "never", None]), min_size=1, max_size=50))
+@pytest.mark.slow
 def test_labels_are_counted_alike_whatever_holds_them(values):
     """Objects, categoricals, dictionaries, enumerations."""
     bins = CategoricalBins(("a", "b"), ("rare",))

@@ -112,6 +112,7 @@ def test_any_value_is_a_float(value, expected):
 
 
 @given(st.lists(st.integers() | st.floats() | st.none() | st.text() | st.lists(st.floats(), max_size=2), max_size=9))
+@pytest.mark.slow
 def test_a_column_of_anything_has_one_float_per_value(values):
     """Shape (rows,), whatever the mixture."""
     floats = as_floats(values)

@@ -138,6 +138,7 @@ def test_what_is_wrong_is_said_with_its_place(document, path, value, message):
 
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
+@pytest.mark.slow
 def test_any_other_value_anywhere_is_refused_or_works(document, data):
     """A file that is read makes a monitor that counts; nothing else comes out."""
     path = data.draw(st.sampled_from([("derived", *one) for one in places(document["derived"])]))

@@ -98,6 +98,7 @@ def test_is_responsive_tells_progress_from_a_standstill(short_timeout):
     assert lock.is_responsive()
 
 
+@pytest.mark.slow
 def test_outcome_comparison_that_hangs_blocks_only_our_thread(short_timeout, make_monitor, telemetry, row):
     """Calls, outcomes, collections, states and a replacement go on, and memory does not grow."""
     entered, stop = threading.Event(), threading.Event()
@@ -202,6 +203,7 @@ def test_collection_during_thread_start_leaves_user_functions_to_the_thread(
     assert {thread.name for thread in ran_in} == {"driftline"}
 
 
+@pytest.mark.slow
 def test_slow_user_function_slows_callers_down(make_monitor):
     """The backlog is bounded, and no row is dropped."""
 

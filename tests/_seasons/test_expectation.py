@@ -80,6 +80,7 @@ def plain():
     return Reference.fit({name: data[name] for name in data if name != "time"})
 
 
+@pytest.mark.slow
 def test_without_seasons_a_daily_wave_alarms_or_is_blind(plain):
     """By thresholds most hours drift; where dependence is learnt the wave is taken for it, and hides a shift."""
     begun, _ = served(plain, traffic(3, 1), rule=Thresholds(psi=0.2))
@@ -88,6 +89,7 @@ def test_without_seasons_a_daily_wave_alarms_or_is_blind(plain):
 
 
 @pytest.mark.parametrize("kinds", [("hour",), ("hour", "weekday")])
+@pytest.mark.slow
 def test_with_seasons_a_daily_wave_is_no_alarm_and_a_shift_on_top_is_found(kinds):
     """Five days judged every hour; half a standard deviation on top of the wave is found within one of them."""
     reference = Reference.fit(traffic(14, 0), time="time", seasons=kinds)
@@ -99,6 +101,7 @@ def test_with_seasons_a_daily_wave_is_no_alarm_and_a_shift_on_top_is_found(kinds
     assert "location up" in monitor.status()["load"].reason
 
 
+@pytest.mark.slow
 def test_the_weekend_is_no_alarm_where_days_are_compared_and_one_where_they_are_not():
     """Four weeks of reference whose weekends lie one standard deviation higher."""
     data = traffic(28, 4, per_hour=100, daily=0.0, weekly=1.0)

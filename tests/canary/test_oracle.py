@@ -83,6 +83,7 @@ def test_places_of_a_quantile_lie_within_villes_bounds():
     assert seen.edges[places[-1]] < high * 1.03
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs():
     """One command, every scenario; three runs say nothing, but say it in all of them."""
     script = Path(__file__).parents[2] / "benchmarks/canary/run.py"

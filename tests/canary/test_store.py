@@ -114,6 +114,7 @@ def total(path):
     return baseline.calls, candidate.calls
 
 
+@pytest.mark.slow
 def test_variants_in_processes_of_their_own_are_judged_together(path):
     """Four processes at once, each writing and reading all the time: every call is there, and one verdict."""
     running = [start(side, 1_000, path) for side in ("baseline", "candidate") for _ in range(2)]
@@ -124,6 +125,7 @@ def test_variants_in_processes_of_their_own_are_judged_together(path):
     assert CanaryStore(path, {}).read_verdict()[0] == "rollback"
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_what_it_had_written(path):
     """And the next one goes on from there, in one row for all that have ended."""
     first = start("candidate", 500, path, "wait")

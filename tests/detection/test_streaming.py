@@ -407,6 +407,7 @@ FROUROS = ("ADWIN", "CUSUM", "DDM", "PageHinkley", "STEPD")
 
 
 @pytest.mark.parametrize("name", RIVER)
+@pytest.mark.slow
 def test_rivers_detectors_work_unchanged(plain, name):
     """They find a shift of five deviations, which shows in the states of the monitor."""
     drift = pytest.importorskip("river.drift")

@@ -122,6 +122,7 @@ OUTPUTS = {"a number": 0.5, "nothing": None, "an array": np.zeros((3, 2)), "an o
 @pytest.mark.parametrize("features", FEATURES.values(), ids=FEATURES)
 @pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
 @pytest.mark.parametrize("trace", [False, True])
+@pytest.mark.slow
 def test_the_host_gets_what_it_would_get_without(make_monitor, features, output, trace):
     """The very object that the function returns, and the very error that it raises, whatever goes in and out."""
     monitor = make_monitor(on_error="log", synchronous=True, trace=trace)

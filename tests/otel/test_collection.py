@@ -192,6 +192,7 @@ def test_of_two_sources_of_one_name_counters_add_up_and_the_newer_state_counts(m
 
 @pytest.mark.parametrize("temporality", [{}, DELTA], ids=["cumulative", "delta"])
 @pytest.mark.parametrize("synchronous", [True, False])
+@pytest.mark.slow
 def test_every_export_serves_as_many_rows_as_it_has_in_the_bins_of_each_feature(
     make_provider, synchronous, temporality
 ):

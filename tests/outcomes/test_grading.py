@@ -175,6 +175,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
+@pytest.mark.slow
 def test_snapshots_add_and_subtract(kind, data):
     """The sum of two processes equals one process with all pairs. A difference undoes a sum."""
     left, right = (data.draw(st.lists(KINDS[kind], max_size=20)) for _ in range(2))

@@ -115,6 +115,7 @@ def test_beyond_the_capacity_the_oldest_record_is_dropped(make_store):
     st.integers(1, 8),
     st.integers(1, 7),
 )
+@pytest.mark.slow
 def test_memory_and_file_count_the_same_for_any_chunk_size(steps, capacity, size):
     """With enough capacity the counts are equal. With a small one, predictions and outcomes still add up."""
     events = [Event(str(key), is_outcome, value, float(at)) for at, (key, is_outcome, value) in enumerate(steps)]

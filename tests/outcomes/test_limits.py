@@ -46,6 +46,7 @@ def test_the_expected_evidence_of_one_value_is_one_at_the_limit():
     assert 0.8 * right + 0.2 * wrong < 1.0
 
 
+@pytest.mark.slow
 def test_false_alarms_stay_within_the_budget_at_every_look():
     """Accuracy is at the limit, with a look at every 50 of 5,000 outcomes, in 2,000 runs."""
     random = np.random.default_rng(11)

@@ -93,6 +93,7 @@ def test_wilson_interval_equals_scipy(trials, data):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "precision", "recall", "f1", "brier", "auc", "mae", "rmse", "bias"])
+@pytest.mark.slow
 def test_intervals_cover_the_true_value(metric):
     """In 250 repeats of a known model, about 95 % of them do."""
     random = np.random.default_rng(6)

@@ -33,6 +33,7 @@ def serve(monitor, row, ids, score=0.9):
     monitor.observe({name: [value] * len(ids) for name, value in row.items()}, [score] * len(ids), prediction_ids=ids)
 
 
+@pytest.mark.slow
 def test_two_processes_and_a_kill_lose_no_count():
     """A small version of the benchmark."""
     process = subprocess.run(

@@ -144,6 +144,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
             Reference.load(where)
 
 
+@pytest.mark.slow
 def test_every_value_of_a_wrong_kind_is_refused_or_harmless(document):
     """Each place in turn holds each of many wrong values: never another error, never something half read."""
     short = copy.deepcopy(document)

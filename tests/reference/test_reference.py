@@ -244,6 +244,7 @@ def test_what_is_written_is_valid_by_the_shipped_schema(reference):
 
 
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=4), st.integers(0, 2**16))
+@pytest.mark.slow
 def test_merge_equals_concatenation(sizes, seed):
     """Counts exactly; moments and means up to rounding."""
     parts = [columns(seed + place, rows) for place, rows in enumerate(sizes)]

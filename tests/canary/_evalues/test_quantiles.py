@@ -99,6 +99,7 @@ def test_the_place_of_the_baselines_quantile_is_found(slow):
     assert len(places) < 15
 
 
+@pytest.mark.slow
 def test_equal_latencies_are_rarely_called_slower():
     """A/A at 40 looks: of 150 runs at most 5 %."""
     random = np.random.default_rng(6)

@@ -157,6 +157,7 @@ def test_equal_candidates_are_rolled_back_as_rarely_as_was_said():
 
 
 @pytest.mark.parametrize("share", [0.5, 0.05])
+@pytest.mark.slow
 def test_a_base_rate_that_moves_for_both_is_no_difference(share):
     """Tenfold up and down all the time: equal candidates are rolled back as rarely, harmful ones promoted as rarely."""
     random = np.random.default_rng(1)
