@@ -520,8 +520,8 @@ def test_a_batch_is_as_many_predictions_and_one_duration(monitor, counted):
     [
         (5, {}, "instrument(5): expected a function, a method or another callable object"),
         (dict, {}, "expected a function, a method or another callable object"),
-        (lambda: 0, {}, "takes no argument by name: expected features="),
-        (lambda *rows: rows, {}, "takes no argument by name: expected features="),
+        (lambda: 0, {}, "has no argument with a name: expected features="),
+        (lambda *rows: rows, {}, "has no argument with a name: expected features="),
         (plain, {"features": "age"}, "features='age': expected a function"),
         (plain, {"output": 1}, "output=1: expected a function"),
         (plain, {"prediction_id": "id"}, "prediction_id='id': expected a function"),

@@ -1,4 +1,4 @@
-"""The decorator and the context manager around a predict function."""
+"""The decorator and the context manager that record the calls of a predict function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the features are among the arguments of a call: decided once, when a function is decorated."""
+"""Extractors of features, ids and the like from the arguments of a call, chosen when a function is decorated."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ from driftline._capture.tables import is_table
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 
-__all__ = ["First", "Pick", "parameters_of", "picker", "taken_by"]
+__all__ = ["Extractor", "FirstArgument", "feature_extractor", "parameters_of", "without_self"]
 
-Pick: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
-"""(args, kwargs) of a call to what is wanted of it."""
+Extractor: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+"""A function of (args, kwargs) of a call that returns its features, an id, or the like."""
 
 
 def parameters_of(function: Any) -> list[inspect.Parameter]:
-    """The parameters of a callable, one named ``features`` where it has no signature."""
+    """Return the parameters of a callable, or one parameter ``features`` if it has no signature."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        # A builtin without a signature: its first argument is taken.
+        # A builtin without a signature: its first argument holds the features.
         return [inspect.Parameter("features", inspect.Parameter.POSITIONAL_ONLY)]
 
 
-def taken_by(function: Callable[..., Any], skip: int) -> Pick:
-    """The user's function of the call's arguments, without the self of a method."""
+def without_self(function: Callable[..., Any], skip: int) -> Extractor:
+    """Return the extractor that calls a user function without the first *skip* arguments: the self of a method."""
     if skip:
         return lambda args, kwargs: function(*args[skip:], **kwargs)
     return lambda args, kwargs: function(*args, **kwargs)
 
 
-def picker(reference: Reference | None, function: Any, parameters: list[inspect.Parameter], skip: int) -> Pick:
+def feature_extractor(
+    reference: Reference | None, function: Any, parameters: list[inspect.Parameter], skip: int
+) -> Extractor:
     """
-    The features of a call: its first argument, unless the parameters themselves are named like features.
+    Return the extractor of the features: the first argument, or all arguments if one is named like a feature.
 
     Raises:
-        ConfigurationError: no argument that could be the features.
+        ConfigurationError: no argument can be the features.
     """
     usable = [
         parameter
@@ -48,26 +50,26 @@ def picker(reference: Reference | None, function: Any, parameters: list[inspect.
     keywords = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     if not usable and not keywords:
         name = getattr(function, "__qualname__", repr(function))
-        msg = f"{name} takes no argument by name: expected features=, a function that takes them from the call"
+        msg = f"{name} has no argument with a name: expected features=, a function that returns them from the arguments"
         raise ConfigurationError(msg)
     names = tuple(parameter.name for parameter in usable)
-    defaults = {one.name: one.default for one in usable if one.default is not inspect.Parameter.empty}
+    defaults = {each.name: each.default for each in usable if each.default is not inspect.Parameter.empty}
     by_name = _by_name(names, defaults, skip)
     if reference is not None:
         known = set(reference.columns)
         if not usable or known & set(names):
             return by_name
-        return First(names[0], defaults.get(names[0]), skip)
+        return FirstArgument(names[0], defaults.get(names[0]), skip)
     if not usable:
         return by_name
-    first = First(names[0], defaults.get(names[0]), skip)
+    first = FirstArgument(names[0], defaults.get(names[0]), skip)
 
-    def undecided(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # The reference is yet to be learnt, so only the values can tell: a plain number or text is one feature of many.
+    def by_value(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # No feature has a name before the reference is learned. A number or a string is one feature of several.
         value = first(args, kwargs)
         return by_name(args, kwargs) if _is_plain(value) else value
 
-    return undecided
+    return by_value
 
 
 def _is_plain(value: object) -> bool:
@@ -78,29 +80,31 @@ def _is_plain(value: object) -> bool:
     )
 
 
-class First:
+class FirstArgument:
     """
-    The features are one argument.
+    The extractor of one argument, which holds all features.
 
-    Attributes:
-        place: how many arguments come before it.
+    Args:
+        name: of the parameter.
+        default: of the parameter, or None if it has none.
+        index: of the argument: 1 for a method, whose self comes first, else 0.
     """
 
-    __slots__ = ("_default", "_name", "place")
+    __slots__ = ("_default", "_name", "index")
 
-    def __init__(self, name: str, default: Any, place: int) -> None:
+    def __init__(self, name: str, default: Any, index: int) -> None:
         self._name = name
         self._default = default
-        self.place = place
+        self.index = index
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return args[self.place] if len(args) > self.place else kwargs.get(self._name, self._default)
+        return args[self.index] if len(args) > self.index else kwargs.get(self._name, self._default)
 
 
-def _by_name(names: tuple[str, ...], defaults: dict[str, Any], skip: int) -> Pick:
-    def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _by_name(names: tuple[str, ...], defaults: dict[str, Any], skip: int) -> Extractor:
+    def extract(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if len(args) <= skip and not defaults:
-            return kwargs  # read at once, before anybody could change it
+            return kwargs  # captured before the function runs, which may change it
         return {**defaults, **dict(zip(names, args[skip:], strict=False)), **kwargs}
 
-    return pick
+    return extract

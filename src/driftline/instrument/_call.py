@@ -1,4 +1,4 @@
-"""One call from its start to its end: what is read of it, and what its end is told to."""
+"""A call from its start to its end: `PredictionCall` for blocks, `Plan` and `OpenCall` for decorated functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from driftline._capture.reader import Captured
 from driftline._recording.buffer import CallBuffer
-from driftline.instrument._arguments import First, Pick
+from driftline.instrument._arguments import Extractor, FirstArgument
 from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenCall", "Plan", "PredictionCall", "Target", "leave"]
 
-FAR = 2**31
-"""The place of an argument that no call has."""
+NO_INDEX = 2**31
+"""The index of an argument that no call has."""
 
 _UNSET = object()
+"""The output of a block that has not set one."""
 
 
 class Target(Protocol):
@@ -88,19 +89,19 @@ class Target(Protocol):
 
 
 def leave(active: ContextVar[list[bool] | None], within: list[bool], token: Token[list[bool] | None]) -> None:
-    """End the stretch in which calls belong to an outer one."""
-    # What still has this list, a task that was started within, say, is within no longer.
+    """End a prediction: calls in this context no longer belong to it."""
+    # A task that was started within the prediction and still runs has this list too. Its calls count from now on.
     within[0] = False
-    with suppress(ValueError):  # closed by another task or thread than the one that began it
+    with suppress(ValueError):  # another task or thread ends it than the one that began it
         active.reset(token)
 
 
 class PredictionCall:
     """
-    One prediction as a context manager; monitored functions called within the block belong to it.
+    One prediction as a context manager. Decorated functions that the block calls belong to it.
 
     Attributes:
-        output: what the model returned; set it within the block.
+        output: the prediction, or a column of n predictions. Set it within the block.
     """
 
     __slots__ = (
@@ -127,17 +128,17 @@ class PredictionCall:
         self._within: tuple[list[bool], Token[list[bool] | None]] | None = None
         self._returned = False
         self.output: Any = _UNSET
-        # Read and copied now: what the caller does to its features afterwards changes nothing.
+        # Copied now: the caller may change its features within the block.
         self._buffer = target.buffer
         self._captured = target.capture(self._buffer, features) if target.enabled else None
 
     @property
     def id(self) -> Any:
-        """The id under which the outcome is told: the one given, or one made at the first reading."""
+        """The id that joins the prediction with its outcome: the given one, or a new one from the first access on."""
         if self._id is None:
             self._id = uuid.uuid4().hex
             if self._returned:
-                # Asked for after the block: only now is it known that an outcome may come.
+                # The id is read after the block, so the output was not kept for an outcome.
                 self._target.remember_output(self._id, self.output)
         return self._id
 
@@ -171,7 +172,7 @@ class PredictionCall:
         if error is None and self.output is not _UNSET:
             self._returned = True
             if self._within is None and self._id is not None:
-                # Within another call: that one is the prediction, and the outcome is told of this one all the same.
+                # The outer call is the prediction, but the outcome may arrive under the id of this block.
                 target.remember_output(self._id, self.output)
         if self._span is not None and target.tracing is not None:
             try:
@@ -198,30 +199,30 @@ class PredictionCall:
 
 
 class Plan:
-    """All that is decided when a function is decorated: where its features, output and ids are."""
+    """How to record the calls of one decorated function: its monitor, and where features, output and ids are."""
 
-    __slots__ = ("_prediction_id", "_user_id", "active", "first", "output", "pick", "target")
+    __slots__ = ("_prediction_id", "_user_id", "active", "extract", "first", "output", "target")
 
     def __init__(
         self,
         target: Target,
-        pick: Pick,
+        extract: Extractor,
         output: Callable[[Any], Any] | None,
-        prediction_id: Pick | None,
-        user_id: Pick | None,
+        prediction_id: Extractor | None,
+        user_id: Extractor | None,
     ) -> None:
         self.target = target
-        self.pick = pick
+        self.extract = extract
         self.output = output
         self._prediction_id = prediction_id
         self._user_id = user_id
         self.active = target.active
-        self.first = pick.place if isinstance(pick, First) else FAR
+        self.first = extract.index if isinstance(extract, FirstArgument) else NO_INDEX
 
     def capture(self, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
         try:
-            return self.target.capture(buffer, self.pick(args, kwargs))
-        except Exception as error:  # noqa: BLE001 - the user's extractor
+            return self.target.capture(buffer, self.extract(args, kwargs))
+        except Exception as error:  # noqa: BLE001 - the user function features=
             self.target.report_unreadable("features", error)
             return None
 
@@ -229,21 +230,21 @@ class Plan:
         return OpenCall(self, args, kwargs)
 
     def ids(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, str | None]:
-        given: object = None
+        prediction_id: object = None
         user: str | None = None
-        # Each for itself: an unknown user must not cost the outcome of the prediction.
+        # Guarded separately: an error in user_id= must not lose the outcome of the prediction.
         try:
-            given = None if self._prediction_id is None else self._prediction_id(args, kwargs)
-        except Exception as error:  # noqa: BLE001 - the user's function
+            prediction_id = None if self._prediction_id is None else self._prediction_id(args, kwargs)
+        except Exception as error:  # noqa: BLE001 - the user function prediction_id=
             self.target.report_error("prediction_id", error)
         if self._user_id is not None and self.target.tracing is not None:
             try:
                 user = _text(self._user_id(args, kwargs))
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - the user function user_id=
                 self.target.report_error("user_id", error)
-        return given, user
+        return prediction_id, user
 
-    def done(
+    def record(
         self,
         buffer: CallBuffer,
         captured: Captured,
@@ -255,14 +256,14 @@ class Plan:
         if self.output is not None:
             try:
                 result = self.output(result)
-            except Exception as error:  # noqa: BLE001 - the user's function
+            except Exception as error:  # noqa: BLE001 - the user function output=
                 result = None
                 self.target.report_error("output", error)
         self.target.record(buffer, captured, result, seconds, context, prediction_id)
 
 
 class OpenCall:
-    """One call from its start to its end: what generators, ids and spans need, and the plain call does without."""
+    """A call under way that has a span or an id, or is a generator; the fast path needs no such object."""
 
     __slots__ = ("buffer", "captured", "context", "plan", "prediction_id", "span", "start", "token")
 
@@ -283,18 +284,18 @@ class OpenCall:
         self.start = perf_counter()
 
     def attach(self) -> None:
-        """Make the span current; not for generators, whose body shares the context of whoever resumes them."""
+        """Make the span current. Generators do not: their body runs in the context of the consumer that resumes it."""
         tracing = self.plan.target.tracing
         if self.span is not None and tracing is not None:
             self.token = tracing.attach(self.span)
 
-    def done(self, result: Any) -> None:
-        self.plan.done(
+    def finish(self, result: Any) -> None:
+        self.plan.record(
             self.buffer, self.captured, result, perf_counter() - self.start, self.context, self.prediction_id
         )
         self._end(None)
 
-    def failed(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         seconds = perf_counter() - self.start
         self.plan.target.record_failure(self.buffer, self.captured, seconds, self.context, error_type(error))
         self._end(error)
@@ -309,7 +310,7 @@ class OpenCall:
 
 
 def _text(user_id: object) -> str | None:
-    """An id as a span carries it: accounts that are known by a number or a UUID have one too."""
+    """Return the id of a user as a string; it may be a number or a UUID."""
     return None if user_id is None else str(user_id)
 
 

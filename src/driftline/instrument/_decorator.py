@@ -1,4 +1,4 @@
-"""The surface: a decorator and a context manager around a predict function, and nothing that the host would notice."""
+"""The decorator of predict functions: the wrapper behaves as the function does, and records each call."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
+from driftline._runtime import validation
 from driftline.errors import ConfigurationError
-from driftline.instrument._arguments import parameters_of, picker, taken_by
+from driftline.instrument._arguments import feature_extractor, parameters_of, without_self
 from driftline.instrument._call import Plan, Target, leave
 from driftline.instrument._fast_path import any_arguments, coroutine, one_argument
 
@@ -43,10 +44,10 @@ def instrument(
     user_id: Callable[..., str] | None = None,
 ) -> Any:
     """
-    Wrap a predict function for *target*; `Monitor.instrument` documents the arguments.
+    Return the wrapper of a predict function; `Monitor.instrument` documents the arguments.
 
     Raises:
-        ConfigurationError: not callable, or no argument that could be the features.
+        ConfigurationError: the value cannot be called, or no argument can be the features.
     """
     if isinstance(function, (staticmethod, classmethod)):
         inner = instrument(
@@ -61,26 +62,27 @@ def instrument(
     if not callable(function) or isinstance(function, type):
         msg = f"instrument({function!r}): expected a function, a method or another callable object"
         raise ConfigurationError(msg)
-    for what, given in (
+    for name, value in (
         ("features", features),
         ("output", output),
         ("prediction_id", prediction_id),
         ("user_id", user_id),
     ):
-        if given is not None and not callable(given):
-            msg = f"{what}={given!r}: expected a function"
-            raise ConfigurationError(msg)
+        validation.optional(validation.function, name, value)
     parameters = parameters_of(function)
     skip = 1 if parameters and parameters[0].name in {"self", "cls"} else 0
-    pick = taken_by(features, skip) if features is not None else picker(target.reference, function, parameters, skip)
+    if features is not None:
+        extract = without_self(features, skip)
+    else:
+        extract = feature_extractor(target.reference, function, parameters, skip)
     if not target.enabled:
         return function
     plan = Plan(
         target,
-        pick,
+        extract,
         output,
-        None if prediction_id is None else taken_by(prediction_id, skip),
-        None if user_id is None else taken_by(user_id, skip),
+        None if prediction_id is None else without_self(prediction_id, skip),
+        None if user_id is None else without_self(user_id, skip),
     )
     called = function if inspect.isroutine(function) or isinstance(function, functools.partial) else function.__call__
     if inspect.isasyncgenfunction(called):
@@ -116,10 +118,10 @@ def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            call.failed(error)
+            call.fail(error)
             raise
         else:
-            call.done(result)
+            call.finish(result)
             return result
         finally:
             within[0] = False
@@ -142,11 +144,11 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         call.attach()
         try:
             result = await function(*args, **kwargs)
-        except BaseException as error:  # a cancelled task is a prediction that failed
-            call.failed(error)
+        except BaseException as error:  # a cancelled task is a failed prediction
+            call.fail(error)
             raise
         else:
-            call.done(result)
+            call.finish(result)
             return result
         finally:
             leave(active, within, token)
@@ -156,9 +158,10 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """
-    A generator is one prediction; its output is the last value it yielded, also when it is abandoned half-way.
+    Return the wrapper of a generator function: each generator is one prediction.
 
-    What it calls while it runs belongs to it; what its consumer calls between two values does not.
+    Its output is the last value that it yields, also when the consumer abandons it. Calls that the generator makes
+    belong to it. Calls that its consumer makes between two values do not.
     """
     active = plan.active
 
@@ -179,7 +182,7 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                 try:
                     last = inner.send(sent) if thrown is None else inner.throw(thrown)
                 except StopIteration as stop:
-                    call.done(last)
+                    call.finish(last)
                     return stop.value
                 finally:
                     leave(active, within, token)
@@ -188,14 +191,14 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                     sent = yield last
                 except GeneratorExit:
                     inner.close()
-                    call.done(last)
+                    call.finish(last)
                     raise
-                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the function's to handle
+                except BaseException as error:  # noqa: BLE001 - the consumer threw it; the function may handle it
                     thrown, sent = error, None
         except GeneratorExit:
             raise
         except BaseException as error:
-            call.failed(error)
+            call.fail(error)
             raise
 
     return wrapper
@@ -207,7 +210,7 @@ def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         outer = active.get()
-        # There is no ``yield from`` here: one within another call goes the same way, and counts for nothing.
+        # An async generator has no ``yield from``. Within another call the same loop runs, and records nothing.
         call = plan.call(args, kwargs) if outer is None or not outer[0] else _Uncounted()
         last: Any = None
         inner = function(*args, **kwargs)
@@ -220,7 +223,7 @@ def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., 
                 try:
                     last = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
                 except StopAsyncIteration:
-                    call.done(last)
+                    call.finish(last)
                     return
                 finally:
                     leave(active, within, token)
@@ -229,24 +232,24 @@ def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., 
                     sent = yield last
                 except GeneratorExit:
                     await inner.aclose()
-                    call.done(last)
+                    call.finish(last)
                     raise
-                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: the function's to handle
+                except BaseException as error:  # noqa: BLE001 - the consumer threw it; the function may handle it
                     thrown, sent = error, None
         except GeneratorExit:
             raise
         except BaseException as error:
-            call.failed(error)
+            call.fail(error)
             raise
 
     return wrapper
 
 
 class _Uncounted:
-    """Stands in for a call within a call."""
+    """Replaces `OpenCall` within another call."""
 
-    def done(self, result: Any) -> None:
-        """Nothing: the outer call is the prediction."""
+    def finish(self, result: Any) -> None:
+        """Record nothing: the outer call is the prediction."""
 
-    def failed(self, error: BaseException) -> None:
-        """Nothing, as above."""
+    def fail(self, error: BaseException) -> None:
+        """Record nothing, as above."""

@@ -1,7 +1,7 @@
 """
-The common case, straight down: no span, no id, the output as it is.
+The fast path of a call: wrappers for functions without a span, an id or ``output=``.
 
-The same steps three times over, because a call of our own to share them costs more than most of them.
+Three wrappers repeat the same steps: a shared function would cost a call, which takes longer than most of the steps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["any_arguments", "coroutine", "one_argument"]
 
 
 def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Parameter) -> Callable[..., Any]:
-    """A function of one argument, most often a dict: an eighth less without packing the arguments."""
+    """Return the wrapper of a function of one argument. Not packing the arguments saves an eighth of its time."""
     target = plan.target
     within, enter = plan.active.get, plan.active.set
 
@@ -39,11 +39,11 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
                     captured = target.capture(buffer, features)
             else:
                 captured = buffer.readers[features.__class__](features)
-        except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
+        except Exception:  # noqa: BLE001 - a new class, or an error that the monitor then reports
             captured = target.capture(buffer, features)
         context = current_context() if buffer.exemplars else None
-        # A list and not a flag: a task started within the call inherits the context, and must not stay within for ever.
-        # What it replaces is None or the list of a call that has ended, which say the same: nothing needs resetting.
+        # A list, because a task that is started within the call inherits the context and may outlive the call. The
+        # previous value is None or the list of a call that has ended. Both mean "no call", so nothing is reset.
         inside = [True]
         enter(inside)
         start = perf_counter()
@@ -67,7 +67,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
             target.record(buffer, captured, result, seconds, context, None)
         return result
 
-    # Called by name, or with too many arguments, it answers as the function would: its argument has the same name.
+    # With the parameter's name, a call by keyword works and a wrong call raises the same message.
     names = (parameter.name, *wrapper.__code__.co_varnames[1:])
     wrapper.__code__ = wrapper.__code__.replace(co_varnames=names)
     wrapper.__defaults__ = function.__defaults__
@@ -75,7 +75,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
 
 
 def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of any arguments."""
+    """Return the wrapper of a function of any arguments."""
     target, first, capture = plan.target, plan.first, plan.capture
     within, enter = plan.active.get, plan.active.set
 
@@ -89,7 +89,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
             features = args[first]
             try:
                 captured = buffer.readers[features.__class__](features)
-            except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
+            except Exception:  # noqa: BLE001 - a new class, or an error that the monitor then reports
                 captured = target.capture(buffer, features)
         else:
             captured = capture(buffer, args, kwargs)
@@ -121,7 +121,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
 
 
 def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A coroutine function."""
+    """Return the wrapper of a coroutine function."""
     target, first, capture = plan.target, plan.first, plan.capture
     within, enter = plan.active.get, plan.active.set
 
@@ -135,7 +135,7 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             features = args[first]
             try:
                 captured = buffer.readers[features.__class__](features)
-            except Exception:  # noqa: BLE001 - a class that is new, or what went wrong: the long way tells
+            except Exception:  # noqa: BLE001 - a new class, or an error that the monitor then reports
                 captured = target.capture(buffer, features)
         else:
             captured = capture(buffer, args, kwargs)
@@ -145,7 +145,7 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         start = perf_counter()
         try:
             result = await function(*args, **kwargs)
-        except BaseException as error:  # a cancelled task is a prediction that failed
+        except BaseException as error:  # a cancelled task is a failed prediction
             seconds = perf_counter() - start
             inside[0] = False
             target.record_failure(buffer, captured, seconds, context, error_type(error))
