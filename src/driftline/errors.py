@@ -1,5 +1,5 @@
 """
-The errors that driftline raises, all at configuration and none while serving.
+The errors that driftline raises. All of them occur at configuration, none while a model serves.
 
     DriftlineError
     ├── ConfigurationError (also a ValueError)
@@ -12,12 +12,12 @@ __all__ = ["ConfigurationError", "DriftlineError", "ReferenceError"]
 
 
 class DriftlineError(Exception):
-    """Everything that driftline raises on purpose."""
+    """The base class of all errors that driftline raises on purpose."""
 
 
 class ConfigurationError(DriftlineError, ValueError):
-    """An argument is of the wrong type or out of range; the message names it and what was expected."""
+    """An argument is of the wrong type or out of range. The message names the argument and what was expected."""
 
 
 class ReferenceError(DriftlineError, ValueError):  # noqa: A001 - the public name; the builtin is about weak references
-    """A reference file is damaged, hostile or of a newer schema; the message says where."""
+    """A reference file is damaged, hostile or of a newer schema. The message has the position in the file."""

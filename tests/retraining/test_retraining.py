@@ -1,4 +1,4 @@
-"""Requests for retraining: when they are made, and the queue that keeps them."""
+"""Tests of requests for retraining: the policy, the trigger, and the queue."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DRIFTING = FeatureStatus("drifting", 1e-9, 0.4, 500, "age: median 40 to 50")
 UNKNOWN = FeatureStatus("insufficient_data", None, None, 5, "5 rows, needs 200")
 
 
-def asked(policy, status=None, accuracy=None, latency=None):
-    """The reasons of the requests."""
-    return [one.reason for one in policy.requests("m", "3", status or {}, accuracy, latency)]
+def reasons_of(policy, status=None, accuracy=None, latency=None):
+    """The reasons of the policy's requests."""
+    return [request.reason for request in policy.requests("m", "3", status or {}, accuracy, latency)]
 
 
 def request(reason="drift", model="m", version="3", created=1.0, **more):
@@ -35,61 +35,70 @@ def request(reason="drift", model="m", version="3", created=1.0, **more):
 
 @pytest.fixture(params=["memory", "file"])
 def queue(request, tmp_path):
-    """A queue in memory, and one on disk."""
-    made = RetrainingQueue(None if request.param == "memory" else tmp_path / "queue.db")
-    yield made
-    made.close()
+    """A queue in memory, and a queue in a file."""
+    queue = RetrainingQueue(None if request.param == "memory" else tmp_path / "queue.db")
+    yield queue
+    queue.close()
 
 
 @pytest.mark.parametrize(
     ("accuracy", "reasons"), [(None, []), (0.77, ["accuracy"]), (0.78, []), (0.79, []), (float("nan"), [])]
 )
-def test_accuracy_below_its_limit_asks(accuracy, reasons):
-    """At the limit it does not, unknown it does not."""
-    assert asked(RetrainingPolicy(), accuracy=accuracy) == reasons
+def test_accuracy_below_the_limit_makes_a_request(accuracy, reasons):
+    """Accuracy at the limit does not, and unknown accuracy does not."""
+    assert reasons_of(RetrainingPolicy(), accuracy=accuracy) == reasons
 
 
 @pytest.mark.parametrize(("latency", "reasons"), [(None, []), (0.49, []), (0.5, []), (0.51, ["latency"])])
-def test_latency_above_its_limit_asks(latency, reasons):
-    """At the limit it does not."""
-    assert asked(RetrainingPolicy(), latency=latency) == reasons
+def test_latency_above_the_limit_makes_a_request(latency, reasons):
+    """Latency at the limit does not."""
+    assert reasons_of(RetrainingPolicy(), latency=latency) == reasons
 
 
-@pytest.mark.parametrize(("least", "drifting", "asks"), [(1, 0, False), (1, 1, True), (3, 2, False), (3, 3, True)])
-def test_drift_of_enough_features_asks(least, drifting, asks):
-    """Only those that drift count, and the request names them."""
-    status = {f"f{place}": DRIFTING for place in range(drifting)} | {"stable": STABLE, "unknown": UNKNOWN}
-    found = RetrainingPolicy(min_drifting=least).requests("m", None, status, None, None)
-    assert bool(found) == asks
-    if asks:
-        assert found[0].features == tuple(f"f{place}" for place in range(drifting))
-        assert found[0].detail == "; ".join([DRIFTING.reason] * drifting)
-        assert (found[0].model, found[0].version, found[0].reason) == ("m", None, "drift")
+@pytest.mark.parametrize(
+    ("min_drifting", "drifting", "expected"), [(1, 0, False), (1, 1, True), (3, 2, False), (3, 3, True)]
+)
+def test_drift_of_enough_features_makes_a_request(min_drifting, drifting, expected):
+    """Only drifting features count, and the request names them."""
+    status = {f"f{index}": DRIFTING for index in range(drifting)} | {"stable": STABLE, "unknown": UNKNOWN}
+    requests = RetrainingPolicy(min_drifting=min_drifting).requests("m", None, status, None, None)
+    assert bool(requests) == expected
+    if expected:
+        (request,) = requests
+        assert request.features == tuple(f"f{index}" for index in range(drifting))
+        assert request.detail == "; ".join([DRIFTING.reason] * drifting)
+        assert (request.model, request.version, request.reason) == ("m", None, "drift")
 
 
-def test_each_reason_is_a_request_of_its_own():
-    """In words, with an id of its own."""
-    found = RetrainingPolicy().requests("m", "3", {"age": DRIFTING}, 0.5, 2.0)
-    assert [one.reason for one in found] == ["drift", "accuracy", "latency"]
-    assert [one.detail for one in found[1:]] == ["accuracy 50.00% below 78.00%", "median latency 2 s above 0.5 s"]
-    assert len({one.id for one in found}) == 3
+def test_each_reason_makes_its_own_request():
+    """Each has an id and the figures behind it."""
+    requests = RetrainingPolicy().requests("m", "3", {"age": DRIFTING}, 0.5, 2.0)
+    assert [request.reason for request in requests] == ["drift", "accuracy", "latency"]
+    assert [request.detail for request in requests[1:]] == [
+        "accuracy 50.00% below 78.00%",
+        "median latency 2 s above 0.5 s",
+    ]
+    assert len({request.id for request in requests}) == 3
 
 
-def test_a_limit_of_none_asks_for_nothing():
-    """Each of the three."""
+def test_limits_of_none_make_no_request():
     policy = RetrainingPolicy(min_drifting=None, min_accuracy=None, max_latency=None)
-    assert asked(policy, {"age": DRIFTING}, 0.0, 99.0) == []
+    assert reasons_of(policy, {"age": DRIFTING}, 0.0, 99.0) == []
 
 
-def test_policies_do_not_share_their_queue():
-    """The default is a queue in memory of their own."""
-    one, other = RetrainingPolicy(), RetrainingPolicy()
-    one.queue.put(request())
-    assert other.queue.pending() == ()
+def test_infinite_latency_limit_makes_no_request():
+    assert reasons_of(RetrainingPolicy(max_latency=float("inf")), latency=1e9) == []
 
 
-def test_a_request_waits_until_it_is_acknowledged(queue):
-    """Once for each model, version and reason; after that it may come again."""
+def test_policies_do_not_share_their_default_queue():
+    """Each policy gets its own queue in memory."""
+    first, second = RetrainingPolicy(), RetrainingPolicy()
+    first.queue.put(request())
+    assert second.queue.pending() == ()
+
+
+def test_request_is_pending_until_it_is_acknowledged(queue):
+    """At most one is pending for each model, version and reason. After its acknowledgement another may come."""
     first = request()
     assert queue.put(first)
     assert not queue.put(request())
@@ -106,53 +115,52 @@ def test_a_request_waits_until_it_is_acknowledged(queue):
     assert queue.sizes("m", "3") == {"pending": 1, "acknowledged": 1}
 
 
-def test_models_versions_and_reasons_are_apart(queue):
-    """Oldest first, every field as it was given; a version of None is none."""
-    given = [
+def test_queue_separates_models_versions_and_reasons(queue):
+    """Requests are returned oldest first with every field unchanged. A version of None differs from every other."""
+    requests = [
         request(created=3.0),
         request("accuracy", created=1.0, features=()),
         request(version="4", created=2.0, detail="quotes \" and ' and ü"),
         request(version=None, created=0.5),
         request(model="other'; DROP TABLE requests; --", created=4.0),
     ]
-    assert all(queue.put(one) for one in given)
-    assert queue.pending() == tuple(sorted(given, key=lambda one: one.created))
+    assert all(queue.put(request) for request in requests)
+    assert queue.pending() == tuple(sorted(requests, key=lambda request: request.created))
     assert queue.sizes("m", None) == {"pending": 1, "acknowledged": 0}
     assert queue.sizes("m", "3") == {"pending": 2, "acknowledged": 0}
     assert queue.sizes("unknown", None) == {"pending": 0, "acknowledged": 0}
 
 
-def test_a_file_outlives_its_process(tmp_path):
-    """What one process asks, another one sees and acknowledges."""
+def test_processes_share_a_queue_in_a_file(tmp_path):
+    """Another process sees a request and acknowledges it."""
     path = tmp_path / "queue.db"
-    one = RetrainingQueue(path)
-    asked_for = request()
-    one.put(asked_for)
+    queue = RetrainingQueue(path)
+    pending = request()
+    queue.put(pending)
     script = (
         "import sys; from driftline.retraining import RetrainingQueue; queue = RetrainingQueue(sys.argv[1]);"
-        "(one,) = queue.pending(); print(one.id, queue.acknowledge(one.id))"
+        "(request,) = queue.pending(); print(request.id, queue.acknowledge(request.id))"
     )
     done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [asked_for.id, "True"]
-    assert one.pending() == ()
-    one.close()
+    assert done.stdout.split() == [pending.id, "True"]
+    assert queue.pending() == ()
+    queue.close()
 
 
-def test_a_queue_that_is_closed_or_forgotten_lets_go_of_its_file(tmp_path):
-    """At the end of its life, or before."""
+def test_closed_or_discarded_queue_closes_its_file(tmp_path):
     queue = RetrainingQueue(tmp_path / "queue.db")
     queue.close()
     with pytest.raises(sqlite3.ProgrammingError):
         queue.pending()
-    forgotten = RetrainingQueue(tmp_path / "queue.db")
-    with forgotten._database.connection() as connection:
+    discarded = RetrainingQueue(tmp_path / "queue.db")
+    with discarded._database.connection() as connection:
         pass
-    del forgotten
+    del discarded
     with pytest.raises(sqlite3.ProgrammingError):
         connection.execute("SELECT 1")
 
 
-def test_of_many_processes_that_ask_at_once_one_is_heard(tmp_path):
+def test_only_one_of_many_processes_adds_a_request(tmp_path):
     """The index of the database decides the race."""
     path = tmp_path / "queue.db"
     script = (
@@ -160,32 +168,33 @@ def test_of_many_processes_that_ask_at_once_one_is_heard(tmp_path):
         "from driftline.retraining import RetrainingRequest; queue = RetrainingQueue(sys.argv[1]); sys.stdin.read(1);"
         "print(sum(queue.put(RetrainingRequest(uuid.uuid4().hex, 'm', None, 'drift', '', (), 1.0)) for _ in range(20)))"
     )
-    started = [
+    processes = [
         subprocess.Popen([sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    assert sum(int(one.communicate("go")[0]) for one in started) == 1
+    assert sum(int(process.communicate("go")[0]) for process in processes) == 1
 
 
 def test_threads_share_a_queue(queue):
-    """Eight of them ask: one is heard."""
-    heard = []
-    threads = [threading.Thread(target=lambda: heard.append(queue.put(request()))) for _ in range(8)]
+    """Only one of eight threads adds the request."""
+    added = []
+    threads = [threading.Thread(target=lambda: added.append(queue.put(request()))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(heard) == [False] * 7 + [True]
+    assert sorted(added) == [False] * 7 + [True]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
-def test_the_child_of_a_fork_opens_its_own_connection(tmp_path):
-    """A connection of SQLite must not cross a fork; in a process of its own, which has no threads."""
+def test_child_of_a_fork_opens_its_own_connection(tmp_path):
+    """A connection of SQLite must not cross a fork. A separate process runs this, because it has no other threads."""
     script = (
         "import os, sys; from driftline.retraining import RetrainingQueue, RetrainingRequest;"
-        "queue = RetrainingQueue(sys.argv[1]); ask = lambda id: RetrainingRequest(id, id, None, 'drift', '', (), 1.0);"
-        "queue.put(ask('parent')); child = os.fork();\n"
-        "if not child: os._exit(0 if queue.put(ask('child')) and len(queue.pending()) == 2 else 1)\n"
+        "queue = RetrainingQueue(sys.argv[1]);"
+        "request = lambda id: RetrainingRequest(id, id, None, 'drift', '', (), 1.0);"
+        "queue.put(request('parent')); child = os.fork();\n"
+        "if not child: os._exit(0 if queue.put(request('child')) and len(queue.pending()) == 2 else 1)\n"
         "print(os.waitpid(child, 0)[1], len(queue.pending()))"
     )
     done = subprocess.run(
@@ -211,21 +220,20 @@ def test_the_child_of_a_fork_opens_its_own_connection(tmp_path):
         ({"queue": None}, "queue=None: expected a RetrainingQueue"),
     ],
 )
-def test_bad_policies_are_refused(arguments, message):
+def test_policy_rejects_bad_arguments(arguments, message):
     """The message names the limit, the value and what was expected."""
     with pytest.raises(ConfigurationError, match=message):
         RetrainingPolicy(**arguments)
 
 
 @pytest.mark.parametrize("path", [5, ["a"], True])
-def test_a_path_is_a_path(path):
-    """Nothing else."""
+def test_queue_rejects_other_types_as_path(path):
     with pytest.raises(ConfigurationError, match="expected the path of a SQLite file"):
         RetrainingQueue(path)
 
 
-def test_files_that_are_no_queue_are_refused(tmp_path):
-    """A folder, a text, a folder that is not there, a database of something else."""
+def test_queue_rejects_other_files(tmp_path):
+    """A folder, a text file, a missing folder, another database, an impossible name."""
     text = tmp_path / "text.db"
     text.write_text("no database, but long enough to look at " * 30, encoding="utf-8")
     other = tmp_path / "other.db"
@@ -237,20 +245,20 @@ def test_files_that_are_no_queue_are_refused(tmp_path):
             RetrainingQueue(path)
 
 
-def test_a_judgement_that_says_the_same_is_asked_about_again():
-    """It is told from the one before by the object: what is thrown away leaves its id to what comes after it."""
-    attributes, looks = {"ml.model.name": "m"}, []
+def test_trigger_applies_the_policy_once_to_each_evaluation():
+    """It compares objects by identity: equal results of a new evaluation count, the same object again does not."""
+    attributes, calls = {"ml.model.name": "m"}, []
 
     class Policy(RetrainingPolicy):
-        """Says when it was asked."""
+        """A policy that counts its calls."""
 
         def requests(self, *_):
-            """Nothing is wanted."""
-            looks.append(1)
+            """Make no request."""
+            calls.append(1)
             return ()
 
-    asking = RetrainingTrigger(Policy(), attributes, Guard("m", "log"), lambda *_: None)
+    trigger = RetrainingTrigger(Policy(), attributes, Guard("m", "log"), lambda *_: None)
     for status in ({}, {}, {}):
         for _ in range(2):
-            asking.ask((status, None), dict, OutcomeTally({}, 0, 0), lambda: None)
-    assert len(looks) == 3
+            trigger.apply((status, None), dict, OutcomeTally({}, 0, 0), lambda: None)
+    assert len(calls) == 3

@@ -169,7 +169,7 @@ class Pipeline:
         readings = self.readings
         for canary in readings.canaries:
             canary.refresh()
-        self._trigger.ask(
+        self._trigger.apply(
             readings.evaluated(), readings.states, self.outcomes.tally(), lambda: self.evidence().latency(0.5)
         )
 

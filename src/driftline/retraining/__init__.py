@@ -1,4 +1,4 @@
-"""Scores, accuracy and latency to requests for retraining, kept in a durable queue until somebody acknowledges them."""
+"""Requests for retraining on drift, low accuracy or high latency, and the durable queue that keeps them."""
 
 from __future__ import annotations
 

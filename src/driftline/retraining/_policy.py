@@ -1,4 +1,4 @@
-"""When a model should be trained anew."""
+"""When to request retraining of a model."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Reason = Literal["drift", "accuracy", "latency"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainingPolicy:
     """
-    Ask for retraining on drift, on low accuracy or on high latency; the limits are those of the one-shot functions.
+    Request retraining on drift, low accuracy or high latency. The limits are those of `driftline.oneshot`.
 
     Args:
-        min_drifting: features that must drift at once; None: drift asks for nothing.
-        min_accuracy: realised accuracy below which to ask; None: accuracy asks for nothing.
-        max_latency: seconds of the median call above which to ask; None: latency asks for nothing.
-        queue: where requests wait; by default in memory.
+        min_drifting: smallest number of features that drift at the same time. If None, drift makes no request.
+        min_accuracy: realised accuracy below which a request is made. If None, accuracy makes no request.
+        max_latency: seconds of the median call above which a request is made. If None, latency makes no request.
+        queue: keeps the requests; by default in memory.
 
     Raises:
         ConfigurationError: a limit is of the wrong type or out of range.
@@ -42,7 +42,7 @@ class RetrainingPolicy:
     def __post_init__(self) -> None:
         check.optional(check.integer, "min_drifting", self.min_drifting, at_least=1)
         check.optional(check.number, "min_accuracy", self.min_accuracy, above=0, at_most=1)
-        if self.max_latency != math.inf:  # no latency is too high
+        if self.max_latency != math.inf:  # an infinite limit is never crossed
             check.optional(check.number, "max_latency", self.max_latency, above=0)
         check.instance("queue", self.queue, RetrainingQueue, "a RetrainingQueue")
 
@@ -54,17 +54,26 @@ class RetrainingPolicy:
         accuracy: float | None,
         latency: float | None,
     ) -> tuple[RetrainingRequest, ...]:
-        """The requests that follow from what is known of a model; None where something is not known."""
-        found: list[tuple[Reason, str, tuple[str, ...]]] = []
+        """
+        Return the requests for one state of a model.
+
+        Args:
+            model: the model's name.
+            version: the model's version, if it has one.
+            status: the state of each feature by name.
+            accuracy: realised accuracy, or None if unknown.
+            latency: seconds of the median call, or None if unknown.
+        """
+        reasons: list[tuple[Reason, str, tuple[str, ...]]] = []
         drifting = tuple(name for name, feature in status.items() if feature.state == "drifting")
         if self.min_drifting is not None and len(drifting) >= self.min_drifting:
-            found.append(("drift", "; ".join(status[name].reason for name in drifting), drifting))
+            reasons.append(("drift", "; ".join(status[name].reason for name in drifting), drifting))
         if self.min_accuracy is not None and accuracy is not None and accuracy < self.min_accuracy:
-            found.append(("accuracy", f"accuracy {accuracy:.2%} below {self.min_accuracy:.2%}", ()))
+            reasons.append(("accuracy", f"accuracy {accuracy:.2%} below {self.min_accuracy:.2%}", ()))
         if self.max_latency is not None and latency is not None and latency > self.max_latency:
-            found.append(("latency", f"median latency {latency:.3g} s above {self.max_latency:g} s", ()))
+            reasons.append(("latency", f"median latency {latency:.3g} s above {self.max_latency:g} s", ()))
         now = time.time()
         return tuple(
             RetrainingRequest(str(uuid.uuid4()), model, version, reason, detail, features, now)
-            for reason, detail, features in found
+            for reason, detail, features in reasons
         )

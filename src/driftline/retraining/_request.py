@@ -1,4 +1,4 @@
-"""A request for retraining."""
+"""One request for retraining."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RetrainingRequest:
-    """A request to train anew: an id, since when (UNIX seconds), and why."""
+    """
+    A request to train a model again.
+
+    Attributes:
+        id: a UUID.
+        model: the model's name.
+        version: the model's version, if it has one.
+        reason: the kind of limit that was crossed.
+        detail: the figures behind the reason, as text.
+        features: the drifting features; empty for other reasons.
+        created: UNIX seconds.
+    """
 
     id: str
     model: str

@@ -1,4 +1,4 @@
-"""What asks for retraining in one process: told after each judgement, kept in the policy's queue, and counted."""
+"""The trigger of one process: it applies the policy after each evaluation, and queues and counts the requests."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ __all__ = ["RetrainingTrigger"]
 
 class RetrainingTrigger:
     """
-    Puts requests for retraining into a queue.
+    Adds requests for retraining to the policy's queue, and counts the new ones.
 
     Args:
-        policy: when to ask; None: never.
+        policy: when to request retraining. If None, never.
         attributes: model, version, variant.
-        guard: told of a queue that cannot be read.
-        requested: told of each request that is new, and of the states that it was made from.
+        guard: reports errors of the queue.
+        on_request: called with each new request and the states behind it.
+
+    Attributes:
+        requests: new requests of this process by reason.
     """
 
     def __init__(
@@ -32,45 +35,53 @@ class RetrainingTrigger:
         policy: RetrainingPolicy | None,
         attributes: Mapping[str, Any],
         guard: Guard,
-        requested: Callable[[RetrainingRequest, Mapping[str, FeatureStatus]], None],
+        on_request: Callable[[RetrainingRequest, Mapping[str, FeatureStatus]], None],
     ) -> None:
         self._policy = policy
         self._model, self._version = attributes[ML_MODEL_NAME], attributes.get(ML_MODEL_VERSION)
         self._guard = guard
-        self._requested = requested
+        self._on_request = on_request
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was counted: the child of a fork starts here."""
+        """Set all counts to zero, as the child of a fork must."""
         self.requests: dict[str, int] = {}
-        self._seen: tuple[tuple[object, ...], int] = (), -1
+        self._last: tuple[tuple[object, ...], int] = (), -1
 
-    def ask(
+    def apply(
         self,
-        seen: tuple[object, ...],
+        evaluated: tuple[object, ...],
         states: Callable[[], Mapping[str, FeatureStatus]],
         outcomes: OutcomeTally,
         latency: Callable[[], float | None],
     ) -> None:
-        """Ask for what follows from a judgement; *seen* is what it was made from: the same again asks nothing."""
+        """
+        Apply the policy, unless the same objects and outcomes were seen in the last call.
+
+        Args:
+            evaluated: the objects that the latest evaluations produced. They are compared by identity.
+            states: returns the state of each feature by name.
+            outcomes: the outcomes so far.
+            latency: returns the seconds of the median call, or None if unknown.
+        """
         policy = self._policy
         if policy is None:
             return
-        before, known = self._seen
-        if known == outcomes.known and len(before) == len(seen) and all(map(operator.is_, before, seen)):
-            return  # nothing has been judged and no outcome has come: the queue on disk is left in peace
-        # Kept, and not their ids: what is thrown away leaves its id to what comes after it.
-        self._seen = seen, outcomes.known
-        present = states()
-        for request in policy.requests(self._model, self._version, present, outcomes.accuracy, latency()):
+        last, known = self._last
+        if known == outcomes.known and len(last) == len(evaluated) and all(map(operator.is_, last, evaluated)):
+            return  # no evaluation and no outcome is new: the queue's file is not touched
+        # The objects are kept instead of their ids, because a later object may get the id of a deleted one.
+        self._last = evaluated, outcomes.known
+        current = states()
+        for request in policy.requests(self._model, self._version, current, outcomes.accuracy, latency()):
             if policy.queue.put(request):
                 self.requests[request.reason] = self.requests.get(request.reason, 0) + 1
-                self._requested(request, present)
+                self._on_request(request, current)
 
     def sizes(self) -> dict[str, int]:
-        """Requests in the queue by state."""
+        """Return the number of requests in the queue by state; empty if the queue cannot be read."""
         if self._policy is None:
             return {}
         with self._guard("retraining"):
             return self._policy.queue.sizes(self._model, self._version)
-        return {}  # the disk is full or gone
+        return {}
