@@ -1,4 +1,4 @@
-"""Hosts in processes of their own, and the receiver that they send to."""
+"""Hosts in separate processes, and the receiver of their telemetry."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from senders import SETTINGS, providers_to
 import driftline as dl
 
 collect_ignore = ["host.py", "web.py", "gunicorn_setup.py", "soak.py"]
-"""Programs of their own: they cannot be imported without their environment."""
+"""Programs, which cannot be imported without their environment."""
 
 HERE = Path(__file__).parent
 SECONDS = 60
-"""How long a host may run: it only matters when one hangs."""
+"""Seconds that a host may run; reached only when it hangs."""
 
 
 @pytest.fixture
 def receiver():
     """A receiver that listens."""
-    with Receiver() as one:
-        yield one
+    with Receiver() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def environment(receiver, reference_file, tmp_path):
 
 @pytest.fixture
 def ledger(tmp_path):
-    """What the hosts of a test say that they have done."""
+    """Return a function that reads the counts of the hosts of a test."""
 
     def read():
         file = tmp_path / "ledger"
@@ -81,17 +81,17 @@ def ledger(tmp_path):
 
 @pytest.fixture
 def host(environment, tmp_path):
-    """Run a scenario of ``host.py`` to its end; what it wrote to stderr."""
+    """Return a function that runs a scenario of ``host.py`` and returns its stderr."""
 
     def run(scenario, code=0, **more):
         command = [sys.executable, HERE / "host.py", scenario]
         with (tmp_path / "stderr").open("w+", encoding="utf-8") as stderr:
-            # A file and a session of its own: children that hang neither keep a pipe open nor outlive the test.
+            # A file and a separate session: children that hang neither keep a pipe open nor outlive the test.
             process = subprocess.Popen(command, env={**environment, **more}, stderr=stderr, start_new_session=True)
             try:
                 process.wait(SECONDS)
             except subprocess.TimeoutExpired:
-                # Every process says where each of its threads is.
+                # Every process prints the stacks of its threads.
                 os.killpg(process.pid, signal.SIGUSR1)
                 time.sleep(2.0)
             finally:
@@ -99,37 +99,37 @@ def host(environment, tmp_path):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             stderr.seek(0)
-            said = stderr.read()
-        assert process.returncode == code, said
-        return said
+            output = stderr.read()
+        assert process.returncode == code, output
+        return output
 
     return run
 
 
 @pytest.fixture
 def sending(monkeypatch):
-    """A set-up that sends to a receiver ten times a second, with time-outs of half a second."""
+    """Return a function that makes providers, which export ten times a second with time-outs of half a second."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    made = []
+    setups = []
 
     def start(receiver):
-        made.append(providers_to(receiver.endpoint))
-        return made[-1]
+        setups.append(providers_to(receiver.endpoint))
+        return setups[-1]
 
     yield start
-    for providers in made:
-        for one in providers.values():
-            one.shutdown()
+    for providers in setups:
+        for provider in providers.values():
+            provider.shutdown()
 
 
 @pytest.fixture
 def make(sending, reference_file):
-    """Make monitors that send, and that are shut down afterwards."""
-    made = []
+    """Return a function that makes monitors, which are shut down after the test."""
+    monitors = []
 
     def monitor(providers, name="m", **options):
-        made.append(
+        monitors.append(
             dl.Monitor(
                 name,
                 **{
@@ -142,8 +142,8 @@ def make(sending, reference_file):
                 },
             )
         )
-        return made[-1]
+        return monitors[-1]
 
     yield monitor
-    for one in made:
-        one.shutdown()
+    for running in monitors:
+        running.shutdown()

@@ -1,4 +1,4 @@
-"""A host of many kinds, run as a process of its own: writes down what it served, for the tests to compare."""
+"""Hosts of many kinds, run as separate processes: each writes its counts to a ledger, for the tests to compare."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LEDGER = os.environ["HOST_LEDGER"]
 REFERENCE = os.environ["HOST_REFERENCE"]
 
 
-def wrote(**counts):
-    """Add a line to the ledger: one write, so that processes do not mix theirs."""
+def write_counts(**counts):
+    """Append a line to the ledger in one write, so that lines of several processes do not mix."""
     line = json.dumps(counts) + "\n"
     descriptor = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, line.encode())
@@ -32,7 +32,7 @@ def wrote(**counts):
 
 
 def monitor_of(**options):
-    """The monitor of all scenarios."""
+    """Return the monitor of all scenarios."""
     return dl.Monitor(
         "m",
         **{
@@ -46,12 +46,12 @@ def monitor_of(**options):
 
 
 def row(turn):
-    """Features of a call."""
+    """Return the features of a call."""
     return {"x": float(turn % 100), "channel": ("web", "shop", "phone")[turn % 3]}
 
 
 class Model:
-    """A predict function and what it has done."""
+    """A predict function and its counts."""
 
     def __init__(self, monitor):
         self.lock = threading.Lock()
@@ -80,22 +80,22 @@ class Model:
         for turn in range(turns):
             self(turn)
 
-    def wrote(self):
-        wrote(served=self.served, failed=self.failed)
+    def write_counts(self):
+        write_counts(served=self.served, failed=self.failed)
 
 
 def threads(model, setup):
     """Eight threads."""
     running = [threading.Thread(target=model.serve, args=(2_000,)) for _ in range(8)]
-    for one in running:
-        one.start()
-    for one in running:
-        one.join()
-    model.wrote()
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    model.write_counts()
 
 
 def cancellation(model, setup):
-    """Tasks of which a third is cancelled half-way, and some before they have begun."""
+    """Cancel a third of the tasks half-way, and some before they begin."""
     monitor = model.monitor
     counts = {"served": 0, "cancelled": 0, "never": 0}
 
@@ -104,7 +104,7 @@ def cancellation(model, setup):
         await asyncio.sleep(0.05)
         return 0.5
 
-    async def one(turn):
+    async def call(turn):
         try:
             await predict(row(turn))
         except asyncio.CancelledError:
@@ -113,11 +113,11 @@ def cancellation(model, setup):
         counts["served"] += 1
 
     async def main():
-        tasks = [asyncio.create_task(one(turn)) for turn in range(300)]
+        tasks = [asyncio.create_task(call(turn)) for turn in range(300)]
         await asyncio.sleep(0.01)
         for task in tasks[::3]:
             task.cancel()
-        late = [asyncio.create_task(one(turn)) for turn in range(20)]
+        late = [asyncio.create_task(call(turn)) for turn in range(20)]
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, *late, return_exceptions=True)
@@ -126,11 +126,11 @@ def cancellation(model, setup):
         counts["cancelled"] += 1
 
     asyncio.run(main())
-    wrote(served=counts["served"], failed=counts["cancelled"])
+    write_counts(served=counts["served"], failed=counts["cancelled"])
 
 
 def generators(model, setup):
-    """Used up, left half-way, closed, dropped, thrown into, never begun; and the same with async ones."""
+    """Exhaust, abandon, close, drop and throw into generators, or never begin them; the same with async generators."""
     monitor = model.monitor
 
     @monitor.instrument
@@ -178,11 +178,11 @@ def generators(model, setup):
             await failing.athrow(KeyError("x"))
 
     asyncio.run(main())
-    wrote(served=4 + 3, failed=1 + 1)
+    write_counts(served=4 + 3, failed=1 + 1)
 
 
 def errors(model, setup):
-    """Exceptions of every kind go on to the caller as they are."""
+    """Exceptions of every kind reach the caller unchanged."""
     monitor = model.monitor
     failed = 0
     for error in (ValueError("a"), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), BaseExceptionGroupOr("g")):
@@ -193,17 +193,17 @@ def errors(model, setup):
 
         try:
             predict(row(1))
-        except BaseException as caught:  # noqa: BLE001 - that is what is looked at
+        except BaseException as caught:  # noqa: BLE001 - the subject of this scenario
             failed += caught is error
-    wrote(served=0, failed=failed)
+    write_counts(served=0, failed=failed)
 
 
 class BaseExceptionGroupOr(BaseException):
-    """A BaseException of the host's own."""
+    """A BaseException that the host defines."""
 
 
 def fork(model, setup):
-    """Children are forked in the middle of everything: calls, draining, judging, collecting, exporting."""
+    """Fork children in the middle of calls, drains, evaluations, collections and exports."""
     chance = random.Random(int(os.environ.get("HOST_SEED", "1")))
     done = threading.Event()
 
@@ -218,8 +218,8 @@ def fork(model, setup):
             setup.meter_provider.force_flush()
 
     running = [threading.Thread(target=serve) for _ in range(3)] + [threading.Thread(target=flush)]
-    for one in running:
-        one.start()
+    for thread in running:
+        thread.start()
     children = []
     for _ in range(12):
         time.sleep(chance.random() * 0.15)
@@ -231,28 +231,28 @@ def fork(model, setup):
                 mine.serve(150)
                 model.monitor.flush()
                 setup.force_flush()
-                mine.wrote()
+                mine.write_counts()
                 status = 0
             finally:
                 os._exit(status)
         children.append(child)
     statuses = [os.waitpid(child, 0)[1] for child in children]
     done.set()
-    for one in running:
-        one.join()
+    for thread in running:
+        thread.join()
     assert not any(statuses), statuses
-    model.wrote()
+    model.write_counts()
 
 
 def _worker(turns):
     model = Model(WORKER)
     model.serve(turns)
-    model.wrote()
+    model.write_counts()
     return os.getpid()
 
 
 WORKER = None
-"""The monitor of a worker: a pool hands its functions over by name."""
+"""The monitor of a worker. It is global because a pool passes functions by name."""
 
 
 def _begin():
@@ -262,7 +262,7 @@ def _begin():
 
 
 def pool(model, setup):
-    """A pool that forks after the parent has served; its workers are told to end."""
+    """Run a pool that forks after the parent has served, and close it."""
     global WORKER  # noqa: PLW0603 - as above
     WORKER = model.monitor
     model.serve(70)
@@ -271,21 +271,21 @@ def pool(model, setup):
         workers.close()
         workers.join()
     model.serve(30)
-    model.wrote()
+    model.write_counts()
 
 
 def executor(model, setup):
-    """The same through concurrent.futures."""
+    """Run the same with concurrent.futures."""
     global WORKER  # noqa: PLW0603 - as above
     WORKER = model.monitor
     model.serve(70)
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as workers:
         list(workers.map(_worker, [120, 130, 140, 150]))
-    model.wrote()
+    model.write_counts()
 
 
-def pool_of_its_own(model, setup):
-    """Each worker of a forked pool sets itself up."""
+def pool_that_sets_up(model, setup):
+    """Each worker of a forked pool sets up its telemetry."""
     with multiprocessing.get_context("fork").Pool(2, _begin) as workers:
         workers.map(_worker, [120, 130, 140, 150], chunksize=1)
         workers.close()
@@ -296,69 +296,69 @@ def _spawned(turns):
     _begin()
     model = Model(WORKER)
     model.serve(turns)
-    model.wrote()
+    model.write_counts()
 
 
 def spawn(model, setup):
-    """Processes that start from nothing."""
+    """Run processes that start without the parent's state."""
     running = [multiprocessing.get_context("spawn").Process(target=_spawned, args=(100 + n,)) for n in range(3)]
-    for one in running:
-        one.start()
+    for process in running:
+        process.start()
     model.serve(50)
-    for one in running:
-        one.join()
-    model.wrote()
+    for process in running:
+        process.join()
+    model.write_counts()
 
 
 def forkserver(model, setup):
-    """Processes that a server forks."""
+    """Run processes that a server forks."""
     running = [multiprocessing.get_context("forkserver").Process(target=_spawned, args=(100 + n,)) for n in range(2)]
-    for one in running:
-        one.start()
-    for one in running:
-        one.join()
-        assert one.exitcode == 0
-    model.wrote()
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+        assert process.exitcode == 0
+    model.write_counts()
 
 
 def at_exit(model, setup):
-    """The host predicts while it exits, first and last."""
+    """Predict before and during the exit."""
 
     @atexit.register
     def last():
         model.serve(40)
-        model.wrote()
+        model.write_counts()
 
     model.serve(10)
 
 
 def first_at_exit(model, setup):
-    """The very first prediction is made while the process exits: no thread can be started any more."""
-    atexit.register(model.wrote)
+    """Make the first prediction during the exit, when no thread can start."""
+    atexit.register(model.write_counts)
     atexit.register(model.serve, 40)
 
 
 def terminated(model, setup):
-    """SIGTERM, which the host turns into an exit."""
+    """Turn SIGTERM into an exit."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     model.serve(500)
-    model.wrote()
+    model.write_counts()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(10)
 
 
 def killed(model, setup):
-    """SIGTERM without a handler: what was exported before stays, the rest is gone."""
+    """Receive SIGTERM without a handler: earlier exports stay, the rest is lost."""
     model.serve(500)
     setup.force_flush()
-    model.wrote()
+    model.write_counts()
     model.serve(100)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(10)
 
 
 def interrupted_threads(model, setup):
-    """Daemon threads that predict until the interpreter takes them down."""
+    """Run daemon threads that predict until the interpreter ends them."""
 
     def serve():
         turn = 0
@@ -369,13 +369,13 @@ def interrupted_threads(model, setup):
     for _ in range(4):
         threading.Thread(target=serve, daemon=True).start()
     time.sleep(0.5)
-    model.wrote()
+    model.write_counts()
 
 
 def main():
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     scenario = globals()[sys.argv[1]]
-    if scenario is pool_of_its_own:
+    if scenario is pool_that_sets_up:
         scenario(None, None)
         return
     setup = dl.configure_otlp("host")

@@ -1,4 +1,4 @@
-"""A small OTLP/HTTP receiver that adds up what arrives, and that misbehaves when it is told to."""
+"""A small OTLP/HTTP receiver that adds up the received points, and that can inject faults."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ DELTA = 1
 
 class Receiver:
     """
-    Listens on a port of its own; can be killed and started again on the same one.
+    A server on a free port, which can be killed and started again on the same port.
 
     Attributes:
-        fault: what happens to a request instead of being taken: None, a status, ``"slow"``, ``"close"`` (the connection
-            is closed unanswered), ``"half"`` (it is closed for writing, and left open for reading) or ``"reset"``.
-        seconds: how long ``"slow"`` takes.
+        fault: the answer to a request that is refused: a status, ``"slow"``, ``"close"`` (the connection is closed
+            unanswered), ``"half"`` (it is closed for writing and stays open for reading) or ``"reset"``. If None,
+            requests are accepted.
+        seconds: duration of ``"slow"``.
     """
 
     def __init__(self):
@@ -51,7 +52,7 @@ class Receiver:
 
     @property
     def endpoint(self):
-        """The URL for an exporter."""
+        """Return the URL for an exporter."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self):
@@ -86,17 +87,17 @@ class Receiver:
     # --- what has arrived --------------------------------------------------------------------------------------------
 
     def values(self, metric, **attributes):
-        """By instance and attributes: the sum of deltas, or the last cumulative value; of histograms the count."""
+        """Return the sum of deltas or the last cumulative value, by instance and attributes; counts of histograms."""
         wanted = {(key.replace("__", "."), value) for key, value in attributes.items()}
         with self._lock:
             return {key: value for key, value in self._values[metric].items() if wanted <= key[1]}
 
     def total(self, metric, **attributes):
-        """The sum over all instances and attribute sets."""
+        """Return the sum over all instances and attribute sets."""
         return sum(self.values(metric, **attributes).values())
 
     def served(self):
-        """Predictions made, of all processes."""
+        """Return the successful predictions of all processes."""
         return sum(
             value
             for (_, attributes), value in self.values("ml.predictions.served").items()
@@ -104,20 +105,20 @@ class Receiver:
         )
 
     def failed(self):
-        """Predictions that failed, by error type."""
-        found = defaultdict(int)
+        """Return the failed predictions by error type."""
+        failures = defaultdict(int)
         for (_, attributes), value in self.values("ml.predictions.served").items():
             for key, name in attributes:
                 if key == "error.type":
-                    found[name] += value
-        return dict(found)
+                    failures[name] += value
+        return dict(failures)
 
     def observations(self, feature):
-        """Rows of a feature over all bins, instances and references."""
+        """Return the rows of a feature over all bins, instances and references."""
         return self.total("ml.feature.observations", ml__feature__name=feature)
 
     def instances(self):
-        """The processes that have sent predictions."""
+        """Return the processes that have exported predictions."""
         return {instance for instance, _ in self.values("ml.predictions.served")}
 
     # --- the server --------------------------------------------------------------------------------------------------
@@ -130,9 +131,11 @@ class Receiver:
             elif path == "/v1/logs":
                 for resource in message.resource_logs:
                     for scope in resource.scope_logs:
-                        self.events += [(one.event_name, plain(one.attributes)) for one in scope.log_records]
+                        self.events += [(record.event_name, plain(record.attributes)) for record in scope.log_records]
             else:
-                self.spans += sum(len(scope.spans) for one in message.resource_spans for scope in one.scope_spans)
+                self.spans += sum(
+                    len(scope.spans) for resource in message.resource_spans for scope in resource.scope_spans
+                )
 
     def _metrics(self, message):
         for resource in message.resource_metrics:
@@ -195,7 +198,7 @@ class Receiver:
                     self.connection.close()
 
             def log_message(self, *_):
-                """Quiet."""
+                """Log nothing."""
 
         return Handler
 
@@ -217,22 +220,22 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request, address):
-        """A client that goes away is none of ours."""
+        """Ignore clients that disconnect."""
 
     def drop_connections(self):
-        """As a process does that is killed."""
+        """Drop all connections, as a killed process does."""
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
 def plain(attributes):
-    """OTLP attributes as a dict."""
-    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
+    """Return OTLP attributes as a dict."""
+    return {attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value")) for attribute in attributes}
 
 
 def eventually(read, expected, seconds=30.0):
-    """The value of *read* as soon as it is *expected*; the last one seen when it never is."""
+    """Return the value of *read* when it equals *expected*, or the last value after *seconds*."""
     end = time.monotonic() + seconds
     while True:
         seen = read()

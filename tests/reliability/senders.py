@@ -1,4 +1,4 @@
-"""Metrics and events on their way to an endpoint, as `configure_otlp` sends them, but often and impatiently."""
+"""Providers as `configure_otlp` makes them, with short intervals and time-outs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from opentelemetry.sdk.metrics import MeterProvider
 from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, RecordSender, survive_forks
 
 SETTINGS = {"OTEL_METRIC_EXPORT_INTERVAL": "100", "OTEL_BLRP_SCHEDULE_DELAY": "50", "NO_PROXY": "127.0.0.1"}
-"""The environment that `providers_to` wants: it sends ten times a second."""
+"""The environment of `providers_to`: exports ten times a second."""
 
 
 def providers_to(endpoint):
-    """The providers that send to an endpoint; who gets them shuts them down."""
+    """Return providers that export to an endpoint; the caller shuts them down."""
     losses = LossCounter()
     points = MetricSender(lambda: OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=0.5), losses)
     records = RecordSender(lambda: OTLPLogExporter(f"{endpoint}/v1/logs", timeout=0.5), losses)

@@ -1,4 +1,4 @@
-"""A model, the rows that it is asked, and what it gives, bit by bit."""
+"""A model, its input rows, and its results as bytes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ ROWS = [{"x": float(turn % 100), "channel": ("web", "shop", "phone")[turn % 3]} 
 
 
 def bare(features):
-    """The model, as it is."""
+    """Predict without instrumentation."""
     return np.float64(np.sin(features["x"]) * 0.5 + 0.5)
 
 
 EXPECTED = np.array([bare(row) for row in ROWS]).tobytes()
-"""Bit by bit what an uninstrumented model gives."""
+"""The bytes of the results without instrumentation."""
 
 
 def serve(monitor, rows=ROWS):
-    """The results of an instrumented model, as bytes."""
+    """Return the results of an instrumented model, as bytes."""
     predict = monitor.instrument(bare)
     return np.array([predict(row) for row in rows]).tobytes()

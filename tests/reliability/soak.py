@@ -1,7 +1,7 @@
 """
-A service at full speed while everything around it goes wrong: counts exact, memory flat.
+A service at full speed under injected faults: its counts stay exact and its memory flat.
 
-``python tests/reliability/soak.py --minutes 30 [--seed N]``: prints the seed first, a line every ten seconds, and ends
+``python tests/reliability/soak.py --minutes 30 [--seed N]`` prints the seed, then a line every ten seconds. It exits
 with 1 when a count is wrong or memory has grown.
 """
 
@@ -28,12 +28,13 @@ ROWS_AT_ONCE = 400
 """Rows of a batch."""
 
 WARM_SHARE = 0.3
-"""Of the time, after which memory is watched: by then every buffer, cache and series has been in use."""
+"""Share of the time before memory is checked; by then every buffer, cache and series has been in use."""
 
 GROWTH = 16 * 2**20
 """
-Bytes by which the floor of resident memory may rise from the first half of that time to the second: the allocator's own
-breathing. The floor, because what waits while the collector is away comes and goes; what leaks stays.
+Bytes by which the minimum of resident memory may rise between the two halves of that time.
+
+The allocator needs such a tolerance. The minimum shows leaks only: pending telemetry comes and goes with the collector.
 """
 
 FAULTS = (
@@ -68,7 +69,7 @@ class Clock:
 
 
 class Load:
-    """Threads that serve as fast as they can, and what they have served."""
+    """Threads that serve as fast as they can, and their counts."""
 
     def __init__(self, monitor):
         self.monitor = monitor
@@ -79,15 +80,15 @@ class Load:
         self._threads = [threading.Thread(target=self._serve, args=(number,)) for number in range(THREADS)]
 
     def start(self):
-        """Begin."""
-        for one in self._threads:
-            one.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def end(self):
-        """Have the threads finish the call that they are in."""
+        """Stop the threads after their present call."""
         self.stop.set()
-        for one in self._threads:
-            one.join()
+        for thread in self._threads:
+            thread.join()
 
     def _serve(self, number):
         @self.monitor.instrument
@@ -132,24 +133,24 @@ class Load:
 
 
 def resident():
-    """Bytes of this process in memory."""
+    """Return the resident bytes of this process."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def references(chance):
-    """Two references of the same features, other cuts."""
-    made = []
+    """Return two references with equal features and different cuts."""
+    fitted = []
     for low in (0.0, 10.0):
         values = np.random.default_rng(chance.randrange(2**32))
         columns = {"x": values.normal(low + 50.0, 25.0, 2_000), "y": values.integers(0, 7, 2_000).astype(float)}
         columns["channel"] = values.choice(["web", "shop", "phone"], 2_000).tolist()
-        made.append(dl.Reference.fit(columns, predictions=values.random(2_000)))
-    return made
+        fitted.append(dl.Reference.fit(columns, predictions=values.random(2_000)))
+    return fitted
 
 
 def forked(monitor, setup):
-    """A child that serves a little of its own; how much."""
+    """Fork a child that serves 200 predictions; return its process id."""
     child = os.fork()
     if child:
         return child
@@ -164,7 +165,7 @@ def forked(monitor, setup):
 
 
 class Trouble:
-    """Faults, drawn one after the other."""
+    """Faults, chosen at random one after another."""
 
     def __init__(self, chance, receiver, monitor, setup, clock):
         self._chance, self._receiver, self._monitor, self._setup = chance, receiver, monitor, setup
@@ -174,7 +175,7 @@ class Trouble:
         self.counts = {}
 
     def next(self):
-        """Make one fault, for a while."""
+        """Inject a fault for up to two seconds."""
         fault = self._chance.choice(FAULTS)
         self.counts[str(fault)] = self.counts.get(str(fault), 0) + 1
         seconds = self._chance.uniform(0.2, 2.0)
@@ -197,7 +198,7 @@ class Trouble:
 
 
 def soak(minutes, seed):
-    """Run; what is wrong in the end."""
+    """Run, and return the list of failures."""
     chance = random.Random(seed)
     clock = Clock()
     end = time.monotonic() + minutes * 60.0
@@ -216,17 +217,17 @@ def soak(minutes, seed):
         )
         trouble, load = Trouble(chance, receiver, monitor, setup, clock), Load(monitor)
         load.start()
-        held, said = [], time.monotonic()
+        held, printed = [], time.monotonic()
         try:
             while time.monotonic() < end:
                 time.sleep(chance.uniform(0.1, 1.0))
                 trouble.next()
                 if time.monotonic() >= warm_at:
                     held.append(resident())
-                if time.monotonic() - said >= 10.0:
-                    said = time.monotonic()
+                if time.monotonic() - printed >= 10.0:
+                    printed = time.monotonic()
                     now = sum(load.served) + sum(load.failed)
-                    print(f"{end - said:7.0f} s left, {now:,} calls, {resident() / 2**20:.1f} MiB", flush=True)
+                    print(f"{end - printed:7.0f} s left, {now:,} calls, {resident() / 2**20:.1f} MiB", flush=True)
         finally:
             load.end()
         receiver.fault = None
@@ -235,16 +236,16 @@ def soak(minutes, seed):
 
 def _differences(load, trouble, receiver, monitor, setup, held):
     monitor.flush()
-    made, failed = sum(load.served) + 200 * trouble.children, sum(load.failed)
+    served, failed = sum(load.served) + 200 * trouble.children, sum(load.failed)
     wrong = []
 
     def arrived():
         setup.force_flush()
         return receiver.served(), sum(receiver.failed().values()), receiver.observations("y")
 
-    seen = eventually(arrived, (made, failed, made + failed))
-    if seen != (made, failed, made + failed):
-        wrong.append(f"served, failed, rows {seen}: expected {(made, failed, made + failed)}")
+    seen = eventually(arrived, (served, failed, served + failed))
+    if seen != (served, failed, served + failed):
+        wrong.append(f"served, failed, rows {seen}: expected {(served, failed, served + failed)}")
     if sum(load.odd):
         wrong.append(f"{sum(load.odd)} results of the host differ")
     if receiver.decreases:
@@ -258,14 +259,14 @@ def _differences(load, trouble, receiver, monitor, setup, held):
         for key, value in receiver.values("ml.monitor.telemetry.lost").items()
     }
     errors = {dict(key[1])["ml.monitor.place"]: value for key, value in receiver.values("ml.monitor.errors").items()}
-    print(f"served {made:,}, failed {failed:,}, processes {1 + trouble.children}, memory {grown / 2**20:+.1f} MiB")
+    print(f"served {served:,}, failed {failed:,}, processes {1 + trouble.children}, memory {grown / 2**20:+.1f} MiB")
     print(f"faults {dict(sorted(trouble.counts.items()))}")
     print(f"lost {lost}, errors {errors}, events arrived {len(receiver.events)}")
     return wrong
 
 
 def main():
-    """Print the seed, run, print what is wrong."""
+    """Print the seed, run, and print the failures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=None)
@@ -275,8 +276,8 @@ def main():
     for name in ("opentelemetry", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     wrong = soak(asked.minutes, seed)
-    for one in wrong:
-        print(f"WRONG: {one}")
+    for failure in wrong:
+        print(f"WRONG: {failure}")
     print("soak: exact and flat" if not wrong else "soak: FAILED", flush=True)
     # The receiver's threads may wait for clients that are gone.
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Whatever a host is made of: what arrives through OTLP is what was served, each call once."""
+"""Every kind of host exports each served call exactly once."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
-FORKING = ("fork", "pool", "pool_of_its_own", "executor")
+FORKING = ("fork", "pool", "pool_that_sets_up", "executor")
 
 
 def compare(receiver, lines):
-    """Everything that arrived against the ledger: predictions, failures, durations, rows of every feature."""
+    """Compare the received predictions, failures, durations and rows with the ledger; return the served predictions."""
     served = sum(line["served"] for line in lines)
     failed = sum(line["failed"] for line in lines)
     assert receiver.served() == served
@@ -37,8 +37,8 @@ def compare(receiver, lines):
         "terminated",
     ],
 )
-def test_what_arrives_is_what_was_served(receiver, host, ledger, scenario):
-    """The process ends by itself, and the last export is complete."""
+def test_exports_are_exact(receiver, host, ledger, scenario):
+    """The process ends normally, and its last export is complete."""
     stderr = host(scenario)
     compare(receiver, ledger())
     assert "Traceback" not in stderr
@@ -46,13 +46,13 @@ def test_what_arrives_is_what_was_served(receiver, host, ledger, scenario):
 
 @pytest.mark.parametrize("temporality", ["cumulative", "delta"])
 @pytest.mark.parametrize("scenario", FORKING)
-def test_children_of_a_fork_send_their_own_and_nothing_twice(receiver, host, ledger, scenario, temporality):
-    """In the middle of calls, drains, judgements, collections and exports of the parent; the sum is exact."""
+def test_children_of_a_fork_export_only_their_own_calls(receiver, host, ledger, scenario, temporality):
+    """The parent forks in the middle of calls, drains, evaluations, collections and exports. The sum is exact."""
     stderr = host(scenario, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=temporality)
     lines = ledger()
     compare(receiver, lines)
     assert (
-        len(receiver.instances()) == len({line.get("pid", place) for place, line in enumerate(lines)})
+        len(receiver.instances()) == len({line.get("pid", number) for number, line in enumerate(lines)})
         or "pool" in (scenario)
         or scenario == "executor"
     )
@@ -61,7 +61,7 @@ def test_children_of_a_fork_send_their_own_and_nothing_twice(receiver, host, led
 
 @pytest.mark.parametrize("seed", ["2", "3", "4"])
 def test_forks_at_other_moments(receiver, host, ledger, seed):
-    """Twelve forks each, at moments that a seed chooses."""
+    """A seed chooses the moments of twelve forks."""
     host("fork", HOST_SEED=seed)
     lines = ledger()
     assert len(lines) == 13
@@ -69,8 +69,8 @@ def test_forks_at_other_moments(receiver, host, ledger, seed):
     assert len(receiver.instances()) == 13
 
 
-def test_a_process_that_is_killed_leaves_what_it_had_sent(receiver, host, ledger):
-    """SIGTERM without a handler ends a process at once: what came before stands, nothing is made up."""
+def test_a_killed_process_keeps_its_earlier_exports(receiver, host, ledger):
+    """SIGTERM without a handler ends a process immediately. Earlier exports stay, and no count is invented."""
     host("killed", code=-signal.SIGTERM)
     sent = ledger()[0]["served"]
     assert sent <= receiver.served() <= sent + 100
@@ -78,7 +78,7 @@ def test_a_process_that_is_killed_leaves_what_it_had_sent(receiver, host, ledger
 
 
 def test_daemon_threads_at_the_end_of_the_interpreter(receiver, host, ledger):
-    """They are taken down in the middle of a call; the process ends cleanly all the same."""
+    """The interpreter ends them in the middle of a call, and the process still ends cleanly."""
     stderr = host("interrupted_threads")
     assert receiver.served() >= ledger()[0]["served"]
     assert receiver.decreases == []

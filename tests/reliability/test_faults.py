@@ -1,4 +1,4 @@
-"""Faults around a host: its results stay the same, what arrives is exact, what is lost is counted and told once."""
+"""Faults around a host: its results stay the same, exports are exact, losses are counted and logged once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FAULTS = [400, 404, 429, 500, 503, "slow", "close", "half", "reset"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_collector_that_misbehaves_and_recovers(receiver, sending, make, caplog, fault):
-    """Refusals, 30-second answers and half-closed sockets cost exports, not counts; one line in the log tells of it."""
+def test_a_faulty_collector_costs_exports_and_no_counts(receiver, sending, make, caplog, fault):
+    """Refusals, 30-second answers and half-closed sockets are logged once."""
     monitor = make(sending(receiver))
     assert serve(monitor) == EXPECTED
     receiver.fault = fault
@@ -36,12 +36,12 @@ def test_a_collector_that_misbehaves_and_recovers(receiver, sending, make, caplo
     assert receiver.observations("x") == 3 * len(ROWS)
     assert eventually(lambda: receiver.total("ml.monitor.telemetry.lost", ml__monitor__signal="metrics") > 0, True)
     assert receiver.decreases == []
-    told = [one for one in caplog.records if one.name == "driftline" and "metrics could not be sent" in one.message]
-    assert len(told) == 1
+    messages = [entry.message for entry in caplog.records if entry.name == "driftline"]
+    assert len([message for message in messages if "metrics could not be sent" in message]) == 1
 
 
-def test_a_collector_that_is_down_at_the_start(sending, make, caplog):
-    """It comes up later: everything arrives, also what was served before."""
+def test_calls_before_the_collector_starts_are_exported(sending, make, caplog):
+    """The collector starts later and receives all counts."""
     receiver = Receiver()
     receiver.reserve()
     monitor = make(sending(receiver))
@@ -52,8 +52,8 @@ def test_a_collector_that_is_down_at_the_start(sending, make, caplog):
         assert eventually(receiver.served, 2 * len(ROWS)) == 2 * len(ROWS)
 
 
-def test_a_collector_that_is_killed_and_restarted_in_mid_stream(receiver, sending, make):
-    """Several times, while threads serve; the counts are exact in the end."""
+def test_a_collector_that_restarts_in_mid_stream_loses_no_counts(receiver, sending, make):
+    """It is killed and restarted three times while threads serve."""
     monitor = make(sending(receiver))
     results, threads = [], []
     for _ in range(3):
@@ -63,15 +63,15 @@ def test_a_collector_that_is_killed_and_restarted_in_mid_stream(receiver, sendin
         time.sleep(0.2)
         receiver.start()
         time.sleep(0.2)
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.join()
     assert results == [EXPECTED * 3] * 3
     assert eventually(receiver.served, 9 * len(ROWS)) == 9 * len(ROWS)
     assert receiver.decreases == []
 
 
-def test_events_that_are_lost_are_counted(receiver, sending, make, caplog):
-    """A state changes while the collector refuses: the event is gone, the metric says so, the log says so once."""
+def test_lost_events_are_counted(receiver, sending, make, caplog):
+    """A state changes while the collector refuses. The event is lost, counted in a metric and logged once."""
     receiver.fault = 400
     monitor = make(sending(receiver))
     for _ in range(200):
@@ -81,11 +81,11 @@ def test_events_that_are_lost_are_counted(receiver, sending, make, caplog):
     receiver.fault = None
     lost = eventually(lambda: receiver.total("ml.monitor.telemetry.lost", ml__monitor__signal="logs") > 0, True)
     assert lost
-    assert len([one for one in caplog.records if "logs could not be sent" in one.message]) == 1
+    assert len([entry for entry in caplog.records if "logs could not be sent" in entry.message]) == 1
 
 
-def test_a_callback_of_the_host_that_raises(receiver, sending, make):
-    """Ours are asked all the same."""
+def test_a_callback_of_the_host_that_raises_stops_no_other(receiver, sending, make):
+    """Driftline's callbacks still run."""
     providers = sending(receiver)
 
     def broken(_):
@@ -101,8 +101,8 @@ def test_a_callback_of_the_host_that_raises(receiver, sending, make):
         logging.getLogger("opentelemetry").setLevel(logging.NOTSET)
 
 
-def test_an_extractor_that_raises(receiver, sending, make, caplog):
-    """Every call is counted, none of its features; one line in the log, without the message: it may quote one."""
+def test_an_extractor_that_raises_is_counted(receiver, sending, make, caplog):
+    """Calls are counted without their features. The log has one line, without the message, which may quote a value."""
     monitor = make(sending(receiver))
 
     def extract(features):
@@ -112,14 +112,16 @@ def test_an_extractor_that_raises(receiver, sending, make, caplog):
     assert np.array([predict(row) for row in ROWS]).tobytes() == EXPECTED
     assert eventually(receiver.served, len(ROWS)) == len(ROWS)
     assert receiver.total("ml.monitor.errors", ml__monitor__place="features") == len(ROWS)
-    told = [one.message for one in caplog.records if one.name == "driftline" and one.levelno >= logging.WARNING]
-    assert len(told) == 1
-    assert "KeyError in extract (test_faults.py:" in told[0]
-    assert "the value" not in told[0]
+    logged = [
+        entry.message for entry in caplog.records if entry.name == "driftline" and entry.levelno >= logging.WARNING
+    ]
+    assert len(logged) == 1
+    assert "KeyError in extract (test_faults.py:" in logged[0]
+    assert "the value" not in logged[0]
 
 
-def test_an_extractor_that_hangs_holds_its_own_call_alone(receiver, sending, make):
-    """Nobody can interrupt it; every other thread serves on, and telemetry goes out."""
+def test_an_extractor_that_hangs_blocks_only_its_call(receiver, sending, make):
+    """Every other thread serves, and telemetry is exported."""
     monitor, stop, entered = make(sending(receiver)), threading.Event(), threading.Event()
 
     def extract(features):
@@ -139,8 +141,8 @@ def test_an_extractor_that_hangs_holds_its_own_call_alone(receiver, sending, mak
     assert eventually(receiver.served, len(ROWS) + 1) == len(ROWS) + 1
 
 
-def test_a_distance_that_hangs_stops_neither_calls_nor_collections(receiver, sending, make, monkeypatch):
-    """It holds the thread that judges: scores stand still, counts go on, memory does not grow."""
+def test_a_distance_that_hangs_blocks_no_calls_and_no_collections(receiver, sending, make, monkeypatch):
+    """The worker thread hangs. Scores stay as they are, counts continue, memory does not grow."""
     monkeypatch.setattr("driftline._runtime.watched_lock.TIMEOUT_SECONDS", 0.6)
     armed, stop, entered = threading.Event(), threading.Event(), threading.Event()
 
@@ -163,10 +165,10 @@ def test_a_distance_that_hangs_stops_neither_calls_nor_collections(receiver, sen
 
 
 @pytest.mark.parametrize("rows", ["calls", "batches"])
-def test_a_derived_feature_that_hangs_stops_neither_calls_nor_collections(
+def test_a_derived_feature_that_hangs_blocks_no_calls_and_no_collections(
     receiver, sending, make, monkeypatch, caplog, rows
 ):
-    """It holds the thread that counts: later rows are dropped, and said to be; calls are counted, memory is bounded."""
+    """The worker thread hangs. Later rows are dropped and reported, calls are counted, memory is bounded."""
     monkeypatch.setattr("driftline._runtime.watched_lock.TIMEOUT_SECONDS", 0.6)
     armed, stop, entered = threading.Event(), threading.Event(), threading.Event()
 
@@ -212,8 +214,8 @@ def test_a_derived_feature_that_hangs_stops_neither_calls_nor_collections(
 
 
 @pytest.mark.parametrize("jump", [-1e6, -3.0, 3.0, 1e9])
-def test_a_clock_that_jumps(receiver, sending, make, jump):
-    """Both ways: no row is lost, and windows go on after it."""
+def test_a_clock_that_jumps_loses_no_rows(receiver, sending, make, jump):
+    """Forwards and backwards. Windows continue after the jump."""
     clock = ManualClock()
     monitor = make(sending(receiver), clock=clock, window=dl.Window("1s"))
     assert serve(monitor) == EXPECTED
@@ -230,8 +232,8 @@ def test_a_clock_that_jumps(receiver, sending, make, jump):
 
 
 @pytest.mark.parametrize("shown", [float("nan"), float("inf"), 1e300, "late", None, RuntimeError("no clock")])
-def test_a_clock_that_shows_no_time(receiver, sending, make, shown):
-    """It stands still: rows are counted, the fault is too."""
+def test_an_invalid_clock_stands_still(receiver, sending, make, shown):
+    """Rows and the errors of the clock are counted."""
     times = iter([0.0, 0.1])
 
     def clock():
@@ -248,21 +250,21 @@ def test_a_clock_that_shows_no_time(receiver, sending, make, shown):
 
 
 def test_two_monitors_of_one_name_add_up(receiver, sending, make):
-    """Their counters are one series; one of them may go while the other stays."""
+    """Their counters are one series. One monitor may be shut down while the other serves."""
     providers = sending(receiver)
-    one, other = make(providers), make(providers)
-    for monitor in (one, other):
+    first, second = make(providers), make(providers)
+    for monitor in (first, second):
         assert serve(monitor) == EXPECTED
     assert eventually(receiver.served, 2 * len(ROWS)) == 2 * len(ROWS)
-    one.shutdown()
-    assert serve(other) == EXPECTED
+    first.shutdown()
+    assert serve(second) == EXPECTED
     assert eventually(receiver.served, 3 * len(ROWS)) == 3 * len(ROWS)
     assert receiver.observations("x") == 3 * len(ROWS)
     assert receiver.decreases == []
 
 
 def test_names_of_ten_thousand_characters(receiver, sending, make):
-    """A model's is refused, since it is on every series; a feature's arrives as it is."""
+    """A model's is refused, because every series carries it. A feature's is exported."""
     with pytest.raises(dl.ConfigurationError, match="expected a string of 1 to 255 characters"):
         make({}, name="n" * 10_000)
     name = "f" * 10_000
@@ -273,8 +275,8 @@ def test_names_of_ten_thousand_characters(receiver, sending, make):
     assert eventually(lambda: receiver.observations(name), 150) == 150
 
 
-def test_two_thousand_features(receiver, sending, make, caplog):
-    """The SDK's limit of 2,000 attribute sets is never reached: what is left out is said, and judged all the same."""
+def test_two_thousand_features_stay_below_the_limit_of_series(receiver, sending, make, caplog):
+    """The SDK allows 2,000 attribute sets. All features are evaluated, and those not exported are reported."""
     names = [f"f{number}" for number in range(2_000)]
     reference = dl.Reference.fit({name: np.arange(30.0) for name in names})
     monitor = make(sending(receiver), reference=reference)
@@ -282,7 +284,7 @@ def test_two_thousand_features(receiver, sending, make, caplog):
     monitor.flush()
     assert eventually(receiver.served, 150) == 150
     assert len(monitor.status()) == 2_000
-    assert {one.rows for one in monitor.status().values()} == {100}
+    assert {feature.rows for feature in monitor.status().values()} == {100}
     for metric in ("ml.feature.drift.status", "ml.feature.drift.score", "ml.feature.observations"):
         assert eventually(lambda metric=metric: len(receiver.values(metric)) > 0, expected=True)
         assert len(receiver.values(metric)) < 2_000
@@ -292,8 +294,8 @@ def test_two_thousand_features(receiver, sending, make, caplog):
     assert "otel.metric.overflow" not in caplog.text
 
 
-def test_a_monitor_that_takes_the_place_of_another_needs_no_series_anew(receiver, sending, make):
-    """A service that makes its monitor again every hour is exported for ever."""
+def test_a_monitor_that_replaces_another_uses_its_series(receiver, sending, make):
+    """A service may make its monitor again every hour without reaching the limit of series."""
     names = [f"f{number}" for number in range(500)]
     reference = dl.Reference.fit({name: np.arange(30.0) for name in names})
     providers = sending(receiver)
@@ -306,14 +308,14 @@ def test_a_monitor_that_takes_the_place_of_another_needs_no_series_anew(receiver
     assert len(exported) == 475  # 1,900 series, four scores for each feature
 
 
-def test_error_types_without_end(receiver, sending, make):
-    """A host that makes its exception classes as it goes: the first fifty have a series, the rest one."""
+def test_error_types_are_bounded(receiver, sending, make):
+    """A host makes exception classes dynamically. The first fifty have a series each, the others share one."""
     monitor = make(sending(receiver))
 
     @monitor.instrument
     def predict(features):
-        made = type(f"Error{features['x']:.0f}", (Exception,), {})
-        raise made
+        kind = type(f"Error{features['x']:.0f}", (Exception,), {})
+        raise kind
 
     for turn in range(300):
         with pytest.raises(Exception, match=r"^$"):
@@ -323,8 +325,8 @@ def test_error_types_without_end(receiver, sending, make):
     assert receiver.failed()["_OTHER"] == 250
 
 
-def test_a_provider_that_was_shut_down_before_us(receiver, sending, make):
-    """The host serves on; its last export is complete."""
+def test_a_provider_may_shut_down_before_the_monitor(receiver, sending, make):
+    """The host still serves, and its last export is complete."""
     providers = sending(receiver)
     monitor = make(providers)
     assert serve(monitor) == EXPECTED
@@ -337,8 +339,8 @@ def test_a_provider_that_was_shut_down_before_us(receiver, sending, make):
     assert receiver.served() == len(ROWS)
 
 
-def test_a_disk_that_is_full_behind_the_queue(receiver, sending, make, tmp_path):
-    """Requests for retraining cannot be written: predictions and their telemetry go on, the fault is counted."""
+def test_a_full_disk_of_the_queue_stops_no_prediction(receiver, sending, make, tmp_path):
+    """Requests for retraining cannot be written. Predictions and telemetry continue, and the error is counted."""
     queue = dl.RetrainingQueue(tmp_path / "queue.db")
     with queue._database.connection() as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -359,8 +361,8 @@ def test_a_disk_that_is_full_behind_the_queue(receiver, sending, make, tmp_path)
     queue.close()
 
 
-def test_ids_that_do_not_fit_cost_no_prediction(receiver, sending, make):
-    """Ten rows and three ids: the rows are counted, the fault is too."""
+def test_a_wrong_number_of_ids_costs_no_prediction(receiver, sending, make):
+    """Ten rows with three ids are counted, and so is the error."""
     monitor = make(sending(receiver))
     predict = monitor.instrument(prediction_id=lambda features: ["a", "b", "c"])(lambda features: [0.5] * 10)
     predict({"x": [1.0] * 10, "channel": ["web"] * 10})

@@ -1,4 +1,4 @@
-"""What a process does by itself, and what leaves it: told by the interpreter's own audit events and by the receiver."""
+"""No side effects and no raw values outside of the process, by the interpreter's audit events and by the receiver."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def watch(event, arguments):
 
 
 def importing():
-    # numpy and scipy compile signatures of their own while they are imported.
+    # numpy and scipy compile signatures during their import.
     frame = sys._getframe()
     while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
         frame = frame.f_back
@@ -67,7 +67,7 @@ for turn in range(1_000):
     predict({"x": float(turn), "channel": "phone"})
 monitor.observe(columns, np.arange(500.0))
 monitor.flush()
-assert any(one.state == "drifting" for one in monitor.status().values()), monitor.status()
+assert any(feature.state == "drifting" for feature in monitor.status().values()), monitor.status()
 assert reader.get_metrics_data() is not None
 monitor.shutdown()
 ready.clear()
@@ -75,15 +75,15 @@ print(bad)
 """
 
 
-def test_fitting_serving_and_judging_open_nothing(tmp_path):
-    """No socket, no file for writing, no process, no unpickling, no compiled text: seen by an audit hook."""
+def test_fitting_serving_and_evaluating_have_no_side_effects(tmp_path):
+    """An audit hook sees no socket, no file for writing, no process, no unpickling and no compiled string."""
     done = subprocess.run([sys.executable, "-c", AUDITED], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 
 
-def test_the_audit_hook_would_have_seen_it(tmp_path):
-    """The test above can fail: the same hook tells of a socket, a file and an eval."""
+def test_the_audit_hook_reports_side_effects(tmp_path):
+    """The same hook reports a socket, a file and an eval, so the test above can fail."""
     sneaky = AUDITED.replace(
         "    return 0.5\n",
         "    import socket; socket.socket().close(); open('f', 'w').close(); eval('1'); return 0.5\n",
@@ -95,7 +95,7 @@ def test_the_audit_hook_would_have_seen_it(tmp_path):
 
 
 def test_the_source_has_no_pickle():
-    """Nor anything else that turns data into code."""
+    """No module turns data into code."""
     for file in SOURCE.rglob("*.py"):
         if "demo" in file.parts:
             continue
@@ -108,7 +108,7 @@ SECRETS = ("Frieda-Category", "Otto-Category", "Unseen-Category")
 
 
 def drifting(make, sending, receiver, **options):
-    """A monitor that has seen categories drift, with everything switched on that sends."""
+    """Return a monitor with drifting categories that exports as much as possible."""
     reference = dl.Reference.fit(
         {"patient": [SECRETS[0], SECRETS[1]] * 500, "x": np.arange(1_000.0)},
         predictions=[SECRETS[0], SECRETS[1]] * 500,
@@ -132,7 +132,7 @@ def drifting(make, sending, receiver, **options):
 
 
 def test_categories_stay_within_the_process(receiver, sending, make, caplog):
-    """Neither metrics nor events nor the log name one; `status` does, where the person on call looks."""
+    """Metrics, events and the log do not name them. `status` does, inside the process."""
     monitor = drifting(make, sending, receiver)
     sent = repr(receiver.events) + repr(receiver._values) + caplog.text
     assert not [secret for secret in SECRETS if secret in sent]
@@ -140,15 +140,15 @@ def test_categories_stay_within_the_process(receiver, sending, make, caplog):
     assert SECRETS[1] in monitor.status()["patient"].reason
 
 
-def test_categories_are_named_where_the_user_says_so(receiver, sending, make):
-    """``export_labels=True``: the events have the sentence of `status`."""
+def test_export_labels_names_categories(receiver, sending, make):
+    """With ``export_labels=True`` events have the reason of `status`."""
     drifting(make, sending, receiver, export_labels=True)
     assert SECRETS[1] in repr(receiver.events)
     assert SECRETS[1] not in repr(receiver._values)
 
 
 def test_a_span_has_no_message_of_an_exception(make_telemetry, reference_file):
-    """The text of the host's exceptions may quote features: the type is enough to tell a failure."""
+    """The messages of the host's exceptions may quote features, so spans carry the class only."""
     telemetry = make_telemetry()
     monitor = dl.Monitor("m", reference=reference_file, trace=True, synchronous=True, **telemetry.providers)
 

@@ -1,4 +1,4 @@
-"""A reference that takes the place of another while a host serves."""
+"""A reference is replaced while a host serves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driftline.testing import Probe
 
 
 def other_reference(names=("x", "channel"), low=0.0):
-    """Another reference: other cuts, perhaps other features."""
+    """Return another reference, with different cuts and possibly different features."""
     random = np.random.default_rng(6)
     kinds = {"x": random.normal(low + 50.0, 20.0, 1_000), "channel": random.choice(["web", "shop"], 1_000).tolist()}
     columns = {name: kinds.get(name, random.random(1_000)) for name in names}
@@ -23,18 +23,18 @@ def other_reference(names=("x", "channel"), low=0.0):
 
 
 @pytest.mark.parametrize("names", [("x", "channel"), ("channel", "x"), ("x",), ("x", "new", "channel")], ids="+".join)
-def test_a_reference_that_is_replaced_while_serving(receiver, sending, make, names):
-    """Threads serve meanwhile: nothing is counted twice or lost, and no row is read in another reference's order."""
+def test_replacing_a_reference_while_serving_loses_nothing(receiver, sending, make, names):
+    """Threads serve meanwhile. No row is lost, counted twice, or read in the order of another reference."""
     monitor = make(sending(receiver))
     results, rounds, threads = [], 30, 4
     running = [threading.Thread(target=lambda: results.append(serve(monitor, ROWS * rounds))) for _ in range(threads)]
-    for one in running:
-        one.start()
+    for thread in running:
+        thread.start()
     for turn in range(12):
         time.sleep(0.03)
         monitor.replace_reference(other_reference(names if turn % 2 == 0 else ("x", "channel"), float(turn)))
-    for one in running:
-        one.join()
+    for thread in running:
+        thread.join()
     assert results == [EXPECTED * rounds] * threads
     served = threads * rounds * len(ROWS)
     assert eventually(receiver.served, served) == served
@@ -45,8 +45,8 @@ def test_a_reference_that_is_replaced_while_serving(receiver, sending, make, nam
     assert receiver.decreases == []
 
 
-def test_what_starts_anew_with_a_reference_and_what_goes_on(receiver, sending, make):
-    """States and windows start anew and the change is an event; counters go on; other bins are other series."""
+def test_a_replacement_resets_states_and_keeps_counters(receiver, sending, make):
+    """States and windows are reset, with an event. Counters continue. Different bins are different series."""
     monitor = make(sending(receiver))
     for _ in range(100):
         monitor.observe({"x": [1_000.0], "channel": ["web"]}, [0.5])
@@ -60,11 +60,11 @@ def test_what_starts_anew_with_a_reference_and_what_goes_on(receiver, sending, m
     assert serve(monitor) == EXPECTED
     assert eventually(receiver.served, 100 + len(ROWS)) == 100 + len(ROWS)
     assert eventually(lambda: receiver.observations("x"), 100 + len(ROWS)) == 100 + len(ROWS)
-    one = receiver.total("ml.feature.observations", ml__feature__name="x", ml__reference__fingerprint=before)
-    other = receiver.total(
+    old = receiver.total("ml.feature.observations", ml__feature__name="x", ml__reference__fingerprint=before)
+    new = receiver.total(
         "ml.feature.observations", ml__feature__name="x", ml__reference__fingerprint=replacement.fingerprint
     )
-    assert (one, other) == (100, len(ROWS))
+    assert (old, new) == (100, len(ROWS))
     changes = [
         attributes["ml.drift.reason"]
         for name, attributes in receiver.events
@@ -73,8 +73,8 @@ def test_what_starts_anew_with_a_reference_and_what_goes_on(receiver, sending, m
     assert eventually(lambda: "the reference was replaced" in str(receiver.events), True), changes
 
 
-def test_a_reference_comes_back_to_its_own_series(receiver, sending, make, reference_file):
-    """The same bins again add up with what was counted under them before."""
+def test_a_restored_reference_continues_its_series(receiver, sending, make, reference_file):
+    """Counts of the same bins add up."""
     monitor = make(sending(receiver))
     serve(monitor)
     monitor.replace_reference(other_reference())
@@ -88,8 +88,8 @@ def test_a_reference_comes_back_to_its_own_series(receiver, sending, make, refer
     assert receiver.decreases == []
 
 
-def test_more_replacements_than_are_kept(receiver, sending, make):
-    """The oldest become plain counts: the sum stays."""
+def test_old_references_are_merged_into_totals(receiver, sending, make):
+    """At most eight replaced references are kept, and the sums stay."""
     monitor = make(sending(receiver), export_bins=False)
     for turn in range(20):
         serve(monitor, ROWS[:50])
@@ -100,7 +100,7 @@ def test_more_replacements_than_are_kept(receiver, sending, make):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("argument", "message"),
     [
         (dl.Reference.learn(), "expected a Reference or the path of one"),
         (3, "expected a Reference, the path of one"),
@@ -108,17 +108,17 @@ def test_more_replacements_than_are_kept(receiver, sending, make):
     ],
     ids=["learn", "number", "absent"],
 )
-def test_a_replacement_is_checked_as_the_first_reference_is(make, given, message):
-    """What is wrong raises, and the reference stays."""
+def test_an_invalid_replacement_raises(make, argument, message):
+    """The present reference stays."""
     monitor = make({})
     before = monitor.reference
     with pytest.raises(dl.DriftlineError, match=message):
-        monitor.replace_reference(given)
+        monitor.replace_reference(argument)
     assert monitor.reference is before
 
 
 def test_a_replacement_ends_the_learning(receiver, sending, make):
-    """Rows served until then are counted, and compared with nothing."""
+    """Rows before the replacement are counted, and compared with no reference."""
     monitor = make(sending(receiver), reference=dl.Reference.learn(rows=1_000))
     assert serve(monitor) == EXPECTED
     monitor.replace_reference(other_reference())
@@ -127,17 +127,19 @@ def test_a_replacement_ends_the_learning(receiver, sending, make):
     assert eventually(lambda: receiver.observations("x"), len(ROWS)) == len(ROWS)
 
 
-def test_a_canary_over_two_kinds_of_bins_says_so(make):
-    """The drift between predictions is not compared; before and after, the counts of both are their own."""
-    one, other = make({}, version="1"), make({}, version="2")
-    canary = dl.Canary(one, other, dl.ThresholdPolicy(min_accuracy=None, allowed_latency_delta=None, min_rows=100))
-    serve(one), serve(other)
+def test_a_canary_reports_different_bins(make):
+    """Predictions over different bins are not compared. With equal bins the verdict is available again."""
+    baseline, candidate = make({}, version="1"), make({}, version="2")
+    canary = dl.Canary(
+        baseline, candidate, dl.ThresholdPolicy(min_accuracy=None, allowed_latency_delta=None, min_rows=100)
+    )
+    serve(baseline), serve(candidate)
     assert canary.verdict().state == "promote"
-    one.replace_reference(other_reference())
-    serve(one), serve(other)
+    baseline.replace_reference(other_reference())
+    serve(baseline), serve(candidate)
     verdict = canary.verdict()
     assert verdict.state == "inconclusive"
     assert "predictions over different bins" in verdict.reason
-    other.replace_reference(one.reference)
-    serve(one), serve(other)
+    candidate.replace_reference(baseline.reference)
+    serve(baseline), serve(candidate)
     assert canary.verdict().state == "promote"

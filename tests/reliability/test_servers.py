@@ -1,4 +1,4 @@
-"""gunicorn with every worker that it has, with and without preload: requests answered are predictions that arrive."""
+"""gunicorn with each of its workers, with and without preload: every answered request is a counted prediction."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ pytest.importorskip("gunicorn")
 REQUESTS = 240
 CLIENTS = 6
 SECONDS = 50
-"""How long a server may take to listen, and to answer: it only matters when one hangs."""
+"""Seconds that a server may take to listen and to answer; reached only when it hangs."""
 
 
 def free_port():
-    """A port that nobody listens on at the moment."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def stopped(server):
-    """Ask a server to end, as an orchestrator does."""
+    """Send SIGTERM to a server, as an orchestrator does, and return its exit code."""
     server.send_signal(signal.SIGTERM)
     try:
         return server.wait(40)
@@ -43,21 +43,21 @@ def stopped(server):
 
 @dataclass
 class Server:
-    """A server that runs, and what it writes."""
+    """A running server and its log."""
 
     process: subprocess.Popen
     port: int
     log: Path
 
     def check(self, end):
-        """Fail with all that it has said where it has ended, or where nothing has come of it in time."""
+        """Fail with the log when the server has ended, or when it does not answer in time."""
         assert self.process.poll() is None, self.log.read_text()
         assert time.monotonic() < end, self.log.read_text()
 
 
 @contextmanager
 def running(log, command, environment, port, codes=(0,)):
-    """Run a server for as long as the block lasts, from when it listens on."""
+    """Run a server during the block, which begins when it listens."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     server = Server(process, port, log)
@@ -84,13 +84,13 @@ def gunicorn(environment, log, *arguments, **more):
 
 
 def ask(server, requests=REQUESTS):
-    """Send requests from several clients at once; the number of right answers."""
+    """Send requests from several concurrent clients; return the number of right answers."""
     right, failed, lock = [0], [], threading.Lock()
 
     def client(first):
         for turn in range(first, requests, CLIENTS):
             end = time.monotonic() + SECONDS
-            # One that is closed by a worker that ends was not answered: it is asked again.
+            # A worker that ends closes connections unanswered. Such a request is sent again.
             while not failed:
                 connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
                 try:
@@ -114,10 +114,10 @@ def ask(server, requests=REQUESTS):
             failed.append(error)
 
     clients = [threading.Thread(target=guarded, args=(first,)) for first in range(CLIENTS)]
-    for one in clients:
-        one.start()
-    for one in clients:
-        one.join()
+    for thread in clients:
+        thread.start()
+    for thread in clients:
+        thread.join()
     if failed:
         raise failed[0]
     return right[0]
@@ -138,9 +138,9 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("worker", "arguments", "setup"), WAYS, ids=lambda one: "".join(one) or "plain")
-def test_every_answer_is_a_prediction_that_arrives(receiver, environment, tmp_path, worker, arguments, setup):
-    """Of two workers, each under an instance of its own."""
+@pytest.mark.parametrize(("worker", "arguments", "setup"), WAYS, ids=lambda part: "".join(part) or "plain")
+def test_every_answer_is_an_exported_prediction(receiver, environment, tmp_path, worker, arguments, setup):
+    """Two workers export as two instances."""
     application = "web:wsgi"
     if worker == "uvicorn_worker":
         worker, application = "uvicorn_worker.UvicornWorker", "web:asgi"
@@ -157,8 +157,8 @@ def test_every_answer_is_a_prediction_that_arrives(receiver, environment, tmp_pa
 
 
 @pytest.mark.parametrize("temporality", ["cumulative", "delta"])
-def test_a_master_that_warms_the_model_up_counts_its_own(receiver, environment, tmp_path, temporality):
-    """Predictions made before the workers are forked are the master's, and no worker sends them again."""
+def test_predictions_of_the_master_are_exported_once(receiver, environment, tmp_path, temporality):
+    """The master exports its warm-up predictions, and no worker exports them again."""
     with gunicorn(
         environment,
         tmp_path / "gunicorn.log",
@@ -174,23 +174,23 @@ def test_a_master_that_warms_the_model_up_counts_its_own(receiver, environment, 
     assert receiver.decreases == []
 
 
-def test_workers_that_are_replaced_take_nothing_with_them(receiver, environment, tmp_path):
-    """``--max-requests``: a worker ends in mid-stream, another one takes its place."""
+def test_replaced_workers_lose_no_predictions(receiver, environment, tmp_path):
+    """With ``--max-requests`` workers end in mid-stream and others replace them."""
     arguments = ("--max-requests=40", "--preload", "web:wsgi")
     with gunicorn(environment, tmp_path / "gunicorn.log", *arguments, HOST_SETUP="import") as server:
         assert ask(server) == REQUESTS
-    # A worker that ends may have answered a request whose client asked again.
+    # A worker that ends may have answered a request that its client sent again.
     assert receiver.served() == receiver.observations("x") >= REQUESTS
     assert len(receiver.instances()) > 2
     assert receiver.decreases == []
 
 
-def test_uvicorn_by_itself(receiver, environment, tmp_path):
-    """Two workers that uvicorn spawns, without gunicorn."""
+def test_uvicorn_without_gunicorn(receiver, environment, tmp_path):
+    """Uvicorn spawns two workers."""
     pytest.importorskip("uvicorn")
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "web:asgi", f"--port={port}", "--workers=2", "--log-level=error"]
-    # It ends by the signal, when it has ended its workers.
+    # uvicorn ends by the signal after its workers have ended.
     codes = (0, -signal.SIGTERM)
     with running(tmp_path / "uvicorn.log", command, {**environment, "HOST_SETUP": "import"}, port, codes) as server:
         assert ask(server) == REQUESTS
@@ -198,8 +198,8 @@ def test_uvicorn_by_itself(receiver, environment, tmp_path):
     assert receiver.decreases == []
 
 
-def test_a_server_that_dies_fails_its_test_with_what_it_said(environment, tmp_path):
-    """At its start, and while it is asked: nobody waits for it."""
+def test_a_dead_server_fails_its_test_with_its_log(environment, tmp_path):
+    """It fails without waiting, at the start and between requests."""
     port = free_port()
     dies = [sys.executable, "-c", "raise SystemExit('no model here')"]
     with pytest.raises(AssertionError, match="no model here"), running(tmp_path / "a.log", dies, environment, port):

@@ -1,4 +1,4 @@
-"""The soak, for as long as it is asked for."""
+"""The soak, for DRIFTLINE_SOAK_MINUTES."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MINUTES = float(os.environ.get("DRIFTLINE_SOAK_MINUTES", "0"))
 
 @pytest.mark.skipif(not MINUTES, reason="DRIFTLINE_SOAK_MINUTES is not set: .ci/run sets it")
 def test_a_service_in_trouble_counts_exactly_in_flat_memory():
-    """Faults at random, from a seed that is printed."""
+    """Faults are random, from a printed seed."""
     command = [sys.executable, Path(__file__).parent / "soak.py", f"--minutes={MINUTES}"]
     source = Path(__file__).parents[2] / "src"
     environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONWARNINGS": "ignore::DeprecationWarning"}

@@ -1,4 +1,4 @@
-"""A service behind gunicorn: the model as a WSGI or an ASGI application, set up where an environment variable says."""
+"""A service for gunicorn, as a WSGI and an ASGI application; ``HOST_SETUP`` says where OpenTelemetry is set up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ monitor = dl.Monitor(
 
 @monitor.instrument
 def predict(features):
-    """The model."""
+    """Predict."""
     return features["x"] / 100.0
 
 
@@ -31,20 +31,20 @@ for warm in range(int(os.environ.get("HOST_WARM", "0"))):
 
 
 def answer(query):
-    """One prediction per request."""
+    """Make one prediction for a request."""
     turn = int(query or 0)
     return repr(predict({"x": float(turn % 100), "channel": ("web", "shop", "phone")[turn % 3]})).encode()
 
 
 def wsgi(environ, start_response):
-    """For the workers sync, gthread and gevent."""
+    """Answer for the workers sync, gthread and gevent."""
     body = answer(environ["QUERY_STRING"])
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 
 
 async def asgi(scope, receive, send):
-    """For uvicorn, which ends a process by the signal that it was sent: the lifespan is what ends in good order."""
+    """Answer for uvicorn. It ends processes by a signal without atexit, so the lifespan flushes."""
     if scope["type"] == "lifespan":
         while (message := await receive())["type"] != "lifespan.shutdown":
             await send({"type": f"{message['type']}.complete"})
