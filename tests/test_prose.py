@@ -61,13 +61,11 @@ EXEMPT = {
 }
 
 CEILINGS: dict[str, int] = {
-    "src phrases": 396,
-    "tests phrases": 237,
-    "docs phrases": 33,
-    "benchmarks phrases": 122,
-    "src identifiers": 143,
-    "tests identifiers": 181,
-    "benchmarks identifiers": 61,
+    "src phrases": 65,
+    "tests phrases": 193,
+    "docs phrases": 8,
+    "src identifiers": 43,
+    "tests identifiers": 143,
 }
 """Occurrences that are left of a rewrite, by folder: a number here only ever goes down."""
 
