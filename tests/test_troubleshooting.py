@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 SOURCES = sorted((ROOT / "src" / "driftline").rglob("*.py"))
 
-REPORTERS = {"guard", "report", "report_error", "on_error", "caught", "unreadable"}
+REPORTERS = {"guard", "report", "report_error", "report_unreadable", "on_error", "caught"}
 """Callables whose first argument is a place: the guard, its methods, and what passes their arguments on."""
 
 BINDERS = {"partial", "GuardedBlock"}
