@@ -26,7 +26,7 @@ PENDING = (0, 1_000_000)
 
 
 def nothing(*_: object) -> None:
-    """Ignore state changes and errors."""
+    """Ignore state changes, errors and wake-ups."""
 
 
 def outcomes_in(path: Path | None) -> Outcomes:

@@ -54,7 +54,7 @@ class Outcomes:
             share it.
         find_ledger: returns the ledger of another version or variant, whose prediction is in the same file.
         on_error: called with the place and exception of an error in the user function or in the file.
-        wake: wakes the thread that settles. If None, callers join events as soon as many are pending.
+        wake: wakes the worker thread, which then settles. If None, the caller's thread joins a chunk instead.
     """
 
     def __init__(
