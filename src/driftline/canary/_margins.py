@@ -1,4 +1,4 @@
-"""How much worse a candidate may be than its baseline."""
+"""Margins: the harm that a candidate may do; and guardrails, which are margins of the user's own numbers."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Literal
 from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 
-__all__ = ["Guardrail", "Margin", "margin_of"]
+__all__ = ["Guardrail", "Margin", "as_margin"]
 
 LARGEST = 1e9
-"""A larger margin allows everything: None says that in words."""
+"""A margin or weight may be at most this; a larger margin allows everything, like None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
     """
-    The harm that is allowed: the baseline's value may be exceeded by *absolute* plus *relative* times that value.
+    The harm that is allowed: *absolute* plus *relative* times the baseline's value.
 
     Args:
         absolute: in the unit of the criterion: a share for rates, seconds for latency.
         relative: as a share of the baseline's value; 0.1 is a tenth.
-        any_harm: roll back as soon as any harm at all is certain, however small; the margin then only says what must be
-            excluded to promote. Without it harm within the margin is never a reason to roll back.
+        any_harm: whether any certain harm rolls back, however small. The margin then only limits the promotion. By
+            default, harm within the margin never rolls back.
         weight: the criterion's part of alpha, in proportion to the weights of the others.
 
     Raises:
-        ConfigurationError: a number is negative or too large, the weight is not positive.
+        ConfigurationError: a number is negative or too large, or the weight is not positive.
 
     >>> Margin(0.005, relative=0.1).allowed(0.02)
     0.007
@@ -45,22 +45,22 @@ class Margin:
         check.number("weight", self.weight, above=0, at_most=LARGEST)
 
     def allowed(self, baseline: float) -> float:
-        """The harm allowed beside a baseline of this value."""
+        """Return the harm that is allowed for a baseline of this value."""
         return self.absolute + self.relative * abs(baseline)
 
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
     """
-    A number of the user's own that a candidate must not make worse.
+    The margin of the user's own number, which a candidate must not make worse.
 
     Args:
-        margin: how much worse it may be; a plain number is an absolute margin.
-        better: which way is good, ``"higher"`` or ``"lower"``.
+        margin: how much worse the number may be; a plain number is an absolute margin.
+        better: which direction is good, ``"higher"`` or ``"lower"``.
         kind: ``"mean"`` of any numbers, or ``"rate"`` of observations that are true or false.
 
     Raises:
-        ConfigurationError: an argument is of the wrong type or none of the words.
+        ConfigurationError: an argument has a wrong type or value.
     """
 
     margin: Margin
@@ -68,7 +68,7 @@ class Guardrail:
     kind: Literal["mean", "rate"] = "mean"
 
     def __post_init__(self) -> None:
-        margin = margin_of("margin", self.margin)
+        margin = as_margin("margin", self.margin)
         if margin is None:
             msg = "margin=None: expected a Margin or a number"
             raise ConfigurationError(msg)
@@ -77,16 +77,16 @@ class Guardrail:
         check.one_of("kind", self.kind, ("mean", "rate"))
 
 
-def margin_of(what: str, value: object) -> Margin | None:
+def as_margin(name: str, value: object) -> Margin | None:
     """
-    A margin as it was given: a `Margin`, a number (absolute), or None.
+    Return a `Margin` or None as it is, and a number as an absolute margin.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: the value is none of these.
     """
     if value is None or isinstance(value, Margin):
         return value
     try:
-        return Margin(float(check.number(what, value, at_least=0, at_most=LARGEST)))
+        return Margin(float(check.number(name, value, at_least=0, at_most=LARGEST)))
     except ConfigurationError:
-        check.reject(what, value, f"a Margin, a number from 0 to {LARGEST:g}, or None")
+        check.reject(name, value, f"a Margin, a number from 0 to {LARGEST:g}, or None")
