@@ -1,4 +1,4 @@
-"""Evidence by hand, and monitors that are told what happens."""
+"""Evidence built by hand, and pairs of monitors to serve with."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ EDGES = tuple(DURATION_EDGES.tolist())
 
 
 def durations(*seconds):
-    """Counts of durations, as the recorder bins them."""
+    """Return counts of durations in the recorder's bins."""
     return np.bincount(np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(EDGES) + 1)
 
 
-def made(calls=0, failed=0, known=0, correct=0, seconds=(), predictions=None, **more):
-    """What a variant has done: calls of one row each, taking *seconds* (10 ms each unless told)."""
+def variant(calls=0, failed=0, known=0, correct=0, seconds=(), predictions=None, **more):
+    """Return the counts of a variant: calls of one row each that take *seconds*, by default 10 ms each."""
     served = calls - failed
     counts = None if predictions is None else np.array(predictions, dtype=np.int64)
-    taken = durations(*seconds) if len(seconds) else durations(*[0.01] * served)
-    return VariantEvidence(served, failed, taken, EDGES, known, correct, counts, failed, **more)
+    durations_of_calls = durations(*seconds) if len(seconds) else durations(*[0.01] * served)
+    return VariantEvidence(served, failed, durations_of_calls, EDGES, known, correct, counts, failed, **more)
 
 
 def evidence_of(baseline, candidate, share=None, *, sticky=False, seconds=0.0, guardrails=None, **more):
-    """Evidence of one stratum."""
+    """Return evidence of one stratum."""
     stratum = Stratum(share, sticky, baseline, candidate, guardrails or {})
     return CanaryEvidence((stratum,), seconds=seconds, **more)
 
 
-@pytest.fixture(name="made")
-def _made():
-    return made
+@pytest.fixture(name="variant")
+def _variant():
+    return variant
 
 
 @pytest.fixture(name="evidence_of")
@@ -53,7 +53,7 @@ def pair(make_monitor):
 
 @pytest.fixture
 def serve(row):
-    """Let a monitor serve so many calls, the last so many of which fail."""
+    """Serve *calls* calls with a monitor, of which the last *failed* raise."""
 
     def call(monitor, calls, failed=0, correct=None):
         for number in range(calls):
@@ -61,17 +61,17 @@ def serve(row):
                 with pytest.raises(KeyError), monitor.prediction(row):
                     raise KeyError
                 continue
-            with monitor.prediction(row) as one:
-                one.output = 0.7
+            with monitor.prediction(row) as prediction:
+                prediction.output = 0.7
             if correct is not None:
-                monitor.outcome(one.id, number < correct)
+                monitor.outcome(prediction.id, number < correct)
 
     return call
 
 
 @pytest.fixture
 def quick():
-    """A policy with one criterion, the error rate."""
+    """A policy with a single criterion, the error rate."""
 
     def policy(**more):
         nothing = dict.fromkeys(

@@ -1,4 +1,4 @@
-"""A canary over two monitors: verdicts that stand, what is told, what is exported."""
+"""A canary over two monitors: verdicts that stand, callbacks, exported telemetry, guardrails, arguments."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from driftline.canary import judge_canary
 
 @pytest.fixture
 def watched(pair, quick):
-    """A canary with one criterion, and what its callback was told."""
-    told = []
-    canary = dl.Canary(*pair, quick(), on_verdict=lambda previous, verdict: told.append((previous, verdict.state)))
-    return canary, told
+    """A canary with a single criterion, and the states that its callback received."""
+    changes = []
+    canary = dl.Canary(*pair, quick(), on_verdict=lambda previous, verdict: changes.append((previous, verdict.state)))
+    return canary, changes
 
 
-def test_only_what_happens_after_its_beginning_counts(pair, serve, quick):
-    """A baseline that has served for days brings nothing along."""
+def test_calls_before_the_construction_do_not_count(pair, serve, quick):
     serve(pair[0], 50, failed=10)
     canary = dl.Canary(*pair, quick())
     serve(pair[0], 7)
@@ -32,8 +31,8 @@ def test_only_what_happens_after_its_beginning_counts(pair, serve, quick):
     assert judge_canary(canary.evidence(), quick()) == canary.verdict()
 
 
-def test_a_batch_is_one_trial_of_many_rows(pair, training, quick):
-    """Ten rows that fail together are one failure; a batch that was no call is a trial, too."""
+def test_a_batch_is_a_single_trial_of_many_rows(pair, training, quick):
+    """Ten rows that fail together are a single failure; an observed batch is a single trial."""
     canary = dl.Canary(*pair, quick())
     batch = {name: column[:10] for name, column in training.features.items()}
 
@@ -52,15 +51,15 @@ def test_a_batch_is_one_trial_of_many_rows(pair, training, quick):
 
 
 def test_rates_of_the_outcomes_are_criteria_by_name(pair, row, quick):
-    """Recall of a class: a candidate that misses half of it rolls back, though its accuracy is asked for nothing."""
+    """A candidate that misses half of a class rolls back by its recall, even without a criterion of accuracy."""
     baseline, candidate = pair
     rates = {"recall True": dl.Guardrail(0.05, kind="rate")}
     canary = dl.Canary(baseline, candidate, quick(rates=rates))
     for monitor, every in ((baseline, 1), (candidate, 2)):
         for number in range(400):
-            with monitor.prediction(row) as one:
-                one.output = 0.1 if number % every else 0.9
-            monitor.outcome(one.id, actual=True)
+            with monitor.prediction(row) as prediction:
+                prediction.output = 0.1 if number % every else 0.9
+            monitor.outcome(prediction.id, actual=True)
     verdict = canary.verdict()
     assert verdict.state == "rollback"
     assert "recall True" in verdict.reason
@@ -68,8 +67,8 @@ def test_rates_of_the_outcomes_are_criteria_by_name(pair, row, quick):
 
 
 def test_a_rollback_stands(watched, pair, serve):
-    """However good it gets afterwards: the guarantee is about ever."""
-    canary, told = watched
+    """Good calls afterwards change nothing, because the guarantee is about ever rolling back."""
+    canary, changes = watched
     serve(pair[0], 300)
     serve(pair[1], 300, failed=60)
     first = canary.verdict()
@@ -77,12 +76,12 @@ def test_a_rollback_stands(watched, pair, serve):
     later = canary.verdict()
     assert (first.state, later.state, later.reason) == ("rollback", "rollback", first.reason)
     assert later.criteria[0].rows > first.criteria[0].rows or later.criteria != first.criteria
-    assert told == [("inconclusive", "rollback")]
+    assert changes == [("inconclusive", "rollback")]
 
 
 def test_a_promotion_stands_until_a_rollback(watched, pair, serve):
-    """And each change is told once, with the state before."""
-    canary, told = watched
+    """The callback receives each change once, with the previous state."""
+    canary, changes = watched
     serve(pair[0], 400)
     serve(pair[1], 400)
     assert canary.verdict().state == "promote"
@@ -91,12 +90,11 @@ def test_a_promotion_stands_until_a_rollback(watched, pair, serve):
     assert canary.verdict().state in {"promote", "rollback"}
     serve(pair[1], 400, failed=200)
     assert canary.verdict().state == "rollback"
-    assert told == [("inconclusive", "promote"), ("promote", "rollback")]
+    assert changes == [("inconclusive", "promote"), ("promote", "rollback")]
     assert canary.state == canary.last.state == "rollback"
 
 
-def test_with_thresholds_nothing_stands(pair, serve):
-    """As in the lesson."""
+def test_a_verdict_by_thresholds_does_not_stand(pair, serve):
     policy = dl.ThresholdPolicy(min_accuracy=None, max_prediction_drift=None, allowed_latency_delta=None, min_rows=10)
     canary = dl.Canary(*pair, policy)
     serve(pair[0], 100, failed=10)
@@ -106,8 +104,7 @@ def test_with_thresholds_nothing_stands(pair, serve):
     assert canary.verdict().state == "promote"
 
 
-def test_before_the_first_verdict_there_is_none(watched, pair, serve, telemetry):
-    """No state is exported, and there is no last verdict."""
+def test_state_is_none_before_the_first_verdict(watched, pair, serve, telemetry):
     canary, _ = watched
     assert (canary.state, canary.last) == (None, None)
     serve(pair[1], 3)
@@ -116,7 +113,7 @@ def test_before_the_first_verdict_there_is_none(watched, pair, serve, telemetry)
 
 
 def test_status_evidence_and_event_are_exported(watched, pair, serve, telemetry):
-    """On the candidate: every state 0 or 1, every criterion with its evidence, the change with its reason."""
+    """The candidate exports each state as 0 or 1, the evidence of each criterion, and the change with its reason."""
     canary, _ = watched
     serve(pair[0], 300)
     serve(pair[1], 300, failed=60)
@@ -132,16 +129,16 @@ def test_status_evidence_and_event_are_exported(watched, pair, serve, telemetry)
         for name, attributes, value in telemetry.points()
         if name == "ml.canary.evidence" and attributes["ml.canary.criterion"] == "error_rate"
     }
-    one = verdict.criteria[0]
+    criterion = verdict.criteria[0]
     assert measures == {
-        "harm": one.value,
-        "lower": one.lower,
-        "upper": one.upper,
-        "allowed": one.limit,
-        "e_harm": one.e_harm,
-        "e_harm_needed": one.e_harm_needed,
-        "e_safe": one.e_safe,
-        "e_safe_needed": one.e_safe_needed,
+        "harm": criterion.value,
+        "lower": criterion.lower,
+        "upper": criterion.upper,
+        "allowed": criterion.limit,
+        "e_harm": criterion.e_harm,
+        "e_harm_needed": criterion.e_harm_needed,
+        "e_safe": criterion.e_safe,
+        "e_safe_needed": criterion.e_safe_needed,
     }
     ((_, attributes),) = [event for event in telemetry.events() if event[0] == "ml.canary.verdict_changed"]
     assert attributes["ml.canary.state"] == "rollback"
@@ -150,9 +147,9 @@ def test_status_evidence_and_event_are_exported(watched, pair, serve, telemetry)
     assert attributes["ml.model.version"] == "2"
 
 
-def test_a_callback_that_fails_changes_nothing(make_monitor, serve, quick, telemetry):
-    """The verdict is told all the same, the error counted."""
-    monitors = [make_monitor("m", version=str(one), synchronous=True, on_error="log") for one in (1, 2)]
+def test_an_error_of_the_callback_is_counted(make_monitor, serve, quick, telemetry):
+    """The verdict is returned all the same."""
+    monitors = [make_monitor("m", version=str(number), synchronous=True, on_error="log") for number in (1, 2)]
     canary = dl.Canary(*monitors, quick(), on_verdict=lambda previous, verdict: 1 / 0)
     serve(monitors[0], 300)
     serve(monitors[1], 300, failed=60)
@@ -161,8 +158,8 @@ def test_a_callback_that_fails_changes_nothing(make_monitor, serve, quick, telem
 
 
 def test_a_flag_is_on_spans_and_events(make_monitor, serve, quick, telemetry):
-    """Of both variants, each with its own."""
-    monitors = [make_monitor("m", version=str(one), synchronous=True, trace=True) for one in (1, 2)]
+    """Each variant has its own result of the flag."""
+    monitors = [make_monitor("m", version=str(number), synchronous=True, trace=True) for number in (1, 2)]
     canary = dl.Canary(*monitors, quick(), flag="new-model", flag_provider="flagd")
     serve(monitors[0], 300)
     serve(monitors[1], 300, failed=60)
@@ -182,9 +179,8 @@ def test_a_flag_is_on_spans_and_events(make_monitor, serve, quick, telemetry):
     assert attributes["feature_flag.result.variant"] == "candidate"
 
 
-def test_without_a_flag_there_is_none(make_monitor, serve, telemetry):
-    """No attribute is made up."""
-    monitors = [make_monitor("m", version=str(one), synchronous=True, trace=True) for one in (1, 2)]
+def test_spans_have_no_flag_by_default(make_monitor, serve, telemetry):
+    monitors = [make_monitor("m", version=str(number), synchronous=True, trace=True) for number in (1, 2)]
     dl.Canary(*monitors)
     serve(monitors[1], 1)
     assert not [name for span in telemetry.spans() for name in span.attributes if name.startswith("feature_flag")]
@@ -200,8 +196,8 @@ def guarded(pair, quick):
     return dl.Canary(*pair, quick(allowed_error_increase=None, guardrails=guardrails), share=0.5)
 
 
-def test_guardrails_are_fed_by_the_user(guarded, pair):
-    """And judged, stratum by stratum."""
+def test_observed_guardrails_roll_back(guarded, pair):
+    """Observations of several strata add up."""
     revenue, bought = guarded.guardrail("revenue"), guarded.guardrail("bought")
     random = np.random.default_rng(3)
     for share in (0.5, 0.3):
@@ -231,9 +227,8 @@ def test_guardrails_are_fed_by_the_user(guarded, pair):
         ("bought", "candidate", 0.5),
     ],
 )
-def test_observations_that_are_none_are_left_out(make_monitor, quick, name, side, value, telemetry, row):
-    """And counted, never raised."""
-    monitors = [make_monitor("m", version=str(one), synchronous=True, on_error="log") for one in (1, 2)]
+def test_invalid_observations_are_dropped_and_counted(make_monitor, quick, name, side, value, telemetry, row):
+    monitors = [make_monitor("m", version=str(number), synchronous=True, on_error="log") for number in (1, 2)]
     guardrails = {"revenue": dl.Guardrail(1.0), "bought": dl.Guardrail(0.05, kind="rate")}
     canary = dl.Canary(*monitors, quick(guardrails=guardrails))
     canary.guardrail(name).observe(side, value)
@@ -243,8 +238,8 @@ def test_observations_that_are_none_are_left_out(make_monitor, quick, name, side
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="guardrail") == 1
 
 
-def test_unknown_guardrails_are_refused(guarded, pair):
-    """The message names those that there are."""
+def test_unknown_guardrails_are_rejected(guarded, pair):
+    """The message names the guardrails of the policy."""
     with pytest.raises(
         ConfigurationError, match=r"guardrail\('profit'\): expected one of the policy's: revenue, bought"
     ):
@@ -256,8 +251,8 @@ def test_unknown_guardrails_are_refused(guarded, pair):
 # --- construction ----------------------------------------------------------------------------------------------------
 
 
-def test_bad_arguments_are_refused(pair, make_monitor, training, tmp_path):
-    """The message names the value and what was expected."""
+def test_invalid_arguments_are_rejected(pair, make_monitor, training, tmp_path):
+    """The message names the value and the expected kind."""
     baseline, candidate = pair
     other = make_monitor("m", version="3", reference=dl.Reference.fit({"x": [1.0, 2.0]}, predictions=[1.0, 5.0]))
     for arguments, options, message in (
@@ -285,24 +280,24 @@ def test_bad_arguments_are_refused(pair, make_monitor, training, tmp_path):
 
 
 def test_one_variant_alone_needs_a_path(pair, tmp_path, serve):
-    """Then the other is what its process writes; before that there is nothing to compare."""
+    """The evidence of the other variant comes from the file."""
     baseline, candidate = pair
     path = tmp_path / "canary.db"
-    one, other = dl.Canary(baseline=baseline, path=path), dl.Canary(candidate=candidate, path=path)
+    trusted, trial = dl.Canary(baseline=baseline, path=path), dl.Canary(candidate=candidate, path=path)
     serve(baseline, 30)
-    assert one.verdict().state == "inconclusive"
+    assert trusted.verdict().state == "inconclusive"
     serve(candidate, 20, failed=20)
     serve(baseline, 30)
-    one.verdict()
-    assert other.verdict().state == "rollback"
-    assert one.verdict().state == "rollback"
-    assert [side.calls for side in one.evidence().pooled()] == [60, 20]
+    trusted.verdict()
+    assert trial.verdict().state == "rollback"
+    assert trusted.verdict().state == "rollback"
+    assert [side.calls for side in trusted.evidence().pooled()] == [60, 20]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_the_child_of_a_fork_begins_anew(watched, pair, serve):
-    """No counts, no state of the parent's."""
+def test_the_child_of_a_fork_starts_from_zero(watched, pair, serve):
+    """It has neither the counts nor the state of the parent."""
     canary, _ = watched
     serve(pair[0], 20)
     canary.verdict()
@@ -313,8 +308,8 @@ def test_the_child_of_a_fork_begins_anew(watched, pair, serve):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_the_background_judges_no_more_than_it_may(watched, pair, serve):
-    """Straight after a verdict the next one waits; asked directly it comes at once."""
+def test_background_decisions_pause(watched, pair, serve):
+    """After a decision, `refresh` waits; `verdict` decides immediately."""
     canary, _ = watched
     canary.refresh()
     first = canary.last

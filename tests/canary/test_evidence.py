@@ -1,4 +1,4 @@
-"""Evidence adds up, and its JSON is read again or refused."""
+"""Evidence adds up, and its JSON is read again or rejected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from driftline.canary import CanaryEvidence, Moments
 
 
 @pytest.fixture
-def full(made, evidence_of):
-    """Evidence with something in every part."""
+def full(variant, evidence_of):
+    """Evidence in which no part is empty."""
     more = {
         "rates": {"precision": (8, 10)},
         "features": {"age": np.array([1, 2, 3])},
@@ -21,8 +21,8 @@ def full(made, evidence_of):
         "batches": 2,
     }
     return evidence_of(
-        made(100, failed=3, known=50, correct=40, predictions=[5, 6], **more),
-        made(20, failed=1, known=10, correct=9, predictions=[1, 2], **more),
+        variant(100, failed=3, known=50, correct=40, predictions=[5, 6], **more),
+        variant(20, failed=1, known=10, correct=9, predictions=[1, 2], **more),
         0.2,
         sticky=True,
         seconds=12.5,
@@ -32,18 +32,17 @@ def full(made, evidence_of):
     )
 
 
-def as_text(evidence):
+def document_of(evidence):
     return json.loads(evidence.to_json())
 
 
-def test_a_trial_is_a_call(made):
-    """Calls are those that returned, those that raised, and batches that were none; rows are something else."""
-    one = made(10, failed=2, batches=3)
-    assert (one.calls, one.rows, one.error_rate) == (13, 10, 0.2)
+def test_a_trial_is_a_call_or_an_observed_batch(variant):
+    counts = variant(10, failed=2, batches=3)
+    assert (counts.calls, counts.rows, counts.error_rate) == (13, 10, 0.2)
 
 
 def test_evidence_adds_up_in_every_part(full):
-    """Twice the same is twice the counts, and the longer time."""
+    """The sum with itself has twice the counts, and the same time."""
     twice = full + full
     (stratum,) = twice.strata
     assert (stratum.share, stratum.sticky) == (0.2, True)
@@ -55,40 +54,40 @@ def test_evidence_adds_up_in_every_part(full):
     assert (twice.compared, twice.agreed, twice.seconds) == (14, 12, 12.5)
 
 
-def test_shares_are_strata_of_their_own(made, evidence_of):
-    """What was counted at another share, or with keys, is kept apart; all of it is pooled on request."""
+def test_each_share_is_a_separate_stratum(variant, evidence_of):
+    """Counts at another share, or with keys, are kept apart; `pooled` adds them up."""
     parts = [
-        evidence_of(made(10), made(5), share, sticky=sticky)
+        evidence_of(variant(10), variant(5), share, sticky=sticky)
         for share, sticky in ((0.1, False), (0.2, False), (0.2, True))
     ]
     total = sum(parts, start=CanaryEvidence())
-    assert [(one.share, one.sticky) for one in total.strata] == [(0.1, False), (0.2, False), (0.2, True)]
+    assert [(stratum.share, stratum.sticky) for stratum in total.strata] == [(0.1, False), (0.2, False), (0.2, True)]
     baseline, candidate = total.pooled()
     assert (baseline.calls, candidate.calls) == (30, 15)
     assert CanaryEvidence().pooled() is None
 
 
-def test_what_was_before_is_subtracted(full):
-    """Evidence since a start; what is equal leaves nothing."""
-    one = full.strata[0].baseline
-    nothing = one - one
+def test_a_difference_has_the_counts_since_then(full):
+    """The difference of equal counts is zero."""
+    counts = full.strata[0].baseline
+    nothing = counts - counts
     assert (nothing.calls, nothing.known, nothing.batches, nothing.failed_calls) == (0, 0, 0, 0)
     assert nothing.rates == {"precision": (0, 0)}
     assert not nothing.features["age"].any()
-    assert one.empty().edges == one.edges
+    assert counts.empty().edges == counts.edges
 
 
-def test_different_bins_do_not_add_up(made):
-    """Of a feature, of the prediction, of durations: the message says which."""
+def test_different_bins_do_not_add_up(variant):
+    """The message names the feature or the prediction."""
     for name, a, b in (
-        ("'age'", made(features={"age": np.array([1])}), made(features={"age": np.array([1, 2])})),
-        ("'prediction'", made(predictions=[1]), made(predictions=[1, 2])),
+        ("'age'", variant(features={"age": np.array([1])}), variant(features={"age": np.array([1, 2])})),
+        ("'prediction'", variant(predictions=[1]), variant(predictions=[1, 2])),
     ):
         with pytest.raises(ConfigurationError, match=f"over different bins of {name} does not add up"):
             a + b
 
 
-def test_json_is_read_again(full):
+def test_json_restores_the_evidence(full):
     """Every part, durations and edges exactly."""
     again = CanaryEvidence.from_json(full.to_json())
     assert again.to_json() == full.to_json()
@@ -98,23 +97,24 @@ def test_json_is_read_again(full):
     assert (again + full).strata[0].baseline.calls == 2 * full.strata[0].baseline.calls
 
 
-def test_other_edges_are_written_out(full):
-    """Edges that are not even on a logarithmic scale."""
-    given = as_text(full)
-    given["strata"][0]["baseline"] |= {"edges": [0.1, 0.5, 2.0], "durations": {"3": 4}}
-    again = CanaryEvidence.from_json(json.dumps(given))
+def test_uneven_edges_are_an_array(full):
+    """Edges that are not evenly spaced on a logarithmic scale."""
+    document = document_of(full)
+    document["strata"][0]["baseline"] |= {"edges": [0.1, 0.5, 2.0], "durations": {"3": 4}}
+    again = CanaryEvidence.from_json(json.dumps(document))
     assert again.strata[0].baseline.edges == (0.1, 0.5, 2.0)
     assert CanaryEvidence.from_json(again.to_json()).strata[0].baseline.durations.tolist() == [0, 0, 0, 4]
 
 
 def put(path, value):
-    """Change one place of the JSON."""
+    """Return a function that sets the value at a path of the document."""
 
-    def change(given):
-        *way, last = path
-        for step in way:
-            given = given[step]
-        given[last] = value
+    def change(document):
+        *steps, last = path
+        inner = document
+        for step in steps:
+            inner = inner[step]
+        inner[last] = value
 
     return change
 
@@ -178,16 +178,15 @@ B = ("strata", 0, "baseline")
         (put(("seconds",), "long"), "seconds is 'long', expected a finite number"),
     ],
 )
-def test_damaged_evidence_is_refused(full, change, message):
-    """The message says where."""
-    given = as_text(full)
-    change(given)
+def test_damaged_evidence_is_rejected(full, change, message):
+    """The message has the path."""
+    document = document_of(full)
+    change(document)
     with pytest.raises(ConfigurationError, match=message):
-        CanaryEvidence.from_json(json.dumps(given))
+        CanaryEvidence.from_json(json.dumps(document))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "7", "NaN", '{"schema_version": 1}'])
-def test_what_is_no_evidence_is_refused(text):
-    """However it is broken."""
+def test_invalid_documents_are_rejected(text):
     with pytest.raises(ConfigurationError, match="evidence: "):
         CanaryEvidence.from_json(text)

@@ -1,4 +1,4 @@
-"""Margins, guardrails and policies: what is refused, and in which words."""
+"""Margins, guardrails and policies: accepted values, and messages for rejected ones."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_numbers_are_absolute_margins():
         (lambda: CanaryPolicy(**NOTHING), "every margin is None, expected at least one criterion"),
     ],
 )
-def test_bad_margins_are_refused(make, message):
-    """The message names the value and what was expected."""
+def test_invalid_margins_are_rejected(make, message):
+    """The message names the value and the expected kind."""
     with pytest.raises(ConfigurationError, match=message):
         make()
 
@@ -85,14 +85,14 @@ def test_bad_margins_are_refused(make, message):
         ({"otherwise": "wait"}, "otherwise='wait': expected 'promote', 'rollback' or 'inconclusive'"),
     ],
 )
-def test_bad_policies_are_refused(arguments, message):
-    """The message names the argument, the value and what was expected."""
+def test_invalid_policies_are_rejected(arguments, message):
+    """The message names the argument, the value and the expected kind."""
     with pytest.raises(ConfigurationError, match=message):
         CanaryPolicy(**arguments)
 
 
 def test_a_policy_is_read_from_json():
-    """Margins as numbers or objects, guardrails likewise, several quantiles."""
+    """Margins and guardrails are numbers or objects; there may be several quantiles."""
     policy = CanaryPolicy.from_json(
         '{"allowed_error_increase": {"absolute": 0.01, "any_harm": true}, "allowed_accuracy_drop": null,'
         ' "latency_quantile": [0.5, 0.99], "guardrails": {"revenue": {"margin": {"relative": 0.02},'
@@ -119,7 +119,7 @@ def test_a_policy_is_read_from_json():
         ('{"alpha": "x"}', "alpha='x': expected a number"),
     ],
 )
-def test_a_damaged_policy_is_refused(text, message):
-    """The message says where."""
+def test_a_damaged_policy_is_rejected(text, message):
+    """The message has the path."""
     with pytest.raises(ConfigurationError, match=message):
         CanaryPolicy.from_json(text)

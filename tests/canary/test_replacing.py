@@ -1,4 +1,4 @@
-"""Variants whose references are replaced: what is over other bins is not compared, everything else adds up."""
+"""Replaced references: counts over different bins are not compared, all other counts add up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLICY = dl.CanaryPolicy(
 
 @pytest.fixture
 def other(training):
-    """A reference of other bins for the prediction and the ages, and the same for the rest."""
+    """A reference with other bins for the prediction and the ages, and the same bins for all other features."""
     changed = {**training.features, "age": training.features["age"] * 2}
     return dl.Reference.fit(changed, predictions=training.predictions / 3)
 
@@ -30,14 +30,14 @@ def observe(monitor, training, rows=400, shift=0.0):
 
 
 def drift(verdict):
-    """The criterion on the predictions."""
-    (found,) = [one for one in verdict.criteria if one.name == "prediction_drift"]
-    return found
+    """Return the criterion on the predictions."""
+    (criterion,) = [criterion for criterion in verdict.criteria if criterion.name == "prediction_drift"]
+    return criterion
 
 
 @pytest.mark.parametrize("path", [None, "canary.sqlite"], ids=["memory", "file"])
-def test_over_two_kinds_of_bins_predictions_are_not_compared(pair, training, other, tmp_path, path):
-    """Until both have the same again; calls, outcomes and the features of unchanged bins go on meanwhile."""
+def test_predictions_over_different_bins_are_not_compared(pair, training, other, tmp_path, path):
+    """They are compared again over the same bins; calls and features with unchanged bins continue meanwhile."""
     canary = dl.Canary(*pair, POLICY, path=None if path is None else tmp_path / path)
     for monitor in pair:
         observe(monitor, training)
@@ -45,9 +45,9 @@ def test_over_two_kinds_of_bins_predictions_are_not_compared(pair, training, oth
     pair[0].replace_reference(other)
     for monitor in pair:
         observe(monitor, training)
-    found = drift(canary.verdict())
-    assert (found.state, found.rows) == ("inconclusive", 0)
-    assert "predictions over different bins, the reference of one variant was replaced" in found.reason
+    criterion = drift(canary.verdict())
+    assert (criterion.state, criterion.rows) == ("inconclusive", 0)
+    assert "predictions over different bins, the reference of one variant was replaced" in criterion.reason
     baseline, candidate = canary.evidence().pooled()
     assert (baseline.served, candidate.served) == (800, 800)
     assert (int(baseline.features["age"].sum()), int(baseline.features["amount"].sum())) == (400, 800)
@@ -62,8 +62,8 @@ def test_over_two_kinds_of_bins_predictions_are_not_compared(pair, training, oth
     assert drift(canary.verdict()).rows == 150
 
 
-def test_what_was_counted_under_another_share_goes_on(pair, training, other):
-    """The strata before the replacement keep their calls, and lose what is over other bins."""
+def test_earlier_strata_keep_their_calls(pair, training, other):
+    """Strata before the replacement lose only the counts over the previous bins."""
     canary = dl.Canary(*pair, POLICY, share=0.5)
     for monitor in pair:
         observe(monitor, training)
@@ -79,8 +79,8 @@ def test_what_was_counted_under_another_share_goes_on(pair, training, other):
     assert drift(canary.verdict()).rows == 100
 
 
-def test_a_file_with_evidence_of_the_reference_before(pair, training, other, tmp_path, make_monitor):
-    """A restart with another reference: what ended adds up, without its predictions."""
+def test_a_restart_with_another_reference_keeps_the_calls(pair, training, other, tmp_path, make_monitor):
+    """Evidence of ended processes adds up without the predictions over the previous bins."""
     path = tmp_path / "canary.sqlite"
     canary = dl.Canary(*pair, POLICY, path=path)
     for monitor in pair:
@@ -99,22 +99,22 @@ def test_a_file_with_evidence_of_the_reference_before(pair, training, other, tmp
     assert drift(again.verdict()).rows == 100
 
 
-def test_evidence_over_named_bins(made, evidence_of):
-    """As many bins are not the same bins: they are told apart by their fingerprints, in JSON too."""
-    ours = made(10, predictions=[4, 6], bins={"prediction": "a"})
-    theirs = made(10, predictions=[6, 4], bins={"prediction": "b"})
+def test_fingerprints_distinguish_bins_of_equal_number(variant, evidence_of):
+    """In memory and in JSON."""
+    first = variant(10, predictions=[4, 6], bins={"prediction": "a"})
+    second = variant(10, predictions=[6, 4], bins={"prediction": "b"})
     with pytest.raises(dl.ConfigurationError, match="over different bins of 'prediction' does not add up: a and b"):
-        ours + theirs
-    assert (ours.over(theirs) + theirs).predictions.tolist() == [6, 4]
-    assert (ours.over(theirs) + theirs).served == 20
-    assert ours.over(made(3)) is ours
-    assert ours.over(made(3, predictions=[1, 2], bins={"prediction": "a"})).predictions.tolist() == [4, 6]
-    both = evidence_of(ours, theirs)
+        first + second
+    assert (first.over(second) + second).predictions.tolist() == [6, 4]
+    assert (first.over(second) + second).served == 20
+    assert first.over(variant(3)) is first
+    assert first.over(variant(3, predictions=[1, 2], bins={"prediction": "a"})).predictions.tolist() == [4, 6]
+    both = evidence_of(first, second)
     again = CanaryEvidence.from_json(both.to_json())
     assert again.strata[0].candidate.bins == {"prediction": "b"}
     assert "different bins" in judge_canary(again, POLICY).reason
-    verdict = judge_thresholds(ours, theirs, dl.ThresholdPolicy(max_prediction_drift=0.1, min_rows=5))
+    verdict = judge_thresholds(first, second, dl.ThresholdPolicy(max_prediction_drift=0.1, min_rows=5))
     assert "different bins" in drift(verdict).reason
     with pytest.raises(dl.ConfigurationError, match=r"bins\.prediction is 3, expected a string"):
         CanaryEvidence.from_json(both.to_json().replace('{"prediction":"a"}', '{"prediction":3}'))
-    assert np.array_equal((ours - ours).predictions, [0, 0])
+    assert np.array_equal((first - first).predictions, [0, 0])

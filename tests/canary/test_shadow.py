@@ -1,4 +1,4 @@
-"""Shadows: the candidate repeats the baseline's calls, and nobody notices."""
+"""Shadows: the candidate repeats the baseline's calls in the background."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from driftline.canary._shadow import default_agreement
 
 @pytest.fixture
 def canary(pair):
-    """A canary whose shadows are ended after the test."""
-    made = dl.Canary(*pair, dl.CanaryPolicy(allowed_disagreement=0.02))
-    yield made
-    made.close()
+    """A canary that is closed after the test."""
+    canary = dl.Canary(*pair, dl.CanaryPolicy(allowed_disagreement=0.02))
+    yield canary
+    canary.close()
 
 
 def instrumented(pair, old, new):
-    """Both functions, watched."""
+    """Instrument both functions."""
     return pair[0].instrument(old), pair[1].instrument(new)
 
 
-def test_the_baselines_answer_is_returned_and_the_candidates_compared(canary, pair, row):
-    """Both are counted by their monitors; who called waits for one of them."""
+def test_the_output_of_the_baseline_is_returned_and_compared(canary, pair, row):
+    """Both monitors count the calls."""
     old, new = instrumented(pair, lambda features: 0.7, lambda features: 0.2 if features["age"] > 50 else 0.9)
     predict = canary.shadow(old, new)
     assert [predict(row | {"age": age}) for age in (40.0, 45.0, 60.0)] == [0.7] * 3
     assert canary.flush()
     evidence = canary.evidence()
     assert (evidence.compared, evidence.agreed) == (3, 2)
-    assert [one.calls for one in evidence.pooled()] == [3, 3]
+    assert [side.calls for side in evidence.pooled()] == [3, 3]
 
 
 def test_batches_are_compared_row_by_row(canary, pair, row):
-    """Three rows, one of which differs."""
+    """The second of three rows differs."""
     old, new = instrumented(
         pair, lambda features: np.array([0.1, 0.6, 0.9]), lambda features: np.array([0.2, 0.4, 0.8])
     )
@@ -49,8 +49,8 @@ def test_batches_are_compared_row_by_row(canary, pair, row):
     assert (canary.evidence().compared, canary.evidence().agreed) == (3, 2)
 
 
-def test_what_the_candidate_raises_is_its_monitors_business(canary, pair, row):
-    """Counted there, compared nowhere."""
+def test_errors_of_the_candidate_are_counted_by_its_monitor(canary, pair, row):
+    """Such a call is not compared."""
 
     def broken(features):
         raise KeyError
@@ -62,8 +62,8 @@ def test_what_the_candidate_raises_is_its_monitors_business(canary, pair, row):
     assert (evidence.compared, evidence.strata[0].candidate.failed_calls) == (0, 1)
 
 
-def test_what_the_baseline_raises_goes_to_the_caller_and_the_candidate_tries(canary, pair, row):
-    """Else the candidate would never see what the baseline cannot do."""
+def test_the_caller_gets_errors_of_the_baseline(canary, pair, row):
+    """The candidate predicts all the same; the call is not compared."""
 
     def broken(features):
         raise KeyError
@@ -76,8 +76,8 @@ def test_what_the_baseline_raises_goes_to_the_caller_and_the_candidate_tries(can
     assert (evidence.compared, evidence.strata[0].candidate.calls) == (0, 1)
 
 
-def test_the_candidate_sees_the_input_as_it_was(canary, pair, row):
-    """A baseline that changes its input, and a caller that uses it again."""
+def test_the_candidate_gets_a_copy_of_the_input(canary, pair, row):
+    """Changes by the baseline or by the caller do not reach it."""
     seen = []
 
     def old(features, more, matrix):
@@ -90,17 +90,17 @@ def test_the_candidate_sees_the_input_as_it_was(canary, pair, row):
         seen.append((features["age"], list(more), matrix.tolist()))
         return 0.7
 
-    first = {"features": lambda features, *_: features}
-    predict = canary.shadow(pair[0].instrument(**first)(old), pair[1].instrument(**first)(new))
-    mine = dict(row)
-    predict(mine, [1], np.array([1, 2]))
-    mine["age"] = 99.0
+    select = {"features": lambda features, *_: features}
+    predict = canary.shadow(pair[0].instrument(**select)(old), pair[1].instrument(**select)(new))
+    features = dict(row)
+    predict(features, [1], np.array([1, 2]))
+    features["age"] = 99.0
     canary.flush()
     assert seen == [(row["age"], [1], [1, 2])]
 
 
-def test_a_full_queue_drops_and_counts(canary, pair, row, telemetry):
-    """A candidate that hangs costs the caller nothing and the process no memory."""
+def test_inputs_beyond_the_queue_are_dropped_and_counted(canary, pair, row, telemetry):
+    """A candidate that hangs does not delay the caller."""
     started, go_on = threading.Event(), threading.Event()
 
     def slow(features):
@@ -120,8 +120,8 @@ def test_a_full_queue_drops_and_counts(canary, pair, row, telemetry):
     assert telemetry.value("ml.monitor.rows.dropped", ml__monitor__reason="shadow") == 3
 
 
-def test_async_functions(canary, pair, row):
-    """The candidate's coroutine runs in a loop of its own."""
+def test_async_functions_are_compared(canary, pair, row):
+    """The candidate's coroutine runs in a separate event loop."""
 
     async def old(features):
         await asyncio.sleep(0)
@@ -138,8 +138,8 @@ def test_async_functions(canary, pair, row):
 
 
 def test_the_shadows_span_belongs_to_the_callers_trace(make_monitor, row, telemetry):
-    """The context goes with the input."""
-    monitors = [make_monitor("m", version=str(one), trace=True, synchronous=True) for one in (1, 2)]
+    """The context of the call is copied with the input."""
+    monitors = [make_monitor("m", version=str(number), trace=True, synchronous=True) for number in (1, 2)]
     canary = dl.Canary(*monitors)
     predict = canary.shadow(*instrumented(monitors, lambda features: 0.7, lambda features: 0.7))
     tracer = trace.get_tracer("host", tracer_provider=telemetry.tracer_provider)
@@ -151,8 +151,7 @@ def test_the_shadows_span_belongs_to_the_callers_trace(make_monitor, row, teleme
     assert {span.context.trace_id for span in spans} == {request.get_span_context().trace_id}
 
 
-def test_an_agreement_of_ones_own(canary, pair, row):
-    """Takes both outputs; what it raises is counted as ours."""
+def test_a_user_function_compares_the_outputs(canary, pair, row):
     predict = canary.shadow(
         *instrumented(pair, lambda features: 0.7, lambda features: 0.71), agree=lambda a, b: abs(a - b) < 0.001
     )
@@ -161,17 +160,17 @@ def test_an_agreement_of_ones_own(canary, pair, row):
     assert (canary.evidence().compared, canary.evidence().agreed) == (1, 0)
 
 
-def test_an_agreement_that_fails_is_counted(make_monitor, row, telemetry):
-    """And the thread goes on."""
-    monitors = [make_monitor("m", version=str(one), on_error="log", synchronous=True) for one in (1, 2)]
+def test_errors_of_the_comparison_are_counted(make_monitor, row, telemetry):
+    """The thread continues with the next input."""
+    monitors = [make_monitor("m", version=str(number), on_error="log", synchronous=True) for number in (1, 2)]
     canary = dl.Canary(*monitors)
-    answers = iter([ZeroDivisionError(), True])
+    results = iter([ZeroDivisionError(), True])
 
     def agree(baseline, candidate):
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     predict = canary.shadow(*instrumented(monitors, lambda features: 0.7, lambda features: 0.7), agree=agree)
     predict(row), predict(row)
@@ -193,21 +192,21 @@ def test_an_agreement_that_fails_is_counted(make_monitor, row, telemetry):
         (bool, True, False, False),
     ],
 )
-def test_when_outputs_agree(correct, a, b, same):
-    """Labels that are equal, probabilities on one side of a half, other numbers within one per cent."""
+def test_default_agreement(correct, a, b, same):
+    """Labels are equal, probabilities on the same side of 0.5, other numbers within one per cent."""
     assert bool(default_agreement(correct)(a, b)) is same
 
 
 def test_outputs_of_different_shapes_are_not_compared():
-    """Two rows against three."""
+    """Two rows and three rows raise."""
     with pytest.raises(TypeError, match="cannot be compared"):
         default_agreement(None)([1.0, 2.0], [1.0, 2.0, 3.0])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_the_child_of_a_fork_has_a_shadow_of_its_own(canary, pair, row):
-    """A thread of its own and no counts of the parent's."""
+def test_the_child_of_a_fork_has_its_own_shadow(canary, pair, row):
+    """It has its own thread, and starts from zero counts."""
     predict = canary.shadow(*instrumented(pair, lambda features: 0.7, lambda features: 0.7))
     predict(row)
     canary.flush()
@@ -220,8 +219,8 @@ def test_the_child_of_a_fork_has_a_shadow_of_its_own(canary, pair, row):
     assert canary.evidence().compared == 1
 
 
-def test_after_its_end_nothing_is_shadowed(canary, pair, row):
-    """The baseline serves on."""
+def test_a_closed_canary_shadows_no_calls(canary, pair, row):
+    """The baseline still serves."""
     predict = canary.shadow(*instrumented(pair, lambda features: 0.7, lambda features: 0.7))
     canary.close()
     assert predict(row) == 0.7
@@ -237,7 +236,7 @@ def test_after_its_end_nothing_is_shadowed(canary, pair, row):
         ({"agree": 0.5}, "agree=0.5: expected a function"),
     ],
 )
-def test_bad_arguments_are_refused(canary, arguments, message):
-    """The message names the value and what was expected."""
+def test_invalid_arguments_are_rejected(canary, arguments, message):
+    """The message names the value and the expected kind."""
     with pytest.raises(ConfigurationError, match=message):
         canary.shadow(abs, abs, **arguments)

@@ -1,4 +1,4 @@
-"""A canary's file: restarts, several processes, a process that is killed."""
+"""The file of a canary: restarts, several processes, a process that is killed."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def path(tmp_path):
     return tmp_path / "canary.db"
 
 
-def test_a_process_adds_its_row_to_those_of_others(path, made, evidence_of):
-    """The sum over all, its own counted once however often it is written."""
-    one, other = CanaryStore(path, VARIANTS), CanaryStore(path, VARIANTS)
-    one.save_evidence(evidence_of(made(10), made(1)))
-    assert other.save_evidence(evidence_of(made(5), made(2))).pooled()[0].calls == 15
-    assert one.save_evidence(evidence_of(made(20), made(1))).pooled()[0].calls == 25
-    assert other.save_evidence(evidence_of(made(5), made(2))).pooled()[1].calls == 3
+def test_a_process_adds_its_row_to_those_of_others(path, variant, evidence_of):
+    """Saving twice counts the own evidence once."""
+    first, second = CanaryStore(path, VARIANTS), CanaryStore(path, VARIANTS)
+    first.save_evidence(evidence_of(variant(10), variant(1)))
+    assert second.save_evidence(evidence_of(variant(5), variant(2))).pooled()[0].calls == 15
+    assert first.save_evidence(evidence_of(variant(20), variant(1))).pooled()[0].calls == 25
+    assert second.save_evidence(evidence_of(variant(5), variant(2))).pooled()[1].calls == 3
 
 
 def test_verdicts_stand_and_a_rollback_is_never_replaced(path):
-    """A promotion may turn into a rollback."""
+    """A promotion is replaced by a rollback."""
     store = CanaryStore(path, VARIANTS)
     assert store.read_verdict() is None
     store.save_verdict("promote", "good")
@@ -46,7 +46,7 @@ def test_verdicts_stand_and_a_rollback_is_never_replaced(path):
 
 
 def test_a_file_holds_one_canary(path):
-    """Another candidate is told to use another path; a process that knows no candidate joins."""
+    """Another candidate is rejected; a process without a candidate joins."""
     CanaryStore(path, VARIANTS)
     CanaryStore(path, {"baseline": {"ml.model.name": "m"}})
     with pytest.raises(ConfigurationError, match=r'holds a canary whose candidate is .*"2".*, expected .*"3"'):
@@ -54,14 +54,13 @@ def test_a_file_holds_one_canary(path):
 
 
 @pytest.mark.parametrize("bad", [7, None])
-def test_paths_that_are_none_are_refused(bad):
-    """The message names the value."""
+def test_invalid_paths_are_rejected(bad):
     with pytest.raises(ConfigurationError, match=r"path=.*: expected the path of a file"):
         CanaryStore(bad, VARIANTS)
 
 
-def test_files_that_are_none_are_refused(tmp_path):
-    """A folder, a text, a path that leads nowhere."""
+def test_files_of_another_kind_are_rejected(tmp_path):
+    """A folder, a text file, a path without a folder."""
     (tmp_path / "text").write_text("no database at all, but long enough for a header" * 10, encoding="utf-8")
     for bad in (tmp_path, tmp_path / "text", tmp_path / "no" / "where.db"):
         with pytest.raises(ConfigurationError, match="expected the file of a canary, or a file that can be created"):
@@ -96,7 +95,7 @@ PROCESS = """
 
 
 def start(side, calls, path, *more):
-    """A process that serves one variant."""
+    """Start a process that serves one variant."""
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROCESS), side, str(calls), str(path), *more],
         stdin=subprocess.PIPE,
@@ -107,7 +106,7 @@ def start(side, calls, path, *more):
 
 
 def total(path):
-    """Calls of both variants in the file."""
+    """Return the calls of both variants in the file."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT body FROM evidence").fetchall()
     baseline, candidate = sum((CanaryEvidence.from_json(body) for (body,) in rows), start=CanaryEvidence()).pooled()
@@ -115,19 +114,19 @@ def total(path):
 
 
 @pytest.mark.slow
-def test_variants_in_processes_of_their_own_are_judged_together(path):
-    """Four processes at once, each writing and reading all the time: every call is there, and one verdict."""
+def test_four_processes_share_their_evidence_and_the_verdict(path):
+    """All write and read at the same time, and no call is lost."""
     running = [start(side, 1_000, path) for side in ("baseline", "candidate") for _ in range(2)]
-    states = [one.communicate(timeout=120)[0].split()[-1] for one in running]
-    assert all(one.returncode == 0 for one in running)
+    states = [process.communicate(timeout=120)[0].split()[-1] for process in running]
+    assert all(process.returncode == 0 for process in running)
     assert total(path) == (2_000, 2_000)
     assert "rollback" in states
     assert CanaryStore(path, {}).read_verdict()[0] == "rollback"
 
 
 @pytest.mark.slow
-def test_a_killed_process_leaves_what_it_had_written(path):
-    """And the next one goes on from there, in one row for all that have ended."""
+def test_a_killed_process_keeps_its_saved_evidence(path):
+    """All ended processes share one row."""
     first = start("candidate", 500, path, "wait")
     assert first.stdout.readline()
     first.send_signal(signal.SIGKILL)
@@ -141,11 +140,11 @@ def test_a_killed_process_leaves_what_it_had_written(path):
         assert connection.execute("SELECT count(*) FROM evidence").fetchone()[0] == 2
 
 
-def test_a_canary_goes_on_after_a_restart(path, make_monitor, serve, quick):
-    """Evidence, its beginning, and the verdict that stands."""
+def test_a_restart_continues_the_canary(path, make_monitor, serve, quick):
+    """With its evidence, its beginning, and the verdict that stands."""
 
     def process():
-        monitors = [make_monitor("m", version=str(one), synchronous=True) for one in (1, 2)]
+        monitors = [make_monitor("m", version=str(number), synchronous=True) for number in (1, 2)]
         return dl.Canary(*monitors, quick(), path=path), monitors
 
     canary, (baseline, candidate) = process()
@@ -168,8 +167,7 @@ def test_a_canary_goes_on_after_a_restart(path, make_monitor, serve, quick):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_the_child_of_a_fork_counts_for_itself(path, pair, serve):
-    """Parent and child have a row each."""
+def test_the_child_of_a_fork_has_its_own_row(path, pair, serve):
     canary = dl.Canary(*pair, path=path)
     serve(pair[1], 10)
     canary.verdict()
@@ -184,9 +182,9 @@ def test_the_child_of_a_fork_counts_for_itself(path, pair, serve):
     assert total(path) == (0, 14)
 
 
-def test_a_disk_that_fails_costs_the_sum_and_nothing_else(path, make_monitor, serve, telemetry):
-    """The verdict is of what this process knows; the error is counted."""
-    monitors = [make_monitor("m", version=str(one), synchronous=True, on_error="log") for one in (1, 2)]
+def test_without_the_file_a_process_uses_its_own_evidence(path, make_monitor, serve, telemetry):
+    """The error is counted."""
+    monitors = [make_monitor("m", version=str(number), synchronous=True, on_error="log") for number in (1, 2)]
     canary = dl.Canary(*monitors, path=path)
     serve(monitors[1], 5)
     for name in path.parent.iterdir():
@@ -197,9 +195,9 @@ def test_a_disk_that_fails_costs_the_sum_and_nothing_else(path, make_monitor, se
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="canary") > 0
 
 
-def test_what_stands_in_the_file_is_json(path, made, evidence_of):
-    """Counts, no features: a file may be shown to anybody."""
-    CanaryStore(path, VARIANTS).save_evidence(evidence_of(made(3), made(4)))
+def test_the_file_holds_counts_as_json(path, variant, evidence_of):
+    """It holds no values of features."""
+    CanaryStore(path, VARIANTS).save_evidence(evidence_of(variant(3), variant(4)))
     with closing(sqlite3.connect(path)) as connection:
         (body,) = connection.execute("SELECT body FROM evidence").fetchone()
     assert json.loads(body)["strata"][0]["baseline"]["served"] == 3

@@ -1,4 +1,4 @@
-"""The thresholds of the lesson: every criterion at and around its limit."""
+"""Decisions by fixed thresholds: every criterion at and around its limit."""
 
 from __future__ import annotations
 
@@ -19,32 +19,38 @@ ONLY = {"min_accuracy": None, "allowed_latency_delta": None, "max_error_ratio": 
 
 
 def durations(*seconds):
-    """Counts of durations, as the recorder bins them."""
+    """Return counts of durations in the recorder's bins."""
     return np.bincount(np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(EDGES) + 1)
 
 
 def evidence(served=1_000, failed=0, seconds=0.01, known=1_000, correct=900, predictions=(500, 500)):
-    """What a variant has done, healthy unless said otherwise."""
+    """Return the counts of a variant, healthy by default."""
     counts = None if predictions is None else np.array(predictions, dtype=np.int64)
     return VariantEvidence(served, failed, durations(*[seconds] * served), EDGES, known, correct, counts)
 
 
 def criterion(verdict, name):
-    return next(one for one in verdict.criteria if one.name == name)
+    """Return a criterion by name."""
+    return next(criterion for criterion in verdict.criteria if criterion.name == name)
 
 
 def test_a_healthy_candidate_is_promoted():
-    """All four criteria are met, in the order of the one-shot function, and the reason says how."""
+    """All four criteria are met, in the order of the one-shot function, and the reason has their values."""
     verdict = judge_thresholds(evidence(), evidence(), ThresholdPolicy())
     assert verdict.state == "promote"
-    assert [one.name for one in verdict.criteria] == ["accuracy", "latency", "error_rate", "prediction_drift"]
-    assert {one.state for one in verdict.criteria} == {"promote"}
+    assert [criterion.name for criterion in verdict.criteria] == [
+        "accuracy",
+        "latency",
+        "error_rate",
+        "prediction_drift",
+    ]
+    assert {criterion.state for criterion in verdict.criteria} == {"promote"}
     assert verdict.reason.startswith("canary healthy on 1000 predictions: accuracy 90.00%")
 
 
 @pytest.mark.parametrize(("correct", "state"), [(799, "rollback"), (800, "promote"), (801, "promote")])
 def test_accuracy_at_and_around_its_limit(correct, state):
-    """Below the least accuracy rolls back, at it does not."""
+    """Only a smaller accuracy rolls back."""
     verdict = judge_thresholds(evidence(), evidence(correct=correct), ThresholdPolicy(min_accuracy=0.8))
     assert verdict.state == criterion(verdict, "accuracy").state == state
     assert criterion(verdict, "accuracy").value == correct / 1_000
@@ -52,14 +58,14 @@ def test_accuracy_at_and_around_its_limit(correct, state):
 
 @pytest.mark.parametrize(("failed", "state"), [(11, "promote"), (12, "promote"), (13, "rollback")])
 def test_the_error_rate_at_and_around_its_limit(failed, state):
-    """Of a thousand, ten errors of the baseline allow twelve."""
+    """Ten errors of the baseline in a thousand rows allow twelve."""
     policy = ThresholdPolicy(**ONLY | {"max_error_ratio": 1.2})
     verdict = judge_thresholds(evidence(990, 10), evidence(1_000 - failed, failed), policy)
     assert verdict.state == state
 
 
-def test_one_error_against_none_is_too_many():
-    """Nothing times 1.2 is nothing, as in the one-shot function."""
+def test_a_single_error_against_none_rolls_back():
+    """Zero times 1.2 is zero, as in the one-shot function."""
     policy = ThresholdPolicy(**ONLY | {"max_error_ratio": 1.2})
     assert judge_thresholds(evidence(), evidence(), policy).state == "promote"
     assert judge_thresholds(evidence(), evidence(999, 1), policy).state == "rollback"
@@ -67,7 +73,7 @@ def test_one_error_against_none_is_too_many():
 
 @pytest.mark.parametrize(("factor", "state"), [(0.99, "rollback"), (1.0, "promote"), (1.01, "promote")])
 def test_latency_at_and_around_its_limit(factor, state):
-    """More than the allowed difference of the quantiles rolls back."""
+    """Only a larger difference of the quantiles rolls back."""
     baseline, candidate = evidence(seconds=0.01), evidence(seconds=0.1)
     delta = candidate.latency(0.95) - baseline.latency(0.95)
     policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": delta * factor})
@@ -76,8 +82,8 @@ def test_latency_at_and_around_its_limit(factor, state):
     assert criterion(verdict, "latency").value == pytest.approx(delta)
 
 
-def test_the_quantile_is_the_one_asked_for():
-    """A tail of a tenth is seen at 0.95 and not at the median."""
+def test_the_policy_chooses_the_quantile():
+    """A tail of a tenth changes the 95th percentile and not the median."""
     tail = replace(evidence(), durations=durations(*[0.01] * 900, *[1.0] * 100))
     for quantile, state in ((0.5, "promote"), (0.95, "rollback")):
         policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": 0.05, "latency_quantile": quantile})
@@ -85,15 +91,13 @@ def test_the_quantile_is_the_one_asked_for():
 
 
 @given(st.lists(st.floats(1e-5, 900.0), min_size=1, max_size=60), st.floats(0.0, 1.0))
-def test_a_quantile_of_the_bins_is_that_of_the_calls_but_for_their_width(seconds, quantile):
-    """Sixteen bins a decade: off by 15 % at most."""
+def test_a_binned_quantile_is_within_a_bin_of_the_exact_quantile(seconds, quantile):
     counted = replace(evidence(), durations=durations(*seconds))
     exact = np.quantile(seconds, quantile, method="inverted_cdf")
     assert counted.latency(quantile) == pytest.approx(exact, rel=0.16)
 
 
-def test_without_calls_there_is_no_latency():
-    """And the criterion says nothing yet."""
+def test_without_calls_latency_is_inconclusive():
     nothing = replace(evidence(), durations=durations())
     assert nothing.latency(0.5) is None
     policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": 0.05})
@@ -101,8 +105,8 @@ def test_without_calls_there_is_no_latency():
     assert judge_thresholds(nothing, evidence(), policy).state == "inconclusive"
 
 
-def test_few_calls_of_many_rows_tell_no_quantile():
-    """Twenty calls at least for a 95th percentile, however many rows each brought."""
+def test_the_95th_percentile_needs_twenty_calls():
+    """The number of rows per call does not matter."""
     policy = ThresholdPolicy(**ONLY | {"allowed_latency_delta": 0.05})
     for calls, state in ((19, "inconclusive"), (20, "promote")):
         batches = replace(evidence(), durations=durations(*[0.01] * calls))
@@ -110,7 +114,7 @@ def test_few_calls_of_many_rows_tell_no_quantile():
 
 
 def test_prediction_drift_at_and_around_its_limit():
-    """Corrected PSI between the two variants' predictions: at the limit is too much."""
+    """A corrected PSI at the limit rolls back."""
     baseline, candidate = evidence(), evidence(predictions=(650, 350))
     psi = corrected_psi([500, 500], [650, 350])
     for limit, state in ((psi, "rollback"), (np.nextafter(psi, 0), "rollback"), (np.nextafter(psi, 1), "promote")):
@@ -130,40 +134,38 @@ def test_prediction_drift_at_and_around_its_limit():
     ],
 )
 def test_too_few_rows_are_inconclusive(baseline, candidate, name):
-    """However bad they look: the reason says how many are needed."""
+    """Even if they look bad; the reason has the number that is needed."""
     verdict = judge_thresholds(baseline, candidate, ThresholdPolicy())
-    found = criterion(verdict, name)
-    assert verdict.state == found.state == "inconclusive"
-    assert found.value is None
+    few = criterion(verdict, name)
+    assert verdict.state == few.state == "inconclusive"
+    assert few.value is None
     assert verdict.reason.startswith("too early to say: ")
-    assert found.reason.endswith("needed")
-    assert found.reason in verdict.reason
+    assert few.reason.endswith("needed")
+    assert few.reason in verdict.reason
 
 
-def test_the_numbers_needed_are_enough():
-    """Exactly so many rows and outcomes are judged."""
+def test_exactly_the_needed_numbers_are_enough():
     least = evidence(served=500, known=100, correct=80, predictions=(250, 250))
     assert judge_thresholds(least, least, ThresholdPolicy()).state == "promote"
 
 
-def test_what_is_known_to_be_bad_rolls_back_whatever_is_still_unknown():
-    """A violated criterion decides, and it alone is the reason."""
+def test_a_violated_criterion_decides_alone():
+    """Inconclusive criteria do not matter, and are not in the reason."""
     verdict = judge_thresholds(evidence(), evidence(600, 400, known=0, correct=0), ThresholdPolicy())
     assert verdict.state == "rollback"
     assert verdict.reason.startswith("error rate 40.00% against 0.00%")
     assert "accuracy" not in verdict.reason
 
 
-def test_criteria_that_are_left_out_are_not_judged():
-    """A limit of None."""
+def test_a_limit_of_none_switches_a_criterion_off():
     policy = ThresholdPolicy(min_accuracy=None)
     verdict = judge_thresholds(evidence(), evidence(correct=0), policy)
     assert verdict.state == "promote"
-    assert "accuracy" not in {one.name for one in verdict.criteria}
+    assert "accuracy" not in {criterion.name for criterion in verdict.criteria}
 
 
-def test_a_drift_of_predictions_that_nobody_watches_is_left_out():
-    """And where it was all that was asked, nothing is promoted."""
+def test_drift_of_unwatched_predictions_is_skipped():
+    """If it is the only criterion, the verdict is inconclusive."""
     blind = evidence(predictions=None)
     assert judge_thresholds(blind, blind, ThresholdPolicy()).state == "promote"
     verdict = judge_thresholds(blind, blind, ThresholdPolicy(**ONLY | {"max_prediction_drift": 0.2}))
@@ -172,8 +174,7 @@ def test_a_drift_of_predictions_that_nobody_watches_is_left_out():
 
 
 @given(*[st.integers(0, 50)] * 4)
-def test_evidence_since_a_start_is_a_difference(served, failed, known, extra):
-    """What was before the canary began does not count."""
+def test_a_difference_has_the_counts_since_then(served, failed, known, extra):
     before = evidence(served, failed, known=known, correct=known, predictions=(served, failed))
     after = evidence(served + extra, failed + 1, known=known + 2, correct=known + 1, predictions=(served + 3, failed))
     since = after - before
@@ -184,8 +185,7 @@ def test_evidence_since_a_start_is_a_difference(served, failed, known, extra):
     assert since.predictions.tolist() == [3, 0]
 
 
-def test_nothing_at_all_has_no_errors():
-    """A rate of nothing is nothing."""
+def test_the_error_rate_of_no_rows_is_zero():
     assert evidence(0, 0).error_rate == 0.0
 
 
@@ -211,7 +211,7 @@ def test_nothing_at_all_has_no_errors():
         (ONLY, "every limit is None, expected at least one criterion"),
     ],
 )
-def test_bad_policies_are_refused(arguments, message):
-    """The message names the limit, the value and what was expected."""
+def test_invalid_policies_are_rejected(arguments, message):
+    """The message names the limit, the value and the expected range."""
     with pytest.raises(ConfigurationError, match=message):
         ThresholdPolicy(**arguments)

@@ -41,7 +41,7 @@ def serve(endpoint, *arguments):
     return json.loads(done.stdout)["served"]
 
 
-def ask(url, *arguments):
+def run_canary(url, *arguments):
     """Return the exit code and the output of ``driftline canary``."""
     command = [sys.executable, "-m", "driftline.cli", "canary", "--prometheus", url, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **LOCAL})
@@ -83,18 +83,18 @@ def test_templates_and_command_line_read_the_same_verdict(collector, prometheus,
     query, succeeds, fails = argo()
     rollback, most = flagger()
     assert prometheus.value(query) == prometheus.value(rollback) == 0.0
-    assert ask(prometheus.url, "--model", "orders", "--version", "2")[0] == 2
+    assert run_canary(prometheus.url, "--model", "orders", "--version", "2")[0] == 2
     with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:
         serve(running.endpoint("http/protobuf"), candidate)
         expected = {"rollback": -1.0, "promote": 1.0}[state]
         assert eventually(lambda: prometheus.value(query), expected) == expected
         assert (fails(expected), succeeds(expected)) == (state == "rollback", state == "promote")
         assert (prometheus.value(rollback) > most) == (state == "rollback")
-        waited = ask(
+        waited = run_canary(
             prometheus.url, "--model", "orders", "--version", "2", "--variant", "canary", "--wait", "--timeout", "1min"
         )
         assert waited == (code, f"{state}: 1 process: {state}\n")
-        assert ask(prometheus.url, "--model", "orders", "--version", "3")[0] == 2
+        assert run_canary(prometheus.url, "--model", "orders", "--version", "3")[0] == 2
         # Other tools read the evidence itself.
         evidence = prometheus.query('ml_canary_evidence{ml_canary_criterion="error_rate"}')
         measures = {labels["ml_canary_measure"]: value for labels, value in evidence}

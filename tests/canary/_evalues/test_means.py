@@ -1,4 +1,4 @@
-"""Moments add up, and means are judged by them."""
+"""Moments that add up, and evidence about means."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ numbers = st.lists(st.floats(-1e3, 1e3), max_size=30)
 
 
 @given(numbers, numbers)
-def test_a_sum_is_what_both_have_seen(a, b):
-    """Merged moments are those of the numbers together."""
+def test_moments_add_up(a, b):
+    """The sum equals the moments of all numbers together."""
     merged, whole = Moments.of(a) + Moments.of(b), Moments.of(a + b)
     assert merged.count == whole.count
     for part in ("mean", "squares", "cubes"):
@@ -26,16 +26,16 @@ def test_a_sum_is_what_both_have_seen(a, b):
 
 
 def test_moments_are_those_of_numpy():
-    """Variance with n - 1, skewness by its third moment."""
+    """The variance has the divisor n - 1, the skewness comes from the third moment."""
     values = np.random.default_rng(0).lognormal(size=500)
-    one = Moments.of(values)
-    assert (one.count, one.mean) == (500, pytest.approx(values.mean()))
-    assert one.variance == pytest.approx(values.var(ddof=1))
-    assert one.needed == max(MIN_OBSERVATIONS, math.ceil(355 * skew(values) ** 2))
+    moments = Moments.of(values)
+    assert (moments.count, moments.mean) == (500, pytest.approx(values.mean()))
+    assert moments.variance == pytest.approx(values.var(ddof=1))
+    assert moments.needed == max(MIN_OBSERVATIONS, math.ceil(355 * skew(values) ** 2))
 
 
-def test_few_or_skewed_observations_say_nothing():
-    """An asymptotic test waits until it may be believed."""
+def test_few_or_skewed_observations_are_no_evidence():
+    """The test is asymptotic, and waits for enough observations."""
     few = Moments.of([0.0, 1.0] * 49)
     better = Moments.of([5.0, 6.0] * 49)
     assert log_e_two_means([(few, better)]) == 0.0
@@ -46,16 +46,15 @@ def test_few_or_skewed_observations_say_nothing():
     assert log_e_two_means([(rare, Moments.of([500.0, 501.0] * 500))]) == 0.0
 
 
-def test_constants_differ_or_do_not():
-    """Without any spread a difference is certain."""
+def test_constants_differ_for_certain_or_not_at_all():
     three, four = Moments.of([3.0] * 100), Moments.of([4.0] * 100)
     assert log_e_two_means([(three, four)]) == math.inf
     assert log_e_two_means([(three, three)]) == 0.0
     assert log_e_two_means([(four, three)]) == 0.0
 
 
-def test_bounds_hold_the_difference_and_get_narrower():
-    """With four times the observations about half as wide."""
+def test_bounds_contain_the_difference_and_get_narrower():
+    """With four times the observations they are about half as wide."""
     random = np.random.default_rng(1)
     widths = []
     for n in (400, 1_600, 6_400):
@@ -67,7 +66,7 @@ def test_bounds_hold_the_difference_and_get_narrower():
 
 
 def test_strata_are_compared_within_themselves():
-    """A level that moves with the share is no difference between the variants."""
+    """A mean that moves together with the share is no difference between the variants."""
     random = np.random.default_rng(2)
     low, high = (lambda n: Moments.of(random.normal(1.0, 0.1, n))), (lambda n: Moments.of(random.normal(9.0, 0.1, n)))
     pairs = [(low(2_000), low(500)), (high(500), high(2_000))]
@@ -75,8 +74,8 @@ def test_strata_are_compared_within_themselves():
     assert log_e_two_means([(pairs[0][0] + pairs[1][0], pairs[0][1] + pairs[1][1])]) > 100.0
 
 
-def test_a_margin_is_slope_and_offset():
-    """Evidence beyond it only when the difference is larger."""
+def test_slope_and_offset_are_the_margin():
+    """There is evidence only for a difference beyond it."""
     random = np.random.default_rng(3)
     pair = [(Moments.of(random.normal(10, 1, 5_000)), Moments.of(random.normal(10.5, 1, 5_000)))]
     assert log_e_two_means(pair) > math.log(20)

@@ -1,4 +1,4 @@
-"""Evidence about rates: exact expectations, its edge, strata, bounds."""
+"""Evidence about rates: exact expectations, projections, strata, bounds, simulations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EDGES = [(1.0, 0.0), (1.0, 0.05), (1.3, 0.02), (0.9, 0.12)]
 
 
 def expectation(n, m, p, q, **edge):
-    """The expectation of the e-value, over all outcomes of two binomial variables."""
+    """Return the expectation of the e-value, over all outcomes of two binomial variables."""
     a, b = np.arange(n + 1), np.arange(m + 1)
     e = np.exp(log_e_two_rates(a[:, None, None], [n], b[None, :, None], [m], **edge))
     return float((binom.pmf(a, n, p)[:, None] * binom.pmf(b, m, q)[None] * e).sum())
@@ -35,7 +35,7 @@ def expectation(n, m, p, q, **edge):
 @pytest.mark.parametrize("side", [1, -1])
 @pytest.mark.parametrize(("n", "m"), [(40, 40), (95, 5), (10, 120), (1, 1)])
 def test_the_expectation_under_the_null_hypothesis_is_at_most_one(slope, offset, side, n, m):
-    """Summed over every outcome, at its edge and inside it, for rare and for common events."""
+    """At the edge and inside the null hypothesis, for rare and for common events."""
     for p in (0.0, 0.001, 0.02, 0.2, 0.6):
         edge = slope * p + offset
         for inside in (edge, edge * 0.5 if side > 0 else min(1.0, edge * 1.5 + 0.01)):
@@ -51,8 +51,8 @@ def test_the_expectation_under_the_null_hypothesis_is_at_most_one(slope, offset,
     st.sampled_from([1, -1]),
 )
 @settings(max_examples=200, deadline=None)
-def test_nothing_speaks_for_harm_while_what_is_seen_is_allowed(n, m, p, q, edge, side):
-    """Jensen: where the observed rates lie in the null hypothesis the e-value is at most 1."""
+def test_observed_rates_in_the_null_hypothesis_are_no_evidence(n, m, p, q, edge, side):
+    """By Jensen's inequality the e-value is then at most 1."""
     k, j = round(n * p), round(m * q)
     slope, offset = edge
     if side * (j / m - slope * k / n - offset) <= 0:
@@ -63,9 +63,9 @@ def test_nothing_speaks_for_harm_while_what_is_seen_is_allowed(n, m, p, q, edge,
 @pytest.mark.parametrize("side", [1, -1])
 @pytest.mark.parametrize("share", [0.5, 0.05, 0.97])
 def test_projections_are_the_nearest_points_of_the_null_hypothesis(slope, offset, side, share):
-    """Against scipy's minimiser, for each alternative of the mixture."""
+    """Compared with scipy's minimiser, for each alternative of the mixture."""
     baseline, candidate, _ = _alternatives(slope, offset, side)
-    found = _project(baseline, candidate, np.array([share]), slope, offset)
+    projections = _project(baseline, candidate, np.array([share]), slope, offset)
 
     def divergence(q, a, b):
         def kl(p, r):
@@ -75,13 +75,13 @@ def test_projections_are_the_nearest_points_of_the_null_hypothesis(slope, offset
 
     least = max(1e-12, (1e-12 - offset) / slope)
     most = min(1 - 1e-12, (1 - 1e-12 - offset) / slope)
-    for q, a, b in zip(found, baseline, candidate, strict=True):
+    for q, a, b in zip(projections, baseline, candidate, strict=True):
         best = minimize_scalar(divergence, (least, most), args=(a, b), bounds=(least, most), options={"xatol": 1e-14})
         assert divergence(q, a, b) <= best.fun + 1e-9
 
 
-def test_evidence_of_strata_is_what_one_alternative_says_of_all():
-    """A base rate that moves with the share is no difference; pooled it would look like a large one."""
+def test_a_base_rate_that_moves_with_the_share_is_no_difference():
+    """Pooled over the strata it would look like a large difference."""
     bad, calls = [20, 1_600], [1_000, 8_000]
     bad_candidate, calls_candidate = [180, 40], [9_000, 200]  # 2 % and 20 % in both variants
     assert log_e_two_rates(bad, calls, bad_candidate, calls_candidate, side=-1) < 1.0
@@ -91,14 +91,13 @@ def test_evidence_of_strata_is_what_one_alternative_says_of_all():
     assert rate_difference(bad, calls, bad_candidate, calls_candidate) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_equal_strata_are_one_stratum():
-    """Counts that are split evenly say the same as their sum."""
+def test_equal_strata_have_the_evidence_of_their_sum():
     whole = log_e_two_rates([40], [2_000], [80], [2_000], offset=0.005)
     assert log_e_two_rates([20, 20], [1_000, 1_000], [40, 40], [1_000, 1_000], offset=0.005) == pytest.approx(whole)
 
 
-def test_nothing_is_no_evidence():
-    """Before there are rows the e-value is 1, or below where a margin leaves alternatives out."""
+def test_no_rows_are_no_evidence():
+    """The e-value is 1, or below where a margin excludes alternatives."""
     assert log_e_two_rates([0], [0], [0], [0]) == pytest.approx(0.0)
     assert log_e_one_rate([0], [0], limit=[0.05]) == pytest.approx(0.0)
     assert log_e_two_rates([0], [100], [0], [0], offset=0.01) <= 1e-9
@@ -115,16 +114,16 @@ def test_evidence_about_one_rate_is_an_e_value(limit, side):
     assert float((binom.pmf(k, n, limit) * e).sum()) == pytest.approx(1.0)
 
 
-def test_the_mean_of_e_values_is_one():
-    """In logarithms, however large they are."""
+def test_log_mean_exp_is_the_mean_of_e_values():
+    """Large logarithms do not overflow."""
     assert log_mean_exp(np.array([0.0, math.log(3.0)])) == pytest.approx(math.log(2.0))
     assert log_mean_exp(np.array([1e5, 1e5])) == pytest.approx(1e5)
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(60, 400), st.integers(60, 400))
 @settings(max_examples=30, deadline=None)
-def test_bounds_hold_what_is_seen_and_agree_with_the_tests(k, j, n, m):
-    """The lower bound is above 0 exactly where harm is certain, the upper one below where it is excluded."""
+def test_bounds_contain_the_observed_difference_and_agree_with_the_tests(k, j, n, m):
+    """The lower bound is above 0 exactly where harm is certain, the upper bound below 0 where it is excluded."""
     lower, upper = rate_difference_bounds([k], [n], [j], [m], lower=0.02, upper=0.05)
     assert lower <= j / m - k / n <= upper
     if log_e_two_rates([k], [n], [j], [m]) >= -math.log(0.02):
@@ -137,13 +136,12 @@ def test_bounds_hold_what_is_seen_and_agree_with_the_tests(k, j, n, m):
         assert upper >= 0.0
 
 
-def test_bounds_of_nothing_are_everything():
-    """No rows: between -1 and 1."""
+def test_without_rows_the_bounds_are_minus_one_and_one():
     assert rate_difference_bounds([0], [0], [0], [10], lower=0.05, upper=0.05) == (-1.0, 1.0)
 
 
-def test_equal_candidates_are_rolled_back_as_rarely_as_was_said():
-    """A/A at a look every 50 rows: of 400 runs at most 5 %, and those who peek with a z-test three times as often."""
+def test_equal_candidates_are_rolled_back_at_most_at_alpha():
+    """A/A with a look every 50 rows: at most 5 % of 400 runs, against more than 15 % for a z-test at every look."""
     random = np.random.default_rng(5)
     n = np.cumsum(random.binomial(100, 0.5, (400, 60)), axis=1)
     m = 100 * np.arange(1, 61) - n
@@ -159,7 +157,7 @@ def test_equal_candidates_are_rolled_back_as_rarely_as_was_said():
 @pytest.mark.parametrize("share", [0.5, 0.05])
 @pytest.mark.slow
 def test_a_base_rate_that_moves_for_both_is_no_difference(share):
-    """Tenfold up and down all the time: equal candidates are rolled back as rarely, harmful ones promoted as rarely."""
+    """The rate swings tenfold; wrong rollbacks and wrong promotions stay below alpha."""
     random = np.random.default_rng(1)
     runs, looks, total = 200, 150, round(100 / share)
     rate = np.exp(np.log(0.02) + 1.2 * np.sin(np.arange(looks) / 7.0))
@@ -169,7 +167,7 @@ def test_a_base_rate_that_moves_for_both_is_no_difference(share):
     equal, worse = (np.cumsum(random.binomial(new, factor * rate), axis=1)[..., None] for factor in (1.0, 1.2))
     assert (log_e_two_rates(k, n, equal, m) >= math.log(20)).any(axis=1).mean() <= 0.05
     promoted = [
-        log_e_two_rates(*(one[run] for one in (k, n, worse, m)), slope=1.2, side=-1).max() >= math.log(20)
+        log_e_two_rates(*(counts[run] for counts in (k, n, worse, m)), slope=1.2, side=-1).max() >= math.log(20)
         for run in range(runs)
     ]
     assert np.mean(promoted) <= 0.05
