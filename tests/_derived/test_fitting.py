@@ -69,7 +69,7 @@ def test_data_counted_alike_have_it_too_and_it_adds_up(reference):
     assert other.dependence.factors.shape == reference.dependence.factors.shape
     assert other.dependence != reference.dependence
     merged = reference.merge(other)
-    assert merged.dependence == reference.dependence.merged(other.dependence)
+    assert merged.dependence == reference.dependence.merge(other.dependence)
     assert merged.derived == reference.derived
     assert dl.Reference.from_json(merged.to_json()) == merged
 

@@ -78,7 +78,7 @@ class Dependence:
     def __hash__(self) -> int:
         return hash(tuple(getattr(self, name).tobytes() for name in self.__slots__))
 
-    def merged(self, other: Dependence) -> Dependence:
+    def merge(self, other: Dependence) -> Dependence:
         """Return the dependence of the blocks of both. A length that only one of them has is kept as it is."""
         lengths = np.union1d(self.lengths, other.lengths)
         pairs = [(self._at(length), other._at(length)) for length in lengths]

@@ -12,7 +12,7 @@ __all__ = ["merge_dependence", "merge_features", "merge_outcomes"]
 
 def merge_dependence(a: Dependence | None, b: Dependence | None) -> Dependence | None:
     """The dependence of the rows of both parts, as far as it is known."""
-    return a.merged(b) if a is not None and b is not None else a or b
+    return a.merge(b) if a is not None and b is not None else a or b
 
 
 def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeCounts | None:
