@@ -20,8 +20,8 @@ def own_register(monkeypatch):
     monkeypatch.delenv("DRIFTLINE_ENABLED", raising=False)
 
 
-def test_without_a_monitor(telemetry):
-    """A nightly job: metrics leave through the provider that it names."""
+def test_outcomes_without_a_monitor_are_exported(telemetry):
+    """Metrics of a nightly job leave through the provider that it names."""
     options = {"meter_provider": telemetry.meter_provider, "logger_provider": telemetry.logger_provider}
     dl.record_outcome("nightly", "3", 0.9, True, **options)
     dl.record_outcome("nightly", "3", 0.2, True)
@@ -35,8 +35,7 @@ def test_without_a_monitor(telemetry):
     assert telemetry.value("ml.model.performance", ml__model__class="True", **recall, **named) == 0.5
 
 
-def test_columns(telemetry):
-    """As many as there are rows."""
+def test_columns_count_one_outcome_per_row(telemetry):
     random = np.random.default_rng(2)
     said, was = random.normal(size=3_000), random.normal(size=3_000)
     dl.record_outcome("columns", None, said, was.tolist(), meter_provider=telemetry.meter_provider)
@@ -45,8 +44,8 @@ def test_columns(telemetry):
     assert telemetry.value("ml.model.performance", **wanted) == pytest.approx(np.abs(said - was).mean(), rel=0.05)
 
 
-def test_a_monitor_of_that_name_counts_them(make_monitor, telemetry):
-    """In its window and its totals, as long as it is there."""
+def test_monitor_of_that_name_counts_outcomes(make_monitor, telemetry):
+    """They are in its window and its totals, until it is shut down."""
     monitor = make_monitor("served", version="1")
     dl.record_outcome("served", "1", 0.9, True)
     assert (monitor.accuracy(), monitor.outcome_counts().known) == (1.0, 1)
@@ -58,8 +57,8 @@ def test_a_monitor_of_that_name_counts_them(make_monitor, telemetry):
     assert telemetry.value("ml.outcomes", ml__outcome__result="incorrect", **named) == 1
 
 
-def test_what_is_right_may_be_said(telemetry):
-    """And what is not judged is counted, with the error."""
+def test_user_function_decides_what_is_right(telemetry):
+    """An outcome for which it raises is counted, and so is the error."""
     options = {"meter_provider": telemetry.meter_provider, "correct": lambda said, was: abs(said - was) < 1}
     dl.record_outcome("near", None, [5.0, 5.0, 5.0], [5.5, 7.0, "x"], kind="quantity", **options)
     results = {
@@ -71,15 +70,14 @@ def test_what_is_right_may_be_said(telemetry):
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcome") == 1
 
 
-def test_turned_off(telemetry, monkeypatch):
-    """Nothing is counted."""
+def test_disabled_driftline_counts_nothing(telemetry, monkeypatch):
     monkeypatch.setenv("DRIFTLINE_ENABLED", "false")
     dl.record_outcome("off", None, 0.9, True, meter_provider=telemetry.meter_provider)
     assert telemetry.value("ml.outcomes") is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_the_child_of_a_fork_starts_empty(telemetry):
+def test_child_of_a_fork_starts_empty(telemetry):
     """No count is exported twice."""
     dl.record_outcome("forked", None, 0.9, True, meter_provider=telemetry.meter_provider)
     child = os.fork()
@@ -100,7 +98,7 @@ def test_the_child_of_a_fork_starts_empty(telemetry):
         (("m", None, [1, 2], [1]), {}, "prediction has 2 values and actual has 1: expected as many"),
     ],
 )
-def test_arguments_that_are_wrong(arguments, options, message):
+def test_wrong_arguments_are_refused(arguments, options, message):
     """The message names the value and what was expected."""
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         dl.record_outcome(*arguments, **options)

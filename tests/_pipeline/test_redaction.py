@@ -1,4 +1,4 @@
-"""What is said of categories and classes: names within the process, numbers outside, unless the user says otherwise."""
+"""Categories and classes leave the process as numbers, unless the user allows their names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def reference():
     return dl.Reference.fit({"patient": patients, "x": np.arange(2_000.0)}, predictions=patients, outcomes=patients)
 
 
-def said(telemetry, caplog):
-    """Everything that has left the process."""
+def exported(telemetry, caplog):
+    """Return everything that has left the process, as one string."""
     return f"{telemetry.events()} {telemetry.points()} {caplog.text}"
 
 
 def serve(monitor, rows=400):
-    """Let the third category take over; two in three of its outcomes are another one's."""
+    """Serve mostly the third category, whose outcomes are another category in two of three cases."""
     for turn in range(rows):
         label = NAMES[2] if turn % 4 else NAMES[0]
         monitor.observe({"patient": label, "x": float(turn * 5 % 2_000)}, [label], prediction_ids=[turn])
@@ -34,7 +34,7 @@ def serve(monitor, rows=400):
 
 @pytest.fixture
 def make(make_monitor):
-    """Make a monitor that judges features and classes."""
+    """Make monitors that evaluate features and classes."""
 
     def monitor(**options):
         return make_monitor(
@@ -53,14 +53,14 @@ def make(make_monitor):
 
 
 @pytest.mark.parametrize("rule", [dl.FalseAlarms(), dl.Thresholds(psi=0.2)], ids=["false alarms", "thresholds"])
-def test_by_default_categories_and_classes_go_by_their_numbers(make, telemetry, caplog, rule):
-    """In events, in metrics and in the log; whatever rule has found the drift."""
+def test_names_become_numbers_by_default(make, telemetry, caplog, rule):
+    """In events, metrics and the log, with each rule."""
     monitor = make(rule=rule)
     serve(monitor)
     status = monitor.status()
     assert status["patient"].state == status["prediction.recall:Emil"].state == "drifting"
-    assert "Emil from 2" in status["patient"].reason, "within the process the person who asks is told"
-    everything = said(telemetry, caplog)
+    assert "Emil from 2" in status["patient"].reason, "the process itself sees the names"
+    everything = exported(telemetry, caplog)
     assert not [name for name in NAMES if name in everything]
     reasons = {
         attributes["ml.feature.name"]: attributes["ml.drift.reason"]
@@ -69,8 +69,8 @@ def test_by_default_categories_and_classes_go_by_their_numbers(make, telemetry, 
     }
     assert "category 2 from 2" in reasons["patient"]
     assert reasons["prediction.recall:category 2"].startswith("recall of category 2 7")
-    (asked,) = [attributes for name, attributes in telemetry.events() if name == "ml.retraining.requested"][:1]
-    assert "patient: " in asked["ml.drift.reason"]
+    (requested,) = [attributes for name, attributes in telemetry.events() if name == "ml.retraining.requested"][:1]
+    assert "patient: " in requested["ml.drift.reason"]
     classes = {attributes.get("ml.model.class") for name, attributes, _ in telemetry.points()} - {None}
     assert classes == {"category 0", "category 1", "category 2"}
     (states,) = [metric for name, metric in telemetry.metrics().items() if name == "ml.feature.drift.status"]
@@ -78,8 +78,7 @@ def test_by_default_categories_and_classes_go_by_their_numbers(make, telemetry, 
     assert "prediction.recall:category 2" in features
 
 
-def test_the_words_are_of_the_window_that_shows_the_drift(make, telemetry):
-    """The numbers of `status`, names aside."""
+def test_exported_reason_equals_the_status_except_for_names(make, telemetry):
     monitor = make(rule=dl.FalseAlarms())
     serve(monitor, 200)
     reason = monitor.status()["patient"].reason
@@ -93,37 +92,36 @@ def test_the_words_are_of_the_window_that_shows_the_drift(make, telemetry):
     assert event.split(";")[0] == reason.split(";")[0]
 
 
-def test_what_the_user_names_goes_by_its_name(make, telemetry, caplog):
-    """`OutcomePolicy(classes=...)` says so of these classes, ``export_labels=True`` of everything."""
+def test_allowed_names_are_exported(make, telemetry, caplog):
+    """`OutcomePolicy(classes=...)` allows these classes, ``export_labels=True`` allows all names."""
     named = make(outcomes=dl.OutcomePolicy(classes=["Emil"], limits={"recall": 0.95}))
     serve(named)
-    everything = said(telemetry, caplog)
+    everything = exported(telemetry, caplog)
     assert "'ml.model.class': 'Emil'" in everything
     assert "recall of Emil" in everything
     assert "Otto" not in everything
     assert "Frieda" not in everything
-    open_ = make(version="2", export_labels=True)
-    serve(open_)
-    everything = said(telemetry, caplog)
+    unrestricted = make(version="2", export_labels=True)
+    serve(unrestricted)
+    everything = exported(telemetry, caplog)
     assert "Emil from 2" in everything
     assert "prediction.recall:Otto" in everything
     assert "'ml.model.class': 'Frieda'" in everything
 
 
-def test_outcomes_without_a_monitor(telemetry, caplog):
-    """Of classes without a number nothing is exported, unless the job says so."""
+def test_outcomes_without_a_monitor_export_no_class(telemetry, caplog):
+    """Without a reference a class has no number, and is exported only with ``export_labels=True``."""
     names = list(NAMES) * 20
     record_outcome("jobs", "1", names, names, kind="label", **_providers(telemetry))
     assert telemetry.value("ml.model.accuracy") == 1.0
-    assert not [name for name in NAMES if name in said(telemetry, caplog)]
+    assert not [name for name in NAMES if name in exported(telemetry, caplog)]
     record_outcome("jobs", "2", names, names, kind="label", export_labels=True, **_providers(telemetry))
-    assert "'ml.model.class': 'Otto'" in said(telemetry, caplog)
+    assert "'ml.model.class': 'Otto'" in exported(telemetry, caplog)
     with pytest.raises(dl.ConfigurationError, match="export_labels=3: expected True or False"):
         record_outcome("jobs", "2", names, names, export_labels=3)
 
 
-def test_probabilities_have_one_class_and_it_is_true(make_monitor, telemetry, row):
-    """That is no name of anything."""
+def test_class_of_probabilities_is_true(make_monitor, telemetry, row):
     monitor = make_monitor(synchronous=True)
     for turn in range(20):
         monitor.observe(row, [0.9], prediction_ids=[turn])

@@ -13,12 +13,12 @@ from driftline.testing import ManualClock, Probe, in_memory_monitor
 
 
 def length(row):
-    """A function that makes a feature."""
+    """A user function that derives a feature."""
     return float(len(row["text"]))
 
 
 def texts(low, size=400):
-    """Training data with a text, of which its length is watched."""
+    """Training data with a string, whose length is a derived feature."""
     random = np.random.default_rng(low)
     return {
         "text": ["x" * int(count) for count in random.integers(low, low + 20, size)],
@@ -28,12 +28,12 @@ def texts(low, size=400):
 
 
 def derived(low, **options):
-    """A reference over them."""
+    """A reference of this training data."""
     return dl.Reference.fit(texts(low), derive={"length": length}, ignore=["text"], **options)
 
 
-def test_derived_features_are_those_of_the_present_reference():
-    """The functions go on; projections and lengths are counted in the bins of the new reference."""
+def test_derived_features_are_counted_by_the_present_reference():
+    """Projections and lengths are counted in the bins of the new reference."""
     monitor = in_memory_monitor(reference=derived(1, projections=True), derive={"length": length})
     for _ in range(40):
         monitor.observe({"text": "x" * 45, "amount": 40.0, "fee": 40.0})
@@ -59,8 +59,8 @@ def test_derived_features_are_those_of_the_present_reference():
     ],
     ids=["none", "another"],
 )
-def test_a_reference_of_other_functions_is_refused(replacement, message):
-    """At once, naming them; the one at work stays."""
+def test_reference_with_other_user_functions_is_refused(replacement, message):
+    """The message names the functions, and the present reference stays."""
     monitor = in_memory_monitor(reference=derived(1), derive={"length": length})
     before = monitor.reference
     with pytest.raises(dl.ConfigurationError, match=message):
@@ -68,14 +68,14 @@ def test_a_reference_of_other_functions_is_refused(replacement, message):
     assert monitor.reference is before
 
 
-def told(monitor):
+def totals_of(monitor):
     """What has been counted of all calls."""
     monitor.flush()
     return Probe(monitor).totals
 
 
 def served(monitor, kind):
-    """A call under way, of each of the ways that there are: began, and how it ends."""
+    """Begin a call of one kind, and return a function that ends it."""
     if kind == "block":
         call = monitor.prediction({"v": 3.0})
         call.__enter__()
@@ -109,58 +109,57 @@ VECTORS = np.random.default_rng(3).normal(size=(100, 3))
 
 
 @pytest.mark.parametrize("kind", WAYS)
-def test_a_call_ends_under_the_reference_under_which_it_began(kind):
-    """Columns of the same names in the same order, of which one has become a vector: read as what they were."""
+def test_call_ends_under_the_reference_it_began_under(kind):
+    """A column that has become a vector is still read as a number for this call."""
     monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
     end = served(monitor, kind)
     monitor.replace_reference(dl.Reference.fit({"v": VECTORS}))
     end()
     monitor.observe({"v": [0.0, 1.0, 2.0]})
     assert monitor.snapshot().rows == 1
-    tally = told(monitor)
+    tally = totals_of(monitor)
     assert tally.dropped == {}
     assert (tally.served - 1, sum(tally.failed.values())) == WAYS[kind]
     assert Probe(monitor).late_counts()[0].sum() == sum(WAYS[kind]), "in the bins that it began with"
 
 
 @pytest.mark.parametrize("kind", WAYS)
-def test_a_call_that_outlives_every_reference_that_is_kept(kind):
-    """It is counted; its features are said to be in no bin."""
+def test_call_that_outlives_all_kept_references_is_counted(kind):
+    """Its row counts as dropped."""
     monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
     end = served(monitor, kind)
     for turn in range(12):
         monitor.replace_reference(dl.Reference.fit({"v": np.arange(100.0) + turn}))
     end()
-    tally = told(monitor)
+    tally = totals_of(monitor)
     assert tally.dropped == {"replaced": sum(WAYS[kind])}
     assert (tally.served, sum(tally.failed.values())) == WAYS[kind]
 
 
-def test_a_batch_that_outlives_every_reference_that_is_kept():
-    """Rows without a call, between being read and being counted."""
+def test_batch_that_outlives_all_kept_references_is_counted():
+    """Rows without a call, which were read and are not yet counted."""
     monitor = in_memory_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}))
     record, record_unreadable = (Probe(monitor).begin_batch(features) for features in ({"v": [1.0] * 50}, None))
     for _ in range(12):
         monitor.replace_reference(dl.Reference.fit({"v": np.arange(100.0)}))
     record()
     record_unreadable()
-    tally = told(monitor)
+    tally = totals_of(monitor)
     assert (tally.served, tally.dropped) == (51, {"replaced": 50, "unreadable": 1})
 
 
-def test_a_call_that_began_while_a_reference_was_learnt():
-    """It is counted as those before it are."""
+def test_call_that_began_while_a_reference_was_learned_is_counted():
     monitor = in_memory_monitor(reference=dl.Reference.learn(rows=100))
     monitor.observe({"v": 3.0})
     end = served(monitor, "plain")
     monitor.replace_reference(dl.Reference.fit({"v": VECTORS}))
     end()
-    tally = told(monitor)
+    tally = totals_of(monitor)
     assert (tally.served, tally.dropped, monitor.snapshot().rows) == (2, {}, 0)
 
 
-def test_our_thread_lets_others_run_after_a_replacement_too(monkeypatch, make_monitor):
-    """The durations of many calls are recorded a few at a time, whichever recorder counted the calls."""
+def test_worker_thread_pauses_after_a_replacement_too(monkeypatch, make_monitor):
+    """It records the durations of many calls in small pieces, whichever recorder counted the calls."""
     monitor = make_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}), synchronous=False)
     Probe(monitor).hold_worker()
     predict = monitor.instrument(lambda features: 0.5)
@@ -176,8 +175,8 @@ def test_our_thread_lets_others_run_after_a_replacement_too(monkeypatch, make_mo
     assert max(most) == PIECE
 
 
-def test_seasons_come_and_go():
-    """Rows are counted by the hour only under a reference that has seasons; what was counted adds up either way."""
+def test_seasons_may_be_added_and_removed():
+    """Rows are counted by the hour only under a reference with seasons. Counters add up either way."""
     hours = np.arange(0.0, 28 * 86_400.0, 600.0)
     load = np.sin(hours / 86_400.0 * 2 * np.pi) + np.random.default_rng(1).normal(0, 0.1, len(hours))
     seasonal = dl.Reference.fit({"load": load, "time": hours}, time="time", seasons=["hour"])
@@ -196,7 +195,7 @@ def test_seasons_come_and_go():
 
 
 class Sums:
-    """A detector that says what it was fed."""
+    """A detector that keeps the values that it was fed."""
 
     fed = ()
 
@@ -211,12 +210,12 @@ class Sums:
         Sums.fed += (x,)
 
 
-def test_detectors_go_on_and_see_the_right_column(monkeypatch):
-    """They compare with no reference. Rows that were counted in another order late are read in that order."""
+def test_detectors_keep_their_column(monkeypatch):
+    """Late rows of a reference with another order of columns are read in that order."""
     monkeypatch.setattr(Sums, "fed", ())
-    one = dl.Reference.fit({"a": np.arange(100.0), "b": np.arange(100.0)})
+    first = dl.Reference.fit({"a": np.arange(100.0), "b": np.arange(100.0)})
     other = dl.Reference.fit({"b": np.arange(100.0), "a": np.arange(100.0)})
-    monitor = in_memory_monitor(reference=one, detectors={"a": Sums()}, synchronous=False)
+    monitor = in_memory_monitor(reference=first, detectors={"a": Sums()}, synchronous=False)
     Probe(monitor).hold_worker()
     monitor.observe({"a": 1.0, "b": -1.0})
     monitor.replace_reference(other)
@@ -229,8 +228,8 @@ def test_detectors_go_on_and_see_the_right_column(monkeypatch):
     assert monitor.reference is other
 
 
-def test_a_detector_that_a_learnt_reference_left_out_comes_back(monkeypatch):
-    """The reference that takes its place has what it watches."""
+def test_detector_that_a_learned_reference_skipped_runs_again(monkeypatch):
+    """The new reference has the feature that it watches."""
     monkeypatch.setattr(Sums, "fed", ())
     monitor = in_memory_monitor(
         reference=dl.Reference.learn(rows=100), detectors={"a": Sums()}, on_error="log", enabled=True
@@ -244,8 +243,8 @@ def test_a_detector_that_a_learnt_reference_left_out_comes_back(monkeypatch):
     assert Sums.fed == (1.0,)
 
 
-def test_outcomes_go_on(training, reference, make_monitor, telemetry, row):
-    """Totals stay, the latest start anew, a limit that was broken has no state; predictions that wait are joined."""
+def test_outcomes_survive_a_replacement(training, reference, make_monitor, telemetry, row):
+    """Totals stay, the window is reset, a broken limit has no state, and pending predictions are joined."""
     monitor = make_monitor(
         outcomes=dl.OutcomePolicy(limits={"accuracy": 0.9}, window=dl.Window(rows=100, every=10)), synchronous=True
     )
@@ -264,16 +263,16 @@ def test_outcomes_go_on(training, reference, make_monitor, telemetry, row):
     counts = monitor.outcome_counts()
     assert (counts.known, counts.correct, monitor.accuracy()) == (101, 1, 1.0)
     assert counts.bins.shape == (0, 2), "of two references there is no sum"
-    told = [
+    changes = [
         attributes for _, attributes in telemetry.events() if attributes["ml.feature.name"] == "prediction.accuracy"
     ]
-    assert [one["ml.feature.drift.state"] for one in told] == ["drifting", "insufficient_data", "stable"]
-    assert told[1]["ml.drift.reason"] == "the reference was replaced"
-    assert told[1]["ml.window.length"] == "100 outcomes"
+    assert [change["ml.feature.drift.state"] for change in changes] == ["drifting", "insufficient_data", "stable"]
+    assert changes[1]["ml.drift.reason"] == "the reference was replaced"
+    assert changes[1]["ml.window.length"] == "100 outcomes"
 
 
-def test_outcomes_graded_for_the_reference_that_was(training, make_monitor, row):
-    """Another thread may be between grading and adding: the totals have them, the window of the new one has not."""
+def test_outcomes_graded_for_the_previous_reference_count_in_totals(training, make_monitor, row):
+    """Another thread may be between grading and adding. The new window does not have these outcomes."""
     monitor = make_monitor(synchronous=True)
     ledger = monitor._pipeline.outcomes.ledger
     (late,) = ledger.grade([(0.9, True), (0.8, False)])

@@ -1,4 +1,4 @@
-"""Many threads at one recorder: every row is counted once, and every window of rows has exactly its rows."""
+"""A recorder under many threads counts each row once, and each window of rows has exactly its rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = 6_000
 
 @pytest.fixture
 def eager_switches():
-    """Threads change places a hundred times as often as they would."""
+    """Threads switch a hundred times as often as usual."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(usual / 100)
     yield
@@ -35,7 +35,7 @@ def eager_switches():
 
 @pytest.fixture
 def layout():
-    """One numeric feature, its prediction not watched."""
+    """One numeric feature, without a prediction."""
     return Layout(Reference.fit({"x": np.arange(1_000.0)}).features)
 
 
@@ -66,8 +66,8 @@ def recorder_of(layout, window, clock=lambda: 0.0, record=None, **options):
 
 @pytest.mark.usefixtures("eager_switches")
 @pytest.mark.parametrize("window", [Window(rows=500), Window(rows=700, every=70), Window("1h")])
-def test_eight_threads_lose_and_double_nothing(layout, window):
-    """Single rows, batches and failures at once, while another thread drains: the totals are exact."""
+def test_eight_threads_count_each_row_once(layout, window):
+    """Single rows, batches and failures together, while another thread drains."""
     recorder, handed = recorder_of(layout, window)
     windows, done = [], threading.Event()
 
@@ -108,17 +108,16 @@ def test_eight_threads_lose_and_double_nothing(layout, window):
     assert sum(error is None for *_, error in handed) == tally.durations.sum() == THREADS * (single + batches)
     assert sum(error == "ValueError" for *_, error in handed) == THREADS * failed
     if window.rows is not None:
-        assert {one.rows for one in windows} == {window.rows}
-        assert {int(one.counts.sum()) for one in windows} == {window.rows}
+        assert {each.rows for each in windows} == {window.rows}
+        assert {int(each.counts.sum()) for each in windows} == {window.rows}
         assert len(windows) == tally.rows // window.pane_rows - window.panes + 1
 
 
-def test_the_counts_are_those_of_the_values(layout):
-    """Not only how many: which."""
+def test_counts_equal_those_of_the_layout(layout):
     recorder, _ = recorder_of(layout, Window(rows=100))
     values = np.random.default_rng(0).integers(-100, 1_100, 5_000).astype(float)
     threads = [
-        threading.Thread(target=lambda part=part: [recorder.record((one,), None, 0.0, None) for one in part])
+        threading.Thread(target=lambda part=part: [recorder.record((value,), None, 0.0, None) for value in part])
         for part in np.array_split(values, THREADS)
     ]
     for thread in threads:
@@ -129,8 +128,8 @@ def test_the_counts_are_those_of_the_values(layout):
     assert recorder.panes.read().counts.tolist() == layout.count([values], len(values)).tolist()
 
 
-def test_the_buffer_is_bounded_when_nobody_drains(layout):
-    """The caller bins a chunk itself: nothing is lost and nothing grows."""
+def test_buffer_is_bounded_when_the_worker_does_not_drain(layout):
+    """The caller bins a share itself, so nothing is lost and nothing grows."""
     worker = IdleWorker()
     recorder, _ = recorder_of(layout, Window(rows=2**40), worker=worker)
     for turn in range(5 * BUFFER_ROWS):
@@ -143,8 +142,8 @@ def test_the_buffer_is_bounded_when_nobody_drains(layout):
 
 
 @pytest.mark.parametrize("thread", [True, False], ids=["thread", "synchronous"])
-def test_durations_are_bounded_when_batches_take_the_rows_along(layout, thread):
-    """Rows never wait for long then, and nobody would look at what waits to be recorded."""
+def test_durations_are_bounded_when_batches_bin_the_rows(layout, thread):
+    """The buffer of rows stays short then, and its length alone would not show the durations."""
     recorder, handed = recorder_of(layout, Window(rows=2**40), worker=IdleWorker() if thread else None)
     batch = Batch([np.zeros(33)], 33)
     for turn in range(5 * BUFFER_ROWS):
@@ -154,8 +153,8 @@ def test_durations_are_bounded_when_batches_take_the_rows_along(layout, thread):
     assert len(handed) == 5 * BUFFER_ROWS
 
 
-def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
-    """Recording is slow and leaves the interpreter to the other callers, who wait where it falls behind."""
+def test_durations_are_bounded_when_recording_is_slow(layout):
+    """A slow SDK leaves the interpreter to the other callers, which wait for it if it falls behind."""
     handed, most = [], []
 
     def record(durations):
@@ -180,8 +179,8 @@ def test_durations_are_bounded_when_callers_outrun_who_records_them(layout):
     assert max(most) <= 2 * BUFFER_ROWS + 4 * SHARE_ROWS
 
 
-def test_a_round_is_pressed_by_rows_and_by_durations(layout):
-    """Together: rows that have just been binned are durations that wait."""
+def test_rows_and_durations_together_press_a_round(layout):
+    """Binned rows leave durations that are still to be recorded."""
     recorder, _ = recorder_of(layout, Window(rows=2**40), worker=IdleWorker())
     for turn in range(WAKE_ROWS - 1):
         recorder.record((float(turn),), None, 0.0, None)
@@ -195,8 +194,7 @@ def test_a_round_is_pressed_by_rows_and_by_durations(layout):
     assert not recorder.relief.is_pressed()
 
 
-def test_durations_are_recorded_in_larger_pieces_when_time_presses():
-    """As the pause says, piece by piece."""
+def test_durations_are_recorded_in_larger_pieces_under_pressure():
     pieces, pressed = [], iter([False, True, True, False, False])
     durations = LatencyQueue(lambda some: pieces.append(len(some)))
     durations.extend([(0.1, None, None)] * (2 * PIECE + 2 * PRESSED_PIECE + 1))
@@ -205,8 +203,8 @@ def test_durations_are_recorded_in_larger_pieces_when_time_presses():
 
 
 @pytest.mark.parametrize("kind", ["batches", "unreadable", "failures"])
-def test_calls_are_bounded_whatever_they_bring(layout, kind):
-    """Batches bring no rows that wait, unreadable features none at all."""
+def test_calls_without_buffered_rows_are_bounded(layout, kind):
+    """Batches buffer no rows, and unreadable features have none."""
     recorder, handed = recorder_of(layout, Window(rows=2**40))
     batch = Batch([np.zeros(33)], 33)
     for _ in range(2 * BUFFER_ROWS):
@@ -222,31 +220,33 @@ def test_calls_are_bounded_whatever_they_bring(layout, kind):
     assert len(handed) == 2 * BUFFER_ROWS
 
 
-def test_windows_that_nobody_judges_are_bounded(layout):
-    """Whoever drains is told that they are overdue."""
-    judged = []
-    recorder, _ = recorder_of(layout, Window(rows=1), on_overdue=lambda _: judged.extend(recorder.panes.pop_windows()))
+def test_pending_windows_are_bounded(layout):
+    """The thread that drains evaluates overdue windows."""
+    evaluated = []
+    recorder, _ = recorder_of(
+        layout, Window(rows=1), on_overdue=lambda _: evaluated.extend(recorder.panes.pop_windows())
+    )
     for turn in range(5_000):
         recorder.record((float(turn),), None, 0.0, None)
         if turn % 100 == 0:
             recorder.drain()
             assert len(recorder.panes.pending) <= MAX_PENDING + 100
-    assert len(judged) > 4_000
+    assert len(evaluated) > 4_000
 
 
-def test_a_batch_is_split_at_the_ends_of_windows(layout):
-    """One batch of a thousand rows is three windows of 300 and a rest."""
+def test_batch_is_split_at_the_ends_of_windows(layout):
+    """One batch of a thousand rows completes three windows of 300."""
     recorder, _ = recorder_of(layout, Window(rows=300))
     values = np.arange(1_000.0)
     recorder.record(Batch([values], 1_000), None, 0.1, None)
     windows = recorder.panes.pop_windows()
-    assert [one.rows for one in windows] == [300, 300, 300]
-    for place, one in enumerate(windows):
-        assert one.counts.tolist() == layout.count([values[300 * place : 300 * (place + 1)]], 300).tolist()
+    assert [each.rows for each in windows] == [300, 300, 300]
+    for index, window in enumerate(windows):
+        assert window.counts.tolist() == layout.count([values[300 * index : 300 * (index + 1)]], 300).tolist()
 
 
-def test_rows_fall_into_the_pane_of_their_time(layout):
-    """A row recorded after the end of a pane is in the next one, though nobody drained in between."""
+def test_rows_are_counted_in_the_pane_of_their_time(layout):
+    """A row recorded after the end of a pane is in the next pane, even without a drain in between."""
     now = [0.0]
     recorder, _ = recorder_of(layout, Window(10.0), clock=lambda: now[0])
     recorder.drain()
@@ -255,7 +255,7 @@ def test_rows_fall_into_the_pane_of_their_time(layout):
     recorder.record((2.0,), None, 0.0, None)
     now[0] = 20.0
     recorder.drain()
-    assert [one.rows for one in recorder.panes.pop_windows()] == [1, 1]
+    assert [each.rows for each in recorder.panes.pop_windows()] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -270,14 +270,13 @@ def test_rows_fall_into_the_pane_of_their_time(layout):
     ],
     ids=["row", "rows", "batch", "without a call", "failure", "failed batch"],
 )
-def test_whatever_comes_late_is_in_the_pane_of_its_time(layout, record):
-    """Every way in closes the panes that have ended before it."""
+def test_every_way_to_record_closes_ended_panes(layout, record):
     now = [0.0]
     recorder, _ = recorder_of(layout, Window(10.0), clock=lambda: now[0])
     for turn in range(4):
         now[0] = 10.0 * turn
         record(recorder)
-    assert [one.rows for one in recorder.panes.pop_windows()] == [1, 1, 1]
+    assert [each.rows for each in recorder.panes.pop_windows()] == [1, 1, 1]
 
 
 @given(
@@ -285,7 +284,7 @@ def test_whatever_comes_late_is_in_the_pane_of_its_time(layout, record):
     st.integers(1, 4),
 )
 def test_windows_of_time_equal_a_recount_through_the_recorder(steps, panes):
-    """Whoever drains when: each row is in the windows of its time."""
+    """Each row is in the windows of its time, whichever thread drains and when."""
     layout, now = Layout(Reference.fit({"x": np.arange(1_000.0)}).features), [0.0]
     recorder, _ = recorder_of(layout, Window(float(5 * panes), every=5.0), clock=lambda: now[0])
     recorder.drain()
@@ -304,11 +303,11 @@ def test_windows_of_time_equal_a_recount_through_the_recorder(steps, panes):
     recorder.drain()
     ends = [5.0 * pane for pane in range(panes, int(now[0] // 5.0) + 1)]
     expected = [sum(end - 5.0 * panes <= time < end for time in times) for end in ends]
-    counted = [one.rows for one in recorder.panes.pop_windows()]
+    counted = [each.rows for each in recorder.panes.pop_windows()]
     assert [rows for rows in counted if rows] == [rows for rows in expected if rows]
 
 
-def test_an_output_that_is_no_single_value_keeps_its_features():
+def test_output_that_is_no_single_value_keeps_its_features():
     """The row is counted without a prediction, and the type is reported."""
     reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
     recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
@@ -322,7 +321,7 @@ def test_an_output_that_is_no_single_value_keeps_its_features():
 
 
 class Unreadable(dict):
-    """Nothing can be asked of it."""
+    """A dict whose every method raises."""
 
     def _no(self, *_):
         raise ZeroDivisionError
@@ -339,8 +338,8 @@ class Unreadable(dict):
         (Batch([np.ones(1)], 1), [Unreadable()]),
     ],
 )
-def test_outputs_that_cannot_be_read_cost_neither_call_nor_features(captured, output):
-    """Found by the fuzzer: the labels of a dict of None have no largest probability."""
+def test_unreadable_output_keeps_call_and_features(captured, output):
+    """A dict of None has no largest probability. The fuzzer found this."""
     reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
     recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
     with pytest.raises((TypeError, ZeroDivisionError)):
@@ -351,8 +350,7 @@ def test_outputs_that_cannot_be_read_cost_neither_call_nor_features(captured, ou
 
 
 @pytest.mark.parametrize(("output", "rows"), [([{"a": None, "b": None}, None], 2), (Unreadable(), 1)])
-def test_nor_do_those_of_features_that_could_not_be_read(output, rows):
-    """There is no row, and the calls are counted."""
+def test_unreadable_output_of_unreadable_features_keeps_the_call(output, rows):
     reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
     recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
     recorder.record(None, output, 0.0, None)
@@ -361,8 +359,8 @@ def test_nor_do_those_of_features_that_could_not_be_read(output, rows):
     assert (tally.served, tally.rows, int(tally.durations.sum())) == (rows, 0, 1)
 
 
-def test_code_of_the_host_may_predict_while_rows_are_counted(layout):
-    """A value whose conversion makes a prediction does not deadlock."""
+def test_conversion_of_a_value_may_predict(layout):
+    """A value whose ``__float__`` records a prediction does not deadlock."""
     recorder, _ = recorder_of(layout, Window(rows=5))
 
     class Sneaky:

@@ -63,14 +63,14 @@ def values(points):
 @pytest.fixture
 def make_provider():
     """Make providers with the readers given, shut down afterwards."""
-    made = []
+    providers = []
 
     def make(*readers, **options):
-        made.append(MeterProvider(readers, **options))
-        return made[-1]
+        providers.append(MeterProvider(readers, **options))
+        return providers[-1]
 
     yield make
-    for provider in made:
+    for provider in providers:
         provider.shutdown()
 
 
@@ -186,8 +186,8 @@ def test_of_two_sources_of_one_name_counters_add_up_and_the_newer_state_counts(m
     instruments = instruments_for(make_provider(reader))
     instruments.add(older)
     instruments.add(newer)
-    found = {(name, value) for name, _, value in export(reader)}
-    assert {(SERVED, 12), ("ml.model.accuracy", 11.0)} <= found
+    points = {(name, value) for name, _, value in export(reader)}
+    assert {(SERVED, 12), ("ml.model.accuracy", 11.0)} <= points
 
 
 @pytest.mark.parametrize("temporality", [{}, DELTA], ids=["cumulative", "delta"])

@@ -156,7 +156,7 @@ def record_outcome(
     """
     Count an outcome together with its prediction, without a join, for jobs that read both from a table.
 
-    A monitor of that model, version and variant in this process counts the outcome as one of its own. Without such a
+    A monitor of that model, version and variant in this process counts the outcome with its others. Without such a
     monitor the outcomes of the three are counted and exported by themselves.
 
     Args:

@@ -119,7 +119,7 @@ class Pipeline:
         if self.calls.reference is reference:
             self.outcomes.set_reference(reference.prediction, reference.outcomes)
 
-    def replace_reference(self, given: object) -> None:
+    def replace_reference(self, reference: object) -> None:
         """
         Compare with another reference from now on. Windows and states are reset, counters go on.
 
@@ -127,18 +127,18 @@ class Pipeline:
             ConfigurationError: it is no reference, or one that does not fit the settings.
             ReferenceError: the file of the reference is damaged.
         """
-        reference = self._settings.replacement(given)
+        checked = self._settings.replacement(reference)
         serving = self.serving
         with self._replacing:
-            active = self._assembly.activate(reference)
+            active = self._assembly.activate(checked)
             serving.retired.drain()
-            self.outcomes.set_reference(reference.prediction, reference.outcomes)
+            self.outcomes.set_reference(checked.prediction, checked.outcomes)
             with serving.lock:
                 before, learner = serving.active, serving.learner
                 states = {} if before is None else self._redactor.states(before.evaluator.status)
                 self._activate(active)
             if learner is not None:
-                # Not under our lock: the learner takes its own lock first, and then ours.
+                # Outside the lock: the learner takes its own lock first, and then this one.
                 learner.stop()
         for change in replaced(states, self._settings.window.label):
             self.emitter.state_changed(change)

@@ -1,4 +1,4 @@
-"""What is said outside of the process: no category and no class by its name, unless the user asked for it."""
+"""The redaction of what leaves the process: no category and no class by its name, unless the user allowed it."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ from driftline.results import (
 from driftline.retraining._request import RetrainingRequest
 from driftline.typing import Label
 
-__all__ = ["Redactor", "nameless"]
+__all__ = ["Redactor", "without_categories"]
 
 
 class Redactor:
     """
-    Tells the outside of one model: categories and classes go by their numbers, where the user has not said otherwise.
+    Removes names of categories and classes from what leaves the process, unless the user has allowed them.
+
+    Numbers stand for the names.
 
     Args:
-        emitter: of the events.
-        labels: whether all of them go by their names.
-        named: classes that the user has named himself, for their precision and recall.
-        limits: what is asked of outcomes at present.
+        emitter: emits the events.
+        labels: whether all names may leave.
+        named: the classes whose precision and recall the user asked for. Their names may leave.
+        limits: returns the limits of the outcomes at present.
     """
 
     def __init__(
@@ -42,63 +44,63 @@ class Redactor:
         self._labels = labels
         self._named = frozenset(named)
         self._limits = limits
-        # One object, replaced whole: the reference and what judges by it.
+        # One object, replaced whole, so that a reader never sees the evaluator of another reference.
         self._present: tuple[Reference | None, WindowEvaluator | None] = None, None
 
-    def watch(self, reference: Reference, judging: WindowEvaluator) -> None:
-        """Go by this reference from now on."""
-        self._present = reference, judging
+    def watch(self, reference: Reference, evaluator: WindowEvaluator) -> None:
+        """Number categories and classes by this reference from now on."""
+        self._present = reference, evaluator
 
     def state_changed(self, change: StateChange) -> None:
-        """A feature, a detector or a limit of outcomes has changed its state."""
+        """Emit the change of a feature's, a detector's or a limit's state."""
         if not self._labels:
             ((name, status),) = self.states({change.feature: change.status}).items()
             change = replace(change, feature=name, status=status)
         self._emitter.state_changed(change)
 
     def retraining_requested(self, request: RetrainingRequest, states: Mapping[str, FeatureStatus]) -> None:
-        """A request has been queued; *states* are those that it was made from."""
+        """Emit a request that has been queued. *states* are the states that it was made from."""
         if not self._labels and request.reason == "drift":
-            told = self.states({name: states[name] for name in request.features if name in states})
-            request = replace(request, detail="; ".join(status.reason for status in told.values()))
+            redacted = self.states({name: states[name] for name in request.features if name in states})
+            request = replace(request, detail="; ".join(status.reason for status in redacted.values()))
         self._emitter.retraining_requested(request)
 
     def states(self, states: Mapping[str, FeatureStatus]) -> Mapping[str, FeatureStatus]:
-        """States as they leave the process, of features and of limits."""
+        """Return the states of features, detectors and limits as they may leave the process."""
         if self._labels or not states:
             return states
-        reference, judging = self._present
+        reference, evaluator = self._present
         limits = {limit.name: limit for limit in self._limits() if limit.label is not None}
         features = {} if reference is None else {feature.name: feature for feature in reference.watched}
-        told = {}
+        redacted = {}
         for name, status in states.items():
             if name in limits:
-                named, status = self._of_limit(limits[name], status)  # noqa: PLW2901 - the same state, told otherwise
-                told[named] = status
-            elif name in features and judging is not None:
-                told[name] = nameless(features[name], status, judging)
+                limit_name, limit_status = self._redact_limit(limits[name], status)
+                redacted[limit_name] = limit_status
+            elif name in features and evaluator is not None:
+                redacted[name] = without_categories(features[name], status, evaluator)
             else:
-                told[name] = status
-        return told
+                redacted[name] = status
+        return redacted
 
-    def performance(self, found: Sequence[Performance]) -> Iterator[Performance]:
-        """Metrics of outcomes as they leave the process; without those of a class that has neither name nor number."""
-        for one in found:
-            if one.label is None:
-                yield one
-            elif (label := self._shown(one.label)) is not None:
-                yield replace(one, label=label)
+    def performance(self, performance: Sequence[Performance]) -> Iterator[Performance]:
+        """Return metrics of outcomes as they may leave the process. A class without a name and a number is dropped."""
+        for metric in performance:
+            if metric.label is None:
+                yield metric
+            elif (label := self._redact_label(metric.label)) is not None:
+                yield replace(metric, label=label)
 
-    def _of_limit(self, limit: Limit, status: FeatureStatus) -> tuple[str, FeatureStatus]:
-        told = replace(limit, label=self._shown(limit.label))
+    def _redact_limit(self, limit: Limit, status: FeatureStatus) -> tuple[str, FeatureStatus]:
+        redacted = replace(limit, label=self._redact_label(limit.label))
         reason = status.reason
         if reason.startswith(limit.title):
-            reason = told.title + reason[len(limit.title) :]
-        shown = f"prediction.{limit.metric}" if told.label is None else f"prediction.{limit.metric}:{told.label}"
-        return (shown if ":" in limit.name else limit.name), replace(status, reason=reason)
+            reason = redacted.title + reason[len(limit.title) :]
+        name = f"prediction.{limit.metric}" if redacted.label is None else f"prediction.{limit.metric}:{redacted.label}"
+        return (name if ":" in limit.name else limit.name), replace(status, reason=reason)
 
-    def _shown(self, label: Label | None) -> Label | None:
-        """A class as it is told: true and false, and what the user has named, as they are; None: not at all."""
+    def _redact_label(self, label: Label | None) -> Label | None:
+        """Return a class as it may leave, or None. Booleans, and classes that the user has named, stay as they are."""
         if self._labels or isinstance(label, bool) or label in self._named:
             return label
         reference, _ = self._present
@@ -109,11 +111,11 @@ class Redactor:
         return f"category {categories.index(label)}" if label in categories else None
 
 
-def nameless(feature: Feature, status: FeatureStatus, judging: WindowEvaluator) -> FeatureStatus:
-    """The status of a feature, with a reason that names no category."""
+def without_categories(feature: Feature, status: FeatureStatus, evaluator: WindowEvaluator) -> FeatureStatus:
+    """Return the status of a feature with a reason that names no category."""
     if status.state != "drifting" or not isinstance(feature.bins, CategoricalBins):
         return status
-    parts = [judging.explain_without_labels(feature.name, status)]
+    parts = [evaluator.explain_without_labels(feature.name, status)]
     if status.effect is not None:
         parts.append(f"PSI {status.effect:.3g} corrected")
     if status.p_value is not None:

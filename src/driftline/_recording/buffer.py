@@ -77,7 +77,7 @@ Failure: TypeAlias = "tuple[float, object, str, int]"
 """Seconds of a call that raised, its context, its error type, and the number of predictions that it did not make."""
 
 NO_CALL = math.nan
-"""The seconds of a row without a call of its own: one of a small batch, or one that was observed."""
+"""The seconds of a row that shares its call with others, as in a small batch, or that has no call."""
 
 
 def pop_head(items: list[Any], limit: int) -> list[Any]:

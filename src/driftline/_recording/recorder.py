@@ -381,7 +381,7 @@ class Recorder:
             self.panes.count_rows(rows if align is None else align(rows), outputs)
 
     def _add_durations(self, seconds: Sequence[float], contexts: Sequence[object]) -> None:
-        """Count the durations of successful calls. A row without a call of its own has none."""
+        """Count the durations of successful calls. A row with `NO_CALL` has none."""
         counts, known = count_seconds(seconds)
         self.panes.totals.durations += counts
         if self._latencies is not None:

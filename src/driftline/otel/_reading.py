@@ -1,4 +1,4 @@
-"""The values of one monitor at one moment, as the instruments export them."""
+"""The values of one monitor at one instant, as the instruments export them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,35 @@ from dataclasses import dataclass, field
 
 from driftline.canary import Criterion
 from driftline.outcomes._metrics import Performance
-from driftline.results import (
-    CanaryState,
-    FeatureStatus,
-    Score,
-)
+from driftline.results import CanaryState, FeatureStatus, Score
 from driftline.typing import Counts
 
-__all__ = [
-    "Reading",
-]
+__all__ = ["Reading"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a monitor has to say at one moment; empty parts yield nothing."""
+    """
+    The values of one monitor at one instant. Empty parts export nothing.
+
+    Attributes:
+        attributes: model, version and variant.
+        served: predictions.
+        failed: predictions that raised, by error type.
+        dropped: rows in no window, by reason.
+        errors: errors of driftline and of user functions, by place.
+        scores: the distances of the last windows.
+        status: the states of features, detectors and limits.
+        bins: counts per bin, by the fingerprint of the reference and the feature.
+        outcomes: outcomes by result.
+        accuracy: the share of right predictions among the latest outcomes.
+        accuracy_estimated: the accuracy to expect of the predictions in the window.
+        retraining_requests: requests by reason.
+        retraining_queue: requests in the queue, by state.
+        canary: the state of the last verdict.
+        performance: metrics of the latest outcomes.
+        evidence: the criteria of the last verdict.
+    """
 
     attributes: Mapping[str, str]
     served: int = 0
@@ -31,7 +45,6 @@ class Reading:
     scores: Sequence[Score] = ()
     status: Mapping[str, FeatureStatus] = field(default_factory=dict)
     bins: Mapping[tuple[str, str], Counts] = field(default_factory=dict)
-    """Counts per bin, by the fingerprint of the reference and the feature."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     accuracy: float | None = None
     accuracy_estimated: float | None = None
@@ -42,7 +55,7 @@ class Reading:
     evidence: Sequence[Criterion] = ()
 
     def counters(self) -> Reading:
-        """The part that adds up for ever: what is left of a monitor that was shut down."""
+        """Return the parts that only grow, which outlive a monitor that was shut down."""
         return Reading(
             self.attributes,
             self.served,
@@ -55,10 +68,10 @@ class Reading:
         )
 
     def plus(self, other: Reading) -> Reading:
-        """The counters of both; they are of one model, version and variant."""
+        """Return the sum of the counters of two monitors of one model, version and variant."""
         bins = dict(self.bins)
         for key, counts in other.bins.items():
-            # Of equal fingerprint are equal bins.
+            # Equal fingerprints mean equal bins.
             bins[key] = bins[key] + counts if key in bins else counts
         return Reading(
             self.attributes,
@@ -72,5 +85,5 @@ class Reading:
         )
 
 
-def _sum(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
-    return {key: ours.get(key, 0) + theirs.get(key, 0) for key in (*ours, *theirs)}
+def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return {key: first.get(key, 0) + second.get(key, 0) for key in (*first, *second)}
