@@ -1,4 +1,4 @@
-"""For the tests of those who use driftline: a manual clock, a monitor without threads, checks for plug-ins."""
+"""Helpers for tests: a manual clock, a monitor without threads, checks of distances and detectors, a probe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ __all__ = ["ManualClock", "Probe", "check_detector", "check_distance", "in_memor
 
 class ManualClock:
     """
-    A clock that goes when it is told to.
+    A clock that only `advance` moves.
+
+    Args:
+        start: seconds that it shows at first.
 
     >>> clock = ManualClock()
     >>> clock.advance(90.0)
@@ -32,21 +35,25 @@ class ManualClock:
         self._now = start
 
     def __call__(self) -> float:
-        """Seconds since an arbitrary start."""
+        """Return the seconds that the clock shows."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move on by so many seconds; a negative number is a clock that jumps back."""
+        """Move the clock by a number of seconds; a negative number moves it back."""
         self._now += seconds
 
 
 def in_memory_monitor(name: str = "model", **options: Any) -> Monitor:
     """
-    A monitor that starts no thread and raises what it would otherwise log.
+    Return a monitor that starts no thread and raises errors instead of logging them.
 
     Args:
-        name: the model.
-        options: as for `driftline.Monitor`; the defaults of *synchronous*, *on_error* and *enabled* are for tests.
+        name: of the model.
+        options: arguments of `driftline.Monitor`. The defaults of three differ: ``synchronous=True``,
+            ``on_error="raise"`` and ``enabled=True``.
+
+    Raises:
+        ConfigurationError: an argument is of the wrong type or out of range.
     """
     return Monitor(name, **{"synchronous": True, "on_error": "raise", "enabled": True, **options})
 
@@ -55,7 +62,7 @@ class Probe:
     """
     Reads and steers the internals of a monitor that no metric shows, for tests of memory, threads and forks.
 
-    What a member means stays; members come and go with any release.
+    Any release may add or remove members.
 
     Args:
         monitor: the monitor to look into.
@@ -145,7 +152,7 @@ class Probe:
 
     @property
     def divides_panes(self) -> bool:
-        """Whether panes are counted in blocks, because the dependence of rows is being learnt."""
+        """Whether panes are counted in blocks, because the dependence of rows is being learned."""
         return bool(self._active.recorder.panes._ring.divide)
 
     @property
@@ -189,18 +196,21 @@ class Probe:
     def _active(self) -> ActiveReference:
         active = self._pipeline.serving.active
         if active is None:
-            msg = "the reference is still being learnt"
+            msg = "the reference is still being learned"
             raise ValueError(msg)
         return active
 
 
 def check_distance(distance: Distance | Callable[..., float]) -> None:
     """
-    Check that a function keeps the contract of a distance.
+    Check that a function keeps the contract of a distance, on 50 seeded pairs of counts.
+
+    Args:
+        distance: takes two vectors of counts over the same bins, shape (bins,), and returns a number or NaN.
 
     Raises:
-        AssertionError: it changes its arguments, gives different numbers for the same counts, does not give 0 for equal
-            counts, or gives anything but a number of at least 0 for different ones.
+        AssertionError: the function changes its arguments, returns a negative number, returns different numbers for the
+            same counts, or does not return 0 for equal counts.
     """
     seeded = np.random.default_rng(0)
     for _ in range(50):
@@ -208,13 +218,13 @@ def check_distance(distance: Distance | Callable[..., float]) -> None:
         kept = reference.copy(), current.copy()
         value = float(distance(reference, current))
         if not (np.array_equal(kept[0], reference) and np.array_equal(kept[1], current)):
-            msg = "the distance changes the counts that it is given"
+            msg = "the distance changes the counts in its arguments"
             raise AssertionError(msg)
         if not math.isnan(value) and value < 0:
             msg = f"distance({kept[0].tolist()}, {kept[1].tolist()}) is {value}, expected at least 0"
             raise AssertionError(msg)
         if float(distance(reference, current)) != value and not math.isnan(value):
-            msg = "the distance gives different numbers for the same counts"
+            msg = "the distance returns different numbers for the same counts"
             raise AssertionError(msg)
         same = float(distance(current, current))
         if abs(same) > 1e-9:  # noqa: PLR2004 - rounding
@@ -224,40 +234,40 @@ def check_distance(distance: Distance | Callable[..., float]) -> None:
 
 def check_detector(detector: Detector | Any, quiet: Sequence[float] = (), changed: Sequence[float] = ()) -> None:
     """
-    Check that an object keeps the contract of a detector; it is copied, and not fed itself.
+    Check that an object keeps the contract of a detector. Two copies of it are fed, and the object itself is not.
 
     Args:
-        detector: with ``update(x)`` and ``drift_detected`` (or ``drift`` and ``reset()``, as frouros has it).
-        quiet: values without a change; by default 2,000 errors (1.0) and hits (0.0), one in ten an error.
-        changed: values after the change; by default 2,000, nine in ten errors.
+        detector: has ``update(x)`` and ``drift_detected``, or ``drift`` and ``reset()`` as those of frouros.
+        quiet: values without a change. If empty, 2,000 errors (1.0) and hits (0.0), a tenth of them errors.
+        changed: values after a change. If empty, 2,000, nine tenths of them errors.
 
     Raises:
-        AssertionError: it says that it found a change before the first value, finds more than one in a hundred values
-            where there is none, or none where there is one; a copy of it is held to the same.
-        ConfigurationError: it is no detector, or cannot be copied.
+        AssertionError: the detector reports a change before the first value, at more than a hundredth of the values
+            without one, or at no value after one.
+        ConfigurationError: the object is no detector, or cannot be copied.
     """
     seeded = np.random.default_rng(0)
     before = list(quiet) or (seeded.random(2_000) < 0.1).astype(float).tolist()  # noqa: PLR2004 - as documented
     after = list(changed) or (seeded.random(2_000) < 0.9).astype(float).tolist()  # noqa: PLR2004 - as documented
     (named,) = resolve_detectors({"error": detector})
-    # Two copies, one after the other: what they share shows in the second.
-    for one in (named.fresh(), named.fresh()):
-        if getattr(one, named.flag):
-            msg = f"{named.kind} says that it found a change before the first value"
+    # State that the two copies share shows in the second.
+    for copy in (named.fresh(), named.fresh()):
+        if getattr(copy, named.flag):
+            msg = f"{named.kind} reports a change before the first value"
             raise AssertionError(msg)
-        places = []
-        for place, value in enumerate([*before, *after]):
-            one.update(value)
-            if getattr(one, named.flag):
-                places.append(place)
+        changes = []
+        for index, value in enumerate([*before, *after]):
+            copy.update(value)
+            if getattr(copy, named.flag):
+                changes.append(index)
                 if named.resets:
-                    one.reset()  # type: ignore[attr-defined]
-        early = [place for place in places if place < len(before)]
+                    copy.reset()  # type: ignore[attr-defined]
+        early = [index for index in changes if index < len(before)]
         if len(early) > len(before) / 100:
             msg = (
                 f"{named.kind} finds {len(early)} changes in {len(before)} values without one, the first at {early[0]}"
             )
             raise AssertionError(msg)
-        if len(early) == len(places):
+        if len(early) == len(changes):
             msg = f"{named.kind} finds no change in {len(after)} values after one"
             raise AssertionError(msg)

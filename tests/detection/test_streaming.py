@@ -375,7 +375,7 @@ def test_check_detector_finds_mistakes():
     for detector, message in (
         (Always(), "Always finds 2000 changes in 2000 values without one, the first at 0"),
         (Never(), "Never finds no change in 2000 values after one"),
-        (Early(), "Early says that it found a change before the first value"),
+        (Early(), "Early reports a change before the first value"),
     ):
         with pytest.raises(AssertionError, match=message):
             check_detector(detector)

@@ -226,6 +226,70 @@ def test_a_span_is_left_behind_even_when_it_cannot_be_ended(make_monitor, teleme
 # --- one prediction ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"output": lambda result: result}, {"trace": True}], ids=["plain", "output", "trace"]
+)
+@pytest.mark.parametrize("fails", [False, True], ids=["returns", "raises"])
+def test_coroutines_are_one_prediction_with_every_option(make_monitor, telemetry, row, options, fails):
+    """With and without a span or ``output=``; a coroutine within another one of the same monitor is not counted."""
+    monitor = make_monitor(on_error="log", synchronous=True, trace="trace" in options)
+    decorate = monitor.instrument(output=options.get("output"))
+
+    @decorate
+    async def inner(features):
+        if fails:
+            raise LookupError
+        return features["age"]
+
+    @decorate
+    async def outer(features):
+        return await inner(features)
+
+    if fails:
+        with pytest.raises(LookupError):
+            asyncio.run(outer(row))
+    else:
+        assert asyncio.run(outer(row)) == row["age"]
+    monitor.flush()
+    assert (monitor.evidence().served, monitor.evidence().failed) == (int(not fails), int(fails))
+    assert len(telemetry.spans()) == int("trace" in options)
+
+
+@pytest.mark.parametrize("kind", ["function", "generator", "async generator"])
+def test_a_failure_within_a_call_is_one_failure(make_monitor, row, kind):
+    """The outer call fails too, and is the prediction."""
+    monitor = make_monitor(on_error="log", synchronous=True)
+    decorate = monitor.instrument(output=lambda result: result)
+
+    @decorate
+    def function(features):
+        raise LookupError
+
+    @decorate
+    def generator(features):
+        yield features["age"]
+        function(features)
+
+    @decorate
+    async def async_generator(features):
+        yield features["age"]
+        function(features)
+
+    @decorate
+    async def consume(features):
+        return [value async for value in async_generator(features)]
+
+    run = {
+        "function": lambda: function(row),
+        "generator": lambda: list(generator(row)),
+        "async generator": lambda: asyncio.run(consume(row)),
+    }[kind]
+    with pytest.raises(LookupError):
+        run()
+    monitor.flush()
+    assert (monitor.evidence().served, monitor.evidence().failed) == (0, 1)
+
+
 def test_a_call_within_a_call_is_one_prediction(monitor, counted, row):
     """Functions, coroutines, generators and blocks, whichever is the outer one."""
 
