@@ -12,9 +12,10 @@ import driftline as dl
 
 def test_every_name_has_a_home():
     """And is what that home calls by its name."""
-    assert sorted(dl._HOMES) == sorted(dl.__all__)
-    for name, home in dl._HOMES.items():
-        assert getattr(dl, name) is getattr(sys.modules[home], name)
+    assert dir(dl) == dl.__all__ == sorted(dl.__all__)
+    for name in dl.__all__:
+        value = getattr(dl, name)
+        assert getattr(sys.modules[value.__module__], name) is value
     with pytest.raises(AttributeError, match="module 'driftline' has no attribute 'Nothing'"):
         _ = dl.Nothing
 

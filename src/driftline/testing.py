@@ -13,6 +13,7 @@ from driftline._windows.totals import Totals
 from driftline.detection._stream_detectors import resolve_detectors
 from driftline.monitor import Monitor
 from driftline.outcomes import OutcomeTally
+from driftline.outcomes._ledger import Ledger
 from driftline.typing import Column, Counts, Detector, Distance
 
 __all__ = ["ManualClock", "Probe", "check_detector", "check_distance", "in_memory_monitor"]
@@ -126,6 +127,11 @@ class Probe:
         return self._pipeline.outcomes.tally()
 
     @property
+    def ledger(self) -> Ledger:
+        """The counts of outcomes, which a test can grade and add in two steps, as two threads would."""
+        return self._pipeline.outcomes.ledger
+
+    @property
     def errors(self) -> dict[str, int]:
         """``ml.monitor.errors`` by ``ml.monitor.place``."""
         return dict(self._pipeline.guard.counts)
@@ -181,6 +187,10 @@ class Probe:
     def settle(self, pause: Callable[[], bool] | None = None) -> None:
         """Bin the backlog and evaluate the pending windows as the worker thread does, with *pause* between pieces."""
         self._pipeline.settle(pause)
+
+    def remember_output(self, prediction_id: object, output: object) -> None:
+        """Keep an output of any class until the outcome of this id arrives."""
+        self._pipeline.outcomes.remember(prediction_id, output)
 
     def begin_batch(self, features: Any) -> Callable[[], None]:
         """Read a batch as `Monitor.observe` does, and return the function that records it later."""

@@ -274,7 +274,7 @@ def test_outcomes_survive_a_replacement(training, reference, make_monitor, telem
 def test_outcomes_graded_for_the_previous_reference_count_in_totals(training, make_monitor, row):
     """Another thread may be between grading and adding. The new window does not have these outcomes."""
     monitor = make_monitor(synchronous=True)
-    ledger = monitor._pipeline.outcomes.ledger
+    ledger = Probe(monitor).ledger
     (late,) = ledger.grade([(0.9, True), (0.8, False)])
     monitor.replace_reference(dl.Reference.fit(training.features, predictions=training.predictions * 100))
     ledger.add_grading(late, late.results)

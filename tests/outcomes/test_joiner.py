@@ -212,7 +212,7 @@ def test_a_finalizer_that_calls_the_monitor_does_not_deadlock(make_monitor):
 
     def run():
         for prediction_id in range(3):
-            monitor._pipeline.outcomes.remember(prediction_id, Output())
+            Probe(monitor).remember_output(prediction_id, Output())
         monitor.flush()
 
     thread = threading.Thread(target=run, daemon=True)

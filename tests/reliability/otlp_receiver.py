@@ -38,7 +38,7 @@ class Receiver:
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._values = defaultdict(dict)
+        self.received_values = defaultdict(dict)
         self.fault = None
         self.seconds = 30.0
         self.requests = 0
@@ -90,7 +90,7 @@ class Receiver:
         """Return the sum of deltas or the last cumulative value, by instance and attributes; counts of histograms."""
         wanted = {(key.replace("__", "."), value) for key, value in attributes.items()}
         with self._lock:
-            return {key: value for key, value in self._values[metric].items() if wanted <= key[1]}
+            return {key: value for key, value in self.received_values[metric].items() if wanted <= key[1]}
 
     def total(self, metric, **attributes):
         """Return the sum over all instances and attribute sets."""
@@ -148,12 +148,12 @@ class Receiver:
                     for point in data.data_points:
                         key = instance, frozenset(plain(point.attributes).items())
                         value = point.count if kind == "histogram" else getattr(point, point.WhichOneof("value"))
-                        before = self._values[metric.name].get(key, 0)
+                        before = self.received_values[metric.name].get(key, 0)
                         if kind != "gauge" and getattr(data, "is_monotonic", kind == "histogram"):
                             fell = value < 0 if delta else value < before
                             if fell:
                                 self.decreases.append((metric.name, key, before, value))
-                        self._values[metric.name][key] = before + value if delta else value
+                        self.received_values[metric.name][key] = before + value if delta else value
 
     def _handler(self):
         receiver = self

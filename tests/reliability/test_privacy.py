@@ -134,7 +134,7 @@ def drifting(make, sending, receiver, **options):
 def test_categories_stay_within_the_process(receiver, sending, make, caplog):
     """Metrics, events and the log do not name them. `status` does, inside the process."""
     monitor = drifting(make, sending, receiver)
-    sent = repr(receiver.events) + repr(receiver._values) + caplog.text
+    sent = repr(receiver.events) + repr(receiver.received_values) + caplog.text
     assert not [secret for secret in SECRETS if secret in sent]
     assert [name for name, _ in receiver.events if name == "ml.feature.drift.state_changed"]
     assert SECRETS[1] in monitor.status()["patient"].reason
@@ -144,7 +144,7 @@ def test_export_labels_names_categories(receiver, sending, make):
     """With ``export_labels=True`` events have the reason of `status`."""
     drifting(make, sending, receiver, export_labels=True)
     assert SECRETS[1] in repr(receiver.events)
-    assert SECRETS[1] not in repr(receiver._values)
+    assert SECRETS[1] not in repr(receiver.received_values)
 
 
 def test_a_span_has_no_message_of_an_exception(make_telemetry, reference_file):
