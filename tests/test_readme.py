@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from driftline import semconv
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +30,7 @@ def section(heading):
     return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
+@pytest.mark.slow
 def test_python_blocks_run_in_their_order(tmp_path, readme_world):
     """All Python blocks, one after the other, in a separate process without a collector."""
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

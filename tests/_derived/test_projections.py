@@ -149,6 +149,7 @@ def test_what_gives_no_directions_is_said(columns, asked, message):
     assert message in str(raised.value)
 
 
+@pytest.mark.slow
 def test_fitted_in_parts_and_merged():
     """Counted like the first part and added up: the counts of the whole."""
     whole = hidden(0.5, ROWS, 0)

@@ -283,6 +283,7 @@ def test_every_way_to_record_closes_ended_panes(layout, record):
     st.lists(st.tuples(st.floats(0, 15, allow_nan=False), st.sampled_from(["row", "batch", "failure", "drain"]))),
     st.integers(1, 4),
 )
+@pytest.mark.slow
 def test_windows_of_time_equal_a_recount_through_the_recorder(steps, panes):
     """Each row is in the windows of its time, whichever thread drains and when."""
     layout, now = Layout(Reference.fit({"x": np.arange(1_000.0)}).features), [0.0]

@@ -296,6 +296,7 @@ def test_a_window_of_few_rows_has_at_least_eight_blocks(rows):
     assert len(window.blocks) >= 8
 
 
+@pytest.mark.slow
 def test_small_windows_of_dependent_rows_do_not_alarm_at_the_start():
     """With shuffled training data, the first windows of 100 rows are all that is known of the traffic."""
     alarms = 0

@@ -75,6 +75,7 @@ def test_numbers_that_are_none_are_refused(reference, constant):
         Reference.from_json(text)
 
 
+@pytest.mark.slow
 def test_a_million_bins_are_refused(document):
     """Memory is features times bins times panes, and is not chosen by a file."""
     cuts = list(range(1_000_000))
