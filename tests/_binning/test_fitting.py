@@ -1,4 +1,4 @@
-"""A column to bins: which kind it is, where it is cut, and what it refuses."""
+"""A column to a feature: its kind, its cuts, and the columns that are refused."""
 
 from __future__ import annotations
 
@@ -40,51 +40,50 @@ def fitted(values, categorical=None, most=50):
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=200))
-def test_training_data_lie_within_the_range(values):
+def test_training_data_are_within_the_range(values):
     """Every finite value has a bin between the cuts, and cuts increase strictly."""
-    one = fitted(np.array(values, dtype=np.float64))
-    assert list(one.bins.cuts) == sorted(set(one.bins.cuts))
-    assert sum(one.counts) == len(values)
-    assert one.counts[0] == one.counts[-2] == one.counts[-1] == 0
+    feature = fitted(np.array(values, dtype=np.float64))
+    assert list(feature.bins.cuts) == sorted(set(feature.bins.cuts))
+    assert sum(feature.counts) == len(values)
+    assert feature.counts[0] == feature.counts[-2] == feature.counts[-1] == 0
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60))
-def test_any_floats_make_bins_that_can_be_saved(values):
-    """Denormal, huge and nearly equal numbers too: what is written is read again."""
+def test_bins_of_any_floats_survive_a_file(values):
+    """Denormal, huge and nearly equal numbers too."""
     reference = Reference.fit({"x": values}, numeric=["x"])
     assert Reference.from_json(reference.to_json()) == reference
     assert sum(reference.features[0].counts) == len(values)
 
 
-def test_quantiles_are_those_of_numpy():
-    """Of a continuous column the inner cuts are the reference's quantiles."""
+def test_inner_cuts_of_a_continuous_column_are_quantiles():
     values = np.random.default_rng(0).normal(size=5_000)
     cuts = fitted(values).bins.cuts
     assert cuts[1:-1] == tuple(np.quantile(values, QUANTILES, method="inverted_cdf"))
 
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 1e-300, -7.7, 3.4e38, 1e139])
-def test_a_constant_has_no_spread(value):
-    """Rounding gives a column of 0.1 a deviation of 1e-17, and all that differs would be astronomically far."""
-    one = fitted(np.full(1_000, value))
-    assert (one.moments.mean, one.moments.std) == (value, 0.0)
-    assert one.positions()[:3].tolist() == [-1.0, 0.0, 1.0]
+def test_a_constant_has_a_standard_deviation_of_zero(value):
+    """Rounding gives a column of 0.1 a deviation of 1e-17, which would put every other value far away."""
+    feature = fitted(np.full(1_000, value))
+    assert (feature.moments.mean, feature.moments.std) == (value, 0.0)
+    assert feature.positions()[:3].tolist() == [-1.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("stand_in", [1e308, -1.7976931348623157e308, 1e200])
-def test_stand_ins_for_missing_values_are_out_of_range(stand_in):
-    """Numbers whose squares overflow spoil neither the bins nor the moments of the others."""
-    one = fitted(np.append(np.arange(100.0), stand_in))
-    assert one.bins == fitted(np.arange(100.0)).bins
-    assert one.moments == fitted(np.arange(100.0)).moments
-    assert one.counts[0 if stand_in < 0 else -2] == 1
+def test_numbers_whose_squares_overflow_are_out_of_range(stand_in):
+    """They change neither the bins nor the moments of the others."""
+    feature = fitted(np.append(np.arange(100.0), stand_in))
+    assert feature.bins == fitted(np.arange(100.0)).bins
+    assert feature.moments == fitted(np.arange(100.0)).moments
+    assert feature.counts[0 if stand_in < 0 else -2] == 1
 
 
 @pytest.mark.parametrize("distinct", [1, 2, FEW_VALUES])
-def test_few_values_have_a_bin_each(distinct):
-    """Below, one per value, above, missing."""
-    one = fitted(np.repeat(np.arange(float(distinct)), 7))
-    assert one.counts == (0, *[7] * distinct, 0, 0)
+def test_few_distinct_values_get_a_bin_each(distinct):
+    """Besides the bins below, above and for missing values."""
+    feature = fitted(np.repeat(np.arange(float(distinct)), 7))
+    assert feature.counts == (0, *[7] * distinct, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +105,8 @@ def test_few_values_have_a_bin_each(distinct):
         ([], NumericBins),
     ],
 )
-def test_the_kind_of_a_column(values, kind):
-    """Texts, booleans and members of enumerations name something, as do few whole numbers that come often."""
+def test_values_decide_the_kind_of_a_column(values, kind):
+    """Strings, booleans and enumerations are labels, and so are few integers that occur often."""
     assert isinstance(fitted(values).bins, kind)
 
 
@@ -126,8 +125,8 @@ def test_the_kind_of_a_column(values, kind):
     ],
     ids=repr,
 )
-def test_categories_of_any_kind_are_counted_and_outlive_a_file(values, tmp_path):
-    """Fitted, saved and loaded: each value is in its own bin, none is unseen, and the bins are the same bins."""
+def test_categories_of_any_type_survive_a_file(values, tmp_path):
+    """After saving and loading, each value still has its own bin."""
     reference = Reference.fit({"x": values * 50}, categorical=["x"])
     assert reference.features[0].counts == (50, 50, 0, 0, 0)
     reference.save(tmp_path / "r.json")
@@ -137,8 +136,8 @@ def test_categories_of_any_kind_are_counted_and_outlive_a_file(values, tmp_path)
     assert Reference.fit({"x": values * 3}, like=loaded).features[0].counts == (3, 3, 0, 0, 0)
 
 
-def test_labels_that_look_alike_stay_apart():
-    """The number 1 and the text "1" are two categories, in an order that does not depend on the rows'."""
+def test_the_number_1_and_the_string_1_are_two_categories():
+    """Their order does not depend on the order of the rows."""
     for values in (["1", 1, "x"] * 9, [1, "x", "1"] * 9):
         assert [type(label) for label in fitted(values).bins.categories] == [int, str, str]
 
@@ -160,7 +159,7 @@ def test_labels_that_look_alike_stay_apart():
 )
 @pytest.mark.parametrize("categorical", [None, True, False])
 def test_dates_are_refused(values, categorical):
-    """A date is never again what it was in training: whichever library it comes from."""
+    """The dates of the training data do not come again."""
     with pytest.raises(ConfigurationError, match=r"column 'x' holds dates: expected .* \(derive a number"):
         fitted(values, categorical)
 
@@ -176,10 +175,10 @@ def test_dates_are_refused(values, categorical):
         pa.array([DATE]),
         pa.array([DATE.date()]),
     ],
-    ids=lambda one: f"{type(one).__module__} {getattr(one, 'dtype', None) or one.type}",
+    ids=lambda values: f"{type(values).__module__} {getattr(values, 'dtype', None) or values.type}",
 )
 def test_dates_of_every_library_are_refused(column):
-    """Never silently taken for a column of missing values."""
+    """They are not taken for missing values."""
     with pytest.raises(ConfigurationError, match="column 'x' holds dates"):
         Reference.fit({"x": column})
 
@@ -203,14 +202,14 @@ def test_records_and_objects_are_refused(values, categorical, message):
         fitted(values, categorical)
 
 
-def test_texts_announced_as_numbers_are_refused():
-    """A column in numeric= without a single number is a mistake; texts that are numbers are numbers."""
+def test_a_numeric_column_without_numbers_is_refused():
+    """Strings that are numbers are numbers."""
     with pytest.raises(ConfigurationError, match="column 'x' is named in numeric= and holds no number"):
         fitted(["a", "b"], categorical=False)
     assert fitted(["1.5", "2.5"], categorical=False).moments.mean == 2.0
 
 
-def test_missing_values_alone_are_refused_nowhere():
-    """None, nan, NA and NaT: there may be a column that nobody filled."""
-    one = fitted([None, float("nan"), pd.NA, pd.NaT])
-    assert one.counts == (0, 4)
+def test_a_column_of_missing_values_is_accepted():
+    """None, nan, NA and NaT."""
+    feature = fitted([None, float("nan"), pd.NA, pd.NaT])
+    assert feature.counts == (0, 4)

@@ -1,4 +1,4 @@
-"""Features of every kind to rows that are aligned by name, and never an exception."""
+"""Features of every kind become rows in the order of the reference, and nothing raises."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Tuple = collections.namedtuple("Tuple", ["c", "b", "a"])  # noqa: PYI024 - the u
 
 
 class Raises:
-    """Every question that can be put to it raises."""
+    """Every operation on it raises."""
 
     def _raise(self, *_):
         raise RuntimeError
@@ -48,19 +48,19 @@ class Raises:
 
 
 class Mapping(collections.UserDict):
-    """A mapping that is no dict."""
+    """A mapping that is not a dict."""
 
 
 @pytest.fixture
-def told():
-    """What a capture reports and drops."""
+def calls():
+    """The calls of the callbacks of a reader."""
     return SimpleNamespace(reports=[], dropped=[])
 
 
 @pytest.fixture
-def capture(told):
-    """A capture over three features."""
-    return FeatureReader(NAMES, lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
+def reader(calls):
+    """A reader of three features."""
+    return FeatureReader(NAMES, lambda *call: calls.reports.append(call), lambda *call: calls.dropped.append(call))
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def capture(told):
         pd.Series([1.0, "x", True]),
         pl.Series([1.0, "x", True], dtype=pl.Object),
     ],
-    ids=lambda one: f"{type(one).__module__.partition('.')[0]} {type(one).__name__}",
+    ids=lambda value: f"{type(value).__module__.partition('.')[0]} {type(value).__name__}",
 )
-def test_one_row_of_any_kind(capture, told, features):
-    """Aligned to the order of the reference by name, by order where there are none."""
+def test_one_row_of_any_kind_is_aligned(reader, calls, features):
+    """By name, or by order if it has no names."""
     for _ in range(2):
-        assert capture.align([capture(features)]) == [ROW]
-    assert not told.reports
-    assert not told.dropped
+        assert reader.align([reader(features)]) == [ROW]
+    assert not calls.reports
+    assert not calls.dropped
 
 
 @pytest.mark.parametrize("rows", [1, SMALL_BATCH, SMALL_BATCH + 1, 500])
@@ -125,41 +125,42 @@ def test_one_row_of_any_kind(capture, told, features):
         "mapping",
     ],
 )
-def test_a_batch_of_any_kind(capture, told, make, rows):
-    """Rows where they are few, columns where they are many: the same values."""
-    data = {"c": [True] * rows, "a": [float(one) for one in range(rows)], "b": ["x"] * rows}
-    captured = capture(make(data))
+def test_a_batch_of_any_kind_is_aligned(reader, calls, make, rows):
+    """A few rows stay rows, many become columns, with the same values."""
+    data = {"c": [True] * rows, "a": [float(value) for value in range(rows)], "b": ["x"] * rows}
+    captured = reader(make(data))
     if isinstance(captured, Batch):
         assert captured.rows == rows
         captured = list(zip(*captured.columns, strict=True))
-    assert captured == [(float(one), "x", True) for one in range(rows)]
-    assert not told.reports
+    assert captured == [(float(value), "x", True) for value in range(rows)]
+    assert not calls.reports
 
 
-def test_a_missing_feature_is_missing_and_an_unknown_one_reported(capture, told):
-    """Neither raises; the known ones are read."""
-    assert capture({"a": 1.0, "c": True}) == (1.0, None, True)
-    assert not told.reports
-    assert capture({**dict(zip(NAMES, ROW, strict=True)), "new": 5}) == ROW
-    assert told.reports == [("unknown_feature", "features ['new'] are not in the reference: not counted")]
+def test_a_missing_feature_is_none_and_an_unknown_one_is_reported(reader, calls):
+    """Neither raises."""
+    assert reader({"a": 1.0, "c": True}) == (1.0, None, True)
+    assert not calls.reports
+    assert reader({**dict(zip(NAMES, ROW, strict=True)), "new": 5}) == ROW
+    assert calls.reports == [("unknown_feature", "features ['new'] are not in the reference: not counted")]
     frame = pd.DataFrame({"a": [1.0] * 50, "new": [1] * 50})
-    batch = capture(frame)
+    batch = reader(frame)
     assert batch.columns[1] is None
-    assert len(told.reports) == 2
+    assert len(calls.reports) == 2
 
 
-def test_names_that_are_numbers_are_those_of_the_reference(told):
-    """A reference calls the column 0 of a dict or frame "0"."""
-    capture = FeatureReader(("0", "1"), lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
-    assert capture({1: 2.0, 0: 1.0}) == (1.0, 2.0)
-    assert capture(pd.DataFrame({1: [2.0], 0: [1.0]})) == [(1.0, 2.0)]
-    assert capture([{1: 2.0, 0: 1.0}]) == [(1.0, 2.0)]
-    assert not told.reports
+def test_names_that_are_numbers_match_strings(calls):
+    """A reference names the column 0 of a dict or frame "0"."""
+    reader = FeatureReader(
+        ("0", "1"), lambda *call: calls.reports.append(call), lambda *call: calls.dropped.append(call)
+    )
+    assert reader({1: 2.0, 0: 1.0}) == (1.0, 2.0)
+    assert reader(pd.DataFrame({1: [2.0], 0: [1.0]})) == [(1.0, 2.0)]
+    assert reader([{1: 2.0, 0: 1.0}]) == [(1.0, 2.0)]
+    assert not calls.reports
 
 
-def test_a_frame_without_names_is_aligned_by_order(capture):
-    """An unnamed pandas frame is an array."""
-    assert capture(pd.DataFrame([[1.0, "x", True]])) == [ROW]
+def test_a_frame_without_names_is_aligned_by_order(reader):
+    assert reader(pd.DataFrame([[1.0, "x", True]])) == [ROW]
 
 
 @pytest.mark.parametrize(
@@ -185,75 +186,75 @@ def test_a_frame_without_names_is_aligned_by_order(capture):
         ({"a": [1, 2], "b": [1], "c": [1]}, "unreadable", 1),
     ],
 )
-def test_what_cannot_be_read_is_dropped_and_counted(capture, told, features, reason, rows):
-    """With a reason, a number of rows, and a report."""
-    assert capture(features) is None
-    assert told.dropped == [(reason, rows)]
-    assert len(told.reports) == 1
+def test_unreadable_features_are_dropped_and_reported(reader, calls, features, reason, rows):
+    """With a reason and a number of rows."""
+    assert reader(features) is None
+    assert calls.dropped == [(reason, rows)]
+    assert len(calls.reports) == 1
 
 
 @pytest.mark.parametrize(
     "features", [{}, [], (), np.zeros((0, 3)), pd.DataFrame({"a": [], "b": [], "c": []}), {"a": []}]
 )
-def test_nothing_is_no_error(capture, features):
-    """An empty dict is a row of missing values, an empty batch no rows."""
-    captured = capture(features)
+def test_empty_features_are_no_error(reader, features):
+    """An empty dict is a row of missing values, an empty batch has no rows."""
+    captured = reader(features)
     assert captured in (None, [], (None, None, None))
 
 
-def test_the_row_is_a_copy(capture):
-    """A caller that reuses its dict or array changes nothing that was captured."""
+def test_a_captured_row_is_a_copy(reader):
+    """The caller may reuse its dict or array."""
     row, array = {"a": 1.0, "b": "x", "c": True}, np.array([1.0, 2.0, 3.0])
-    first, second = capture(row), capture(array)
+    first, second = reader(row), reader(array)
     row["a"], array[:] = 9.0, 9.0
-    assert capture.align([first]) == [ROW]
+    assert reader.align([first]) == [ROW]
     assert np.frombuffer(second).tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("rows", [2, SMALL_BATCH, SMALL_BATCH + 1, 200])
-def test_a_batch_is_a_copy(capture, rows):
-    """A model that works in place on its input is watched by what came in."""
+def test_a_captured_batch_is_a_copy(reader, rows):
+    """A model may change its input in place."""
     array, frame = np.ones((rows, 3)), pd.DataFrame(np.ones((rows, 3)), columns=list(NAMES))
     lists = {name: [1.0] * rows for name in NAMES}
     nested = [[1.0] * 3 for _ in range(rows)]
-    captured = [capture(one) for one in (array, frame, lists, nested)]
+    captured = [reader(value) for value in (array, frame, lists, nested)]
     array[:] = 9.0
     frame[:] = 9.0
     for inner in (*lists.values(), *nested):
         inner[:] = [9.0] * len(inner)
-    for one in captured:
-        values = one.columns if isinstance(one, Batch) else one
+    for value in captured:
+        values = value.columns if isinstance(value, Batch) else value
         assert np.unique(np.array(values)).tolist() == [1.0]
 
 
 @pytest.mark.parametrize("value", [Raises(), 10**400, -(10**400), [1, [2]], {}, np.zeros((2, 2)), b"x", float("nan")])
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_odd_values_are_captured_and_counted(capture, told, value, place):
-    """Whatever a feature holds, its row is counted once in each feature, and the row beside it as ever."""
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_values_of_any_type_are_counted_once(reader, calls, value, index):
+    """The row beside them is counted as usual."""
     reference = Reference.fit({"a": np.arange(50.0), "b": ["x", "y"] * 25, "c": [True, False] * 25})
     layout = Layout(reference.features)
     row = [*ROW]
-    row[place] = value
-    captured = [capture(dict(zip(NAMES, row, strict=True))), capture({"a": 1.0, "b": "x", "c": True})]
+    row[index] = value
+    captured = [reader(dict(zip(NAMES, row, strict=True))), reader({"a": 1.0, "b": "x", "c": True})]
     counts = layout.count_rows(captured)
     assert [int(counts[part].sum()) for part in layout.slices] == [2, 2, 2]
-    assert not told.dropped
+    assert not calls.dropped
 
 
 @pytest.mark.parametrize(
     ("value", "is_number"),
     [
-        *((one, True) for one in (2.5, 7, True, math.nan, np.float32(1.5))),
-        *((one, False) for one in (None, "text", Raises(), 10**400, [1, [2]])),
+        *((value, True) for value in (2.5, 7, True, math.nan, np.float32(1.5))),
+        *((value, False) for value in (None, "text", Raises(), 10**400, [1, [2]])),
     ],
 )
 @pytest.mark.parametrize("missing", [False, True])
-def test_dicts_of_numbers_are_packed_and_count_the_same(told, value, is_number, missing):
-    """As bytes where all are numbers; a value that is none, or is missing, costs only that."""
+def test_packed_dicts_of_numbers_have_the_same_counts(calls, value, is_number, missing):
+    """A value that is missing or no number prevents the packing, and nothing else."""
     layout = Layout(Reference.fit({"a": np.arange(50.0), "b": np.arange(50.0)}).features)
     rows = [{"b": 3.0, "a": 1.0}, {"a": 30, "b": value}, {"a": 2.0} if missing else {"a": 2.0, "b": 49.0}]
     packing, plain = (
-        FeatureReader(("a", "b"), lambda *one: told.reports.append(one), lambda *one: None, packs=packs)
+        FeatureReader(("a", "b"), lambda *call: calls.reports.append(call), lambda *call: None, packs=packs)
         for packs in (True, False)
     )
     aligned = packing.align(rows)
@@ -262,22 +263,21 @@ def test_dicts_of_numbers_are_packed_and_count_the_same(told, value, is_number, 
 
 
 @pytest.mark.parametrize("value", [Raises(), 10**400, [1, [2]], [1.0], np.zeros(2), "text", None])
-def test_odd_values_among_numbers_are_counted(value):
-    """In a reference of numbers alone, where rows are read as one matrix."""
+def test_values_of_any_type_among_numbers_are_counted(value):
+    """In a reference of numbers alone, whose rows are read as one matrix."""
     layout = Layout(Reference.fit({"a": np.arange(50.0), "b": np.arange(50.0)}).features)
     for rows in ([(1.0, value)], [(value, value)], [(1.0, 2.0), (value, 3.0)]):
         counts = layout.count_rows(rows)
         assert [int(counts[part].sum()) for part in layout.slices] == [len(rows)] * 2
 
 
-def test_a_reference_of_one_feature_reads_rows_too(told):
-    """A row of one value."""
-    capture = FeatureReader(("a",), lambda *one: told.reports.append(one), lambda *one: told.dropped.append(one))
-    assert capture.align([capture({"a": 1.0})]) == [(1.0,)]
-    assert np.frombuffer(capture(np.array([2.0]))).tolist() == [2.0]
-    assert capture(np.array([2])) == (2,)
-    assert capture(SimpleNamespace(a=3.0)) is None
-    assert capture(np.zeros((2, 1))) == [(0.0,), (0.0,)]
+def test_a_reader_of_one_feature_reads_rows(calls):
+    reader = FeatureReader(("a",), lambda *call: calls.reports.append(call), lambda *call: calls.dropped.append(call))
+    assert reader.align([reader({"a": 1.0})]) == [(1.0,)]
+    assert np.frombuffer(reader(np.array([2.0]))).tolist() == [2.0]
+    assert reader(np.array([2])) == (2,)
+    assert reader(SimpleNamespace(a=3.0)) is None
+    assert reader(np.zeros((2, 1))) == [(0.0,), (0.0,)]
 
 
 @pytest.mark.parametrize(
@@ -294,6 +294,6 @@ def test_a_reference_of_one_feature_reads_rows_too(told):
         ([1, 2], None),
     ],
 )
-def test_the_names_that_a_first_call_carries(features, names):
-    """What a reference that is learnt from traffic is named after."""
+def test_names_of_features_are_found(features, names):
+    """A reference that is learnt from traffic uses them."""
     assert names_of(features) == names

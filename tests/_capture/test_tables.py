@@ -23,7 +23,7 @@ DATA = {"n": [1.5, None, 3.0], "t": ["a", None, "c"], "b": [True, None, False]}
 
 
 class Raises:
-    """Its conversion raises what nobody expects."""
+    """Its conversion raises an unexpected exception."""
 
     def __float__(self):
         raise RuntimeError
@@ -62,7 +62,7 @@ class Raises:
         "dict of tuples",
     ],
 )
-def test_every_library_reads_alike(make):
+def test_tables_of_every_library_have_the_same_columns(make):
     """Names in their order, numbers as numbers, missing values as None or nan."""
     table = read_table(make(DATA))
     assert (table.names, table.rows) == (("n", "t", "b"), 3)
@@ -70,7 +70,7 @@ def test_every_library_reads_alike(make):
     np.testing.assert_array_equal(as_floats(numbers), [1.5, NAN, 3.0])
     for column, expected in ((texts, ["a", None, "c"]), (flags, [True, None, False])):
         for value, wanted in zip(as_objects(column), expected, strict=True):
-            # numpy has no missing text: pandas says nan in a column of objects.
+            # numpy has no missing string: pandas has nan in a column of objects.
             assert value == wanted or (wanted is None and value is not True and value != value)  # noqa: PLR0124
 
 
@@ -104,8 +104,8 @@ def test_every_library_reads_alike(make):
     ],
     ids=lambda value: re.sub(r" object at 0x\w+", "", repr(value)),
 )
-def test_any_value_is_a_float(value, expected):
-    """Alone, twice, and among others: one number per value, nan for what is none."""
+def test_any_value_becomes_a_float_or_nan(value, expected):
+    """Alone, twice, and among others."""
     np.testing.assert_array_equal(as_floats([value]), [expected])
     np.testing.assert_array_equal(as_floats([value, value]), [expected, expected])
     np.testing.assert_array_equal(as_floats([1.0, value, "x"]), [1.0, expected, NAN])
@@ -114,7 +114,6 @@ def test_any_value_is_a_float(value, expected):
 @given(st.lists(st.integers() | st.floats() | st.none() | st.text() | st.lists(st.floats(), max_size=2), max_size=9))
 @pytest.mark.slow
 def test_a_column_of_anything_has_one_float_per_value(values):
-    """Shape (rows,), whatever the mixture."""
     floats = as_floats(values)
     assert floats.shape == (len(values),)
     assert floats.dtype == np.float64
@@ -128,16 +127,15 @@ def test_a_column_of_anything_has_one_float_per_value(values):
         np.array([5], dtype="timedelta64[ns]"),
         np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
     ],
-    ids=lambda one: str(one.dtype),
+    ids=lambda item: str(item.dtype),
 )
-def test_arrays_of_what_is_no_number_are_nan(column):
-    """Numpy would take the days of a date or the real part of a complex number."""
+def test_arrays_without_numbers_become_nan(column):
+    """Numpy would return the days of a date, or the real part of a complex number."""
     assert np.isnan(as_floats(column)).all()
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "u8", "i8", "?"])
-def test_arrays_of_numbers_keep_their_values(dtype):
-    """Whatever their width."""
+def test_arrays_of_any_number_dtype_keep_their_values(dtype):
     np.testing.assert_array_equal(as_floats(np.array([0, 1, 1], dtype=dtype)), [0.0, 1.0, 1.0])
 
 
@@ -162,13 +160,12 @@ def test_arrays_of_numbers_keep_their_values(dtype):
         (None, False, False),
     ],
 )
-def test_what_is_a_table_and_what_a_column(data, table, column):
-    """Told by type, without importing any library."""
+def test_tables_and_columns_are_recognised_by_their_type(data, table, column):
     assert (is_table(data), is_column(data)) == (table, column)
 
 
-def test_names_are_texts_and_unnamed_frames_have_none():
-    """Numbers as names become texts; a RangeIndex is no name."""
+def test_names_become_strings():
+    """A RangeIndex is not a name."""
     assert read_table({0: [1], 1: [2]}).names == ("0", "1")
     assert read_table(pd.DataFrame({5: [1], "x": [2]})).names == ("5", "x")
     assert read_table(pd.DataFrame([[1, 2]])).names is None
@@ -187,7 +184,7 @@ def test_names_are_texts_and_unnamed_frames_have_none():
         ({1: [1], "1": [2]}, ValueError, r"columns \['1'\] appear more than once"),
     ],
 )
-def test_what_is_no_table_is_refused(data, error, message):
-    """The message says what came and what was expected."""
+def test_other_values_are_refused_as_tables(data, error, message):
+    """The message names the type and what was expected."""
     with pytest.raises(error, match=message):
         read_table(data)

@@ -1,4 +1,4 @@
-"""How rows depend on each other in features that are made of others, in training data and in what is served."""
+"""Dependence of rows of derived features, in training data and in traffic."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ROWS, RHO = 20_000, 0.97
 
 
 def slow(random, rows):
-    """A series that forgets slowly: AR(1) of variance 1."""
+    """Return a series with a long memory: AR(1) with variance 1."""
     noise = random.normal(size=rows + 1_000)
     return lfilter([np.sqrt(1 - RHO**2)], [1, -RHO], noise)[1_000:]
 
 
 def draw(rows, seed=0):
-    """Texts whose length changes slowly, a vector that does not, two numeric features that belong together."""
+    """Return strings whose length changes slowly, independent vectors, and two correlated features."""
     random = np.random.default_rng(seed)
     lengths = np.maximum(20 + 5 * slow(random, rows), 0).astype(int)
     a = slow(random, rows)
@@ -42,17 +42,17 @@ def reference():
 
 
 def counted(reference, columns):
-    """The columns that are watched but the prediction, computed by themselves."""
+    """Return the columns of the features, derived separately."""
     derived = reference.derived
-    made = Deriver(derived, DERIVE, lambda *_: None)([columns[name] for name in derived.columns], ROWS)
-    return dict(zip((*derived.plain, *derived.names), made, strict=True))
+    columns_made = Deriver(derived, DERIVE, lambda *_: None)([columns[name] for name in derived.columns], ROWS)
+    return dict(zip((*derived.plain, *derived.names), columns_made, strict=True))
 
 
-def test_every_derived_feature_has_a_dependence_of_its_own_in_its_place(reference):
-    """That of a reference fitted to the derived columns as they are; the prediction's is the last."""
+def test_dependence_of_derived_features_is_that_of_their_columns(reference):
+    """A reference that is fitted to the derived columns has the same."""
     columns = draw(ROWS)
     plain = dl.Reference.fit(counted(reference, columns), predictions=columns["b"])
-    assert [one.name for one in plain.watched] == [one.name for one in reference.watched]
+    assert [item.name for item in plain.watched] == [item.name for item in reference.watched]
     assert plain.dependence == reference.dependence
     assert plain.check == reference.check
     factor = dict(zip(counted(reference, columns), reference.dependence.inflation(1_000).factor, strict=False))
@@ -61,8 +61,7 @@ def test_every_derived_feature_has_a_dependence_of_its_own_in_its_place(referenc
     assert factor["embedding norm"][LOCATION] < 2
 
 
-def test_data_counted_alike_have_it_too_and_it_adds_up(reference):
-    """Of both stretches, over the same directions; the file keeps all of it."""
+def test_dependence_of_parts_adds_up_over_the_same_directions(reference):
     columns = draw(ROWS, seed=1)
     other = dl.Reference.fit(columns, like=reference, derive=DERIVE, predictions=columns["b"])
     assert other.derived == reference.derived
@@ -74,27 +73,26 @@ def test_data_counted_alike_have_it_too_and_it_adds_up(reference):
     assert dl.Reference.from_json(merged.to_json()) == merged
 
 
-def test_functions_for_a_reference_that_has_none_are_refused():
-    """Rather than left out without a word."""
+def test_functions_for_a_reference_without_functions_are_refused():
     plain = dl.Reference.fit({"a": np.arange(100.0)})
     with pytest.raises(dl.ConfigurationError, match=r"derive=\['length'\]: expected functions named \[\]"):
         dl.Reference.fit({"a": np.arange(100.0)}, like=plain, derive=DERIVE)
 
 
-def test_the_first_windows_teach_it_of_derived_features():
-    """Training data were shuffled: blocks of the batches served tell which derived features change slowly."""
+def test_dependence_of_derived_features_is_learnt_from_the_first_windows():
+    """The training data were shuffled."""
     columns = draw(ROWS)
     order = np.random.default_rng(2).permutation(ROWS)
-    shuffled = {name: [column[place] for place in order] for name, column in columns.items()}
+    shuffled = {name: [column[index] for index in order] for name, column in columns.items()}
     reference = dl.Reference.fit(shuffled, projections=True, derive=DERIVE, ignore=["text"])
-    names = [one.name for one in reference.watched]
+    names = [item.name for item in reference.watched]
     known = dict(zip(names, reference.dependence.inflation(1_000).factor, strict=True))
     assert known["length"][LOCATION] < 2
     monitor = in_memory_monitor(reference=reference, derive=DERIVE, window=dl.Window(rows=1_000))
     served = draw(8_000, seed=3)
     for start in range(0, 8_000, 1_600):  # batches that are no multiple of a window
         monitor.observe({name: column[start : start + 1_600] for name, column in served.items()})
-    assert all(one.state != "insufficient_data" for one in monitor.status().values())
+    assert all(item.state != "insufficient_data" for item in monitor.status().values())
     learnt = dict(zip(names, monitor.dependence.inflation(1_000).factor, strict=True))
     assert learnt["length"][LOCATION] > 5
     assert learnt["b given the others"][LOCATION] > 5
@@ -103,8 +101,7 @@ def test_the_first_windows_teach_it_of_derived_features():
     assert dl.Reference.from_json(known_again.to_json()) == known_again
 
 
-def test_a_learnt_reference_has_it_too():
-    """Of the rows that it was learnt from."""
+def test_a_learnt_reference_has_the_dependence_of_derived_features():
     monitor = in_memory_monitor(
         reference=dl.Reference.learn(2_000, projections=True, ignore=["text"], vectors=["embedding"]),
         derive=DERIVE,
@@ -116,4 +113,4 @@ def test_a_learnt_reference_has_it_too():
     monitor.observe({name: column[2_000:] for name, column in columns.items()})
     learnt = monitor.reference
     assert learnt.dependence.factors.shape[1] == len(learnt.watched) == len(monitor.status())
-    assert learnt.dependence.inflation(500).factor[[one.name for one in learnt.watched].index("length"), LOCATION] > 5
+    assert learnt.dependence.inflation(500).factor[[item.name for item in learnt.watched].index("length"), LOCATION] > 5

@@ -1,4 +1,4 @@
-"""What is derived, in files that are damaged or hostile: refused with its place, or a reference that works."""
+"""Derived features in damaged or hostile files: an error that names the part, or a reference that works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DERIVE = {"length": lambda row: len(row["text"])}
 
 
 def columns():
-    """Text, a vector, and two numeric features that belong together."""
+    """Return text, vectors, and two correlated numeric features."""
     random = np.random.default_rng(0)
     a = random.normal(size=300)
     return {
@@ -44,7 +44,7 @@ def document(fitted):
 
 
 def replaced(document, path, value):
-    """The document with another value at a place."""
+    """Return a copy of the document with another value at a path."""
     changed = copy.deepcopy(document)
     inner = changed
     for key in path[:-1]:
@@ -53,16 +53,16 @@ def replaced(document, path, value):
     return changed
 
 
-def places(value, path=()):
-    """Every place in a JSON value."""
+def paths(value, path=()):
+    """Yield the path of every value in a JSON document."""
     yield path
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
-        yield from places(child, (*path, key))
+        yield from paths(child, (*path, key))
 
 
-def test_there_and_back(fitted, document):
-    """The same reference, the same bytes, in the form of the schema."""
+def test_a_document_is_read_and_written_back(fitted, document):
+    """The document fits the shipped schema."""
     again = dl.Reference.from_json(fitted.to_json())
     assert again == fitted
     assert again.to_json() == fitted.to_json()
@@ -71,16 +71,16 @@ def test_there_and_back(fitted, document):
     jsonschema.validate(document, schema)
 
 
-def test_a_file_without_the_key_is_a_file_of_before(training):
-    """Nothing derived; the fingerprint is that of the bins alone."""
+def test_a_file_without_the_key_has_no_derived_features(training):
+    """Its fingerprint is that of the bins alone."""
     reference = dl.Reference.fit(training.features)
     document = json.loads(reference.to_json())
     assert document.pop("derived") is None
     assert dl.Reference.from_json(json.dumps(document)) == reference
 
 
-def test_other_directions_are_another_fingerprint(fitted, document):
-    """The same bins over other directions count something else."""
+def test_other_directions_change_the_fingerprint(fitted, document):
+    """The bins are the same."""
     changed = replaced(document, ("derived", "projections", "directions", 0, 0), 0.5)
     assert dl.Reference.from_json(json.dumps(changed)).fingerprint != fitted.fingerprint
 
@@ -129,8 +129,8 @@ def test_other_directions_are_another_fingerprint(fitted, document):
         (("projections", "directions", 0, 0), 10**400, "directions[0][0] is"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(document, path, value, message):
-    """And what was expected there."""
+def test_an_error_names_the_part(document, path, value, message):
+    """And what was expected."""
     with pytest.raises(dl.ReferenceError) as raised:
         dl.Reference.from_json(json.dumps(replaced(document, ("derived", *path), value)))
     assert message in str(raised.value)
@@ -139,9 +139,9 @@ def test_what_is_wrong_is_said_with_its_place(document, path, value, message):
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
 @pytest.mark.slow
-def test_any_other_value_anywhere_is_refused_or_works(document, data):
-    """A file that is read makes a monitor that counts; nothing else comes out."""
-    path = data.draw(st.sampled_from([("derived", *one) for one in places(document["derived"])]))
+def test_any_value_at_any_path_is_refused_or_works(document, data):
+    """A reference that is read makes a monitor that counts."""
+    path = data.draw(st.sampled_from([("derived", *item) for item in paths(document["derived"])]))
     value = data.draw(
         st.none()
         | st.booleans()
@@ -163,7 +163,7 @@ def test_any_other_value_anywhere_is_refused_or_works(document, data):
 
 
 def test_vectors_of_a_million_numbers_are_refused(document):
-    """Memory is not chosen by a file."""
+    """A file must not choose how much memory is used."""
     changed = replaced(document, ("derived", "vectors", 0, "centre"), [0] * 1_000_000)
     with pytest.raises(dl.ReferenceError, match="an array of 1000000, expected at most 65536 items"):
         dl.Reference.from_json(json.dumps(changed))

@@ -1,4 +1,4 @@
-"""Directions through the numeric features: what breaks a relation and leaves every margin alone is found."""
+"""Directions through the numeric features find a broken relation between features whose margins stay the same."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ ROWS = 8_000
 
 
 def correlated(correlation, rows, seed):
-    """Draw 20 normal features, two of which have the correlation given; every margin is the same whatever it is."""
+    """Draw 20 normal features, two of them correlated; the margins do not depend on the correlation."""
     random = np.random.default_rng(seed)
     matrix = random.normal(size=(rows, 20))
     matrix[:, 1] = correlation * matrix[:, 0] + np.sqrt(1 - correlation**2) * matrix[:, 1]
-    return {f"x{place}": matrix[:, place] for place in range(20)}
+    return {f"x{index}": matrix[:, index] for index in range(20)}
 
 
 def hidden(correlation, rows, seed):
-    """Draw 18 features of five common factors, and two that have to do only with each other."""
+    """Draw 18 features of five common factors, and two that are only correlated with each other."""
     random = np.random.default_rng(seed)
     loadings = np.random.default_rng(2).normal(size=(5, 18))
     loadings /= np.sqrt(np.square(loadings).sum(axis=0))
     matrix = 0.9 * random.normal(size=(rows, 5)) @ loadings + np.sqrt(0.19) * random.normal(size=(rows, 18))
     a, b = random.normal(size=(2, rows))
-    columns = {f"x{place}": matrix[:, place] for place in range(18)}
+    columns = {f"x{index}": matrix[:, index] for index in range(18)}
     return {**columns, "a": a, "b": correlation * a + np.sqrt(1 - correlation**2) * b}
 
 
 def drifting(reference, columns):
-    """Which features drift in a window of these rows."""
+    """Return the names of the features that drift in a window of these rows."""
     rows = len(next(iter(columns.values())))
     monitor = in_memory_monitor(reference=reference, window=dl.Window(rows=rows))
     monitor.observe(columns)
     status = monitor.status()
     monitor.shutdown()
-    return {name for name, one in status.items() if one.state == "drifting"}
+    return {name for name, item in status.items() if item.state == "drifting"}
 
 
 @pytest.mark.parametrize("draw", [correlated, hidden])
-def test_a_correlation_that_flips_is_found_beside_margins_that_stay(draw):
-    """Without projections nothing is seen; with them the two features of the pair are named."""
+def test_a_correlation_that_changes_its_sign_is_found(draw):
+    """The margins stay the same. Only projections find it, and name the two features."""
     training = draw(0.5, ROWS, 0)
     plain, projected = dl.Reference.fit(training), dl.Reference.fit(training, projections=True)
     pair = {"x0", "x1"} if draw is correlated else {"a", "b"}
     assert drifting(plain, draw(-0.5, 2_000, 1)) == set()
-    found = drifting(projected, draw(-0.5, 2_000, 1))
-    assert {f"{name} given the others" for name in pair} <= found
-    assert not found & set(training)
+    result = drifting(projected, draw(-0.5, 2_000, 1))
+    assert {f"{name} given the others" for name in pair} <= result
+    assert not result & set(training)
     assert drifting(projected, draw(0.5, 2_000, 2)) == set()
 
 
 def test_heavy_tails_hide_no_relation():
-    """Directions are through normal scores: what holds for normal features holds for lognormal ones."""
+    """Directions are fitted to normal scores, so lognormal features work as well as normal ones."""
     training, served = (
         {name: np.exp(2 * x) for name, x in hidden(r, ROWS, s).items()} for r, s in ((0.5, 0), (-0.5, 1))
     )
@@ -66,12 +66,11 @@ def test_heavy_tails_hide_no_relation():
 
 
 def test_leading_directions_show_a_shift_that_features_share():
-    """The first direction is the common one, and names itself."""
     random = np.random.default_rng(0)
 
     def draw(shift):
         return (
-            {f"x{place}": common + random.normal(size=ROWS) for place in range(10)}
+            {f"x{index}": common + random.normal(size=ROWS) for index in range(10)}
             if (common := random.normal(shift, 1.0, ROWS)).any()
             else {}
         )
@@ -83,21 +82,21 @@ def test_leading_directions_show_a_shift_that_features_share():
     assert "projection 1" in drifting(reference, draw(0.4))
 
 
-def test_features_without_relations_get_one_direction_and_the_error():
-    """What the others do not explain is the feature itself: nothing is counted twice."""
+def test_unrelated_features_get_one_direction_and_the_error():
+    """What the others do not explain would be the feature itself."""
     random = np.random.default_rng(0)
     reference = dl.Reference.fit({name: random.normal(size=ROWS) for name in "abc"}, projections=True)
     assert reference.derived.projections.names == ("projection 1", "reconstruction error")
 
 
-def test_projections_are_what_they_say():
-    """Residuals are regressions of one feature on the others; the error is what the leading directions leave."""
+def test_directions_are_residuals_of_regressions():
+    """The error is the part that the leading directions do not span."""
     training = hidden(0.6, ROWS, 0)
     projections = dl.Reference.fit(training, projections=True).derived.projections
     names = projections.names[projections.leading : -1]
     row = projections.directions[projections.leading + names.index("b given the others")]
-    place = projections.columns.index("b")
-    assert row[place] == 1.0
+    index = projections.columns.index("b")
+    assert row[index] == 1.0
     assert row[projections.columns.index("a")] == pytest.approx(-0.6, abs=0.05)
     scaled = np.random.default_rng(1).normal(size=(50, 20))
     leading = np.linalg.qr(np.random.default_rng(2).normal(size=(20, 3)))[0]
@@ -105,16 +104,16 @@ def test_projections_are_what_they_say():
     assert project(scaled, leading, 3)[-1] == pytest.approx(np.sqrt((left**2).mean(axis=1)))
 
 
-def test_as_many_directions_as_asked_for():
-    """At most so many, the best explained features first."""
+def test_the_number_of_directions_is_limited():
+    """The features that the others explain best come first."""
     training = hidden(0.3, ROWS, 0)
     assert len(dl.Reference.fit(training, projections=6).derived.projections.directions) == 6
     assert len(dl.Reference.fit(training, projections=1).derived.projections.directions) == 1
     assert len(dl.Reference.fit(training, projections=True).derived.projections.directions) <= MAX_DIRECTIONS
 
 
-def test_missing_constant_and_duplicate_columns(training):
-    """A missing value is the mean, a constant takes no part, a duplicate costs nothing by rounding."""
+def test_missing_constant_and_duplicate_columns_are_projected(training):
+    """A missing value is the mean, a constant is not projected, a duplicate does not drift by rounding."""
     random = np.random.default_rng(0)
     a, b = random.normal(size=(2, ROWS))
     columns = {
@@ -132,7 +131,7 @@ def test_missing_constant_and_duplicate_columns(training):
 
 
 @pytest.mark.parametrize(
-    ("columns", "asked", "message"),
+    ("columns", "projections", "message"),
     [
         ({"a": np.arange(100.0)}, True, "1 numeric features that vary, expected 2 to 1000"),
         ({"a": np.arange(100.0), "b": np.ones(100)}, True, "1 numeric features that vary, expected 2 to 1000"),
@@ -142,16 +141,15 @@ def test_missing_constant_and_duplicate_columns(training):
         ({"a": np.arange(50.0), "projection 1": np.arange(50.0)}, True, "'projection 1'"),
     ],
 )
-def test_what_gives_no_directions_is_said(columns, asked, message):
-    """Mistakes are found where the reference is fitted."""
+def test_data_without_directions_are_refused(columns, projections, message):
     with pytest.raises(dl.ConfigurationError) as raised:
-        dl.Reference.fit(columns, projections=asked)
+        dl.Reference.fit(columns, projections=projections)
     assert message in str(raised.value)
 
 
 @pytest.mark.slow
-def test_fitted_in_parts_and_merged():
-    """Counted like the first part and added up: the counts of the whole."""
+def test_parts_over_the_same_directions_merge():
+    """To the counts of all data."""
     whole = hidden(0.5, ROWS, 0)
     first = dl.Reference.fit(whole, projections=True)
     parts = [
@@ -159,7 +157,7 @@ def test_fitted_in_parts_and_merged():
         for part in (slice(0, 3_000), slice(3_000, ROWS))
     ]
     merged = parts[0].merge(parts[1])
-    assert [one.counts for one in merged.features] == [one.counts for one in first.features]
+    assert [item.counts for item in merged.features] == [item.counts for item in first.features]
     assert merged.fingerprint == first.fingerprint
     other = dl.Reference.fit(whole, projections=3)
     with pytest.raises(dl.ConfigurationError, match="over the same bins"):

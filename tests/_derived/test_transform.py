@@ -1,4 +1,4 @@
-"""Features made by functions of a row: off the way of a call, guarded, and counted exactly."""
+"""User functions of a row: they run off the path of a call, are guarded, and each row is counted once."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ PRIVATE = "my account number is 12-345"
 
 
 def draw(rows, seed=0, shout=0.1):
-    """Free text and a number."""
+    """Return free text and a number."""
     random = np.random.default_rng(seed)
     texts = [f"{PRIVATE} {'x' * int(size)}" for size in random.poisson(20, rows)]
     loud = random.random(rows) < shout
     return {
-        "text": [text.upper() if one else text for text, one in zip(texts, loud, strict=True)],
+        "text": [text.upper() if item else text for text, item in zip(texts, loud, strict=True)],
         "amount": random.lognormal(3.0, 1.0, rows),
     }
 
 
 @pytest.fixture(scope="module")
 def reference():
-    """4,000 rows of text, watched by their length and tone."""
+    """4,000 rows of text, of which the length and tone are features."""
     columns = draw(4_000)
     return dl.Reference.fit(columns, predictions=columns["amount"] / 100, derive=DERIVE, ignore=["text"])
 
@@ -41,12 +41,12 @@ def as_rows(columns):
 
 def expected(reference, columns, predictions):
     counted = dl.Reference.fit(columns, predictions=predictions, derive=DERIVE, like=reference)
-    return [count for one in counted.watched for count in one.counts]
+    return [count for item in counted.watched for count in item.counts]
 
 
-def test_numbers_and_labels_become_features(reference):
-    """What is captured and what is counted differ, and the file holds names alone."""
-    assert [one.name for one in reference.features] == ["amount", "length", "tone"]
+def test_results_of_functions_become_features(reference):
+    """The file holds the names of the functions only."""
+    assert [item.name for item in reference.features] == ["amount", "length", "tone"]
     assert reference.columns == ("text", "amount")
     assert reference.features[2].bins.categories == ("calm", "loud")
     text = reference.to_json()
@@ -56,8 +56,8 @@ def test_numbers_and_labels_become_features(reference):
     assert dl.Reference.from_json(text) == reference
 
 
-def test_counts_are_exact_however_rows_come(reference):
-    """Single calls in threads, small batches, large ones, and calls that failed: each row once."""
+def test_rows_of_every_kind_are_counted_once(reference):
+    """Single calls in threads, small batches, large ones."""
     columns = draw(6_000, seed=3)
     rows, predictions = as_rows(columns), (columns["amount"] / 100).tolist()
     monitor = dl.Monitor("m", reference=reference, derive=DERIVE, on_error="raise", window=dl.Window(rows=100_000))
@@ -87,8 +87,8 @@ def test_counts_are_exact_however_rows_come(reference):
     assert snapshot.counts.tolist() == expected(reference, columns, predictions)
 
 
-def test_windows_close_where_they_should_within_a_deferred_batch(reference):
-    """A batch larger than the window is cut into windows; what follows goes into the next one."""
+def test_a_deferred_batch_is_cut_into_windows(reference):
+    """The rest is counted in the next window."""
     columns = draw(2_500, seed=4)
     monitor = in_memory_monitor(reference=reference, derive=DERIVE, window=dl.Window(rows=1_000))
     monitor.observe(columns, columns["amount"] / 100)
@@ -99,8 +99,8 @@ def test_windows_close_where_they_should_within_a_deferred_batch(reference):
     monitor.shutdown()
 
 
-def test_a_function_runs_on_no_callers_path(reference):
-    """Calls and batches return before it has run; the thread runs it."""
+def test_functions_run_on_the_worker_thread(reference):
+    """Calls and batches return before."""
     ran_in = set()
     release = threading.Event()
 
@@ -123,8 +123,8 @@ def test_a_function_runs_on_no_callers_path(reference):
     monitor.shutdown()
 
 
-def test_what_raises_is_missing_and_told_without_the_text(reference, caplog, telemetry):
-    """Each raise is counted, the first is logged, and no message quotes the row."""
+def test_a_function_that_raises_makes_a_missing_value(reference, caplog, telemetry):
+    """Each error is counted, the first is logged, and no message quotes the row."""
 
     def fussy(row):
         if row["text"] is None:
@@ -148,8 +148,7 @@ def test_what_raises_is_missing_and_told_without_the_text(reference, caplog, tel
     assert sum("derive[" in record.message for record in caplog.records) == 1
 
 
-def test_functions_see_captured_columns_and_nothing_else(reference):
-    """Read-only, by name; a column that the call did not bring is None."""
+def test_functions_get_a_read_only_row_of_captured_columns(reference):
     seen = []
 
     def look(row):
@@ -165,8 +164,7 @@ def test_functions_see_captured_columns_and_nothing_else(reference):
     monitor.shutdown()
 
 
-def test_text_is_gone_once_it_is_counted(reference):
-    """Nothing keeps a row after it was binned."""
+def test_a_row_is_dropped_after_it_was_binned(reference):
 
     class Text(str):
         __slots__ = ()
@@ -175,7 +173,7 @@ def test_text_is_gone_once_it_is_counted(reference):
     monitor.observe({"text": Text(PRIVATE), "amount": 1.0}, 0.5)
     monitor.flush()
     gc.collect()
-    assert not [one for one in gc.get_objects() if type(one) is Text]
+    assert not [item for item in gc.get_objects() if type(item) is Text]
     monitor.shutdown()
 
 
@@ -190,8 +188,8 @@ def test_text_is_gone_once_it_is_counted(reference):
         ({3: len}, "derive: 3: expected the name of a feature, a string"),
     ],
 )
-def test_a_monitor_is_given_the_functions_of_its_reference(reference, derive, message):
-    """Other names, or none, are a mistake of configuration."""
+def test_a_monitor_needs_the_functions_of_its_reference(reference, derive, message):
+    """Other names, or none, are a ConfigurationError."""
     with pytest.raises(dl.ConfigurationError) as raised:
         dl.Monitor("m", reference=reference, derive=derive)
     assert message in str(raised.value)
@@ -209,15 +207,13 @@ def test_a_monitor_is_given_the_functions_of_its_reference(reference, derive, me
         ({"ignore": ["text", "amount"]}, "0 features, expected 1 to"),
     ],
 )
-def test_mistakes_are_found_at_fit(options, message):
-    """Named, with what was expected."""
+def test_invalid_derivations_are_refused_when_fitting(options, message):
     with pytest.raises(dl.ConfigurationError) as raised:
         dl.Reference.fit(draw(50), **options)
     assert message in str(raised.value)
 
 
-def test_kinds_of_derived_features_can_be_said():
-    """categorical= and numeric= name them too."""
+def test_categorical_may_name_derived_features():
     columns = draw(200)
     reference = dl.Reference.fit(
         columns, derive={"size": lambda row: len(row["text"])}, ignore=["text"], categorical=["size"]
@@ -225,22 +221,22 @@ def test_kinds_of_derived_features_can_be_said():
     assert hasattr(reference.features[-1].bins, "categories")
 
 
-def test_rows_without_names_are_aligned_by_order_with_ignored_columns():
-    """An ignored column keeps its place in an array."""
+def test_rows_without_names_include_ignored_columns():
+    """An ignored column keeps its index in an array."""
     data = np.random.default_rng(0).normal(size=(500, 3))
     derive = {"sum": lambda row: row["0"] + row["1"]}
     reference = dl.Reference.fit(data, ignore=["1"], derive=derive)
-    assert [one.name for one in reference.features] == ["0", "2", "sum"]
+    assert [item.name for item in reference.features] == ["0", "2", "sum"]
     for rows in (data, data[:20]):
         monitor = in_memory_monitor(reference=reference, derive=derive)
         monitor.observe(rows)
         counted = dl.Reference.fit(rows, like=reference, derive=derive)
-        assert monitor.snapshot().counts.tolist() == [count for one in counted.features for count in one.counts]
+        assert monitor.snapshot().counts.tolist() == [count for item in counted.features for count in item.counts]
         monitor.shutdown()
 
 
-def test_a_reference_is_learnt_with_what_is_derived():
-    """learn() takes projections and ignore, the monitor the functions."""
+def test_a_reference_with_derived_features_is_learnt_from_traffic():
+    """learn() gets projections and ignore, the monitor gets the functions."""
     random = np.random.default_rng(0)
 
     def row():
@@ -253,7 +249,7 @@ def test_a_reference_is_learnt_with_what_is_derived():
     for _ in range(500):
         monitor.observe(row(), 0.5)
     monitor.flush()
-    assert [one.name for one in monitor.reference.features] == [
+    assert [item.name for item in monitor.reference.features] == [
         *("a", "b", "length", "projection 1", "a given the others", "b given the others", "reconstruction error"),
     ]
     monitor.observe([row() for _ in range(20)], [0.5] * 20)
@@ -261,8 +257,7 @@ def test_a_reference_is_learnt_with_what_is_derived():
     monitor.shutdown()
 
 
-def test_a_model_without_derived_features_has_a_plain_layout(reference):
-    """Decided at construction: no stage, no deferred batch."""
+def test_only_monitors_with_derived_features_defer_batches(reference):
     plain = in_memory_monitor(reference=dl.Reference.fit({"a": np.arange(100.0)}))
     assert not Probe(plain).defers_batches
     derived = in_memory_monitor(reference=reference, derive=DERIVE)

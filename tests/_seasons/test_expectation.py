@@ -28,13 +28,13 @@ PER_HOUR = 400
 
 
 def level(seconds, daily=1.0, weekly=0.0):
-    """The mean at a time: a wave over the day, and another level at the weekend."""
+    """Return the mean at a time: a wave over the day, and another level at the weekend."""
     weekend = (np.floor((seconds - MONDAY) / DAY) % 7) >= 5
     return daily * np.sin(2 * np.pi * seconds / DAY) + weekly * weekend
 
 
 def traffic(days, seed, start=MONDAY, per_hour=PER_HOUR, **seasons):
-    """Times and two features, one with seasons and one without; categories whose mix goes with the hour."""
+    """Return times, two features with and without seasons, and categories whose mix follows the hour."""
     random = np.random.default_rng(seed)
     seconds = start + np.sort(random.uniform(0, days * DAY, int(days * 24 * per_hour)))
     return {
@@ -46,7 +46,7 @@ def traffic(days, seed, start=MONDAY, per_hour=PER_HOUR, **seasons):
 
 
 def served(reference, data, window=None, rule=None, shift=0.0):
-    """Serve the traffic at its own times; how often each feature began to drift, and the monitor."""
+    """Serve traffic at its own times. Return how often each feature began to drift, and the monitor."""
     clock, wall = ManualClock(), ManualClock()
     begin = float(data["time"][0])
     wall.advance(begin - wall())
@@ -58,8 +58,8 @@ def served(reference, data, window=None, rule=None, shift=0.0):
         here = slice(*np.searchsorted(data["time"], [begin + quarter * 900, begin + (quarter + 1) * 900]))
         frame = {name: data[name][here] for name in data if name != "time"}
         monitor.observe({**frame, "load": frame["load"] + shift})
-        for one in (clock, wall):
-            one.advance(900.0)
+        for item in (clock, wall):
+            item.advance(900.0)
         after = monitor.status()
         for name, status in after.items():
             begun[name] += status.state == "drifting" and before[name].state != "drifting"
@@ -81,8 +81,8 @@ def plain():
 
 
 @pytest.mark.slow
-def test_without_seasons_a_daily_wave_alarms_or_is_blind(plain):
-    """By thresholds most hours drift; where dependence is learnt the wave is taken for it, and hides a shift."""
+def test_without_seasons_a_daily_wave_alarms_or_hides_a_shift(plain):
+    """Thresholds alarm in most hours. A rule that learns dependence takes the wave for dependence."""
     begun, _ = served(plain, traffic(3, 1), rule=Thresholds(psi=0.2))
     assert begun["load"] >= 1
     assert served(plain, traffic(3, 1), shift=0.5)[1].status()["load"].state != "drifting"
@@ -90,8 +90,8 @@ def test_without_seasons_a_daily_wave_alarms_or_is_blind(plain):
 
 @pytest.mark.parametrize("kinds", [("hour",), ("hour", "weekday")])
 @pytest.mark.slow
-def test_with_seasons_a_daily_wave_is_no_alarm_and_a_shift_on_top_is_found(kinds):
-    """Five days judged every hour; half a standard deviation on top of the wave is found within one of them."""
+def test_with_seasons_a_daily_wave_is_no_alarm_and_a_shift_is_found(kinds):
+    """Over five days with hourly evaluations; the shift is half a standard deviation."""
     reference = Reference.fit(traffic(14, 0), time="time", seasons=kinds)
     assert set(served(reference, traffic(5, 2))[0].values()) == {0}
     begun, monitor = served(reference, traffic(1, 3), shift=0.5)
@@ -102,8 +102,8 @@ def test_with_seasons_a_daily_wave_is_no_alarm_and_a_shift_on_top_is_found(kinds
 
 
 @pytest.mark.slow
-def test_the_weekend_is_no_alarm_where_days_are_compared_and_one_where_they_are_not():
-    """Four weeks of reference whose weekends lie one standard deviation higher."""
+def test_weekends_alarm_only_if_weekdays_are_not_compared():
+    """Weekends are one standard deviation higher."""
     data = traffic(28, 4, per_hour=100, daily=0.0, weekly=1.0)
     week = traffic(7, 5, per_hour=100, start=MONDAY + 28 * DAY, daily=0.0, weekly=1.0)
     window = Window("3h")
@@ -114,13 +114,13 @@ def test_the_weekend_is_no_alarm_where_days_are_compared_and_one_where_they_are_
     assert served(Reference.fit(data, time="time", seasons=["weekday"]), week, window, rule)[0]["load"] == 0
 
 
-def test_distances_and_words_compare_with_the_season(reference, plain):
-    """The PSI of an hour is that of noise, and the words start from what that hour is like."""
+def test_scores_and_explanations_compare_with_the_season(reference, plain):
+    """The PSI of an hour is that of noise, and the explanation starts from that hour."""
     _, monitor = served(reference, traffic(0.25, 6))
-    scores = {(one.feature, one.distance): one for one in monitor.scores() if one.length == "1h"}
+    scores = {(item.feature, item.distance): item for item in monitor.scores() if item.length == "1h"}
     assert abs(scores["load", "psi"].corrected) < 0.03
     _, blind = served(plain, traffic(0.25, 6))
-    others = {(one.feature, one.distance): one for one in blind.scores() if one.length == "1h"}
+    others = {(item.feature, item.distance): item for item in blind.scores() if item.length == "1h"}
     assert others["load", "psi"].corrected > 0.2
     # In words: the bins of a quarter of a day are where they are every day, and not where they are on average.
     assert "median" in str(others["load", "psi"])
@@ -128,41 +128,37 @@ def test_distances_and_words_compare_with_the_season(reference, plain):
     assert abs(scores["load", "mean"].value) < 0.2 < abs(others["load", "mean"].value)
 
 
-def test_scatter_of_the_reference_is_around_its_seasons(reference, plain):
-    """The wave is no dependence of rows where it is known."""
-    place = [feature.name for feature in reference.watched].index("load")
-    assert reference.dependence.inflation(PER_HOUR).factor[place, LOCATION] < 1.2
-    assert plain.dependence.inflation(PER_HOUR).factor[place, LOCATION] > 50
+def test_dependence_of_the_reference_is_measured_around_its_seasons(reference, plain):
+    """A known wave is no dependence of rows."""
+    index = [feature.name for feature in reference.watched].index("load")
+    assert reference.dependence.inflation(PER_HOUR).factor[index, LOCATION] < 1.2
+    assert plain.dependence.inflation(PER_HOUR).factor[index, LOCATION] > 50
     assert reference.check.words.startswith("rows are independent")
     assert plain.check.words.startswith("rows are dependent")
 
 
-def test_what_is_learnt_from_traffic_is_around_its_seasons(reference, plain):
-    """
-    Neighbouring blocks of a day and a half differ by the wave, and by little more.
-
-    A little: what an hour is to expect moves in a step at its full, the wave moves on meanwhile.
-    """
+def test_dependence_of_traffic_is_measured_around_its_seasons(reference, plain):
+    """The expected counts change in steps at the full hour, so a little of the wave remains."""
     data = traffic(1.5, 14)
-    for one, least, most in ((reference, 1.0, 5.0), (plain, 100.0, np.inf)):
-        _, monitor = served(one, data)
-        place = [feature.name for feature in one.watched].index("load")
-        assert least <= monitor.dependence.inflation(10 * PER_HOUR).factor[place, LOCATION] <= most
+    for item, least, most in ((reference, 1.0, 5.0), (plain, 100.0, np.inf)):
+        _, monitor = served(item, data)
+        index = [feature.name for feature in item.watched].index("load")
+        assert least <= monitor.dependence.inflation(10 * PER_HOUR).factor[index, LOCATION] <= most
 
 
-def test_rows_out_of_order_are_put_in_the_order_of_their_times():
-    """Shuffled training data know their dependence when they know their times."""
+def test_shuffled_rows_are_sorted_by_their_times():
+    """Their dependence is then known."""
     data = traffic(8, 7, per_hour=100)
     mixed = np.random.default_rng(0).permutation(len(data["time"]))
     shuffled = {name: column[mixed] for name, column in data.items()}
     kinds = ("hour",)
-    ours, theirs = (Reference.fit(each, time="time", seasons=kinds) for each in (shuffled, data))
-    assert (ours.dependence, ours.seasons) == (theirs.dependence, theirs.seasons)
-    assert ours.check == theirs.check
+    a, b = (Reference.fit(each, time="time", seasons=kinds) for each in (shuffled, data))
+    assert (a.dependence, a.seasons) == (b.dependence, b.seasons)
+    assert a.check == b.check
 
 
 def test_the_expectation_is_the_mix_of_the_cells():
-    """By hand: one feature of two values, an hour with one of them and an hour with the other."""
+    """By hand: one feature of two values, one value in each of two hours."""
     seconds = MONDAY + HOUR * np.repeat([0, 1, 25], [300, 100, 100])
     values = np.repeat(["a", "b", "b"], [300, 100, 100])
     reference = Reference.fit({"x": values}, time=seconds, seasons=["hour"])
@@ -171,10 +167,10 @@ def test_the_expectation_is_the_mix_of_the_cells():
     cells = np.zeros(CELLS, dtype=np.int64)
     cells[[0, 1]] = 30, 10
     shares = {"a": 0.75, "b": 0.25}
-    found = expectation(cells)
-    worth = 1 / (0.75**2 / 300 + 0.25**2 / 200)
-    assert found[: len(shares)] == pytest.approx(
-        [shares[name] * worth for name in reference.features[0].bins.categories]
+    result = expectation(cells)
+    effective_rows = 1 / (0.75**2 / 300 + 0.25**2 / 200)
+    assert result[: len(shares)] == pytest.approx(
+        [shares[name] * effective_rows for name in reference.features[0].bins.categories]
     )
     # An hour without rows, and a window without rows, are like the whole.
     cells[:] = 0
@@ -183,8 +179,8 @@ def test_the_expectation_is_the_mix_of_the_cells():
     assert expectation(cells) == pytest.approx(np.array(reference.features[0].counts))
 
 
-def test_hours_and_days_act_apart():
-    """The product of an hour's and a day's shares over those of the whole, made to shares again."""
+def test_hours_and_weekdays_are_multiplied():
+    """The product of both shares over the overall shares, scaled to a sum of 1."""
     reference = Reference.fit(
         traffic(28, 8, per_hour=60, daily=0.5, weekly=0.5), time="time", seasons=("weekday", "hour")
     )
@@ -193,17 +189,17 @@ def test_hours_and_days_act_apart():
     expectation = Expectation(reference.seasons, reference.watched, layout)
     cell = 5 * 24 + 6
     cells = np.bincount([cell], minlength=CELLS) * 100
-    hour, weekday = (table[place] for table, place in zip(reference.seasons.counts, (6, 5), strict=True))
-    for place, feature in zip(layout.slices, reference.watched, strict=True):
+    hour, weekday = (table[index] for table, index in zip(reference.seasons.counts, (6, 5), strict=True))
+    for index, feature in zip(layout.slices, reference.watched, strict=True):
         whole = np.array(feature.counts)
-        by_hand = hour[place] * weekday[place] / np.maximum(whole, 1)
-        found = expectation(cells)[place]
-        assert found / found.sum() == pytest.approx(by_hand / by_hand.sum())
-        assert found.sum() < min(hour[place].sum(), weekday[place].sum())
+        by_hand = hour[index] * weekday[index] / np.maximum(whole, 1)
+        result = expectation(cells)[index]
+        assert result / result.sum() == pytest.approx(by_hand / by_hand.sum())
+        assert result.sum() < min(hour[index].sum(), weekday[index].sum())
 
 
-def test_parts_add_up():
-    """The counts of two weeks fitted apart are those of both at once."""
+def test_seasons_of_parts_add_up():
+    """To the counts of all data."""
     data = traffic(14, 9, per_hour=50)
     half = len(data["time"]) // 2
     parts = [{name: column[part] for name, column in data.items()} for part in (slice(half), slice(half, None))]
@@ -218,8 +214,7 @@ def test_parts_add_up():
     assert hash(both) == hash(first.seasons + second.seasons)
 
 
-def test_parts_that_do_not_belong_together_are_refused():
-    """Before anything is added."""
+def test_parts_with_different_seasons_are_refused():
     data = traffic(2, 10, per_hour=20)
     features = {name: column for name, column in data.items() if name != "time"}
     timed = Reference.fit(data, time="time", seasons=["hour"])
@@ -256,16 +251,16 @@ def test_parts_that_do_not_belong_together_are_refused():
         ({"seasons": ["hour"]}, "without time="),
     ],
 )
-def test_bad_times_and_seasons_are_refused(arguments, message):
-    """With what was given and what was expected."""
+def test_invalid_times_and_seasons_are_refused(arguments, message):
+    """The message names the value and what was expected."""
     with pytest.raises(ConfigurationError, match=message):
         Reference.fit({"x": [1.0, 2.0, 3.0]}, **arguments)
 
 
-def test_times_may_come_in_any_form():
-    """Naive times are UTC, others are what they say; the column of the time is no feature."""
+def test_times_of_every_type_are_read():
+    """Naive times are UTC. The column of times is no feature."""
     seconds = MONDAY + HOUR * np.arange(200.0)
-    naive = [dt.datetime(2024, 1, 1) + dt.timedelta(hours=place) for place in range(200)]  # noqa: DTZ001
+    naive = [dt.datetime(2024, 1, 1) + dt.timedelta(hours=index) for index in range(200)]  # noqa: DTZ001
     east = dt.timezone(dt.timedelta(hours=5))
     columns = [
         seconds,
@@ -273,20 +268,20 @@ def test_times_may_come_in_any_form():
         naive,
         np.array(naive, dtype="M8[ns]"),
         list(np.array(naive, dtype="M8[s]")),
-        [one.replace(tzinfo=dt.timezone.utc).astimezone(east) for one in naive],
+        [item.replace(tzinfo=dt.timezone.utc).astimezone(east) for item in naive],
         pd.Series(naive),
         pd.Series(naive).dt.tz_localize("UTC"),
         pl.Series(naive),
     ]
     fitted = [Reference.fit({"x": np.arange(200.0)}, time=column, seasons=["hour"]) for column in columns]
-    assert all(one == fitted[0] for one in fitted)
+    assert all(item == fitted[0] for item in fitted)
     frame = pd.DataFrame({"x": np.arange(200.0), "at": naive})
     assert Reference.fit(frame, time="at", seasons=["hour"]) == fitted[0]
     assert Reference.fit(np.stack([np.arange(200.0), seconds], axis=1), time="1").features[0].name == "0"
 
 
 def test_a_file_holds_the_seasons(reference, plain):
-    """The same bytes, the same reference; none where there are none."""
+    """A reference without seasons has no such key."""
     text = reference.to_json()
     again = Reference.from_json(text)
     assert again == reference
@@ -308,8 +303,7 @@ def test_a_file_holds_the_seasons(reference, plain):
         ({"counts": {"hour": []}}, "seasons.counts.hour is an array of 0, expected 24 items"),
     ],
 )
-def test_a_damaged_file_says_where(change, message):
-    """Never a crash."""
+def test_an_error_names_the_damaged_part(change, message):
     reference = Reference.fit({"x": np.arange(100.0)}, time=np.arange(100.0) * HOUR, seasons=["hour"])
     document = json.loads(reference.to_json())
     document["seasons"].update(change)
@@ -317,8 +311,8 @@ def test_a_damaged_file_says_where(change, message):
         Reference.from_json(json.dumps(document))
 
 
-def test_counts_of_other_rows_are_no_seasons():
-    """They must add up to the features, and each cell to as many rows for all of them."""
+def test_seasons_that_count_other_rows_are_refused():
+    """They add up to the features, and each cell has equally many rows of every feature."""
     data = {"x": np.arange(100.0), "y": ["a", "b"] * 50}
     reference = Reference.fit(data, time=np.arange(100.0) * HOUR, seasons=["hour"])
     document = json.loads(reference.to_json())
@@ -328,24 +322,24 @@ def test_counts_of_other_rows_are_no_seasons():
         Reference.from_json(json.dumps(document))
     hours[0][1] -= 1
     # From one hour to another, for the last feature alone: the sums over hours stay.
-    place = next(place for place in range(len(hours[0]) - 1, 0, -1) if hours[0][place])
-    hours[0][place] -= 1
-    hours[1][place] += 1
+    index = next(index for index in range(len(hours[0]) - 1, 0, -1) if hours[0][index])
+    hours[0][index] -= 1
+    hours[1][index] += 1
     with pytest.raises(ReferenceError, match="equally many rows for every feature"):
         Reference.from_json(json.dumps(document))
 
 
-def test_a_season_that_is_shown_and_not_told_of_is_said_once(caplog):
-    """A window of less than a day, of a reference that has a day."""
+def test_a_shown_season_that_is_not_compared_is_logged_once(caplog):
+    """If the window is shorter than the season."""
     data = traffic(28, 11, per_hour=60, weekly=1.0)
-    told = Reference.fit(data, time="time")
-    assert told.seasons.shown == ("hour", "weekday")
-    assert told.seasons.kinds == ()
+    timed = Reference.fit(data, time="time")
+    assert timed.seasons.shown == ("hour", "weekday")
+    assert timed.seasons.kinds == ()
     cases = [
-        (told, Window("1h"), "a day and a week"),
-        (told, Window(rows=24 * 60 * 2), "a week"),
-        (told, Window("2d"), "a week"),
-        (told, Window("7d"), ""),
+        (timed, Window("1h"), "a day and a week"),
+        (timed, Window(rows=24 * 60 * 2), "a week"),
+        (timed, Window("2d"), "a week"),
+        (timed, Window("7d"), ""),
         (Reference.fit(data, time="time", seasons=["hour"]), Window("1h"), "a week"),
         (Reference.fit(data, time="time", seasons=["hour", "weekday"]), Window("1h"), ""),
     ]
@@ -355,31 +349,30 @@ def test_a_season_that_is_shown_and_not_told_of_is_said_once(caplog):
             monitor = in_memory_monitor(reference=reference, window=window)
             monitor.observe({name: column[:500] for name, column in data.items() if name != "time"})
             monitor.flush()
-        said = [one.getMessage() for one in caplog.records if "season" in one.getMessage()]
-        assert len(said) == bool(words)
-        assert words in "".join(said)
-        assert "a day" not in words or "seasons=('hour', 'weekday')" in said[0]
+        warnings = [item.getMessage() for item in caplog.records if "season" in item.getMessage()]
+        assert len(warnings) == bool(words)
+        assert words in "".join(warnings)
+        assert "a day" not in words or "seasons=('hour', 'weekday')" in warnings[0]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_season_is_shown_where_there_is_none(seed):
-    """Of rows that depend on each other over hours, too: days are what is compared."""
+def test_data_without_a_season_show_none(seed):
+    """Also if rows depend on each other over hours."""
     random = np.random.default_rng(seed)
     columns = {
-        f"x{place}": np.convolve(random.normal(size=20_199), np.ones(200) / 200**0.5, "valid") for place in range(5)
+        f"x{index}": np.convolve(random.normal(size=20_199), np.ones(200) / 200**0.5, "valid") for index in range(5)
     }
     seconds = MONDAY + np.arange(20_000) * DAY / 500
     assert Reference.fit(columns, time=seconds).seasons.shown == ()
 
 
-def test_too_few_days_show_nothing():
-    """Seven days are no more than seven chances."""
+def test_fewer_than_eight_days_show_no_season():
     assert Reference.fit(traffic(7, 12, per_hour=50), time="time").seasons.shown == ()
     assert Reference.fit(traffic(8, 12, per_hour=50), time="time").seasons.shown == ("hour",)
 
 
-def test_off_by_default_the_counts_are_as_long_as_ever(plain, reference):
-    """With seasons they are longer by the hours of a week, and add up like all others."""
+def test_counts_have_hours_only_with_seasons(plain, reference):
+    """They then end with the hours of the week, and add up as all counts do."""
     total = Layout(plain.watched).total
     data = {name: column[:100] for name, column in traffic(1, 13).items() if name != "time"}
 
@@ -397,8 +390,8 @@ def test_off_by_default_the_counts_are_as_long_as_ever(plain, reference):
     assert len(snapshot(timed_only)) == total
 
 
-def test_rows_that_wait_belong_to_the_hour_in_which_they_came(reference):
-    """Nobody drains a synchronous monitor at the full hour: the next row does."""
+def test_pending_rows_belong_to_the_hour_in_which_they_came(reference):
+    """In a synchronous monitor, the first row of an hour drains those of the hour before."""
     wall = ManualClock()
     wall.advance(MONDAY - wall())
     monitor = in_memory_monitor(reference=reference, wall_clock=wall)
@@ -413,8 +406,8 @@ def test_rows_that_wait_belong_to_the_hour_in_which_they_came(reference):
     assert cells[:3].tolist() == [4, 4, 0]
 
 
-def test_a_clock_starts_anew_in_the_child_of_a_fork(reference):
-    """Counts, scores and what was learnt are gone; the hour is the present one."""
+def test_the_child_of_a_fork_starts_in_the_present_hour(reference):
+    """Without counts, scores and what was learnt."""
     wall = ManualClock()
     wall.advance(MONDAY - wall())
     monitor = in_memory_monitor(reference=reference, wall_clock=wall)
@@ -428,8 +421,8 @@ def test_a_clock_starts_anew_in_the_child_of_a_fork(reference):
     assert np.flatnonzero(cells).tolist() == [5]
 
 
-def test_the_clock_of_the_week_is_that_of_the_calendar():
-    """Against datetime, before and after 1970."""
+def test_hours_of_the_week_agree_with_datetime():
+    """Before and after 1970."""
     for seconds in np.random.default_rng(0).uniform(-1e9, 3e9, 200):
         when = dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
         assert cell_of(np.array([seconds])).tolist() == [when.weekday() * 24 + when.hour]
@@ -441,15 +434,13 @@ def test_the_clock_of_the_week_is_that_of_the_calendar():
     assert clock.over
 
 
-def test_the_page_on_seasons_prints_what_it_says(capsys):
-    """Its code, as it stands."""
+def test_the_code_of_the_page_on_seasons_prints_its_output(capsys):
     page = (Path(__file__).parents[2] / "docs" / "seasons.md").read_text(encoding="utf-8")
     code, printed = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("python", "text"))
     exec(compile(code, "seasons.md", "exec"), {})  # noqa: S102 - the page is ours
     assert capsys.readouterr().out == printed
 
 
-def test_a_wall_clock_must_be_one(plain):
-    """As the other clock."""
+def test_a_wall_clock_that_is_no_function_is_refused(plain):
     with pytest.raises(ConfigurationError, match="wall_clock=None: expected a function"):
         in_memory_monitor(reference=plain, wall_clock=None)

@@ -1,4 +1,4 @@
-"""Every way in which a row comes, over stages, hours and panes: each goes through the stages once and is counted."""
+"""Rows of every kind pass the stages once, and are counted in their pane and hour."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def unread(features):
 
 @pytest.fixture
 def features():
-    """Two numeric features of which the second is made of the first, and no prediction."""
+    """Two numeric features, the second derived from the first, and no prediction."""
     return Reference.fit({"a": np.arange(1_000.0), "twice": 2 * np.arange(1_000.0)}).features
 
 
 def doubling(seen):
-    """A stage that keeps what it sees, and adds the column that is made of it."""
+    """A stage that keeps the values it gets, and adds a column of twice the values."""
 
     def stage(columns, rows):
         (column,) = columns
@@ -48,8 +48,8 @@ def doubling(seen):
 
 @pytest.mark.parametrize("window", [Window(rows=90, every=30), Window(rows=7), Window("1h")])
 @pytest.mark.parametrize("thread", [True, False], ids=["thread", "synchronous"])
-def test_each_row_goes_through_the_stages_once(features, window, thread):
-    """Tuples, bytes, dicts, small batches, large ones, failures; from four threads, with panes that end within."""
+def test_each_row_passes_the_stages_once(features, window, thread):
+    """Tuples, bytes, dicts, batches and failures; from four threads, with panes that end in between."""
     seen = []
     layout = StagedLayout(features, [doubling(seen)], None)
     woken, done = threading.Event(), threading.Event()
@@ -94,8 +94,8 @@ def test_each_row_goes_through_the_stages_once(features, window, thread):
     assert tally.counts.tolist() == plain.count([np.array(seen), 2 * np.array(seen)], len(seen)).tolist()
 
 
-def test_a_batch_is_staged_as_a_whole_whatever_panes_end_in_it(features):
-    """A stage may look at a batch as one: it is cut at the ends of panes afterwards."""
+def test_a_stage_gets_a_batch_as_a_whole(features):
+    """The batch is cut at the ends of panes afterwards."""
     lengths = []
 
     def stage(columns, rows):
@@ -109,8 +109,8 @@ def test_a_batch_is_staged_as_a_whole_whatever_panes_end_in_it(features):
     assert panes.snapshot().rows == 15
 
 
-def test_rows_of_any_way_fall_into_the_hour_in_which_they_came():
-    """The short way of a call, batches and failures: what waited is counted before another hour begins."""
+def test_rows_of_every_kind_are_counted_in_their_hour():
+    """Fast calls, batches and failures: pending rows are counted before the next hour begins."""
     data = np.arange(14 * 24 * 10.0)
     reference = Reference.fit({"a": data % 977, "t": data * HOUR / 10}, time="t", seasons=("hour",))
     wall = ManualClock(7 * 24 * HOUR)  # a Thursday, 0:00
@@ -135,8 +135,8 @@ def test_rows_of_any_way_fall_into_the_hour_in_which_they_came():
     assert cells.sum() == cells[72:75].sum()
 
 
-def test_nothing_waits_over_the_end_of_an_hour(features):
-    """Also where the clock is asked only now and then."""
+def test_an_hour_is_over_when_the_clock_says_so(features):
+    """Even if the clock is read only now and then."""
     wall = ManualClock()
     panes = Panes(Layout(features), Window(rows=10), lambda: 0.0, WeekClock(wall))
     assert panes.timed
@@ -147,8 +147,8 @@ def test_nothing_waits_over_the_end_of_an_hour(features):
     assert not panes.over
 
 
-def test_vectors_on_the_way_of_a_call_are_copies(telemetry):
-    """A decorated function whose caller fills the same array again and again."""
+def test_vectors_of_calls_are_copied(telemetry):
+    """A caller of a decorated function may fill the same array again."""
     random = np.random.default_rng(0)
     data = {"v": list(random.normal(size=(500, 3))), "a": random.normal(size=500)}
     reference = Reference.fit(data)

@@ -1,4 +1,4 @@
-"""Files of references that are damaged or hostile: a ReferenceError that says where, at once, in bounded memory."""
+"""Damaged or hostile files of references: a ReferenceError that names the part, in bounded memory."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def document(reference):
     return json.loads(reference.to_json())
 
 
-def places(value, path=()):
-    """Every place in a JSON value."""
+def paths(value, path=()):
+    """Yield the path of every value in a JSON document."""
     yield path
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
-        yield from places(child, (*path, key))
+        yield from paths(child, (*path, key))
 
 
 def replaced(document, path, value):
-    """The document with another value at a place."""
+    """Return a copy of the document with another value at a path."""
     changed = copy.deepcopy(document)
     inner = changed
     for key in path[:-1]:
@@ -44,15 +44,15 @@ def replaced(document, path, value):
 
 
 def attempt(text):
-    """The reference that is read, and what is said where none is."""
+    """Return the reference that is read, or None and the message of the error."""
     try:
         return Reference.from_json(text), ""
     except ReferenceError as error:
         return None, str(error)
 
 
-def test_truncated_anywhere_it_is_refused(reference, tmp_path):
-    """Cut at every hundredth byte."""
+def test_a_truncated_file_is_refused(reference, tmp_path):
+    """Cut at every 101st byte."""
     text = reference.to_json()
     path = tmp_path / "cut.json"
     for end in range(0, len(text) - 2, 101):
@@ -61,14 +61,14 @@ def test_truncated_anywhere_it_is_refused(reference, tmp_path):
             Reference.load(path)
 
 
-def test_a_newer_schema_is_refused_by_name(document):
-    """The message says which version came and which can be read."""
+def test_a_newer_schema_is_refused(document):
+    """The message names both versions."""
     with pytest.raises(ReferenceError, match="schema_version is 2, expected 1: a newer driftline wrote this document"):
         Reference.from_json(json.dumps({**document, "schema_version": 2}))
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_numbers_that_are_none_are_refused(reference, constant):
+def test_constants_that_are_no_json_numbers_are_refused(reference, constant):
     """Python's json would read them."""
     text = reference.to_json().replace('"std": ', f'"std": {constant}, "was": ', 1)
     with pytest.raises(ReferenceError, match=f"{constant} is not a JSON number"):
@@ -77,7 +77,7 @@ def test_numbers_that_are_none_are_refused(reference, constant):
 
 @pytest.mark.slow
 def test_a_million_bins_are_refused(document):
-    """Memory is features times bins times panes, and is not chosen by a file."""
+    """A file must not choose how much memory is used."""
     cuts = list(range(1_000_000))
     hostile = replaced(document, ("features", 0, "cuts"), cuts)
     with pytest.raises(ReferenceError, match=r"features\[0\]\.cuts is an array of 1000000, expected at most 4094"):
@@ -117,27 +117,27 @@ def test_a_huge_file_is_refused_unread(tmp_path):
         "1e999999",
     ],
 )
-def test_texts_that_are_no_reference_are_refused(text):
-    """Empty, nested a hundred thousand deep, of another kind."""
+def test_other_json_is_refused(text):
+    """Empty, nested a hundred thousand levels deep, of another kind."""
     with pytest.raises(ReferenceError):
         Reference.from_json(text)
 
 
-def test_a_device_is_read_no_further_than_a_file_may_be_long():
+def test_a_device_is_read_up_to_the_limit():
     """It has no size to refuse it by."""
     with pytest.raises(ReferenceError, match="67108865 bytes, expected at most 67108864"):
         Reference.load("/dev/zero")
 
 
 @pytest.mark.parametrize("text", [None, 5, b"{}", ["{}"]])
-def test_only_a_text_is_a_text(text):
-    """Bytes are not decoded by guess."""
+def test_a_reference_is_read_from_a_string_only(text):
+    """Bytes are not decoded."""
     with pytest.raises(ReferenceError, match="expected a JSON string"):
         Reference.from_json(text)
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
-    """Not UTF-8, a folder, nothing there."""
+def test_an_unreadable_file_is_refused(tmp_path):
+    """Not UTF-8, a folder, an absent file."""
     path = tmp_path / "bytes.json"
     path.write_bytes(b"\xff\xfe\x00{")
     for where in (path, tmp_path, tmp_path / "absent.json", "nul\0.json"):
@@ -146,26 +146,25 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_every_value_of_a_wrong_kind_is_refused_or_harmless(document):
-    """Each place in turn holds each of many wrong values: never another error, never something half read."""
+def test_wrong_values_at_any_path_are_refused_or_harmless(document):
+    """No other error is raised, and no reference is half read."""
     short = copy.deepcopy(document)
     wrong = [None, True, -1, 1.5, 2**70, "text", "", [], [[]], {}, {"a": 1}]
     refused = 0
-    for path in places(short):
+    for path in paths(short):
         if not path or (isinstance(path[-1], int) and path[-1] > 2):
             continue
         for value in wrong:
-            read, said = attempt(json.dumps(replaced(short, path, value)))
+            read, message = attempt(json.dumps(replaced(short, path, value)))
             refused += read is None
-            # What is read must be sound enough to watch a model with.
-            assert said.startswith("reference: ") if read is None else Reference.from_json(read.to_json()) == read
+            # A reference that is read must be valid.
+            assert message.startswith("reference: ") if read is None else Reference.from_json(read.to_json()) == read
     assert refused > 500
 
 
 @settings(max_examples=200)
 @given(JSON)
-def test_any_json_is_refused_or_read(value):
-    """Whatever it is."""
+def test_any_other_json_is_refused(value):
     with pytest.raises(ReferenceError):
         Reference.from_json(json.dumps(value))
 
@@ -198,14 +197,13 @@ def test_any_json_is_refused_or_read(value):
         (("outcomes", "dispersion"), "much", "outcomes.dispersion is 'much', expected a "),
     ],
 )
-def test_the_message_says_where(document, path, value, message):
-    """And what stands there, and what was expected."""
+def test_an_error_names_the_part(document, path, value, message):
+    """And the value, and what was expected."""
     with pytest.raises(ReferenceError, match=message):
         Reference.from_json(json.dumps(replaced(document, path, value)))
 
 
 def test_a_monitor_refuses_a_damaged_file(tmp_path):
-    """At configuration."""
     path = tmp_path / "damaged.json"
     path.write_text("{", encoding="utf-8")
     with pytest.raises(ReferenceError, match=r"damaged\.json: expected JSON"):

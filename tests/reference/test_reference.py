@@ -1,4 +1,4 @@
-"""References: the same from every library, every kind of column, merge equals concatenation."""
+"""References: equal for tables of every library, for every kind of column, and merged as concatenated data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEMA = json.loads(files("driftline").joinpath("reference.schema.json").read_te
 
 
 def columns(seed=0, rows=ROWS):
-    """A dict of columns of many kinds."""
+    """Return a dict of columns of many kinds."""
     random = np.random.default_rng(seed)
     return {
         "normal": random.normal(size=rows),
@@ -40,16 +40,16 @@ def columns(seed=0, rows=ROWS):
 
 
 def feature(reference, name):
-    return next(one for one in reference.watched if one.name == name)
+    return next(item for item in reference.watched if item.name == name)
 
 
 def fitted(values, **options):
-    """The one feature of a reference."""
+    """Return the only feature of a reference."""
     return Reference.fit({"x": values}, **options).features[0]
 
 
-def test_every_library_gives_the_same_reference():
-    """dict, pandas, polars and pyarrow: equal bins, counts and bytes."""
+def test_tables_of_every_library_give_the_same_reference():
+    """Equal bins, counts and bytes."""
     data = columns()
     expected = Reference.fit(data)
     for frame in (pd.DataFrame(data), pl.DataFrame(data), pa.table(data), pa.RecordBatch.from_pydict(data)):
@@ -57,10 +57,9 @@ def test_every_library_gives_the_same_reference():
         assert Reference.fit(frame).to_json() == expected.to_json()
 
 
-def test_a_numpy_array_has_columns_named_by_their_place():
-    """Features are then called 0, 1, …; the counts are those of a dict with such names."""
+def test_columns_of_an_array_are_named_by_their_index():
     matrix = np.random.default_rng(0).normal(size=(ROWS, 3))
-    assert Reference.fit(matrix) == Reference.fit({str(place): matrix[:, place] for place in range(3)})
+    assert Reference.fit(matrix) == Reference.fit({str(index): matrix[:, index] for index in range(3)})
 
 
 @pytest.mark.parametrize(
@@ -74,12 +73,11 @@ def test_a_numpy_array_has_columns_named_by_their_place():
     ],
     ids=["pandas Int64", "pandas Float64", "polars", "pyarrow", "list"],
 )
-def test_nullable_numbers_count_their_missing_values(values):
-    """Whatever a library calls missing lands in the bin of missing values."""
-    one = fitted(values, numeric=["x"])
-    assert isinstance(one.bins, NumericBins)
-    assert one.counts[one.bins.missing] == 100
-    assert sum(one.counts) == 400
+def test_missing_numbers_of_every_library_get_the_bin_missing(values):
+    item = fitted(values, numeric=["x"])
+    assert isinstance(item.bins, NumericBins)
+    assert item.counts[item.bins.missing] == 100
+    assert sum(item.counts) == 400
 
 
 @pytest.mark.parametrize(
@@ -95,16 +93,16 @@ def test_nullable_numbers_count_their_missing_values(values):
         np.array(["a", "b", None, "a"] * 50, dtype=object),
     ],
 )
-def test_texts_are_categories_in_every_library(values):
-    """Most frequent first, missing apart."""
-    one = fitted(values)
-    assert one.bins == CategoricalBins(("a", "b"))
-    assert one.counts == (100, 50, 0, 0, 50)
+def test_strings_of_every_library_are_categories(values):
+    """The most frequent first, missing values apart."""
+    item = fitted(values)
+    assert item.bins == CategoricalBins(("a", "b"))
+    assert item.counts == (100, 50, 0, 0, 50)
 
 
-def test_the_kind_of_a_column_is_told_by_its_values():
-    """Texts, booleans and few-valued integers are categorical; floats and other integers are numbers."""
-    kinds = {one.name: type(one.bins) for one in Reference.fit(columns()).features}
+def test_values_or_arguments_decide_the_kind_of_a_column():
+    """Strings, booleans and few integers are categorical; floats and other integers are numeric."""
+    kinds = {item.name: type(item.bins) for item in Reference.fit(columns()).features}
     assert kinds == {
         "normal": NumericBins,
         "count": NumericBins,
@@ -119,115 +117,110 @@ def test_the_kind_of_a_column_is_told_by_its_values():
 
 
 def test_a_numeric_feature_has_bins_for_tails_range_and_missing():
-    """13 quantiles, a bin below the minimum, one above the maximum, one for missing."""
+    """13 quantiles, a bin below the minimum, one above the maximum, one for missing values."""
     values = np.random.default_rng(0).normal(size=10_000)
-    one = fitted(np.append(values, [np.nan] * 7))
-    assert one.bins.size == 17
-    assert one.counts[0] == 0
-    assert one.counts[-2] == 0
-    assert one.counts[-1] == 7
-    shares = np.array(one.counts[1:-2]) / 10_000
+    item = fitted(np.append(values, [np.nan] * 7))
+    assert item.bins.size == 17
+    assert item.counts[0] == 0
+    assert item.counts[-2] == 0
+    assert item.counts[-1] == 7
+    shares = np.array(item.counts[1:-2]) / 10_000
     np.testing.assert_allclose(shares, [0.01, 0.04, 0.05, *[0.1] * 8, 0.05, 0.04, 0.01], atol=0.001)
-    assert one.moments.mean == pytest.approx(values.mean())
-    assert one.moments.std == pytest.approx(values.std())
-    assert (one.moments.minimum, one.moments.maximum) == (values.min(), values.max())
+    assert item.moments.mean == pytest.approx(values.mean())
+    assert item.moments.std == pytest.approx(values.std())
+    assert (item.moments.minimum, item.moments.maximum) == (values.min(), values.max())
 
 
-def test_few_valued_numbers_have_a_bin_per_value():
-    """Cut half-way, so that rounding moves nothing into another bin."""
-    one = fitted(np.repeat([0.0, 0.5, 2.0], 50))
-    assert one.counts == (0, 50, 50, 50, 0, 0)
-    assert one.bins.cuts[1:3] == (0.25, 1.25)
+def test_few_distinct_numbers_get_a_bin_each():
+    """Cuts are half-way, so that rounding moves no value into another bin."""
+    item = fitted(np.repeat([0.0, 0.5, 2.0], 50))
+    assert item.counts == (0, 50, 50, 50, 0, 0)
+    assert item.bins.cuts[1:3] == (0.25, 1.25)
 
 
-def test_a_constant_column_has_one_bin_and_knows_what_is_not_it():
-    """Its only value inside, anything else below or above."""
-    one = fitted(np.full(100, 3.5))
-    assert one.counts == (0, 100, 0, 0)
-    assert one.moments.std == 0.0
-    assert one.positions()[:3].tolist() == [-1.0, 0.0, 1.0]
+def test_other_values_than_a_constant_are_out_of_range():
+    item = fitted(np.full(100, 3.5))
+    assert item.counts == (0, 100, 0, 0)
+    assert item.moments.std == 0.0
+    assert item.positions()[:3].tolist() == [-1.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("values", [np.full(50, np.nan), [None] * 50, np.full(50, np.inf)])
-def test_a_column_without_a_finite_value_is_a_feature_all_the_same(values):
-    """It can be fitted, saved, loaded; what comes later is present or missing."""
+def test_a_column_without_a_finite_value_is_a_feature(values):
+    """It is fitted, saved and loaded."""
     reference = Reference.fit({"x": values, "y": range(50)})
-    one = reference.features[0]
-    assert one.moments is None
-    assert sum(one.counts) == 50
+    item = reference.features[0]
+    assert item.moments is None
+    assert sum(item.counts) == 50
     assert Reference.from_json(reference.to_json()) == reference
 
 
-def test_spikes_have_bins_of_their_own():
-    """The zero of a column that is mostly zero shares its bin with nothing."""
+def test_a_frequent_value_gets_its_own_bin():
+    """Such as the zero of a column that is mostly zero."""
     values = np.concatenate([np.zeros(700), np.random.default_rng(0).exponential(size=300)])
-    one = fitted(values)
-    assert 700 in one.counts
+    item = fitted(values)
+    assert 700 in item.counts
 
 
 def test_infinite_values_are_out_of_range():
-    """-inf counts below, inf above, neither as missing."""
-    one = fitted(np.append(np.arange(100.0), [np.inf, -np.inf, np.nan]))
-    assert (one.counts[0], one.counts[-2], one.counts[-1]) == (1, 1, 1)
+    """They are not missing."""
+    item = fitted(np.append(np.arange(100.0), [np.inf, -np.inf, np.nan]))
+    assert (item.counts[0], item.counts[-2], item.counts[-1]) == (1, 1, 1)
 
 
-def test_many_categories_are_kept_named_or_open():
-    """The frequent have bins, the rare count as other, and beyond 4,096 rare ones nothing is unseen any more."""
+def test_rare_categories_are_other_or_open():
+    """With more than 4,096 rare categories, no value is unseen."""
     labels = [f"c{number}" for number in range(100) for _ in range(100 - number)]
-    one = fitted(labels, max_categories=10)
-    assert one.bins.categories == tuple(f"c{number}" for number in range(10))
-    assert len(one.bins.others) == 90
-    assert one.counts[one.bins.other] == sum(range(1, 91))
+    item = fitted(labels, max_categories=10)
+    assert item.bins.categories == tuple(f"c{number}" for number in range(10))
+    assert len(item.bins.others) == 90
+    assert item.counts[item.bins.other] == sum(range(1, 91))
     assert fitted([f"id{number}" for number in range(10_000)]).bins.open
 
 
-def test_the_order_of_rows_does_not_matter():
-    """The same data in another order gives the same bytes."""
+def test_the_order_of_rows_does_not_change_bins():
     data = columns()
     order = np.random.default_rng(1).permutation(ROWS)
     shuffled = {
         name: np.array(column, dtype=object if isinstance(column, list) else None)[order]
         for name, column in data.items()
     }
-    ours, theirs = (json.loads(Reference.fit(one).to_json()) for one in (data, shuffled))
-    for one, other in zip(ours["features"], theirs["features"], strict=True):
-        assert {key: one[key] for key in one if key not in {"means", "moments"}} == {
+    a, b = (json.loads(Reference.fit(item).to_json()) for item in (data, shuffled))
+    for item, other in zip(a["features"], b["features"], strict=True):
+        assert {key: item[key] for key in item if key not in {"means", "moments"}} == {
             key: other[key] for key in other if key not in {"means", "moments"}
         }
 
 
-def test_predictions_and_outcomes(training, reference):
-    """The prediction is a feature like others; outcomes are counted per bin of it."""
+def test_predictions_are_a_feature_with_outcomes_per_bin(training, reference):
     assert reference.prediction.name == "prediction"
     assert sum(reference.outcomes.known) == len(training.predictions)
     right = (training.predictions >= 0.5) == training.outcomes
     assert sum(reference.outcomes.correct) == right.sum()
 
 
-def test_unknown_outcomes_are_left_out(training):
-    """None and nan: not known."""
-    unknown = [None if place % 2 else bool(one) for place, one in enumerate(training.outcomes)]
+def test_unknown_outcomes_are_skipped(training):
+    """None and nan."""
+    unknown = [None if index % 2 else bool(item) for index, item in enumerate(training.outcomes)]
     reference = Reference.fit(training.features, predictions=training.predictions, outcomes=unknown)
     assert sum(reference.outcomes.known) == len(unknown) / 2
 
 
-def test_a_missing_prediction_is_neither_right_nor_wrong():
-    """Its outcome is known, and there is nothing to compare it with."""
+def test_outcomes_of_missing_predictions_are_skipped():
     reference = Reference.fit({"x": [1, 2, 3]}, predictions=[0.1, None, 0.9], outcomes=[0, 1, 0])
     assert sum(reference.outcomes.known) == 2
     assert sum(reference.outcomes.correct) == 1
 
 
-def test_two_probability_columns_are_the_second():
-    """predict_proba of a binary classifier."""
+def test_the_second_of_two_probability_columns_is_used():
+    """As predict_proba of a binary classifier returns them."""
     p = np.random.default_rng(0).random(200)
     data = {"x": np.arange(200.0)}
     both = Reference.fit(data, predictions=np.stack([1 - p, p], axis=1))
     assert both == Reference.fit(data, predictions=p)
 
 
-def test_save_and_load_keep_every_bit(tmp_path, reference):
-    """The same reference, the same bytes, twice over."""
+def test_saving_and_loading_keep_every_bit(tmp_path, reference):
     path = tmp_path / "reference.json"
     reference.save(path)
     loaded = Reference.load(path)
@@ -237,42 +230,40 @@ def test_save_and_load_keep_every_bit(tmp_path, reference):
     assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
 
 
-def test_what_is_written_is_valid_by_the_shipped_schema(reference):
-    """Every kind of column."""
-    for one in (reference, Reference.fit(columns()), Reference.fit({"x": [None] * 5})):
-        jsonschema.validate(json.loads(one.to_json()), SCHEMA)
+def test_documents_fit_the_shipped_schema(reference):
+    for item in (reference, Reference.fit(columns()), Reference.fit({"x": [None] * 5})):
+        jsonschema.validate(json.loads(item.to_json()), SCHEMA)
 
 
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=4), st.integers(0, 2**16))
 @pytest.mark.slow
-def test_merge_equals_concatenation(sizes, seed):
+def test_merging_equals_concatenation(sizes, seed):
     """Counts exactly; moments and means up to rounding."""
-    parts = [columns(seed + place, rows) for place, rows in enumerate(sizes)]
-    p = [np.random.default_rng(seed + place).random(rows) for place, rows in enumerate(sizes)]
-    y = [np.random.default_rng(seed + place + 9).random(rows) < 0.5 for place, rows in enumerate(sizes)]
+    parts = [columns(seed + index, rows) for index, rows in enumerate(sizes)]
+    p = [np.random.default_rng(seed + index).random(rows) for index, rows in enumerate(sizes)]
+    y = [np.random.default_rng(seed + index + 9).random(rows) < 0.5 for index, rows in enumerate(sizes)]
     whole = {name: list(itertools.chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
     first = Reference.fit(columns(99), predictions=np.random.default_rng(0).random(ROWS))
     together = Reference.fit(whole, predictions=np.concatenate(p), outcomes=np.concatenate(y), like=first)
     merged = None
     for part, predictions, outcomes in zip(parts, p, y, strict=True):
-        one = Reference.fit(part, predictions=predictions, outcomes=outcomes, like=first)
-        merged = one if merged is None else merged.merge(one)
+        item = Reference.fit(part, predictions=predictions, outcomes=outcomes, like=first)
+        merged = item if merged is None else merged.merge(item)
     assert merged.rows == together.rows
     assert (merged.outcomes.known, merged.outcomes.correct) == (together.outcomes.known, together.outcomes.correct)
-    # How rows next to each other scatter is the mean of the parts: across their ends it is not known.
+    # The dispersion is the mean of the parts: across their ends it is not known.
     assert merged.outcomes.dispersion >= 1.0
-    for ours, theirs in zip(merged.watched, together.watched, strict=True):
-        assert ours.counts == theirs.counts
-        if theirs.moments is not None:
-            assert ours.moments.count == theirs.moments.count
-            assert ours.moments.mean == pytest.approx(theirs.moments.mean)
-            assert ours.moments.std == pytest.approx(theirs.moments.std)
-            filled = np.array(theirs.counts) > 0
-            np.testing.assert_allclose(np.array(ours.means)[filled[: len(ours.means)]], np.array(theirs.means)[filled])
+    for a, b in zip(merged.watched, together.watched, strict=True):
+        assert a.counts == b.counts
+        if b.moments is not None:
+            assert a.moments.count == b.moments.count
+            assert a.moments.mean == pytest.approx(b.moments.mean)
+            assert a.moments.std == pytest.approx(b.moments.std)
+            filled = np.array(b.counts) > 0
+            np.testing.assert_allclose(np.array(a.means)[filled[: len(a.means)]], np.array(b.means)[filled])
 
 
-def test_the_fingerprint_is_that_of_the_bins():
-    """Equal for other data over the same bins, different for other bins or names."""
+def test_the_fingerprint_identifies_bins_and_names():
     first = Reference.fit(columns(0))
     assert Reference.fit(columns(1), like=first).fingerprint == first.fingerprint
     assert Reference.fit(columns(1)).fingerprint != first.fingerprint
@@ -295,7 +286,7 @@ def test_the_fingerprint_is_that_of_the_bins():
         ({"x": [1]}, {"numeric": [5]}, r"numeric=\[5\]: expected column names, which are strings"),
         ({"x": [1]}, {"like": 5}, "like=5: expected a Reference"),
         ({"x": [1]}, {"correct": 5}, "correct=5: expected a function of a prediction and an outcome"),
-        ({str(place): [1] for place in range(10_001)}, {}, "data: 10001 columns, expected at most 10000"),
+        ({str(index): [1] for index in range(10_001)}, {}, "data: 10001 columns, expected at most 10000"),
         ({"x": [1]}, {"categorical": ["x"], "numeric": ["x"]}, r"\['x'\]: named both as categorical and as numeric"),
         ({"prediction": [1]}, {}, "a column is named 'prediction'"),
         ({"": [1]}, {}, "a column is named '': expected a string that is not empty"),
@@ -310,21 +301,21 @@ def test_the_fingerprint_is_that_of_the_bins():
         ({"x": [1, 2]}, {"predictions": [0.1, 0.9], "outcomes": [1]}, "outcomes: expected one value for each"),
     ],
 )
-def test_bad_training_data_are_refused(data, options, message):
+def test_invalid_training_data_are_refused(data, options, message):
     """The message names the value and what was expected."""
     with pytest.raises(ConfigurationError, match=message):
         Reference.fit(data, **options)
 
 
-def test_a_merge_over_other_bins_is_refused(reference):
-    """As is anything that is no reference."""
+def test_merging_over_other_bins_is_refused(reference):
+    """Anything else than a reference too."""
     for other in (Reference.fit(columns()), None):
         with pytest.raises(ConfigurationError, match="expected a Reference over the same bins"):
             reference.merge(other)
 
 
-def test_like_asks_for_the_same_columns(training, reference):
-    """A column that lacks, or predictions that lack."""
+def test_like_needs_the_same_columns(training, reference):
+    """An absent column and absent predictions are refused."""
     lacking = {name: column for name, column in training.features.items() if name != "age"}
     with pytest.raises(ConfigurationError, match=r"columns \['age'\] of the reference given as like= are absent"):
         Reference.fit(lacking, predictions=training.predictions, like=reference)
@@ -334,21 +325,20 @@ def test_like_asks_for_the_same_columns(training, reference):
 
 @pytest.mark.parametrize("rows", [0, 99, 1_000_001, 5.5, True, "many"])
 def test_learning_from_too_few_or_too_many_rows_is_refused(rows):
-    """Between a hundred and a million."""
     with pytest.raises(ConfigurationError, match="expected an integer from 100 to 1000000"):
         Reference.learn(rows=rows)
 
 
 @pytest.mark.parametrize("categorical", ["carrier", 5, [5]])
-def test_learning_asks_for_names(categorical):
-    """A text is no sequence of names."""
+def test_learning_needs_sequences_of_names(categorical):
+    """A string is no sequence of names."""
     with pytest.raises(ConfigurationError, match=r"categorical=.*: expected"):
         Reference.learn(categorical=categorical)
 
 
 @pytest.mark.parametrize("path", [5, None, ["a"]])
-def test_a_path_is_a_path(path, reference):
-    """For reading and for writing."""
+def test_other_values_are_refused_as_paths(path, reference):
+    """When reading and when writing."""
     for use in (Reference.load, reference.save):
         with pytest.raises(ConfigurationError, match="expected the path of a file"):
             use(path)
