@@ -49,6 +49,9 @@ PUBLIC = re.compile(
 IDENTIFIERS = frozenset({"one", "found", "made", "given", "place", "told", "ours", "theirs"})
 """Allowed in comprehensions and lambdas only."""
 
+PUBLIC_PARAMETERS = {("caught", "place")}
+"""Function and parameter of public signatures."""
+
 FOLDERS = (
     *("src", "tests", "docs", "benchmarks", "examples", "model", "collector-config", "tools"),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "Makefile", "pyproject.toml", ".ci"),
@@ -115,6 +118,8 @@ def identifiers(path: Path) -> Iterator[Finding]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     short = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Lambda)
     allowed = {id(inner) for node in ast.walk(tree) if isinstance(node, short) for inner in ast.walk(node)}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    allowed |= {id(arg) for node in functions for arg in node.args.args if (node.name, arg.arg) in PUBLIC_PARAMETERS}
     for node in ast.walk(tree):
         if id(node) in allowed:
             continue

@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 SOURCES = sorted((ROOT / "src" / "driftline").rglob("*.py"))
 
-REPORTERS = {"guard", "report", "report_error", "report_unreadable", "on_error", "caught"}
-"""Callables whose first argument is a place: the guard, its methods, and what passes their arguments on."""
+REPORTERS = re.compile(r"guard|report|report_error|report_unreadable|on_error|caught")
+"""Names of callables whose first argument is a place: the guard, its methods, and callables that forward to them."""
 
 BINDERS = {"partial", "GuardedBlock"}
 """Calls that take a callable and, as the next argument, its first argument."""
 
-DROPPERS = {"drop", "dropped", "on_dropped"}
-"""Callables whose first argument is a reason and whose second is a number of rows."""
+DROPPERS = re.compile(r"drop|dropped|on_dropped|drop_rows")
+"""Names of callables whose first argument is a reason and whose second is a number of rows."""
 
 
 def tail(node):
@@ -37,19 +37,19 @@ def tail(node):
     return name.removeprefix("_")
 
 
-def arguments(source: str, callables: set[str]) -> Iterator[ast.expr]:
+def arguments(source: str, callables: re.Pattern[str]) -> Iterator[ast.expr]:
     """The first arguments of some callables, in calls and where `partial` or `GuardedBlock` binds them for later."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
-        if tail(node.func) in callables and node.args:
+        if callables.fullmatch(tail(node.func)) and node.args:
             yield node.args[0]
         for later, value in zip(node.args, node.args[1:], strict=False):
-            if tail(later) in callables and tail(node.func) in BINDERS:
+            if callables.fullmatch(tail(later)) and tail(node.func) in BINDERS:
                 yield value
 
 
-def literals(callables: set[str]) -> set[str]:
+def literals(callables: re.Pattern[str]) -> set[str]:
     """The literal first arguments of some callables in the whole package."""
     return {
         argument.value
