@@ -64,11 +64,10 @@ EXEMPT = {
 }
 
 CEILINGS: dict[str, int] = {
-    "src phrases": 65,
-    "tests phrases": 193,
-    "docs phrases": 8,
-    "src identifiers": 43,
-    "tests identifiers": 143,
+    "src phrases": 3,
+    "tests phrases": 11,
+    "src identifiers": 15,
+    "tests identifiers": 15,
 }
 """Occurrences that are left of a rewrite, by folder: a number here only ever goes down."""
 
