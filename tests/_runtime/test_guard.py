@@ -111,7 +111,7 @@ def test_guard_counts_from_zero_after_reset(guard):
 
 
 def test_guard_limits_error_types(guard):
-    """Further types share one name; known types keep theirs."""
+    """Further types share one name. Known types keep their names."""
     names = [guard.error_type(f"Error{number}") for number in range(MAX_ERROR_TYPES + 5)]
     assert names[MAX_ERROR_TYPES - 1] == f"Error{MAX_ERROR_TYPES - 1}"
     assert set(names[MAX_ERROR_TYPES:]) == {OTHER}

@@ -252,7 +252,7 @@ def test_store_refuses_files_of_another_kind(name, other, tmp_path):
 
 @pytest.mark.parametrize("name", STORES)
 def test_file_of_0_1_gets_its_ids(name, tmp_path):
-    """Those of outcomes had theirs. Opening it again changes nothing."""
+    """Files of outcomes had ids already. Opening a file again changes nothing."""
     file_format, open_store = STORES[name]
     path = old_file(name, tmp_path)
     assert ids(path) == ((file_format.application_id, 1) if name == "outcomes" else (0, 0))

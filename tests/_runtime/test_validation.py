@@ -265,3 +265,24 @@ def test_message_shortens_long_values():
     assert message.endswith("…: expected names")
     assert "expected names" in str(check.error("columns", Unprintable(), "names"))
     assert "expected names" in str(check.error("columns", 10**5_000, "names"))
+
+
+def test_reject_raises_the_error_of_a_check():
+    with pytest.raises(ConfigurationError, match=r"^policy=5: expected a policy$"):
+        check.reject("policy", 5, "a policy")
+
+
+def test_trial_turns_exceptions_into_configuration_errors():
+    """The original exception is the cause, and interrupts pass."""
+    with (
+        pytest.raises(ConfigurationError, match=r"^distance raised Zero") as raised,
+        check.trial(describe),
+    ):
+        _ = 1 / 0
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    with pytest.raises(KeyboardInterrupt), check.trial(describe):
+        raise KeyboardInterrupt
+
+
+def describe(error):
+    return f"distance raised {error!r}"

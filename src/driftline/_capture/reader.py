@@ -14,6 +14,7 @@ import numpy as np
 from driftline._capture.columns import CategoricalColumn, Row, as_objects, read_column
 from driftline._capture.outputs import SCALARS
 from driftline._capture.tables import Table, is_column, is_table, read_table
+from driftline._runtime.guard import returning_on_error
 from driftline.typing import Column
 
 __all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "Report", "first_names", "names_of"]
@@ -140,15 +141,22 @@ class FeatureReader:
 
         Rows of numbers become bytes. A thousand tuples would not stay in the core's cache until they are counted.
         """
-        try:
-            if self._pack is not None:
-                return [*starmap(self._pack, map(self._values_of, rows))]
-        except Exception:  # noqa: BLE001, S110 - a value is missing or not a number
-            pass
-        try:
-            return [*map(self._values_of, rows)]
-        except Exception:  # noqa: BLE001 - a row is not a dict, a feature is missing, a name is no string
-            return [self._align(row) if row.__class__ is dict else row for row in rows]  # type: ignore[misc]
+        aligned = None if self._pack is None else self._align_numbers(rows)
+        if aligned is None:
+            aligned = self._align_dicts(rows)
+        if aligned is None:
+            aligned = [self._align(row) if row.__class__ is dict else row for row in rows]  # type: ignore[misc]
+        return aligned
+
+    @returning_on_error(None)
+    def _align_numbers(self, rows: Sequence[Any]) -> Sequence[Row]:
+        """Return rows as bytes. Return None if a value is missing or not a number."""
+        return [*starmap(self._pack, map(self._values_of, rows))]  # type: ignore[arg-type] # there is a struct
+
+    @returning_on_error(None)
+    def _align_dicts(self, rows: Sequence[Any]) -> Sequence[Row]:
+        """Return rows as tuples. Return None if a row is not a dict, or a feature is missing."""
+        return [*map(self._values_of, rows)]
 
     # --- one reader per class of features ----------------------------------------------------------------------------
 

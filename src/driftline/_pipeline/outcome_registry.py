@@ -12,6 +12,7 @@ from driftline._capture.columns import as_objects, read_column
 from driftline._capture.tables import is_column
 from driftline._pipeline.redaction import Redactor
 from driftline._pipeline.settings import Settings, enabled_by_environment, model_attributes
+from driftline._runtime import validation as check
 from driftline._runtime.guard import Guard
 from driftline._runtime.process_hooks import register
 from driftline.errors import ConfigurationError
@@ -178,12 +179,8 @@ def record_outcome(
     """
     model_attributes(model, version, variant)
     policy = OutcomePolicy(kind=kind, max_drop=None)
-    if correct is not None and not callable(correct):
-        msg = f"correct={correct!r}: expected a function of a prediction and an outcome"
-        raise ConfigurationError(msg)
-    if not isinstance(export_labels, bool):
-        msg = f"export_labels={export_labels!r}: expected True or False"
-        raise ConfigurationError(msg)
+    check.optional(check.function, "correct", correct, "a function of a prediction and an outcome")
+    check.boolean("export_labels", export_labels)
     pairs = _pairs(prediction, actual)
     if not enabled_by_environment():
         return

@@ -154,7 +154,7 @@ def returning_on_error(default: _Default) -> _Decorator[_Default]:
     """
     Return a decorator for functions that read the host's values: *default* replaces whatever they raise.
 
-    Methods such as ``__float__`` or ``__lt__`` of such values may raise any exception, and that is no error of ours.
+    Methods such as ``__float__`` or ``__lt__`` of such values may raise any exception. That is no error of driftline.
     """
 
     def decorate(function: Callable[_P, _T], /) -> Callable[_P, _T | _Default]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
@@ -29,6 +30,7 @@ __all__ = [
     "probability",
     "reject",
     "string",
+    "trial",
 ]
 
 _P = ParamSpec("_P")
@@ -59,12 +61,29 @@ def error(name: str, value: object, expected: str) -> ConfigurationError:
 
 def reject(name: str, value: object, expected: str) -> NoReturn:
     """
-    Raise the error for an argument that fails a check of its own kind.
+    Raise the error for an argument that fails another check.
 
     Raises:
         ConfigurationError: always.
     """
     raise error(name, value, expected)
+
+
+@contextmanager
+def trial(describe: Callable[[Exception], str]) -> Iterator[None]:
+    """
+    Try a user function or object at configuration, so that it does not fail while a model serves.
+
+    Args:
+        describe: returns the message for an exception of the block.
+
+    Raises:
+        ConfigurationError: the block raised an exception.
+    """
+    try:
+        yield
+    except Exception as raised:
+        raise ConfigurationError(describe(raised)) from raised
 
 
 def optional(

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from driftline._capture.tables import is_column
-from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.guard import GuardedBlock, returning_on_error
 from driftline.typing import Correct
 
 __all__ = ["Agree", "Shadow", "default_agreement"]
@@ -180,11 +180,9 @@ class Shadow:
     def _compare(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any
     ) -> None:
-        try:
-            result = context.run(self._predict, args, kwargs)
-        except Exception:  # noqa: BLE001 - the candidate's monitor has counted it
-            return
-        if expected is _FAILED:
+        # The candidate's monitor counts its errors.
+        result = returning_on_error(_FAILED)(context.run)(self._predict, args, kwargs)
+        if expected is _FAILED or result is _FAILED:
             return
         with GuardedBlock(self._on_error, "agree"):
             agrees = np.ravel(self._agree(expected, result))

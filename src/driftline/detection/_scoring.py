@@ -16,6 +16,7 @@ from driftline import distances as builtin
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
 from driftline._capture.reader import Report
+from driftline._runtime import validation as check
 from driftline._windows.ring import WindowCounts
 from driftline.detection._explanation import describe_shift
 from driftline.detection._lazy import LazySequence
@@ -76,12 +77,9 @@ def _resolve(distance: str | Distance) -> NamedDistance:
     positioned = _is_positioned(distance)
     counts = np.array([3, 5, 2], dtype=np.int64)
     keywords = {"positions": np.array([-1.0, 0.0, 1.0])} if positioned else {}
-    try:
-        # Call it here, so that a function with a wrong signature fails at configuration and not while serving.
+    # Call it here, so that a function with a wrong signature fails at configuration and not while serving.
+    with check.trial(lambda error: f"distances: {name}([3, 5, 2], [3, 5, 2]) raised {error!r}: expected a number"):
         float(distance(counts, counts, **keywords))
-    except Exception as error:
-        msg = f"distances: {name}([3, 5, 2], [3, 5, 2]) raised {error!r}: expected a number"
-        raise ConfigurationError(msg) from error
     return NamedDistance(name, distance, positioned, vectorised=False)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftline._binning.bins import PREDICTION, CategoricalBins
+from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 from driftline.typing import Detector
@@ -85,11 +86,8 @@ def _resolve(name: str, stream: str, detector: Any) -> NamedDetector:
     if flag is None or not callable(update):
         msg = f"{argument}: expected an object with update(x) and drift_detected (or drift)"
         raise ConfigurationError(msg)
-    try:
+    with check.trial(lambda error: f"{argument}: cannot be copied, which the child of a fork needs: {error!r}"):
         original = copy.deepcopy(detector)
-    except Exception as error:
-        msg = f"{argument}: cannot be copied, which the child of a fork needs: {error!r}"
-        raise ConfigurationError(msg) from error
     resets = flag == "drift" and callable(getattr(detector, "reset", None))
     return NamedDetector(name, type(detector).__name__, stream, original, flag, resets)
 

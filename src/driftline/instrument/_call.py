@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from driftline._capture.reader import Captured
 from driftline._recording.buffer import CallBuffer
+from driftline._runtime.guard import GuardedBlock
 from driftline.instrument._arguments import Extractor, FirstArgument
 from driftline.otel import current_context, error_type
 
@@ -145,11 +146,9 @@ class PredictionCall:
     def __enter__(self) -> Self:
         tracing = self._target.tracing
         if tracing is not None and self._target.enabled:
-            try:
+            with GuardedBlock(self._target.report_error, "span"):
                 self._span = tracing.start(str(self.id), _text(self._user))
                 self._token = tracing.attach(self._span)
-            except Exception as error:  # noqa: BLE001 - the guard
-                self._target.report_error("span", error)
         outer = self._target.active.get()
         if outer is None or not outer[0]:
             within = [True]
@@ -175,10 +174,8 @@ class PredictionCall:
                 # The outer call is the prediction, but the outcome may arrive under the id of this block.
                 target.remember_output(self._id, self.output)
         if self._span is not None and target.tracing is not None:
-            try:
+            with GuardedBlock(target.report_error, "span"):
                 target.tracing.end(self._span, self._token, error)
-            except Exception as caught:  # noqa: BLE001 - the guard
-                target.report_error("span", caught)
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
         target = self._target
@@ -276,10 +273,8 @@ class OpenCall:
         self.token: object = None
         tracing = plan.target.tracing
         if tracing is not None:
-            try:
+            with GuardedBlock(plan.target.report_error, "span"):
                 self.span = tracing.start(_span_id(self.prediction_id), user)
-            except Exception as error:  # noqa: BLE001 - the guard
-                plan.target.report_error("span", error)
         self.context = current_context() if self.span is None or tracing is None else tracing.context_of(self.span)
         self.start = perf_counter()
 
@@ -303,10 +298,8 @@ class OpenCall:
     def _end(self, error: BaseException | None) -> None:
         tracing = self.plan.target.tracing
         if self.span is not None and tracing is not None:
-            try:
+            with GuardedBlock(self.plan.target.report_error, "span"):
                 tracing.end(self.span, self.token, error)
-            except Exception as caught:  # noqa: BLE001 - the guard
-                self.plan.target.report_error("span", caught)
 
 
 def _text(user_id: object) -> str | None:
