@@ -77,10 +77,10 @@ def test_each_row_passes_the_stages_once(features, window, thread):
 
     threads = [threading.Thread(target=serve, args=(10_000 * place,)) for place in range(4)]
     drainer = threading.Thread(target=drain)
-    for one in (*threads, *[drainer] * thread):
-        one.start()
-    for one in threads:
-        one.join()
+    for started in (*threads, *[drainer] * thread):
+        started.start()
+    for joined in threads:
+        joined.join()
     done.set()
     if thread:
         drainer.join()

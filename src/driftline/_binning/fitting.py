@@ -32,7 +32,7 @@ FEW_CODES = 10
 """Distinct values up to which an integer column is taken to hold codes: it is categorical …"""
 
 ROWS_PER_CODE = 5
-"""… if each value has at least this many rows on average: five rows of five numbers say nothing about a column."""
+"""… if each value has at least this many rows on average: five rows of five numbers may be either."""
 
 LARGEST = 1e140
 """Numbers beyond it are out of range, as infinities are: sums of their squares overflow."""

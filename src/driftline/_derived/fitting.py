@@ -1,4 +1,4 @@
-"""Training data to derived features: what an argument asks for, and what the data make of it."""
+"""Training data to derived features: the arguments of a fit, the derived columns, and their bins."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ def check_derived(derived: Derived, features: Sequence[Feature]) -> None:
     names = tuple(feature.name for feature in features)
     if described != names:
         pairs = enumerate(zip_longest(described, names))
-        index, (by_description, actual) = next((index, pair) for index, pair in pairs if pair[0] != pair[1])
-        found = f"a description by which features[{index}].name is {by_description!r}"
-        raise DocumentError(found, f"{actual!r}", ".derived")
+        index, (by_description, name) = next((index, pair) for index, pair in pairs if pair[0] != pair[1])
+        actual = f"a description by which features[{index}].name is {by_description!r}"
+        raise DocumentError(actual, f"{name!r}", ".derived")
     if PREDICTION in derived.columns:
         raise DocumentError(shown(PREDICTION), "other names: it is the model's output", ".derived.columns")
     if derived.projections is not None:

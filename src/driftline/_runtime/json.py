@@ -1,8 +1,8 @@
 """
-JSON documents that may hold anything, read by a description of each part.
+JSON documents of unknown content, read by a description of each part.
 
-A description is a function. It takes a parsed JSON value, returns what the value stands for, and raises a
-`DocumentError` if the value is anything else. Descriptions of large parts are made from those of small parts::
+A description is a function. It gets a parsed JSON value, returns the value that it represents, and raises a
+`DocumentError` if it represents none. Descriptions of large parts are made from those of small parts::
 
     point = record(Point, x=number, y=number, label=absent("", string))
     drawing = read(text, record(Drawing, points=array(point, most=100)))
@@ -53,7 +53,7 @@ __all__ = [
 T = TypeVar("T")
 
 Reader: TypeAlias = Callable[[Any], T]
-"""Returns the value that a parsed JSON value stands for, or raises `DocumentError`."""
+"""A description: returns the value that a parsed JSON value represents, or raises `DocumentError`."""
 
 MAX_COUNT = 2**53
 """Largest integer: larger ones are not exact in every JSON reader."""
@@ -64,23 +64,23 @@ MOST_SHOWN = 80
 
 class DocumentError(Exception):
     """
-    A part of a document is not what its description says.
+    A part of a document differs from its description.
 
     Args:
-        found: what the document has there, for the message; empty if there is nothing to show.
-        expected: what the description says.
+        actual: the value in the document, for the message; empty if there is nothing to show.
+        expected: the values that the description accepts.
         at: the part, relative to the value that was read: ``""``, ``".key"`` or ``"[index]"``, or several of them.
     """
 
-    def __init__(self, found: str, expected: str, at: str = "") -> None:
-        super().__init__(found, expected)
-        self.found = found
+    def __init__(self, actual: str, expected: str, at: str = "") -> None:
+        super().__init__(actual, expected)
+        self.actual = actual
         self.expected = expected
         self.at = at
 
     def __str__(self) -> str:
-        found = f"{self.at.lstrip('.') or 'the document'} is {self.found}, " if self.found else ""
-        return f"{found}expected {self.expected}"
+        actual = f"{self.at.lstrip('.') or 'the document'} is {self.actual}, " if self.actual else ""
+        return f"{actual}expected {self.expected}"
 
 
 class _Absent:
@@ -95,16 +95,16 @@ ABSENT: Final = _Absent()
 
 def read(text: str, reader: Reader[T]) -> T:
     """
-    Parse a JSON text and read it.
+    Parse a JSON string, and return the value that a description reads from it.
 
     Raises:
-        DocumentError: the text is not JSON, or not what *reader* describes.
+        DocumentError: the string is not JSON, or *reader* does not describe it.
     """
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        found = ""
-        raise DocumentError(found, f"JSON: {error}") from error
+        actual = ""
+        raise DocumentError(actual, f"JSON: {error}") from error
     return reader(document)
 
 
@@ -200,7 +200,7 @@ def choice(*values: str) -> Reader[str]:
 
 
 def check(reader: Reader[T], holds: Callable[[T], bool], expected: str) -> Reader[T]:
-    """What *reader* describes, where a condition holds too."""
+    """A value that *reader* describes and for which a condition holds."""
 
     def read_checked(value: Any) -> T:
         result = reader(value)
@@ -212,7 +212,7 @@ def check(reader: Reader[T], holds: Callable[[T], bool], expected: str) -> Reade
 
 
 def verified(reader: Reader[T], verify: Callable[[T], None]) -> Reader[T]:
-    """What *reader* describes, where *verify* raises no `DocumentError`: for conditions between several parts."""
+    """A value that *reader* describes and *verify* accepts: *verify* raises `DocumentError` for parts that disagree."""
 
     def read_checked(value: Any) -> T:
         result = reader(value)
@@ -226,12 +226,12 @@ positive = check(number, lambda value: value > 0.0, "a positive number")
 
 
 def nullable(reader: Reader[T]) -> Reader[T | None]:
-    """What *reader* describes; None for null and for an absent key."""
+    """A value that *reader* describes; None for null and for an absent key."""
     return lambda value: None if value is None or value is ABSENT else reader(value)
 
 
 def absent(default: T, reader: Reader[T]) -> Reader[T]:
-    """What *reader* describes; a default for an absent key, not for null."""
+    """A value that *reader* describes; a default for an absent key, but not for null."""
     return lambda value: default if value is ABSENT else reader(value)
 
 
@@ -244,8 +244,8 @@ def array(reader: Reader[T], *, most: int | None = None, size: int | None = None
         if not isinstance(value, list):
             raise DocumentError(shown(value), "an array")
         if (limit is not None and len(value) > limit) or (size is not None and len(value) != size):
-            found = f"an array of {len(value)}"
-            raise DocumentError(found, expected)
+            actual = f"an array of {len(value)}"
+            raise DocumentError(actual, expected)
         results = []
         try:
             for item in value:
@@ -283,8 +283,8 @@ def mapping(reader: Reader[T], *, most: int) -> Reader[dict[str, T]]:
     def read_object(value: Any) -> dict[str, T]:
         _check_object(value)
         if len(value) > most:
-            found = f"an object of {len(value)}"
-            raise DocumentError(found, f"at most {most} names")
+            actual = f"an object of {len(value)}"
+            raise DocumentError(actual, f"at most {most} names")
         results = {}
         key = ""
         try:
@@ -317,7 +317,7 @@ def record(build: Callable[..., T], /, **fields: Reader[Any]) -> Reader[T]:
 
 
 def tagged(key: str, **readers: Reader[T]) -> Reader[T]:
-    """An object that one of several descriptions fits; the string under *key* says which."""
+    """An object that fits one of several descriptions, which the string under *key* names."""
     kind = choice(*readers)
 
     def reader(value: Any) -> T:
@@ -354,15 +354,15 @@ def check_length(items: Sequence[object], length: int, noun: str, at: str) -> No
     Args:
         items: the array.
         length: items that are expected.
-        noun: what the items are, for the message: ``"counts, one for each bin"``.
+        noun: the items, for the message: ``"counts, one for each bin"``.
         at: the part, as in `DocumentError`.
 
     Raises:
         DocumentError: it has another length.
     """
     if len(items) != length:
-        found = f"an array of {len(items)}"
-        raise DocumentError(found, f"{length} {noun}", at)
+        actual = f"an array of {len(items)}"
+        raise DocumentError(actual, f"{length} {noun}", at)
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ __all__ = ["check_seasons", "read_seasons", "seasons_document"]
 
 
 def seasons_document(seasons: Seasons) -> dict[str, object]:
-    """The JSON object of seasons."""
+    """Return the JSON object of seasons."""
     return {
         "start": seasons.start,
         "end": seasons.end,
@@ -41,16 +41,16 @@ def check_seasons(seasons: Seasons, features: Sequence[Feature]) -> None:
         check_length(counts[0], len(totals), "counts, one for each bin", f"{at}[0]")
         # Each count is at most 2**53 and there are at most 24 cells: the sums are exact.
         if counts.sum(axis=0).tolist() != totals:
-            found = "counts of other rows"
-            raise DocumentError(found, "counts that add up to those of the features", at)
+            actual = "counts of other rows"
+            raise DocumentError(actual, "counts that add up to those of the features", at)
         rows = np.add.reduceat(counts, starts, axis=1)
         if (rows != rows[:, :1]).any():
-            found = "counts of other rows for some features"
-            raise DocumentError(found, "equally many rows for every feature in a cell", at)
+            actual = "counts of other rows for some features"
+            raise DocumentError(actual, "equally many rows for every feature in a cell", at)
 
 
 def _read_cells(kind: str) -> Reader[Counts]:
-    """The counts of one kind of season, shape (cells, bins)."""
+    """Return the description of the counts of one kind of season, shape (cells, bins)."""
     cells = json.array(_read_cell, size=KINDS[kind])
 
     def table(value: Any) -> Counts:
@@ -71,8 +71,8 @@ def _read_counts(value: Any) -> dict[str, Counts]:
 
 def _make_seasons(start: float, end: float, shown: tuple[str, ...], counts: dict[str, Counts]) -> Seasons:
     if end < start:
-        found = f"{end}"
-        raise DocumentError(found, f"at least the start, {start}", ".end")
+        actual = f"{end}"
+        raise DocumentError(actual, f"at least the start, {start}", ".end")
     kinds = tuple(kind for kind in KINDS if kind in counts)
     ordered = tuple(kind for kind in KINDS if kind in shown)
     return Seasons(kinds, tuple(counts[kind] for kind in kinds), ordered, start, end)

@@ -106,5 +106,5 @@ def _block_sizes(rows: int, ordered: OrderedRows | None) -> tuple[list[int], lis
 
 
 def _rounded(values: Floats) -> Floats:
-    """Values with `DIGITS` significant digits."""
+    """Return values with `DIGITS` significant digits."""
     return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)

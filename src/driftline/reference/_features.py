@@ -90,13 +90,15 @@ def count_outcomes(training: TrainingData, prediction: Feature | None) -> Outcom
     Count known outcomes, and correct predictions, in each bin of the prediction; None without outcomes.
 
     Raises:
-        ConfigurationError: the prediction is a quantity, and no function says when it is correct.
+        ConfigurationError: the prediction is a quantity, and there is no function to decide whether it is correct.
     """
     if training.outcomes is None or training.predictions is None or prediction is None:
         return None
     correct = training.correct or default_correct(prediction)
     if correct is None:
-        msg = "outcomes= for a prediction that is a quantity: expected correct=, a function that says when it is right"
+        msg = (
+            "outcomes= of a prediction that is a quantity: expected correct=, a function that decides if it is correct"
+        )
         raise ConfigurationError(msg)
     bins, hits = [], []
     values = zip(

@@ -66,7 +66,7 @@ class Document:
 
 
 def write_reference(reference: Document) -> str:
-    """Write a reference as a JSON text: the same text for the same values."""
+    """Return a reference as a JSON string: the same string for the same values."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "rows": reference.rows,
@@ -116,11 +116,11 @@ def _dependence_document(dependence: Dependence) -> dict[str, object]:
 
 def read_reference(text: str, source: str) -> Document:
     """
-    Read a reference from a JSON text that may hold anything.
+    Read a reference from a JSON string of unknown content.
 
     Raises:
-        ReferenceError: the text is no reference. The message names *source*, the part within it, what it has there and
-            what was expected.
+        ReferenceError: the string is no reference. The message names *source*, the part within it, its value, and the
+            expected one.
     """
     try:
         return json.read(text, json.versioned(SCHEMA_VERSION, _read_and_check))
@@ -130,7 +130,7 @@ def read_reference(text: str, source: str) -> Document:
 
 
 def _read_and_check(value: Any) -> Document:
-    """Each part by its description, then what the parts say about each other."""
+    """Read each part by its description, then check that the parts agree."""
     document = _read_document(value)
     names = [feature.name for feature in document.features]
     if PREDICTION in names:
@@ -140,15 +140,15 @@ def _read_and_check(value: Any) -> Document:
         raise DocumentError(shown(document.prediction.name), shown(PREDICTION), ".prediction.name")
     for index, feature in enumerate(document.watched):
         if sum(feature.counts) != document.rows:
-            found = f"counts of {sum(feature.counts)} rows"
+            actual = f"counts of {sum(feature.counts)} rows"
             at = ".prediction" if feature is document.prediction else f".features[{index}]"
-            raise DocumentError(found, f"counts of {document.rows} rows", f"{at}.counts")
+            raise DocumentError(actual, f"counts of {document.rows} rows", f"{at}.counts")
     if document.outcomes is not None:
         _check_outcomes(document.outcomes, document.prediction)
     for key, dependence in (("dependence", document.dependence), ("traffic", document.traffic)):
         if dependence is not None and dependence.factors.shape[1] != len(document.watched):
-            found, expected = f"{dependence.factors.shape[1]} features", f"{len(document.watched)} features"
-            raise DocumentError(found, expected, f".{key}.factors")
+            actual, expected = f"{dependence.factors.shape[1]} features", f"{len(document.watched)} features"
+            raise DocumentError(actual, expected, f".{key}.factors")
     if document.derived is not None:
         check_derived(document.derived, document.features)
     if document.seasons is not None:
@@ -196,8 +196,8 @@ def _make_categorical(
     twice: int,
 ) -> Feature:
     if not json.unique((*categories, *others)):
-        found = "an array in which a category appears twice"
-        raise DocumentError(found, "different categories, in others too", ".categories")
+        actual = "an array in which a category appears twice"
+        raise DocumentError(actual, "different categories, in others too", ".categories")
     bins = CategoricalBins(categories, others, open)
     check_length(counts, bins.size, "counts, one for each bin", ".counts")
     return Feature(name, bins, counts, once=once, twice=twice)

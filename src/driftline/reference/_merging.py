@@ -11,12 +11,12 @@ __all__ = ["merge_dependence", "merge_features", "merge_outcomes"]
 
 
 def merge_dependence(a: Dependence | None, b: Dependence | None) -> Dependence | None:
-    """The dependence of the rows of both parts, as far as it is known."""
+    """Return the dependence of the rows of both parts, as far as it is known."""
     return a.merge(b) if a is not None and b is not None else a or b
 
 
 def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeCounts | None:
-    """The outcomes of both parts. Their dispersion is the mean of both, weighted by the outcomes known."""
+    """Return the outcomes of both parts. The dispersion is the mean of both, weighted by their known outcomes."""
     if a is None or b is None:
         return a or b
     n, m = sum(a.known), sum(b.known)
@@ -25,7 +25,7 @@ def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeC
 
 
 def merge_features(a: Feature, b: Feature) -> Feature:
-    """The counts and moments of both parts, over the same bins."""
+    """Return a feature with the counts and moments of both parts, which have the same bins."""
     counts = _sum(a.counts, b.counts)
     if a.moments is None or b.moments is None:
         known = a if b.moments is None else b
