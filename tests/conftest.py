@@ -45,11 +45,11 @@ def only_documented_places():
 
 
 SYSTEM = {"benchmarks", "demo", "end_to_end", "examples", "fuzz", "reliability"}
-"""Folders whose tests start servers or processes, or measure time: `make test` runs them without others beside."""
+"""Folders whose tests start servers or processes, or measure time. `make test` runs them one at a time."""
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests of these folders."""
+    """Mark the tests in these folders as ``system``."""
     for item in items:
         if SYSTEM & set(item.path.relative_to(Path(__file__).parent.parent).parts[1:2]):
             item.add_marker(pytest.mark.system)

@@ -1,4 +1,4 @@
-"""What importing driftline does not do, and what it costs to serve without an SDK: in processes of their own."""
+"""Importing driftline has no side effects, and it works without an SDK; each test runs a separate process."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def get(environment, key):
         frame = frame.f_back
     return of(environment, key)
 
-# What numpy and OpenTelemetry's API read is theirs.
+# Imported first: numpy and OpenTelemetry's API read variables too.
 import numpy, opentelemetry._logs, opentelemetry.metrics, opentelemetry.trace
 type(os.environ).__getitem__ = get
 before = threading.active_count()
 import driftline
 for name in driftline.__all__:
-    getattr(driftline, name)  # each is loaded when it is first asked for
+    getattr(driftline, name)  # the first access imports its module
 heavy = ("pandas", "sklearn", "scipy", "polars", "pyarrow", "grpc", "requests", "rich")
 """
 
 
 def run(script):
-    """Run a script in a fresh interpreter; what it prints."""
+    """Run a script in a fresh interpreter, and return its output."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
@@ -39,9 +39,9 @@ def run(script):
     return done.stdout.strip()
 
 
-def test_importing_loads_starts_and_reads_nothing():
-    """No SDK, exporter, frame library or scipy; no thread; no variable of the environment."""
-    found = run(
+def test_import_has_no_side_effects():
+    """It loads no SDK, exporter, frame library or scipy, starts no thread, and reads no environment variable."""
+    output = run(
         WATCH
         + """
 loaded = [name for name in sys.modules if name.partition(".")[0] in heavy]
@@ -49,12 +49,12 @@ loaded += [name for name in sys.modules if name.startswith(("opentelemetry.sdk",
 print(loaded, threading.active_count() - before, read)
 """
     )
-    assert found == "[] 0 []"
+    assert output == "[] 0 []"
 
 
 def test_everything_works_without_an_sdk():
-    """Nothing of the SDK is loaded, and scores and states are there all the same."""
-    found = run(
+    """There are scores and states, and nothing of the SDK is loaded."""
+    output = run(
         WATCH
         + """
 monitor = driftline.Monitor(
@@ -75,4 +75,4 @@ loaded = [name for name in sys.modules if name.startswith(("opentelemetry.sdk", 
 print(loaded, status.state, status.rows)
 """
     )
-    assert found == "[] drifting 500"
+    assert output == "[] drifting 500"

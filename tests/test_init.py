@@ -1,4 +1,4 @@
-"""The names at the root: each is where its table says, and none is loaded before it is asked for."""
+"""The public names of `driftline`: each is importable, and imported at its first access only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import driftline as dl
 
 
-def test_every_name_has_a_home():
-    """And is what that home calls by its name."""
+def test_every_public_name_is_importable():
+    """It is the object of that name in its module. ``dir()`` lists the public names."""
     assert dir(dl) == dl.__all__ == sorted(dl.__all__)
     for name in dl.__all__:
         value = getattr(dl, name)
@@ -20,9 +20,9 @@ def test_every_name_has_a_home():
         _ = dl.Nothing
 
 
-def test_importing_loads_nothing():
-    """Neither numpy nor OpenTelemetry, nor any module of driftline's own."""
-    code = "import sys, driftline; print([one for one in sys.modules if one.split('.')[0] in "
+def test_import_loads_no_module():
+    """Neither numpy nor OpenTelemetry, nor another module of driftline."""
+    code = "import sys, driftline; print([name for name in sys.modules if name.split('.')[0] in "
     code += "{'driftline', 'numpy', 'opentelemetry'}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['driftline']"

@@ -1,4 +1,4 @@
-"""The monitor: mistakes in its configuration, OpenTelemetry set up before, after, twice or never, and its end."""
+"""`Monitor`: rejected arguments, OpenTelemetry set up before or after it, several monitors, and shutdown."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ DELTA = {ObservableCounter: AggregationTemporality.DELTA, Histogram: Aggregation
     ],
     ids=str,
 )
-def test_mistakes_are_refused(reference, options, message):
+def test_wrong_arguments_are_rejected(reference, options, message):
     """The message names the value and what was expected."""
     with pytest.raises(dl.ConfigurationError) as raised:
         dl.Monitor(**{"name": "m", "reference": reference, **options})
     assert message in str(raised.value)
 
 
-def test_settings_have_a_field_for_every_argument():
-    """In the same order, so that both can be read side by side."""
+def test_settings_have_one_field_per_argument():
+    """In the same order."""
     arguments = list(inspect.signature(dl.Monitor).parameters)
     assert [field.name for field in dataclasses.fields(Settings)] == arguments
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_missing_reference_file_is_named(tmp_path):
     """With its path."""
     with pytest.raises(dl.ReferenceError, match=r"nowhere\.json: cannot be read"):
         dl.Monitor("m", reference=tmp_path / "nowhere.json")
@@ -80,8 +80,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         ("OTEL_SDK_DISABLED", "1", True),  # OpenTelemetry knows "true" alone
     ],
 )
-def test_variables_switch_everything_off(reference, monkeypatch, name, value, enabled):
-    """Read when the monitor is made; the decorator then returns the function itself."""
+def test_environment_variables_switch_everything_off(reference, monkeypatch, name, value, enabled):
+    """They are read when the monitor is created. The decorator then returns the function itself."""
     monkeypatch.setenv(name, value)
     monitor = dl.Monitor("m", reference=reference, synchronous=True)
     monkeypatch.delenv(name)
@@ -120,27 +120,27 @@ explicit = dl.Monitor("explicit", reference=reference, meter_provider=metrics.ge
 for monitor in (before, after, explicit):
     for _ in range(5):
         monitor.instrument(lambda features: 0.5)({"x": 1.0})
-found = {
+served = {
     metric.name: {dict(point.attributes)["ml.model.name"]: point.value for point in metric.data.data_points}
     for resource in reader.get_metrics_data().resource_metrics
     for scope in resource.scope_metrics
     for metric in scope.metrics
     if metric.name == "ml.predictions.served"
 }
-assert found == {"ml.predictions.served": {"before": 15, "after": 5, "explicit": 5}}, found
+assert served == {"ml.predictions.served": {"before": 15, "after": 5, "explicit": 5}}, served
 """
 
 
-def test_the_sdk_may_be_set_up_later():
-    """A monitor made before the global provider reports all it has served; one made after shares its instruments."""
+def test_sdk_may_be_set_up_later():
+    """A monitor older than the global provider reports all its predictions. A newer one shares its instruments."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SDK_AFTERWARDS], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_two_monitors_of_one_name_add_up(make_monitor, telemetry, row):
-    """Also when one of them is shut down, and a third takes its place."""
+def test_two_monitors_with_one_name_add_up(make_monitor, telemetry, row):
+    """Also when one of them is shut down and a third one replaces it."""
     first, second = make_monitor(), make_monitor()
     for monitor, calls in ((first, 3), (second, 4)):
         for _ in range(calls):
@@ -154,7 +154,7 @@ def test_two_monitors_of_one_name_add_up(make_monitor, telemetry, row):
 
 
 def test_deltas_of_two_monitors_add_up(make_monitor, make_telemetry, row):
-    """Each prediction is in one delta, once."""
+    """Each prediction is in exactly one delta."""
     telemetry = make_telemetry(DELTA)
     monitors = [make_monitor(**telemetry.providers) for _ in range(2)]
     functions = [monitor.instrument(lambda features: 0.5) for monitor in monitors]
@@ -172,15 +172,15 @@ def test_deltas_of_two_monitors_add_up(make_monitor, make_telemetry, row):
 
 
 def test_nothing_is_exported_before_the_first_prediction(make_monitor, telemetry, row):
-    """A process that has a monitor and no traffic has no series of it."""
+    """A monitor without traffic has no series."""
     monitor = make_monitor()
     assert telemetry.points() == []
     monitor.instrument(lambda features: 0.5)(row)
     assert telemetry.value("ml.predictions.served") == 1
 
 
-def test_a_provider_that_is_shut_down_first_changes_nothing(reference, row):
-    """Whatever it does to instruments: the function goes on, and so does the monitor."""
+def test_provider_that_is_shut_down_first_does_no_harm(reference, row):
+    """The function and the monitor go on."""
     provider = MeterProvider()
     before = dl.Monitor("m", reference=reference, meter_provider=provider, synchronous=True)
     provider.shutdown()
@@ -192,8 +192,8 @@ def test_a_provider_that_is_shut_down_first_changes_nothing(reference, row):
         monitor.shutdown()
 
 
-def test_a_monitor_that_is_shut_down_lets_calls_through(make_monitor, row):
-    """As often as one likes, and without growing."""
+def test_calls_pass_through_after_shutdown(make_monitor, row):
+    """Any number of calls, without growing."""
     monitor = make_monitor(synchronous=True)
     function = monitor.instrument(lambda features: features["age"])
     monitor.shutdown()
@@ -201,12 +201,12 @@ def test_a_monitor_that_is_shut_down_lets_calls_through(make_monitor, row):
     assert [function(row) for _ in range(20_000)] == [row["age"]] * 20_000
 
 
-def test_the_manual_clock_of_testing_moves_windows(reference, row):
-    """The helper for users' own tests: nothing goes by itself."""
+def test_manual_clock_completes_windows_of_time(reference, row):
+    """Only `ManualClock.advance` lets time pass."""
     clock = testing.ManualClock()
     monitor = testing.in_memory_monitor(reference=reference, window=dl.Window("1min"), clock=clock)
     monitor.observe({name: [value] * 200 for name, value in row.items()}, [0.5] * 200)
-    assert {one.state for one in monitor.status().values()} == {"insufficient_data"}
+    assert {status.state for status in monitor.status().values()} == {"insufficient_data"}
     clock.advance(60.0)
-    assert {one.rows for one in monitor.status().values()} == {200}
+    assert {status.rows for status in monitor.status().values()} == {200}
     monitor.shutdown()

@@ -91,7 +91,7 @@ _HOMES = {
     "configure_otlp": "driftline.otlp",
     "record_outcome": "driftline._pipeline.outcome_registry",
 }
-"""Where each name comes from: a module is loaded when one of its names is first asked for."""
+"""The module of each public name. It is imported at the first access to one of its names."""
 
 
 def __dir__() -> list[str]:
@@ -100,10 +100,10 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
-        return found
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - paid only by who asks
+        from importlib.metadata import version  # noqa: PLC0415 - imported at the first access only
 
         return version("driftline")
     msg = f"module {__name__!r} has no attribute {name!r}"

@@ -19,7 +19,7 @@ import numpy as np
 import driftline
 
 LONG = 80
-"""Characters of parameters from which each stands on a line of its own, so that a change shows as one line."""
+"""Characters of parameters above which each has a separate line, so that a change of one changes one line."""
 
 NEXT = ",\n    "
 
@@ -48,8 +48,8 @@ OPERATORS = {"__add__", "__aenter__", "__aexit__", "__call__", "__enter__", "__e
 
 def public_modules():
     """Return the names of all public modules, sorted."""
-    found = (module.name for module in pkgutil.walk_packages(driftline.__path__, "driftline."))
-    return sorted(["driftline", *(name for name in found if not name.startswith(PROGRAMS) and "._" not in name)])
+    names = (module.name for module in pkgutil.walk_packages(driftline.__path__, "driftline."))
+    return sorted(["driftline", *(name for name in names if not name.startswith(PROGRAMS) and "._" not in name)])
 
 
 def public_names(module):
@@ -94,7 +94,7 @@ def members(path, cls):
     """Return a line for each public member that driftline defines for a class, by path."""
     fields = {field.name: field.type for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else {}
     lines = {f"{path}.{name}": f": {annotation(kind)}" for name, kind in fields.items() if not name.startswith("_")}
-    names = {name for base in cls.__mro__ if is_ours(base) for name in vars(base)}
+    names = {name for base in cls.__mro__ if in_driftline(base) for name in vars(base)}
     for name in names - set(fields):
         if name.startswith("_") and name not in OPERATORS:
             continue
@@ -112,12 +112,12 @@ def members(path, cls):
 
 def constructor_of(cls):
     """Return the signature of a class that can be called, else an empty string."""
-    defined = any({"__init__", "__new__"} & set(vars(base)) for base in cls.__mro__ if is_ours(base))
+    defined = any({"__init__", "__new__"} & set(vars(base)) for base in cls.__mro__ if in_driftline(base))
     return signature_of(cls) if defined and not getattr(cls, "_is_protocol", False) else ""
 
 
-def is_ours(cls):
-    """Tell whether driftline defines a class."""
+def in_driftline(cls):
+    """Return whether driftline defines a class."""
     return cls.__module__.startswith("driftline")
 
 

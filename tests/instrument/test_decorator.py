@@ -1,4 +1,4 @@
-"""The decorator and the block: the host sees the same with them and without, and each prediction counts once."""
+"""The decorator and the context manager: results and errors stay the same, and each prediction counts once."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ import driftline as dl
 
 @pytest.fixture
 def monitor(make_monitor):
-    """One that raises nothing and needs no thread."""
+    """A synchronous monitor that logs errors."""
     return make_monitor(on_error="log", synchronous=True)
 
 
 @pytest.fixture
 def counted(telemetry, monitor):
-    """(predictions made, predictions failed, durations) so far."""
+    """A function that returns (predictions, failed predictions, durations) so far."""
 
     def read():
         monitor.flush()
-        made = failed = durations = 0
+        served = failed = durations = 0
         for name, attributes, value in telemetry.points():
             if name == "ml.prediction.duration":
                 durations += value
             elif name == "ml.predictions.served":
-                made += value * ("error.type" not in attributes)
+                served += value * ("error.type" not in attributes)
                 failed += value * ("error.type" in attributes)
-        return made, failed, durations
+        return served, failed, durations
 
     return read
 
 
 class Hostile:
-    """Nothing can be read of it."""
+    """An object whose every access raises."""
 
     __hash__ = None
 
@@ -59,7 +59,7 @@ class Hostile:
 
 
 class HostileDict(dict):
-    """Nor of this."""
+    """A dict that raises when it is read."""
 
     def __iter__(self):
         raise RuntimeError
@@ -69,8 +69,8 @@ class HostileDict(dict):
 
 
 @dataclasses.dataclass(slots=True)
-class HalfMade:
-    """One of its fields was never set."""
+class HalfSet:
+    """A dataclass with a field that is never set."""
 
     age: float
     amount: float = dataclasses.field(init=False)
@@ -111,7 +111,7 @@ FEATURES = {
     "unhashable": {"age": 1.0, "channel": ["web"]},
     "half a surrogate": {"age": 1.0, "channel": "\ud800"},
     "names that are none": {0: 1, None: 2},
-    "half made": HalfMade(1.0),
+    "half set": HalfSet(1.0),
     "hostile": Hostile(),
     "hostile values": {"age": Hostile(), "amount": Hostile(), "channel": Hostile(), "member": Hostile()},
     "hostile dict": HostileDict(age=1.0),
@@ -123,17 +123,17 @@ OUTPUTS = {"a number": 0.5, "nothing": None, "an array": np.zeros((3, 2)), "an o
 @pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
 @pytest.mark.parametrize("trace", [False, True])
 @pytest.mark.slow
-def test_the_host_gets_what_it_would_get_without(make_monitor, features, output, trace):
-    """The very object that the function returns, and the very error that it raises, whatever goes in and out."""
+def test_results_and_errors_pass_through_unchanged(make_monitor, features, output, trace):
+    """The same object and the same exception, for any features and outputs."""
     monitor = make_monitor(on_error="log", synchronous=True, trace=trace)
 
     @monitor.instrument(prediction_id=lambda _: "an id", user_id=lambda _: 7)
-    def predict(given):
-        assert given is features
+    def predict(argument):
+        assert argument is features
         return output
 
     @monitor.instrument
-    def fails(given):
+    def fails(argument):
         raise error
 
     assert predict(features) is output
@@ -155,15 +155,15 @@ def test_the_host_gets_what_it_would_get_without(make_monitor, features, output,
         assert snapshot.counts[start : start + width].sum() == snapshot.rows
 
 
-def test_functions_of_the_user_may_raise(monitor, counted, telemetry, row):
-    """Each is counted as an error of its place; the prediction is counted, and what could be read is used."""
+def test_user_functions_that_raise_are_counted(monitor, counted, telemetry, row):
+    """Each raises an error count at its place; the prediction counts with the features that could be read."""
 
     def fails(*_):
         message = "not for this call"
         raise RuntimeError(message)
 
     for option in ("features", "output", "prediction_id", "user_id"):
-        assert monitor.instrument(lambda given: given["age"], **{option: fails})(row) == row["age"]
+        assert monitor.instrument(lambda features: features["age"], **{option: fails})(row) == row["age"]
     assert counted() == (4, 0, 4)
     assert telemetry.value("ml.monitor.rows.dropped", ml__monitor__reason="unreadable") == 1
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="features") == 1
@@ -171,10 +171,10 @@ def test_functions_of_the_user_may_raise(monitor, counted, telemetry, row):
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="prediction_id") == 1
 
 
-def test_a_user_who_is_unknown_costs_no_outcome(make_monitor, telemetry, row):
-    """The id of the prediction is kept though the one of the user raised."""
+def test_user_id_that_raises_keeps_the_prediction_id(make_monitor, telemetry, row):
+    """The outcome is joined although ``user_id=`` raised."""
     monitor = make_monitor(on_error="log", synchronous=True, trace=True)
-    function = monitor.instrument(lambda _: 0.9, prediction_id=lambda _: "p", user_id=lambda given: given["user"])
+    function = monitor.instrument(lambda _: 0.9, prediction_id=lambda _: "p", user_id=lambda features: features["user"])
     function(row)
     monitor.outcome("p", actual=True)
     assert telemetry.value("ml.outcomes", ml__outcome__result="correct") == 1
@@ -184,8 +184,8 @@ def test_a_user_who_is_unknown_costs_no_outcome(make_monitor, telemetry, row):
     assert "enduser.id" not in span.attributes
 
 
-def test_a_span_carries_the_user_and_not_the_text_of_an_error(make_monitor, telemetry, row):
-    """An error often quotes the value that the model could not take: its class is told."""
+def test_span_has_the_user_id_and_the_error_type_only(make_monitor, telemetry, row):
+    """The message of an exception may quote a feature, so the span carries its class alone."""
     monitor = make_monitor(trace=True, version="3")
 
     @monitor.instrument(user_id=lambda _: 42)
@@ -197,18 +197,18 @@ def test_a_span_carries_the_user_and_not_the_text_of_an_error(make_monitor, tele
         predict(row)
     with monitor.prediction(row, user_id="someone") as call:
         call.output = 0.5
-    failed, made = telemetry.spans()
-    assert (failed.attributes["enduser.id"], made.attributes["enduser.id"]) == ("42", "someone")
+    failed, served = telemetry.spans()
+    assert (failed.attributes["enduser.id"], served.attributes["enduser.id"]) == ("42", "someone")
     assert failed.attributes["error.type"] == "LookupError"
     assert failed.status.status_code.name == "ERROR"
     assert "tariff" not in failed.to_json()
-    assert made.attributes["ml.prediction.id"] == call.id
-    assert made.attributes["ml.model.version"] == "3"
+    assert served.attributes["ml.prediction.id"] == call.id
+    assert served.attributes["ml.model.version"] == "3"
 
 
-def test_a_span_is_left_behind_even_when_it_cannot_be_ended(make_monitor, telemetry, row, monkeypatch):
-    """What the host does next is not its child."""
-    from opentelemetry import trace  # noqa: PLC0415 - what the host would do
+def test_span_that_cannot_be_ended_is_detached(make_monitor, telemetry, row, monkeypatch):
+    """Later spans of the host are not its children."""
+    from opentelemetry import trace  # noqa: PLC0415 - the host's own tracing
     from opentelemetry.sdk.trace import Span  # noqa: PLC0415 - as above
 
     monitor = make_monitor(on_error="log", trace=True)
@@ -291,7 +291,7 @@ def test_a_failure_within_a_call_is_one_failure(make_monitor, row, kind):
 
 
 def test_a_call_within_a_call_is_one_prediction(monitor, counted, row):
-    """Functions, coroutines, generators and blocks, whichever is the outer one."""
+    """Functions, coroutines, generators and blocks, each as the outer call."""
 
     @monitor.instrument
     def plain(features):
@@ -329,8 +329,8 @@ def test_a_call_within_a_call_is_one_prediction(monitor, counted, row):
     assert counted() == (6, 0, 6)
 
 
-def test_what_a_consumer_calls_between_two_values_is_its_own(monitor, counted, row):
-    """A generator that waits is not around what happens meanwhile."""
+def test_calls_of_a_consumer_between_two_values_count(monitor, counted, row):
+    """They do not belong to the suspended generator."""
 
     @monitor.instrument
     def generator(features):
@@ -351,8 +351,8 @@ def test_what_a_consumer_calls_between_two_values_is_its_own(monitor, counted, r
     assert counted() == (6, 0, 6)
 
 
-def test_a_task_that_outlives_its_call_is_a_prediction(monitor, counted, row):
-    """It was started within one, and runs after it."""
+def test_task_that_outlives_its_call_is_a_prediction(monitor, counted, row):
+    """The task starts within the call and predicts after it."""
 
     @monitor.instrument
     async def later(features):
@@ -368,8 +368,8 @@ def test_a_task_that_outlives_its_call_is_a_prediction(monitor, counted, row):
     assert counted() == (2, 0, 2)
 
 
-def test_a_block_within_a_call_has_an_outcome(make_monitor, telemetry, row):
-    """The outer call is the prediction; what is asked of the inner one by its id is known."""
+def test_block_within_a_call_has_an_outcome(make_monitor, telemetry, row):
+    """The outer call is the prediction; an outcome is joined by the id of the inner block."""
     monitor = make_monitor()
 
     @monitor.instrument
@@ -387,8 +387,8 @@ def test_a_block_within_a_call_has_an_outcome(make_monitor, telemetry, row):
 # --- coroutines and generators ----------------------------------------------------------------------------------------
 
 
-def test_a_coroutine_may_be_closed_from_anywhere(monitor, counted, row):
-    """A loop that ends closes what waits in another context than it ran in."""
+def test_coroutine_may_be_closed_in_another_context(monitor, counted, row):
+    """An event loop that ends closes suspended coroutines outside the context in which they ran."""
 
     @types.coroutine
     def wait():
@@ -403,9 +403,9 @@ def test_a_coroutine_may_be_closed_from_anywhere(monitor, counted, row):
         await wait()
         yield features
 
-    for one in (predict(row), stream(row).__anext__()):
-        contextvars.copy_context().run(one.send, None)
-        one.close()
+    for awaitable in (predict(row), stream(row).__anext__()):
+        contextvars.copy_context().run(awaitable.send, None)
+        awaitable.close()
     block = monitor.prediction(row)
     contextvars.copy_context().run(block.__enter__)
     block.__exit__(None, None, None)
@@ -414,8 +414,8 @@ def test_a_coroutine_may_be_closed_from_anywhere(monitor, counted, row):
     assert counted()[0] == 2
 
 
-def test_a_cancelled_task_is_a_prediction_that_failed(monitor, telemetry, row):
-    """And stays cancelled."""
+def test_cancelled_task_is_a_failed_prediction(monitor, telemetry, row):
+    """The task stays cancelled."""
 
     @monitor.instrument
     async def predict(features):
@@ -433,8 +433,8 @@ def test_a_cancelled_task_is_a_prediction_that_failed(monitor, telemetry, row):
     assert cancelled == 1
 
 
-def test_generators_that_are_abandoned_count_once(monitor, counted, row):
-    """Half-way, closed, or never begun: the last does not count."""
+def test_abandoned_generators_count_once(monitor, counted, row):
+    """Dropped or closed halfway. A generator that never began does not count."""
 
     @monitor.instrument
     def values(features):
@@ -463,7 +463,7 @@ def test_generators_that_are_abandoned_count_once(monitor, counted, row):
 
 
 def conversation(features):
-    """Takes what is sent, survives what is thrown in, and returns all of it."""
+    """A generator that collects sent values and thrown exceptions, and returns them."""
     heard = [features["age"]]
     try:
         heard.append((yield 1))
@@ -477,8 +477,8 @@ def conversation(features):
     return heard
 
 
-def test_a_generator_is_spoken_to_as_ever(monitor, row):
-    """send, throw and the value that it returns."""
+def test_generator_protocol_is_unchanged(monitor, row):
+    """``send``, ``throw`` and the returned value."""
 
     def talk(function):
         generator = function(row)
@@ -490,7 +490,7 @@ def test_a_generator_is_spoken_to_as_ever(monitor, row):
     assert talk(monitor.instrument(conversation)) == talk(conversation)
 
 
-# --- what a decorated function is -------------------------------------------------------------------------------------
+# --- the decorated function -------------------------------------------------------------------------------------------
 
 
 async def coroutine(features):
@@ -509,7 +509,7 @@ def plain(features, scale: float = 1.0) -> float:
 
 
 @pytest.mark.parametrize("function", [plain, conversation, coroutine, stream], ids=lambda one: one.__name__)
-def test_a_function_stays_what_it_is(monitor, function):
+def test_decorated_function_looks_the_same(monitor, function):
     """Its name, docstring, signature and kind."""
     wrapped = monitor.instrument(function)
     assert wrapped is not function
@@ -524,8 +524,8 @@ def test_a_function_stays_what_it_is(monitor, function):
         assert kind(wrapped) == kind(function)
 
 
-def test_methods_and_other_callables(make_monitor, telemetry, row):
-    """Of instances and classes, static, in either order of decorators, bound, partial, objects, builtins."""
+def test_methods_and_callable_objects_can_be_decorated(make_monitor, telemetry, row):
+    """Methods of each kind in both orders of decorators, bound methods, partials, objects and builtins."""
     monitor = make_monitor(synchronous=True)
 
     class Model:
@@ -555,7 +555,7 @@ def test_methods_and_other_callables(make_monitor, telemetry, row):
 
     model = Model()
     model.bound = monitor.instrument(model.bound)
-    found = [
+    results = [
         model.method(row),
         model.method(features=row),
         Model.method(model, row),
@@ -567,14 +567,14 @@ def test_methods_and_other_callables(make_monitor, telemetry, row):
         model.bound(row),
         monitor.instrument(functools.partial(plain, scale=1.0))(row),
     ]
-    assert found == [row["age"]] * 10
+    assert results == [row["age"]] * 10
     assert monitor.instrument(len)(row) == 4
     assert telemetry.value("ml.predictions.served") == 11
     assert monitor.snapshot().rows == 11
 
 
-def test_a_batch_is_as_many_predictions_and_one_duration(monitor, counted):
-    """In one call."""
+def test_batch_of_n_rows_is_n_predictions_and_one_duration(monitor, counted):
+    """For one call."""
     assert monitor.instrument(lambda frame: frame)(FRAME) is FRAME
     assert counted() == (2, 0, 1)
 
@@ -592,7 +592,7 @@ def test_a_batch_is_as_many_predictions_and_one_duration(monitor, counted):
         (plain, {"user_id": "someone"}, "user_id='someone': expected a function"),
     ],
 )
-def test_mistakes_are_refused_when_decorating(monitor, function, options, message):
+def test_decorator_rejects_wrong_arguments(monitor, function, options, message):
     """The message names the value and what was expected."""
     with pytest.raises(dl.ConfigurationError) as raised:
         monitor.instrument(**options)(function)

@@ -1,4 +1,4 @@
-"""The short way of a call: what the host sees is its own function, and every call is counted once."""
+"""The fast path: the wrapper behaves as the function does, and every call counts once."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from driftline.testing import Probe
 
 
 def bare(features):
-    """The function alone."""
+    """The function that the tests decorate."""
     return features["age"] / 100
 
 
 @pytest.mark.parametrize("call", [lambda f: f(), lambda f: f({}, {}), lambda f: f(x={}), lambda f: f({}, features={})])
-def test_a_wrong_call_fails_as_it_would(make_monitor, call):
-    """The same exception with the same words, which names the function and its argument."""
+def test_wrong_call_raises_the_same_error(make_monitor, call):
+    """The same message, with the names of the function and its argument."""
     watched = make_monitor().instrument(bare)
     with pytest.raises(TypeError) as expected:
         call(bare)
-    with pytest.raises(TypeError) as found:
+    with pytest.raises(TypeError) as raised:
         call(watched)
-    assert str(found.value) == str(expected.value)
+    assert str(raised.value) == str(expected.value)
 
 
-def test_it_looks_like_the_function(make_monitor):
-    """Name, documentation, signature and default."""
+def test_wrapper_looks_like_the_function(make_monitor):
+    """Name, docstring, signature and default."""
     monitor = make_monitor()
 
     @monitor.instrument
@@ -57,7 +57,7 @@ def test_it_looks_like_the_function(make_monitor):
 
 @pytest.mark.parametrize("kind", ["function", "method", "coroutine", "many arguments", "partial"])
 def test_nested_calls_are_one_prediction(make_monitor, row, kind):
-    """Whichever way the outer one is watched, and also where it is called again in the same context."""
+    """For each kind of outer call, also when it is called again in the same context."""
     monitor = make_monitor()
     inner = monitor.instrument(lambda features: 0.5)
 
@@ -83,8 +83,8 @@ def test_nested_calls_are_one_prediction(make_monitor, row, kind):
     assert monitor.evidence().served == 4
 
 
-def test_a_call_within_a_failed_one_was_not_made(make_monitor, row):
-    """The outer one failed; the next call in the same context counts again."""
+def test_call_within_a_failed_call_is_not_counted(make_monitor, row):
+    """The outer call is a failure; the next call in the same context counts."""
     monitor = make_monitor()
     inner = monitor.instrument(lambda features: 0.5)
 
@@ -100,8 +100,8 @@ def test_a_call_within_a_failed_one_was_not_made(make_monitor, row):
     assert (monitor.evidence().served, monitor.evidence().failed) == (1, 2)
 
 
-def test_a_task_that_outlives_the_call_is_a_prediction_of_its_own(make_monitor, row):
-    """It was started within, and runs when the call has returned."""
+def test_task_that_outlives_the_call_is_a_separate_prediction(make_monitor, row):
+    """The task starts within the call and runs after it has returned."""
     monitor = make_monitor()
     inner = monitor.instrument(lambda features: 0.5)
 
@@ -124,8 +124,8 @@ def test_a_task_that_outlives_the_call_is_a_prediction_of_its_own(make_monitor, 
     assert monitor.evidence().served == 2
 
 
-def test_copies_of_a_context_do_not_hide_each_others_calls(make_monitor, row):
-    """A call made before threads copy the context, which then call at the same time."""
+def test_copied_contexts_do_not_hide_calls(make_monitor, row):
+    """Threads copy a context in which a call was made, and call at the same time."""
     monitor = make_monitor()
     together = threading.Barrier(4)
 
@@ -137,7 +137,7 @@ def test_copies_of_a_context_do_not_hide_each_others_calls(make_monitor, row):
 
     predict(row)
     contexts = [contextvars.copy_context() for _ in range(4)]
-    threads = [threading.Thread(target=one.run, args=(predict, row)) for one in contexts]
+    threads = [threading.Thread(target=each.run, args=(predict, row)) for each in contexts]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -145,8 +145,8 @@ def test_copies_of_a_context_do_not_hide_each_others_calls(make_monitor, row):
     assert monitor.evidence().served == 5
 
 
-def test_a_cancelled_task_is_a_failure(make_monitor, row):
-    """And the next call in the loop counts."""
+def test_cancelled_task_is_a_failure(make_monitor, row):
+    """The next call in the loop counts."""
     monitor = make_monitor()
 
     @monitor.instrument
@@ -174,8 +174,8 @@ def test_a_cancelled_task_is_a_failure(make_monitor, row):
     ],
     ids=["dict", "with an unknown one", "frame of one row", "dict of columns"],
 )
-def test_what_a_model_does_to_its_input_changes_nothing(make_monitor, row, make):
-    """Whichever way its features are read."""
+def test_features_are_copied_before_the_model_changes_them(make_monitor, row, make):
+    """For each way of reading features."""
     monitor = make_monitor(on_error="log")
 
     @monitor.instrument
@@ -192,9 +192,9 @@ def test_what_a_model_does_to_its_input_changes_nothing(make_monitor, row, make)
 
 
 @pytest.mark.parametrize("width", [2, 20, 200])
-def test_many_features_are_counted_as_few_are(width, telemetry):
-    """A dict that is copied whole gives the counts of its values: unknown and missing ones, columns, failures too."""
-    names = [f"f{place}" for place in range(width)]
+def test_counts_do_not_depend_on_the_number_of_features(width, telemetry):
+    """Of dicts that are copied whole: with unknown and missing features, columns, and failed calls."""
+    names = [f"f{index}" for index in range(width)]
     random = np.random.default_rng(0)
     reference = dl.Reference.fit({name: random.normal(size=500) for name in names})
     monitor = dl.Monitor("wide", reference=reference, synchronous=True, enabled=True, **telemetry.providers)
@@ -218,18 +218,18 @@ def test_many_features_are_counted_as_few_are(width, telemetry):
         predict(dict(full))
     monitor.flush()
     expected = sum(
-        Probe(monitor).bin_columns([[one.get(name)] for name in names], 1)
-        for one in [full] * 3 + [without_first] + [full] * 3 + [without_first] * 3 + [full]
+        Probe(monitor).bin_columns([[features.get(name)] for name in names], 1)
+        for features in [full] * 3 + [without_first] + [full] * 3 + [without_first] * 3 + [full]
     )
     assert monitor.snapshot().counts.tolist() == expected.tolist()
-    told = Probe(monitor).errors
-    told.pop("cardinality", None)  # of 200 features the scores at three lengths are more series than the SDK keeps
-    assert told == {"unknown_feature": 1}
+    errors = Probe(monitor).errors
+    errors.pop("cardinality", None)  # 200 features have more scores at three lengths than the SDK keeps series
+    assert errors == {"unknown_feature": 1}
     assert (monitor.evidence().served, monitor.evidence().failed) == (10, 1)
 
 
-def test_the_duration_can_be_left_out(make_monitor, telemetry, row):
-    """Everything else is as it was, the latency that a canary judges included."""
+def test_duration_metric_can_be_switched_off(make_monitor, telemetry, row):
+    """A canary still has the latencies."""
     monitor = make_monitor(export_duration=False)
     predict = monitor.instrument(bare)
     for _ in range(5):
@@ -241,8 +241,8 @@ def test_the_duration_can_be_left_out(make_monitor, telemetry, row):
         make_monitor(export_duration=1)
 
 
-def test_exemplars_lead_to_the_span_of_the_call_and_to_no_other(make_monitor, telemetry, row):
-    """A call outside of any span has none, also where the one who records it is within a span."""
+def test_exemplars_have_the_span_of_their_call(make_monitor, telemetry, row):
+    """A call outside any span has no exemplar, even if the thread that records it is within a span."""
     monitor = make_monitor(synchronous=True)
     predict = monitor.instrument(bare)
     tracer = telemetry.tracer_provider.get_tracer("test")
@@ -261,8 +261,8 @@ def test_exemplars_lead_to_the_span_of_the_call_and_to_no_other(make_monitor, te
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
-def test_a_call_under_way_while_a_reference_is_learnt_is_counted(telemetry):
-    """It began before there was one, and ends after."""
+def test_call_under_way_when_a_reference_is_learned_is_counted(telemetry):
+    """It begins before there is a reference and ends after."""
     monitor = dl.Monitor(
         "m",
         reference=dl.Reference.learn(rows=100),
@@ -293,8 +293,8 @@ def test_a_call_under_way_while_a_reference_is_learnt_is_counted(telemetry):
     monitor.shutdown()
 
 
-def test_an_sdk_that_is_set_up_later_is_told_of_the_calls_that_follow():
-    """Without one neither contexts nor durations are kept; nothing else tells that it is there."""
+def test_sdk_that_is_set_up_later_receives_later_calls():
+    """Without an SDK no contexts and durations are kept. The next calls notice that it is there."""
     here, recorded = [], []
     panes = Panes(Layout(()), dl.Window(rows=10), lambda: 0.0, None)
     latencies = LatencyQueue(recorded.extend, lambda: bool(here))
@@ -312,8 +312,8 @@ def test_an_sdk_that_is_set_up_later_is_told_of_the_calls_that_follow():
     assert panes.read().durations.sum() == 2
 
 
-def test_the_context_is_the_one_that_the_api_gives():
-    """Read where the API keeps it."""
+def test_current_context_equals_the_context_of_the_api():
+    """It is read from the same variable."""
     tracer = TracerProvider().get_tracer("t")
     assert current_context() is context.get_current()
     with tracer.start_as_current_span("s"):
