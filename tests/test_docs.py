@@ -219,3 +219,12 @@ def test_paths_of_the_script_for_all_pythons_exist():
     paths = re.findall(r"\btests/[\w/.]+", script)
     assert len(paths) >= 7
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_paths_of_contributing_exist():
+    """Those of files that a contributor creates contain capitals."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:src|tests|docs|model|benchmarks|examples)/[\w/.-]*)`", text)
+    paths = [path for path in paths if "LIBRARY" not in path]
+    assert len(paths) >= 15
+    assert [path for path in paths if not (ROOT / path).exists()] == []
