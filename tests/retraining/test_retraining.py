@@ -9,6 +9,7 @@ import sys
 import threading
 import uuid
 
+import numpy as np
 import pytest
 
 from driftline import ConfigurationError, FeatureStatus
@@ -216,6 +217,7 @@ def test_child_of_a_fork_opens_its_own_connection(tmp_path):
         ({"max_latency": 0}, "max_latency=0: expected a number above 0"),
         ({"max_latency": -1.0}, "max_latency=-1.0: expected a number above 0"),
         ({"max_latency": True}, "max_latency=True: expected a number above 0"),
+        ({"max_latency": np.array([])}, r"max_latency=array.*: expected a number above 0"),
         ({"queue": "queue.db"}, "queue='queue.db': expected a RetrainingQueue"),
         ({"queue": None}, "queue=None: expected a RetrainingQueue"),
     ],

@@ -49,10 +49,9 @@ class WindowEvaluator:
         report: called with a place and a message when a user function raises.
 
     Attributes:
-        lock: held by the thread that evaluates.
         status: the state of each feature, by name. Each evaluation replaces the dict, so that a reader never sees a
             mixture of two evaluations.
-        lock: held while windows are evaluated; each evaluated window is a heartbeat.
+        lock: held by the thread that evaluates. Each evaluated window is a heartbeat.
     """
 
     def __init__(

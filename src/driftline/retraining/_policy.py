@@ -42,7 +42,7 @@ class RetrainingPolicy:
     def __post_init__(self) -> None:
         check.optional(check.integer, "min_drifting", self.min_drifting, at_least=1)
         check.optional(check.number, "min_accuracy", self.min_accuracy, above=0, at_most=1)
-        if self.max_latency != math.inf:  # an infinite limit is never crossed
+        if not (isinstance(self.max_latency, float) and self.max_latency == math.inf):  # such a limit is never crossed
             check.optional(check.number, "max_latency", self.max_latency, above=0)
         check.instance("queue", self.queue, RetrainingQueue, "a RetrainingQueue")
 
