@@ -271,7 +271,9 @@ class OrderedRows:
 
 def short_window(seasons: Seasons, rows: int, window_rows: int | None, window_seconds: float | None) -> str:
     """
-    Return a warning if the reference shows a season that is longer than the window and not compared by; else "".
+    Return a warning if windows are shorter than a season that they are not compared by, and that the reference shows.
+
+    Return an empty string otherwise.
 
     Args:
         seasons: the seasons of the reference.

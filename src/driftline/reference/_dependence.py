@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout, binner
 from driftline._seasons.expectation import OrderedRows, Seasons
 from driftline._seasons.fitting import fit_seasons, order_rows
@@ -79,15 +81,20 @@ def fit_dependence(training: TrainingData, fitted: FittedFeatures) -> FittedDepe
             np.stack(factors, axis=1),
             np.stack(directions, axis=1),
         )
-    if ordered is not None and expectation is not None:
-        cells_of_block, expect = ordered.cell_counts(check_rows), expectation
-        check = self_check(
-            features, layout, blocks, check_rows, dependence, lambda block: expect(cells_of_block[block])
-        )
-    else:
-        whole = np.concatenate([np.array(feature.counts, dtype=np.float64) for feature in features])
-        check = self_check(features, layout, blocks, check_rows, dependence, lambda _: whole)
+    expected_counts = _expected_counts(features, ordered, check_rows)
+    check = self_check(features, layout, blocks, check_rows, dependence, expected_counts)
     return FittedDependence(dependence, check, seasons)
+
+
+def _expected_counts(
+    features: Sequence[Feature], ordered: OrderedRows | None, check_rows: int
+) -> Callable[[int], Floats]:
+    """Return the function from the index of a block to the counts to compare it with, shape (bins,)."""
+    if ordered is not None and ordered.expectation is not None:
+        cells, expectation = ordered.cell_counts(check_rows), ordered.expectation
+        return lambda index: expectation(cells[index])
+    whole = np.concatenate([np.array(feature.counts, dtype=np.float64) for feature in features])
+    return lambda _: whole
 
 
 def _block_sizes(rows: int, ordered: OrderedRows | None) -> tuple[list[int], list[float], list[Counts]]:
