@@ -437,7 +437,7 @@ def test_hours_of_the_week_agree_with_datetime():
 def test_the_code_of_the_page_on_seasons_prints_its_output(capsys):
     page = (Path(__file__).parents[2] / "docs" / "seasons.md").read_text(encoding="utf-8")
     code, printed = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("python", "text"))
-    exec(compile(code, "seasons.md", "exec"), {})  # noqa: S102 - the page is ours
+    exec(compile(code, "seasons.md", "exec"), {})  # noqa: S102 - a page of this repository
     assert capsys.readouterr().out == printed
 
 

@@ -454,9 +454,9 @@ def test_abandoned_generators_count_once(monitor, counted, row):
     assert counted() == (1, 0, 1)
 
     async def main():
-        async for _ in (one := stream(row)):
+        async for _ in (tokens := stream(row)):
             break
-        await one.aclose()
+        await tokens.aclose()
 
     asyncio.run(main())
     assert counted() == (2, 0, 2)

@@ -191,7 +191,7 @@ class Expectation:
         """
         Return the degrees of freedom of blocks around their expectation.
 
-        A block is a part of its own expectation. A block of n rows, of which n_c are in a cell of m_c rows, therefore
+        A block is a part of its expectation. A block of n rows, of which n_c are in a cell of m_c rows, therefore
         loses sum(n_c^2 / m_c) / n degrees. Blocks that each hold a whole season lose one degree together.
 
         Args:
