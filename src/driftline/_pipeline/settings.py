@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from driftline._derived.spec import Derive, as_functions, check_functions
-from driftline._runtime import validation
+from driftline._runtime import validation as check
 from driftline._windows.window import Window
 from driftline.detection import FalseAlarms, Rule, check_rule
 from driftline.detection._scoring import NamedDistance, resolve_distances
@@ -43,7 +43,7 @@ def as_reference(name: str, value: object) -> Reference | Learn:
     """
     if isinstance(value, (Reference, Learn)):
         return value
-    return Reference.load(validation.path(name, value, "a Reference, the path of one, or Reference.learn(rows=...)"))
+    return Reference.load(check.path(name, value, "a Reference, the path of one, or Reference.learn(rows=...)"))
 
 
 def enabled_by_environment() -> bool:
@@ -53,17 +53,17 @@ def enabled_by_environment() -> bool:
 
 
 def _name(name: str, value: object) -> str:
-    return validation.string(name, value, at_least=1, at_most=MAX_NAME)
+    return check.string(name, value, at_least=1, at_most=MAX_NAME)
 
 
 def _optional_name(name: str, value: object) -> str | None:
-    return validation.optional(_name, name, value)
+    return check.optional(_name, name, value)
 
 
 def _window(name: str, value: object) -> Window:
     if value is None:
         return Window(rows=DEFAULT_WINDOW_ROWS)
-    return validation.instance(name, value, Window, "Window(rows=...) or Window('10min')")
+    return check.instance(name, value, Window, "Window(rows=...) or Window('10min')")
 
 
 def _distances(_: str, value: Any) -> tuple[NamedDistance, ...]:
@@ -77,7 +77,7 @@ def _rule(_: str, value: object) -> Rule:
 
 
 def _optional_function(name: str, value: object) -> Callable[..., Any] | None:
-    return validation.optional(validation.function, name, value)
+    return check.optional(check.function, name, value)
 
 
 def _derive(_: str, value: object) -> Derive:
@@ -92,32 +92,32 @@ def _outcomes(name: str, value: object) -> OutcomePolicy:
     if isinstance(value, OutcomePolicy):
         return value
     expected = "an OutcomePolicy, or the path of a file to keep predictions in"
-    return OutcomePolicy(path=None if value is None else validation.path(name, value, expected))
+    return OutcomePolicy(path=None if value is None else check.path(name, value, expected))
 
 
 def _retraining(name: str, value: object) -> RetrainingPolicy | None:
-    return validation.optional(validation.instance, name, value, RetrainingPolicy, "a RetrainingPolicy")
+    return check.optional(check.instance, name, value, RetrainingPolicy, "a RetrainingPolicy")
 
 
 def _on_error(name: str, value: object) -> str:
-    return validation.one_of(name, value, ("log", "raise"))
+    return check.one_of(name, value, ("log", "raise"))
 
 
 def _enabled(name: str, value: object) -> bool:
-    switch = validation.optional(validation.boolean, name, value)
+    switch = check.optional(check.boolean, name, value)
     return enabled_by_environment() if switch is None else switch
 
 
 def _provider(name: str, value: object) -> Any:
     method = "get_" + name.removesuffix("_provider")
     if value is not None and not hasattr(value, method):
-        raise validation.error(name, value, f"an OpenTelemetry provider with {method}()")
+        raise check.error(name, value, f"an OpenTelemetry provider with {method}()")
     return value
 
 
-def _by(check: Callable[[str, Any], Any]) -> Any:
-    """Return a field that holds the value that *check* returns."""
-    return field(metadata={"check": check})
+def _by(function: Callable[[str, Any], Any]) -> Any:
+    """Return a dataclass field whose argument *function* checks; the field holds what *function* returns."""
+    return field(metadata={"check": function})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,16 +135,16 @@ class Settings:
     derive: Derive = _by(_derive)
     detectors: tuple[NamedDetector, ...] = _by(_detectors)
     outcomes: OutcomePolicy = _by(_outcomes)
-    export_bins: bool = _by(validation.boolean)
-    export_labels: bool = _by(validation.boolean)
-    export_duration: bool = _by(validation.boolean)
-    trace: bool = _by(validation.boolean)
+    export_bins: bool = _by(check.boolean)
+    export_labels: bool = _by(check.boolean)
+    export_duration: bool = _by(check.boolean)
+    trace: bool = _by(check.boolean)
     retraining: RetrainingPolicy | None = _by(_retraining)
     on_error: str = _by(_on_error)
-    synchronous: bool = _by(validation.boolean)
+    synchronous: bool = _by(check.boolean)
     enabled: bool = _by(_enabled)
-    clock: Callable[[], float] = _by(validation.function)
-    wall_clock: Callable[[], float] = _by(validation.function)
+    clock: Callable[[], float] = _by(check.function)
+    wall_clock: Callable[[], float] = _by(check.function)
     meter_provider: MeterProvider | None = _by(_provider)
     logger_provider: LoggerProvider | None = _by(_provider)
     tracer_provider: TracerProvider | None = _by(_provider)

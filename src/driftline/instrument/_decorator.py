@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from driftline._runtime import validation
+from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 from driftline.instrument._arguments import feature_extractor, parameters_of, without_self
 from driftline.instrument._call import Plan, Target, leave
@@ -68,7 +68,7 @@ def instrument(
         ("prediction_id", prediction_id),
         ("user_id", user_id),
     ):
-        validation.optional(validation.function, name, value)
+        check.optional(check.function, name, value)
     parameters = parameters_of(function)
     skip = 1 if parameters and parameters[0].name in {"self", "cls"} else 0
     if features is not None:
