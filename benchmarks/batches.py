@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
-from calls import LEARNT
+from calls import LEARNED
 
 import driftline as dl
 from driftline._binning.layout import Layout
@@ -132,7 +132,7 @@ def rows_per_second(scenario: str, kind: str, batch: int, seconds: float) -> flo
         def work(matrix: Any) -> None:
             layout.count(matrix.T, len(matrix))
 
-    warm_up = -(-LEARNT // batch) if work == monitor.observe else 2
+    warm_up = -(-LEARNED // batch) if work == monitor.observe else 2
     for rows in islice(cycle(batches), warm_up):
         work(rows)
     monitor.flush()

@@ -23,7 +23,7 @@ TRAINING_ROWS = 5_000
 WARM_UP = 3_000
 """Calls before the measurement: more than the interpreter needs to specialise its bytecode."""
 
-LEARNT = 165_000
+LEARNED = 165_000
 """
 Calls before the measurement of driftline.
 
@@ -149,12 +149,12 @@ def bare(_: int) -> Scenario:
 
 SCENARIOS: dict[str, tuple[Callable[[int], Scenario], bool, int]] = {
     "bare": (bare, True, WARM_UP),
-    "driftline": (watched, True, LEARNT),
-    "driftline, no duration histogram": (lambda width: watched(width, export_duration=False), True, LEARNT),
+    "driftline": (watched, True, LEARNED),
+    "driftline, no duration histogram": (lambda width: watched(width, export_duration=False), True, LEARNED),
     "driftline, in its first windows": (watched, True, WARM_UP),
-    "driftline, a span per call": (lambda width: watched(width, trace=True), True, LEARNT),
-    "driftline, synchronous": (lambda width: watched(width, synchronous=True), True, LEARNT),
-    "driftline, no SDK": (watched, False, LEARNT),
+    "driftline, a span per call": (lambda width: watched(width, trace=True), True, LEARNED),
+    "driftline, synchronous": (lambda width: watched(width, synchronous=True), True, LEARNED),
+    "driftline, no SDK": (watched, False, LEARNED),
     "driftline, disabled": (lambda width: watched(width, enabled=False), True, WARM_UP),
     "Counter.add + Histogram.record": (pair, True, WARM_UP),
     "Histogram.record per feature": (histogram_per_feature, True, WARM_UP),
@@ -250,7 +250,7 @@ def main() -> None:
             set_up_sdk()
         scenario = make(asked.width)
     else:
-        sdk, warm_up = True, LEARNT
+        sdk, warm_up = True, LEARNED
         set_up_sdk()
         scenario, as_kind = kind_of(asked.scenario, asked.width)
         rows = [as_kind(row) for row in rows]

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from calls import LEARNT, SCENARIOS, Predict, rows_of, set_up_sdk
+from calls import LEARNED, SCENARIOS, Predict, rows_of, set_up_sdk
 
 KINDS = ("bare", "Counter.add + Histogram.record", "driftline", "driftline, no duration histogram")
 WIDTH, CONNECTIONS, WARM_UP_SECONDS = 20, 32, 3
@@ -37,7 +37,7 @@ def warmed_up() -> Predict:
         set_up_sdk(EXPORT_MILLISECONDS)
     function, finish = make(WIDTH)
     rows = rows_of(WIDTH)
-    for turn in range(warm_up if warm_up == LEARNT else 0):
+    for turn in range(warm_up if warm_up == LEARNED else 0):
         function(rows[turn % len(rows)])
     finish()
     return function

@@ -295,5 +295,5 @@ def test_a_reader_of_one_feature_reads_rows(calls):
     ],
 )
 def test_names_of_features_are_found(features, names):
-    """A reference that is learnt from traffic uses them."""
+    """A reference that is learned from traffic uses them."""
     assert names_of(features) == names

@@ -219,7 +219,7 @@ def test_a_changed_mix_and_a_shift_of_vectors_are_found(reference, change, name)
     monitor.shutdown()
 
 
-def test_a_reference_with_vectors_is_learnt_from_traffic(caplog):
+def test_a_reference_with_vectors_is_learned_from_traffic(caplog):
     """Without the names of the columns of vectors, these are skipped with a warning."""
     calls = [SimpleNamespace(x=x, embedding=v) for x, v in zip(*draw(200).values(), strict=True)]
     for vectors in (["embedding"], []):

@@ -79,7 +79,7 @@ def test_functions_for_a_reference_without_functions_are_refused():
         dl.Reference.fit({"a": np.arange(100.0)}, like=plain, derive=DERIVE)
 
 
-def test_dependence_of_derived_features_is_learnt_from_the_first_windows():
+def test_dependence_of_derived_features_is_learned_from_the_first_windows():
     """The training data were shuffled."""
     columns = draw(ROWS)
     order = np.random.default_rng(2).permutation(ROWS)
@@ -93,15 +93,15 @@ def test_dependence_of_derived_features_is_learnt_from_the_first_windows():
     for start in range(0, 8_000, 1_600):  # batches that are no multiple of a window
         monitor.observe({name: column[start : start + 1_600] for name, column in served.items()})
     assert all(item.state != "insufficient_data" for item in monitor.status().values())
-    learnt = dict(zip(names, monitor.dependence.inflation(1_000).factor, strict=True))
-    assert learnt["length"][LOCATION] > 5
-    assert learnt["b given the others"][LOCATION] > 5
-    assert learnt["embedding norm"][LOCATION] < 2
+    learned = dict(zip(names, monitor.dependence.inflation(1_000).factor, strict=True))
+    assert learned["length"][LOCATION] > 5
+    assert learned["b given the others"][LOCATION] > 5
+    assert learned["embedding norm"][LOCATION] < 2
     known_again = reference.with_traffic(monitor.dependence)
     assert dl.Reference.from_json(known_again.to_json()) == known_again
 
 
-def test_a_learnt_reference_has_the_dependence_of_derived_features():
+def test_a_learned_reference_has_the_dependence_of_derived_features():
     monitor = in_memory_monitor(
         reference=dl.Reference.learn(2_000, projections=True, ignore=["text"], vectors=["embedding"]),
         derive=DERIVE,
@@ -111,6 +111,8 @@ def test_a_learnt_reference_has_the_dependence_of_derived_features():
     monitor.observe({name: column[:2_000] for name, column in columns.items()})
     monitor.flush()
     monitor.observe({name: column[2_000:] for name, column in columns.items()})
-    learnt = monitor.reference
-    assert learnt.dependence.factors.shape[1] == len(learnt.watched) == len(monitor.status())
-    assert learnt.dependence.inflation(500).factor[[item.name for item in learnt.watched].index("length"), LOCATION] > 5
+    learned = monitor.reference
+    assert learned.dependence.factors.shape[1] == len(learned.watched) == len(monitor.status())
+    assert (
+        learned.dependence.inflation(500).factor[[item.name for item in learned.watched].index("length"), LOCATION] > 5
+    )

@@ -235,7 +235,7 @@ def test_rows_without_names_include_ignored_columns():
         monitor.shutdown()
 
 
-def test_a_reference_with_derived_features_is_learnt_from_traffic():
+def test_a_reference_with_derived_features_is_learned_from_traffic():
     """learn() gets projections and ignore, the monitor gets the functions."""
     random = np.random.default_rng(0)
 

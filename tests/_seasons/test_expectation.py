@@ -407,7 +407,7 @@ def test_pending_rows_belong_to_the_hour_in_which_they_came(reference):
 
 
 def test_the_child_of_a_fork_starts_in_the_present_hour(reference):
-    """Without counts, scores and what was learnt."""
+    """Without counts, scores and what was learned."""
     wall = ManualClock()
     wall.advance(MONDAY - wall())
     monitor = in_memory_monitor(reference=reference, wall_clock=wall)

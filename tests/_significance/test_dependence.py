@@ -1,4 +1,4 @@
-"""The dependence of consecutive rows: learnt from the reference and from the rows served."""
+"""The dependence of consecutive rows: learned from the reference and from the rows served."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_the_burn_in_ends_after_32_windows():
     assert not Probe(monitor).divides_panes
 
 
-def test_learnt_dependence_is_saved_with_the_reference(tmp_path):
+def test_learned_dependence_is_saved_with_the_reference(tmp_path):
     """A process that loads it needs no burn-in."""
     rows = series(0.95, 40_000, 10, features=2)
     reference = Reference.fit(np.random.default_rng(0).permutation(rows[:8_000]))

@@ -330,8 +330,8 @@ def test_bad_detectors_are_refused(plain, detectors, message):
     assert message in str(raised.value)
 
 
-def test_detectors_start_when_a_reference_is_learnt(caplog):
-    """Streams that the learnt reference has are watched from then on. Detectors of other streams are skipped."""
+def test_detectors_start_when_a_reference_is_learned(caplog):
+    """Streams that the learned reference has are watched from then on. Detectors of other streams are skipped."""
     detectors = {"a": Recalls("a"), "b": Recalls("b"), "carrier": Recalls("c"), "error": Recalls("error")}
     monitor = dl.Monitor("m", reference=dl.Reference.learn(rows=100), detectors=detectors, synchronous=True)
     assert monitor.status()["a (Recalls)"].reason == "no value yet"

@@ -271,13 +271,13 @@ def test_call_under_way_when_a_reference_is_learned_is_counted(telemetry):
         enabled=True,
         **telemetry.providers,
     )
-    begun, learnt = threading.Event(), threading.Event()
+    begun, learned = threading.Event(), threading.Event()
 
     @monitor.instrument
     def predict(features):
         if features["x"] < 0:
             begun.set()
-            learnt.wait(10)
+            learned.wait(10)
         return 0.5
 
     slow = threading.Thread(target=predict, args=({"x": -1.0},))
@@ -287,7 +287,7 @@ def test_call_under_way_when_a_reference_is_learned_is_counted(telemetry):
         predict({"x": float(turn)})
         monitor.flush()
     assert monitor.reference is not None
-    learnt.set()
+    learned.set()
     slow.join()
     assert telemetry.value("ml.predictions.served") == 111
     monitor.shutdown()

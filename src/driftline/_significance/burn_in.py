@@ -174,7 +174,7 @@ class BurnIn:
 
         Args:
             blocks: counts of consecutive rows, in the order in which they were served.
-            drifting: shape (features,), whether each feature drifts. Drifting features are not learnt from.
+            drifting: shape (features,), whether each feature drifts. Drifting features are not learned from.
             window: whether the blocks complete a window.
         """
         if self.complete:

@@ -107,7 +107,7 @@ class Panes:
                 self.pending.append(window)
 
     def divide(self, *, wanted: bool) -> None:
-        """Divide windows into blocks or not: they are, while the dependence of rows is being learnt from them."""
+        """Divide windows into blocks or not: they are, while the dependence of rows is being learned from them."""
         self._ring.divide = wanted
 
     def drop(self, reason: str, rows: int) -> None:

@@ -61,7 +61,7 @@ class _Ring:
         self._block = self._empty()
         self._new_blocks: list[WindowCounts] = []
         self.divide = False
-        """Whether windows are divided into blocks. They are while the dependence of rows is being learnt."""
+        """Whether windows are divided into blocks. They are while the dependence of rows is being learned."""
 
     def _empty(self) -> WindowCounts:
         return WindowCounts(np.zeros(self._bins, dtype=np.int64), 0)

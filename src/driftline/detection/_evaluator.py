@@ -199,12 +199,12 @@ class WindowEvaluator:
         )
 
     def _inflation(self) -> Callable[[float], Inflation] | None:
-        learnt = self.dependence
-        if learnt is not self._inflation_for[0]:
+        learned = self.dependence
+        if learned is not self._inflation_for[0]:
             curves = [] if self._reference_inflation is None else [self._reference_inflation]
-            if learnt is not None and self._burn_in is not None:
-                curves.append(partial(learnt.inflation_curve(), whole=self._burn_in.window_rows))
-            self._inflation_for = learnt, _largest_of(curves)
+            if learned is not None and self._burn_in is not None:
+                curves.append(partial(learned.inflation_curve(), whole=self._burn_in.window_rows))
+            self._inflation_for = learned, _largest_of(curves)
         return self._inflation_for[1]
 
     def _update_states(self) -> None:

@@ -117,7 +117,7 @@ class StreamEvaluator:
         Args:
             features: names in the order of the columns of the layout. If one is named ``error``, detectors of that
                 name watch the feature instead of the outcomes.
-            skipped: streams that cannot be watched, each with the reason. A learnt reference may have some.
+            skipped: streams that cannot be watched, each with the reason. A learned reference may have some.
         """
         streams = {detector.stream for detector in self._detectors} - set(skipped)
         watched_columns = tuple((index, name) for index, name in enumerate(features) if name in streams)

@@ -36,11 +36,11 @@ _log = logging.getLogger("driftline")
 MAX_FILE_BYTES = 64 * 2**20
 """Bytes of a file at most. A reference of 10,000 features takes about 10 MB."""
 
-LEAST_LEARNT = 100
-"""Rows that a reference is learnt from at least: with fewer, each bin would hold a few values only."""
+LEAST_LEARNED = 100
+"""Rows that a reference is learned from at least: with fewer, each bin would hold a few values only."""
 
-MOST_LEARNT = 1_000_000
-"""Rows that a reference is learnt from at most: they are held in memory until the reference is fitted."""
+MOST_LEARNED = 1_000_000
+"""Rows that a reference is learned from at most: they are held in memory until the reference is fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Reference:
         outcomes: outcomes per bin of the prediction, if they are known.
         dependence: how consecutive rows of the training data depend on each other, if there are enough of them.
         check: what that dependence means; print it.
-        traffic: how consecutive rows of served traffic depend on each other, if a monitor has learnt it.
+        traffic: how consecutive rows of served traffic depend on each other, if a monitor has learned it.
         derived: the description of derived features, if there are any.
         seasons: the counts by hour of the day and day of the week, if the times of the rows are known.
     """
@@ -179,7 +179,7 @@ class Reference:
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
         """
-        Return the reference with the dependence that a monitor has learnt, so that the next monitor knows it.
+        Return the reference with the dependence that a monitor has learned, so that the next monitor knows it.
 
         Args:
             dependence: ``Monitor.dependence``. If None, the reference is returned as it is.
@@ -219,7 +219,7 @@ class Reference:
             ConfigurationError: an argument has a wrong value.
         """
         return Learn(
-            check.integer("rows", rows, at_least=LEAST_LEARNT, at_most=MOST_LEARNT),
+            check.integer("rows", rows, at_least=LEAST_LEARNED, at_most=MOST_LEARNED),
             column_names(categorical, "categorical"),
             check_projections(projections),
             column_names(ignore, "ignore"),

@@ -134,7 +134,7 @@ def log_e_two_rates(
     other than equality: Turner & Grünwald (2023), *Exact anytime-valid confidence intervals for contingency tables and
     beyond*.
 
-    The alternatives are fixed instead of learnt, so the product over rows depends on the counts alone. Counts of
+    The alternatives are fixed instead of learned, so the product over rows depends on the counts alone. Counts of
     several processes may therefore be added. The base rate may change from row to row, as long as it does for both.
 
     Args:
