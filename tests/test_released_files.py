@@ -33,7 +33,7 @@ def test_released_evidence_is_written_back_byte_for_byte(path):
 
 
 def test_the_released_references_hold_every_part():
-    """Otherwise the tests above would prove less than they say."""
+    """So that the tests above cover every part of a file."""
     features, seasons, derived = (
         Reference.load(DATA / "0.1" / f"{name}.json") for name in ("features", "seasons", "derived")
     )
