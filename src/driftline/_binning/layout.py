@@ -24,7 +24,6 @@ from driftline._capture.columns import (
     count_codes,
     read_matrix,
 )
-from driftline._runtime.guard import returning_on_error
 from driftline.typing import Column, Counts
 
 __all__ = ["Binner", "Layout", "binner"]
@@ -77,13 +76,11 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
             result: NDArray[np.intp] = by_code[np.maximum(column.codes, -1)]
             return result
         values = as_objects(column)
-        known = bin_known(values)
-        return np.fromiter(map(bin_value, values), dtype=np.intp, count=len(values)) if known is None else known
-
-    @returning_on_error(None)
-    def bin_known(values: Sequence[object]) -> NDArray[np.intp]:
-        # The common case: all labels are known. This is one pass without a Python call per value.
-        return np.fromiter(map(numbers.__getitem__, values), dtype=np.intp, count=len(values))
+        try:
+            # The common case: all labels are known. This is one pass without a Python call per value.
+            return np.fromiter(map(numbers.__getitem__, values), dtype=np.intp, count=len(values))
+        except Exception:  # noqa: BLE001 - an unknown label, or a value that cannot be compared
+            return np.fromiter(map(bin_value, values), dtype=np.intp, count=len(values))
 
     return bin_column
 
