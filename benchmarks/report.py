@@ -98,7 +98,7 @@ def kinds(results: Results) -> list[str]:
     for (name,), values in part.items():
         if name != "bare":
             more = {
-                key: median([one[key] for one in values]) - median([one[key] for one in part["bare",]])
+                key: median([call[key] for call in values]) - median([call[key] for call in part["bare",]])
                 for key in ("p50", "cpu")
             }
             lines.append(f"| {name} | {more['p50'] / 1e3:.2f} | {more['cpu'] / 1e3:.2f} |")

@@ -60,7 +60,7 @@ def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
         f'SCHEMA_URL: Final = "{schema_url}"',
         "",
     ]
-    lines += [f'{constant(one["key"])}: Final = "{one["key"]}"' for one in registry["attributes"]]
+    lines += [f'{constant(each["key"])}: Final = "{each["key"]}"' for each in registry["attributes"]]
     for attribute in registry["attributes"]:
         if isinstance(attribute["type"], dict):
             values = ", ".join(f'"{member["value"]}"' for member in attribute["type"]["members"])
@@ -86,7 +86,8 @@ def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
         ]
     lines.append("METRICS: Final = {")
     lines += [
-        f'    "{one["name"]}": METRIC_{constant(one["name"]).removeprefix("ML_")},' for one in registry["metrics"]
+        f'    "{metric["name"]}": METRIC_{constant(metric["name"]).removeprefix("ML_")},'
+        for metric in registry["metrics"]
     ]
     lines += ["}", "", "EVENTS: Final = {"]
     for event in registry["events"]:

@@ -47,7 +47,7 @@ PUBLIC = re.compile(
 """Names that users know, established terms, and matplotlib's method."""
 
 IDENTIFIERS = frozenset({"one", "found", "made", "given", "place", "told", "ours", "theirs"})
-"""Allowed in comprehensions and lambdas only."""
+"""Allowed in comprehensions and lambdas of one line only."""
 
 PUBLIC_PARAMETERS = {("caught", "place")}
 """Function and parameter of public signatures."""
@@ -105,10 +105,11 @@ def phrases(path: Path) -> Iterator[Finding]:
 
 
 def identifiers(path: Path) -> Iterator[Finding]:
-    """The banned names that a Python file binds outside of comprehensions and lambdas."""
+    """The banned names that a Python file binds outside of comprehensions and lambdas of one line."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     short = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Lambda)
-    allowed = {id(inner) for node in ast.walk(tree) if isinstance(node, short) for inner in ast.walk(node)}
+    lines = [node for node in ast.walk(tree) if isinstance(node, short) and node.lineno == node.end_lineno]
+    allowed = {id(inner) for node in lines for inner in ast.walk(node)}
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     allowed |= {id(arg) for node in functions for arg in node.args.args if (node.name, arg.arg) in PUBLIC_PARAMETERS}
     for node in ast.walk(tree):
