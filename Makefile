@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-fast test-unit test-system test-wheel tools lint bench bench-detection format generate public-api
-.PHONY: clean soak fuzz test-pythons audit
+.PHONY: demo test test-fast test-unit test-system test-wheel tools tools-if-go lint format generate public-api
+.PHONY: bench bench-detection soak fuzz test-pythons audit clean
 
 # Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
@@ -30,7 +30,7 @@ demo: $(VENV)/.demo
 
 # All tests. With ARGS, only those that pytest selects: `make test ARGS='tests/canary -k verdict'`.
 ifdef ARGS
-test: $(VENV)/.test lint
+test: $(VENV)/.test lint tools-if-go
 	$(BIN)/python -m pytest $(ARGS)
 else
 test: lint test-unit test-system test-wheel
@@ -45,10 +45,8 @@ test-fast: $(VENV)/.test
 test-unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not system' --cov --cov-report=term:skip-covered $(ARGS)
 
-# Servers, processes and timing: one test at a time. If Go is present, the collector and Prometheus are built once,
-# outside the repository. Otherwise the tests against them are skipped.
-test-system: $(VENV)/.test
-	@if command -v go >/dev/null 2>&1; then tools/build; else echo "no Go here: the tests against the real collector and Prometheus are skipped"; fi
+# Servers, processes and timing: one test at a time.
+test-system: $(VENV)/.test tools-if-go
 	$(BIN)/python -m pytest -m system $(ARGS)
 
 # Part of the suite against the built wheel, outside the repository.
@@ -65,6 +63,10 @@ lint: $(VENV)/.test
 
 tools:
 	tools/build
+
+# If Go is present, the collector and Prometheus are built once, outside the repository, and tested against.
+tools-if-go:
+	@if command -v go >/dev/null 2>&1; then tools/build; else echo "no Go here: the tests against the real collector and Prometheus are skipped"; fi
 
 generate: $(VENV)/.test
 	$(BIN)/python model/generate.py
