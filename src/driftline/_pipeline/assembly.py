@@ -82,6 +82,7 @@ class Assembly:
 
     Attributes:
         settings: what the user asked for.
+        attributes: model, version and variant.
         guard: reports errors.
         on_change: called when a feature or detector changes its state.
         detectors: the stream detectors.
@@ -91,6 +92,7 @@ class Assembly:
     """
 
     settings: Settings
+    attributes: Mapping[str, str]
     guard: Guard
     on_change: Callable[[StateChange], None]
     detectors: StreamEvaluator | None
@@ -196,11 +198,11 @@ class Assembly:
         series = max(3, len(computed) * len(settings.rule.lengths))
         # A detector has a state, and no scores.
         wanted = {**dict.fromkeys(names, series), **dict.fromkeys(detectors, 3)}
-        exported, binned = instruments.reserve("features", settings.attributes, wanted), frozenset[str]()
+        exported, binned = instruments.reserve("features", self.attributes, wanted), frozenset[str]()
         self._report_dropped("states and scores", [name for name in wanted if name not in exported])
         if settings.export_bins:
             sizes = {(layout.fingerprint, feature.name): feature.bins.size for feature in watched}
-            granted = instruments.reserve("bins", settings.attributes, sizes)
+            granted = instruments.reserve("bins", self.attributes, sizes)
             binned = frozenset(name for _, name in granted)
             self._report_dropped("bins", [name for name in names if name not in binned])
         return exported, binned

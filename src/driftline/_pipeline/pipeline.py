@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -51,16 +51,17 @@ class Pipeline:
 
     def __init__(self, settings: Settings) -> None:
         self.enabled = settings.enabled
-        self.guard = guard = Guard(settings.attributes[ML_MODEL_NAME], settings.on_error)
+        attributes = settings.attributes
+        self.guard = guard = Guard(attributes[ML_MODEL_NAME], settings.on_error)
         self._settings = settings = replace(
             settings,
             clock=guarded_clock(settings.clock, guard),
             wall_clock=guarded_clock(settings.wall_clock, guard),
         )
-        self._name = name_of(settings.attributes)
+        self._name = name_of(attributes)
         self._closed = False
         self._renew_lock()
-        self.emitter = Emitter(settings.attributes, settings.logger_provider)
+        self.emitter = Emitter(attributes, settings.logger_provider)
         self._redactor = redactor = Redactor(
             self.emitter,
             labels=settings.export_labels,
@@ -77,21 +78,24 @@ class Pipeline:
             on_pair=detectors.on_outcome if detectors is not None and detectors.watches_errors else None,
             wake=None if self.worker is None else self._wake_worker,
         )
-        self._trigger = RetrainingTrigger(
-            settings.retraining, settings.attributes, guard, redactor.retraining_requested
-        )
+        self._trigger = RetrainingTrigger(settings.retraining, attributes, guard, redactor.retraining_requested)
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
-        self._latencies = _latencies_for(settings, self._instruments)
+        self._latencies = _latencies_for(settings, attributes, self._instruments)
         self._assembly = Assembly(
-            settings, guard, redactor.state_changed, detectors, self._instruments, self._latencies, self.worker
+            settings,
+            attributes,
+            guard,
+            redactor.state_changed,
+            detectors,
+            self._instruments,
+            self._latencies,
+            self.worker,
         )
-        tracing = Tracing(settings.attributes, settings.tracer_provider) if settings.trace else None
+        tracing = Tracing(attributes, settings.tracer_provider) if settings.trace else None
         reference = None if isinstance(settings.reference, Learn) else settings.reference
         self.serving = self._start(settings.reference)
         self.calls = Calls(self.serving.recorder, reference, self.outcomes, tracing, guard, enabled=self.enabled)
-        self.readings = Readings(
-            settings.attributes, self.serving, self.outcomes, detectors, self._trigger, redactor, guard
-        )
+        self.readings = Readings(attributes, self.serving, self.outcomes, detectors, self._trigger, redactor, guard)
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
@@ -277,8 +281,10 @@ def _detectors_for(settings: Settings, redactor: Redactor, guard: Guard) -> Stre
     )
 
 
-def _latencies_for(settings: Settings, instruments: Instruments | None) -> LatencyQueue | None:
+def _latencies_for(
+    settings: Settings, attributes: Mapping[str, str], instruments: Instruments | None
+) -> LatencyQueue | None:
     """Return the queue of durations, or None if nothing records them one by one."""
     if instruments is None or not settings.export_duration:
         return None
-    return LatencyQueue(partial(instruments.record, attributes=settings.attributes), instruments.listened_to)
+    return LatencyQueue(partial(instruments.record, attributes=attributes), instruments.listened_to)
