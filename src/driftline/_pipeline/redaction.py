@@ -115,7 +115,7 @@ def without_categories(feature: Feature, status: FeatureStatus, evaluator: Windo
     """Return the status of a feature with a reason that names no category."""
     if status.state != "drifting" or not isinstance(feature.bins, CategoricalBins):
         return status
-    parts = [evaluator.explain_without_labels(feature.name, status)]
+    parts = [evaluator.explain_without_labels(feature.name)]
     if status.effect is not None:
         parts.append(f"PSI {status.effect:.3g} corrected")
     if status.p_value is not None:

@@ -65,7 +65,7 @@ class EvaluationTurns:
         if partial is None or not partial.rows or not self._acquire():
             return False
         try:
-            self._evaluator.evaluate([partial], partial=True)
+            self._evaluator.evaluate([partial], incomplete=True)
         finally:
             self._evaluator.lock.release()
         return True

@@ -29,7 +29,7 @@ from driftline.results import FeatureStatus, Score, StateChange
 __all__ = ["WindowEvaluator"]
 
 INFLATION_CACHE = 16
-"""Entries of the cache of inflations by number of rows. The reference and the window lengths have few such numbers."""
+"""Numbers of rows whose inflation is cached. The reference and each window length add one or a few."""
 
 _log = logging.getLogger("driftline")
 
@@ -41,17 +41,18 @@ class WindowEvaluator:
     Args:
         reference: the reference to compare windows with.
         layout: the layout of the bins of its features.
-        window: gives the scores their length and the rule its cadence.
-        rule: what counts as drift.
+        window: the window of the monitor. It labels the length of each score, and the rule reads how often windows
+            complete.
+        rule: decides from counts and scores which features drift.
         distances: the distances to compute. The evaluator adds those that only the rule reads.
         clock: returns seconds.
         on_change: called when a feature changes its state.
-        report: called with a place and a message when a user function raises.
+        report: called with a value of ``ml.monitor.place`` and a message when a user function raises.
 
     Attributes:
         status: the state of each feature, by name. Each evaluation replaces the dict, so that a reader never sees a
             mixture of two evaluations.
-        lock: held by the thread that evaluates. Each evaluated window is a heartbeat.
+        lock: the thread that calls `evaluate` must hold it. `evaluate` calls its `heartbeat` after each window.
     """
 
     def __init__(
@@ -72,10 +73,8 @@ class WindowEvaluator:
         self._min_rows = rule.min_rows
         curves = [each.inflation_curve() for each in (reference.dependence, reference.traffic) if each is not None]
         self._reference_inflation = _largest_of(curves)
-        self._inflation_for: tuple[Dependence | None, Callable[[float], Inflation] | None] = (
-            None,
-            self._reference_inflation,
-        )
+        self._learned: Dependence | None = None
+        self._inflation = self._reference_inflation
         learns = rule.tests and reference.traffic is None
         seasons = reference.seasons
         self._layout = layout
@@ -90,7 +89,7 @@ class WindowEvaluator:
         self.reset()
 
     def reset(self) -> None:
-        """Reset scores and states. The child of a fork starts here."""
+        """Delete scores, states and what the burn-in has learned. The child of a fork calls this before any other."""
         self.lock = WatchedLock()
         self._evaluated_at: float = self._clock()
         self._whole_windows: deque[WindowCounts] = deque(maxlen=max(self._labels))
@@ -99,6 +98,7 @@ class WindowEvaluator:
         self._scores: dict[int, Sequence[Score]] = {}
         self._evidence: dict[int, tuple[Evidence, ...]] = {}
         self._compared: dict[int, tuple[WindowCounts, NDArray[np.float64] | None]] = {}
+        self._explanations: dict[str, Callable[[], str]] = {}
         self._episodes = [Episode() for _ in self._features]
         self.status: dict[str, FeatureStatus] = {
             feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
@@ -109,30 +109,32 @@ class WindowEvaluator:
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        """The latest scores of each window length."""
+        """The latest scores of each window length, the shortest length first; empty before the first evaluation."""
         return tuple(score for _, scores in sorted(self._scores.items()) for score in scores)
 
     @property
     def learning(self) -> bool:
-        """Whether the evaluator needs windows in blocks, to learn the dependence of rows."""
+        """Whether the dependence of rows is still being learned. While it is, `evaluate` needs windows with blocks."""
         return self._burn_in is not None and not self._burn_in.complete
 
     @property
     def dependence(self) -> Dependence | None:
-        """The dependence of rows in the first windows served. If None, too few were served."""
+        """The dependence of rows in the first windows served; None if too few were served or the rule needs none."""
         return None if self._burn_in is None else self._burn_in.dependence
 
     def evaluate(
-        self, windows: Sequence[WindowCounts], *, partial: bool = False, pause: Callable[[], bool] | None = None
+        self, windows: Sequence[WindowCounts], *, incomplete: bool = False, pause: Callable[[], bool] | None = None
     ) -> None:
         """
-        Evaluate windows in the order given, evenly spread over the time since the last evaluation.
+        Evaluate windows in order, and update scores and states.
+
+        The time since the last evaluation is divided equally among the windows.
 
         Args:
-            windows: complete windows, each one pane further than the one before.
-            partial: whether *windows* is an incomplete first window. It is evaluated at its own length and then
-                forgotten.
-            pause: called after each length, so that other threads can run. Not called if several windows are pending.
+            windows: complete windows, each one pane further than the one before. If empty, nothing happens.
+            incomplete: whether *windows* holds only a first window that is not complete. It is evaluated by itself, and
+                longer windows do not include it.
+            pause: called after each length if there is a single window, so that other threads can run.
         """
         if not windows:
             return
@@ -145,10 +147,10 @@ class WindowEvaluator:
             # not from drifting features: a drift is not dependence.
             first = self._burn_in is not None and self._burn_in.dependence is None
             if self._burn_in is not None and first:
-                self._burn_in.learn(window.blocks, window=not partial)
+                self._burn_in.learn(window.blocks, window=not incomplete)
             for length, (panes, seconds) in self._since.items():
                 self._since[length] = panes + 1, seconds + elapsed
-            for length, counts in self._due_lengths(window, partial=partial):
+            for length, counts in self._due_lengths(window, incomplete=incomplete):
                 self._evaluate_length(length, counts)
                 if pause is not None and len(windows) == 1:
                     pause()
@@ -156,24 +158,21 @@ class WindowEvaluator:
             self._update_states()
             if self._burn_in is not None and not first:
                 drifting = np.array([status.state == "drifting" for status in self.status.values()])
-                self._burn_in.learn(window.blocks, drifting, window=not partial)
+                self._burn_in.learn(window.blocks, drifting, window=not incomplete)
 
-    def explain_without_labels(self, name: str, status: FeatureStatus) -> str:
-        """Describe what moved in the window behind *status*, without the names of categories."""
-        for feature, bins in zip(self._features, self._layout.slices, strict=True):
-            if feature.name != name:
-                continue
-            for counts, expected in self._compared.values():
-                current = counts.counts[bins]
-                if current.sum() == status.rows:
-                    usual = None if expected is None else expected[bins]
-                    return describe_shift(feature, current, status.components, labels=False, expected=usual)
-        return name
+    def explain_without_labels(self, name: str) -> str:
+        """Describe the shift of a feature's latest drift without category names. If it never drifted, return *name*."""
+        explain = self._explanations.get(name)
+        return name if explain is None else explain()
 
-    def _due_lengths(self, window: WindowCounts, *, partial: bool) -> list[tuple[int, WindowCounts]]:
-        """Return the lengths that are due, each with its counts. Longer ones move by whole windows."""
+    def _due_lengths(self, window: WindowCounts, *, incomplete: bool) -> list[tuple[int, WindowCounts]]:
+        """
+        Return the lengths that are due for evaluation, in windows, each with its counts.
+
+        Length 1 is always due. A longer one is due once a whole window is complete, if enough windows were served.
+        """
         due = [(1, window)]
-        if partial:
+        if incomplete:
             return due
         self._panes_seen += 1
         if self._panes_seen % self._panes:
@@ -193,19 +192,20 @@ class WindowEvaluator:
         expected = None if self._seasonal is None else self._seasonal(counts.counts[self._layout.total :])
         scores = self._scorer(counts, self._labels[length], expected)
         self._scores = {**self._scores, length: scores}
-        self._compared = {**self._compared, length: (counts, expected)}
+        self._compared[length] = counts, expected
         self._evidence[length] = self._apply_rule(
-            Look(counts, length, panes, seconds, scores, self._inflation(), expected)
+            Look(counts, length, panes, seconds, scores, self._latest_inflation(), expected)
         )
 
-    def _inflation(self) -> Callable[[float], Inflation] | None:
+    def _latest_inflation(self) -> Callable[[float], Inflation] | None:
+        """Return a function from a number of rows to their inflation. If no dependence is known, return None."""
         learned = self.dependence
-        if learned is not self._inflation_for[0]:
+        if learned is not self._learned:
             curves = [] if self._reference_inflation is None else [self._reference_inflation]
             if learned is not None and self._burn_in is not None:
                 curves.append(partial(learned.inflation_curve(), whole=self._burn_in.window_rows))
-            self._inflation_for = learned, _largest_of(curves)
-        return self._inflation_for[1]
+            self._learned, self._inflation = learned, _largest_of(curves)
+        return self._inflation
 
     def _update_states(self) -> None:
         """Derive the states from the latest evidence of each length, and report the changes."""
@@ -213,16 +213,26 @@ class WindowEvaluator:
         whole, note = self._panes_seen // self._panes, self._learning_note()
         for index, feature in enumerate(self._features):
             evidence = {length: by_feature[index] for length, by_feature in self._evidence.items()}
-            after[feature.name], self._episodes[index] = update_status(
-                self._episodes[index], evidence, whole, self._min_rows, note
-            )
+            status, episode = update_status(self._episodes[index], evidence, whole, self._min_rows, note)
+            after[feature.name], self._episodes[index] = status, episode
+            if episode.explained:
+                self._explanations[feature.name] = self._explanation(index, status, episode.explained)
         self.status = after
         for name, status in after.items():
             if status.state != before[name].state:
                 self._on_change(StateChange(name, before[name].state, status, self._labels[1]))
 
+    def _explanation(self, index: int, status: FeatureStatus, length: int) -> Callable[[], str]:
+        """Return a function that describes, without category names, how the window of a length shifted a feature."""
+        counts, expected = self._compared[length]
+        bins = self._layout.slices[index]
+        # Copies, so that a drift does not keep the counts of all other features in memory.
+        usual = None if expected is None else expected[bins].copy()
+        current = counts.counts[bins].copy()
+        return partial(describe_shift, self._features[index], current, status.components, labels=False, expected=usual)
+
     def _learning_note(self) -> str:
-        """Return how far the burn-in has come. Empty when it is complete."""
+        """Return how many windows the burn-in has seen, to be appended to a reason; empty if it is complete."""
         burn_in = self._burn_in
         if burn_in is None or burn_in.complete:
             return ""
@@ -231,9 +241,9 @@ class WindowEvaluator:
 
 def _largest_of(curves: Sequence[Callable[[float], Inflation]]) -> Callable[[float], Inflation] | None:
     """
-    Return a function that returns the largest inflation of *curves* for a number of rows. If there are none, None.
+    Return a function from a number of rows to the largest inflation of *curves*. If *curves* is empty, return None.
 
-    The function caches its results, because the inflation is the larger part of the cost of an evaluation.
+    The function caches its results, because computing the inflation is most of the cost of an evaluation.
     """
     if not curves:
         return None

@@ -1,4 +1,4 @@
-"""Turns the evidence at several window lengths into one state per feature, without flickering."""
+"""Turns the evidence at several window lengths into one state per feature that does not flicker."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ class Episode:
 
     Attributes:
         length: the shortest length, in windows, that has shown the current drift; 0 while the feature does not drift.
-        ended: the number of the window at which the last drift ended. A longer window that still holds rows of that
-            drift does not start a new one.
+        ended: the number of the window at which the last drift ended; 0 if none has. A longer window that still holds
+            rows of that drift does not start a new one.
+        explained: the length whose evidence explains the state ``drifting``; 0 while the feature does not drift. It is
+            another length than *length* if that one no longer shows the drift.
     """
 
     length: int = 0
     ended: int = 0
+    explained: int = 0
 
 
 def update_status(
@@ -40,9 +43,9 @@ def update_status(
     Args:
         episode: the memory so far.
         evidence: the latest evidence by length, in windows, the shortest first.
-        window: the number of the window; only whole windows count.
+        window: the number of whole windows so far, this one included.
         min_rows: rows below which the evidence of a length does not count.
-        note: text that is appended to the reason of a stable feature.
+        note: a string that is appended to the reason of a stable feature.
     """
     if not episode.length:
         # The fast path: a rule evaluates hundreds of features, and nearly all of them are stable.
@@ -68,9 +71,9 @@ def update_status(
     if entering:
         length = min(entering[0], episode.length or entering[0])
         explained = length if length in enough and enough[length].stay else entering[0]
-        return _status("drifting", enough[explained]), replace(episode, length=length)
+        return _status("drifting", enough[explained]), replace(episode, length=length, explained=explained)
     if episode.length in enough and enough[episode.length].stay:
-        return _status("drifting", enough[episode.length]), episode
+        return _status("drifting", enough[episode.length]), replace(episode, explained=episode.length)
     ended = window if episode.length else episode.ended
     return _status("stable", enough[shortest], f"as the reference{note}"), Episode(0, ended)
 
