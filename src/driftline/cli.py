@@ -1,4 +1,4 @@
-"""The command line of driftline: `driftline canary` prints the verdict on a candidate and returns it as exit code."""
+"""The command line of driftline. `driftline canary` prints the verdict on a candidate and exits with its code."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ EPILOG = "Exit codes: 0 promote, 1 rollback, 2 inconclusive, 3 error."
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Exit with `ERROR`: argparse's own exit code 2 would mean `inconclusive`."""
+        """Print the message and exit with `ERROR`, because argparse's own exit code 2 would mean `inconclusive`."""
         self.print_usage(sys.stderr)
         self.exit(ERROR, f"{self.prog}: error: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Run a command.
+    Run a command, and return its exit code: 0 promote, 1 rollback, 2 inconclusive, 3 error.
 
     Args:
-        arguments: the command line without the program. If None, that of the process.
+        arguments: the command line without the program. If None, the command line of the process.
 
-    Returns:
-        The exit code.
+    Raises:
+        SystemExit: the arguments are invalid, or ask for help.
     """
     parser = _Parser(prog="driftline", description="Monitor machine-learning models with OpenTelemetry.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
@@ -85,10 +85,14 @@ def _run_canary(options: argparse.Namespace) -> int:
 
 def _verdict_reader(options: argparse.Namespace) -> Callable[[], Verdict]:
     """
-    Return the function that reads the verdict from the source in *options*.
+    Return a function that reads the verdict from Prometheus, a canary's file or files of evidence.
+
+    Args:
+        options: the options of ``driftline canary``, which name the source.
 
     Raises:
-        ConfigurationError: the options do not fit together.
+        ConfigurationError: the options do not fit together, or the policy is invalid.
+        OSError: the policy's file cannot be read.
     """
     if options.policy is not None and options.evidence is None:
         msg = "--policy: expected with --evidence only, an exported verdict is decided already"

@@ -1,4 +1,4 @@
-"""Baseline and candidate to a verdict: promote, roll back, or not enough to say."""
+"""Compare two variants of a model, and decide: promote the candidate, roll it back, or go on observing."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ __all__ = ["check_functions", "check_variants"]
 
 def check_functions(baseline: object, candidate: object) -> None:
     """
-    Check that both predict functions are callable, and either both plain or both async.
+    Check that both predict functions are functions, and either both plain or both async.
 
     Raises:
-        ConfigurationError: they are not.
+        ConfigurationError: one is not callable, is a class, or only one is async.
     """
     for name, function in (("baseline", baseline), ("candidate", candidate)):
         if not callable(function) or isinstance(function, type):
@@ -28,10 +28,16 @@ def check_functions(baseline: object, candidate: object) -> None:
 
 def check_variants(baseline: Any, candidate: Any, path: object) -> None:
     """
-    Check that two variants can be compared: two monitors that differ, over the same bins of the prediction.
+    Check that two variants can be compared: two different monitors whose predictions have the same bins.
+
+    Args:
+        baseline: the monitor of the baseline. It may be None if there is a *path* and a candidate.
+        candidate: the monitor of the candidate. It may be None if there is a *path* and a baseline.
+        path: the file that processes share; None without one.
 
     Raises:
-        ConfigurationError: an argument is not a monitor, one is None without a *path*, or the two cannot be compared.
+        ConfigurationError: a monitor is missing or of another type. Or both are the same monitor, have the same
+            attributes, or have different bins.
     """
     sides = {"baseline": baseline, "candidate": candidate}
     for name, variant in sides.items():

@@ -31,10 +31,10 @@ from driftline.results import CanaryState
 __all__ = ["Canary", "Variant"]
 
 PAUSE_FACTOR = 50.0
-"""Pause after a background decision, in durations of that decision: background decisions take 2 % of one core."""
+"""Pause after a background decision, as a multiple of its duration. Such decisions thus take 2 % of one core."""
 
 MAX_SHADOW_QUEUE = 100_000
-"""Inputs that the queue of a shadow may hold at most."""
+"""Largest *size* of a shadow's queue, in inputs."""
 
 
 class Variant(Protocol):
@@ -42,63 +42,74 @@ class Variant(Protocol):
 
     @property
     def variant_attributes(self) -> Mapping[str, str]:
-        """Model, version and variant, as attributes."""
+        """Attributes of the telemetry that identify the variant: name and version of the model, and the variant."""
         ...
 
     @property
     def prediction_bins(self) -> str | None:
-        """The fingerprint of the bins of the prediction; None where the prediction is not watched."""
+        """Fingerprint of the bins of the prediction; None if the reference has no prediction."""
         ...
 
     @property
     def prediction_feature(self) -> Feature | None:
-        """The prediction as the reference describes it; None where the prediction is not watched."""
+        """Bins and kind of the prediction, from the reference; None if the reference has no prediction."""
         ...
 
     def evidence(self) -> VariantEvidence:
-        """Return the counts since the start of the process."""
+        """Return the counts of calls, predictions and outcomes since this process started."""
         ...
 
     def attach(self, canary: Canary) -> None:
-        """Refresh this canary in the background, and export its state."""
+        """Call `Canary.refresh` in the background from now on, and export the canary's state."""
         ...
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """Emit the event of a verdict that differs from the previous one."""
+        """Emit an event for a verdict whose state differs from the *previous* state."""
         ...
 
     def flagged(self, key: str, variant: str, provider: str | None) -> None:
-        """Put the feature flag that chooses this variant on spans and events."""
+        """
+        Put a feature flag on the spans and events of this variant.
+
+        Args:
+            key: ``feature_flag.key``.
+            variant: ``feature_flag.result.variant``: "baseline" or "candidate".
+            provider: ``feature_flag.provider.name``; None without one.
+        """
         ...
 
     def caught(self, place: str, error: Exception) -> None:
-        """Count an error, and keep it from the caller."""
+        """Count an error in ``ml.monitor.errors`` under *place*, the operation that failed; do not raise it."""
         ...
 
     def dropped(self, reason: str, rows: int) -> None:
-        """Count rows that were not predicted."""
+        """Count rows that a shadow did not predict in ``ml.monitor.rows.dropped``, with their *reason*."""
         ...
 
 
 class Canary:
     """
-    Compares two monitored variants of a model, from its construction on.
+    Compares two monitored variants of a model, and decides about the newer one.
+
+    Calls that the monitors recorded before the canary was created do not count.
 
     Args:
-        baseline: the monitor of the trusted variant; None where another process serves it.
-        candidate: the monitor of the variant on trial, or None likewise. Its telemetry carries the canary's state.
+        baseline: the monitor of the trusted variant. None if another process serves it; this needs a *path*.
+        candidate: the monitor of the variant on trial. None if another process serves it; this needs a *path*. The
+            telemetry of this monitor carries the canary's state.
         policy: the harm that the candidate may do: a `CanaryPolicy` (the default), or a `ThresholdPolicy`.
-        share: the candidate's share of the calls. `route` and `split` send it this share, and the decision expects it.
-        salt: mixed into the hash of the keys, so that another canary sends other keys to its candidate.
-        flag: ``feature_flag.key`` on the spans and events of both variants, where a flag chooses the variant.
+        share: the candidate's share of the calls, in [0, 1]. `route` and `split` send it this share, and the verdict
+            checks that it got it. If None, driftline does not split the calls.
+        salt: string that is hashed together with each key, so that another canary sends other keys to its candidate.
+        flag: ``feature_flag.key`` on the spans and events of both variants, if a feature flag chooses the variant.
         flag_provider: ``feature_flag.provider.name``.
         on_verdict: called with (previous state, `Verdict`) when the state changes; not within a prediction.
-        path: a file that keeps the state over restarts and adds up the processes of a host. If None, the state is in
-            memory.
+        path: a file that keeps the state over restarts, and sums up the evidence of all processes of a host. If None,
+            the state is kept in memory.
 
     Raises:
-        ConfigurationError: the monitors are missing, the same or over different bins of the prediction; an argument has
-            a wrong type or value; or the file holds another canary.
+        ConfigurationError: the monitors are missing, are the same, or have different bins of the prediction. Or an
+            argument has a wrong type or value, or the file holds another canary.
     """
 
     def __init__(
@@ -154,7 +165,11 @@ class Canary:
 
     @property
     def share(self) -> float | None:
-        """The candidate's share of the calls; setting it begins a new stratum of the evidence."""
+        """
+        The candidate's share of the calls, in [0, 1]; None if driftline does not split them.
+
+        Setting it starts a new `Stratum`: calls before and after the change are counted apart.
+        """
         return self._collector.share
 
     @share.setter
@@ -163,10 +178,11 @@ class Canary:
 
     def route(self, key: object = None) -> Side:
         """
-        Return the variant that serves a call: the candidate with the probability *share*.
+        Return "baseline" or "candidate" for one call: the candidate with the probability *share*.
 
-        The same key always gets the same variant. The baseline serves when no share is set, and for a key that is not a
-        string, bytes, an integer or a UUID. A rollback does not change the routing; `on_verdict` may set *share* to 0.
+        The same key gets the same variant as long as the share stays; without a key the choice is random. The result is
+        "baseline" if no share is set, or if the key is not a string, bytes, an integer or a UUID. A rollback does not
+        change the routing; `on_verdict` may set *share* to 0.
         """
         collector = self._collector
         if collector.share is None:
@@ -187,15 +203,15 @@ class Canary:
         key: Callable[..., object] | None = None,
     ) -> Callable[..., Any]:
         """
-        Return a predict function that routes each call to one of two.
+        Return a function that passes each call to *baseline* or *candidate*, as `route` decides.
 
         Args:
-            baseline: the instrumented function of the baseline.
-            candidate: the instrumented function of the candidate; both are plain or both async.
-            key: returns the key from the call's arguments. If None, each call is routed at random.
+            baseline: the instrumented predict function of the baseline.
+            candidate: the instrumented predict function of the candidate. Either both are plain or both async.
+            key: called with the arguments of a call, returns its key. If None, each call is routed at random.
 
         Raises:
-            ConfigurationError: the functions cannot be used, or no share is set.
+            ConfigurationError: an argument is not a function, only one predict function is async, or no share is set.
         """
         check_functions(baseline, candidate)
         check.optional(check.function, "key", key)
@@ -213,21 +229,23 @@ class Canary:
         size: int = 1_000,
     ) -> Callable[..., Any]:
         """
-        Return the baseline's function; a thread repeats each call with the candidate on a copy of the input.
+        Return a function that calls *baseline*, and lets a thread repeat each call with *candidate*.
 
-        The candidate's output is compared and never returned. Its monitor counts the errors that it raises. Dicts,
-        lists, arrays and frames are copied before the baseline sees them, other arguments are passed as they are.
+        The candidate's output is compared and never returned. Its monitor counts the errors that it raises. It gets
+        copies of dicts, lists, arrays and frames, made before the baseline runs; other arguments are not copied.
 
         Args:
-            baseline: the instrumented function of the baseline.
-            candidate: the instrumented function of the candidate; both are plain or both async.
-            agree: takes both outputs and returns whether they agree, per row for batches. By default labels must be
-                equal, probabilities on the same side of 0.5, other numbers within one per cent.
-            size: inputs that the queue holds at most. Further ones are not predicted, and counted in
-                ``ml.monitor.rows.dropped``.
+            baseline: the instrumented predict function of the baseline.
+            candidate: the instrumented predict function of the candidate. Either both are plain or both async.
+            agree: called with (baseline's output, candidate's output), returns whether they agree; for a batch, one
+                such value per row. By default labels must be equal, probabilities on the same side of 0.5, and other
+                numbers within one per cent.
+            size: inputs that the queue holds at most. The candidate skips further ones; ``ml.monitor.rows.dropped``
+                counts them.
 
         Raises:
-            ConfigurationError: the functions cannot be used, or *size* is out of range.
+            ConfigurationError: an argument is not a function, only one predict function is async, or *size* is not
+                between 1 and `MAX_SHADOW_QUEUE`.
         """
         check_functions(baseline, candidate)
         check.optional(check.function, "agree", agree)
@@ -246,7 +264,9 @@ class Canary:
 
     def guardrail(self, name: str) -> GuardrailFeed:
         """
-        Return the feed of a guardrail: ``canary.guardrail("revenue").observe("candidate", 12.5)``.
+        Return the object that accepts observations of the policy's guardrail *name*.
+
+        Use it as in ``canary.guardrail("revenue").observe("candidate", 12.5)``.
 
         Raises:
             ConfigurationError: the policy has no guardrail of this name.
@@ -265,7 +285,12 @@ class Canary:
     # --- deciding ----------------------------------------------------------------------------------------------------
 
     def evidence(self) -> CanaryEvidence:
-        """Return what both variants have done so far: in this process, and with a path in all that share it."""
+        """
+        Return the counts of both variants since the canary began.
+
+        With a *path*, save the counts of this process to the file and return the sum over all processes. If the file
+        cannot be written, count the error and return the counts of this process.
+        """
         own = self._collector.read()
         if self._store is not None:
             with GuardedBlock(self._owner.caught, "canary"):  # the disk may be full or gone
@@ -274,10 +299,13 @@ class Canary:
 
     def verdict(self) -> Verdict:
         """
-        Decide about the candidate by what both variants have done so far.
+        Decide about the candidate from the evidence so far, and return the verdict.
 
-        A rollback stands, and a promotion stands until a rollback. This is what the guarantee is about: the probability
-        that a harmless candidate is *ever* rolled back. With a `ThresholdPolicy` no decision stands.
+        If the state has changed, emit an event and call *on_verdict*.
+
+        With a `CanaryPolicy`, a rollback is final, and a promotion stays until a rollback. Therefore *alpha* bounds the
+        probability that a harmless candidate is *ever* rolled back. With a `ThresholdPolicy` each verdict is computed
+        afresh.
         """
         verdict = judge_canary(self.evidence(), self._policy)
         with self._lock:
@@ -292,7 +320,7 @@ class Canary:
         return verdict
 
     def refresh(self) -> None:
-        """Decide in the background, as often as 2 % of one core allow."""
+        """Call `verdict`, unless the pause after the last background decision is not over (see `PAUSE_FACTOR`)."""
         now = time.monotonic()
         if now >= self._next_refresh:
             self.verdict()
@@ -315,13 +343,18 @@ class Canary:
         return all(shadow.flush(seconds) for shadow in self._shadows)
 
     def close(self, seconds: float = 10.0) -> None:
-        """Process the queues of shadows, end their threads, and decide once more (with a path: save the evidence)."""
+        """
+        End the threads of all shadows, and decide a last time, which also saves the evidence to the *path*.
+
+        Args:
+            seconds: longest time that each shadow may take to process its queue.
+        """
         for shadow in self._shadows:
             shadow.close(seconds)
         self.verdict()
 
     def restart(self) -> None:
-        """Reset the counts and the last verdict in the child of a fork, which has made no prediction yet."""
+        """Reset counts, queues and locks in the child of a fork. A decision that stands is kept."""
         self._last = None
         if self._store is not None:
             self._store.new_process()

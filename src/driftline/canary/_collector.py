@@ -1,4 +1,4 @@
-"""The counts of a canary in one process, kept apart by the candidate's share of the traffic."""
+"""`EvidenceCollector`: the counts of a canary in one process, one stratum per share of the candidate."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from driftline.canary._variant_evidence import VariantEvidence
 __all__ = ["EvidenceCollector"]
 
 ReadCounts: TypeAlias = "Callable[[], VariantEvidence]"
-"""Returns the counts of one variant since the start of its process."""
+"""A function that returns the counts of one variant since this process started."""
 
 
 class EvidenceCollector:
     """
-    Collects what two variants do in this process after the canary begins.
+    Computes the counts of two variants in this process since the canary began.
 
     Args:
-        baseline: reads the counts of the baseline. If None, another process serves the baseline.
-        candidate: reads the counts of the candidate. If None, another process serves the candidate.
+        baseline: returns the counts of the baseline. If None, another process serves the baseline.
+        candidate: returns the counts of the candidate. If None, another process serves the candidate.
         share: the candidate's share of the calls. If None, driftline does not split them.
-        guardrails: names of the user's guardrails.
+        guardrails: names of the guardrails of the policy.
         began: Unix time at which the canary began, in seconds.
 
     Attributes:
         share: the present share; `change_share` sets it.
-        sticky: whether keys have decided about calls.
+        sticky: whether a key has routed any call (see `Stratum`).
         began: Unix time at which the canary began.
     """
 
@@ -58,17 +58,17 @@ class EvidenceCollector:
         self._reset_guardrails()
 
     def restart(self, began: float) -> None:
-        """Start from zero counts in the child of a fork, which has made no prediction yet."""
+        """Reset all counts to zero in the child of a fork; *began* is the canary's start as a Unix time in seconds."""
         # Zero counts, not a reading: a monitor that has not handled the fork yet still reports the parent's counts.
         self._begin(self._empty, began)
 
     def read(self) -> CanaryEvidence:
-        """Return what both variants have done in this process since the canary began."""
+        """Return the evidence of this process since the canary began, over all shares."""
         with self._lock:
             return self._evidence(self._read_variants())
 
     def change_share(self, share: float) -> None:
-        """Close the present stratum and open another with a new share."""
+        """Set the share; later calls are counted in a new stratum."""
         with self._lock:
             # A single reading: calls between two readings would belong to no stratum.
             now = self._read_variants()
@@ -76,7 +76,7 @@ class EvidenceCollector:
             self._reset_guardrails()
 
     def add_comparisons(self, rows: int, agreed: int) -> None:
-        """Add rows that both variants predicted, and the number of them on which the two agreed."""
+        """Add *rows* that baseline and shadow predicted; on *agreed* of them their outputs agreed."""
         with self._lock:
             self._compared += rows
             self._agreed += agreed
@@ -90,14 +90,18 @@ class EvidenceCollector:
         self._moments = {name: [Moments(), Moments()] for name in self._guardrail_names}
 
     def _read_variants(self) -> tuple[VariantEvidence, VariantEvidence]:
-        """Counts of both since the start of the process; zero for a variant that another process serves."""
+        """Return (baseline's counts, candidate's counts) since this process started; zero for an absent variant."""
         counts = [None if read is None else read() for read in self._readers]
         known = next(side for side in counts if side is not None)
         baseline, candidate = (known.empty() if side is None else side for side in counts)
         return baseline, candidate
 
     def _evidence(self, now: tuple[VariantEvidence, VariantEvidence]) -> CanaryEvidence:
-        """Evidence of this process. After a replaced reference, over the bins of the present reference."""
+        """
+        Return the evidence of the earlier strata and of the present one, whose counts end at *now*.
+
+        If the reference was replaced, counts over the bins of the old one are dropped.
+        """
         baseline, candidate = (end - start.over(end) for end, start in zip(now, self._stratum_start, strict=True))
         guardrails = {name: (pair[0], pair[1]) for name, pair in self._moments.items()}
         stratum = Stratum(self.share, self.sticky, baseline, candidate, guardrails)

@@ -1,4 +1,4 @@
-"""The criteria of a policy: which counts of the evidence each of them tests."""
+"""The criteria of a `CanaryPolicy`: each one's test, with the counts of the evidence that it needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["criterion_tests"]
 
 
 def criterion_tests(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[CriterionTest]:
-    """Yield the tests of a policy, in the order of its arguments."""
+    """Yield the test of each criterion that the policy does not switch off, in the order of the policy's arguments."""
     design_effect = policy.design_effect
     if policy.allowed_error_increase is not None:
         yield rate_test(
@@ -82,6 +82,12 @@ def _has_predictions(evidence: CanaryEvidence) -> bool:
 
 
 def _count_pairs(evidence: CanaryEvidence, read: Callable[[VariantEvidence], tuple[int, int]]) -> Floats:
-    """Return (events, trials) of both variants, shape (strata, 2, 2)."""
+    """
+    Return an array of shape (strata, 2, 2): stratum, then baseline or candidate, then events or trials.
+
+    Args:
+        evidence: the evidence.
+        read: returns (events, trials) of one variant.
+    """
     counts = [(read(stratum.baseline), read(stratum.candidate)) for stratum in evidence.strata]
     return np.array(counts, dtype=np.float64).reshape(-1, 2, 2)

@@ -1,4 +1,4 @@
-"""The decision about a candidate: from evidence and a policy to a verdict, as a pure function of counts."""
+"""`judge_canary`: computes the verdict on a candidate from evidence and a policy."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ NOTHING_TO_DECIDE = "nothing to decide: no calls yet, or the predictions are not
 
 def judge_canary(evidence: CanaryEvidence, policy: CanaryPolicy | ThresholdPolicy) -> Verdict:
     """
-    Decide about a candidate.
+    Return the verdict on a candidate, as a pure function of evidence and policy.
 
-    The criteria are the checks of the split and those of the policy. A broken split keeps a candidate from being
-    promoted. Certain harm rolls the candidate back even if the split is broken.
+    A `CanaryPolicy` adds checks of the traffic split to its own criteria. A broken split keeps a candidate from being
+    promoted, but certain harm still rolls the candidate back. Without any calls the verdict is inconclusive.
+
+    Args:
+        evidence: the counts of both variants.
+        policy: the allowed harm; a `ThresholdPolicy` is decided by `judge_thresholds`.
     """
     pooled = evidence.pooled()
     if pooled is None:
@@ -44,7 +48,15 @@ def judge_canary(evidence: CanaryEvidence, policy: CanaryPolicy | ThresholdPolic
 
 
 def _end_undecided(verdict: Verdict, policy: CanaryPolicy, rows: int, seconds: float) -> Verdict:
-    """Return the policy's *otherwise* for an undecided canary beyond its rows or its time."""
+    """
+    Return the policy's *otherwise* if the canary has reached *max_rows* or *max_time*, else *verdict* unchanged.
+
+    Args:
+        verdict: an inconclusive verdict.
+        policy: the policy.
+        rows: rows of the candidate so far.
+        seconds: seconds since the canary began.
+    """
     if policy.max_rows is not None and rows >= policy.max_rows:
         end = f"{rows:,} rows of the candidate"
     elif isinstance(policy.max_time, (int, float)) and seconds >= policy.max_time:

@@ -1,4 +1,4 @@
-"""Tests of distributions: quantiles of latency, drift of the predictions, means of the user's own numbers."""
+"""Tests of distributions: quantiles of latency, drift of the predictions, means of guardrails."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ def latency_test(
     evidence: CanaryEvidence, quantile: float, margin: Margin, quantiles: int, design_effect: float
 ) -> CriterionTest:
     """
-    Return the test whether a quantile of the candidate's latency is longer than allowed.
+    Return a test of whether a quantile of the candidate's latency is longer than allowed.
+
+    Without calls of both variants, the test is inconclusive.
 
     Args:
         evidence: the counts.
         quantile: in (0, 1).
         margin: seconds by which the candidate's quantile may be longer.
-        quantiles: number of quantiles that share the margin's part of alpha.
+        quantiles: number of tested quantiles; each gets an equal part of the margin's weight.
         design_effect: variance inflation by which all counts are divided.
     """
     name = f"latency_p{100 * quantile:g}"
@@ -74,11 +76,13 @@ def _format_milliseconds(seconds: float) -> str:
 
 def prediction_drift_test(evidence: CanaryEvidence, margin: Margin, design_effect: float) -> CriterionTest:
     """
-    Return the test whether the predictions of the two variants differ by more than allowed.
+    Return a test of whether the predictions of the two variants differ by more than allowed.
+
+    Without predictions, or if the variants count them over different bins, the test is inconclusive.
 
     Args:
-        evidence: the counts; every variant has counts of its predictions.
-        margin: largest difference of shares.
+        evidence: the counts; in each stratum both variants have counts of their predictions.
+        margin: the largest allowed difference; `largest_difference` defines it.
         design_effect: variance inflation by which all counts are divided.
     """
     last = evidence.strata[-1]
@@ -119,11 +123,11 @@ def mean_test(
     name: str, pairs: list[tuple[Moments, Moments]], guardrail: Guardrail, design_effect: float
 ) -> CriterionTest:
     """
-    Return the test whether the mean of the user's own number is worse than allowed.
+    Return a test of whether the candidate's mean of a guardrail is worse than allowed.
 
     Args:
         name: name of the guardrail.
-        pairs: moments of baseline and candidate of each stratum.
+        pairs: (baseline's moments, candidate's moments) of each stratum.
         guardrail: the margin, and which direction is better.
         design_effect: variance inflation by which all counts are divided.
     """
@@ -158,5 +162,5 @@ def mean_test(
 
 
 def _negate(moments: Moments) -> Moments:
-    """Return the moments of the negated numbers."""
+    """Return the moments of the same numbers with opposite signs."""
     return Moments(moments.count, -moments.mean, moments.squares, -moments.cubes)

@@ -1,4 +1,4 @@
-"""The evidence of a canary: counts of two variants that add up over processes, hosts and time, and their JSON."""
+"""`CanaryEvidence`: the counts of a canary's two variants, which can be added up and written as JSON."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from driftline.errors import ConfigurationError
 __all__ = ["CanaryEvidence", "Stratum", "VariantEvidence"]
 
 SCHEMA_VERSION = 1
-"""Version of the JSON document."""
+"""Version of the JSON document of `CanaryEvidence`; documents of other versions are rejected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stratum:
     """
-    The counts of a stretch of time in which the candidate had one share of the traffic.
+    The counts of both variants while the candidate had one share of the traffic.
 
     Attributes:
-        share: the candidate's share, in [0, 1]; None where driftline does not split the traffic.
-        sticky: whether keys decided about calls. The calls of one key are not independent draws.
+        share: the candidate's share, in [0, 1]; None if driftline does not split the traffic.
+        sticky: whether keys routed calls. The calls of one key are not independent draws.
         baseline: counts of the baseline.
         candidate: counts of the candidate.
-        guardrails: moments of the user's own numbers by name, of the baseline and of the candidate.
+        guardrails: name to (baseline's moments, candidate's moments) of each guardrail.
     """
 
     share: float | None
@@ -64,13 +64,15 @@ class Stratum:
 @dataclass(frozen=True, slots=True, eq=False)
 class CanaryEvidence:
     """
-    The evidence from which a verdict is computed; evidence of several processes adds up with ``+``.
+    The evidence from which `judge_canary` computes a verdict.
+
+    ``a + b`` is the evidence of two processes together: counts add up, and *seconds* is the longer time.
 
     Attributes:
         strata: counts of both variants, one stratum for each share that the candidate has had.
-        compared: rows that both variants have predicted (shadow).
-        agreed: compared rows on which the two agreed.
-        seconds: seconds since the canary began. A sum has the longest.
+        compared: rows that both baseline and shadow have predicted.
+        agreed: compared rows on which the two outputs agreed.
+        seconds: seconds since the canary began.
     """
 
     strata: tuple[Stratum, ...] = ()
@@ -91,7 +93,11 @@ class CanaryEvidence:
         )
 
     def over(self, other: CanaryEvidence) -> CanaryEvidence:
-        """Return this evidence over the bins of *other*: counts over different bins are dropped."""
+        """
+        Return this evidence without its counts of features and predictions over other bins than those of *other*.
+
+        The result can be added to *other*. If *other* is empty, the evidence is returned as it is.
+        """
         if not other.strata:
             return self
         last = other.strata[-1]
@@ -106,7 +112,7 @@ class CanaryEvidence:
         return replace(self, strata=strata)
 
     def pooled(self) -> tuple[VariantEvidence, VariantEvidence] | None:
-        """Return baseline and candidate over all strata; None without a stratum."""
+        """Return (baseline's counts, candidate's counts), each summed over all strata; None if there is no stratum."""
         if not self.strata:
             return None
         baseline, candidate = self.strata[0].baseline, self.strata[0].candidate
@@ -130,10 +136,10 @@ class CanaryEvidence:
     @classmethod
     def from_json(cls, text: str) -> CanaryEvidence:
         """
-        Return the evidence that `to_json` wrote.
+        Return the evidence in a JSON string that `to_json` wrote.
 
         Raises:
-            ConfigurationError: the document is damaged; the message names the path within it.
+            ConfigurationError: the document is damaged; the message names the path within the document.
         """
         try:
             return json.read(text, json.versioned(SCHEMA_VERSION, _read_evidence))

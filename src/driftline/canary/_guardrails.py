@@ -1,4 +1,4 @@
-"""The feed of one guardrail: the user's own numbers, one observation at a time."""
+"""`GuardrailFeed`: accepts the observations of one guardrail of a canary."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SIDES = ("baseline", "candidate")
 
 class GuardrailFeed:
     """
-    Accepts the observations of one guardrail; `Canary.guardrail` returns it.
+    Checks the observations of one guardrail, and passes them on; `Canary.guardrail` returns it.
 
     Args:
         name: the guardrail's name.
-        rate: whether observations are true or false instead of numbers.
-        add: called with (name, 0 for the baseline or 1 for the candidate, value).
-        on_error: called with ``"guardrail"`` and the error of an invalid observation.
+        rate: whether each observation is true or false; otherwise it is a number.
+        add: called with each valid observation as (name, 0 for the baseline or 1 for the candidate, value).
+        on_error: called with ("guardrail", error) for an invalid observation.
     """
 
     __slots__ = ("_add", "_guarded", "_name", "_rate")

@@ -1,4 +1,4 @@
-"""The part of a canary's JSON document that holds the evidence of one variant."""
+"""JSON of `VariantEvidence` and `Moments`, which are parts of the document of `CanaryEvidence`."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ __all__ = [
 ]
 
 MAX_BINS = 100_000
-"""Bins of one histogram at most, so that a damaged file does not fill the memory."""
+"""Most bins that a histogram in a file may have, so that a damaged file does not fill the memory."""
 
 MAX_NAMES = 10_000
-"""Names in one object of a file at most, for the same reason."""
+"""Most names that an object in a file may have, so that a damaged file does not fill the memory."""
 
 MAX_DIGITS = 9
-"""Digits of the index of a bin at most."""
+"""Most digits that the index of a bin in a file may have."""
 
 MAX_DECADES = 30
-"""Decades above or below one second within which all edges of durations lie."""
+"""Largest power of ten, up or down from one second, that an edge of durations in a file may have."""
 
-LARGEST = 1e300
-"""Size from which numbers may overflow when they are added up."""
+MAX_NUMBER = 1e300
+"""Absolute value that numbers in a file must stay below; larger ones may overflow when they are added up."""
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
 def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
-    """Return the JSON object of a variant's evidence."""
+    """Return a variant's evidence as a JSON object; of the durations only bins with calls, by index."""
     used = np.flatnonzero(evidence.durations).tolist()
     return {
         "served": evidence.served,
@@ -62,7 +62,11 @@ def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
 
 
 def _edges_document(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
-    """Return the edges; only their ends and number if they are evenly spaced on a logarithmic scale."""
+    """
+    Return the edges of durations as JSON: an array in seconds, or a shorter object if they are evenly spaced in log10.
+
+    The object has ``from`` and ``to``, powers of ten of the first and the last edge, and ``count``.
+    """
     if len(edges) > 1 and edges[0] > 0.0:
         ends = {"from": float(np.log10(edges[0])), "to": float(np.log10(edges[-1])), "count": len(edges)}
         if _read_edges(ends) == edges:
@@ -71,7 +75,7 @@ def _edges_document(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
 
 
 def moments_document(moments: Moments) -> tuple[float, ...]:
-    """Return the JSON array of moments."""
+    """Return the JSON array of moments: count, mean, squares, cubes."""
     return moments.count, moments.mean, moments.squares, moments.cubes
 
 
@@ -92,7 +96,7 @@ def _make_variant(durations: dict[str, int], edges: tuple[float, ...], **fields:
 
 
 def _read_edges(value: Any) -> tuple[float, ...]:
-    """Read edges of durations: an array, or an object if they are evenly spaced on a logarithmic scale."""
+    """Return the edges of durations in seconds, from either form that `_edges_document` writes."""
     if not isinstance(value, dict):
         return _read_edge_array(value)
     low, high, edges = _read_ends(value)
@@ -105,7 +109,7 @@ def _read_counts(value: Any) -> Counts:
 
 read_count = json.integer(most=2**63 - 1)
 
-read_number = json.check(json.number, lambda value: -LARGEST < value < LARGEST, "a finite number")
+read_number = json.check(json.number, lambda value: -MAX_NUMBER < value < MAX_NUMBER, "a finite number")
 
 _read_bins = json.array(read_count, most=MAX_BINS)
 

@@ -1,4 +1,4 @@
-"""Margins: the harm that a candidate may do; and guardrails, which are margins of the user's own numbers."""
+"""`Margin`: the harm that a candidate may do. `Guardrail`: a margin of a number that the application reports."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from driftline.errors import ConfigurationError
 
 __all__ = ["Guardrail", "Margin", "as_margin"]
 
-LARGEST = 1e9
-"""A margin or weight may be at most this; a larger margin allows everything, like None."""
+MAX_MARGIN = 1e9
+"""Largest value of a margin or weight. A larger margin would allow everything; None says that plainly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
     """
-    The harm that is allowed: *absolute* plus *relative* times the baseline's value.
+    The harm that a candidate may do under one criterion: *absolute* plus *relative* times the baseline's value.
 
     Args:
-        absolute: in the unit of the criterion: a share for rates, seconds for latency.
-        relative: as a share of the baseline's value; 0.1 is a tenth.
-        any_harm: whether any certain harm rolls back, however small. The margin then only limits the promotion. By
-            default, harm within the margin never rolls back.
-        weight: the criterion's part of alpha, in proportion to the weights of the others.
+        absolute: allowed harm in the unit of the criterion: a share for rates, seconds for latency.
+        relative: allowed harm as a share of the baseline's value; 0.1 is a tenth.
+        any_harm: if True, the candidate is rolled back as soon as it is certain to be worse at all. The margin then
+            only limits a promotion. If False, it is rolled back when it is certain to be worse than the margin.
+        weight: relative weight of the criterion. `CanaryPolicy.alpha`, the probability of a wrong rollback, is divided
+            among all criteria in proportion to their weights.
 
     Raises:
-        ConfigurationError: a number is negative or too large, or the weight is not positive.
+        ConfigurationError: a number is negative or above 1e9, or the weight is 0.
 
     >>> Margin(0.005, relative=0.1).allowed(0.02)
     0.007
@@ -39,25 +40,26 @@ class Margin:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        check.number("absolute", self.absolute, at_least=0, at_most=LARGEST)
-        check.number("relative", self.relative, at_least=0, at_most=LARGEST)
+        check.number("absolute", self.absolute, at_least=0, at_most=MAX_MARGIN)
+        check.number("relative", self.relative, at_least=0, at_most=MAX_MARGIN)
         check.boolean("any_harm", self.any_harm)
-        check.number("weight", self.weight, above=0, at_most=LARGEST)
+        check.number("weight", self.weight, above=0, at_most=MAX_MARGIN)
 
     def allowed(self, baseline: float) -> float:
-        """Return the harm that is allowed for a baseline of this value."""
+        """Return the allowed harm, in the unit of the criterion, if the baseline has the value *baseline*."""
         return self.absolute + self.relative * abs(baseline)
 
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
     """
-    The margin of the user's own number, which a candidate must not make worse.
+    A limit on how much worse a candidate may make a number that the application reports, such as revenue.
 
     Args:
         margin: how much worse the number may be; a plain number is an absolute margin.
-        better: which direction is good, ``"higher"`` or ``"lower"``.
-        kind: ``"mean"`` of any numbers, or ``"rate"`` of observations that are true or false.
+        better: which values are better, ``"higher"`` or ``"lower"`` ones.
+        kind: ``"mean"``: observations are numbers, and their means are compared. ``"rate"``: observations are true or
+            false, and the shares of true ones are compared.
 
     Raises:
         ConfigurationError: an argument has a wrong type or value.
@@ -79,14 +81,18 @@ class Guardrail:
 
 def as_margin(name: str, value: object) -> Margin | None:
     """
-    Return a `Margin` or None as it is, and a number as an absolute margin.
+    Return a `Margin` or None unchanged, and a number as a `Margin` with this absolute value.
+
+    Args:
+        name: name of the argument, for the message of an error.
+        value: the value of the argument.
 
     Raises:
-        ConfigurationError: the value is none of these.
+        ConfigurationError: the value is none of these, or a number out of range.
     """
     if value is None or isinstance(value, Margin):
         return value
     try:
-        return Margin(float(check.number(name, value, at_least=0, at_most=LARGEST)))
+        return Margin(float(check.number(name, value, at_least=0, at_most=MAX_MARGIN)))
     except ConfigurationError:
-        check.reject(name, value, f"a Margin, a number from 0 to {LARGEST:g}, or None")
+        check.reject(name, value, f"a Margin, a number from 0 to {MAX_MARGIN:g}, or None")

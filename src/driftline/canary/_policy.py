@@ -17,10 +17,10 @@ from driftline.results import CanaryState
 __all__ = ["CanaryPolicy"]
 
 MAX_CRITERIA = 32
-"""Rates of one policy at most, and guardrails at most: each has up to eight series of ``ml.canary.evidence``."""
+"""Most rates that a policy may have, and most guardrails: each makes up to eight series of ``ml.canary.evidence``."""
 
 MAX_NAME_LENGTH = 100
-"""Characters of a criterion's name at most: the name is an attribute."""
+"""Most characters that a name of a rate or guardrail may have, because the name is the value of an attribute."""
 
 _MARGINS = (
     "allowed_error_increase",
@@ -30,21 +30,21 @@ _MARGINS = (
     "allowed_disagreement",
 )
 _SHARES = {"allowed_prediction_drift", "allowed_disagreement"}
-"""Margins of shares. The baseline has no such share, so these margins cannot be relative."""
+"""Margins that must be absolute: they limit a difference between the variants, so the baseline has no such value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryPolicy:
     """
-    The harm that a candidate may do, decided by tests whose results may be read at any time.
+    The harm that a candidate may do, and the probability of a wrong decision; verdicts may be read at any time.
 
-    The canary rolls back when harm beyond the margin is certain for any criterion. It promotes when such harm is
-    excluded for all criteria. Until then it is inconclusive.
+    The verdict is a rollback when harm beyond the margin is certain for any criterion. It is a promotion when such harm
+    is excluded for all criteria. Until then it is inconclusive.
 
     *alpha* bounds the probability that a harmless candidate is ever rolled back, over the whole life of the canary and
-    all criteria together. The criteria share it in proportion to their weights. A promotion needs every criterion, so
-    each is tested at the whole *alpha*. A candidate that is harmful beyond a margin is thus promoted with a probability
-    of at most *alpha* (the intersection-union test, Berger 1982).
+    all criteria together. It is divided among the criteria in proportion to the weights of their margins. A promotion
+    needs every criterion, so each is tested at the whole *alpha*. A candidate that is harmful beyond a margin is thus
+    promoted with a probability of at most *alpha* (the intersection-union test, Berger 1982).
 
     Each margin is a `Margin`, or a number, which is an absolute margin. None switches the criterion off.
 
@@ -53,21 +53,23 @@ class CanaryPolicy:
             default.
         allowed_accuracy_drop: allowed drop of the share of outcomes that the prediction got right.
         allowed_latency_delta: seconds that the candidate's latency quantile may lie above the baseline's.
-        latency_quantile: which quantile, or several, of the duration of a call, in (0, 1).
-        allowed_prediction_drift: largest difference between the cumulative shares of the two variants' predictions; for
-            labels, between their shares. A shift by half a standard deviation makes 0.2, which is a PSI of 0.25.
-        allowed_feature_drift: the same for the features. A larger difference means that the variants do not get the
-            same traffic, and prevents a promotion.
+        latency_quantile: the tested quantile of the duration of a call, in (0, 1), or a tuple of several.
+        allowed_prediction_drift: largest allowed difference between the cumulative distributions of the variants'
+            predictions; for labels, between their shares. A shift by half a standard deviation is a difference of 0.2,
+            and a PSI of 0.25.
+        allowed_feature_drift: largest allowed difference between the distributions of a feature, computed likewise. A
+            larger one means that the variants do not get the same traffic, and prevents a promotion.
         allowed_disagreement: share of the rows on which a shadow may disagree with the baseline.
         rates: other rates of the outcomes by name, each a `Guardrail` of the kind "rate": ``recall X`` and
             ``precision X`` of the class X, as in ``{"recall True": Guardrail(0.02, kind="rate")}``.
         guardrails: the user's own numbers by name, fed by ``canary.guardrail(name).observe(...)``.
         alpha: probability of a wrong rollback, and of a wrong promotion, in (0, 0.5].
-        share: the candidate's share of the calls where driftline does not split them, to detect a broken split.
+        share: the candidate's intended share of the calls, in (0, 1), if driftline does not split them. It is needed to
+            detect a broken split.
         design_effect: factor by which dependence between calls inflates the variance of their counts (Kish 1965); 1 for
             independent calls. All counts are divided by it. With sticky keys, use about the number of calls per key.
-        max_rows: rows of the candidate at which the canary ends.
-        max_time: time after which the canary ends, such as ``"24h"``.
+        max_rows: rows of the candidate at which the canary ends; None for no limit.
+        max_time: time after which the canary ends, such as ``"24h"``, or a number of seconds; None for no limit.
         otherwise: the verdict of a canary that ends undecided.
 
     Raises:
@@ -112,9 +114,10 @@ class CanaryPolicy:
     @classmethod
     def from_json(cls, text: str) -> CanaryPolicy:
         """
-        Return the policy of a JSON object of arguments.
+        Return the policy whose arguments are the members of a JSON object.
 
-        A margin is a number, or an object of the arguments of `Margin`; a guardrail likewise of `Guardrail`.
+        A margin is a number, or an object with the arguments of `Margin`. A guardrail is a number, or an object with
+        the arguments of `Guardrail`.
 
         Raises:
             ConfigurationError: the document is damaged, or an argument is unknown or has a wrong value.
@@ -150,7 +153,17 @@ class CanaryPolicy:
 
 
 def _construct(kind: Any, values: Any, where: str) -> Any:
-    """Return an instance of a dataclass from a JSON object of its arguments; *where* is the object's path."""
+    """
+    Return an instance of a dataclass, made from a JSON object with its arguments.
+
+    Args:
+        kind: the dataclass: `CanaryPolicy`, `Guardrail` or `Margin`.
+        values: the object; its ``margin`` may be an object with the arguments of `Margin`.
+        where: path of the object in its document, for the message of an error.
+
+    Raises:
+        ConfigurationError: an argument is unknown, missing or has a wrong value.
+    """
     arguments = dict(values)
     unknown = set(arguments) - {field.name for field in fields(kind)}
     if unknown:
@@ -184,7 +197,16 @@ def _check_quantiles(value: object) -> tuple[float, ...]:
 
 
 def _check_guardrails(name: str, value: object) -> dict[str, Guardrail]:
-    """Return the guardrails by name; a number or a `Margin` is a guardrail with this margin."""
+    """
+    Return the *rates* or *guardrails* of a policy, where a number or a `Margin` becomes a `Guardrail` with this margin.
+
+    Args:
+        name: ``"rates"``, whose guardrails all get the kind "rate", or ``"guardrails"``.
+        value: the argument's value.
+
+    Raises:
+        ConfigurationError: the value is not a dict, or has too many entries, a wrong name or a wrong guardrail.
+    """
     if not isinstance(value, Mapping) or len(value) > MAX_CRITERIA:
         msg = f"{name}: expected a dict of at most {MAX_CRITERIA} Guardrails by name"
         raise ConfigurationError(msg)

@@ -1,4 +1,4 @@
-"""Tests of rates: errors, accuracy, rates of the outcomes, guardrails of the kind "rate", disagreement of a shadow."""
+"""Tests of rates: errors, accuracy, other rates of the outcomes, guardrails of the kind "rate", disagreement."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from driftline.typing import Floats
 __all__ = ["disagreement_test", "rate_test"]
 
 MIN_SLOPE = 1e-6
-"""Smallest slope of the null hypothesis: a relative margin of 1 allows every rate."""
+"""Smallest slope of the null hypothesis. A relative margin of 1 would make it 0, where its edge has no inverse."""
 
 
 def rate_test(
     name: str, label: str, unit: str, counts: Floats, guardrail: Guardrail, design_effect: float
 ) -> CriterionTest:
     """
-    Return the test whether the candidate's rate is worse than allowed.
+    Return a test of whether the candidate's rate is worse than allowed.
 
     Args:
         name: name of the criterion.
-        label: its name in a reason.
-        unit: the plural noun for trials.
-        counts: (events, trials) of both variants, shape (strata, 2, 2).
+        label: name of the criterion in the reason of a verdict.
+        unit: the plural noun for trials, such as ``"calls"``.
+        counts: shape (strata, 2, 2): stratum, then baseline or candidate, then events or trials.
         guardrail: the margin, and which direction is better.
         design_effect: variance inflation by which all counts are divided.
     """
@@ -77,12 +77,12 @@ def rate_test(
 
 def disagreement_test(rows: int, agreed: int, margin: Margin, design_effect: float) -> CriterionTest:
     """
-    Return the test whether a shadow disagrees with the baseline on more rows than allowed.
+    Return a test of whether a shadow disagrees with the baseline on more rows than allowed.
 
     Args:
-        rows: rows that both have predicted.
-        agreed: rows on which the two agreed.
-        margin: the share of rows on which the two may disagree.
+        rows: rows that both baseline and shadow have predicted. If 0, the test is inconclusive.
+        agreed: rows on which their outputs agreed.
+        margin: its *absolute* is the share of rows on which they may disagree.
         design_effect: variance inflation by which all counts are divided.
     """
     limit, disagreed = margin.absolute, rows - agreed

@@ -17,14 +17,16 @@ __all__ = ["Side", "choose_side", "hash_key", "route_calls"]
 Side: TypeAlias = Literal["baseline", "candidate"]
 
 DIGEST_BYTES = 8
-"""Bytes of a key's hash: shares are exact to 2⁻⁶⁴."""
+"""Bytes of a key's hash; `hash_key` uses 53 of its bits."""
 
 
 def hash_key(key: object, salt: str) -> float:
     """
-    Return a number in [0, 1) that is the same for a key in every process, on every machine and with every Python.
+    Return a number in [0, 1) that depends on nothing but key and salt: not on the process, machine or Python version.
 
-    Keys are strings, bytes, integers and UUIDs. A key that falls on the candidate stays there while the share grows.
+    Args:
+        key: a string, bytes, an integer or a UUID. An integer or UUID has the hash of its string.
+        salt: another salt gives other numbers; only its first 64 bytes count.
 
     Raises:
         TypeError: the key has another type, whose string may differ between processes.
@@ -45,7 +47,19 @@ def hash_key(key: object, salt: str) -> float:
 
 
 def choose_side(share: float, key: object, salt: str) -> Side:
-    """Return the variant for one call; without a key at random."""
+    """
+    Return the variant that serves one call: the candidate with the probability *share*.
+
+    A key always has the same hash. It therefore stays with the candidate while the share grows.
+
+    Args:
+        share: the candidate's share of the calls, in [0, 1].
+        key: see `hash_key`. If None, the choice is random.
+        salt: see `hash_key`.
+
+    Raises:
+        TypeError: the key has a wrong type.
+    """
     position = random.random() if key is None else hash_key(key, salt)  # noqa: S311 - no secret
     return "candidate" if position < share else "baseline"
 
@@ -58,14 +72,14 @@ def route_calls(
     on_error: Callable[[str, Exception], None],
 ) -> Callable[..., Any]:
     """
-    Return a function that passes each call to one of two.
+    Return a function that passes each call to *baseline* or *candidate*; it is async if *baseline* is.
 
     Args:
-        route: returns the variant for a key.
-        baseline: the function of the baseline; it also serves calls whose *key* raises.
+        route: returns the variant for a key, or for None.
+        baseline: the function of the baseline; it also serves calls for which *key* or *route* raises.
         candidate: the function of the candidate.
-        key: returns the key from the call's arguments. If None, there is no key.
-        on_error: called with ``"route"`` and the error that *key* raises.
+        key: called with the arguments of a call, returns its key. If None, *route* is called with None.
+        on_error: called with ("route", error) when *key* or *route* raises.
     """
 
     def choose(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Checks of the split: whether the candidate gets its share of the calls, and both variants the same traffic."""
+"""Checks of the traffic split: the candidate gets its share of the calls, and both variants get the same traffic."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ __all__ = ["SPLIT_ALPHA", "check_split"]
 
 SPLIT_ALPHA = 0.001
 """
-Level of the checks of the split, which block a promotion and never roll back. As strict as is usual for sample-ratio
-mismatch (Fabijan et al. 2019, *Diagnosing sample ratio mismatch in online controlled experiments*).
+Probability that a check blocks the promotion although the split is right. Usual for checks of sample-ratio mismatch
+(Fabijan et al. 2019, *Diagnosing sample ratio mismatch in online controlled experiments*).
 """
 
 
 def check_split(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[Criterion, ...]:
-    """Return the checks of the split for which there is evidence."""
+    """
+    Return the checks of the split as criteria, which block a promotion but never roll back.
+
+    The criteria are "split" (the candidate's share of the calls) and "feature_drift". One without evidence is missing.
+    """
     criteria = []
     ratio = _sample_ratio(evidence, policy)
     if ratio is not None:
@@ -35,10 +39,11 @@ def check_split(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[Criteri
 
 def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy) -> Criterion | None:
     """
-    Check for a sample-ratio mismatch: the candidate has more or fewer calls than its share.
+    Return the criterion "split": whether the candidate gets more or fewer calls than its share.
 
-    A mixture e-process for a known multinomial (Lindon & Malek 2022). Strata with sticky keys are skipped: the calls of
-    one key are not independent draws, and the number of keys is not counted.
+    The test is a mixture e-process for a known multinomial (Lindon & Malek 2022). It skips strata with sticky keys,
+    because the calls of one key are not independent draws and keys are not counted. It also skips strata without a
+    share strictly between 0 and 1. If no stratum is left, return None.
     """
     strata = [
         (policy.share if stratum.share is None else stratum.share, stratum.baseline.calls, stratum.candidate.calls)
@@ -58,7 +63,14 @@ def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy) -> Criterion |
 
 
 def _feature_drift(evidence: CanaryEvidence, allowed: float, design_effect: float) -> Criterion | None:
-    """Check whether a feature differs between the two variants by more than allowed."""
+    """
+    Return the criterion "feature_drift": whether features of the two variants differ by more than allowed.
+
+    Args:
+        evidence: the evidence. If no feature has rows of both variants over the same bins, return None.
+        allowed: largest allowed difference of shares; `largest_difference` defines it.
+        design_effect: variance inflation by which all counts are divided.
+    """
     names = [name for stratum in evidence.strata for name in stratum.baseline.features]
     largest, largest_name, logs = -1.0, "", []
     rows = 0
@@ -89,6 +101,7 @@ def _feature_drift(evidence: CanaryEvidence, allowed: float, design_effect: floa
 
 
 def _split_criterion(name: str, value: float, limit: float, rows: int, reason: str, log_e: float) -> Criterion:
+    """Return a criterion that is inconclusive if the e-value for a broken split reaches 1 / `SPLIT_ALPHA`."""
     needed = 1.0 / SPLIT_ALPHA
     evidence = e_value(log_e)
     broken = evidence >= needed

@@ -1,4 +1,4 @@
-"""A shadow: the candidate predicts on a copy of each input in the background, and only its agreement is counted."""
+"""`Shadow`: a thread repeats the baseline's calls with the candidate, and counts how often their outputs agree."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from driftline.typing import Correct
 __all__ = ["Agree", "Shadow", "default_agreement"]
 
 Agree: TypeAlias = "Callable[[Any, Any], Any]"
-"""(baseline's output, candidate's output) to whether they agree, or to one such value per row."""
+"""A function of (baseline's output, candidate's output) that returns whether they agree, or one such value per row."""
 
 RELATIVE_TOLERANCE = 0.01
-"""Part of the baseline's output within which two numbers that are no probabilities agree."""
+"""Largest difference at which two numbers that are not probabilities agree, as a part of the baseline's number."""
 
 _FAILED = object()
 _STOP = object()
@@ -31,12 +31,13 @@ _STOP = object()
 
 def default_agreement(correct: Correct | None) -> Agree:
     """
-    Return the default test of whether two outputs agree.
+    Return the default function that compares two outputs, element by element.
 
-    Labels agree when they are equal, probabilities on the same side of 0.5, other numbers within one per cent.
+    Labels agree when they are equal, probabilities on the same side of 0.5, other numbers within one per cent. The
+    function raises TypeError if the outputs have different shapes.
 
     Args:
-        correct: the reference's rule for right predictions; None for numbers that are no probabilities.
+        correct: compares a prediction with its outcome (`default_correct`). If None, numbers are not probabilities.
     """
 
     def agree(baseline: Any, candidate: Any) -> Any:
@@ -57,15 +58,15 @@ def default_agreement(correct: Correct | None) -> Agree:
 
 class Shadow:
     """
-    A bounded queue of inputs, and the thread that calls the candidate with them.
+    A bounded queue of the baseline's calls, and the thread that repeats them with the candidate.
 
     Args:
-        candidate: the function on trial.
+        candidate: the predict function of the candidate.
         agree: returns whether two outputs agree.
-        size: inputs that the queue holds at most; further ones are dropped.
-        on_compared: called with (rows compared, rows that agreed).
-        on_dropped: called with the number of rows of an input that was dropped.
-        on_error: called with (place, error) when a copy, *agree* or the queue fails.
+        size: calls that the queue holds at most; further ones are dropped.
+        on_compared: called with (rows compared, rows that agreed) for each compared call.
+        on_dropped: called with the number of rows of a dropped call.
+        on_error: called with ("agree", error) if *agree* raises, and ("shadow", error) if copying or queueing fails.
     """
 
     def __init__(
@@ -83,13 +84,13 @@ class Shadow:
         self.reset()
 
     def reset(self) -> None:
-        """Set up an empty queue without a thread: at first, and in the child of a fork."""
+        """Create an empty queue; the next call starts the thread. For `__init__`, and for the child of a fork."""
         self._lock = threading.Lock()
         self._queue: queue.Queue[Any] = queue.Queue(self._size)
         self._running = False
 
     def wrap(self, baseline: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the baseline with the same behaviour; the thread repeats each of its calls with the candidate."""
+        """Return a function that behaves like *baseline*, and queues each call for the candidate."""
         if inspect.iscoroutinefunction(baseline):
 
             @functools.wraps(baseline)
@@ -119,25 +120,30 @@ class Shadow:
         return serve
 
     def flush(self, seconds: float) -> bool:
-        """Wait at most *seconds* until the queue is processed; return whether it is."""
+        """Wait at most *seconds* until all queued calls are compared; return whether they are."""
         pending = self._queue
         with pending.all_tasks_done:
             return pending.all_tasks_done.wait_for(lambda: not pending.unfinished_tasks, seconds)
 
     def close(self, seconds: float) -> None:
-        """Process the queue for at most *seconds*, and end the thread."""
+        """Wait at most *seconds* for the queue, then end the thread; later calls are not queued."""
         self.flush(seconds)
         self._closed = True
         with self._lock:
             if self._running:
-                # Full only behind a candidate that hangs; the thread is a daemon.
+                # The queue is full only if the candidate hangs. The thread is a daemon, so it does not block the exit.
                 with suppress(queue.Full):
                     self._queue.put_nowait(_STOP)
 
     # --- the caller's thread -----------------------------------------------------------------------------------------
 
     def _copy_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Copy the input before the baseline may change it; None when nothing is to be predicted."""
+        """
+        Return copies of the arguments and of the context, made before the baseline can change them.
+
+        Returns:
+            (args, kwargs, context); None if the shadow is closed or the copy fails.
+        """
         if self._closed:
             return None
         with GuardedBlock(self._on_error, "shadow"):
@@ -180,7 +186,7 @@ class Shadow:
     def _compare(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any
     ) -> None:
-        # The candidate's monitor counts its errors.
+        # Errors of the candidate are not reported here, because its monitor counts them.
         result = returning_on_error(_FAILED)(context.run)(self._predict, args, kwargs)
         if expected is _FAILED or result is _FAILED:
             return
@@ -198,7 +204,11 @@ class Shadow:
 
 
 def _copy(value: Any) -> Any:
-    """Copy what hosts reuse: dicts and lists with the lists, arrays and dicts in them, arrays, frames."""
+    """
+    Return a copy of a dict, list, array or frame, which the application may change and reuse; others as they are.
+
+    Lists and arrays in a dict are copied too, and so are dicts in a list; deeper levels are not.
+    """
     if value.__class__ is dict:
         return {name: _copy(inner) if isinstance(inner, (list, np.ndarray)) else inner for name, inner in value.items()}
     if value.__class__ is list:
@@ -209,6 +219,7 @@ def _copy(value: Any) -> Any:
 
 
 def _row_count(result: Any) -> int:
+    """Return the number of rows of an output; 1 for a single prediction."""
     try:
         return len(result) if isinstance(result, np.ndarray) or is_column(result) else 1
     except TypeError:  # an array without a dimension

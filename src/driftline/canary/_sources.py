@@ -1,4 +1,4 @@
-"""Sources of a canary's verdict outside its process: Prometheus, the canary's file, evidence of several hosts."""
+"""Read a canary's verdict from outside its process: from Prometheus, the canary's file, or files of evidence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIMEOUT = 10.0
 """Seconds that a response of Prometheus may take."""
 
 MAX_BYTES = 10_000_000
-"""Bytes of a response of Prometheus at most; characters of a file of evidence at most."""
+"""Most bytes of a response of Prometheus that are read; most characters that a file of evidence may have."""
 
 
 def check_url(url: str) -> str:
@@ -33,7 +33,7 @@ def check_url(url: str) -> str:
     Return the URL of a Prometheus server without a trailing slash.
 
     Raises:
-        ConfigurationError: it is not a URL of http or https.
+        ConfigurationError: the URL has another scheme than http or https, or no host.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
@@ -44,13 +44,14 @@ def check_url(url: str) -> str:
 
 def query_prometheus(url: str, labels: Mapping[str, str]) -> Verdict:
     """
-    Return the verdict that processes export as ``ml_canary_status``.
+    Return the verdict that follows from the states that processes export as ``ml_canary_status``.
 
-    Each process has seen a part of the traffic. Any rollback is a rollback, and a promotion needs all processes.
+    Each process has observed a part of the traffic. The verdict is a rollback if any process exports one, and a
+    promotion only if all do. It is inconclusive otherwise, also if no process exports a state.
 
     Args:
         url: the URL of the server.
-        labels: labels of the series, such as ``ml_model_name``.
+        labels: labels that select the series, such as ``ml_model_name``.
 
     Raises:
         OSError: the server cannot be reached.
@@ -80,7 +81,7 @@ def query_prometheus(url: str, labels: Mapping[str, str]) -> Verdict:
 
 def read_path(path: str) -> Verdict:
     """
-    Return the verdict that stands in a canary's file.
+    Return the verdict in a canary's file; inconclusive if it holds no decision yet.
 
     Raises:
         ConfigurationError: the file does not exist, or is not a canary's file.
@@ -125,13 +126,13 @@ def wait_for_verdict(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Verdict:
     """
-    Read the verdict until it is not `inconclusive` any more, or the time is over.
+    Read the verdict until it is "promote" or "rollback", or the time is over, and return the last one.
 
-    A server that cannot be reached is tried again, because it may be restarting.
+    An `OSError` of *read* is retried, because the server may be restarting.
 
     Args:
         read: returns the present verdict.
-        timeout: seconds to wait at most.
+        timeout: longest time to wait, in seconds.
         interval: seconds between two readings.
         on_change: called with each verdict that differs from the previous one.
         clock: returns the time in seconds.

@@ -1,4 +1,4 @@
-"""The decision of a canary that stands, in memory or in the canary's file."""
+"""`StandingVerdict`: keeps a canary's decision, in memory or in the canary's file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["StandingVerdict"]
 
 class StandingVerdict:
     """
-    Keeps the first decision: a rollback for ever, a promotion until a rollback.
+    Keeps the decision of a canary: a rollback for ever, a promotion until a rollback.
 
-    This is what the guarantee is about: *alpha* bounds the probability that a harmless candidate is *ever* rolled back.
+    It is kept because *alpha* bounds the probability that a harmless candidate is *ever* rolled back.
 
     Args:
         store: the canary's file, shared with other processes. If None, the decision is kept in memory.
-        on_error: called with ``"canary"`` and an error of the file.
+        on_error: called with ("canary", error) when the file cannot be read or written.
     """
 
     def __init__(self, store: CanaryStore | None, on_error: Callable[[str, Exception], None]) -> None:
@@ -29,11 +29,16 @@ class StandingVerdict:
 
     @property
     def state(self) -> CanaryState:
-        """The state that stands; ``"inconclusive"`` before the first decision."""
+        """The state of the kept decision; "inconclusive" before the first one."""
         return "inconclusive" if self._decision is None else self._decision[0]
 
     def apply(self, verdict: Verdict) -> Verdict:
-        """Return *verdict*, or its criteria under the decision that stands; keep a new decision."""
+        """
+        Return *verdict*, or the kept decision with the criteria of *verdict*.
+
+        A kept decision replaces the verdict, but a new rollback overrides a kept promotion. A verdict that is returned
+        unchanged and not inconclusive becomes the kept decision.
+        """
         if self._store is not None:
             with self._guarded:  # the disk may be full or gone
                 self._decision = self._store.read_verdict() or self._decision

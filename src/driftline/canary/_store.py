@@ -1,4 +1,4 @@
-"""The file of a canary: the evidence of each process, and the verdict that stands."""
+"""`CanaryStore`: the SQLite file of a canary, with the evidence of each process and the decision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from driftline.results import CanaryState
 __all__ = ["CanaryStore"]
 
 HISTORY = "history"
-"""Key of the row that holds the sum over the processes that have ended."""
+"""Key of the row of evidence that holds the sum over all processes that have ended."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evidence (process TEXT PRIMARY KEY, place TEXT, pid INTEGER, body TEXT NOT NULL);
@@ -39,14 +39,17 @@ FORMAT = FileFormat(
 
 class CanaryStore:
     """
-    One canary in one SQLite file, shared by the processes of a host.
+    The SQLite file of one canary, shared by the processes of a host.
 
-    Each process writes its own row, so that none overwrites the counts of another. Readers add the rows up. SQLite's
-    write-ahead log needs a local disk, not NFS.
+    Each process writes its own row of evidence, so that none overwrites the counts of another. Readers add the rows up.
+    SQLite's write-ahead log needs a local disk, not NFS.
 
     Args:
-        path: the file.
-        variants: attributes of the variants by side, as far as this process knows them. A file holds one canary.
+        path: the file; it is created if it does not exist.
+        variants: ``"baseline"`` or ``"candidate"`` to the attributes of the variant, for the variants of this process.
+
+    Attributes:
+        began: Unix time in seconds at which the canary began, in whichever process opened the file first.
 
     Raises:
         ConfigurationError: the file cannot be opened, is not the file of a canary, or holds another canary.
@@ -63,11 +66,15 @@ class CanaryStore:
             _add_up_ended(connection)
 
     def new_process(self) -> None:
-        """Use another row from now on, in the child of a fork."""
+        """Write to a new row from now on; for the child of a fork, which must not overwrite its parent's row."""
         self._process = uuid.uuid4().hex
 
     def save_evidence(self, own: CanaryEvidence) -> CanaryEvidence:
-        """Write the evidence of this process; return the sum over all processes, including those that have ended."""
+        """
+        Write the evidence of this process, and return the sum over all processes, including those that have ended.
+
+        Counts of other processes over other bins than those of *own* are dropped from the sum.
+        """
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO evidence VALUES (?, ?, ?, ?) "
@@ -75,11 +82,11 @@ class CanaryStore:
                 (self._process, _pid_namespace(), os.getpid(), own.to_json()),
             )
             rows = connection.execute("SELECT body FROM evidence WHERE process != ?", (self._process,)).fetchall()
-        # Counts over the bins of another reference are dropped, all other counts add up.
+
         return sum((CanaryEvidence.from_json(body).over(own) for (body,) in rows), start=own)
 
     def read_verdict(self) -> tuple[CanaryState, str] | None:
-        """Return the state and the reason of the verdict that stands; None before the first."""
+        """Return (state, reason) of the decision in the file; None before the first."""
         with self._database.connection() as connection:
             row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
         if row is None:
@@ -88,7 +95,7 @@ class CanaryStore:
         return state, reason
 
     def save_verdict(self, state: CanaryState, reason: str) -> None:
-        """Write the verdict that stands; it never replaces a rollback."""
+        """Write a decision to the file, unless it holds a rollback."""
         with self._database.transaction() as connection:
             row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
             if row is None or json.loads(row[0])[0] != "rollback":
@@ -103,13 +110,13 @@ class CanaryStore:
 
 
 def _read_or_insert(connection: sqlite3.Connection, key: str, default: str) -> str:
-    """Return the value of a key; insert *default* first if there is none."""
+    """Return the value of *key* in the table ``standing``; insert *default* first if the key is missing."""
     connection.execute("INSERT OR IGNORE INTO standing VALUES (?, ?)", (key, default))
     return str(connection.execute("SELECT body FROM standing WHERE what = ?", (key,)).fetchone()[0])
 
 
 def _pid_namespace() -> str:
-    """Return where a process id is unique: this host, and on Linux its namespace of process ids."""
+    """Return a string that identifies the space in which process ids are unique: host and, on Linux, its namespace."""
     namespace = 0
     with suppress(OSError):
         namespace = Path("/proc/self/ns/pid").stat().st_ino
@@ -117,7 +124,7 @@ def _pid_namespace() -> str:
 
 
 def _add_up_ended(connection: sqlite3.Connection) -> None:
-    """Add up the rows of ended processes of this host, so that restarts do not grow the file."""
+    """Replace the rows of ended processes of this host by one row with their sum, so that the file does not grow."""
     rows = connection.execute("SELECT process, pid, body FROM evidence WHERE place = ?", (_pid_namespace(),)).fetchall()
     ended = [(process, body) for process, pid, body in rows if not _is_running(pid)]
     if not ended:

@@ -1,4 +1,4 @@
-"""The test of one criterion: its parts, and how it decides."""
+"""`CriterionTest`: the statistical test of one criterion, and `decide_criterion`, which applies it."""
 
 from __future__ import annotations
 
@@ -23,39 +23,43 @@ __all__ = [
 ]
 
 MAX_E_VALUE = 1e300
-"""Larger e-values are reported as this: the next larger ones overflow a float."""
+"""Largest e-value that is reported, so that no float overflows."""
 
 MAX_LOG_E_VALUE = 700.0
-"""Logarithm up to which an e-value is a float."""
+"""Largest logarithm of an e-value that is exponentiated; exp(710) overflows a float."""
 
 OTHER_BINS = "predictions over different bins, the reference of one variant was replaced: not compared"
 
 MAX_LOOK_AHEAD = 2.0**14
-"""Multiple of the present trials up to which the number of trials still needed is searched."""
+"""Largest multiple of the present trials that the search for the number of trials still needed considers."""
 
 BISECTIONS = 10
-"""Bisection steps of the bounds of a share: to a thousandth."""
+"""Bisection steps of a bound of a share; ten make it accurate to 0.001."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CriterionTest:
     """
-    The test whether a candidate is worse than allowed in one respect.
+    A test of whether a candidate is worse than allowed under one criterion.
+
+    Harm is the candidate's value minus the baseline's, signed so that larger is worse. A level is the probability of a
+    wrong decision, in (0, 1).
 
     Attributes:
         name: name of the criterion.
         observed: both values as a string, such as ``"error rate 3.1% against 2.0%"``.
-        harm: the observed harm, larger being worse; None before there is any.
-        limit: the harm allowed.
+        harm: the observed harm; None without trials of both variants.
+        limit: the allowed harm, in the unit of *harm*.
         trials: trials of the variant that has fewer.
         unit: the plural noun for trials, such as ``"calls"``.
-        any_harm: whether any certain harm rolls back, even within the limit.
-        weight: the criterion's part of alpha, relative to the other weights.
-        log_e_harm: (factor on all counts, level) to the logarithm of the e-value for harm.
-        log_e_safe: (factor on all counts, level) to the logarithm of the e-value against harm beyond the limit.
-        bounds: (lower level, upper level) to bounds of the harm; None before there are any.
+        any_harm: see `Margin`.
+        weight: see `Margin`.
+        log_e_harm: called with (factor on all counts, level), returns the logarithm of the e-value for harm.
+        log_e_safe: called likewise, returns the logarithm of the e-value against harm beyond the limit.
+        bounds: called with (level of the lower bound, level of the upper bound), returns both bounds of the harm; None
+            if there are too few trials.
         format_harm: formats a harm with its unit.
-        measure: the words before a harm, such as ``"worse by"``.
+        measure: the words before a harm in a reason, such as ``"worse by"``.
         obstacle: why the values cannot be compared, other than for lack of trials; empty if they can.
     """
 
@@ -77,12 +81,12 @@ class CriterionTest:
 
 def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) -> Criterion:
     """
-    Return the criterion that results from the evidence so far.
+    Apply a test, and return the criterion with its state, reason and bounds.
 
     Args:
         test: the test.
-        harm_level: the criterion's part of alpha, at which harm is certain.
-        safe_level: alpha, at which harm is excluded.
+        harm_level: the criterion's part of alpha. It rolls back if the e-value for harm reaches 1 / *harm_level*.
+        safe_level: alpha. It promotes if the e-value against harm reaches 1 / *safe_level*.
     """
     harm_needed, safe_needed = -math.log(harm_level), -math.log(safe_level)
     harm, safe = test.log_e_harm(1.0, harm_level), test.log_e_safe(1.0, safe_level)
@@ -129,13 +133,24 @@ def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) 
 
 
 def _format_range(test: CriterionTest, lower: float, upper: float) -> str:
+    """Return the bounds of a harm as a string; without a finite lower bound only the upper one."""
     if not math.isfinite(lower) or not math.isfinite(upper):
         return f"at most {test.format_harm(upper)}" if math.isfinite(upper) else "an unknown amount"
     return f"{test.format_harm(lower)} to {test.format_harm(upper)}"
 
 
 def _trials_needed(test: CriterionTest, harm_level: float, safe_level: float) -> int | None:
-    """Return the trials until either e-value reaches its level if the counts go on growing in proportion."""
+    """
+    Estimate how many more trials decide the test, if the rates stay as they are.
+
+    Args:
+        test: the test.
+        harm_level: see `decide_criterion`.
+        safe_level: see `decide_criterion`.
+
+    Returns:
+        Trials of the variant that has fewer; None if more than `MAX_LOOK_AHEAD` times the present ones are needed.
+    """
 
     def decides(scale: float) -> bool:
         return (
@@ -156,7 +171,7 @@ def _trials_needed(test: CriterionTest, harm_level: float, safe_level: float) ->
 
 
 def e_value(logarithm: float) -> float:
-    """Return the e-value of a logarithm, at most `MAX_E_VALUE`."""
+    """Return the e-value with this natural logarithm, at most `MAX_E_VALUE`."""
     return min(math.exp(min(logarithm, MAX_LOG_E_VALUE)), MAX_E_VALUE)
 
 
@@ -167,14 +182,14 @@ def format_points(share: float) -> str:
 
 def empty_test(name: str, unit: str, margin: Margin, parts: int = 1, obstacle: str = "") -> CriterionTest:
     """
-    Return a test without evidence, which is inconclusive.
+    Return a test of a criterion without evidence, which is inconclusive.
 
     Args:
         name: name of the criterion.
         unit: the plural noun for trials.
-        margin: the harm allowed.
-        parts: criteria that share the margin's part of alpha.
-        obstacle: why the values cannot be compared; empty for lack of trials.
+        margin: the allowed harm.
+        parts: number of criteria among which the margin's weight is divided.
+        obstacle: why the values cannot be compared; empty if trials are missing.
     """
     return CriterionTest(
         name,
@@ -197,13 +212,14 @@ def share_bounds(
     log_e: Callable[[float, float, int], float], observed: float, lower: float, upper: float
 ) -> tuple[float, float]:
     """
-    Return bounds of a share or of a difference of shares, between 0 and 1, by bisection.
+    Return the lower and the upper bound of a share or of a difference of shares, found by bisection in [0, 1].
 
     Args:
-        log_e: (factor on all counts, edge of the null hypothesis, side) to the logarithm of an e-value.
-        observed: the observed value.
-        lower: level of the lower bound, in (0, 1).
-        upper: level of the upper bound.
+        log_e: called with (factor on all counts, edge, side), returns the logarithm of the e-value for a share above
+            (*side* 1) or below (-1) the edge.
+        observed: the observed share or difference.
+        lower: probability that the lower bound is wrong, in (0, 1).
+        upper: probability that the upper bound is wrong, in (0, 1).
     """
     bounds = []
     for side, level, outside in ((1, lower, 0.0), (-1, upper, 1.0)):

@@ -1,4 +1,4 @@
-"""Decisions by fixed thresholds: simple, and often wrong when they are read often."""
+"""`ThresholdPolicy`: decisions by fixed thresholds, which are simple but often wrong when they are read often."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from driftline.results import CanaryState
 __all__ = ["ThresholdPolicy", "judge_thresholds"]
 
 
-LARGEST_LIMIT = 1e9
-"""A limit may be at most this; a larger one allows everything, like None."""
+MAX_LIMIT = 1e9
+"""Largest value of a limit. A larger limit would allow everything; None says that plainly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +25,15 @@ class ThresholdPolicy:
     """
     Fixed limits on the harm that a candidate may do; a limit of None switches its criterion off.
 
-    The limits ignore chance: an equal candidate that is checked again and again crosses a limit sooner or later
-    (`docs/results/canary.md` has the figures). `CanaryPolicy` takes chance into account.
+    The limits ignore chance. A candidate that equals the baseline crosses a limit sooner or later if it is checked
+    again and again (`docs/results/canary.md` has the figures). `CanaryPolicy` takes chance into account.
 
     Args:
-        min_accuracy: smallest accuracy of the candidate, on outcomes that have arrived.
+        min_accuracy: smallest allowed accuracy of the candidate, in [0, 1], on outcomes that have arrived.
         allowed_latency_delta: seconds that the candidate's latency quantile may lie above the baseline's.
-        latency_quantile: which quantile of latency is compared.
-        max_error_ratio: the candidate's error rate may be at most the baseline's times this.
-        max_prediction_drift: corrected PSI between the predictions of the two must stay below this.
+        latency_quantile: the quantile of the duration of a call that is compared, in [0, 1].
+        max_error_ratio: largest allowed ratio of the candidate's error rate to the baseline's.
+        max_prediction_drift: the corrected PSI between the predictions of the variants must stay below this.
         min_rows: predictions that each variant needs before a decision.
         min_outcomes: outcomes that the candidate needs before its accuracy counts.
 
@@ -53,7 +53,7 @@ class ThresholdPolicy:
         check.optional(check.probability, "min_accuracy", self.min_accuracy)
         check.probability("latency_quantile", self.latency_quantile)
         for name in ("allowed_latency_delta", "max_error_ratio", "max_prediction_drift"):
-            check.optional(check.number, name, getattr(self, name), at_least=0, at_most=LARGEST_LIMIT)
+            check.optional(check.number, name, getattr(self, name), at_least=0, at_most=MAX_LIMIT)
         for name in ("min_rows", "min_outcomes"):
             check.integer(name, getattr(self, name), at_least=1)
         limits = (
@@ -69,10 +69,11 @@ class ThresholdPolicy:
 
 def judge_thresholds(baseline: VariantEvidence, candidate: VariantEvidence, policy: ThresholdPolicy) -> Verdict:
     """
-    Decide about a candidate by fixed thresholds, as a pure function of counts.
+    Return the verdict on a candidate by fixed thresholds, as a pure function of counts.
 
-    A violated criterion rolls back. Otherwise a criterion without enough rows is inconclusive, else promote. The
-    criteria are those of `driftline.oneshot.evaluate_canary` in its order, and the drift of the predictions.
+    The verdict is a rollback if any limit is exceeded. Else it is inconclusive if any criterion lacks rows or outcomes.
+    Else it is a promotion. The criteria are those of `driftline.oneshot.evaluate_canary` in the same order, followed by
+    the drift of the predictions.
     """
     rows = min(baseline.rows, candidate.rows)
     criteria = []
@@ -118,6 +119,7 @@ def _latency(
 def _prediction_drift(
     baseline: VariantEvidence, candidate: VariantEvidence, limit: float, needed: int
 ) -> Criterion | None:
+    """Return the criterion of the predictions' PSI; None if a variant has no counts of predictions."""
     if not candidate.comparable(PREDICTION, baseline):
         return Criterion("prediction_drift", "inconclusive", None, limit, 0, OTHER_BINS)
     a, b = baseline.predictions, candidate.predictions

@@ -1,4 +1,4 @@
-"""The counts of one variant, which add up over threads, processes, hosts and time."""
+"""`VariantEvidence`: the counts of one variant of a canary."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ __all__ = ["VariantEvidence"]
 @dataclass(frozen=True, slots=True, eq=False)
 class VariantEvidence:
     """
-    The counts of one variant; counts of several processes add up with ``+``.
+    The counts of one variant's calls, rows and outcomes. ``a + b`` are the counts of two processes together.
 
-    A trial is a *call*: the rows of a batch fail together, and take the same time. Each outcome is a separate trial.
+    ``later - earlier`` are the counts of the time between two readings. Both raise ConfigurationError if the operands
+    have different bins.
+
+    Tests of errors and latency count calls, not rows, because the rows of a batch fail together and take the same time.
 
     Attributes:
         served: rows predicted.
         failed: rows of calls that raised.
-        durations: calls by duration, shape (edges + 1,): below the first edge, between, above the last.
-        edges: edges of the durations in seconds, ascending.
+        durations: calls that returned, by duration; shape (edges + 1,): below the first edge, between edges, above the
+            last.
+        edges: edges of the bins of *durations* in seconds, ascending.
         known: outcomes for which it is known whether the prediction was right.
-        correct: outcomes that the prediction got right.
-        predictions: rows per bin of the prediction; None where the prediction is not watched.
+        correct: known outcomes whose prediction was right.
+        predictions: rows per bin of the prediction; None if the reference has no prediction.
         failed_calls: calls that raised.
-        batches: batches that were observed without a call.
-        rates: (successes, trials) of other rates by name.
-        features: rows per bin of each feature.
-        unordered: features, or the prediction, whose bins are categories.
-        bins: fingerprints of the bins by name of the feature or prediction; counts over different bins do not add up.
+        batches: batches that `Monitor.observe` recorded, without a call.
+        rates: name to (successes, trials) of other rates of the outcomes, such as ``recall X``.
+        features: name to rows per bin of each feature.
+        unordered: names of features, or of the prediction, whose bins are categories.
+        bins: name to a fingerprint of the bins, of each feature and of the prediction.
     """
 
     served: int
@@ -95,10 +99,14 @@ class VariantEvidence:
         )
 
     def over(self, other: VariantEvidence) -> VariantEvidence:
-        """Return this evidence over the bins of *other*: counts over different bins are dropped."""
+        """
+        Return this evidence without its counts of features and predictions over other bins than those of *other*.
+
+        The result can be added to *other*. If the bins of *other* are not known, the evidence is returned as it is.
+        """
         predictions = self.predictions
         if not other.bins:
-            return self  # the bins of *other* are not known
+            return self
         if other.predictions is None or predictions is None or not self.comparable(PREDICTION, other):
             predictions = None if other.predictions is None else np.zeros_like(other.predictions)
         features = {
@@ -109,21 +117,21 @@ class VariantEvidence:
         return replace(self, predictions=predictions, features=features, unordered=other.unordered, bins=other.bins)
 
     def comparable(self, name: str, other: VariantEvidence) -> bool:
-        """Return whether both count a feature, or the prediction, over the same bins, as far as is known."""
+        """Return whether both count the feature or prediction *name* over the same bins; True if one does not know."""
         return name not in self.bins or self.bins[name] == other.bins.get(name, self.bins[name])
 
     def empty(self) -> VariantEvidence:
-        """Return zero counts over the same bins."""
+        """Return evidence with zero counts over the same bins."""
         return self - self
 
     @property
     def rows(self) -> int:
-        """Rows that were predicted, or whose call raised."""
+        """Number of rows that were predicted, or whose call raised."""
         return self.served + self.failed
 
     @property
     def calls(self) -> int:
-        """Calls that returned or raised, and batches that were observed without a call."""
+        """Number of calls that returned or raised, plus *batches*."""
         return int(self.durations.sum()) + self.failed_calls + self.batches
 
     @property
@@ -133,18 +141,23 @@ class VariantEvidence:
 
     def latency(self, quantile: float) -> float | None:
         """
-        Return a quantile of the duration of a call in seconds: the geometric middle of its bin.
+        Return a quantile of the duration of a call, in seconds; None without calls.
+
+        The result is the geometric middle of the quantile's bin.
 
         Args:
             quantile: in [0, 1].
-
-        Returns:
-            Seconds; None without calls.
         """
         return binned_quantile(self.durations.astype(np.float64), np.array(self.edges), quantile)
 
 
 def _combine_counts(a: Counts, b: Counts, sign: int, name: str) -> Counts:
+    """
+    Return a + sign · b, where an empty array counts as zeros; *name* is the feature in the message of an error.
+
+    Raises:
+        ConfigurationError: the arrays have different lengths.
+    """
     if not len(a) or not len(b):
         return a if not len(b) else sign * b
     if len(a) != len(b):

@@ -1,4 +1,4 @@
-"""`Verdict` and `Criterion`, and how criteria combine into a verdict."""
+"""`Verdict` and `Criterion`, and `combine_criteria`, which makes a verdict of criteria."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ __all__ = ["Criterion", "Verdict", "combine_criteria"]
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """
-    One criterion of a canary: the observed harm, the allowed harm, and the state that results.
+    The result of one test of a canary: the observed harm, the allowed harm, and the state that follows.
 
-    Harm is the candidate's value minus the baseline's, signed so that larger is worse.
+    Harm is the candidate's value minus the baseline's, signed so that larger is worse. Checks of the split have the
+    size of the difference instead. A criterion of a `ThresholdPolicy` has the figure that the policy limits, without
+    bounds and e-values.
 
     Attributes:
-        name: such as ``"error_rate"``.
-        state: the state that results from this criterion alone.
-        value: the observed harm; None before there is any.
-        limit: the harm allowed.
-        rows: trials of the variant that has fewer.
-        reason: the state in words, with the figures behind it.
-        lower: lower bound of the harm, at the criterion's part of alpha; None where it is unbounded.
-        upper: upper bound of the harm, at alpha; None where it is unbounded.
+        name: name of the criterion, such as ``"error_rate"``.
+        state: the verdict if this were the only criterion.
+        value: the observed harm; None if there are no trials of both variants.
+        limit: the allowed harm, in the unit of *value*.
+        rows: trials (calls, rows or outcomes) of the variant that has fewer.
+        reason: a sentence that explains the state, with its figures.
+        lower: lower bound of the harm, wrong with at most the criterion's part of `CanaryPolicy.alpha`. None if there
+            is no bound yet.
+        upper: upper bound of the harm, wrong with a probability of at most `CanaryPolicy.alpha`. None if there is no
+            bound yet.
         e_harm: e-value for harm beyond the limit, or for any harm with `Margin.any_harm`.
         e_safe: e-value against harm beyond the limit.
         e_harm_needed: value of *e_harm* at which the criterion rolls back.
         e_safe_needed: value of *e_safe* at which the criterion allows the promotion.
-        more_rows: trials still needed if the rates stay as they are; None when that is not known.
+        more_rows: estimated further trials until a decision if the rates stay as they are, 0 after it; None if unknown.
     """
 
     name: str
@@ -51,12 +55,12 @@ class Criterion:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
-    The decision about a candidate.
+    What the evidence of a canary says about its candidate.
 
     Attributes:
         state: ``"promote"``, ``"rollback"`` or ``"inconclusive"``.
-        reason: the state in words, with the figures behind it.
-        criteria: the criteria behind it.
+        reason: a sentence that explains the state, with its figures.
+        criteria: the criteria from which the state follows. Empty if the verdict was read from outside its process.
     """
 
     state: CanaryState
@@ -69,9 +73,9 @@ def combine_criteria(criteria: Sequence[Criterion], rows: int, empty_reason: str
     Return the verdict of several criteria: a rollback if any rolls back, else inconclusive if any is, else promote.
 
     Args:
-        criteria: the criteria.
-        rows: predictions of the candidate, for the reason.
-        empty_reason: the reason when there is no criterion.
+        criteria: the criteria. If there are none, the verdict is inconclusive.
+        rows: rows of the candidate, for the reason of a promotion.
+        empty_reason: the reason if there are no criteria.
     """
     if not criteria:
         return Verdict("inconclusive", empty_reason, ())

@@ -1,1 +1,1 @@
-"""Anytime-valid tests of rates, means, quantiles and histograms."""
+"""Tests of rates, means, quantiles and histograms that may be read at any time; `rates` explains e-values."""

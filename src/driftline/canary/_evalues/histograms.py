@@ -1,4 +1,4 @@
-"""Evidence that two variants' histograms of a feature or of the prediction differ by more than is allowed."""
+"""E-values for a difference between two variants' histograms of a feature or of the prediction."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ __all__ = ["compared_counts", "largest_difference", "log_e_two_histograms"]
 
 def compared_counts(counts: Floats, *, ordered: bool) -> Floats:
     """
-    Return the counts whose shares are compared, shape (cuts, strata), from counts of shape (strata, bins).
+    Return the counts whose shares `largest_difference` compares; each of them is called a cut.
 
-    Ordered bins are added up below each cut (Kolmogorov-Smirnov), with missing values apart. Each category is a cut.
+    Args:
+        counts: rows per bin, shape (strata, bins); the last bin holds missing values.
+        ordered: if True, a cut counts the rows below an edge between bins (Kolmogorov-Smirnov), and one more cut counts
+            the missing values. If False, each bin is a cut.
+
+    Returns:
+        Counts of shape (cuts, strata).
     """
     if ordered:
         cumulative = np.cumsum(counts[:, :-1], axis=1)[:, :-1]
@@ -24,7 +30,14 @@ def compared_counts(counts: Floats, *, ordered: bool) -> Floats:
 
 
 def largest_difference(baseline: Floats, candidate: Floats, *, ordered: bool) -> float:
-    """Return the largest difference of shares over the cuts, in [0, 1]; nan while either variant has no rows."""
+    """
+    Return the largest difference between two histograms, in [0, 1]; nan if either has no rows.
+
+    Args:
+        baseline: rows per bin, shape (strata, bins).
+        candidate: rows per bin, same shape.
+        ordered: if True, cumulative shares are compared, and the share of missing values; if False, shares of the bins.
+    """
     n, m = baseline.sum(), candidate.sum()
     if not n or not m:
         return float("nan")
@@ -39,9 +52,10 @@ def log_e_two_histograms(
     baseline: Floats, candidate: Floats, *, ordered: bool, allowed: float, side: int = 1, scale: float = 1.0
 ) -> float:
     """
-    Return the evidence that the largest difference of shares lies above (*side* 1) or below (-1) the allowed one.
+    Return the log e-value for a `largest_difference` above (*side* 1) or below (-1) the allowed one.
 
-    Above: the mean of the e-values over cuts and directions. Below: the smallest, because all cuts must be within.
+    Above, the e-value is the mean over cuts and directions. Below, it is the smallest of them, because the difference
+    at every cut must be allowed.
 
     Args:
         baseline: counts of the baseline, shape (strata, bins).
@@ -49,7 +63,7 @@ def log_e_two_histograms(
         ordered: whether the bins have an order.
         allowed: largest difference of shares, in [0, 1).
         side: 1 or -1.
-        scale: factor on all counts, to look ahead.
+        scale: factor on all counts, to estimate the evidence after more rows.
     """
     n, m = scale * baseline.sum(axis=1)[None], scale * candidate.sum(axis=1)[None]
     k, j = (scale * compared_counts(counts, ordered=ordered) for counts in (baseline, candidate))

@@ -1,4 +1,4 @@
-"""Moments of numbers in bounded memory, and anytime-valid evidence about two means."""
+"""`Moments` of observed numbers, and e-values for a difference between two means."""
 
 from __future__ import annotations
 
@@ -10,30 +10,36 @@ from typing import TypeAlias
 __all__ = ["Moments", "log_e_two_means", "mean_difference_bounds"]
 
 MIN_OBSERVATIONS = 100
-"""Observations of each variant before its mean is tested: the tests are asymptotic."""
+"""Observations that each variant needs before its mean is tested, because the tests are asymptotic."""
 
 OBSERVATIONS_PER_SKEWNESS = 355.0
 """
-Observations per squared skewness before a mean is tested: Kohavi, Deng, Longbotham & Xu (2014), *Seven rules of thumb
-for web site experimenters*, rule 7. With these, the skewness of the sampling distribution no longer matters at 95 %.
+Observations that a variant needs per squared skewness before its mean is tested. With these, skewness does not distort
+intervals of 95 %: Kohavi, Deng, Longbotham & Xu (2014), *Seven rules of thumb for web site experimenters*, rule 7.
 """
 
 EFFECT = 0.1
-"""Standard deviation of the mixture over effects, in standard deviations of the observations: Cohen's d of 0.1."""
+"""Typical effect for which the test is made: standard deviation of the mixture, in those of the observations."""
 
 BISECTIONS = 30
-"""Bisection steps of a bound: to a billionth of `REACH` standard errors."""
+"""Bisection steps of a bound; thirty make it accurate to a billionth of `REACH` standard errors."""
 
 REACH = 1e3
-"""Distance of the outermost bound from the observed difference, in standard errors: no level excludes it."""
+"""Standard errors from the observed difference within which a bound is searched; every bound lies within."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
     """
-    Count, mean, and the sums of squared and cubed deviations from the mean of some numbers.
+    Count, mean, and sums of squared and cubed deviations from the mean, of observed numbers.
 
-    Moments of several threads, processes or hosts add up with ``+`` (Chan et al. 1983; Pébay 2008).
+    ``a + b`` are the moments of the numbers of both together (Chan et al. 1983; Pébay 2008).
+
+    Attributes:
+        count: how many numbers.
+        mean: their mean; 0 without numbers.
+        squares: sum of squared deviations from the mean.
+        cubes: sum of cubed deviations from the mean.
     """
 
     count: int = 0
@@ -43,7 +49,7 @@ class Moments:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Moments:
-        """Return the moments of some numbers."""
+        """Return the moments of *values*."""
         total = cls()
         for value in values:
             total += cls(1, float(value))
@@ -71,7 +77,7 @@ class Moments:
 
     @property
     def needed(self) -> int:
-        """Observations that are needed before the mean is tested."""
+        """Number of observations that are needed before the mean is tested; skewed numbers need more."""
         if self.squares <= 0.0:
             return MIN_OBSERVATIONS
         skewness: float = self.cubes / self.count / (self.squares / self.count) ** 1.5
@@ -79,14 +85,18 @@ class Moments:
 
 
 Pairs: TypeAlias = "Sequence[tuple[Moments, Moments]]"
-"""Baseline and candidate of each stratum."""
+"""(baseline's moments, candidate's moments) of each stratum."""
 
 
 def _weighted_difference(pairs: Pairs, slope: float) -> tuple[float, float, float] | None:
     """
-    Return the mean of (candidate - slope · baseline) over strata, its squared error, and the larger variance.
+    Return the mean of (candidate's mean - slope · baseline's mean) over strata, with its accuracy.
 
-    Strata have the weights n·m/(n + m) of Cochran, Mantel and Haenszel. None before there are enough observations.
+    Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959); n and m are their observations.
+
+    Returns:
+        The difference, its squared standard error, and the larger of the two variants' variances of observations. None
+        if either variant has fewer observations than `Moments.needed`.
     """
     pairs = [pair for pair in pairs if min(moments.count for moments in pair) > 1]
     pooled = [sum((pair[side] for pair in pairs), start=Moments()) for side in (0, 1)]
@@ -105,21 +115,21 @@ def log_e_two_means(
     pairs: Pairs, *, slope: float = 1.0, offset: float = 0.0, side: int = 1, scale: float = 1.0
 ) -> float:
     """
-    Return the evidence that the candidate's mean lies beyond slope · the baseline's mean + offset.
+    Return the log e-value for a candidate's mean above, or below, slope · the baseline's mean + offset.
 
-    The normal mixture of Robbins (1970) over half a normal distribution of effects, in the time of the information in
-    the observations (Jennison & Turnbull 1997), with estimated variances: the asymptotic confidence sequence of
-    Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024). It is asymptotic, so it is 0 before `Moments.needed`.
+    The e-value is the normal mixture of Robbins (1970), over half a normal distribution of effects. Its time is the
+    information in the observations (Jennison & Turnbull 1997). Variances are estimated, as in the asymptotic confidence
+    sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024).
 
     Args:
-        pairs: baseline and candidate of each stratum.
-        slope: with *offset* the edge of the null hypothesis.
-        offset: see *slope*.
-        side: 1: evidence that the mean is larger; -1: smaller.
-        scale: factor on the number of observations, to look ahead.
+        pairs: (baseline's moments, candidate's moments) of each stratum.
+        slope: factor on the baseline's mean.
+        offset: number that is added to it.
+        side: 1 for evidence that the candidate's mean is larger, -1 for smaller.
+        scale: factor on the number of observations, to estimate the evidence after more of them.
 
     Returns:
-        The logarithm of the e-value.
+        The natural logarithm of the e-value; 0 if either variant has fewer observations than `Moments.needed`.
     """
     estimate = _weighted_difference(pairs, slope)
     if estimate is None:
@@ -143,7 +153,18 @@ def _log_normal_cdf(z: float) -> float:
 def mean_difference_bounds(
     pairs: Pairs, *, lower: float, upper: float, scale: float = 1.0
 ) -> tuple[float, float] | None:
-    """Return bounds of (candidate's mean - baseline's mean), each of its level; None before there are any."""
+    """
+    Return the lower and the upper bound of (candidate's mean - baseline's mean), which may be read at any time.
+
+    Args:
+        pairs: (baseline's moments, candidate's moments) of each stratum.
+        lower: probability that the lower bound is ever wrong, in (0, 1).
+        upper: probability that the upper bound is ever wrong, in (0, 1).
+        scale: factor on the number of observations, such as 1 / variance inflation.
+
+    Returns:
+        Both bounds; None if either variant has fewer observations than `Moments.needed`.
+    """
     estimate = _weighted_difference(pairs, 1.0)
     if estimate is None:
         return None

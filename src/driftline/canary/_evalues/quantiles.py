@@ -1,4 +1,4 @@
-"""Evidence about quantiles of latency, from binned durations alone."""
+"""E-values for a difference between quantiles of latency, from binned durations alone."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ __all__ = ["Latencies", "binned_quantile", "log_e_two_quantiles", "quantile_diff
 BinIndices: TypeAlias = "NDArray[np.intp]"
 
 LOCATION_PART = 0.1
-"""Part of alpha that is spent on locating the baseline's quantile; the rest is spent on the candidate's slow calls."""
+"""Part of alpha that is used to locate the baseline's quantile; the rest is used to compare slow calls."""
 
 BISECTIONS = 20
-"""Bisection steps of a bound: to a millionth of twice the slowest call."""
+"""Bisection steps of a bound; twenty make it accurate to a millionth of twice the slowest call."""
 
 
 def binned_quantile(durations: Floats, edges: Floats, quantile: float) -> float | None:
-    """Return a quantile of binned durations: the geometric middle of its bin, in seconds; None without calls."""
+    """
+    Return a quantile of binned durations, in seconds: the geometric middle of its bin. None without calls.
+
+    Args:
+        durations: calls per bin, shape (edges + 1,): below the first edge, between edges, above the last.
+        edges: edges of the bins in seconds, ascending.
+        quantile: in [0, 1].
+    """
     total = float(durations.sum())
     if not total:
         return None
@@ -34,12 +41,20 @@ def binned_quantile(durations: Floats, edges: Floats, quantile: float) -> float 
 
 class Latencies:
     """
-    Durations of both variants in the same bins.
+    How many calls of both variants took at least as long as each of many durations.
 
     Args:
-        baseline: counts of the baseline, shape (strata, edges + 1): below the first edge, between, above the last.
-        candidate: counts of the candidate, same shape.
+        baseline: calls of the baseline per bin, shape (strata, edges + 1): below the first edge, between edges, above
+            the last.
+        candidate: calls of the candidate per bin, same shape.
         edges: edges of the bins in seconds, ascending.
+
+    Attributes:
+        edges: the edges around durations that occur, in seconds, possibly with 0 and infinity.
+        baseline: the baseline's calls that took at least as long as each edge, shape (edges, strata).
+        candidate: the candidate's calls likewise.
+        baseline_calls: all calls of the baseline, shape (strata,).
+        candidate_calls: all calls of the candidate, shape (strata,).
     """
 
     __slots__ = ("_bins", "baseline", "baseline_calls", "candidate", "candidate_calls", "edges")
@@ -51,7 +66,7 @@ class Latencies:
         used = np.flatnonzero((baseline + candidate).sum(axis=0))
         kept = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 3) if len(used) else slice(0, 2)
         self.edges = np.concatenate([[0.0], edges, [np.inf]])[kept]
-        # Calls that took at least as long as each edge, shape (edges, strata).
+
         self.baseline, self.candidate = (
             np.concatenate([calls[None], calls - np.cumsum(counts, axis=1).T])[kept]
             for counts, calls in ((baseline, self.baseline_calls), (candidate, self.candidate_calls))
@@ -59,10 +74,15 @@ class Latencies:
 
     def quantile_bins(self, quantile: float, level: float, scale: float) -> BinIndices:
         """
-        Return the bins that may hold the baseline's quantile, as indices of their lower edges.
+        Return the bins that may hold the baseline's quantile, as indices of their lower edges in *edges*.
 
-        A value is excluded when the calls that took longer are too few or too many for a share of 1 - quantile: Howard
-        & Ramdas (2022), *Sequential estimation of quantiles*.
+        A bin is excluded if too few or too many calls took longer, for a share of 1 - *quantile*: Howard & Ramdas
+        (2022), *Sequential estimation of quantiles*.
+
+        Args:
+            quantile: in (0, 1).
+            level: probability that the bin of the true quantile is ever excluded.
+            scale: factor on all counts, to estimate the result after more calls.
         """
         key = (quantile, level, scale)
         if key not in self._bins:
@@ -88,28 +108,28 @@ def log_e_two_quantiles(
     scale: float = 1.0,
 ) -> float:
     """
-    Return the evidence that the candidate's quantile lies beyond slope · the baseline's quantile + offset.
+    Return the log e-value for a candidate's quantile above, or below, slope · the baseline's quantile + offset.
 
     Let x be the baseline's own quantile. Under the null hypothesis two statements hold about the candidate's calls that
     take longer than slope · x + offset. Their share is at most that of the baseline's calls that take longer than x.
     And their share is at most 1 - quantile. The mean of the e-values of both statements is an e-value.
 
-    The baseline's calls give a range for x, at a level of `LOCATION_PART` times *level*. The evidence is the smallest
-    over that range. Edges are rounded so that the evidence gets smaller. The second statement keeps its power where all
-    of the baseline's calls lie in one bin.
+    The baseline's calls give a range for x, at a level of `LOCATION_PART` times *level*. The result is the smallest
+    evidence over that range. Edges are rounded so that the evidence gets smaller. The second statement keeps its power
+    if all of the baseline's calls lie in one bin.
 
     Args:
         latencies: the durations.
         quantile: in (0, 1).
-        slope: with *offset* the edge of the null hypothesis.
-        offset: see *slope*, in seconds.
-        side: 1: evidence for slower; -1: for no slower.
-        level: the level at which the result will be read.
-        scale: factor on all counts, to look ahead.
+        slope: factor on the baseline's quantile.
+        offset: seconds that are added to it.
+        side: 1 for evidence that the candidate's quantile is longer, -1 for shorter.
+        level: the result will be compared with ln(1 / *level*).
+        scale: factor on all counts, to estimate the evidence after more calls.
 
     Returns:
-        The logarithm of the e-value, reduced by the cost of locating x: at least ln(1/level) with a probability of at
-        most *level* under the null hypothesis.
+        The natural logarithm of the e-value, reduced by the cost of locating x. Under the null hypothesis, it reaches
+        ln(1 / *level*) with a probability of at most *level*. 0 without calls of both variants.
     """
     bins = latencies.quantile_bins(quantile, LOCATION_PART * level, scale)
     if not len(bins) or not latencies.candidate_calls.sum():
@@ -142,16 +162,16 @@ def quantile_difference_bounds(
     latencies: Latencies, quantile: float, *, lower: float, upper: float
 ) -> tuple[float, float]:
     """
-    Return bounds of (candidate's quantile - baseline's quantile) in seconds.
+    Return the lower and the upper bound of (candidate's quantile - baseline's quantile), in seconds.
 
     Args:
         latencies: the durations.
         quantile: in (0, 1).
-        lower: level of the lower bound, in (0, 1).
-        upper: level of the upper bound.
+        lower: probability that the lower bound is ever wrong, in (0, 1).
+        upper: probability that the upper bound is ever wrong, in (0, 1).
 
     Returns:
-        The lower and the upper bound; infinite before there are any.
+        Both bounds. One that the calls do not give yet is infinite.
     """
     reach = 2.0 * float(latencies.edges[np.isfinite(latencies.edges)][-1])
     bounds = []

@@ -1,12 +1,12 @@
 """
-Evidence about rates that may be read at any time, as pure functions of counts.
+E-values for rates, as pure functions of counts.
 
 An *e-value* is a number of at least 0 whose expectation is at most 1 under the null hypothesis. A sequence of e-values
 stays below 1/alpha for ever with a probability of at least 1 - alpha (Ville 1939). It may therefore be read at any time
 and as often as you like. All functions return natural logarithms of e-values.
 
-The last axis of counts has one entry per *stratum*: a stretch of time with one share of the candidate. Other axes
-broadcast.
+The last axis of counts has one entry per *stratum*, which is a time in which the candidate had one share of the calls.
+Other axes broadcast.
 """
 
 from __future__ import annotations
@@ -23,42 +23,43 @@ __all__ = ["log_e_one_rate", "log_e_two_rates", "log_mean_exp", "rate_difference
 
 
 EFFECT_SCALE = 0.5
-"""Scale of the mixture over effects, in log odds: the step from 2 % to 3.2 %, a typical regression of a canary."""
+"""Scale of the mixture over effects, in log odds: a rise from 2 % to 3.2 %, which is typical of a bad candidate."""
 
 EFFECTS = np.concatenate([np.arange(0.05, 1.25, 0.08), [1.4, 1.75, 2.25, 3.0, 4.0, 5.5]])
-"""Effects in the mixture: log odds beyond the rate that is allowed."""
+"""Effects in the mixture, in log odds from the allowed rate."""
 
 HEAVY_TAIL = 0.1
-"""Weight of the heavy tail in evidence for harm, which shows a disaster within a hundred rows."""
+"""Weight of large effects (a Cauchy tail) in evidence for harm, so that a hundred rows prove a disaster."""
 
 RATES, RATE_WEIGHTS = (0.003, 0.3), (0.9, 0.1)
 """
-Baseline rates in the mixture without a margin, and their weights. While events are rare the evidence depends only on
-the ratio of the two rates, so a single rare rate stands for all of them.
+Baseline rates in the mixture for a test without a margin, and their weights. If events are rare, the evidence depends
+only on the ratio of the two rates, so one rare rate represents all of them.
 """
 
 MARGIN_RATES = (0.0005, 0.002, 0.006, 0.02, 0.05, 0.12, 0.25, 0.45, 0.7)
-"""Baseline rates in the mixture with a margin, equally weighted."""
+"""Baseline rates in the mixture for a test with a margin; all have the same weight."""
 
 MAX_STEPS = 60
-"""Newton steps of a projection at most; about six are needed."""
+"""Most Newton steps of a projection; about six are needed."""
 
 STEP_TOLERANCE = 1e-13
 """Relative step at which a projection has converged."""
 
 TINY = 1e-12
-"""Distance from 0 and 1 that rates keep, so that their logarithms are finite."""
+"""Smallest distance of a rate from 0 and 1, so that logarithms are finite."""
 
 BISECTIONS = 16
-"""Bisection steps of a bound: it is approached from outside, to 2⁻¹⁶ of the first interval."""
+"""Bisection steps of a bound; sixteen make it accurate to 2⁻¹⁶ of the first interval, on its outer side."""
 
 
 @lru_cache(maxsize=2)
 def _effect_weights(side: int) -> Floats:
     """
-    Return the weights of the effects: for harm half a normal distribution with a heavy tail, for safety half a Cauchy.
+    Return the weights of `EFFECTS`, which sum to 1; *side* is 1 for evidence of harm, -1 for safety.
 
-    A candidate without any errors is as far from an allowed 0.5 % as possible, so safety needs the tail more.
+    For harm they follow half a normal distribution with a heavy tail, for safety half a Cauchy distribution. Safety
+    needs the tail more, because a candidate without any errors is as far from an allowed 0.5 % as possible.
     """
     steps = np.gradient(EFFECTS)
     normal, cauchy = steps * np.exp(-0.5 * (EFFECTS / EFFECT_SCALE) ** 2), steps / (1.0 + (EFFECTS / EFFECT_SCALE) ** 2)
@@ -69,7 +70,12 @@ def _effect_weights(side: int) -> Floats:
 
 @lru_cache(maxsize=1_024)
 def _alternatives(slope: float, offset: float, side: int) -> tuple[Floats, Floats, Floats]:
-    """Return the mixture: rates of baseline and candidate, and the logarithms of their weights; shapes (grid,)."""
+    """
+    Return the alternatives in the mixture of `log_e_two_rates`, for the same *slope*, *offset* and *side*.
+
+    Returns:
+        Rates of the baseline, rates of the candidate, and logarithms of the weights, all of the same length.
+    """
     equal = slope == 1.0 and offset == 0.0
     rates = np.array(RATES if equal else MARGIN_RATES)
     weights = np.array(RATE_WEIGHTS) if equal else np.full(len(rates), 1.0 / len(rates))
@@ -80,15 +86,23 @@ def _alternatives(slope: float, offset: float, side: int) -> tuple[Floats, Float
     baseline, allowed = baseline[inside], allowed[inside]
     shift = side * np.tile(EFFECTS, len(rates))[inside]
     odds = allowed / (1.0 - allowed) * np.exp(shift)
-    # The weights of rates outside (0, 1) are lost, not shared among the others: this can only lower the evidence.
+    # Weights of rates outside (0, 1) are not shared among the others. This can only lower the evidence.
     return baseline, np.clip(odds / (1.0 + odds), TINY, 1.0 - TINY), np.log(np.outer(weights, effects).ravel()[inside])
 
 
 def _project(baseline: Floats, candidate: Floats, share: Floats, slope: float, offset: float) -> Floats:
     """
-    Return the baseline rate q of the point (q, slope·q + offset) of the null hypothesis nearest to each alternative.
+    Return, for each alternative, the baseline rate q of the nearest point of the null hypothesis.
 
-    Nearest in Kullback-Leibler divergence, weighted by the shares of the two: the reverse information projection.
+    The points of the null hypothesis are the pairs of rates (q, slope · q + offset). The distance is the
+    Kullback-Leibler divergence, weighted by the shares of trials: this is the reverse information projection.
+
+    Args:
+        baseline: the baseline's rate in each alternative.
+        candidate: the candidate's rate in each alternative.
+        share: the candidate's share of the trials in each stratum; broadcast against the alternatives.
+        slope: slope of the edge of the null hypothesis.
+        offset: offset of that edge.
     """
     if slope == 1.0 and offset == 0.0:
         return (1.0 - share) * baseline + share * candidate
@@ -126,28 +140,27 @@ def log_e_two_rates(
     side: int = 1,
 ) -> Any:
     """
-    Return the evidence that the candidate's rate lies beyond slope · the baseline's rate + offset.
+    Return the log e-value for a candidate's rate above, or below, slope · the baseline's rate + offset.
 
-    This line is the edge of the null hypothesis. The e-value is a mixture over alternatives. Each part is the
-    likelihood ratio of an alternative to its reverse information projection onto the null hypothesis: Turner, Ly &
-    Grünwald (2024), *Generic e-variables for exact sequential k-sample tests that allow for optional stopping*. Edges
-    other than equality: Turner & Grünwald (2023), *Exact anytime-valid confidence intervals for contingency tables and
-    beyond*.
+    The e-value is a mixture over alternatives. Each part is the likelihood ratio of an alternative to its reverse
+    information projection onto the null hypothesis: Turner, Ly & Grünwald (2024), *Generic e-variables for exact
+    sequential k-sample tests that allow for optional stopping*. For a slope other than 1 or an offset other than 0:
+    Turner & Grünwald (2023), *Exact anytime-valid confidence intervals for contingency tables and beyond*.
 
     The alternatives are fixed instead of learned, so the product over rows depends on the counts alone. Counts of
     several processes may therefore be added. The base rate may change from row to row, as long as it does for both.
 
     Args:
         bad_baseline: bad events of the baseline, shape (..., strata).
-        baseline: its trials.
-        bad_candidate: bad events of the candidate.
-        candidate: its trials.
-        slope: with *offset* the edge of the null hypothesis.
-        offset: see *slope*.
-        side: 1: the null hypothesis is at most the edge, and evidence is for harm; -1: at least, evidence for safety.
+        baseline: trials of the baseline, same shape.
+        bad_candidate: bad events of the candidate, same shape.
+        candidate: trials of the candidate, same shape.
+        slope: factor on the baseline's rate.
+        offset: number that is added to it.
+        side: 1 for evidence that the candidate's rate is higher (harm), -1 for lower (safety).
 
     Returns:
-        The logarithm of the e-value, shape (...).
+        The natural logarithm of the e-value, shape (...).
 
     >>> round(float(log_e_two_rates([20], [1000], [60], [1000])), 2)
     8.46
@@ -170,10 +183,19 @@ def log_e_two_rates(
 
 def log_e_one_rate(bad: ArrayLike, trials: ArrayLike, *, limit: ArrayLike, side: int = 1) -> Any:
     """
-    Return the evidence that a rate lies above (*side* 1), below (-1) or on either side (0) of a known limit in (0, 1).
+    Return the log e-value for a rate above, below, or different from a known limit.
 
-    A discrete mixture of likelihood ratios: Robbins (1970), *Statistical methods related to the law of the iterated
-    logarithm*; Howard, Ramdas, McAuliffe & Sekhon (2021). Shapes as in `log_e_two_rates`; strata share the effect.
+    The e-value is a discrete mixture of likelihood ratios: Robbins (1970), *Statistical methods related to the law of
+    the iterated logarithm*; Howard, Ramdas, McAuliffe & Sekhon (2021). All strata have the same effect in log odds.
+
+    Args:
+        bad: bad events, shape (..., strata).
+        trials: trials, same shape.
+        limit: the limit of each stratum, in (0, 1).
+        side: 1 for evidence that the rate is above the limit, -1 for below, 0 for either.
+
+    Returns:
+        The natural logarithm of the e-value, shape (...).
 
     >>> round(float(log_e_one_rate([80], [1000], limit=0.05)), 2)
     6.81
@@ -189,6 +211,7 @@ def log_e_one_rate(bad: ArrayLike, trials: ArrayLike, *, limit: ArrayLike, side:
 
 
 def _log_sum_exp(terms: Floats) -> Any:
+    """Return ln(sum(exp(terms))) over the last axis, without overflow."""
     top = terms.max(axis=-1, keepdims=True)
     return (top + np.log(np.exp(terms - top).sum(axis=-1, keepdims=True)))[..., 0]
 
@@ -206,10 +229,16 @@ def rate_difference(
     bad_baseline: ArrayLike, baseline: ArrayLike, bad_candidate: ArrayLike, candidate: ArrayLike
 ) -> float | None:
     """
-    Return the candidate's rate minus the baseline's; None where no stratum has trials of both. Shapes (strata,).
+    Return the candidate's rate minus the baseline's, averaged over strata; None if no stratum has trials of both.
 
-    Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959). A base rate that moves together
-    with the candidate's share must not look like a difference between the two.
+    Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959); n and m are their trials. Each
+    stratum is compared on its own, because the base rate and the candidate's share may change together.
+
+    Args:
+        bad_baseline: bad events of the baseline, shape (strata,).
+        baseline: trials of the baseline, same shape.
+        bad_candidate: bad events of the candidate, same shape.
+        candidate: trials of the candidate, same shape.
     """
     n, m = np.asarray(baseline, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
     used = (n > 0) & (m > 0)
@@ -230,15 +259,18 @@ def rate_difference_bounds(
     upper: float,
 ) -> tuple[float, float]:
     """
-    Return bounds of (candidate's rate - baseline's rate): the range of differences that no test has excluded.
+    Return the lower and the upper bound of (candidate's rate - baseline's rate), which may be read at any time.
 
     Args:
-        bad_baseline: bad events of the baseline, shape (strata,), and so are the next three.
-        baseline: its trials.
-        bad_candidate: bad events of the candidate.
-        candidate: its trials.
-        lower: level of the lower bound, in (0, 1).
-        upper: level of the upper bound.
+        bad_baseline: bad events of the baseline, shape (strata,).
+        baseline: trials of the baseline, same shape.
+        bad_candidate: bad events of the candidate, same shape.
+        candidate: trials of the candidate, same shape.
+        lower: probability that the lower bound is ever wrong, in (0, 1).
+        upper: probability that the upper bound is ever wrong, in (0, 1).
+
+    Returns:
+        Both bounds; -1 and 1 if no stratum has trials of both variants.
     """
 
     def excludes(offset: float, side: int, level: float) -> bool:
@@ -258,7 +290,14 @@ def rate_difference_bounds(
 
 
 def _bisect_bound(outside: float, inside: float, excludes: Any) -> float:
-    """Return the excluded value nearest to *inside*, or *outside* when none is excluded; by bisection."""
+    """
+    Return by bisection the excluded value nearest to *inside*; *outside* if none is excluded.
+
+    Args:
+        outside: the end of the interval whose side is excluded, if any value is.
+        inside: the end of the interval that is not excluded.
+        excludes: returns whether a value is excluded.
+    """
     bound = outside
     for _ in range(BISECTIONS):
         middle = round(0.5 * (outside + inside), 12)
