@@ -40,6 +40,13 @@ class CountingSource:
         )
 
 
+class PatientReader(InMemoryMetricReader):
+    """A reader whose collections may take a minute: threads that never pause share the interpreter with them."""
+
+    def collect(self, timeout_millis=60_000):
+        super().collect(timeout_millis)
+
+
 def export(reader):
     """One collection: a list of (metric, attributes, value)."""
     data = reader.get_metrics_data()
@@ -75,7 +82,7 @@ def make_provider():
 
 
 def test_all_metrics_of_a_collection_come_from_one_reading(make_provider):
-    reader, source = InMemoryMetricReader(), CountingSource()
+    reader, source = PatientReader(), CountingSource()
     instruments_for(make_provider(reader)).add(source)
     for number in range(1, 4):
         assert values(export(reader)) == {number}
@@ -83,20 +90,20 @@ def test_all_metrics_of_a_collection_come_from_one_reading(make_provider):
 
 
 def test_each_reader_takes_readings_of_its_own(make_provider):
-    readers, source = [InMemoryMetricReader(), InMemoryMetricReader()], CountingSource()
+    readers, source = [PatientReader(), PatientReader()], CountingSource()
     instruments_for(make_provider(*readers)).add(source)
     assert [values(export(reader)) for reader in (*readers, *readers)] == [{1}, {2}, {3}, {4}]
 
 
 def test_a_view_may_drop_any_instrument(make_provider):
-    reader, source = InMemoryMetricReader(), CountingSource()
+    reader, source = PatientReader(), CountingSource()
     views = [View(instrument_name=name, aggregation=DropAggregation()) for name in (SERVED, "ml.model.performance")]
     instruments_for(make_provider(reader, views=views)).add(source)
     assert [values(export(reader)) for _ in range(3)] == [{1}, {2}, {3}]
 
 
 def test_concurrent_collections_never_mix_readings(make_provider):
-    readers, source = [InMemoryMetricReader() for _ in range(4)], CountingSource()
+    readers, source = [PatientReader() for _ in range(4)], CountingSource()
     instruments_for(make_provider(*readers)).add(source)
     seen = []
 
@@ -169,7 +176,7 @@ def test_the_child_of_a_fork_takes_a_reading_of_its_own():
 
 
 def test_last_states_of_a_closed_source_are_exported_in_one_collection(make_provider):
-    reader, source = InMemoryMetricReader(), CountingSource()
+    reader, source = PatientReader(), CountingSource()
     instruments = instruments_for(make_provider(reader))
     instruments.add(source)
     instruments.close(source)
@@ -181,7 +188,7 @@ def test_last_states_of_a_closed_source_are_exported_in_one_collection(make_prov
 
 
 def test_of_two_sources_of_one_name_counters_add_up_and_the_newer_state_counts(make_provider):
-    reader, older, newer = InMemoryMetricReader(), CountingSource(), CountingSource()
+    reader, older, newer = PatientReader(), CountingSource(), CountingSource()
     newer.readings = 10
     instruments = instruments_for(make_provider(reader))
     instruments.add(older)
@@ -201,7 +208,7 @@ def test_every_export_serves_as_many_rows_as_it_has_in_the_bins_of_each_feature(
     reference = dl.Reference.fit(
         dict(zip(names, random.normal(size=(3, 500)), strict=True)), predictions=random.random(500)
     )
-    reader = InMemoryMetricReader(preferred_temporality=temporality)
+    reader = PatientReader(preferred_temporality=temporality)
     monitor = dl.Monitor(
         "m",
         reference=reference,
@@ -232,10 +239,12 @@ def test_every_export_serves_as_many_rows_as_it_has_in_the_bins_of_each_feature(
     threads = [threading.Thread(target=serve, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    exports = [export(reader) for _ in range(12)]
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        exports = [export(reader) for _ in range(12)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     monitor.flush()
     exports.append(export(reader))
     monitor.shutdown()
