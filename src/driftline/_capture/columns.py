@@ -38,7 +38,7 @@ FLOAT_BYTES = 8
 SMALL_RANGE = 1_024
 """Range of integers up to which they are counted by their distance from the smallest, without sorting."""
 
-MOST_POLARS_CODES = 1_000_000
+MAX_POLARS_CODES = 1_000_000
 """Labels of all polars categoricals in this process up to which a table over all of them is cheap."""
 
 FEW_LABELS = 8
@@ -242,7 +242,7 @@ def _polars_column(values: Any) -> Column:
 def _polars_categorical(values: Any, library: Any) -> Column:
     labels = values.drop_nulls().unique()
     codes = _integers(labels, library.Int64)
-    if len(codes) and codes.max() >= MOST_POLARS_CODES:
+    if len(codes) and codes.max() >= MAX_POLARS_CODES:
         return values.to_list()  # type: ignore[no-any-return]
     # These codes number all labels of the process. The table maps them to indices of the labels of this column.
     table = np.full(int(codes.max(initial=-1)) + 2, -1, dtype=np.int32)

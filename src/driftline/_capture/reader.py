@@ -14,18 +14,15 @@ import numpy as np
 from driftline._capture.columns import CategoricalColumn, Row, as_objects, read_column
 from driftline._capture.outputs import SCALARS
 from driftline._capture.tables import Table, is_column, is_table, read_table
-from driftline._runtime.guard import returning_on_error
+from driftline._runtime.guard import Report, returning_on_error
 from driftline.typing import Column
 
-__all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "Report", "first_names", "names_of"]
+__all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "first_names", "names_of"]
 
 SMALL_BATCH = 32
 """Rows up to which a batch is cheaper as single rows, which are binned later with others, than as columns."""
 
 FLOAT64 = np.dtype(np.float64)
-
-Report: TypeAlias = Callable[[str, str], None]
-"""Called with a place, as in the attribute ``ml.monitor.place``, and a message. Counts every call, logs the first."""
 
 
 class Batch:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.reader import Batch, Captured, FeatureReader, Report
+from driftline._capture.reader import Batch, Captured, FeatureReader
 from driftline._capture.tables import is_column
 from driftline._capture.vectors import copied_vector, is_vector
+from driftline._runtime.guard import Report
 from driftline.typing import Column
 
 __all__ = ["VectorReader", "make_reader"]

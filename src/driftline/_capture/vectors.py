@@ -13,7 +13,7 @@ from driftline.typing import Column
 
 __all__ = ["as_matrix", "as_vector", "copied_vector", "is_vector", "vector_length"]
 
-MOST_INSPECTED = 1_000
+MAX_INSPECTED = 1_000
 """Values of a column that are inspected to tell whether it holds vectors."""
 
 
@@ -30,7 +30,7 @@ def vector_length(column: Column) -> int | None:
     """Return the most frequent length of the vectors in a column; None if it holds no vectors."""
     if isinstance(column, np.ndarray) and column.dtype.kind != "O":
         return int(column.shape[1]) if column.ndim == 2 and column.dtype.kind in "fiub" else None  # noqa: PLR2004
-    present = [value for value in column[:MOST_INSPECTED] if value is not None]
+    present = [value for value in column[:MAX_INSPECTED] if value is not None]
     if not present or not all(map(is_vector, present)):
         return None
     lengths: list[int] = [len(value) for value in present]  # type: ignore[arg-type]

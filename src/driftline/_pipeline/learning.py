@@ -10,12 +10,13 @@ import numpy as np
 
 from driftline._capture.columns import as_objects
 from driftline._capture.outputs import as_outputs
-from driftline._capture.reader import Batch, Captured, FeatureReader, Report, first_names
+from driftline._capture.reader import Batch, Captured, FeatureReader, first_names
 from driftline._capture.vectors import vector_length
 from driftline._derived.spec import Derive
 from driftline._recording.buffer import ROWS
 from driftline._recording.latencies import LatencyQueue
 from driftline._recording.recorder import Recorder
+from driftline._runtime.guard import Report
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
 from driftline.errors import ConfigurationError

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
-__all__ = ["OTHER", "Guard", "GuardedBlock", "guarded_clock", "returning_on_error"]
+__all__ = ["OTHER", "Guard", "GuardedBlock", "Report", "guarded_clock", "returning_on_error"]
 
 _log = logging.getLogger("driftline")
 
@@ -29,6 +29,9 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/
 
 LATEST = 1e12
 """Seconds that a clock may show, about 31,000 years. Larger values overflow the arithmetic of panes."""
+
+Report: TypeAlias = Callable[[str, str], None]
+"""A function such as `Guard.report`: it gets a place, as in the attribute ``ml.monitor.place``, and a message."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.layout import Layout
-from driftline._capture.reader import Report
+from driftline._runtime.guard import Report
 from driftline._runtime.watched_lock import WatchedLock
 from driftline._seasons.expectation import Expectation, short_window
 from driftline._significance.burn_in import BurnIn

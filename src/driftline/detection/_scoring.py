@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from driftline import distances as builtin
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
-from driftline._capture.reader import Report
 from driftline._runtime import validation as check
+from driftline._runtime.guard import Report
 from driftline._windows.ring import WindowCounts
 from driftline.detection._explanation import describe_shift
 from driftline.detection._lazy import LazySequence

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._capture.columns import as_floats
-from driftline._capture.reader import Report
+from driftline._runtime.guard import Report
 from driftline._runtime.watched_lock import WatchedLock
 from driftline._windows.window import Window
 from driftline.detection._stream_detectors import ERROR, NamedDetector
