@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import driftline as dl
-from driftline._derived.projections import MAX_DIRECTIONS
+from driftline._derived.projection_fitting import MAX_DIRECTIONS
 from driftline._derived.transform import project
 from driftline.testing import in_memory_monitor
 

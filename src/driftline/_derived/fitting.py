@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from driftline._binning.bins import PREDICTION, Feature, NumericBins
 from driftline._binning.fitting import fit_feature
 from driftline._capture.vectors import vector_length
-from driftline._derived.projections import MAX_DIRECTIONS, fit_projections, fit_vectors
+from driftline._derived.projection_fitting import MAX_DIRECTIONS, fit_projections, fit_vectors
 from driftline._derived.spec import Derive, Derived, as_functions
 from driftline._derived.transform import Deriver
 from driftline._runtime import validation as check

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from driftline._binning.bins import MAX_FEATURES, PREDICTION, Feature, NumericBins
-from driftline._derived.projections import MAX_DIRECTIONS, MAX_PROJECTED
+from driftline._derived.projection_fitting import MAX_DIRECTIONS, MAX_PROJECTED
 from driftline._derived.spec import Derived, Projections, VectorColumn
 from driftline._runtime import json
 from driftline._runtime.json import DocumentError, Reader, check_length, shown

@@ -199,7 +199,7 @@ class StagedLayout(Layout):
         only_projected = derived is None or not (derived.inputs or derived.functions or derived.vectors)
         self._numeric = only_projected and all(isinstance(feature.bins, NumericBins) for feature in features)
 
-    def compares(self, width: int) -> bool:
+    def can_pack(self, width: int) -> bool:
         """Return whether rows are read as one matrix of numbers."""
         del width
         return self._numeric
@@ -212,7 +212,7 @@ class StagedLayout(Layout):
 
     def _count_rows_of_one_kind(self, rows: Sequence[Any], outputs: Sequence[object] | None, *, packed: bool) -> Counts:
         width = len(rows[0]) // FLOAT_BYTES if packed else len(rows[0])
-        matrix = read_matrix(rows, width) if packed or self.compares(width) else None
+        matrix = read_matrix(rows, width) if packed or self.can_pack(width) else None
         columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
         return self.count(self.derive(columns if outputs is None else [*columns, outputs], len(rows)), len(rows))
 
