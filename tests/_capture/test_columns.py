@@ -17,7 +17,7 @@ from driftline._binning.bins import (
     Feature,
     NumericBins,
 )
-from driftline._binning.comparison import MOST_CUTS, MOST_ROWS
+from driftline._binning.comparison import MAX_CUTS, MAX_ROWS
 from driftline._binning.layout import Layout, binner
 from driftline._capture.columns import CategoricalColumn, as_codes, as_floats, as_objects, count_codes, read_column
 
@@ -154,7 +154,7 @@ def test_every_way_to_count_agrees_with_the_definition(rows, cuts, cut_at):
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f8", "i1", "i4", "i8", "u8", "?"])
-@pytest.mark.parametrize("rows", [1, 7, 8, MOST_ROWS, MOST_ROWS + 1, 3 * MOST_ROWS + 5])
+@pytest.mark.parametrize("rows", [1, 7, 8, MAX_ROWS, MAX_ROWS + 1, 3 * MAX_ROWS + 5])
 def test_numbers_of_any_dtype_get_the_bin_of_their_float(dtype, rows):
     """In long columns and short ones; the largest integers are rounded as float64 rounds them."""
     random = np.random.default_rng(rows)
@@ -169,7 +169,7 @@ def test_numbers_of_any_dtype_get_the_bin_of_their_float(dtype, rows):
     assert [counted[part].tolist() for part in layout.slices] == [expected, expected]
 
 
-@pytest.mark.parametrize("cuts", [2, MOST_CUTS, MOST_CUTS + 1, 500])
+@pytest.mark.parametrize("cuts", [2, MAX_CUTS, MAX_CUTS + 1, 500])
 def test_a_feature_with_many_cuts_is_counted_by_search(cuts):
     """Beside a feature with few cuts, and one with none."""
     bins = [NumericBins(tuple(range(cuts))), NumericBins((0.0, 1.0)), NumericBins(())]

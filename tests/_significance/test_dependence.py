@@ -355,8 +355,8 @@ def test_a_ring_divides_windows_into_blocks_only_on_request():
     ring.divide = True
     assert ring.room() == 63
     ring.add(np.array([63]), 63)
-    assert ring.partial().blocks[0].rows == 63
-    assert ring.partial().blocks == ()
+    assert ring.pop_partial().blocks[0].rows == 63
+    assert ring.pop_partial().blocks == ()
 
 
 def test_dependence_is_compared_and_hashed_by_value():

@@ -1,4 +1,4 @@
-"""The bins of a feature and the counts of the training data in them."""
+"""`Feature`: the bins of a feature, and the counts of the training data in them."""
 
 from __future__ import annotations
 
@@ -24,21 +24,25 @@ __all__ = [
 
 
 PREDICTION = "prediction"
-"""The name of the model's output, which is watched like a feature."""
+"""Name of the model's output, which is counted like a feature."""
 
 MAX_FEATURES = 10_000
-"""Features of one model. Memory grows with features times bins times panes, and a file must not choose how much."""
+"""Most features of one model. A file must not fill the memory, which grows with features times bins times panes."""
 
 MAX_BINS = 4_096
-"""Bins of one feature, for the same reason."""
+"""Most bins of one feature, for the same reason as `MAX_FEATURES`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NumericBins:
     """
-    Half-open bins ``[cuts[i], cuts[i+1])``, a bin below the first cut, a bin above the last, and a bin for missing.
+    The bins of a numeric feature: between its cuts, below the first, above the last, and for missing values.
 
-    With ``k`` cuts the bin numbers are 0 (below), 1 … k-1 (between), k (above) and k+1 (missing).
+    With k cuts the bins have the numbers 0 (below), 1 … k-1 (``cuts[i-1] <= value < cuts[i]``), k (above) and k+1
+    (missing). The value of the last cut is above.
+
+    Attributes:
+        cuts: increasing numbers. If there are none, bin 0 holds all numbers and bin 1 is for missing values.
     """
 
     cuts: tuple[float, ...]
@@ -54,7 +58,7 @@ class NumericBins:
         return len(self.cuts) + 1
 
     def label(self, number: int) -> str:
-        """Return a bin as a string: ``"1 to 2"``, ``"below 1"``, ``"above 9"``, ``"missing"``."""
+        """Return the name of bin *number*: such as ``"1 to 2"``, ``"below 1"``, ``"above 9"`` or ``"missing"``."""
         last = len(self.cuts)
         if number == last + 1:
             return "missing"
@@ -68,20 +72,20 @@ class NumericBins:
 
 
 def _cut_label(cut: float) -> str:
-    """Return a cut as a string. A range that starts at zero is widened by one float32 step: its cut is labelled 0."""
+    """Return a cut as a string; "0" for a cut just below zero, which `fit_feature` makes for a minimum of 0."""
     return "0" if abs(cut) < np.finfo(np.float32).tiny else f"{cut:.6g}"
 
 
 @dataclass(frozen=True, slots=True)
 class CategoricalBins:
     """
-    A bin per frequent category, then *other* (known but rare), *unseen* and *missing*.
+    The bins of a categorical feature: one per frequent category, then *other*, *unseen* and *missing*.
 
     Attributes:
-        categories: the categories that have a bin, the most frequent first.
-        others: the categories that are counted as *other*.
-        open: whether the reference had more categories than *others* can list. Then an unknown category may have been
-            among them: it is counted as *other*, and no value is *unseen*.
+        categories: the categories that have their own bin, the most frequent first.
+        others: the rare categories, which are counted as *other*.
+        open: whether the training data had too many rare categories to list. Then *others* is empty, any category
+            without a bin is counted as *other*, and no value is *unseen*.
     """
 
     categories: tuple[Label, ...]
@@ -95,12 +99,12 @@ class CategoricalBins:
 
     @property
     def other(self) -> int:
-        """The number of the bin of known, rare categories."""
+        """The number of the bin of rare categories."""
         return len(self.categories)
 
     @property
     def unseen(self) -> int:
-        """The number of the bin of categories that the reference did not have."""
+        """The number of the bin of categories that the training data did not have."""
         return len(self.categories) + 1
 
     @property
@@ -109,7 +113,7 @@ class CategoricalBins:
         return len(self.categories) + 2
 
     def label(self, number: int) -> str:
-        """Return a bin as a string: the category, ``"other"``, ``"unseen"`` or ``"missing"``."""
+        """Return the name of bin *number*: the category, ``"other"``, ``"unseen"`` or ``"missing"``."""
         if number < len(self.categories):
             return str(self.categories[number])
         return ("other", "unseen", "missing")[number - len(self.categories)]
@@ -135,14 +139,14 @@ class Feature:
     A feature of the reference: its bins, and the counts of the training data in them.
 
     Attributes:
-        name: the name of the column, or `PREDICTION`.
+        name: name of the column or derived feature, or `PREDICTION`.
         bins: the bins.
-        counts: rows of the training data in each bin.
-        means: the mean of the training data in each bin of a numeric feature; empty without moments.
-        moments: moments of the training data of a numeric feature; None if it has no finite value.
-        once: categories that the training data have a single time. In as many new rows, about this many hold a
-            category that was never seen (Good 1953, *The population frequencies of species*).
-        twice: categories that the training data have two times, which tell how well *once* is known.
+        counts: rows of the training data per bin.
+        means: mean of the training data per bin of a numeric feature; empty if *moments* is None.
+        moments: moments of a numeric feature. None if the feature is categorical or has no finite value.
+        once: number of categories that occur once in the training data. As many new rows hold about this many unseen
+            categories (Good 1953, *The population frequencies of species*).
+        twice: number of categories that occur twice, from which the accuracy of *once* is estimated.
     """
 
     name: str
@@ -155,11 +159,11 @@ class Feature:
 
     def positions(self) -> NDArray[np.float64]:
         """
-        Return the position of each bin, in standard deviations from the reference's mean, shape (bins,).
+        Return the mean value of each bin, in standard deviations from the training data's mean, shape (bins,).
 
-        A bin of missing values or of categories has the position nan. The bins out of range have the positions of the
-        reference's minimum and maximum, because counts do not tell how far out their values are. So a distance that
-        uses positions understates a shift beyond the range; the counts of the bins out of range show it.
+        The bin of missing values has the position nan, and so have all bins of a categorical feature. The bins below
+        and above the range have the positions of the minimum and the maximum, because counts do not say how far out
+        their values are. A distance that uses positions therefore understates a shift beyond the range.
         """
         positions = np.full(self.bins.size, np.nan)
         if not isinstance(self.bins, NumericBins) or self.moments is None or not self.bins.cuts:
@@ -168,7 +172,7 @@ class Feature:
         positions[1:last] = self.means[1:last]
         positions[0], positions[last] = self.moments.minimum, self.moments.maximum
         if self.moments.std == 0.0:
-            # A constant has no standard deviation: every other value is one unit away.
+            # A constant has the standard deviation 0, so every other value is placed one unit away.
             positions[:-1] = np.sign(np.arange(last + 1) - 1.0)
             return positions
         return (positions - self.moments.mean) / self.moments.std
@@ -177,12 +181,13 @@ class Feature:
 @dataclass(frozen=True, slots=True)
 class OutcomeCounts:
     """
-    Outcomes of the training data by bin of the prediction.
+    Counts of the outcomes of the training data, per bin of the prediction.
 
     Attributes:
         known: rows per bin whose outcome is known.
-        correct: rows per bin whose prediction was correct.
-        dispersion: variance of the correct ones over blocks of rows, divided by that of independent rows; at least 1.
+        correct: rows per bin whose prediction is correct.
+        dispersion: variance of the number of correct predictions in blocks of rows, divided by that of independent
+            rows; at least 1.
     """
 
     known: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""A column of training data to a feature: its kind, its bins, and the counts of the column in them."""
+"""`fit_feature`: chooses the kind and the bins of a column of training data, and counts the column in them."""
 
 from __future__ import annotations
 
@@ -23,43 +23,44 @@ from driftline.typing import Column
 __all__ = ["count_feature", "fit_feature"]
 
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""Shares of the training data below the cuts. Deciles miss the tails; cuts at 1, 5, 95 and 99 % give them bins."""
+"""Shares of the training data below the cuts: deciles, and 1, 5, 95 and 99 % so that the tails have bins."""
 
 FEW_VALUES = 20
-"""Distinct values of a numeric column up to which each value gets a bin."""
+"""Most distinct values of a numeric column for which each value gets its own bin."""
 
 FEW_CODES = 10
-"""Distinct values up to which an integer column is taken to hold codes: it is categorical …"""
+"""Most distinct values of a column of integers that are codes, so that it is categorical (see `ROWS_PER_CODE`)."""
 
 ROWS_PER_CODE = 5
-"""… if each value has at least this many rows on average: five rows of five numbers may be either."""
+"""Fewest rows per distinct integer, on average, for integers to be codes; with fewer they may be quantities."""
 
-LARGEST = 1e140
-"""Numbers beyond it are out of range, as infinities are: sums of their squares overflow."""
+MAX_ABSOLUTE = 1e140
+"""Largest absolute value that cuts and moments use. Sums of squares of larger numbers overflow."""
 
 KNOWN_CATEGORIES = 4_096
-"""Rare categories that are kept by name at most. A column with more is like an identifier, and memory is bounded."""
+"""Most rare categories that are kept by name, to bound memory; a column with more is like an identifier."""
 
 
 LABELS = (str, bytes, bool, np.bool_, Enum)
 """Types of values that are labels."""
 
 DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
-"""Types of values that are dates or times: those of the training data do not come again."""
+"""Types of values that are dates or times, which are rejected because traffic never has those of training data."""
 
 
 def fit_feature(name: str, column: Column, categorical: bool | None, max_categories: int) -> Feature:  # noqa: FBT001
     """
-    Fit the bins of a column, and count the column in them.
+    Return the feature with bins that are fitted to a column, and with the counts of the column.
 
     Args:
         name: the name of the feature.
         column: its values.
         categorical: whether the feature is categorical. If None, its values decide.
-        max_categories: categories that get a bin of their own.
+        max_categories: most categories that get their own bin.
 
     Raises:
-        ConfigurationError: the column holds dates, records or objects, or is to be numeric and holds no number.
+        ConfigurationError: the column holds dates, records or objects, or *categorical* is False and it holds no
+            number.
     """
     _check_values(name, column, categorical)
     if categorical is None:
@@ -94,6 +95,7 @@ def _refuse(name: str, content: str, hint: str = "") -> NoReturn:
 
 
 def _looks_categorical(column: Column) -> bool:
+    """Return whether the values are labels, or integers that are codes; False if all values are missing."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
         kind = column.dtype.kind
         if kind in "fb":
@@ -114,8 +116,9 @@ def _looks_categorical(column: Column) -> bool:
 
 
 def _categories(column: Column, max_categories: int) -> CategoricalBins:
+    """Return bins for the *max_categories* most frequent categories of a column."""
     seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
-    # The most frequent first, ties by name: the order of the rows does not change the bins.
+    # Ties are ordered by name, so that the order of the rows does not change the bins.
     ordered = sorted(seen, key=lambda label: (-seen[label], str(label), type(label).__name__))
     kept, rare = ordered[:max_categories], ordered[max_categories:]
     if len(rare) > KNOWN_CATEGORIES:
@@ -124,7 +127,8 @@ def _categories(column: Column, max_categories: int) -> CategoricalBins:
 
 
 def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
-    finite = np.sort(values[np.abs(values) <= LARGEST])
+    """Return the cuts between the bins of numeric values, from the minimum to the maximum; none without numbers."""
+    finite = np.sort(values[np.abs(values) <= MAX_ABSOLUTE])
     if not len(finite):
         return ()
     distinct = np.unique(finite)
@@ -145,21 +149,21 @@ def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _beyond(value: float, direction: float) -> float:
-    """Return the next float32 in a direction, or the next float64 if the value is too large for float32."""
+    """Return the next float32 towards *direction* (±inf), or the next float64 if the value is too large for float32."""
     with np.errstate(over="ignore"):
         beyond = float(np.nextafter(np.float32(value), np.float32(direction)))
     return beyond if np.isfinite(beyond) else float(np.nextafter(value, direction))
 
 
 def count_feature(name: str, bins: Bins, column: Column) -> Feature:
-    """Count a column in the bins of a feature."""
+    """Return the feature *name* with these bins, and with the counts and moments of a column."""
     numbers = binner(bins)(column)
     counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
     if isinstance(bins, CategoricalBins):
         once, twice = _rarely_seen(column)
         return Feature(name, bins, counts, once=once, twice=twice)
     values = as_floats(column)
-    usable = np.abs(values) <= LARGEST
+    usable = np.abs(values) <= MAX_ABSOLUTE
     values, numbers = values[usable], numbers[usable]
     if not len(values):
         return Feature(name, bins, counts)
@@ -167,20 +171,20 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     inside = np.bincount(numbers, minlength=bins.size)
     low, high = float(values.min()), float(values.max())
     means = np.clip(np.divide(sums, inside, out=_centres(bins), where=inside > 0), low, high)
-    # The range tells a constant. Rounding gives 0.1, 0.1, 0.1 a deviation that is not exactly 0.
+    # A constant is detected by its range, because rounding gives 0.1, 0.1, 0.1 a deviation that is not exactly 0.
     mean, std = (low, 0.0) if low == high else (float(values.mean()), float(values.std()))
     moments = Moments(len(values), mean, std, low, high)
     return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
 
 
 def _rarely_seen(column: Column) -> tuple[int, int]:
-    """Return how many categories a column has once, and how many it has twice."""
+    """Return (number of categories that occur once in a column, number of categories that occur twice)."""
     seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
     times = Counter(seen.values())
     return times[1], times[2]
 
 
 def _centres(bins: NumericBins) -> NDArray[np.float64]:
-    """Return the middle of each bin: the mean of a bin without values."""
+    """Return the middle of each bin, shape (bins,), which is used as the mean of a bin without values."""
     cuts = np.array(bins.cuts)
     return np.array([cuts[0], *(cuts[:-1] + np.diff(cuts) / 2), cuts[-1], 0.0])

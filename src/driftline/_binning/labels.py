@@ -1,4 +1,4 @@
-"""Values of a categorical feature to the labels of its categories."""
+"""Labels of the values of categorical features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["is_missing", "label_of"]
 
 
 def is_missing(value: object) -> bool:
-    """Return whether a value is None, nan, NaT or NA. These differ from themselves, or raise when compared."""
+    """Return whether a value is None, or like nan, NaT and NA: it differs from itself or raises when compared."""
     if value is None:
         return True
     try:
@@ -22,7 +22,7 @@ def is_missing(value: object) -> bool:
 
 
 def label_of(value: object) -> Label:
-    """Return the label of a value: a plain string, number or boolean, which JSON does not change."""
+    """Return the category of a value as a plain string, number or boolean, which JSON does not change."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bool):

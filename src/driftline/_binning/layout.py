@@ -1,4 +1,4 @@
-"""The bins of all features in one vector, and the counts of many rows in them."""
+"""`Layout`: the bins of all features in one vector, and the functions that count rows in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins
-from driftline._binning.comparison import MOST_CUTS, Comparison
+from driftline._binning.comparison import MAX_CUTS, Comparison
 from driftline._binning.labels import is_missing, label_of
 from driftline._capture.columns import (
     FLOAT_BYTES,
@@ -30,12 +30,12 @@ __all__ = ["Binner", "Layout", "binner"]
 
 Binner: TypeAlias = Callable[[Column], NDArray[np.intp]]
 
-MOST_COMPARISONS = 16
-"""Sets of columns whose `Comparison` is kept. A program sends batches with the same columns again and again."""
+MAX_COMPARISONS = 16
+"""Most sets of columns whose `Comparison` is cached, because batches often have the same columns."""
 
 
 def binner(bins: Bins) -> Binner:
-    """Return the function that maps a column of values, shape (rows,), to bin numbers, shape (rows,)."""
+    """Return a function that maps a column of *rows* values to the number of each value's bin, shape (rows,)."""
     return _numeric_binner(bins) if isinstance(bins, NumericBins) else _categorical_binner(bins)
 
 
@@ -46,7 +46,7 @@ def _numeric_binner(bins: NumericBins) -> Binner:
     def bin_column(column: Column) -> NDArray[np.intp]:
         values = as_floats(column)
         numbers = np.searchsorted(cuts, values, side="right")
-        # nan sorts after all numbers: it would be counted as above the range.
+        # The search sorts nan after all numbers, as if it were above the range.
         numbers[values != values] = missing  # noqa: PLR0124 - only nan differs from itself
         return numbers
 
@@ -77,7 +77,7 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
             return result
         values = as_objects(column)
         try:
-            # The common case: all labels are known. This is one pass without a Python call per value.
+            # In the common case all labels are known. This is one pass without a Python call per value.
             return np.fromiter(map(numbers.__getitem__, values), dtype=np.intp, count=len(values))
         except Exception:  # noqa: BLE001 - an unknown label, or a value that cannot be compared
             return np.fromiter(map(bin_value, values), dtype=np.intp, count=len(values))
@@ -87,24 +87,24 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
 
 class Layout:
     """
-    The bins of all features side by side in one vector of counts.
+    The bins of all features, side by side in one vector of counts.
 
     Args:
         features: the features, in the order of the columns that are counted.
 
     Attributes:
         sizes: number of bins of each feature.
-        offsets: index of the first bin of each feature.
-        slices: indices of the bins of each feature.
+        offsets: index of each feature's first bin in the vector.
+        slices: slice of each feature's bins in the vector.
         total: number of bins of all features.
-        breadth: values of a captured row, which is what a pending row costs in memory.
-        fingerprint: a hash of the bins and of the names of the features.
+        breadth: number of values in a captured row, from which the memory of pending rows is estimated.
+        fingerprint: a hash of the names and bins of the features.
     """
 
     __slots__ = ("_binners", "_comparisons", "_cuts", "breadth", "fingerprint", "offsets", "sizes", "slices", "total")
 
     defers: ClassVar[bool] = False
-    """Whether batches are buffered as single rows are, rather than binned on the caller's thread."""
+    """Whether batches are buffered like single rows; if False, the caller's thread bins them."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.sizes = tuple(feature.bins.size for feature in features)
@@ -115,29 +115,27 @@ class Layout:
         self.slices = tuple(slice(start, start + size) for start, size in zip(self.offsets, self.sizes, strict=True))
         self.fingerprint = _fingerprint(features)
         self._binners = tuple(binner(feature.bins) for feature in features)
-        # None for a feature whose values are looked up, or searched for, rather than compared.
-        self._cuts = tuple(_comparable(feature.bins) for feature in features)
+        # None for a feature that a `Comparison` cannot count.
+        self._cuts = tuple(_compared_cuts(feature.bins) for feature in features)
         self._comparisons: dict[tuple[int, ...], Comparison] = {}
 
-    def compares(self, width: int) -> bool:
-        """Return whether the first *width* values of a row are all compared as numbers, and may be packed as floats."""
+    def can_pack(self, width: int) -> bool:
+        """Return whether a row may be stored as the bytes of its first *width* values as float64: all are numeric."""
         return None not in self._cuts[:width]
 
     def derive(self, columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
-        """Return the columns that are counted, for captured columns of *rows* rows: here they are the same."""
+        """Return the columns that are counted; here they are the captured ones. Subclasses derive further columns."""
         del rows
         return columns
 
     def count(self, columns: Sequence[Column | None], rows: int | slice) -> Counts:
         """
-        Return the counts of columns, shape (total,).
-
-        All values of a column that is None are missing. If there are fewer columns than features, the other features
-        are not counted: rows may have no prediction.
+        Return the counts of a batch, shape (total,).
 
         Args:
-            columns: one column per feature, in the order of the features.
-            rows: the rows that are counted, as a slice or as the number of all rows.
+            columns: one column per feature, in the order of the features. If a column is None, all its values are
+                missing. The last features may lack a column, such as the prediction; they are not counted.
+            rows: the number of rows, or a slice of the rows that are counted.
         """
         selection = slice(0, rows) if isinstance(rows, int) else rows
         length = selection.stop - selection.start
@@ -155,20 +153,20 @@ class Layout:
         if compared:
             comparison = self._comparison(tuple(compared))
             for start in range(0, length, comparison.rows):
-                rows = min(comparison.rows, length - start)
-                block = comparison.room(rows)
-                for row, values in zip(block, compared.values(), strict=True):
-                    row[:rows] = values[start : start + rows]
-                comparison.count(block, rows, counts)
+                block_rows = min(comparison.rows, length - start)
+                block = comparison.empty_block(block_rows)
+                for block_column, values in zip(block, compared.values(), strict=True):
+                    block_column[:block_rows] = values[start : start + block_rows]
+                comparison.count(block, block_rows, counts)
         return counts
 
     def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None = None) -> Counts:
         """
-        Return the counts of rows, shape (total,).
+        Return the counts of single rows, shape (total,).
 
         Args:
-            rows: tuples of values in the order of the features, or the bytes of as many float64.
-            outputs: the prediction of each row, which is the last feature; None if the rows have no prediction.
+            rows: each a tuple of values in the order of the features, or the bytes of as many float64.
+            outputs: the prediction of each row, which is counted as the last feature. If None, it is not counted.
         """
         kinds = set(map(type, rows))
         if len(kinds) == 1:
@@ -183,8 +181,9 @@ class Layout:
         return counts
 
     def _count_rows_of_one_kind(self, rows: Sequence[Any], outputs: Sequence[object] | None, *, packed: bool) -> Counts:
+        """Return the counts of rows that are all bytes (*packed*) or all tuples; see `count_rows`."""
         width = len(rows[0]) // FLOAT_BYTES if packed else len(rows[0])
-        matrix = read_matrix(rows, width) if packed or self.compares(width) else None
+        matrix = read_matrix(rows, width) if packed or self.can_pack(width) else None
         if matrix is None or None in self._cuts[: width + 1]:
             columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
             return self.count(columns if outputs is None else [*columns, outputs], len(rows))
@@ -193,7 +192,7 @@ class Layout:
         predictions = None if outputs is None else as_floats(outputs)
         for start in range(0, len(rows), comparison.rows):
             stop = min(start + comparison.rows, len(rows))
-            block = comparison.room(stop - start)
+            block = comparison.empty_block(stop - start)
             block[:width, : stop - start] = matrix[start:stop].T
             if predictions is not None:
                 block[width, : stop - start] = predictions[start:stop]
@@ -201,16 +200,16 @@ class Layout:
         return counts
 
     def _is_compared(self, index: int, column: Column) -> bool:
-        """Return whether a column is counted by a `Comparison`, together with others: its values are numbers."""
+        """Return whether a `Comparison` counts this column of the feature *index*, together with other columns."""
         if isinstance(column, np.ndarray):
             return self._cuts[index] is not None and column.dtype.kind != "b"
         return self._cuts[index] is not None and not isinstance(column, CategoricalColumn)
 
     def _comparison(self, indices: tuple[int, ...]) -> Comparison:
-        """Return the comparison of some of the features, a kept one if there is one."""
+        """Return the comparison that counts the features *indices*, from the cache if possible."""
         comparison = self._comparisons.get(indices)
         if comparison is None:
-            if len(self._comparisons) >= MOST_COMPARISONS:
+            if len(self._comparisons) >= MAX_COMPARISONS:
                 self._comparisons.clear()
             cuts = [self._cuts[index] or () for index in indices]
             comparison = Comparison(cuts, [self.offsets[index] for index in indices])
@@ -218,7 +217,7 @@ class Layout:
         return comparison
 
     def _count_column(self, index: int, column: Column) -> Counts:
-        """Return the counts of one column in its own bins."""
+        """Return the counts of a column in the bins of the feature *index*, shape (bins,)."""
         size = self.sizes[index]
         codes = as_codes(column)
         if codes is not None:
@@ -230,8 +229,9 @@ class Layout:
         return np.bincount(self._binners[index](column), minlength=size)
 
 
-def _comparable(bins: Bins) -> tuple[float, ...] | None:
-    return bins.cuts if isinstance(bins, NumericBins) and len(bins.cuts) <= MOST_CUTS else None
+def _compared_cuts(bins: Bins) -> tuple[float, ...] | None:
+    """Return the cuts of a feature that a `Comparison` can count; None if it is categorical or has too many cuts."""
+    return bins.cuts if isinstance(bins, NumericBins) and len(bins.cuts) <= MAX_CUTS else None
 
 
 def _is_packed(row: object) -> bool:
@@ -239,6 +239,6 @@ def _is_packed(row: object) -> bool:
 
 
 def _fingerprint(features: Sequence[Feature]) -> str:
-    """Return a hash that is equal for equal bins of equally named features, in any process."""
+    """Return a hash of the names and bins of features, which is the same in any process."""
     bins = repr([(feature.name, feature.bins) for feature in features])
     return hashlib.sha256(bins.encode()).hexdigest()[:16]

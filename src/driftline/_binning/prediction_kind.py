@@ -1,4 +1,4 @@
-"""Kinds of predictions, and when a prediction of each kind is correct."""
+"""The kind of a model's predictions, and the rule by which a prediction of that kind is correct."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ __all__ = ["Kind", "default_correct", "kind_of"]
 
 def default_correct(prediction: Feature) -> Correct | None:
     """
-    Return the function that decides whether a prediction is correct; None for a quantity.
+    Return a function of a prediction and its outcome that says whether the prediction is correct.
 
-    A label is correct if it equals the outcome. Predictions that all lie in [0, 1] are probabilities: a probability is
-    correct if it is at least 0.5 and the outcome is true, or below 0.5 and the outcome is false. Other numbers are
-    quantities: only the user knows which error is acceptable.
+    A label is correct if it equals the outcome. If all predictions of the training data lie in [0, 1], they are
+    probabilities. A probability of at least 0.5 predicts that the outcome is true. For other numbers, return None,
+    because only the user knows which error is acceptable.
+
+    Args:
+        prediction: the prediction, as the reference describes it.
     """
     if isinstance(prediction.bins, CategoricalBins):
         return _equal
@@ -39,7 +42,7 @@ Kind: TypeAlias = Literal["probability", "label", "quantity"]
 
 
 def kind_of(prediction: Feature | None) -> Kind | None:
-    """Return the kind of a reference's predictions; None if it has none."""
+    """Return the kind of predictions that a reference describes as *prediction*; None if *prediction* is None."""
     if prediction is None:
         return None
     if isinstance(prediction.bins, CategoricalBins):

@@ -183,7 +183,7 @@ class Assembly:
     def _reader(self, reference: Reference, layout: Layout, panes: Panes) -> FeatureReader:
         """Return the reader of the features of calls."""
         vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
-        packs = layout.compares(len(reference.columns))
+        packs = layout.can_pack(len(reference.columns))
         return make_reader(reference.columns, vectors, self.guard.report, panes.drop, packs=packs)
 
     def _exported_names(self, watched: Sequence[Feature], layout: Layout) -> tuple[frozenset[str], frozenset[str]]:

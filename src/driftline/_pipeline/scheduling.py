@@ -61,7 +61,7 @@ class EvaluationTurns:
 
     def evaluate_partial(self) -> bool:
         """Evaluate what there is of a first window, and return whether there was anything."""
-        partial = self._panes.partial()
+        partial = self._panes.pop_partial()
         if partial is None or not partial.rows or not self._acquire():
             return False
         try:

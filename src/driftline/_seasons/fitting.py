@@ -19,10 +19,10 @@ from driftline.typing import Column, Counts, Floats
 
 __all__ = ["check_kinds", "drop_time_column", "fit_seasons", "kinds_like", "order_rows"]
 
-LEAST_PERIODS = {"hour": 8, "weekday": 4}
+MIN_PERIODS = {"hour": 8, "weekday": 4}
 """Days, and weeks, from which data can show a season: a pattern of fewer may be chance."""
 
-MOST_UNITS = 32
+MAX_GROUPS = 32
 """Sets of days, or of weeks, that are compared at most: more would cost memory and add little."""
 
 REPEATED = 0.5
@@ -137,11 +137,11 @@ def _count_cells(cell: NDArray[np.intp], cells: int, numbers: NDArray[np.intp], 
 
 
 def _units(seconds: Floats, kind: str) -> NDArray[np.intp] | None:
-    """Return the set of days (weeks) of each row, one of at most `MOST_UNITS`; None if there are too few."""
+    """Return the set of days (weeks) of each row, one of at most `MAX_GROUPS`; None if there are too few."""
     # Weeks begin on a Monday, as the cells do: 1970-01-05.
     shift = 4 * DAY if kind == "weekday" else 0.0
     _, unit = np.unique(np.floor((seconds - shift) / PERIODS[kind][0]), return_inverse=True)
-    return None if unit.max() + 1 < LEAST_PERIODS[kind] else unit % MOST_UNITS
+    return None if unit.max() + 1 < MIN_PERIODS[kind] else unit % MAX_GROUPS
 
 
 def _shows_season(table: Counts, level: float) -> bool:

@@ -24,7 +24,7 @@ from driftline._significance.components import (
 from driftline._significance.dependence import MIN_BLOCK_EXPECTED, Dependence, effective_directions
 from driftline._significance.inflation import RELIABLE_BLOCKS
 from driftline._significance.pooling import pool_bins, sum_groups
-from driftline._windows.ring import LEAST_BLOCKS, WindowCounts
+from driftline._windows.ring import MIN_BLOCKS, WindowCounts
 from driftline.typing import Counts, Floats
 
 __all__ = ["BURN_IN_WINDOWS", "BurnIn"]
@@ -239,7 +239,7 @@ class BurnIn:
         return share
 
     def _estimate(self) -> Dependence | None:
-        levels = [level for level in self._levels if level.blocks >= LEAST_BLOCKS]
+        levels = [level for level in self._levels if level.blocks >= MIN_BLOCKS]
         if not levels:
             return None
         factors: list[Floats] = []
@@ -254,7 +254,7 @@ class BurnIn:
             # A drift that begins makes the squares as uneven as possible. The correction for the excluded differences
             # must not grow from it.
             kept[:, SHAPE] = self._kept_share(np.maximum(directions[-1], MIN_TRIM_DIRECTIONS), level.differences)
-            known = (level.independent > 0) & (level.differences >= LEAST_BLOCKS - 1)[:, None]
+            known = (level.independent > 0) & (level.differences >= MIN_BLOCKS - 1)[:, None]
             with np.errstate(invalid="ignore", divide="ignore"):
                 factors.append(np.where(known, level.sums / kept / level.independent, np.nan))
         return Dependence(

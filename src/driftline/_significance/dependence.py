@@ -21,7 +21,7 @@ from driftline._significance.components import (
 )
 from driftline._significance.inflation import Inflation, InflationCurve
 from driftline._significance.pooling import pool_bins
-from driftline._windows.ring import LEAST_BLOCKS
+from driftline._windows.ring import MIN_BLOCKS
 from driftline.typing import Counts, Floats
 
 __all__ = [
@@ -121,7 +121,7 @@ def choose_block_lengths(rows: int) -> tuple[int, ...]:
     """Return the block lengths for a number of rows, each twice the one before. Too few rows give none."""
     lengths = []
     length = MIN_BLOCK_ROWS
-    while rows // length >= LEAST_BLOCKS:
+    while rows // length >= MIN_BLOCKS:
         if rows // length <= MAX_BLOCKS:
             lengths.append(length)
         length *= 2
@@ -177,7 +177,7 @@ def _block_variance(blocks: Counts, freedom: float, expected: Floats | None, *, 
     missing = int(blocks[:, -1].sum())
     if MIN_EVENTS <= missing <= rows.sum() - MIN_EVENTS:
         factors[MISSING] = _rate_variance(blocks[:, -1], rows, expected[:, -1], freedom)
-    if filled.sum() < LEAST_BLOCKS:
+    if filled.sum() < MIN_BLOCKS:
         return factors, 1.0
     present, sizes, expected = present[filled], sizes[filled], expected[filled, :-1]
     used = present.any(axis=0)

@@ -1,4 +1,4 @@
-"""The counts of binned rows: in the panes of a window, and since the process started."""
+"""`Panes`: bins rows, and counts them in the panes of a window and since the process started."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ __all__ = ["Panes"]
 
 class Panes:
     """
-    The counts of rows in the panes of a ring, and since the process started.
+    Bins rows, and counts them in the panes of a window and since the process started.
 
-    The recorder lets only one thread at a time add rows. The values that readers see change under *lock*.
+    Only one thread at a time may count rows; the recorder ensures it. Any thread may read.
 
     Args:
-        layout: the bins of the features and, last, of the prediction if it is watched.
+        layout: the bins of the features and, last, of the prediction if there is one.
         window: the window that is evaluated.
         clock: returns seconds, as `time.monotonic`.
-        week: the clock of the hour of the week, which rows are then counted by too. If None, they are not.
+        week: the clock of the hour of the week. If given, `CELLS` further bins count the rows of each hour.
 
     Attributes:
-        layout: as above.
-        timed: whether the time at which rows come matters: the window is one of time, or there is a *week*.
+        layout: the bins, as above.
+        timed: whether counts depend on the time of a row: the window has a duration, or there is a *week*.
         pending: complete windows that have not been evaluated, the oldest first.
         totals: counts since the process started.
-        lock: protects all of this. A thread never holds it while a user function in ``derive=`` runs.
+        lock: a thread holds it while it changes or reads counts, but never while a user function in ``derive=`` runs.
     """
 
     __slots__ = ("_clock", "_ring", "_time_ring", "_week", "_window", "layout", "lock", "pending", "timed", "totals")
@@ -49,8 +49,8 @@ class Panes:
         self.reset()
 
     def reset(self) -> None:
-        """Drop all counts, and replace the lock: the child of a fork starts here, and another thread may hold it."""
-        # Re-entrant: draining may run code of the host (a value's __float__, a finalizer), and that code may predict.
+        """Drop all counts, and replace the lock, which another thread may hold when a process forks."""
+        # The lock is re-entrant. Counting may run code of the application (__float__, a finalizer) that predicts.
         self.lock = threading.RLock()
         self.pending: deque[WindowCounts] = deque()
         if self._week is not None:
@@ -66,21 +66,32 @@ class Panes:
 
     @property
     def over(self) -> bool:
-        """Whether the pane, or the hour, that rows are counted in has ended."""
+        """Whether the pane or the hour in which rows are counted has ended, so that `advance` is due."""
         ring, week = self._time_ring, self._week
         return (ring is not None and self._clock() >= ring.end) or (week is not None and week.over)
 
     def advance(self) -> None:
-        """Move on to the present pane and hour. The caller has counted all rows that came before."""
+        """
+        Close the panes that have ended, and append the windows that this completes to *pending*.
+
+        The caller has counted all rows that came before. Later rows are counted in the present pane and hour.
+        """
         if self._time_ring is not None:
             self.pending.extend(self._time_ring.advance(self._clock()))
         if self._week is not None:
             self._week.advance()
 
     def count_columns(self, columns: Sequence[Column | None], rows: int) -> None:
-        """Count captured columns of *rows* rows."""
+        """
+        Count a batch of *rows* rows.
+
+        Args:
+            columns: the captured columns in the order of the reference, then the predictions if there are any. If a
+                column is None, all its values are missing.
+            rows: number of rows.
+        """
         columns = self.layout.derive(columns, rows)
-        # Cut at the ends of panes before counting: counts, unlike rows, cannot be cut.
+        # Rows are divided at the end of a pane before they are counted, because counts cannot be divided.
         start = 0
         while start < rows:
             stop = min(rows, start + self._ring.room())
@@ -88,7 +99,7 @@ class Panes:
             start = stop
 
     def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None) -> None:
-        """Count rows, with the prediction of each row unless *outputs* is None."""
+        """Count captured rows, and the prediction of each row in *outputs*; None if the predictions are not known."""
         start = 0
         while start < len(rows):
             stop = min(len(rows), start + self._ring.room())
@@ -107,11 +118,11 @@ class Panes:
                 self.pending.append(window)
 
     def divide(self, *, wanted: bool) -> None:
-        """Divide windows into blocks or not: they are, while the dependence of rows is being learned from them."""
+        """Set whether windows have blocks, from which the evaluator learns how rows depend on each other."""
         self._ring.divide = wanted
 
     def drop(self, reason: str, rows: int) -> None:
-        """Count rows that are in no window, by the reason."""
+        """Add *rows* to the dropped rows in *totals*, under the reason why they are in no window."""
         with self.lock:
             dropped = self.totals.dropped
             dropped[reason] = dropped.get(reason, 0) + rows
@@ -121,13 +132,17 @@ class Panes:
         pending = self.pending
         return [pending.popleft() for _ in range(len(pending))]
 
-    def partial(self) -> WindowCounts | None:
-        """Return all that the ring holds, until it has held a whole window; then None."""
+    def pop_partial(self) -> WindowCounts | None:
+        """
+        Return all counts before the first window is complete, and remove the blocks that it returns.
+
+        After the first window, return None.
+        """
         with self.lock:
-            return None if self._ring.full else self._ring.partial()
+            return None if self._ring.full else self._ring.pop_partial()
 
     def snapshot(self) -> WindowCounts:
-        """Return all that the ring holds, the open pane included."""
+        """Return the counts of the last window and of the open pane together, without changing them."""
         with self.lock:
             return self._ring.snapshot()
 

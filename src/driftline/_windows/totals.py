@@ -1,4 +1,4 @@
-"""Counts since the process started."""
+"""`Totals`: counts of rows and calls since the process started."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from driftline.typing import Counts
 __all__ = ["DURATION_EDGES", "Totals", "count_seconds"]
 
 DURATION_EDGES = np.logspace(-6, 3, 901)
-"""Seconds, 1 µs to 1000 s, a hundred bins a decade. A quantile read from them is off by at most 2.4 %."""
+"""Edges of the bins of durations in seconds: 1 µs to 1000 s, 100 per decade. A quantile is off by at most 2.4 %."""
 
 
 @dataclass(slots=True)
 class Totals:
     """
-    Counts since the process started: counters export them, and canaries compare them.
+    Counts of rows and calls since the process started. Counters export them, and canaries compare them.
 
     Attributes:
         counts: rows per bin of all features, shape (bins,).
-        rows: rows counted in the bins.
+        rows: rows that are counted in the bins.
         served: rows of calls that returned.
-        failed: rows of calls that raised, by the name of the exception.
+        failed: name of the exception to rows of calls that raised it.
         failed_calls: calls that raised.
-        batches: batches that were observed rather than predicted by a call.
-        dropped: rows that could not be counted, by reason.
-        durations: calls per bin of `DURATION_EDGES`, shape (edges + 1,).
+        batches: batches that `Monitor.observe` recorded, without a call.
+        dropped: reason to rows that could not be counted.
+        durations: calls per bin of `DURATION_EDGES`, shape (edges + 1,): below the first edge, between, above the last.
     """
 
     counts: Counts
@@ -43,7 +43,7 @@ class Totals:
     durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
 
     def copy(self) -> Totals:
-        """Return totals that later rows do not change."""
+        """Return an independent copy."""
         return Totals(
             self.counts.copy(),
             self.rows,
@@ -56,7 +56,7 @@ class Totals:
         )
 
     def add_calls(self, other: Totals) -> None:
-        """Add the counts that do not depend on features: calls, failures, dropped rows and durations."""
+        """Add the counts of *other* that do not depend on bins: rows served, failed and dropped, calls, durations."""
         self.served += other.served
         self.failed_calls += other.failed_calls
         self.batches += other.batches
@@ -67,7 +67,12 @@ class Totals:
 
 
 def count_seconds(seconds: Sequence[float]) -> tuple[Counts, int]:
-    """Count seconds between `DURATION_EDGES`, shape (edges + 1,), except nan; and return how many are not nan."""
+    """
+    Count durations in the bins of `DURATION_EDGES`, except nan.
+
+    Returns:
+        Counts of shape (edges + 1,), and the number of durations that are not nan.
+    """
     bins = np.searchsorted(DURATION_EDGES, as_floats(seconds), side="right")
     counts = np.bincount(bins, minlength=len(DURATION_EDGES) + 1)
     if math.isnan(sum(seconds)):

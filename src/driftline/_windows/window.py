@@ -1,4 +1,4 @@
-"""The window: how many rows, or how much time, one evaluation covers, and how far it moves to the next."""
+"""`Window`: how many rows, or how much time, one evaluation covers, and how far it moves to the next."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from driftline.errors import ConfigurationError
 
 __all__ = ["Window"]
 
-LEAST_PANE = 0.001
-"""Seconds of a pane at least: clocks and threads are no finer."""
+MIN_PANE_SECONDS = 0.001
+"""Shortest pane in seconds; clocks and threads are no finer."""
 
-MOST_ROWS = 2**53
-"""Rows of a window at most: larger counts are not exact as floats."""
+MAX_ROWS = 2**53
+"""Most rows of a window, because larger counts are not exact as floats."""
 
 MAX_PANES = 1024
-"""Panes of a window at most: each costs memory, and a finer resolution is of no use."""
+"""Most panes of a window; each takes memory, and a finer resolution is of no use."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -58,13 +58,13 @@ class Window:
             raise ConfigurationError(msg)
         whole: float
         if rows is not None:
-            whole = check.integer("rows", rows, at_least=1, at_most=MOST_ROWS)
-            step: float = whole if every is None else check.integer("every", every, at_least=1, at_most=MOST_ROWS)
+            whole = check.integer("rows", rows, at_least=1, at_most=MAX_ROWS)
+            step: float = whole if every is None else check.integer("every", every, at_least=1, at_most=MAX_ROWS)
         else:
             whole = check.duration("length", length)
             step = whole if every is None else check.duration("every", every)
-        if rows is None and step < LEAST_PANE:
-            msg = f"panes of {step:g} s: expected at least {LEAST_PANE} s, clocks and threads are no finer"
+        if rows is None and step < MIN_PANE_SECONDS:
+            msg = f"panes of {step:g} s: expected at least {MIN_PANE_SECONDS} s, clocks and threads are no finer"
             raise ConfigurationError(msg)
         panes = round(whole / step)
         exact = whole % step == 0 if rows is not None else abs(panes * step - whole) <= 1e-9 * whole
@@ -94,7 +94,7 @@ class Window:
         return self.label_of(1)
 
     def label_of(self, windows: int) -> str:
-        """Return the length of several windows together as a string."""
+        """Return the length of *windows* windows together as a string, in the form of `label`."""
         if self.rows is not None:
             return f"{self.rows * windows} rows"
         seconds = (self.seconds or 0.0) * windows

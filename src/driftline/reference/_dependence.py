@@ -12,7 +12,7 @@ from driftline._binning.layout import Layout, binner
 from driftline._seasons.expectation import OrderedRows, Seasons
 from driftline._seasons.fitting import fit_seasons, order_rows
 from driftline._significance.dependence import Dependence, choose_block_lengths, measure_dependence
-from driftline._windows.ring import LEAST_BLOCKS
+from driftline._windows.ring import MIN_BLOCKS
 from driftline.reference._features import FittedFeatures
 from driftline.reference._self_check import SelfCheck, check_block_rows, self_check
 from driftline.reference._training import TrainingData
@@ -104,7 +104,7 @@ def _block_sizes(rows: int, ordered: OrderedRows | None) -> tuple[list[int], lis
         return lengths, [rows // length - 1.0 for length in lengths], []
     cells = [ordered.cell_counts(length) for length in lengths]
     freedom = [float(f"{ordered.expectation.freedom(counts):.{DIGITS}g}") for counts in cells]
-    enough = [index for index, degrees in enumerate(freedom) if degrees >= LEAST_BLOCKS - 1]
+    enough = [index for index, degrees in enumerate(freedom) if degrees >= MIN_BLOCKS - 1]
     return (
         [lengths[index] for index in enough],
         [freedom[index] for index in enough],

@@ -36,10 +36,10 @@ _log = logging.getLogger("driftline")
 MAX_FILE_BYTES = 64 * 2**20
 """Bytes of a file at most. A reference of 10,000 features takes about 10 MB."""
 
-LEAST_LEARNED = 100
+MIN_LEARNED = 100
 """Rows that a reference is learned from at least: with fewer, each bin would hold a few values only."""
 
-MOST_LEARNED = 1_000_000
+MAX_LEARNED = 1_000_000
 """Rows that a reference is learned from at most: they are held in memory until the reference is fitted."""
 
 
@@ -219,7 +219,7 @@ class Reference:
             ConfigurationError: an argument has a wrong value.
         """
         return Learn(
-            check.integer("rows", rows, at_least=LEAST_LEARNED, at_most=MOST_LEARNED),
+            check.integer("rows", rows, at_least=MIN_LEARNED, at_most=MAX_LEARNED),
             column_names(categorical, "categorical"),
             check_projections(projections),
             column_names(ignore, "ignore"),

@@ -12,7 +12,7 @@ from driftline._binning.layout import Layout
 from driftline._significance.components import LOCATION, SHAPE
 from driftline._significance.dependence import Dependence
 from driftline._significance.two_sample import TwoSample
-from driftline._windows.ring import LEAST_BLOCKS
+from driftline._windows.ring import MIN_BLOCKS
 from driftline.typing import Counts, Floats
 
 __all__ = ["CHECK_LEVEL", "SelfCheck", "check_block_rows", "self_check"]
@@ -20,13 +20,13 @@ __all__ = ["CHECK_LEVEL", "SelfCheck", "check_block_rows", "self_check"]
 CHECK_ROWS = 1_000
 """Rows of a block, if there are enough rows for eight blocks: a usual size of a window."""
 
-MOST_CHECKED = 32
+MAX_CHECKED = 32
 """Blocks that are tested at most: testing all features of one block takes some milliseconds."""
 
 CHECK_LEVEL = 0.01
 """p-value up to which a test counts as an alarm: for one of a hundred blocks of independent rows, per feature."""
 
-LEAST_INFLATION = 1.5
+MIN_INFLATION = 1.5
 """Variance, as a multiple of that of independent rows, from which rows are called dependent."""
 
 
@@ -58,16 +58,16 @@ class SelfCheck:
     @property
     def words(self) -> str:
         """The result as a sentence."""
-        if self.blocks < LEAST_BLOCKS:
+        if self.blocks < MIN_BLOCKS:
             return (
                 f"too short to know how rows depend on each other: {self.blocks} blocks of {self.block_rows} rows, "
-                f"expected {LEAST_BLOCKS}; the monitor learns it from its first windows"
+                f"expected {MIN_BLOCKS}; the monitor learns it from its first windows"
             )
         shares = (
             f"tested against the rest, {self.independent:.1%} of {self.blocks} blocks have p <= {CHECK_LEVEL:g} if "
             f"rows are taken as independent, {self.corrected:.1%} with their dependence"
         )
-        if self.block_rows < LEAST_INFLATION * self.worth or self.independent < LEAST_INFLATION * CHECK_LEVEL:
+        if self.block_rows < MIN_INFLATION * self.worth or self.independent < MIN_INFLATION * CHECK_LEVEL:
             return (
                 f"rows are independent ({shares}); if they were shuffled, the monitor learns the dependence of traffic "
                 "from its first windows"
@@ -79,7 +79,7 @@ class SelfCheck:
 
 def check_block_rows(rows: int) -> int:
     """Return the rows of a block for a number of rows of training data."""
-    return max(1, min(CHECK_ROWS, rows // LEAST_BLOCKS))
+    return max(1, min(CHECK_ROWS, rows // MIN_BLOCKS))
 
 
 def self_check(
@@ -102,11 +102,11 @@ def self_check(
         expected: returns the counts of the reference, shape (bins,), to compare the block of an index with. They
             include the rows of the block.
     """
-    if dependence is None or len(blocks) < LEAST_BLOCKS:
+    if dependence is None or len(blocks) < MIN_BLOCKS:
         return SelfCheck(block_rows, len(blocks), 0.0, 0.0, "", float(block_rows), 0)
     alarms = np.zeros(2)
     tests = 0
-    checked = np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_CHECKED)).astype(int).tolist()
+    checked = np.linspace(0, len(blocks) - 1, min(len(blocks), MAX_CHECKED)).astype(int).tolist()
     tester, growth = TwoSample(features, layout), dependence.inflation_curve()
     for index in checked:
         rest = np.maximum(expected(index) - blocks[index], 0.0)
