@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 __all__ = ["PIECE_OBSERVATIONS", "Throttle", "with_pauses"]
@@ -49,9 +49,9 @@ class Throttle:
         return pressed
 
 
-def with_pauses(items: Iterable[_T]) -> Iterator[_T]:
+def with_pauses(items: Sequence[_T]) -> Iterator[_T]:
     """Yield the items, with a pause after every few. The consumer works on each before the next."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if not number % PIECE_OBSERVATIONS:
+    for start in range(0, len(items), PIECE_OBSERVATIONS):
+        yield from items[start : start + PIECE_OBSERVATIONS]
+        if start + PIECE_OBSERVATIONS <= len(items):
             time.sleep(PAUSE_SECONDS)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry import metrics
 from opentelemetry.context import Context, create_key, set_value
-from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+from opentelemetry.metrics import Meter, MeterProvider
 
 from driftline import semconv as sc
-from driftline._runtime.pacing import PIECE_OBSERVATIONS, with_pauses
-from driftline.otel._observations import COUNTERS, STATES, observe
+from driftline.otel._observations import COUNTERS, STATES, Collector, Readings
 from driftline.otel._reading import Reading
 from driftline.otel._scope import SCOPE, version
 
@@ -62,7 +61,8 @@ class Instruments:
         self._closed: Mapping[frozenset[tuple[str, str]], Reading] = {}
         self._last_states: tuple[Reading, ...] = ()
         self._granted: dict[str, dict[Hashable, int]] = {}
-        self._renew_locks()
+        self._lock = threading.RLock()
+        self._collector = Collector(self._take_readings)
         duration = sc.METRIC_PREDICTION_DURATION
         self.duration = meter.create_histogram(
             duration.name,
@@ -76,7 +76,7 @@ class Instruments:
             "updowncounter": meter.create_observable_up_down_counter,
         }
         for metric in (*COUNTERS, *STATES):
-            callbacks = [self._callback(metric)]
+            callbacks = [self._collector.callback(metric)]
             create[metric.instrument](metric.name, callbacks=callbacks, unit=metric.unit, description=metric.brief)
 
     def listened_to(self) -> bool:
@@ -138,42 +138,18 @@ class Instruments:
         """Start empty in the child of a fork."""
         global _registry_lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked for ever
         _registry_lock = threading.Lock()
-        self._renew_locks()
+        self._lock = threading.RLock()
+        self._collector.reset()
         self._closed, self._last_states = {}, ()
 
-    def _renew_locks(self) -> None:
-        self._lock = threading.RLock()
-        self._thread = threading.local()
-
-    def _callback(self, metric: sc.Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def callback(_: CallbackOptions) -> Iterable[Observation]:
-            observations = observe(metric, self._readings_for(metric))
-            return observations if len(observations) < PIECE_OBSERVATIONS else with_pauses(observations)
-
-        return callback
-
-    def _readings_for(self, metric: sc.Metric) -> Sequence[Reading]:
-        """
-        Return the readings that all callbacks of a collection share: all points of one export are of one instant.
-
-        A collection runs in one thread and reads each metric once. Its first callback takes the readings. A metric that
-        has been read begins the next collection. Which metric comes first is not known: an SDK may skip some.
-        """
-        unread: dict[sc.Metric, Sequence[Reading]] = getattr(self._thread, "unread", {})
-        if metric not in unread:
-            self._thread.unread = {}
-            unread = self._thread.unread = self._take_readings()
-        return unread.pop(metric)
-
-    def _take_readings(self) -> dict[sc.Metric, Sequence[Reading]]:
-        """Return the readings for each metric of one collection."""
+    def _take_readings(self) -> Readings:
+        """Return the readings of one collection."""
         with self._lock:
             sources, closed = self._sources, self._closed
         readings = [reading for source in sources if (reading := source.reading()) is not None]
         with self._lock:
             last_states, self._last_states = self._last_states, ()
-        counters, states = (*closed.values(), *readings), (*last_states, *readings)
-        return {**dict.fromkeys(COUNTERS, counters), **dict.fromkeys(STATES, states)}
+        return Readings((*closed.values(), *readings), (*last_states, *readings))
 
 
 def meter_of(provider: MeterProvider | None) -> Meter:

@@ -1,32 +1,91 @@
-"""Observations of each observable metric, made from a reading."""
+"""What one collection exports: its readings, taken once, and the observations of each observable metric."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
-from opentelemetry.metrics import Observation
+from opentelemetry.metrics import CallbackOptions, Observation
 
 from driftline import semconv as sc
+from driftline._runtime.pacing import PIECE_OBSERVATIONS, with_pauses
 from driftline.otel._reading import Reading
 
-__all__ = ["COUNTERS", "STATES", "observe"]
+__all__ = ["COUNTERS", "STATES", "Collector", "Readings"]
 
 _Observe: TypeAlias = Callable[[Reading], Iterable[Observation]]
 """A function that returns the observations of one metric."""
 
+_Model: TypeAlias = tuple[tuple[str, str], ...]
+"""The attributes of a model, as a key of a cache."""
 
-def observe(metric: sc.Metric, readings: Sequence[Reading]) -> list[Observation]:
-    """Return the observations of one metric, from the readings of all monitors, older ones first."""
-    counter = COUNTERS.get(metric)
-    if counter is not None:
-        return [observation for reading in readings for observation in counter(reading)]
-    state = STATES[metric]
-    observations = [observation for reading in readings for observation in state(reading)]
-    if len(readings) <= 1:
-        return observations
-    # Of two monitors of one name the newer one's state counts.
-    return [*{frozenset((each.attributes or {}).items()): each for each in observations}.values()]
+CACHED_FEATURES, CACHED_SCORES = 2_000, 4_000
+"""
+Features and scores whose attribute sets are kept, of all monitors together. A set takes about 350 bytes, and those of
+one provider are limited to `SERIES_LIMIT` of each metric.
+"""
+
+
+class Readings(NamedTuple):
+    """
+    The readings of one collection.
+
+    Attributes:
+        counters: readings whose counters are exported, those of monitors that were shut down first.
+        states: readings whose states are exported, older ones first.
+    """
+
+    counters: Sequence[Reading]
+    states: Sequence[Reading]
+
+
+class Collector:
+    """
+    Answers the callbacks of a collection from readings that they share: all points of one export are of one instant.
+
+    A collection runs in one thread and calls each callback once. The first one takes the readings. A metric that has
+    been read begins the next collection. Which metric comes first is not known: an SDK may skip some.
+
+    Args:
+        take_readings: takes the readings of one collection.
+    """
+
+    def __init__(self, take_readings: Callable[[], Readings]) -> None:
+        self._take_readings = take_readings
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the collections that have begun, as the child of a fork must."""
+        self._thread = threading.local()
+
+    def callback(self, metric: sc.Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        """Return the callback of the observable of *metric*."""
+
+        def callback(_: CallbackOptions) -> Iterable[Observation]:
+            observations = self._observe(metric)
+            return observations if len(observations) < PIECE_OBSERVATIONS else with_pauses(observations)
+
+        return callback
+
+    def _observe(self, metric: sc.Metric) -> list[Observation]:
+        unread: dict[sc.Metric, Sequence[Reading]] = getattr(self._thread, "unread", {})
+        if metric not in unread:
+            self._thread.unread = {}
+            counters, states = self._take_readings()
+            unread = {**dict.fromkeys(COUNTERS, counters), **dict.fromkeys(STATES, states)}
+            self._thread.unread = unread
+        readings = unread.pop(metric)
+        counter = COUNTERS.get(metric)
+        if counter is not None:
+            return [observation for reading in readings for observation in counter(reading)]
+        state = STATES[metric]
+        observations = [observation for reading in readings for observation in state(reading)]
+        if len(readings) <= 1:
+            return observations
+        # Of two monitors of one name the newer one's state counts.
+        return [*{frozenset((each.attributes or {}).items()): each for each in observations}.values()]
 
 
 def _observe_served(reading: Reading) -> Iterator[Observation]:
@@ -56,31 +115,49 @@ def _number(part: Callable[[Reading], float | None]) -> _Observe:
 
 
 def _observe_bins(reading: Reading) -> Iterator[Observation]:
+    model = tuple(reading.attributes.items())
     for (fingerprint, feature), counts in reading.bins.items():
-        shared = {**reading.attributes, sc.ML_FEATURE_NAME: feature, sc.ML_REFERENCE_FINGERPRINT: fingerprint}
+        attributes = _bin_attributes(model, fingerprint, feature, len(counts))
         for index, count in enumerate(counts.tolist()):
             if count:
-                yield Observation(count, {**shared, sc.ML_FEATURE_BIN: str(index)})
+                yield Observation(count, attributes[index])
+
+
+@lru_cache(CACHED_FEATURES)
+def _bin_attributes(model: _Model, fingerprint: str, feature: str, bins: int) -> Sequence[Mapping[str, str]]:
+    shared = {**dict(model), sc.ML_FEATURE_NAME: feature, sc.ML_REFERENCE_FINGERPRINT: fingerprint}
+    return [{**shared, sc.ML_FEATURE_BIN: str(index)} for index in range(bins)]
 
 
 def _observe_scores(reading: Reading) -> Iterator[Observation]:
+    model = tuple(reading.attributes.items())
     for score in reading.scores:
-        yield Observation(
-            score.value,
-            {
-                **reading.attributes,
-                sc.ML_FEATURE_NAME: score.feature,
-                sc.ML_DRIFT_DISTANCE: score.distance,
-                sc.ML_WINDOW_LENGTH: score.length,
-            },
-        )
+        yield Observation(score.value, _score_attributes(model, score.feature, score.distance, score.length))
+
+
+@lru_cache(CACHED_SCORES)
+def _score_attributes(model: _Model, feature: str, distance: str, length: str) -> Mapping[str, str]:
+    return {
+        **dict(model),
+        sc.ML_FEATURE_NAME: feature,
+        sc.ML_DRIFT_DISTANCE: distance,
+        sc.ML_WINDOW_LENGTH: length,
+    }
 
 
 def _observe_states(reading: Reading) -> Iterator[Observation]:
+    model = tuple(reading.attributes.items())
     for feature, status in reading.status.items():
-        shared = {**reading.attributes, sc.ML_FEATURE_NAME: feature}
-        for state in sc.FEATURE_DRIFT_STATES:
-            yield Observation(int(state == status.state), {**shared, sc.ML_FEATURE_DRIFT_STATE: state})
+        yield from _state_observations(model, feature, status.state)
+
+
+@lru_cache(CACHED_FEATURES)
+def _state_observations(model: _Model, feature: str, present: str) -> Sequence[Observation]:
+    shared = {**dict(model), sc.ML_FEATURE_NAME: feature}
+    return [
+        Observation(int(state == present), {**shared, sc.ML_FEATURE_DRIFT_STATE: state})
+        for state in sc.FEATURE_DRIFT_STATES
+    ]
 
 
 def _observe_performance(reading: Reading) -> Iterator[Observation]:
