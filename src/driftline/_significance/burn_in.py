@@ -1,4 +1,4 @@
-"""Learns the dependence of rows from the first windows served, because training data are usually shuffled."""
+"""Learns the dependence of rows from the first windows served, because the rows of a reference may be shuffled."""
 
 from __future__ import annotations
 
@@ -31,51 +31,56 @@ __all__ = ["BURN_IN_WINDOWS", "BurnIn"]
 
 BURN_IN_WINDOWS = 32
 """
-Windows after which the dependence counts as known. They give eight blocks of four windows, the fewest that allow an
-estimate. The burn-in ends so that a lasting drift does not become normal.
+Number of windows after which the dependence counts as known. They give eight blocks of four windows, the fewest that
+allow an estimate. The burn-in ends there so that a lasting drift does not become normal.
 """
 
 FREEDOM_PER_DIFFERENCE = 2.0 / 3.0
-"""Degrees of freedom per difference of neighbours (von Neumann 1941), because each block is part of two differences."""
-
+"""
+Degrees of freedom per difference between neighbouring blocks (von Neumann 1941). It is less than 1 because each block
+is part of two differences.
+"""
 
 TRIMMED = 2
 """
-Number of largest differences that are excluded at each length. A drift that begins suddenly within a block makes that
-block differ from both of its neighbours, and changes no other difference.
+Number of largest differences between neighbouring blocks that are excluded at each block length. A drift that begins
+suddenly within a block makes that block differ from both of its neighbours, and changes no other difference.
 """
 
-
 MIN_DIRECTIONS = 0.1
-"""Smallest number of directions of the shape, for features without a difference so far. It gives the longest tail."""
-
+"""
+Smallest effective number of directions of the shape (see `Dependence.directions`), for features without any difference
+so far. A smaller number makes the tail of the test longer.
+"""
 
 MIN_TRIM_DIRECTIONS = 2.0
 """
-Smallest number of directions that the correction for `TRIMMED` assumes. It is about that of slowly decaying rows: 1.6
-to 3 in simulated AR(1) series of 0.97, in blocks of 60 to 500.
+Smallest number of directions that the correction for `TRIMMED` assumes. It is about that of rows whose correlation
+decays slowly: 1.6 to 3 in simulated AR(1) series of coefficient 0.97, in blocks of 60 to 500 rows.
 """
 
-
 MAX_BATCH = 2**15
-"""Counts of a block times pairs of blocks that are compared in one step. Intermediate results take a few megabytes."""
+"""
+Largest product of a block's number of counts and the number of pairs of blocks compared in one step. Intermediate
+results take a few megabytes.
+"""
 
 
 class _BlockLevel:
     """
-    Blocks of one length: the latest ones, and sums over the differences of neighbours.
+    The latest blocks of one length, and sums over the differences between neighbouring blocks.
 
     Attributes:
-        half: the first half of a block of twice the length, if it waits for its second half.
-        before: the latest block, which the next one is compared with.
+        half: the first half of a block of twice the length; None while there is none that lacks its second half.
+        before: the latest block, with which the next one is compared; None before the first.
         blocks: number of blocks so far.
         rows: number of rows so far.
-        differences: shape (features,), number of differences. Those of drifting features do not count.
-        sums: shape (features, parts), sums of squared differences without the largest ones.
-        independent: shape (features, parts), the expected sums of independent rows: about 1 for each difference, and
-            the degrees of freedom for the shape.
-        shape_squares: shape (features,), sums of the squares of the shape's part.
-        largest: shape (TRIMMED, features, parts), the largest differences.
+        differences: shape (features,), number of differences, without those of drifting features.
+        sums: shape (features, parts), sums of the squared differences without the *largest* ones.
+        independent: shape (features, parts), those sums as expected for independent rows, with the largest ones. Each
+            difference adds about 1, and for the shape its degrees of freedom.
+        shape_squares: shape (features,), sums of the fourth powers of the differences in shape, without the largest.
+        largest: shape (TRIMMED, features, parts), the largest squared differences.
     """
 
     __slots__ = (
@@ -102,7 +107,7 @@ class _BlockLevel:
         self.largest = np.zeros((TRIMMED, features, PARTS))
 
     def directions(self) -> Floats:
-        """Return the effective number of directions of the shape: see `dependence.effective_directions`."""
+        """Return the effective number of directions of the shape, shape (features,): see `effective_directions`."""
         differences = np.maximum(self.differences, 1.0)
         free = self.independent[:, SHAPE] / differences
         mean = (self.sums[:, SHAPE] + self.largest[:, :, SHAPE].sum(axis=0)) / differences
@@ -113,7 +118,10 @@ class _BlockLevel:
 
 
 _Pair: TypeAlias = "tuple[_BlockLevel, Counts, Counts, Counts]"
-"""The level of two neighbouring blocks, the counts of both, and all counts served up to and including them."""
+"""
+Two neighbouring blocks to compare: their level, counts of the first, counts of the second, and all counts served up to
+and including them, shape (bins + 1 + hours,) each.
+"""
 
 
 class BurnIn:
@@ -122,14 +130,19 @@ class BurnIn:
 
     It compares each block with the one before and excludes the largest differences. So a drift that begins during the
     burn-in affects two comparisons out of many. The variance around a common mean would mistake the whole drift for
-    dependence. Two blocks together are one block of twice the length.
+    dependence. Two blocks together form one block of twice the length.
 
     Args:
         features: the watched features, in the order of *layout*.
         layout: the layout of their bins.
         windows: number of windows after which the burn-in ends.
-        seasonal: the expected shares by the hours that the rows of a block fall into. If None, they are the same at all
-            times.
+        seasonal: computes the expected shares of a block from the hours of the week of its rows. If None, the expected
+            shares are the same at all times.
+
+    Attributes:
+        total: number of windows after which the burn-in ends.
+        windows: number of windows so far.
+        dependence: the dependence estimated so far; None until there are enough blocks.
     """
 
     def __init__(
@@ -149,7 +162,7 @@ class BurnIn:
         self.reset()
 
     def reset(self) -> None:
-        """Reset everything. The child of a fork starts here."""
+        """Delete everything that was learned, as the child of a fork must."""
         self._levels: list[_BlockLevel] = []
         self._served: Counts | None = None
         self._weights: Floats = np.ones(self._size)
@@ -158,24 +171,25 @@ class BurnIn:
 
     @property
     def complete(self) -> bool:
-        """Whether the burn-in has seen all of its windows. The dependence no longer changes then."""
+        """Whether the burn-in has seen all of its windows. If True, `learn` does nothing."""
         return self.windows >= self.total
 
     @property
     def window_rows(self) -> float:
-        """Mean number of rows of the windows so far."""
+        """Mean number of rows of the windows so far; before the first, the rows so far."""
         return self._rows / max(self.windows, 1)
 
     def learn(
         self, blocks: Sequence[WindowCounts], drifting: NDArray[np.bool_] | None = None, *, window: bool = True
     ) -> None:
         """
-        Add consecutive blocks.
+        Add consecutive blocks, and update `dependence`.
 
         Args:
             blocks: counts of consecutive rows, in the order in which they were served.
-            drifting: shape (features,), whether each feature drifts. Drifting features are not learned from.
-            window: whether the blocks complete a window.
+            drifting: shape (features,), whether each feature drifts. Drifting features are not learned from. If None,
+                no feature drifts.
+            window: whether the blocks complete a window, which counts toward the end of the burn-in.
         """
         if self.complete:
             return
@@ -195,6 +209,11 @@ class BurnIn:
             self._levels = []
 
     def _add(self, number: int, block: WindowCounts, served: Counts, pairs: list[_Pair]) -> None:
+        """
+        Add a block to the level with index *number*, and each completed block of twice the length to the next level.
+
+        Append to *pairs* each block that has a block before it, for `_compare`.
+        """
         if number == len(self._levels):
             self._levels.append(_BlockLevel(self._size))
         level = self._levels[number]
@@ -211,7 +230,7 @@ class BurnIn:
         self._add(number + 1, double, served, pairs)
 
     def _compare(self, pairs: Sequence[_Pair]) -> None:
-        """Compare blocks, many pairs in one step, because the calls of numpy dominate the cost."""
+        """Add the differences of pairs of blocks to their levels, in batches, because numpy calls are the main cost."""
         for matrix in self._matrices:
             batch = max(1, MAX_BATCH // matrix.bins.size)
             for start in range(0, len(pairs), batch):
@@ -224,7 +243,7 @@ class BurnIn:
                     _add_comparison(level, matrix.indices, weights[:, 0], squares, independent)
 
     def _expected(self, counts: Sequence[Counts]) -> Floats | None:
-        """Return the expected shares of blocks over all bins and the padding bin, shape (pairs, bins + 1)."""
+        """Return the expected shares of each block, shape (pairs, bins + 1), the last one 0; None without a season."""
         if self._seasonal is None:
             return None
         seasonal = self._seasonal
@@ -233,12 +252,21 @@ class BurnIn:
         )
 
     def _kept_share(self, freedom: Floats, differences: Floats) -> Floats:
-        """Return E[X; X <= q] / E[X] of a chi-square X, the share that remains without the largest differences."""
+        """
+        Return the share of a sum of squared differences that is expected to remain without the `TRIMMED` largest ones.
+
+        It is E[X; X <= q] / E[X] of a chi-square X, where q is the quantile beyond which the excluded ones lie.
+
+        Args:
+            freedom: shape (features,), degrees of freedom of each squared difference.
+            differences: shape (features,), number of differences.
+        """
         cut = self._special.chdtri(freedom, TRIMMED / np.maximum(differences, TRIMMED + 1.0))
         share: Floats = self._special.chdtr(freedom + 2.0, cut)
         return share
 
     def _estimate(self) -> Dependence | None:
+        """Return the dependence from the levels with enough blocks; None if there is no such level."""
         levels = [level for level in self._levels if level.blocks >= MIN_BLOCKS]
         if not levels:
             return None
@@ -268,7 +296,16 @@ class BurnIn:
 def _add_comparison(
     level: _BlockLevel, indices: NDArray[np.intp], weights: Floats, squares: Floats, independent: Floats
 ) -> None:
-    """Add one comparison of some of the features to its level."""
+    """
+    Add the comparison of two blocks to their level.
+
+    Args:
+        level: the level of the blocks.
+        indices: shape (compared,), indices of the compared features.
+        weights: shape (compared,), 0 for drifting features and else 1.
+        squares: shape (compared, parts), squared differences, already weighted.
+        independent: shape (compared, parts), their expectation for independent rows, already weighted.
+    """
     level.differences[indices] += weights
     level.independent[indices] += independent
     largest = level.largest[:, indices]
@@ -287,21 +324,23 @@ def _compare_blocks(
     expected: tuple[Floats | None, Floats | None] = (None, None),
 ) -> tuple[Floats, Floats]:
     """
-    Return the parts of the chi-square of pairs of blocks, and their expectation for independent rows.
+    Return the squared differences between pairs of blocks, and their expectation for independent rows.
 
-    Both have the shape (pairs, features, parts). The difference is standardised by shares half-way between those of the
-    reference and those served so far. So bins that are empty in both blocks count too, and a bin that the reference
-    hardly knows does not make a drift look like dependence. The expectation uses the shares served.
+    Both have the shape (pairs, features, parts): the parts of the two-sample chi-square. The differences are
+    standardised by the mean of the reference's shares and the shares served so far. So bins that are empty in both
+    blocks count too, and a bin that is rare in the reference does not make a drift look like dependence. The
+    expectation uses the shares served.
 
-    If blocks differ by their season, the difference is reduced by that of their *expected* shares, and standardised by
-    the mean of those shares. The reason is that rows vary less within a season than over all seasons.
+    With *expected* shares, the expected difference is subtracted first, and the mean of the expected shares
+    standardises the rest. The reason is that rows vary less within a season than over all seasons.
 
     Args:
         matrix: the features.
         first: shape (pairs, bins + 1), counts of the first blocks.
         second: shape (pairs, bins + 1), counts of the second blocks.
         served: shape (pairs, bins + 1), all counts served so far.
-        expected: shape (pairs, bins + 1) each, the expected shares of the first and of the second blocks.
+        expected: shape (pairs, bins + 1) each, the expected shares of the first and of the second blocks. If None, the
+            expected shares do not depend on the season.
     """
     a, b = first[:, matrix.bins], second[:, matrix.bins]
     n, m = a.sum(axis=-1), b.sum(axis=-1)
@@ -346,12 +385,12 @@ def _compare_blocks(
 
 
 def _shares(counts: NDArray[Any]) -> Floats:
-    """Return the shares along the last axis; 0 if there are no rows."""
+    """Return the counts divided by their sum along the last axis; 0 where the sum is 0."""
     rows = counts.sum(axis=-1, keepdims=True)
     shares: Floats = counts / np.where(rows > 0, rows, 1)
     return shares
 
 
 def _flatten(values: Floats) -> Floats:
-    """Return a matrix with one row for each feature of each pair."""
+    """Reshape an array (pairs, features, bins) to a matrix (pairs * features, bins)."""
     return values.reshape(-1, values.shape[-1])

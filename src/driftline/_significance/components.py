@@ -34,12 +34,12 @@ Numbers: TypeAlias = NDArray[Any]
 
 LOCATION, SPREAD, SHAPE, OUTSIDE, MISSING = range(5)
 """
-Indices of the parts. A categorical feature has no order, so it has no location and no spread: its whole difference is
-shape.
+Indices of the parts. The categories of a feature have no order, so it has no location and no spread. Its whole
+difference is shape.
 """
 
 PARTS = 5
-"""Number of parts."""
+"""Number of parts of a difference."""
 
 NUMERIC = ("location", "spread", "shape", "out of range", "missing")
 """Names of the parts of a numeric feature."""
@@ -49,8 +49,8 @@ CATEGORICAL = ("", "", "mix", "unseen", "missing")
 
 WIDTH_CLASSES = (24, 64, 256, 1024)
 """
-Largest numbers of bins of features that share a matrix. The classes keep a feature with a thousand categories from
-widening the matrix of features with fifteen bins.
+Largest number of bins of the features that share a matrix, for each matrix. So a feature with a thousand categories
+does not widen the matrix of features with fifteen bins.
 """
 
 
@@ -68,12 +68,12 @@ class FeatureMatrix:
         missing: shape (features,), index of the bin of missing values in the flat vector.
         outside: shape (features, 2), indices of the bins below and above the range. For categories, both are the bin of
             unseen ones.
-        reference: shape (features, bins), counts of the present values of the reference.
-        reference_missing: shape (features,), counts of the missing values.
-        reference_outside: shape (features,), counts of the values out of range.
-        latent_outside: shape (features,), rows outside its own range that the reference stands for (see
-            `_latent_outside`).
-        reliability: shape (features,), the share of the reference's rows that supports that estimate (see
+        reference: shape (features, bins), counts of the reference without missing values.
+        reference_missing: shape (features,), missing values of the reference.
+        reference_outside: shape (features,), values of the reference out of range.
+        latent_outside: shape (features,), estimated rows of the reference out of range if its range came from other
+            rows (see `_latent_outside`).
+        reliability: shape (features,), the share of the reference's rows that supports *latent_outside* (see
             `_reliability`).
     """
 
@@ -90,16 +90,21 @@ class FeatureMatrix:
     reliability: Floats
 
     def count_outside(self, counts: Numbers) -> Numbers:
-        """Return the rows out of range, or with unseen categories, shape (features,)."""
+        """
+        Return the rows out of range, or with unseen categories, shape (features,).
+
+        Args:
+            counts: flat counts over all bins.
+        """
         rows: Numbers = counts[self.outside].sum(axis=1) if self.ordered else counts[self.outside[:, 0]]
         return rows
 
     def with_reference(self, reference: Floats) -> FeatureMatrix:
         """
-        Return the same features with other counts of the reference, such as those of a season.
+        Return a copy with other counts of the reference, such as those of a season.
 
         Args:
-            reference: shape (bins + 1,), counts over all bins and the empty one.
+            reference: flat counts over all bins, with the empty bin for padding at the end. They need not be whole.
         """
         bins, missing = reference[self.bins], reference[self.missing]
         # The range comes from all rows of the reference. The categories seen once are a share of its rows.
@@ -115,7 +120,7 @@ class FeatureMatrix:
 
 
 def group_features(features: Sequence[Feature], layout: Layout) -> tuple[FeatureMatrix, ...]:
-    """Group features into matrices, by whether they are ordered and by the number of their bins."""
+    """Return matrices that together hold all features, grouped by whether they are ordered and by `WIDTH_CLASSES`."""
     groups: dict[tuple[bool, int], list[int]] = {}
     for index, feature in enumerate(features):
         width = next((limit for limit in WIDTH_CLASSES if feature.bins.size <= limit), feature.bins.size)
@@ -150,24 +155,24 @@ def _build_matrix(features: Sequence[Feature], layout: Layout, indices: list[int
 
 def _latent_outside(features: Sequence[Feature], *, ordered: bool) -> Counts:
     """
-    Return the rows that the reference would have outside its range if the range were not made from those rows.
+    Estimate the rows of the reference that would be out of range if its range came from other rows, shape (features,).
 
-    The reference's smallest and largest values are its range, and none of its categories is unseen. So its own rows
-    outside are zero by construction, which is too few to compare a window with. Of the rows beyond the extremes of m
-    others, j or more are on one side with the probability (n / (n + m))^j. That is the conditional test with no event
-    in the reference, and two sides make it one. For categories, the number of categories seen once is the estimate
-    (Good 1953).
+    The range is the reference's smallest and largest value, and none of its categories is unseen. So no row of it is
+    out of range, which is too few to compare a window with. For numbers, the estimate is 1. The reason is that j or
+    more of n new rows are beyond one extreme of m rows with the probability (n / (n + m))^j. This equals the test of a
+    rate with no event in the reference, and the two extremes add one event. For categories, the estimate is the number
+    of categories seen once (Good 1953).
     """
     return np.array([1 if ordered else feature.once for feature in features], dtype=np.int64)
 
 
 def _reliability(features: Sequence[Feature], *, ordered: bool) -> Floats:
     """
-    Return the share of the reference's rows that supports its estimate of the rows outside.
+    Return the share of the reference's rows that supports the estimate of `_latent_outside`, shape (features,).
 
-    With f1 categories seen once and f2 seen twice, the estimate for categories has the variance f1 + 2 f2, where a
-    count of f1 has the variance f1 (Good 1953). The reason is that chance decides whether a category of five rows was
-    missed, and all of its rows come with it. Adding one to both sides keeps the share at 1 if there are neither.
+    It is 1 for numbers. For categories it is (f1 + 1) / (f1 + 1 + 2 f2), with f1 categories seen once and f2 seen
+    twice. The estimate has the variance f1 + 2 f2, where a mere count of f1 has the variance f1 (Good 1953). The reason
+    is that a category is unseen with all of its rows. The added 1 keeps the share at 1 if f1 and f2 are 0.
     """
     return np.array(
         [1.0 if ordered else (feature.once + 1.0) / (feature.once + 1.0 + 2.0 * feature.twice) for feature in features]
@@ -178,8 +183,9 @@ def orthonormal_polynomials(shares: Floats) -> tuple[Floats, Floats]:
     """
     Return the first two polynomials over the mid-ranks of bins, orthonormal under *shares*, shape (..., bins).
 
-    Σ π l = Σ π q = Σ π l q = 0 and Σ π l² = Σ π q² = 1. A polynomial is all zero if too few bins are filled. They split
-    the two-sample chi-square: (Σ l d)² / s is its part of location, (Σ q d)² / s its part of spread.
+    They are l, of the first degree, and q, of the second. With the shares π, Σ π l = Σ π q = Σ π l q = 0 and Σ π l² =
+    Σ π q² = 1. A polynomial is 0 everywhere if too few bins are filled. They split the two-sample chi-square of a
+    difference d with the scale s = 1/n + 1/m: its part of location is (Σ l d)² / s, that of spread (Σ q d)² / s.
 
     Source: Best & Rayner (1996), *Nonparametric analysis for doubly ordered two-way contingency tables*, after Neyman's
     smooth tests (1937).
@@ -197,7 +203,7 @@ def orthonormal_polynomials(shares: Floats) -> tuple[Floats, Floats]:
 
 
 MIN_NORM = 1e-9
-"""Smallest norm of a polynomial. Below it there are too few bins, and the values are rounding errors."""
+"""Smallest norm of a polynomial. Below it, too few bins are filled, and the values are rounding errors."""
 
 
 def _normalise(values: Floats, shares: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The dependence of consecutive rows: how much more the counts of blocks vary than those of independent rows."""
+"""The dependence of consecutive rows: how much the counts of blocks vary relative to those of independent rows."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ __all__ = [
 BinNumbers: TypeAlias = NDArray[np.intp]
 
 MIN_BLOCK_ROWS = 32
-"""Rows of the shortest block. With fewer, the counts of fifteen bins tell little about their variance."""
+"""Rows of the shortest block. In a shorter one, most of fifteen bins would hold too few rows."""
 
 MAX_BLOCKS = 4_096
-"""Largest number of blocks. It is enough for any variance, and more would cost memory while fitting."""
+"""Largest number of blocks of one length. It is enough for any variance, and more would cost memory while fitting."""
 
 MIN_EVENTS = 10
-"""Rows out of range, or missing, in all blocks together that an estimate of their own variance needs."""
+"""Smallest number of rows out of range, or missing, in all blocks together for which their variance is estimated."""
 
 MIN_BLOCK_EXPECTED = 1.0
 """
-Expected rows of a bin in a block, at least (the minimum of Cochran 1954). In a rarer bin, a few clumps dominate the
-mean square, and they tell nothing about other bins.
+Smallest expected number of rows of a bin in a block (the minimum of Cochran 1954). Rarer bins are pooled with their
+neighbours, because a few clumps of rows would dominate their mean square.
 """
 
 
@@ -61,8 +61,10 @@ class Dependence:
     Attributes:
         lengths: shape (lengths,), rows per block, ascending.
         blocks: shape (lengths,), degrees of freedom: the number of blocks, less one for each stretch of data.
-        factors: shape (lengths, features, parts), mean variance of the counts of a block over that of independent rows.
-        directions: shape (lengths, features), effective number of independent directions in which the shape varies.
+        factors: shape (lengths, features, parts), variance of a block's counts divided by that of independent rows; nan
+            if unknown.
+        directions: shape (lengths, features), effective number of independent directions in which the shape varies
+            (see `effective_directions`).
     """
 
     lengths: Floats
@@ -79,7 +81,11 @@ class Dependence:
         return hash(tuple(getattr(self, name).tobytes() for name in self.__slots__))
 
     def merge(self, other: Dependence) -> Dependence:
-        """Return the dependence of the blocks of both. A length that only one of them has is kept as it is."""
+        """
+        Return the dependence of the blocks of both, for the same features.
+
+        Each length is weighted by its degrees of freedom. A length that only one of them has is kept as it is.
+        """
         lengths = np.union1d(self.lengths, other.lengths)
         pairs = [(self._at(length), other._at(length)) for length in lengths]
         blocks, factors, directions = [], [], []
@@ -91,11 +97,13 @@ class Dependence:
             share = 0.0 if own is None or others is None else second[0] / (first[0] + second[0])
             blocks.append(first[0] + (second[0] if share else 0.0))
             factors.append(_blend(first[1], second[1], share))
-            # The eigenvalues of the mean of two covariances are at most as uneven as those of the two on average.
+            # The mean of two covariances has eigenvalues that are at most as uneven as those of both on average. So the
+            # harmonic mean does not overstate the number of directions.
             directions.append(1.0 / ((1 - share) / first[2] + share / second[2]))
         return Dependence(lengths, np.array(blocks), np.array(factors), np.array(directions))
 
     def _at(self, length: float) -> tuple[float, Floats, Floats] | None:
+        """Return the degrees of freedom, factors and directions of a block length; None if there is no such length."""
         matches = np.flatnonzero(self.lengths == length)
         if not len(matches):
             return None
@@ -107,18 +115,18 @@ class Dependence:
         return InflationCurve(self.lengths, self.blocks, self.factors, self.directions)
 
     def inflation(self, rows: float, whole: float = 0.0) -> Inflation:
-        """Return the variance inflation for a number of rows: see `InflationCurve`."""
+        """Return the variance inflation of a window of *rows* rows: see `InflationCurve.__call__`."""
         return self.inflation_curve()(rows, whole)
 
 
 def _blend(first: Floats, second: Floats, share: float) -> Floats:
-    """Return the weighted mean. Where one of the two is nan, return the other."""
+    """Return the mean of two arrays, the second weighted with *share*. Where one of them is nan, take the other."""
     mixed = first * (1 - share) + second * share
     return np.where(np.isnan(first), second, np.where(np.isnan(second), first, mixed))
 
 
 def choose_block_lengths(rows: int) -> tuple[int, ...]:
-    """Return the block lengths for a number of rows, each twice the one before. Too few rows give none."""
+    """Return the block lengths, in rows, for a number of rows: each twice the one before. Empty for too few rows."""
     lengths = []
     length = MIN_BLOCK_ROWS
     while rows // length >= MIN_BLOCKS:
@@ -136,17 +144,18 @@ def measure_dependence(
     expected: Sequence[Floats] | None = None,
 ) -> tuple[Floats, Floats]:
     """
-    Return the factors, shape (lengths, parts), and the directions, shape (lengths,), of one feature.
+    Measure how much the counts of blocks of one feature vary relative to independent rows, for each block length.
 
-    See `Dependence` for their meaning.
+    Return the variance factors, shape (lengths, parts), and the effective numbers of directions, shape (lengths,). They
+    are columns of `Dependence.factors` and `Dependence.directions`.
 
     Args:
         numbers: shape (rows,), bin numbers of consecutive rows.
         bins: the bins of the feature.
         lengths: rows per block.
         freedom: degrees of freedom of the blocks of each length.
-        expected: for each length, shape (blocks, bins), the expected shares of each block, all above 0 in filled bins.
-            If None, the shares of all blocks together.
+        expected: for each length, shape (blocks, bins), the expected shares of each block, above 0 in filled bins. If
+            None, the shares of all blocks together are expected.
     """
     factors, directions = np.full((len(lengths), PARTS), np.nan), np.ones(len(lengths))
     blocks: Counts | None = None
@@ -167,7 +176,18 @@ def measure_dependence(
 
 
 def _block_variance(blocks: Counts, freedom: float, expected: Floats | None, *, ordered: bool) -> tuple[Floats, float]:
-    """Return the mean squared standardised deviations of blocks, shape (blocks, bins), from the expected shares."""
+    """
+    Return the variance factor of each part, shape (parts,), and the effective number of directions of the shape.
+
+    A factor is the mean squared standardised deviation of blocks from their expected shares. It is nan for parts with
+    too few rows. Without a factor for the shape, the number of directions is 1.
+
+    Args:
+        blocks: shape (blocks, bins), counts of consecutive blocks. The last bin holds missing values.
+        freedom: degrees of freedom of the blocks.
+        expected: shape (blocks, bins), the expected shares. If None, those of all blocks together.
+        ordered: whether the bins are in order, so that location and spread exist.
+    """
     factors = np.full(PARTS, np.nan)
     if expected is None:
         expected = np.broadcast_to(blocks.sum(axis=0) / blocks.sum(), blocks.shape)
@@ -205,14 +225,26 @@ def _block_variance(blocks: Counts, freedom: float, expected: Floats | None, *, 
 
 
 def _pool_blocks(present: Counts, shares: Floats) -> tuple[Counts, Floats]:
-    """Pool neighbouring bins in which a block expects less than `MIN_BLOCK_EXPECTED` rows."""
+    """
+    Pool neighbouring bins until each expects at least `MIN_BLOCK_EXPECTED` rows in a block on average.
+
+    Return the counts *present* and the expected *shares* over the pooled bins, shape (blocks, pooled bins) each.
+    """
     expected = (shares * present.sum(axis=1, keepdims=True)).mean(axis=0, keepdims=True)
     starts = np.flatnonzero(np.diff(pool_bins(expected, MIN_BLOCK_EXPECTED)[0], prepend=-1))
     return np.add.reduceat(present, starts, axis=1), np.add.reduceat(shares, starts, axis=1)
 
 
 def _rate_variance(events: Counts, rows: Counts, expected: Floats, freedom: float) -> float:
-    """Return the variance of a rate over blocks around its expected value, over that of independent rows."""
+    """
+    Return the variance of a rate over blocks around its expected value, divided by the variance of independent rows.
+
+    Args:
+        events: shape (blocks,), rows that count toward the rate.
+        rows: shape (blocks,), all rows. Blocks without rows are skipped.
+        expected: shape (blocks,), expected rates. Blocks that expect 0 or 1 are skipped.
+        freedom: degrees of freedom of the blocks.
+    """
     usable = (rows > 0) & (expected > 0) & (expected < 1)
     rate = expected[usable]
     squares = (events[usable] / rows[usable] - rate) ** 2 * rows[usable] / (rate * (1 - rate))
@@ -223,15 +255,16 @@ def effective_directions(mean: Floats, variance: Floats, free: Floats) -> Floats
     """
     Return the effective number of independent directions in which sums of squares vary, at most *free*.
 
-    It is the number of degrees of freedom of the scaled chi-square that has the same mean and variance.
+    It is 2 mean² / variance, the degrees of freedom of the scaled chi-square that has the same mean and variance. Where
+    the variance is 0, it is *free*.
 
-    Source: Satterthwaite (1946), as in the second-order correction of Rao & Scott (1984): free / (1 + u), where u is
-    the squared coefficient of variation of the eigenvalues of the covariance. The sums themselves also contain the part
-    that is not Gaussian, because rows in a rare bin come in clumps.
+    Source: Satterthwaite (1946). The second-order correction of Rao & Scott (1984) computes it as free / (1 + u), where
+    u is the squared coefficient of variation of the covariance's eigenvalues. The observed variance also includes that
+    rows in a rare bin come in clumps, which the eigenvalues do not show.
 
     Args:
-        mean: mean of the sums of squares.
-        variance: their variance.
+        mean: mean of the sums of squares. All arguments have the same shape, which is that of the result.
+        variance: variance of the sums of squares.
         free: degrees of freedom of independent rows.
     """
     with np.errstate(invalid="ignore", divide="ignore"):

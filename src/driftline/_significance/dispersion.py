@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 __all__ = ["dispersion"]
 
 BLOCKS = 20
-"""Number of stretches of consecutive rows to compare. It is enough for a variance, and keeps each stretch long."""
+"""Number of stretches of consecutive rows to compare. It is enough for a variance, and leaves each stretch long."""
 
 MIN_BLOCK = 50
-"""Rows that each stretch needs. With fewer, the dispersion is not estimated."""
+"""Smallest number of rows of a stretch. With fewer rows, the dispersion is not estimated and counts as 1."""
 
 
 def dispersion(numbers: NDArray[np.intp], right: NDArray[np.bool_]) -> float:
     """
-    Return the variance of the number of right predictions in a stretch, over that of independent rows.
+    Return the variance of the number of right predictions in a stretch of rows, divided by that of independent rows.
 
-    Neighbouring rows share causes that no feature shows, such as the weather, so whole days are better or worse than
-    their predictions suggest. The dispersion is 1 for independent rows and never below (McCullagh & Nelder 1989,
-    *Generalized linear models*, section 4.5). It is also 1 for shuffled rows. Too few rows give 1.
+    Neighbouring rows share causes that no feature shows, such as the weather. So on some days more predictions are
+    right, or fewer, than their bins suggest. The dispersion is at least 1, and 1 for independent or shuffled rows
+    (McCullagh & Nelder 1989, *Generalized linear models*, section 4.5). Too few rows also give 1.
 
     Args:
         numbers: shape (rows,), the bin of each prediction, in the order of the predictions.

@@ -14,32 +14,32 @@ from driftline.typing import Floats
 __all__ = ["RELIABLE_BLOCKS", "Inflation", "InflationCurve", "larger_inflation"]
 
 LengthIndices: TypeAlias = NDArray[np.intp]
-"""Shape (features, parts), the index of a block length."""
+"""Shape (features, parts), for each feature and part the index of a block length in ascending order."""
 
 SIGNIFICANT_Z = 2.5
 """Standard normal quantile of 99.4 %. A variance beyond it is significantly larger than that of independent rows."""
 
 COMMON_Z = 1.3
-"""Standard normal quantile of 90 %, the criterion for the median of all features."""
+"""Standard normal quantile of 90 %. If the median of all features exceeds it, their rows count as dependent."""
 
 COMMON_FEATURES = 5
-"""Features from which the median counts. In five features, `COMMON_Z` is exceeded by chance once in a hundred times."""
+"""Smallest number of features for `COMMON_Z`. The median of five features exceeds it by chance in 1 % of cases."""
 
 CONTINUED_Z = 1.0
-"""Standard normal quantile of 84 %, the criterion for a longer block if the variance of a shorter one is larger."""
+"""Standard normal quantile of 84 %, the criterion for a step to a longer block after rows have proved dependent."""
 
 MAX_EXTRAPOLATION = 2.0
 """
 Multiple of the longest block up to which the inflation is extrapolated. A reference that is shorter than its slow
-changes cannot know them, and unlimited extrapolation would silence every alarm. So the self-check reports that the
-reference is too short, and alarms come early.
+changes does not show them, and unlimited extrapolation would prevent every alarm. With the limit, alarms come too early
+instead, and the self-check reports that the reference is too short.
 """
 
 MIN_POWER_ROWS = 2.0
-"""Rows of the shortest block from which a power can be computed: the logarithm of one row is 0."""
+"""Smallest number of rows whose logarithm can be divided by, because the logarithm of one row is 0."""
 
 RELIABLE_BLOCKS = 32
-"""Blocks from which the variance of the shape is known well enough to estimate how heavy its tail is."""
+"""Smallest number of blocks from which the effective number of directions is estimated."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +52,8 @@ class Inflation:
         freedom: shape (features, parts), degrees of freedom of the estimate; inf where rows are independent.
         directions: shape (features,), effective number of independent directions in which the shape varies; inf if it
             varies in all directions equally.
-        common: shape (parts,), whether half of the features show significantly that their rows are dependent. Then the
-            rows are in their original order.
+        common: shape (parts,), whether at least half of the features are significantly dependent. If True, the rows are
+            in their original order. False stands for all parts.
     """
 
     factor: Floats
@@ -67,15 +67,16 @@ class InflationCurve:
     The variance inflation as a function of the number of rows.
 
     The curve starts at the shortest block length and steps to a longer one where its variance is significantly larger.
-    For rows that are independent, or independent beyond some distance, it uses many short blocks. For slow changes it
-    uses few long blocks. Where the variance still grows at the longest length, the curve continues with its last power
-    up to `MAX_EXTRAPOLATION`. With a single length, the power is the one that leads there from a single row, whose
-    inflation is 1.
+    So it uses many short blocks for rows that are independent, at least beyond some distance. It uses few long blocks
+    for slow changes. Where the variance still grows at the longest length, a power of the number of rows continues the
+    curve up to `MAX_EXTRAPOLATION`. That power is the one of the last step. With a single length, it is the one that
+    leads from the inflation 1 of a single row to that length.
 
     Args:
         lengths: shape (lengths,), rows per block, ascending.
-        blocks: shape (lengths,), degrees of freedom.
-        factors: shape (lengths, features, parts), mean variance of the counts of a block over that of independent rows.
+        blocks: shape (lengths,), degrees of freedom, about the number of blocks.
+        factors: shape (lengths, features, parts), variance of a block's counts divided by that of independent rows; nan
+            if unknown.
         directions: shape (lengths, features), effective number of independent directions in which the shape varies.
     """
 
@@ -111,9 +112,14 @@ class InflationCurve:
     @staticmethod
     def _find_dependent(factor: Floats, freedom: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """
-        Return where rows are dependent, shape (features, parts), and in which parts half of the features show it.
+        Return which features are dependent in which part, and in which parts half of the features are significantly so.
 
-        Rows count as independent unless their variance shows otherwise.
+        The first has the shape (features, parts), the second (parts,). Rows count as independent unless their variance
+        is larger.
+
+        Args:
+            factor: shape (features, parts), the factors at the chosen block lengths.
+            freedom: shape (features, parts), degrees of freedom of *factor*.
         """
         sigma = np.log(np.maximum(factor, 1e-300)) / np.sqrt(2.0 / freedom)
         # If half of the features show some dependence, it is real. With few blocks no single feature could prove it.
@@ -127,7 +133,15 @@ class InflationCurve:
     def _prepare_extrapolation(
         self, freedom: Floats, shorter_freedom: Floats, shorter: Floats, before: LengthIndices
     ) -> None:
-        """Compute the limit and the power of the factors beyond the chosen lengths, from the lengths before them."""
+        """
+        Set the limit, and for extrapolated factors the power, of the curve beyond the chosen block lengths.
+
+        Args:
+            freedom: shape (features, parts), degrees of freedom of the factors at the chosen lengths.
+            shorter_freedom: shape (features, parts), degrees of freedom of *shorter*.
+            shorter: shape (features, parts), the factors at the lengths *before*.
+            before: the length before each chosen one.
+        """
         factor, lengths, chosen = self._factor, self._lengths, self._chosen
         margin = SIGNIFICANT_Z * np.sqrt(2.0 / freedom + 2.0 / shorter_freedom)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -148,12 +162,12 @@ class InflationCurve:
 
     def __call__(self, rows: float, whole: float = 0.0) -> Inflation:
         """
-        Return the inflation for a number of rows.
+        Return the inflation of the counts of a window.
 
         Args:
             rows: rows of the window.
-            whole: rows up to which the curve is extrapolated if there is a single block length. For the first blocks
-                of a window, the rows of that window.
+            whole: rows up to which the curve is extrapolated if there is a single block length and they exceed
+                `MAX_EXTRAPOLATION`. While only parts of the first window are known, the rows of that window.
         """
         full = self._factor_at(rows, whole)
         full = np.maximum(np.nan_to_num(np.where(self._significant, full, 1.0), nan=1.0), 1.0)
@@ -167,7 +181,7 @@ class InflationCurve:
         return Inflation(full, self._freedom, directions, self._common)
 
     def _factor_at(self, rows: float, whole: float) -> Floats:
-        """Return the factors for a number of rows."""
+        """Return the factors for a number of rows, shape (features, parts), also where rows count as independent."""
         longest = self._lengths[-1]
         furthest = max(MAX_EXTRAPOLATION, whole / longest) if len(self._lengths) == 1 else MAX_EXTRAPOLATION
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -179,7 +193,11 @@ class InflationCurve:
         return np.where(shorter_than, np.fmin(self._interpolate(rows), np.fmax(full, 1.0)), full)
 
     def _interpolate(self, rows: float) -> Floats:
-        """Return the factors of a window shorter than the chosen blocks, on the path that starts with 1 at one row."""
+        """
+        Return the factors of a window that is shorter than the chosen blocks, shape (features, parts).
+
+        They are linear in the logarithms between the block lengths, and 1 for a window of one row.
+        """
         lengths = np.log(np.concatenate([[1.0], self._lengths]))
         at = np.log(max(rows, 1.0))
         index = int(np.clip(np.searchsorted(lengths, at, side="right"), 1, len(lengths) - 1))
@@ -190,14 +208,20 @@ class InflationCurve:
         return factors
 
     def still_grows(self) -> NDArray[np.bool_]:
-        """Return whether the variance of a feature still grows at the longest blocks, shape (features,)."""
+        """Return, for each feature, whether its variance still grows at the longest block length, shape (features,)."""
         last = len(self._lengths) - 1
         growing: NDArray[np.bool_] = (self._chosen[:, : SHAPE + 1] == last).any(axis=1) & (last > 0)
         return growing
 
 
 def _choose_lengths(factors: Floats, freedom: Floats) -> tuple[LengthIndices, LengthIndices]:
-    """Return the block length that the curve chooses for each feature and part, and the length before it."""
+    """
+    Return the index of the block length that the curve uses for each feature and part, and of the length before it.
+
+    Args:
+        factors: shape (lengths, features, parts), the variance factors.
+        freedom: the same shape, their degrees of freedom.
+    """
     shape = factors.shape[1:]
     chosen, before = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
     # A factor of 0 (all blocks alike) gets a finite logarithm, so small that it is never a step up.
@@ -217,20 +241,28 @@ def _choose_lengths(factors: Floats, freedom: Floats) -> tuple[LengthIndices, Le
 
 
 def _factor_freedom(blocks: Floats, factors: Floats, directions: Floats) -> Floats:
-    """Return the degrees of freedom of each factor, shape (lengths, features, parts). Each direction counts as one."""
+    """
+    Return the degrees of freedom of each factor, shape (lengths, features, parts).
+
+    They are those of the blocks, and for the shape those of the blocks times its number of directions.
+    """
     freedom = np.tile(blocks[:, None, None], factors.shape[1:])
     freedom[:, :, SHAPE] *= directions
     return freedom
 
 
 def _index_of(indices: LengthIndices) -> tuple[LengthIndices, LengthIndices, LengthIndices]:
-    """Return the index into an array (lengths, features, parts) that selects one length for each feature and part."""
+    """Return an index that selects one length for each feature and part from an array (lengths, features, parts)."""
     features, parts = indices.shape
     return indices, np.arange(features)[:, None], np.arange(parts)
 
 
 def _median(values: Floats) -> Floats:
-    """Return the median of each column, ignoring nan; 0 for a column of nan. Ten times as fast as `numpy.nanmedian`."""
+    """
+    Return the median of each column of a matrix, ignoring nan; 0 for a column without other values.
+
+    It is ten times as fast as `numpy.nanmedian`.
+    """
     ordered = np.sort(values, axis=0)  # nan come last
     known = len(values) - np.isnan(values).sum(axis=0)
     column = np.arange(values.shape[1])
@@ -242,9 +274,9 @@ def larger_inflation(first: Inflation, second: Inflation) -> Inflation:
     """
     Return the larger of two inflations for each feature and part, with its degrees of freedom.
 
-    The result is never less than *first*. If *first* comes from rows in their original order and from more blocks, then
-    *second* counts only where it is significantly larger. So the first few blocks served do not outweigh the thousands
-    of blocks of such a reference.
+    The result is never less than *first*. If *first* has more blocks, of rows in their original order
+    (`Inflation.common`), then *second* counts only where it is significantly larger. So the first few blocks served do
+    not outweigh the thousands of blocks of such a reference.
     """
     margin = np.where(
         first.common & np.isfinite(first.freedom) & (second.freedom < first.freedom),

@@ -1,4 +1,4 @@
-"""The two-sample test: p-values for each part of the difference of each feature, and their combination."""
+"""The two-sample test: it returns p-values for each part of the difference of each feature, and combines them."""
 
 from __future__ import annotations
 
@@ -34,30 +34,29 @@ MIN_EXPECTED = 5.0
 
 MAX_P = 0.99
 """
-Largest p-value in the Cauchy combination. It maps a p-value of 1 to minus infinity, which no other part could
-outweigh.
+Largest p-value in `cauchy_combination`. A p-value of 1 would become minus infinity there, and outweigh all others.
 """
 
 SHIFT_SPREADS = 5**0.5 / 2
 """
-Spread per squared shift of location. A shift by d of the mean rank score moves the mean of its square by at most d^2,
-and the polynomial of spread is sqrt(5)/2 times that square. That much of a wider spread is the shift itself, and the
-part of location tests it.
+Increase of the spread score per squared shift of the location score. A shift of the mean rank score by d increases the
+mean of its square by at most d^2, and the polynomial of spread is sqrt(5)/2 times that square. The test of spread
+subtracts this increase, because the test of location covers it.
 """
 
 SHIFT_BENDS = 0.1
 """
-Share of the chi-square of a shift that is neither linear nor quadratic in the ranks. It belongs to the shift and not to
-the shape. Computed from quantiles, it is 0.05 for a normal distribution that moves, 0.05 and 0.01 for Student's t with
-3 and 5 degrees of freedom, and 0 for a logistic distribution. It is more for peaked distributions. There, the variance
-of the blocks contains it.
+Share of the chi-square of a shift that is neither linear nor quadratic in the ranks. The test of the shape subtracts
+it, because it belongs to the shift. Computed from quantiles, it is 0.05 for a normal distribution that moves, 0.05 and
+0.01 for Student's t with 3 and 5 degrees of freedom, and 0 for a logistic distribution. It is more for peaked
+distributions, but for those the variance of the blocks contains it.
 """
 
 NO_ROWS = 1e-9
-"""Stands in for 0 rows in a denominator. With so few, no difference is significant."""
+"""Number of rows that replaces 0 in a denominator. With so few rows, no difference is significant."""
 
 MAX_FREEDOM = 1e7
-"""Degrees of freedom that give the same tails as infinitely many."""
+"""Degrees of freedom that replace infinitely many. The tails are the same."""
 
 SMOOTHING = 0.5
 """Pseudo-count per bin, as in `driftline.distances.psi`. The effect is the corrected form of that distance."""
@@ -66,14 +65,15 @@ SMOOTHING = 0.5
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoSampleResult:
     """
-    The test results of every feature in a window.
+    The test results of all features in one window.
 
     Attributes:
         p: shape (features,), combined p-values; nan where a feature has no rows.
-        parts: shape (features, parts), p-values of the parts; nan where a part does not apply.
+        parts: shape (features, parts), p-values of the parts of `_significance.components`; nan where a part does not
+            apply.
         direction: shape (features, parts), above 0 for up, wider or more, below 0 for the opposite.
-        psi: shape (features,), PSI.
-        effect: shape (features,), PSI minus its expectation without drift.
+        psi: shape (features,), PSI; nan where a feature has no rows.
+        effect: shape (features,), PSI minus its expectation without drift; nan where a feature has no rows.
         rows: shape (features,), rows of the feature in the window.
     """
 
@@ -91,7 +91,8 @@ class TwoSample:
 
     The test splits the two-sample chi-square into orthogonal parts: location, spread and the remaining shape. Beside
     them, it compares the rates of missing values, of values out of range and of unseen categories. For dependent rows
-    it applies the second-order correction of Rao & Scott (1984) with the finite number of blocks.
+    it applies the second-order correction of Rao & Scott (1984), with the degrees of freedom of a finite number of
+    blocks.
 
     Args:
         features: the features to test, in the order of *layout*.
@@ -117,13 +118,15 @@ class TwoSample:
         reference: Floats | None = None,
     ) -> TwoSampleResult:
         """
-        Test a flat vector of counts.
+        Test the counts of a window, and return the results of all features.
 
         Args:
-            counts: flat counts of the window. Entries after the bins (the hours of the week) are ignored.
+            counts: flat counts over the bins of all features. Entries after the bins (the hours of the week) are
+                ignored.
             rows: rows of the window.
             inflation: returns the variance inflation for a number of rows. If None, rows are independent.
-            reference: shape (bins,), counts to compare with, not necessarily whole. If None, those of the features.
+            reference: shape (bins,), counts to compare with, which need not be whole. If None, the counts of the
+                features in the reference.
         """
         result = TwoSampleResult(
             np.full(self._size, np.nan),
@@ -150,7 +153,7 @@ class TwoSample:
     def _difference_inflation(
         self, rows: int, reference_rows: float, inflation: Callable[[float], Inflation] | None
     ) -> Inflation:
-        """Return the inflation of the difference, from those of the window and of the reference."""
+        """Return the inflation of the difference of window and reference: the mean of both, weighted by 1 / rows."""
         if inflation is None:
             size = self._size
             return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.full(size, np.inf))
@@ -161,6 +164,7 @@ class TwoSample:
     def _test_matrix(
         self, matrix: FeatureMatrix, counts: Counts, inflation: Inflation, result: TwoSampleResult
     ) -> None:
+        """Test the features of one matrix, and write their rows of *result* except the combined p-values."""
         indices = matrix.indices
         current, missing = counts[matrix.bins], counts[matrix.missing]
         n, m = current.sum(axis=1), matrix.reference.sum(axis=1)
@@ -192,7 +196,17 @@ class TwoSample:
         parts: Floats,
         direction: Floats,
     ) -> None:
-        """Test location, spread and shape of the present values, after pooling bins that expect too few rows."""
+        """
+        Test location, spread and shape without missing values, and write the p-values and directions.
+
+        Args:
+            matrix: the features.
+            current: shape (features, bins), counts of the window. Bins that expect less than `MIN_EXPECTED` rows are
+                pooled.
+            inflation: factor, freedom and directions of the `Inflation` of these features.
+            parts: shape (features, parts), the p-values to write.
+            direction: shape (features, parts), the directions to write.
+        """
         factor, freedom, directions = inflation
         reference = matrix.reference
         n = np.maximum(current.sum(axis=1, keepdims=True), NO_ROWS)
@@ -252,13 +266,23 @@ class TwoSample:
         latent: Numbers | None,
     ) -> tuple[Floats, Floats]:
         """
-        Return the p-values and directions of the difference of two rates, shape (features,) each.
+        Return the p-values and directions of the difference between two rates, shape (features,) each.
 
-        The test is exact given the sum of the events of both sides, so that a handful of events is not over-rated.
-        Given that sum, the events of the window are binomial with the window's share of the rows (Przyborowski &
-        Wilenski 1940). Dividing by 1 - rate gives the smaller variance of a common event (hypergeometric). Dividing by
-        the factor gives the variance of dependent rows. The tail is then that of Student's t for the blocks behind the
-        factor. With *latent* events, which the reference stands for without having them, only an increase counts.
+        A p-value is nan where there are no events or no rows. A direction is 1 for a higher rate in the window, else
+        -1. The test is exact given the sum of the events of both sides, so that it is valid for few events. Given that
+        sum, the events of the window are binomial with the window's share of the rows (Przyborowski & Wilenski 1940).
+        Dividing by 1 - rate gives the smaller variance of a frequent event (hypergeometric). Dividing by *factor* gives
+        the variance of dependent rows. The tail is then that of Student's t.
+
+        Args:
+            events: shape (features,), events of the window.
+            reference_events: shape (features,), events of the reference.
+            rows: shape (features,), rows of the window.
+            reference_rows: shape (features,), rows of the reference.
+            factor: shape (features,), variance inflation.
+            freedom: shape (features,), degrees of freedom of *factor*; inf for independent rows.
+            latent: shape (features,), events that the reference would have if its range came from other rows. With
+                them, only an increase counts. If None, both directions count.
         """
         special = self._special
         if not events.any() and not reference_events.any():
@@ -287,9 +311,9 @@ class TwoSample:
         matrix: FeatureMatrix, current: Counts, missing: Counts, factor: Floats, result: TwoSampleResult
     ) -> None:
         """
-        Set PSI over all bins, and the effect: PSI minus its expectation for dependent rows without drift.
+        Write PSI over all bins to *result*, and the effect: PSI minus its expectation without drift.
 
-        Source: Yurdakul & Naranjo (2020), multiplied by the variance inflation.
+        Source of the expectation: Yurdakul & Naranjo (2020). It is multiplied by *factor*, the variance inflation.
         """
         real = np.concatenate([matrix.real, np.ones((len(missing), 1), dtype=bool)], axis=1)
         r = np.concatenate([matrix.reference, matrix.reference_missing[:, None]], axis=1).astype(np.float64)
@@ -308,7 +332,9 @@ class TwoSample:
 
 def cauchy_combination(p: Floats) -> Floats:
     """
-    Combine p-values of shape (..., parts) into shape (...,), whatever their dependence. nan are ignored.
+    Return one p-value for several, shape (..., parts) to shape (...,), which is valid whatever their dependence.
+
+    nan are ignored. Without any other p-value, the result is 1.
 
     Source: Liu & Xie (2020), *Cauchy combination test*: the mean of tan((1/2 - p) pi) has Cauchy tails.
 
@@ -327,9 +353,11 @@ def cauchy_combination(p: Floats) -> Floats:
 
 def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """
-    Return adjusted p-values: those at or below a level are the discoveries at that false discovery rate.
+    Return adjusted p-values, shape (n,): those at or below a level are the discoveries at that false discovery rate.
 
-    Source: Benjamini & Hochberg (1995). Without any drift, the probability of a discovery is at most the level.
+    If no null hypothesis is false, the probability of any discovery is at most the level.
+
+    Source: Benjamini & Hochberg (1995).
 
     >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(3).tolist()
     [0.03, 0.04, 0.04]

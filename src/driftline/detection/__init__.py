@@ -1,4 +1,4 @@
-"""Drift rules: they turn the counts of a window into evidence for every feature."""
+"""Drift rules. A rule turns the counts of a window into `Evidence` for or against the drift of each feature."""
 
 from __future__ import annotations
 

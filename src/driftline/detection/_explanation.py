@@ -1,4 +1,4 @@
-"""Explanations of a drift: which part of a distribution moved, from where to where, and in which bins."""
+"""Explanations of a drift: which part of a distribution changed, how far its median moved, and in which bins."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from driftline.typing import Counts
 __all__ = ["build_components", "describe_shift"]
 
 NAMED_BINS = 2
-"""Bins that an explanation names: those whose share changed most. More would make a table of the sentence."""
+"""Number of bins that an explanation names: those whose share changed most. More would make the sentence a table."""
 
 NAMED_COMPONENTS = 2
-"""Parts of the difference that an explanation names, the most significant first."""
+"""Largest number of parts of the difference that an explanation names, the most significant first."""
 
 NAMED_P = 0.01
-"""Largest p-value at which an explanation names a second part."""
+"""Largest p-value at which an explanation names a second part. It always names the first."""
 
 DIRECTIONS = {
     "location": ("location down", "location up"),
@@ -32,17 +32,17 @@ DIRECTIONS = {
     "unseen": ("fewer unseen categories", "unseen categories"),
     "missing": ("fewer missing", "more missing"),
 }
-"""The words for each part: a negative direction, a positive direction."""
+"""The words for each part of the difference, by its name: for a negative direction, and for a positive one."""
 
 
 def build_components(feature: Feature, p: NDArray[np.float64], direction: NDArray[np.float64]) -> tuple[Component, ...]:
     """
-    Return the parts of the difference that apply to a feature, the most significant first.
+    Return the parts of the difference between a window and the reference for one feature, the most significant first.
 
     Args:
-        feature: the feature.
-        p: shape (parts,), p-values; nan where a part does not apply.
-        direction: shape (parts,), above 0 for up, wider or more.
+        feature: the feature. Parts that its kind of bins does not have are dropped.
+        p: shape (parts,), p-values in the order of `_significance.components`; nan where a part does not apply.
+        direction: shape (parts,), above 0 for up, wider or more; 0 or below for the opposite.
     """
     names = NUMERIC if isinstance(feature.bins, NumericBins) else CATEGORICAL
     components = [
@@ -64,11 +64,13 @@ def describe_shift(
     """
     Return one line that describes how the counts of a window differ from those of the reference.
 
+    The line starts with the feature's name. If either side has no rows, the name is all of it.
+
     Args:
-        feature: the feature with the counts of the reference.
+        feature: the feature, with its counts in the reference.
         current: shape (bins,), counts of the window over the bins of the feature.
-        components: the parts of the difference, the most significant first.
-        labels: whether to name categories. If False, use their numbers, for text that leaves the process.
+        components: the parts of the difference, the most significant first. If empty, the line names none.
+        labels: whether to name categories. If False, the line has their numbers instead and may leave the process.
         expected: shape (bins,), counts to compare with. If None, compare with the counts of the reference.
     """
     reference = np.array(feature.counts, dtype=np.float64) if expected is None else expected
@@ -94,7 +96,7 @@ def _name_components(components: Sequence[Component]) -> str:
 
 
 def _median(feature: Feature, counts: NDArray[np.float64]) -> float:
-    """Return the mean of the bin that holds the median of the present values."""
+    """Return the reference's mean of the bin that holds the median of *counts* without missing values; nan if empty."""
     present = counts[:-1]
     if not present.sum():
         return float("nan")

@@ -1,4 +1,4 @@
-"""The default rule: a budget of false alarms becomes a significance level for each evaluation."""
+"""The default rule, `FalseAlarms`: it turns a budget of false alarms into a significance level per evaluation."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from driftline.results import Component
 __all__ = ["FalseAlarms"]
 
 LEAVE_P = 0.05
-"""p-value above which a drift ends. Of windows without drift, one in twenty is at or below it by chance."""
+"""The p-value above which a drift ends. Of windows without drift, one in twenty is at or below it by chance."""
 
 MAX_BUDGET = 1e9
-"""Largest number of alarms, and largest effect, that is accepted. A larger one is a mistake."""
+"""Largest accepted *count* and *min_effect*. A larger one is a mistake."""
 
 DAY = 86_400.0
 """Seconds in a day."""
@@ -90,26 +90,26 @@ class FalseAlarms:
 
     @property
     def tests(self) -> bool:
-        """True: the test needs the dependence of rows."""
+        """True, because the test allows for the dependence between rows."""
         return True
 
     @property
     def distances(self) -> tuple[str, ...]:
-        """No names: the rule reads counts instead of distances."""
+        """Empty, because the rule reads counts instead of distances."""
         return ()
 
     def level(self, cadence: float) -> float:
-        """Return the significance level of one evaluation every *cadence* seconds, bounded to [1e-12, 0.05]."""
+        """Return the significance level of an evaluation that happens every *cadence* seconds, within [1e-12, 0.05]."""
         return min(0.05, max(1e-12, self.count / len(self.lengths) * cadence / self.per))
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
-        """Return the function that evaluates windows over these features."""
+        """Return the function that tests a `Look` and returns the `Evidence` for each of *features*, in their order."""
         stated = window.pane_seconds or self.every
         test = TwoSample(features, layout)
 
         def evaluate(look: Look) -> tuple[Evidence, ...]:
-            # A measured cadence is bounded to between a second and a day a pane. So a burst or a quiet weekend cannot
-            # change the level by orders of magnitude.
+            # A measured interval counts as at least a second, and at most a day per pane. So a burst or a quiet
+            # weekend cannot change the level by orders of magnitude.
             measured = min(max(look.elapsed, 1.0), DAY * look.panes)
             level = self.level(measured if stated is None else stated * look.panes)
             result = test(look.window.counts, look.window.rows, look.inflation, look.expected)
@@ -153,7 +153,7 @@ def _reason(feature: Feature, look: Look, bins: slice, result: TwoSampleResult, 
 
 
 def _format_p(p: float) -> str:
-    """Format a p-value. It is never shown as 0, although some are smaller than a float can hold."""
+    """Return a p-value as a string such as ``0.0012``. One that is too small for a float becomes ``< 1e-300``."""
     return f"{p:.2g}" if p > 1e-300 else "< 1e-300"  # noqa: PLR2004 - the smallest value of `cauchy_combination`
 
 

@@ -1,4 +1,4 @@
-"""A sequence whose values are computed at the first access: most of them are never read."""
+"""A sequence that computes its values at the first access, because most such sequences are never read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of a drift rule: a window of counts in, evidence for every feature out."""
+"""The interface of a drift rule: it takes the counts of a window and returns evidence for each feature."""
 
 from __future__ import annotations
 
@@ -19,29 +19,32 @@ __all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "chec
 
 MIN_ROWS = 200
 """
-Default of ``min_rows``: a feature with fewer rows has no state. With 15 bins, 200 rows are about 13 a bin, which is
-enough for a chi-square test.
+Default of ``min_rows``: a feature with fewer rows in a window has the state ``insufficient_data``. With 15 bins, 200
+rows are about 13 a bin, which is enough for a chi-square test.
 """
 
 LEAVE_SHARE = 0.5
-"""Share of the limit, or of ``min_effect``, below which a drift ends. It keeps a state from flickering."""
+"""
+Share of the limit of `Thresholds`, or of ``min_effect`` of `FalseAlarms`, below which a drift ends. Because it is less
+than 1, a value close to the limit does not start and end a drift again and again.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """
-    The input of a rule: the counts of one window length at one evaluation.
+    The input of a prepared rule: the counts of one window length at one evaluation.
 
     Attributes:
-        window: the counts over all bins, and the number of rows.
+        window: the counts over the bins of all features, and the number of rows.
         length: the length in windows: 1 for the window itself, 4 for the last four windows together.
         panes: number of panes that the window has moved since the last evaluation of this length.
         elapsed: seconds since the last evaluation of this length.
         scores: the distances of this window from the reference.
-        inflation: returns the variance inflation that the dependence of rows causes, for a number of rows. If None,
-            rows are independent.
-        expected: shape (bins,), counts to compare with, adjusted for the season that the rows fall into. If None,
-            compare with the counts of the reference.
+        inflation: returns the variance inflation for a number of rows: how much the dependence between rows increases
+            the variance of counts. If None, rows are independent.
+        expected: shape (bins,), counts over the bins of all features to compare with, adjusted for the season of the
+            rows. If None, compare with the counts of the reference.
     """
 
     window: WindowCounts
@@ -63,10 +66,10 @@ class Evidence(NamedTuple):
         enter: whether a stable feature becomes drifting.
         stay: whether a drifting feature remains drifting.
         p_value: p-value of the test. If None, the rule does not test.
-        effect: the corrected PSI.
+        effect: the corrected PSI; nan if the feature has no rows.
         rows: rows of the feature in the window.
         reason: an explanation, or a function that returns it. Empty unless *stay*.
-        components: the parts of the difference, each with its own p-value.
+        components: the parts of the difference, each with its own p-value; empty if the rule does not test.
     """
 
     enter: bool
@@ -83,16 +86,16 @@ Judge: TypeAlias = Callable[[Look], "tuple[Evidence, ...]"]
 
 
 class Rule(Protocol):
-    """What counts as drift. The monitor prepares a rule once for its reference and its window."""
+    """Decides which features drift. A monitor calls `prepare` once, for its reference and its window."""
 
     @property
     def min_rows(self) -> int:
-        """Rows below which a feature has no state."""
+        """Rows below which a feature has the state ``insufficient_data``."""
         ...
 
     @property
     def distances(self) -> tuple[str, ...]:
-        """Names of the distances that the rule reads."""
+        """Names of the distances that the rule reads from `Look.scores`. The monitor computes them for it."""
         ...
 
     @property
@@ -102,16 +105,23 @@ class Rule(Protocol):
 
     @property
     def tests(self) -> bool:
-        """Whether the rule needs the dependence of rows. If true, the monitor learns it from the traffic."""
+        """Whether the rule needs `Look.inflation`. If True, the monitor learns the dependence of rows from traffic."""
         ...
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
-        """Return the function that evaluates windows over these features."""
+        """
+        Return the function that evaluates windows.
+
+        Args:
+            features: the features, with their counts in the reference.
+            layout: the position of each feature's bins in the counts of a window, in the order of *features*.
+            window: the window of the monitor.
+        """
         ...
 
 
 RULE_ATTRIBUTES = ("min_rows", "distances", "lengths", "tests", "prepare")
-"""Attributes that an object needs to be a `Rule`."""
+"""Names of the attributes that an object needs to be a `Rule`."""
 
 
 def check_rule(rule: Any) -> Rule:

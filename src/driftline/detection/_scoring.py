@@ -1,4 +1,4 @@
-"""Computes scores: every distance of every feature, for many features in one step."""
+"""Computes the distances of all features of a window from the reference, for many features in one step."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ class NamedDistance:
 
     Attributes:
         name: the value of ``ml.drift.distance``.
-        function: takes the counts of the reference and of the window.
+        function: takes the counts of the reference and of the window, and returns a number for each feature.
         positioned: whether the function takes the positions of the bins as ``positions``.
-        vectorised: whether the function takes matrices of shape (features, bins), as the built-in ones do.
+        vectorised: whether the function takes counts of shape (features, bins), as the built-in ones do. If False, it
+            takes one feature, shape (bins,).
     """
 
     name: str
@@ -47,7 +48,7 @@ class NamedDistance:
 
 def resolve_distances(distances: Sequence[str | Distance]) -> tuple[NamedDistance, ...]:
     """
-    Return the distances for a sequence of names and user functions.
+    Return the distance for each item, which is the name of a built-in distance or a user function.
 
     Raises:
         ConfigurationError: a name is unknown or occurs twice, or an item cannot be called with two vectors of counts.
@@ -97,10 +98,10 @@ class Group:
     Features with the same number of bins, as matrices of shape (features, bins).
 
     Attributes:
-        indices: the features, by their index in the order of the layout.
-        bins: indices of their bins in the flat vector of counts.
-        reference: counts of the reference.
-        positions: positions of the bins, nan where a bin has none.
+        indices: length (features,), index of each feature in the layout.
+        bins: shape (features, bins), indices of their bins in the counts of a window.
+        reference: shape (features, bins), counts of the reference.
+        positions: shape (features, bins), positions of the bins in standard deviations; nan where a bin has none.
     """
 
     indices: tuple[int, ...]
@@ -110,7 +111,7 @@ class Group:
 
 
 def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, ...]:
-    """Group features by their number of bins."""
+    """Return one `Group` for each number of bins that occurs among *features*, in ascending order of that number."""
     groups = []
     for width in sorted(set(layout.sizes)):
         indices = tuple(index for index, size in enumerate(layout.sizes) if size == width)
@@ -133,7 +134,7 @@ class Scorer:
         features: the watched features, in the order of *layout*.
         layout: the layout of their bins in the counts.
         distances: the distances to compute.
-        report: called with a place and a message when a user function raises.
+        report: called with a value of ``ml.monitor.place`` and a message when a user function raises.
     """
 
     __slots__ = ("_distances", "_features", "_groups", "_report")
@@ -150,14 +151,14 @@ class Scorer:
         self, window: WindowCounts, length: str, expected: NDArray[np.float64] | None = None
     ) -> Sequence[Score]:
         """
-        Return every distance that is defined, of every feature that has rows.
+        Return a score for each distance of each feature. Distances that are nan have no score.
 
         Built-in distances are computed at the first access, because there may be many windows between two exports.
 
         Args:
-            window: the counts.
-            length: the label of the window's length.
-            expected: shape (bins,), counts to compare with. If None, compare with the counts of the reference.
+            window: the counts of the window.
+            length: the label of the window's length, for the scores.
+            expected: shape (bins,), counts over all bins to compare with. If None, compare with the reference.
         """
         groups = self._groups
         if expected is not None:

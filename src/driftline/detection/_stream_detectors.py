@@ -1,4 +1,4 @@
-"""Stream detectors as the user passes them: their interface is checked and recorded once, at configuration."""
+"""Checks the stream detectors that the user passes, and records how each of them is called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from driftline.typing import Detector
 __all__ = ["ERROR", "NamedDetector", "check_streams", "resolve_detectors", "unwatchable_streams"]
 
 ERROR = "error"
-"""The stream of prediction errors, from outcomes: 1 if wrong and 0 if right, or the absolute error of a quantity."""
+"""Name of the stream of prediction errors. An error is 1 if wrong and 0 if right, or absolute for a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class NamedDetector:
     A detector with its stream and its interface.
 
     Attributes:
-        name: the name of its entry among the states: ``"dep_delay (ADWIN)"``.
-        kind: the name of its class.
-        stream: the feature that it watches, or ``"prediction"``, or ``"error"``.
+        name: the name of its state in `Monitor.status`, such as ``"dep_delay (ADWIN)"``.
+        kind: the name of its class, such as ``"ADWIN"``.
+        stream: the name of the values that it watches: a feature, ``"prediction"`` or ``"error"``.
         original: a copy of the user's detector. It is never fed.
-        flag: the attribute that is true when the last value showed a change.
-        resets: whether the detector needs a call of ``reset()`` after a change.
+        flag: name of its attribute that is true when the last value showed a change.
+        resets: whether it needs a call of ``reset()`` after a change.
     """
 
     name: str
@@ -48,7 +48,7 @@ class NamedDetector:
 
 def resolve_detectors(detectors: object) -> tuple[NamedDetector, ...]:
     """
-    Return the detectors of a mapping from a stream to one detector or several.
+    Return the detectors of the argument ``detectors``, a mapping from the name of a stream to one detector or several.
 
     Raises:
         ConfigurationError: *detectors* is not a mapping, or an item is not a detector or cannot be copied.
@@ -93,7 +93,7 @@ def _resolve(name: str, stream: str, detector: Any) -> NamedDetector:
 
 
 def unwatchable_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> dict[str, str]:
-    """Return the streams that cannot be watched with this reference, each with the reason."""
+    """Return the reason by stream for each stream of *detectors* that this reference does not allow to watch."""
     watched = {feature.name: feature for feature in reference.watched}
     reasons = {}
     for stream in {detector.stream: None for detector in detectors}:
@@ -111,7 +111,7 @@ def unwatchable_streams(reference: Reference, detectors: Sequence[NamedDetector]
 
 def check_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> None:
     """
-    Check that the reference has every stream that a detector watches.
+    Check that each stream of *detectors* can be watched with this reference.
 
     Raises:
         ConfigurationError: a stream is not a feature of the reference, or holds strings.

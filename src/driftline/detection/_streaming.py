@@ -1,4 +1,4 @@
-"""Feeds stream detectors one value at a time where rows are binned, and keeps their states."""
+"""Feeds stream detectors with the values of rows and outcomes, one at a time, and keeps their states."""
 
 from __future__ import annotations
 
@@ -21,20 +21,34 @@ __all__ = ["StreamEvaluator"]
 
 MAX_PENDING = 65_536
 """
-Values of one stream that are pending at most, half a megabyte; the batch that exceeds the limit is still added. A
-detector that needs milliseconds a value misses some when thousands arrive each second, and reports it.
+Pending values of one stream, half a megabyte, from which further batches are dropped and reported. A detector that
+needs milliseconds for each value loses some of them when thousands arrive each second.
 """
 
 LENGTH = "each value"
-"""The window length in state changes of a detector: it decides after each value."""
+"""`StateChange.length` of a detector, which has no window and decides after each value."""
 
 
 Stage: TypeAlias = "Callable[[Sequence[Column | None], int], Sequence[Column | None]]"
-"""A stage of a layout: takes columns and their number of rows, and returns columns."""
+"""
+A function that the binning calls with the columns of some rows, None for an absent one, and the number of rows. It
+returns the columns to bin.
+"""
 
 
 class _RunningDetector:
-    """One detector with its state."""
+    """
+    One detector with its state.
+
+    Attributes:
+        named: the detector as configured.
+        detector: the copy that is fed; None once it is skipped.
+        rows: number of values fed.
+        changed_at: number of the value at which the detector found its latest change; 0 if it found none.
+        changed_time: seconds of the clock at that change.
+        drifting: whether that change is less than a window ago.
+        status: the state of the detector.
+    """
 
     __slots__ = ("changed_at", "changed_time", "detector", "drifting", "named", "rows", "status")
 
@@ -52,19 +66,19 @@ class StreamEvaluator:
     """
     Runs the detectors of one monitor.
 
-    The threads that bin rows or record outcomes queue values; `feed` feeds them. A detector is `drifting` from the
-    value at which it finds a change until a whole window (of rows or of time) has passed without another change.
+    The threads that bin rows or record outcomes queue values, and `feed` passes them to the detectors. A detector is
+    ``drifting`` from the value at which it finds a change until a whole window passes without another change.
 
     Args:
         detectors: the detectors.
-        window: its length is how long a change keeps the state at `drifting`.
+        window: the window of the monitor. Its length, in rows or in time, is how long a change lasts.
         clock: returns seconds.
         on_change: called when a detector changes its state.
-        report: called with a place and a message when a detector raises, or when values are dropped.
+        report: called with a value of ``ml.monitor.place`` and a message when a detector raises or values are dropped.
         raises: whether an exception of a detector propagates, for tests.
 
     Attributes:
-        status: the state of each detector, by the name of its entry.
+        status: the state of each detector by its name, such as ``"dep_delay (ADWIN)"``.
     """
 
     def __init__(
@@ -88,7 +102,7 @@ class StreamEvaluator:
         self.reset()
 
     def reset(self) -> None:
-        """Reset every detector. The child of a fork starts here."""
+        """Replace each detector by a copy that has seen no value, and drop pending values, as a fork's child must."""
         # Re-entrant, because a detector is a user object and may call the monitor.
         self._lock = WatchedLock()
         self._pending: deque[tuple[str, NDArray[np.float64]]] = deque()
@@ -100,7 +114,7 @@ class StreamEvaluator:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the detectors' entries among the states."""
+        """The names of the detectors, which are the keys of `status`."""
         return tuple(detector.name for detector in self._detectors)
 
     @property
@@ -110,14 +124,14 @@ class StreamEvaluator:
 
     def watch(self, features: Sequence[str], skipped: Mapping[str, str]) -> Stage:
         """
-        Watch the columns of a layout, and return the stage that queues their values.
+        Watch the columns of a reference, and return the stage that queues their values.
 
-        Called once the features are known, and again for a reference that replaces another.
+        The monitor calls this once the features are known, and again for each reference that replaces another.
 
         Args:
-            features: names in the order of the columns of the layout. If one is named ``error``, detectors of that
-                name watch the feature instead of the outcomes.
-            skipped: streams that cannot be watched, each with the reason. A learned reference may have some.
+            features: names of the columns, in their order. If one is named ``error``, the stream ``error`` is that
+                feature instead of the prediction errors.
+            skipped: the reason by stream for each stream that cannot be watched. Its detectors are skipped.
         """
         streams = {detector.stream for detector in self._detectors} - set(skipped)
         watched_columns = tuple((index, name) for index, name in enumerate(features) if name in streams)
@@ -132,7 +146,7 @@ class StreamEvaluator:
             self._skip(stream, reason)
 
         def queue_values(columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
-            # Uses the columns of this layout: rows of a replaced layout may still arrive.
+            # Rows of a replaced reference may still arrive, so the stage keeps its column indices.
             del rows
             for index, stream in watched_columns:
                 # Rows without a prediction lack its column.
@@ -144,6 +158,7 @@ class StreamEvaluator:
         return queue_values
 
     def _skip(self, stream: str, reason: str) -> None:
+        """Stop the detectors of *stream*, and set their state to ``insufficient_data``."""
         for running in self._running:
             if running.named.stream == stream:
                 running.detector = None
@@ -153,12 +168,13 @@ class StreamEvaluator:
 
     def on_outcome(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
         """
-        Queue the error of a prediction.
+        Queue the error of a prediction. If a feature is named ``error``, do nothing.
 
         Args:
             output: the prediction.
             actual: the outcome.
-            right: whether the prediction was right. If None, the error is ``abs(output - actual)`` of two numbers.
+            right: whether the prediction was right, for an error of 0 or 1. If None, the error is
+                ``abs(output - actual)``.
         """
         if any(stream == ERROR for _, stream in self._watched_columns):
             return
@@ -169,6 +185,7 @@ class StreamEvaluator:
         self._queue(ERROR, np.abs(pair[:1] - pair[1:]))
 
     def _queue(self, stream: str, values: NDArray[np.float64]) -> None:
+        """Add the finite values to the pending ones. If too many are pending, drop and report them."""
         values = values[np.isfinite(values)]
         pending = self._pending_values.get(stream, 0)
         if pending >= MAX_PENDING:
@@ -180,7 +197,11 @@ class StreamEvaluator:
     # --- feeding -----------------------------------------------------------------------------------------------------
 
     def feed(self) -> None:
-        """Feed all pending values in the order in which they arrived, and update the states."""
+        """
+        Feed all pending values in the order in which they arrived, and update the states.
+
+        If another thread is feeding and a detector does not return, report that and leave the values pending.
+        """
         if not self._lock.acquire():
             self._report("detector", "a detector does not return")
             return
@@ -227,7 +248,7 @@ class StreamEvaluator:
                 self._update_state(running)
 
     def _update_state(self, running: _RunningDetector) -> None:
-        """Set the state after the values so far."""
+        """Set the state and its reason from the values so far. A skipped detector, or one without values, keeps its."""
         if running.detector is None or not running.rows:
             return
         seconds, kind = self._window.seconds, running.named.kind

@@ -1,4 +1,4 @@
-"""The classic rule: a limit for each distance."""
+"""The classic rule, `Thresholds`: a limit for each distance."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ class Thresholds:
 
     @property
     def distances(self) -> tuple[str, ...]:
-        """Names of the distances that the rule reads."""
+        """Names of the distances that have a limit."""
         return tuple(self.limits)
 
     @property
     def tests(self) -> bool:
-        """False: a limit is not a test."""
+        """False, because limits do not depend on the dependence between rows."""
         return False
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """One length, because a limit means something else at every number of rows."""
+        """The single window only, because a limit is laxer or stricter at every other number of rows."""
         return (1,)
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
-        """Return the function that evaluates windows over these features."""
+        """Return the function that compares the scores of a `Look` with the limits, for each of *features* in order."""
         del window
         measure_effects = _EffectSizes(features, layout)
 
@@ -114,7 +114,7 @@ class Thresholds:
 
 
 class _EffectSizes:
-    """Computes the rows and the corrected PSI of every feature, in the order of the features."""
+    """Computes the rows and the corrected PSI of each feature, shape (features,) each, from the counts of a window."""
 
     def __init__(self, features: Sequence[Feature], layout: Layout) -> None:
         self._groups = group_by_width(features, layout)
