@@ -1,4 +1,4 @@
-"""Late labels: outcomes joined to predictions by id, graded and counted."""
+"""Outcomes that become known after a prediction. They are joined to predictions by id, graded and counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grade pairs of a prediction and its outcome, and count them in bins."""
+"""Grades pairs of a prediction and its outcome, and counts them in bins."""
 
 from __future__ import annotations
 
@@ -43,17 +43,25 @@ __all__ = [
 ]
 
 GRADED, CORRECT, UNGRADED = 0, 1, 2
-"""Indexes of the first counts in a count vector: graded pairs, correct ones, and pairs joined without a grade."""
+"""Indices of the first counts in a count vector: graded pairs, correct ones, and pairs joined without a grade."""
 
 HEADER_SIZE = 3
-"""Length of these counts together."""
+"""Number of counts at the start of a count vector, before those of bins."""
 
 PROBABILITY_CUT = 0.5
-"""Probabilities from here up predict true."""
+"""Smallest probability that predicts true."""
 
 
 class _ParsedPair(NamedTuple):
-    """A pair ready for counting: prediction, whether it was right, outcome, and the probability of the prediction."""
+    """
+    A prediction and its outcome, ready for counting.
+
+    Attributes:
+        value: the prediction as a label or number; None if only the user function understands it.
+        is_correct: whether the prediction was right; None for an ungraded pair.
+        actual: the outcome as a label, boolean or number; None if it is unreadable.
+        probability: the probability of a predicted label; None if the prediction has none.
+    """
 
     value: Any
     is_correct: bool | None
@@ -69,10 +77,10 @@ class GradingResult:
     Attributes:
         grader: the grader that counted.
         counts: the count vector, shape (grader.size,).
-        results: pairs by result: ``correct``, ``incorrect`` or ``matched`` (joined without a grade).
+        results: number of pairs by result: ``correct``, ``incorrect`` or ``matched`` (joined without a grade).
         errors: exceptions that values or the user function raised.
-        parsed: (prediction, outcome, whether it was right) of each pair without an error. The last is None for a
-            quantity without a user function.
+        parsed: (prediction, outcome, whether it was right) of each readable pair. The last is None for an ungraded
+            pair, such as a quantity without a user function.
     """
 
     grader: Grader
@@ -83,7 +91,7 @@ class GradingResult:
 
 
 def _infer_kind(output: object, actual: object) -> Kind:
-    """Return the kind of prediction that a first pair suggests."""
+    """Return the kind of the predictions, inferred from the classes and values of a first pair."""
     if isinstance(output, Mapping) or not _is_number(output):
         return "label"
     if _is_whole(output) and (_is_whole(actual) or isinstance(actual, (bool, np.bool_))):
@@ -109,8 +117,11 @@ class Grader:
         correct: user function that returns whether a prediction was right. By default a probability of at least 0.5
             predicts true, labels are compared, and a quantity has no grade.
         prediction: the prediction feature of the reference. Its categories become classes, and the grader counts its
-            bins too.
-        named: classes that get a count of their own before all others.
+            bins too. If None, there are no bins.
+        named: classes that get a separate count before all others, of which at most `MAX_CLASSES` do.
+
+    Attributes:
+        kind: the kind of the predictions; None until the first pair decides.
     """
 
     __slots__ = ("_assign_bins", "_bins", "_correct", "_errors_size", "_scores_size", "_slots", "kind")
@@ -138,7 +149,7 @@ class Grader:
 
     @property
     def size(self) -> int:
-        """Length of a count vector, which holds the counts of every kind side by side."""
+        """Length of a count vector. It has room for the counts of each kind of prediction that is possible here."""
         return self._scores_start + self._scores_size + self._errors_size
 
     @property
@@ -150,7 +161,13 @@ class Grader:
         return self._classes_start + 3 * (MAX_CLASSES + 1)
 
     def snapshot(self, counts: Counts, results: Mapping[str, int] | None = None) -> OutcomeSnapshot:
-        """Convert a count vector to a snapshot, which does not depend on the layout of this grader."""
+        """
+        Convert a count vector to a snapshot, which does not depend on the layout of this grader.
+
+        Args:
+            counts: the count vector, shape (size,).
+            results: outcomes by result, for `OutcomeSnapshot.results`. If None, there are none.
+        """
         triples = counts[self._classes_start : self._scores_start].reshape(-1, 3).tolist()
         labels: dict[int, Label] = {slot: label for label, slot in self._slots.copy().items()}
         labels[MAX_CLASSES] = OTHER
@@ -171,7 +188,7 @@ class Grader:
     # --- counting ----------------------------------------------------------------------------------------------------
 
     def grade(self, pairs: Sequence[tuple[object, object]]) -> GradingResult:
-        """Grade and count (prediction, outcome) pairs. A missing or unreadable value leaves its pair ungraded."""
+        """Grade (prediction, outcome) pairs and return their counts. A missing or unreadable value means no grade."""
         if pairs and self.kind is None:
             self.kind = _infer_kind(*pairs[0])
         counts = np.zeros(self.size, dtype=np.int64)
@@ -201,6 +218,7 @@ class Grader:
         return GradingResult(self, counts, {result: n for result, n in results.items() if n}, errors, triples)
 
     def _parse(self, output: object, actual: Any) -> _ParsedPair:
+        """Read and grade one pair. Values and the user function may raise anything."""
         probability = None
         is_correct: bool | None = None
         value: Any
@@ -282,6 +300,7 @@ class Grader:
         counts[self._scores_start + self._scores_size :] += np.bincount(indexes, minlength=self._errors_size)
 
     def _class_slot(self, label: Label) -> int:
+        """Return the index of the counts of a class. A new class gets the next index, or the shared one."""
         slot = self._slots.get(label)
         if slot is None:
             if len(self._slots) >= MAX_CLASSES:
@@ -291,11 +310,13 @@ class Grader:
 
 
 def _is_absent(value: object) -> bool:
+    """Return whether a value is a missing scalar, such as None or nan."""
     return value.__class__ in SCALARS and is_missing(value)
 
 
 @returning_on_error(False)  # noqa: FBT003 - the default
 def _is_plain(output: object) -> bool:
+    """Return whether driftline can read an output without the user function. If reading raises, it cannot."""
     as_output(output)
     return True
 

@@ -1,13 +1,13 @@
 """
-Join predictions with their outcomes by id, in either order.
+Joins predictions with their outcomes by id, in either order.
 
-A `Record` is the state of one id. An `Event` is a prediction or an outcome that arrives for it. `advance_record` is the
-whole join. Stores only keep records within bounds: `MemoryStore` here, and `FileStore` in
+An `Event` is a prediction or an outcome that arrives with an id. A `Record` is the state of one id. `advance_record`
+contains all rules of the join. Stores keep records and bound their number: `MemoryStore` here, and `FileStore` in
 `driftline.outcomes._sqlite_store`.
 
-Every prediction ends as joined, ``expired`` or ``replaced``, unless it is still pending. Every outcome ends as joined,
-``duplicate``, ``late`` or ``unmatched``. An outcome that arrives before its prediction counts as ``unmatched``, and as
-``early`` once the prediction arrives.
+Each prediction is counted once: as joined, ``expired`` or ``replaced``, unless it is still pending. Each outcome is
+counted as joined, ``duplicate``, ``late`` or ``unmatched``. An outcome that arrives before its prediction counts as
+``unmatched``, and again as ``early`` and joined once the prediction arrives.
 """
 
 from __future__ import annotations
@@ -24,19 +24,27 @@ WAITING, EARLY, DONE, EXPIRED = "waiting", "early", "done", "expired"
 """
 States of an id.
 
-``waiting`` is a prediction without an outcome, ``early`` an outcome without a prediction. ``done`` and ``expired`` keep
-only the id, so that a later outcome counts as ``duplicate`` or ``late``.
+``waiting`` is a prediction without an outcome, ``early`` an outcome without a prediction. An id that is ``done``
+(joined) or ``expired`` keeps no value. A later outcome for it counts as ``duplicate`` or ``late``.
 """
 
 MAX_KEY_LENGTH = 64
-"""Characters of an id that a record keeps. A longer id is replaced by its SHA-256 digest, so that memory is bounded."""
+"""Most characters of a join key. A longer id is replaced by its SHA-256 digest, so that memory is bounded."""
 
 Source: TypeAlias = "tuple[str, str | None, str | None] | None"
-"""The (model, version, variant) that made a prediction; None for the monitor that reads the store."""
+"""The (model, version, variant) that made a prediction; None for those of the monitor that uses the store."""
 
 
 class Event(NamedTuple):
-    """A prediction or an outcome that arrived: join key, whether it is an outcome, its value, time in seconds."""
+    """
+    A prediction or an outcome that arrived.
+
+    Attributes:
+        key: the id, as `join_key` returns it.
+        is_outcome: True for an outcome, False for a prediction.
+        value: the output or the outcome.
+        at: seconds of the clock at which it arrived.
+    """
 
     key: str
     is_outcome: bool
@@ -45,7 +53,15 @@ class Event(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The state of an id, the pending output or outcome, the source of the prediction, and the time in seconds."""
+    """
+    The state of one id.
+
+    Attributes:
+        state: ``waiting``, ``early``, ``done`` or ``expired``.
+        value: the pending output or outcome; None if the state is ``done`` or ``expired``.
+        source: the model, version and variant of the prediction.
+        at: seconds of the clock at which the state began.
+    """
 
     state: str
     value: Any
@@ -54,7 +70,7 @@ class Record(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A prediction with its outcome."""
+    """The output of a prediction with its outcome, and the model, version and variant that made the prediction."""
 
     source: Source
     output: Any
@@ -63,25 +79,41 @@ class Pair(NamedTuple):
 
 @dataclass(slots=True)
 class JoinResult:
-    """The effect of some events: results counted by (source, result), and the joined pairs."""
+    """
+    The result of some events.
+
+    Attributes:
+        results: number of predictions and outcomes by (source, result), such as ``(None, "late")``.
+        pairs: the joined pairs.
+    """
 
     results: Counter[tuple[Source, str]] = field(default_factory=Counter)
     pairs: list[Pair] = field(default_factory=list)
 
 
 GradePairs = Callable[[Sequence[Pair]], "Counter[tuple[Source, str]]"]
-"""Grades joined pairs and returns counts by (source, result): ``correct``, ``incorrect`` or ``matched`` (ungraded)."""
+"""
+A function that grades joined pairs. It returns the number of pairs by (source, result), where the result is
+``correct``, ``incorrect`` or ``matched`` (ungraded).
+"""
 
 
 class Store(Protocol):
     """Keeps predictions until their outcomes arrive."""
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
-        """Join *events* in order and expire old records. If this raises, nothing has changed."""
+        """
+        Join *events* in order and expire old records. If this raises, the store has not changed.
+
+        Args:
+            events: predictions and outcomes; empty to only expire records.
+            now: seconds of the clock.
+            grade: called once with the joined pairs. Its counts are part of the result.
+        """
         ...
 
     def reset(self) -> None:
-        """Prepare the store for use in the child of a fork."""
+        """Prepare the store for use in the child of a fork. Records in memory are dropped."""
         ...
 
 
@@ -89,7 +121,7 @@ def join_key(prediction_id: object) -> str:
     """
     Return the string under which an id is stored.
 
-    The key stays the same after the id went through JSON, a URL, a database or a column of floats.
+    An id has the same key after a conversion to JSON, a URL, a database or a column of floats, and back.
 
     >>> join_key(17) == join_key("17") == join_key(17.0)
     True
@@ -102,9 +134,14 @@ def join_key(prediction_id: object) -> str:
 
 def advance_record(record: Record | None, event: Event, joined: JoinResult) -> Record:
     """
-    Return the record of an id after *event*, and add results and pairs to *joined*.
+    Return the record of an id after *event*, and add the results and the pair of this event to *joined*.
 
     A second prediction with a pending id replaces the first. An id may be used again once its outcome has arrived.
+
+    Args:
+        record: the record before the event; None for an unknown id.
+        event: the prediction or outcome that arrived.
+        joined: is updated.
     """
     state = None if record is None else record.state
     if event.is_outcome:
@@ -133,8 +170,8 @@ class MemoryStore:
     A bounded store in the memory of one process.
 
     Args:
-        capacity: at most this many pending predictions, pending outcomes, and finished ids, each. Beyond it the store
-            drops the oldest.
+        capacity: largest number of pending predictions, of pending outcomes, and of done or expired ids. Beyond it, the
+            oldest pending prediction expires, and the oldest of the others is deleted.
         expire: seconds after which a record expires. If None, records never expire by age.
     """
 
@@ -155,7 +192,7 @@ class MemoryStore:
         }
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
-        """Join *events* in order and expire old records."""
+        """See `Store`."""
         joined = JoinResult()
         for event in events:
             self._insert(event.key, advance_record(self._remove(event.key), event, joined), joined)
@@ -166,13 +203,14 @@ class MemoryStore:
 
     @property
     def pending(self) -> int:
-        """Predictions without an outcome."""
+        """Number of predictions without an outcome."""
         return len(self._states[WAITING])
 
     def __len__(self) -> int:
         return sum(map(len, self._states.values()))
 
     def _remove(self, key: str) -> Record | None:
+        """Remove and return the record of an id; None if it is unknown."""
         for records in self._states.values():
             record = records.pop(key, None)
             if record is not None:
@@ -180,6 +218,7 @@ class MemoryStore:
         return None
 
     def _insert(self, key: str, record: Record, joined: JoinResult) -> None:
+        """Add a record as the newest of its state. Beyond the capacity, expire the oldest."""
         records = self._states[DONE if record.state == EXPIRED else record.state]
         records[key] = record
         if len(records) > self._capacity:
@@ -191,6 +230,7 @@ class MemoryStore:
                 self._expire_oldest(records, now, joined)
 
     def _expire_oldest(self, records: OrderedDict[str, Record], now: float, joined: JoinResult) -> None:
+        """Remove the oldest record. If it is a pending prediction, keep its id as expired and count it in *joined*."""
         key, record = records.popitem(last=False)
         if record.state == WAITING:
             joined.results[record.source, "expired"] += 1

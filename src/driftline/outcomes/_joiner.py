@@ -1,4 +1,4 @@
-"""The outcomes of one monitor, joined to its predictions by id, graded and counted."""
+"""Joins the outcomes of one monitor to its predictions by id, and has them graded and counted."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from driftline.results import FeatureStatus
 __all__ = ["Outcomes", "is_id_batch"]
 
 BUFFER_EVENTS = 8_192
-"""Pending predictions and outcomes at which the caller's thread joins a chunk itself. This bounds the backlog."""
+"""Number of pending events from which the caller's thread joins a chunk itself. This bounds the backlog."""
 
 WAKE_EVENTS = 1_024
-"""Pending events at which the worker thread is woken early."""
+"""Number of pending events from which the worker thread is woken before its next round."""
 
 CHUNK_EVENTS = 512
-"""Events joined in one step, which is one transaction in a file."""
+"""Largest number of events joined in one step, which is one transaction in a file."""
 
 MAX_EVENTS = 8 * BUFFER_EVENTS
-"""Most events pending while the file cannot be written. Beyond it the oldest are dropped and counted."""
+"""Largest number of pending events while the file cannot be written. Beyond it, the oldest are counted as dropped."""
 
 EXPIRY_CHECK_SECONDS = 10.0
 """Seconds between checks for expired records while no events arrive."""
@@ -42,19 +42,23 @@ EXPIRY_CHECK_SECONDS = 10.0
 
 class Outcomes:
     """
-    The outcomes of one monitor: a buffer of events, the store of pending predictions, and a ledger.
+    Joins the predictions and outcomes of one monitor.
 
-    Callers append to a list, which takes no lock. `settle` joins the pending events later, in the worker thread.
+    The caller's thread appends `Event` objects to a list, which takes no lock. `settle` later joins these pending
+    events, in the worker thread.
 
     Args:
         policy: where predictions are stored and for how long.
         source: model, version and variant of the monitor.
         ledger: counts the outcomes of this monitor.
-        clock: returns seconds, as `time.monotonic`. With a file, `time.time` replaces that default, because processes
-            share it.
+        clock: returns seconds. With a file, `time.time` replaces `time.monotonic`, because processes share the file.
         find_ledger: returns the ledger of another version or variant, whose prediction is in the same file.
-        on_error: called with the place and exception of an error in the user function or in the file.
-        wake: wakes the worker thread, which then settles. If None, the caller's thread joins a chunk instead.
+        on_error: called with a value of ``ml.monitor.place`` and the exception, for errors of the user function or the
+            file.
+        wake: wakes the worker thread, which then calls `settle`. If None, the caller's thread joins a chunk instead.
+
+    Attributes:
+        ledger: counts the outcomes of this monitor.
     """
 
     def __init__(
@@ -85,19 +89,25 @@ class Outcomes:
         self._last_expiry_check = self._clock()
 
     def reset(self) -> None:
-        """Drop the pending events and counts: the child of a fork starts empty. Records in a file stay."""
+        """Drop pending events, counts and records in memory, as the child of a fork must. Records in a file stay."""
         self._start_empty()
         self._store.reset()
         self.ledger.reset()
 
     def set_reference(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
-        """Use the predictions and outcomes of a new reference."""
+        """
+        Use a new reference for limits and classes: see `Ledger.set_reference`.
+
+        Args:
+            prediction: the prediction feature of the reference; None if it has none.
+            outcomes: outcomes by bin of the prediction in the reference; None if it has none.
+        """
         self.ledger.set_reference(prediction, outcomes)
 
     # --- called by the caller's thread -------------------------------------------------------------------------------
 
     def remember(self, prediction_id: object, output: object) -> None:
-        """Keep a prediction until its outcome arrives."""
+        """Keep the output of a prediction until its outcome arrives, or until it expires."""
         if isinstance(output, np.ndarray):
             # The caller may reuse its array.
             output = output.copy()
@@ -106,17 +116,18 @@ class Outcomes:
             self._relieve_backlog()
 
     def remember_all(self, ids: Iterable[object], outputs: Iterable[object]) -> None:
-        """Keep the predictions of a batch until their outcomes arrive."""
+        """Keep the outputs of a batch, each under the id of the same row. There must be as many ids as outputs."""
         for prediction_id, output in zip(ids, outputs, strict=True):
             self.remember(prediction_id, output)
 
     def add_outcome(self, prediction_id: object, actual: object) -> None:
-        """Add the outcome of a prediction."""
+        """Add the outcome of the prediction with an id, which may also arrive later."""
         self._events.append(Event(join_key(prediction_id), True, actual, self._clock()))  # noqa: FBT003 - a field
         if len(self._events) >= WAKE_EVENTS:
             self._relieve_backlog()
 
     def _relieve_backlog(self) -> None:
+        """Wake the worker thread. Without one, or if too many events are pending, join a chunk in this thread."""
         if self._wake is not None:
             self._wake()
         if self._wake is None or len(self._events) >= BUFFER_EVENTS:
@@ -125,7 +136,11 @@ class Outcomes:
     # --- joining -----------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Join all pending events, expire old records, and evaluate the limits."""
+        """
+        Join all pending events, expire old records, and evaluate the limits.
+
+        Errors go to the callback *on_error*, and the events that they concern stay pending.
+        """
         self._run_locked(self._settle)
 
     def _run_locked(self, work: Callable[[], object]) -> None:
@@ -148,6 +163,7 @@ class Outcomes:
         self.ledger.evaluate_limits()
 
     def _join_chunk(self) -> bool:
+        """Join the oldest pending events. Return False if there are none. If this raises, they stay pending."""
         events = self._events[:CHUNK_EVENTS]
         if not events:
             return False
@@ -164,12 +180,14 @@ class Outcomes:
         return True
 
     def _drop_excess(self) -> None:
+        """Drop the oldest pending events beyond `MAX_EVENTS`, and count them as ``dropped``."""
         excess = len(self._events) - MAX_EVENTS
         if excess > 0:
             del self._events[:excess]
             self.ledger.add_results({"dropped": excess})
 
     def _join(self, events: Sequence[Event]) -> list[tuple[Source, GradingResult]]:
+        """Apply *events* to the store and count the results. Return the gradings of the joined pairs by source."""
         gradings: list[tuple[Source, GradingResult]] = []
         self._last_expiry_check = now = self._clock()
         joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, gradings))
@@ -186,6 +204,7 @@ class Outcomes:
     def _grade(
         self, pairs: Sequence[Pair], gradings: list[tuple[Source, GradingResult]]
     ) -> Counter[tuple[Source, str]]:
+        """Grade joined pairs, append to *gradings*, and return the number of pairs by (source, result)."""
         by_source: dict[Source, list[tuple[object, object]]] = {}
         for source, output, actual in pairs:
             by_source.setdefault(source, []).append((output, actual))
@@ -202,15 +221,15 @@ class Outcomes:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def tally(self) -> OutcomeTally:
-        """Return outcomes by result since the start, and the graded outcomes of the window."""
+        """Return the outcomes by result since the start, and the graded outcomes of the window."""
         return self.ledger.tally()
 
     @property
     def status(self) -> Mapping[str, FeatureStatus]:
-        """The states of the limits, empty before the first outcome."""
+        """The state of each limit by its name; empty before the first outcome."""
         return self.ledger.status
 
 
 def is_id_batch(prediction_ids: Any) -> bool:
-    """Return whether the argument is a batch of ids and not a single id."""
+    """Return whether the argument is a sequence or array of ids, and not a single id."""
     return not isinstance(prediction_ids, (str, bytes, int)) and hasattr(prediction_ids, "__len__")

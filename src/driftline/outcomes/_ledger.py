@@ -1,4 +1,4 @@
-"""Outcomes of one model, version and variant: counts since the start, a window of the latest, states of limits."""
+"""Counts the outcomes of one model, version and variant, since the start and in a window, and evaluates limits."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from driftline.typing import (
 __all__ = ["Ledger", "OutcomeTally"]
 
 MAX_DEFAULT_CLASSES = 10
-"""Classes with precision, recall and F1 by default, the most frequent first. The user may name others."""
+"""Number of the most frequent classes that have precision, recall and F1 if the user names no classes."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeTally:
     """
-    Outcomes by result since the start, and the graded outcomes of the window.
+    The outcomes by result since the start, and the graded outcomes of the window.
 
     Attributes:
-        results: outcomes by result since the start.
+        results: number of outcomes since the start by result, as in the attribute ``ml.outcome.result``.
         recent_known: outcomes in the window that graded a prediction as right or wrong.
         recent_correct: the part of *recent_known* where the prediction was right.
     """
@@ -65,20 +65,25 @@ class OutcomeTally:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of right predictions in the window; None before the first outcome."""
+        """The share of right predictions in the window, from 0 to 1; None before the first graded outcome."""
         return self.recent_correct / self.recent_known if self.recent_known else None
 
 
 class Ledger:
     """
-    Counts pairs of a prediction and its outcome, and keeps the states of limits.
+    Counts pairs of a prediction and its outcome, and evaluates the limits.
 
     Args:
         policy: the window and the limits.
         correct: user function that returns whether a prediction was right. If None, the kind of prediction decides.
         on_state_change: called when a limit changes its state.
-        on_error: called with the place and exception of an error in a value or in the user function.
+        on_error: called with a value of ``ml.monitor.place`` and the exception that a value or the user function
+            raised.
         on_pair: called with each prediction, its outcome, and whether it was right (None for an ungraded quantity).
+
+    Attributes:
+        classes: labels with precision, recall and F1, of the policy or else of the reference; empty if neither has any.
+        status: the state of each limit by its name; empty before the first evaluation.
     """
 
     def __init__(
@@ -100,7 +105,13 @@ class Ledger:
         self.reset()
 
     def set_reference(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
-        """Use the predictions and outcomes of a new reference. Totals stay, the window and the states start empty."""
+        """
+        Use a new reference for limits and classes. Totals stay, but the window and the states start empty.
+
+        Args:
+            prediction: the prediction feature of the reference; None if it has none.
+            outcomes: outcomes by bin of the prediction in the reference; None if it has none.
+        """
         with self._lock:
             # The callback must still see the limits that these states belong to.
             for change in replaced(self.status, self._window_length):
@@ -121,13 +132,14 @@ class Ledger:
             import scipy.special  # noqa: F401, PLC0415
 
     def reset(self) -> None:
-        """Drop all counts and states: the child of a fork starts empty."""
+        """Drop all counts and states, as the child of a fork must."""
         self._lock = threading.RLock()
         # The user function runs under this lock and never under the other, so it cannot block readers.
         self._grading_lock = threading.RLock()
         self._start_window(OutcomeSnapshot())
 
     def _start_window(self, earlier: OutcomeSnapshot) -> None:
+        """Start with an empty window and no states. *earlier* are the totals so far."""
         self._grader = Grader(
             self._policy.kind or kind_of(self._prediction), self._correct, self._prediction, self.classes
         )
@@ -141,7 +153,11 @@ class Ledger:
         self.status: dict[str, FeatureStatus] = {}
 
     def grade(self, pairs: Sequence[tuple[object, object]]) -> list[GradingResult]:
-        """Grade (prediction, outcome) pairs without adding them. Each result fits into one pane, in order."""
+        """
+        Grade (prediction, outcome) pairs without adding their counts.
+
+        The pairs are cut where a pane becomes full. There is one result for each piece, in order.
+        """
         with self._grading_lock:
             with self._lock:
                 grader = self._grader
@@ -149,7 +165,7 @@ class Ledger:
             return [grader.grade(pairs[start:stop]) for start, stop in pairwise(cuts)]
 
     def record(self, pairs: Sequence[tuple[object, object]]) -> None:
-        """Grade and add (prediction, outcome) pairs that need no join."""
+        """Grade (prediction, outcome) pairs that need no join, and add their counts."""
         with self._grading_lock:
             gradings = self.grade(pairs)
             for grading in gradings:
@@ -157,12 +173,12 @@ class Ledger:
         self.report_errors(error for grading in gradings for error in grading.errors)
 
     def add_results(self, results: Mapping[str, int]) -> None:
-        """Add outcomes by result."""
+        """Add to the number of outcomes by result."""
         with self._lock:
             self._results.update(results)
 
     def add_grading(self, grading: GradingResult, results: Mapping[str, int]) -> None:
-        """Add the counts of graded pairs, and outcomes by result."""
+        """Add the counts of graded pairs to totals and window, and *results* to the number of outcomes by result."""
         counts = grading.counts
         with self._lock:
             self._results.update(results)
@@ -186,7 +202,7 @@ class Ledger:
             self._open_pane = np.zeros(self._grader.size, dtype=np.int64)
 
     def report_errors(self, errors: Iterable[Exception]) -> None:
-        """Report exceptions that a value or the user function raised."""
+        """Pass exceptions that a value or the user function raised to the callback *on_error*."""
         for error in errors:
             self._on_error("outcome", error)
 
@@ -205,7 +221,7 @@ class Ledger:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def tally(self) -> OutcomeTally:
-        """Return outcomes by result since the start, and the graded outcomes of the window."""
+        """Return the outcomes by result since the start, and the graded outcomes of the window."""
         with self._lock:
             known, correct = (
                 int(self._open_pane[index] + sum(pane[index] for pane in self._closed_panes))
@@ -216,24 +232,24 @@ class Ledger:
             return OutcomeTally(dict(results), known, correct)
 
     def totals(self) -> OutcomeSnapshot:
-        """Return the counts since the start."""
+        """Return all counts since the start."""
         with self._lock:
             return self._earlier + self._grader.snapshot(self._totals, self._results)
 
     def window(self) -> OutcomeSnapshot:
-        """Return the counts of the window."""
+        """Return the counts of the window, without the number of outcomes by result."""
         with self._lock:
             return self._grader.snapshot(self._open_pane + sum(self._closed_panes))
 
     def performance(self) -> tuple[Performance, ...]:
-        """Return the metrics of the window, computed again only after new outcomes."""
+        """Return the metrics of the window. They are cached until the next outcome."""
         with self._lock:
             if self._cached_performance is None:
                 self._cached_performance = performance(self.window(), self.classes or self._frequent_classes())
             return self._cached_performance
 
     def evaluate_limits(self) -> None:
-        """Update the states of the limits, if outcomes have arrived since the last evaluation."""
+        """Update the states of the limits and report changes, if outcomes have arrived since the last evaluation."""
         with self._lock:
             if not self._limits_are_stale or not self._limits:
                 return
@@ -261,7 +277,7 @@ class Ledger:
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """The limits, those of the policy and the default one for accuracy."""
+        """The limits of the policy, and the one on accuracy that is derived from the reference, if any."""
         return self._limits
 
     @property
@@ -269,13 +285,14 @@ class Ledger:
         return f"{self._policy.window.rows} outcomes"
 
     def _expected_accuracy(self, window: OutcomeSnapshot) -> float | None:
+        """Return the accuracy of a window that its predictions suggest; None if the reference has no outcomes."""
         if self._reference is None or len(window.bins) != len(self._reference.known):
             return None
         estimate = estimated_accuracy(self._reference, window.bins[:, 0])
         return None if estimate is None else estimate.value
 
     def _frequent_classes(self) -> Sequence[Label]:
-        """Return the most frequent classes of the window, used if neither the policy nor the reference has any."""
+        """Return at most `MAX_DEFAULT_CLASSES` classes of the window, the most frequent outcomes first."""
         classes = self.window().classes
         by_frequency = sorted(
             classes,
@@ -285,6 +302,7 @@ class Ledger:
 
 
 def _default_classes(prediction: Feature | None) -> tuple[Label, ...]:
+    """Return the first categories of the reference's prediction, True for a probability, and else no classes."""
     if prediction is None or not isinstance(prediction.bins, CategoricalBins):
         return (True,) if kind_of(prediction) == "probability" else ()
     return prediction.bins.categories[:MAX_DEFAULT_CLASSES]

@@ -1,19 +1,19 @@
 """
-States of limits on outcome metrics, from a sequential test that holds at every look.
+Evaluates limits on outcome metrics by a sequential test, which is valid however often it is evaluated.
 
 The evidence against "the mean is at least m" after n values in [0, 1] that sum to s is
 
     E = ∫ q^s (1-q)^(n-s) w(q) dq / (m^s (1-m)^(n-s)),   w a Beta(½, ½) cut off at m,
 
 the beta-binomial mixture (Robbins 1970, *Statistical methods related to the law of the iterated logarithm*; Howard,
-Ramdas, McAuliffe & Sekhon 2021). It depends on counts only. Its expectation is at most 1 at every time, as long as each
-value has a mean of at least m given the values before it. For values strictly between 0 and 1 the formula is a lower
-bound of such a process, because the logarithm is concave.
+Ramdas, McAuliffe & Sekhon 2021). It depends on counts only. If each value has a mean of at least m given the values
+before it, the expectation of E is at most 1 at every time. For values strictly between 0 and 1, the formula is a lower
+bound of a process with this property, because the logarithm is concave.
 
-A test that started long ago reacts slowly when a good model turns bad. So a new test starts at every pane that the
-window still holds, and the sum of their evidence is compared with a threshold. This is an e-detector (Shin, Ramdas &
-Rinaldo 2023, *E-detectors: a nonparametric framework for sequential change detection*). Its average run length to a
-false alarm, counted in panes, is at least the threshold.
+A test that started long ago reacts slowly when a good model turns bad. So one test starts at each pane of the window,
+and the sum of their evidence is compared with a threshold. This is an e-detector (Shin, Ramdas & Rinaldo 2023,
+*E-detectors: a nonparametric framework for sequential change detection*). The average number of panes until a false
+alarm is at least the threshold.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["LIMITABLE_METRICS", "Limit", "evaluate_limit", "limits_for", "log_ev
 
 
 PRIOR = 0.5
-"""Both parameters of the mixture's beta distribution, Jeffreys' prior for a proportion."""
+"""Both parameters of the beta distribution w in E: Jeffreys' prior for a proportion."""
 
 ACCURACY_STATUS = "prediction.accuracy"
 """The name of the state of accuracy, next to the states of the features."""
@@ -55,11 +55,11 @@ class Limit:
     A bound on a metric.
 
     Attributes:
-        name: the name of its state.
+        name: the name of its state in `Monitor.status`, such as ``"prediction.accuracy"``.
         metric: one of `LIMITABLE_METRICS`.
-        bound: the smallest value allowed; for error rate and Brier score, the largest.
-        reference_value: the metric in the reference, if the bound was derived from it.
-        label: the class of precision, recall and F1, else None.
+        bound: the smallest allowed value of the metric; for error rate and Brier score, the largest.
+        reference_value: the metric in the reference, if the bound was derived from it, else None.
+        label: the class of precision, recall and F1; None for other metrics.
     """
 
     name: str
@@ -70,11 +70,16 @@ class Limit:
 
     @property
     def title(self) -> str:
-        """The metric and its class, as at the start of a reason."""
+        """The metric and its class as a reason starts with it, such as ``"recall of spam"``."""
         return self.metric.replace("_", " ") + ("" if self.label is None else f" of {self.label}")
 
     def sum_and_rows(self, counts: OutcomeSnapshot) -> tuple[float, int]:
-        """Return the sum and number of the values in [0, 1] whose mean must be at least `minimum_mean`."""
+        """
+        Return the sum and the number of the values that are tested.
+
+        The values are in [0, 1], for example 1 for each right prediction. The limit holds while their mean is at least
+        `minimum_mean`.
+        """
         if self.metric in {"accuracy", "error_rate"}:
             return counts.correct, counts.known
         if self.metric == "brier":
@@ -86,13 +91,18 @@ class Limit:
 
     @property
     def minimum_mean(self) -> float:
-        """The bound as a bound on that mean. For F1 = 2J / (1 + J) it is the bound on J."""
+        """
+        The bound as a lower bound on the mean of the values of `sum_and_rows`.
+
+        The mean is 1 - metric if the metric has an upper bound. For F1 = 2J / (1 + J) it is J, the share of true
+        positives among all rows of the class or predicted as it.
+        """
         if self.metric == "f1":
             return self.bound / (2 - self.bound)
         return 1 - self.bound if self.metric in UPPER_LIMITED else self.bound
 
     def to_metric(self, mean: float) -> float:
-        """Convert that mean to the metric."""
+        """Convert a mean of the values of `sum_and_rows` to the metric."""
         if self.metric == "f1":
             return 2 * mean / (1 + mean)
         return 1 - mean if self.metric in UPPER_LIMITED else mean
@@ -104,8 +114,13 @@ def limits_for(
     """
     Return the limits of a monitor.
 
-    If *bounds* has none for accuracy, the reference sets it: the lower end of the interval of its accuracy, less
-    *max_drop*. The lower end accounts for the reference's finite number of outcomes.
+    Args:
+        bounds: bounds by metric, as `OutcomePolicy.limits`.
+        max_drop: how far accuracy may fall below that of the reference, if *bounds* has no accuracy. It is counted from
+            the lower end of the 95 % interval, because the reference has a finite number of outcomes. If None, accuracy
+            gets no such limit.
+        reference: outcomes of the reference. If None, accuracy gets no such limit.
+        classes: labels that each get a limit on precision, recall and F1, if *bounds* has these metrics.
     """
     limits = []
     for metric, bound in bounds.items():
@@ -126,12 +141,14 @@ def limits_for(
 
 def log_evidence(total: Floats, rows: Floats, minimum_mean: float) -> Floats:
     """
-    Return the natural logarithm of the evidence against a mean of at least *minimum_mean*.
+    Return the natural logarithm of the evidence E against a mean of at least *minimum_mean*, shape (n,).
+
+    The module's docstring has the formula.
 
     Args:
-        total: sums of values in [0, 1], shape (n,).
-        rows: numbers of values, shape (n,).
-        minimum_mean: the bound m of the formula above.
+        total: shape (n,), sums of values in [0, 1].
+        rows: shape (n,), numbers of values, above 0.
+        minimum_mean: the bound m.
 
     >>> bool(log_evidence(np.array([700.0]), np.array([1000.0]), 0.8)[0] > 10)
     True
@@ -158,23 +175,25 @@ def evaluate_limit(
     expected_accuracy: Callable[[OutcomeSnapshot], float | None],
 ) -> FeatureStatus:
     """
-    Return the state of one limit.
+    Return the state of one limit after new outcomes.
 
-    The state becomes drifting when the evidence summed over all starts reaches *threshold*. It ends when the mean of
-    the whole window is within the limit again.
+    The state becomes ``drifting`` when the metric of the window violates the limit and the evidence summed over all
+    starts reaches *threshold*. It becomes ``stable`` when the metric of the window is within the limit again. Without
+    outcomes it is ``insufficient_data``.
 
     Args:
         limit: the limit.
         panes: the counts of the panes in the window, oldest first, with the open pane last.
-        previous: the state before, None at the first evaluation.
-        threshold: panes between two false alarms, on average at least.
-        expected_accuracy: estimates the accuracy of a window from the bins of its predictions.
+        previous: the state before; None at the first evaluation.
+        threshold: smallest average number of panes between two false alarms.
+        expected_accuracy: estimates the accuracy of a window from the bins of its predictions, for the reason. It
+            returns None if it cannot.
     """
     whole = panes[-1]
     for pane in panes[-2::-1]:
         whole += pane
     sums = np.array([limit.sum_and_rows(pane) for pane in panes], dtype=np.float64)
-    # A test that starts at a pane sees all values from there to the end.
+    # A test that starts at a pane uses all values from that pane to the end.
     totals, rows = np.cumsum(sums[::-1], axis=0).T
     starts = rows > 0
     if not starts.any():

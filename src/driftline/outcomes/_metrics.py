@@ -1,8 +1,8 @@
 """
-Metrics with 95 % intervals from outcome counts: accuracy, precision, calibration, errors and others.
+Computes metrics with 95 % intervals from outcome counts: accuracy, precision, calibration, errors and others.
 
-The intervals hold for one look at independent rows. The states of limits come from sequential tests instead, which hold
-at every look (`driftline.outcomes._limits`).
+The intervals are valid for a single evaluation of independent rows. The states of limits come from sequential tests
+instead, which are valid however often they are evaluated (`driftline.outcomes._limits`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Z = 1.959964
 """The 97.5 % quantile of the normal distribution: two-sided intervals of 95 %."""
 
 CALIBRATION_GROUPS = 15
-"""Groups of about equally many predictions in the calibration error, the number in Guo et al. 2017."""
+"""Number of groups of predictions in the calibration error, from Guo et al. 2017."""
 
 MIN_CLASS_ROWS = 2
-"""Outcomes of each class that an AUC needs, because the variance of one value is undefined."""
+"""Smallest number of outcomes of each class for an AUC, because the variance of one value is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Performance:
     A metric of a model with its 95 % interval.
 
     Attributes:
-        metric: such as ``"accuracy"``, ``"recall"`` or ``"rmse"``.
-        value: the metric.
+        metric: the name of the metric, such as ``"accuracy"``, ``"recall"`` or ``"rmse"``.
+        value: the value of the metric.
         lower: the lower end of the interval.
         upper: the upper end of the interval.
-        rows: the number of outcomes behind the value.
-        label: the class of precision, recall and F1, else None.
+        rows: the number of outcomes from which the value is computed.
+        label: the class of precision, recall and F1; None for other metrics.
     """
 
     metric: str
@@ -57,9 +57,9 @@ class Performance:
 
 def wilson_interval(successes: float, trials: float) -> tuple[float, float]:
     """
-    Return the 95 % interval of a proportion.
+    Return the lower and upper end of the 95 % interval of a proportion.
 
-    Wilson 1927, *Probable inference, the law of succession, and statistical inference*.
+    Source: Wilson 1927, *Probable inference, the law of succession, and statistical inference*.
 
     >>> [round(bound, 3) for bound in wilson_interval(8, 10)]
     [0.49, 0.943]
@@ -74,7 +74,7 @@ def wilson_interval(successes: float, trials: float) -> tuple[float, float]:
 
 
 def performance(counts: OutcomeSnapshot, classes: Sequence[Label]) -> tuple[Performance, ...]:
-    """Return every metric that the counts allow. Precision, recall and F1 are of *classes* only."""
+    """Return each metric for which there are enough counts, with precision, recall and F1 for *classes* only."""
     return tuple(_iter_metrics(counts, classes))
 
 
@@ -83,16 +83,17 @@ def estimated_accuracy(reference: OutcomeCounts, current: Counts) -> Performance
     Estimate the accuracy of a window from its predictions alone, before any outcome arrives.
 
     The estimate is Σ q_b A_b. ``q_b`` is the window's share of predictions in bin b, ``A_b`` the reference's accuracy
-    in that bin. This is confidence-based performance estimation, computed from counts. It holds under covariate shift,
-    while a score keeps its meaning. It cannot see concept shift.
+    in that bin. This is confidence-based performance estimation, computed from counts. It is valid as long as the
+    accuracy within each bin stays the same (covariate shift). It does not notice a change of that accuracy (concept
+    shift).
 
-    The interval is for the accuracy that these rows will realise. Its variance is the sum of the reference's part,
-    Σ q_b² A_b (1 - A_b) / (known_b + 2), and the window's part, Σ q_b A_b (1 - A_b) / n. Neighbouring rows are alike,
-    so both are multiplied by the dispersion of the reference.
+    The interval is for the accuracy that these rows will have once all outcomes are known. Its variance is the sum of
+    the reference's part, Σ q_b² A_b (1 - A_b) / (known_b + 2), and the window's part, Σ q_b A_b (1 - A_b) / n. Both are
+    multiplied by the dispersion of the reference, because neighbouring rows depend on each other.
 
     Args:
-        reference: outcomes and correct predictions per bin of the prediction.
-        current: predictions of the window per bin, shape (bins,).
+        reference: outcomes and correct predictions of the reference by bin of the prediction.
+        current: shape (bins,), predictions of the window by bin.
 
     Returns:
         The estimate, or None if no prediction falls into a bin of known accuracy.
@@ -164,6 +165,7 @@ def _score_metrics(scores: Counts) -> Iterator[Performance]:
 
 
 def _mean_metric(metric: str, values: Floats, counts: Counts, bounds: tuple[float, float]) -> Performance:
+    """Return the mean of *values*, each weighted by its count. The interval is cut off at *bounds*."""
     rows = int(counts.sum())
     mean = float(values @ counts) / rows
     variance = float((values - mean) ** 2 @ counts) / max(rows - 1, 1)
@@ -175,9 +177,14 @@ def _calibration_error(scores: Counts, rows: int) -> Performance:
     """
     Return the expected calibration error over groups of about equally many predictions.
 
-    Naeini, Cooper & Hauskrecht 2015. Groups of equal mass are less biased than groups of equal width (Roelofs et al.
-    2022, *Mitigating bias in calibration error estimation*). A perfectly calibrated model does not get 0 but about the
-    mean noise of the groups, Σ w s √(2/π). So the interval extends down by that amount.
+    Source: Naeini, Cooper & Hauskrecht 2015. Groups of equal size are less biased than groups of equal width (Roelofs
+    et al. 2022, *Mitigating bias in calibration error estimation*). A perfectly calibrated model has an error of about
+    Σ w s √(2/π), where a group has the share w of the rows and the standard error s. So the interval extends down by
+    that amount.
+
+    Args:
+        scores: shape (186, 2), outcomes that were false, and true, by bin of the probability.
+        rows: number of outcomes.
     """
     totals = scores.sum(axis=1)
     group = np.minimum((np.cumsum(totals) - totals / 2) * CALIBRATION_GROUPS // rows, CALIBRATION_GROUPS - 1).astype(
@@ -198,9 +205,13 @@ def _calibration_error(scores: Counts, rows: int) -> Performance:
 
 def _auc(negatives: Floats, positives: Floats) -> Performance:
     """
-    Return the area under the ROC curve. Ties within a bin count half.
+    Return the area under the ROC curve. Pairs of a false and a true outcome in the same bin count half.
 
-    The variance comes from the placements, which are equal within a bin (DeLong, DeLong & Clarke-Pearson 1988).
+    Source of the variance: DeLong, DeLong & Clarke-Pearson 1988, with equal placements within a bin.
+
+    Args:
+        negatives: shape (bins,), outcomes that were false, by bin of the probability.
+        positives: shape (bins,), outcomes that were true.
     """
     n, m = negatives.sum(), positives.sum()
     below = (np.cumsum(negatives) - negatives / 2) / n
@@ -219,7 +230,7 @@ def _error_metrics(errors: Counts) -> Iterator[Performance]:
 
 
 def _transform(source: Performance, metric: str, increasing: Callable[[float], float]) -> Performance:
-    """Return *source* under an increasing function, which maps the bounds as it maps the value."""
+    """Return a metric that is an increasing function of *source*. The function is applied to value and interval."""
     return Performance(
         metric, increasing(source.value), increasing(source.lower), increasing(source.upper), source.rows, source.label
     )

@@ -1,4 +1,4 @@
-"""The configuration of outcomes: where pending predictions are stored and for how long, and the limits."""
+"""The configuration of outcomes, `OutcomePolicy`: where and for how long predictions are stored, and the limits."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from driftline.typing import Label
 __all__ = ["OutcomePolicy"]
 
 MEMORY_CAPACITY = 100_000
-"""Default number of pending predictions in memory, about 30 MB of ids and outputs."""
+"""Default of the largest number of pending predictions in memory, about 30 MB of ids and outputs."""
 
 FILE_CAPACITY = 5_000_000
-"""Default number of pending predictions in a file, about 1 GB."""
+"""Default of the largest number of pending predictions in a file, about 1 GB."""
 
 MAX_COUNT = 10**9
 """Largest *capacity* and *per*. It exceeds the number of predictions that a file can hold."""
@@ -36,9 +36,10 @@ class OutcomePolicy:
         path: an SQLite file that keeps pending predictions, shared by the processes of a host. An outcome may arrive
             weeks later, in another process, after a restart. The folder must exist, on a local disk. If None,
             predictions are kept in memory.
-        capacity: at most this many pending predictions; beyond it the oldest expires. By default 100,000 in memory and
+        capacity: largest number of pending predictions. Beyond it, the oldest expires. By default 100,000 in memory and
             5,000,000 in a file, where all models share the number.
-        expire: how long a prediction stays pending, such as ``"30d"`` or seconds. If None, as long as there is room.
+        expire: how long a prediction stays pending, as a duration such as ``"30d"`` or in seconds. If None, as long as
+            *capacity* allows.
         kind: the kind of predictions: ``"probability"`` (of the outcome being true), ``"label"`` or ``"quantity"``. By
             default the predictions of the reference decide, or else the first outcome.
         classes: labels with precision, recall and F1. By default the ten most frequent of the reference.
@@ -47,7 +48,7 @@ class OutcomePolicy:
             precision, recall and f1 are lower bounds, on error_rate and brier upper bounds.
         max_drop: how far accuracy may fall below the accuracy of the reference, from 0 to 1. It applies unless
             *limits* has a bound on accuracy. If None, there is no such limit.
-        per: outcomes between two false alarms of one limit, on average at least.
+        per: smallest average number of outcomes between two false alarms of one limit.
 
     Raises:
         ConfigurationError: if an argument has the wrong type or is out of range.
@@ -96,7 +97,7 @@ class OutcomePolicy:
 
     @property
     def threshold(self) -> float:
-        """Panes between two false alarms of one limit, on average at least."""
+        """Smallest average number of panes between two false alarms of one limit."""
         return max(1.0, self.per / (self.window.pane_rows or 1))
 
 

@@ -1,4 +1,4 @@
-"""Outcome counts that add up, over bins of probabilities and errors that are the same everywhere."""
+"""Outcome counts that add up over processes, because their bins of probabilities and errors are fixed."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ __all__ = [
 
 SCORE_EDGES = 1.0 / (1.0 + np.exp(-np.arange(-92, 93) / 10.0))
 """
-Edges of the probability bins: a tenth apart in log-odds, from 0.0001 to 0.9999, 0.5 included.
+Edges of the probability bins, shape (185,): a tenth apart in log-odds, from 0.0001 to 0.9999. One of them is 0.5.
 
-Bins are at most 0.025 wide, and finer near 0 and 1, where rare events have their scores. They are the same for every
-model and process, so that all counts add up.
+Bins are at most 0.025 wide, and narrower near 0 and 1, where rare events have their scores. They are the same for all
+models and processes, so that all counts add up.
 """
 
 _ENDS = np.concatenate([[0.0], SCORE_EDGES, [1.0]])
 SCORE_MIDDLES = (_ENDS[:-1] + _ENDS[1:]) / 2
-"""The probability that stands for each bin, shape (186,)."""
+"""The middle of each probability bin, shape (186,). It replaces the probabilities of the bin in metrics."""
 
 _STEPS = np.arange(-32 * 8, 32 * 8 + 1) / 8
 ERROR_EDGES = 2.0**_STEPS
-"""Edges of the bins of absolute errors, in the prediction's unit: eight an octave from 2^-32 to 2^32.
+"""
+Edges of the bins of absolute errors, in the prediction's unit: eight per factor of two, from 2^-32 to 2^32.
 
 Smaller errors count as 0.
 """
@@ -47,10 +48,13 @@ _RATIO = 2.0 ** (1 / 8)
 # section 2).
 _MAGNITUDES = np.concatenate([[0.0], ERROR_EDGES * 2 * _RATIO / (1 + _RATIO)])
 ERROR_VALUES = np.concatenate([-_MAGNITUDES[:0:-1], _MAGNITUDES])
-"""The error (prediction minus outcome) that stands for each bin, shape (1027,), negative errors first."""
+"""
+The middle of each bin of errors (prediction minus outcome), shape (1027,), ascending. It replaces the errors of the bin
+in metrics.
+"""
 
 MAX_CLASSES = 50
-"""Classes with counts under their own name, as for the categories of a feature. All others share one count."""
+"""Largest number of classes with separate counts, as for the categories of a feature. All others share one count."""
 
 OTHER = "other"
 """The name of the shared count of the classes beyond `MAX_CLASSES`."""
@@ -58,7 +62,7 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Counts of one class: predicted and right, predicted and wrong, and missed."""
+    """Counts of one class: predicted rightly, predicted wrongly, and not predicted although it was the outcome."""
 
     true_positives: int = 0
     false_positives: int = 0
@@ -68,7 +72,7 @@ class ClassCounts:
         return self.plus(other, 1)
 
     def plus(self, other: ClassCounts, sign: int) -> ClassCounts:
-        """Return the sum with *other* (*sign* 1) or the difference (*sign* -1)."""
+        """Return the sum with *other* if *sign* is 1, or the difference if it is -1."""
         return ClassCounts(
             self.true_positives + sign * other.true_positives,
             self.false_positives + sign * other.false_positives,
@@ -82,15 +86,15 @@ class OutcomeSnapshot:
     Outcome counts, which add up over threads, processes, hosts and time.
 
     Attributes:
-        results: outcomes by result, as in the attribute ``ml.outcome.result``.
+        results: number of outcomes by result, as in the attribute ``ml.outcome.result``.
         known: outcomes that graded a prediction as right or wrong.
         correct: the part of *known* where the prediction was right.
         classes: counts by class. A probability has one class, True, predicted at 0.5 and above.
-        scores: shape (186, 2), by bin of the probability: outcomes that were false, and true. For a label with a
+        scores: shape (186, 2), outcomes that were false, and true, by bin of the probability. For labels with a
             probability: labels that were wrong, and right.
-        errors: shape (1027,), by bin of prediction minus outcome.
-        bins: shape (bins of the reference's prediction, 2): graded, and right. Shape (0, 2) without a reference, and
-            after a new reference with other bins.
+        errors: shape (1027,), outcomes by bin of the error, prediction minus outcome.
+        bins: shape (bins, 2), graded predictions, and right ones, by bin of the reference's prediction. Shape (0, 2)
+            without a reference, and after a new reference with other bins.
     """
 
     results: Mapping[str, int] = field(default_factory=dict)
@@ -140,5 +144,5 @@ class OutcomeSnapshot:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of graded predictions that were right; None before the first."""
+        """The share of graded predictions that were right, from 0 to 1; None before the first."""
         return self.correct / self.known if self.known else None

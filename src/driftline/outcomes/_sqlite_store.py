@@ -1,4 +1,4 @@
-"""The store of pending predictions in an SQLite file, shared by the processes of a host and kept over restarts."""
+"""Stores pending predictions in an SQLite file, which the processes of a host share and which outlives them."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from driftline.outcomes._join import (
 __all__ = ["FileStore", "read_totals"]
 
 EXPIRE_ROWS = 2_000
-"""Rows of one state that expire in one transaction at most, so that no transaction is long."""
+"""Largest number of records of one state that expire in one transaction, so that no transaction is long."""
 
 _PAIRS = "pairs"
-"""The key under which the JSON of a dict keeps its items."""
+"""The key of a dict's items in JSON: see `_encode`."""
 
 _STATES = (WAITING, EARLY, DONE, EXPIRED)
-"""The states by their number in the file."""
+"""The states. The index of a state is its number in the file."""
 
 _NUMBERS = {state: number for number, state in enumerate(_STATES)}
 _WAITING, _EARLY, _DONE, _EXPIRED = range(4)
 
 PREDICTIONS, OUTCOMES = "remembered", "told"
-"""Keys of the totals of a file: predictions and outcomes that arrived."""
+"""Results under which a file counts all predictions, and all outcomes, that arrived."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS source (
@@ -72,16 +72,16 @@ class FileStore:
     """
     A bounded store in an SQLite file in WAL mode.
 
-    One call of `apply` is one transaction, its counts included. However the process ends, the file has each prediction
-    and outcome either completely or not at all. (A power failure may lose the last transactions:
-    ``synchronous=NORMAL``.)
+    One call of `apply` is one transaction, which includes the counts. However the process ends, the file has each
+    prediction and outcome either completely or not at all. A power failure may lose the last transactions, because of
+    ``synchronous=NORMAL``.
 
     Args:
         path: the file. Its folder must exist.
         model: the model that the ids belong to.
         version: the version that predicts.
         variant: the variant that predicts.
-        capacity: at most this many records of each kind in the whole file, as for `MemoryStore`.
+        capacity: as for `MemoryStore`, for all models of the file together.
         expire: seconds after which a record expires. If None, records never expire by age.
 
     Raises:
@@ -107,14 +107,19 @@ class FileStore:
         self._database = Database(path, FORMAT, "outcomes")
 
     def reset(self) -> None:
-        """Do nothing: the child of a fork opens its own connection, and shares the records of the file."""
+        """Do nothing, because the child of a fork opens a new connection and shares the records of the file."""
 
     def close(self) -> None:
         """Close the file for good."""
         self._database.close()
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
-        """Join *events* in order and expire old records, in one transaction."""
+        """
+        See `Store`. All of it is one transaction.
+
+        Raises:
+            sqlite3.Error: the file is locked, full or gone. Nothing has changed.
+        """
         with self._database.transaction() as connection:
             if connection is not self._registered_in:
                 self._own_number, self._registered_in = _register(connection, *self._own_source), connection
@@ -147,6 +152,7 @@ class FileStore:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _load(self, connection: sqlite3.Connection, keys: set[str]) -> dict[str, Record]:
+        """Return the records of ids. Unknown ids are absent."""
         records = {}
         # Neighbouring keys are on the same page of the file.
         sorted_keys = sorted(keys)
@@ -157,6 +163,7 @@ class FileStore:
         return records
 
     def _row(self, key: str, record: Record) -> tuple[str, str, int, str | None, int, float]:
+        """Return a record as a row of the table ``record``."""
         is_pending = record.state in {WAITING, EARLY}
         number = self._own_number if record.source is None else self._source_numbers[record.source]
         value = _encode(record.value) if is_pending else None
@@ -167,6 +174,7 @@ class FileStore:
         return {source: number for number, source in self._sources.items()}
 
     def _source_of(self, connection: sqlite3.Connection, number: int) -> Source:
+        """Return the source with a number in the file; None if it is this monitor."""
         if number == self._own_number:
             return None
         if number not in self._sources:
@@ -177,6 +185,7 @@ class FileStore:
         return self._sources[number]
 
     def _expire(self, connection: sqlite3.Connection, now: float, sizes: Counter[int], joined: JoinResult) -> None:
+        """Expire records that are too old or too many. Update *sizes* (changes of the table ``size``) and *joined*."""
         rows = dict(connection.execute("SELECT state, rows FROM size"))
         # Done and expired ids share one bound, because both only classify a further outcome.
         for states in ((_WAITING,), (_EARLY,), (_DONE, _EXPIRED)):
@@ -231,6 +240,7 @@ class FileStore:
 
 
 def _register(connection: sqlite3.Connection, model: str, version: str | None, variant: str | None) -> int:
+    """Add a source to the file unless it is there, and return its number."""
     connection.execute(
         "INSERT OR IGNORE INTO source (model, version, variant) VALUES (?, ?, ?)", (model, version, variant)
     )
@@ -241,7 +251,7 @@ def _register(connection: sqlite3.Connection, model: str, version: str | None, v
 
 
 def _encode(value: Any) -> str:
-    """Return a value as JSON. An object that JSON does not know becomes its string."""
+    """Return a value as a JSON string. An object of a class that JSON lacks becomes ``str(object)``."""
     if isinstance(value, Mapping):
         # Keys of a dict may be numbers or booleans, but keys of JSON are strings.
         value = {_PAIRS: list(value.items())}
@@ -249,6 +259,7 @@ def _encode(value: Any) -> str:
 
 
 def _decode(text: str | None) -> Any:
+    """Return the value of `_encode`; None for None."""
     value = None if text is None else json.loads(text)
     return dict(value[_PAIRS]) if isinstance(value, dict) else value
 
@@ -261,9 +272,9 @@ def read_totals(path: str | os.PathLike[str]) -> dict[tuple[str, str | None, str
     """
     Return the counts of a file since it was created, by (model, version, variant).
 
-    The counts are of all processes together. Keys are the results of ``ml.outcomes``, and ``remembered`` (predictions),
-    ``told`` (outcomes) and ``waiting`` (predictions without an outcome). ``remembered`` is the sum of ``correct``,
-    ``incorrect``, ``matched``, ``expired``, ``replaced`` and ``waiting``.
+    The counts of all processes are added. The inner dict has the results of ``ml.outcomes`` as keys, and three more:
+    ``remembered`` (all predictions), ``told`` (all outcomes) and ``waiting`` (predictions without an outcome).
+    ``remembered`` is the sum of ``correct``, ``incorrect``, ``matched``, ``expired``, ``replaced`` and ``waiting``.
 
     Raises:
         ConfigurationError: if there is no such file, or it is not a file of outcomes.
