@@ -1,4 +1,4 @@
-"""Training data to derived features: the arguments of a fit, the derived columns, and their bins."""
+"""Fits derived features to training data: checks the arguments, computes the columns, and fits their bins."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["DerivedRequest", "check_projections", "derive_columns", "fit_derived
 @dataclass(frozen=True, slots=True)
 class DerivedRequest:
     """
-    The features to derive, as the arguments of a fit ask for them.
+    Which features a fit derives: the checked arguments of the fit.
 
     Attributes:
-        directions: directions through the numeric features at most; 0 for none.
-        functions: user functions of a row, by the name of the feature that each makes.
-        ignored: columns that are captured but are no features.
-        vectors: length of the vectors in each column of vectors.
+        directions: most directions through the numeric features; 0 for none.
+        functions: name of a derived feature to the user function that computes it from a row.
+        ignored: names of columns that are captured but are not features.
+        vectors: name of each column of vectors to the length of its vectors.
     """
 
     directions: int
@@ -41,7 +41,13 @@ class DerivedRequest:
         cls, columns: Mapping[str, Column], projections: object, derive: object, ignore: tuple[str, ...]
     ) -> DerivedRequest:
         """
-        Check the arguments of a fit against the columns of the data.
+        Check the arguments of a fit, and return them as a request.
+
+        Args:
+            columns: all columns of the training data by name, among which columns of vectors are found.
+            projections: see `Reference.fit`.
+            derive: see `Reference.fit`.
+            ignore: see `Reference.fit`.
 
         Raises:
             ConfigurationError: an argument has the wrong type, ignores an unknown column, or derives a feature that has
@@ -60,18 +66,18 @@ class DerivedRequest:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every column is a feature, and there are no other features."""
+        """Whether nothing is derived and no column is ignored, so that the columns are the features."""
         return not (self.directions or self.functions or self.ignored or self.vectors)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Columns that are no features themselves."""
+        """Names of columns that are not features themselves: ignored ones, and vectors."""
         return (*self.ignored, *self.vectors)
 
 
 def check_projections(projections: object) -> int:
     """
-    Return the number of directions in the argument *projections*; 0 for none.
+    Return the largest number of directions that the argument *projections* allows; 0 if it is False.
 
     Raises:
         ConfigurationError: it is neither a boolean nor an integer from 1 to `MAX_DIRECTIONS`.
@@ -92,15 +98,19 @@ def fit_derived(
     max_categories: int,
 ) -> tuple[Derived, tuple[Feature, ...], dict[str, Column]]:
     """
-    Return the description of the derived features, the features, and all columns that are counted, by name.
+    Derive features from training data, and fit their bins.
 
     Args:
         request: the features to derive.
         columns: all columns by name, in the order in which they are captured.
         rows: rows of each column.
-        plain: the features that are columns as they are.
-        categorical: whether a feature is categorical, for features whose kind is known.
-        max_categories: categories of one feature that get a bin of their own.
+        plain: the features that are captured columns.
+        categorical: name to whether the feature is categorical, for features whose kind the user has set.
+        max_categories: most categories of one feature that get their own bin.
+
+    Returns:
+        The description of the derived features, the derived features, and name to column of all features, derived or
+        not.
 
     Raises:
         ConfigurationError: a function raises for every row, two features have one name, or there are too few rows.
@@ -126,7 +136,16 @@ def fit_derived(
 
 def derive_columns(derived: Derived, functions: Derive, columns: Mapping[str, Column], rows: int) -> dict[str, Column]:
     """
-    Return all columns that are counted, by name: the plain ones and the derived ones.
+    Compute the derived features of training data.
+
+    Args:
+        derived: the description of the derived features.
+        functions: the user functions, by the names in *derived*.
+        columns: the captured columns by name.
+        rows: rows of each column.
+
+    Returns:
+        Name to column of all features, derived or not.
 
     Raises:
         ConfigurationError: a function raises for every row, or a column is absent.

@@ -1,4 +1,4 @@
-"""The part of a reference's JSON document that describes derived features."""
+"""Reads and checks the JSON of `Derived`, which is a part of a reference's document."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from driftline._runtime.json import DocumentError, Reader, check_length, shown
 __all__ = ["MAX_LENGTH", "check_derived", "read_derived"]
 
 MAX_LENGTH = 65_536
-"""Numbers in a vector: a file must not choose how much memory is used."""
+"""Most numbers of a vector in a file, so that a file cannot fill the memory."""
 
 MAX_KNOTS = 64
-"""Knots of a feature's normal scale."""
+"""Most knots of a feature's normal scale in a file (see `Projections.knots`)."""
 
 
 def check_derived(derived: Derived, features: Sequence[Feature]) -> None:
     """
-    Check that a description makes the features that the same document holds.
+    Check that a description of derived features agrees with the features in the same document.
 
     Raises:
-        DocumentError: it makes others, reads the prediction, or projects a feature that is not numeric.
+        DocumentError: the description makes other features, reads the prediction, or projects a feature that is not
+            numeric.
     """
     described = (*derived.plain, *derived.names)
     names = tuple(feature.name for feature in features)

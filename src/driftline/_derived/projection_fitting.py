@@ -1,4 +1,4 @@
-"""Training data to directions in which its numeric features, or the entries of its vectors, vary together."""
+"""Fits `Projections` and `VectorColumn`: directions in which numeric features, or entries of vectors, vary together."""
 
 from __future__ import annotations
 
@@ -18,51 +18,57 @@ __all__ = ["MAX_DIRECTIONS", "MAX_PROJECTED", "fit_projections", "fit_vectors"]
 
 
 MAX_DIRECTIONS = 64
-"""Directions through the numeric features at most. Each becomes a feature that is counted, tested and exported."""
+"""Most directions through the numeric features. Each becomes a feature that is counted, tested and exported."""
 
 MAX_PROJECTED = 1_000
-"""Numeric features in projections at most: the fit takes time with the cube of their number, 1 s for 1,000."""
+"""Most numeric features in projections. The time of a fit grows with the cube of their number, to 1 s for 1,000."""
 
 ROWS_PER_FEATURE = 10
-"""Rows per numeric feature at least: directions of fewer rows come from chance rather than from the data."""
+"""Fewest rows per numeric feature; with fewer, directions come from chance."""
 
 MAX_LEADING = 4
-"""Principal directions at most. The first ones show a shift that many features share. The other directions show a
-broken relation between features: each is the part of one feature that the others do not explain."""
+"""
+Most principal directions through the numeric features, which show a shift that many features share. The other
+directions show a broken relation between features: each is the part of one feature that the others do not explain.
+"""
 
 EXPLAINED = 0.05
-"""Share of a feature's variance that the others explain at least: otherwise it has no relation that could break."""
+"""Smallest share of a feature's variance that the others explain, for it to have a relation that could break."""
 
 RIDGE = 1e-3
-"""Added to the variance of each feature, which is 1, so that the residual of a duplicate is not only rounding."""
+"""Number added to each feature's variance, which is 1, so that the residual of a duplicate is not only rounding."""
 
 LEVELS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-"""Shares of the training data below the knots of a feature's normal scale: those of bin cuts, and further out."""
+"""Shares of the training data below the knots of a feature's normal scale: those of the cuts of bins, and 0.1 %."""
 
 DIGITS = 6
-"""Decimals of a direction: more of them are rounding, and would double the size of the file."""
+"""Decimals to which a direction is rounded; more would double the size of the file for no precision."""
 
 SAMPLE = 8_192
-"""Vectors that directions are fitted to at most. They are spaced evenly over the training data."""
+"""Most vectors to which directions are fitted. They are spaced evenly over the training data."""
 
 PRINCIPAL, RANDOM = 4, 4
-"""Principal and random directions through vectors. Principal ones show a changed mix of the same vectors. Random ones
-show vectors in a new region, such as those of another embedding model (docs/derived.md has the figures)."""
+"""
+Number of principal and of random directions through vectors. Principal ones show a changed mix of the same vectors.
+Random ones show vectors in a new region, such as those of another embedding model (docs/derived.md has the figures).
+"""
 
 ITERATIONS, OVERSAMPLED = 20, 8
-"""Iterations, and extra directions, of the subspace iteration that finds principal directions of long vectors (Halko,
-Martinsson & Tropp 2011)."""
+"""
+Number of iterations, and of extra directions, of the subspace iteration that finds the principal directions of vectors
+(Halko, Martinsson & Tropp 2011).
+"""
 
 
 def fit_projections(columns: Sequence[tuple[str, Column]], most: int) -> Projections:
     """
-    Fit directions through numeric features: principal ones, then the residual of each feature given the others.
+    Fit directions through numeric features: principal ones, then residuals of single features given the others.
 
     The residuals of the features that the others explain best come first.
 
     Args:
-        columns: name and values of each numeric feature.
-        most: directions at most.
+        columns: (name, values) of each numeric feature. Constants are skipped.
+        most: most directions.
 
     Raises:
         ConfigurationError: fewer than 2 or more than 1000 features vary, or there are too few rows for them.
@@ -104,7 +110,15 @@ def fit_projections(columns: Sequence[tuple[str, Column]], most: int) -> Project
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scale:
-    """The values of a feature, and the scale on which they are normally distributed."""
+    """
+    A numeric feature with its normal scale: the scale on which its values have the standard normal distribution.
+
+    Attributes:
+        name: name of the feature.
+        values: values of the feature, shape (rows,).
+        knots: increasing values of the feature.
+        scores: the values on the normal scale at the knots.
+    """
 
     name: str
     values: Floats
@@ -113,14 +127,14 @@ class _Scale:
 
 
 def _normal_scale(name: str, values: Floats) -> _Scale | None:
-    """Return the scale on which values are normal with mean 0 and variance 1; None for a constant."""
+    """Fit the normal scale of a feature; None if the feature is constant or has no finite value."""
     finite = np.sort(values[np.isfinite(values)])
     if not len(finite):
         return None
     knots = np.unique(np.quantile(finite, LEVELS, method="inverted_cdf"))
     below = np.searchsorted(finite, knots, side="left")
     upto = np.searchsorted(finite, knots, side="right")
-    # The middle of the ranks of a value: many rows may share the value.
+    # Many rows may share a value, so its rank is the middle of their ranks.
     middle = (below + upto) / 2 / len(finite)
     scores = np.array([NormalDist().inv_cdf(share) for share in middle.tolist()])
     scaled = np.interp(finite, knots, scores)
@@ -131,6 +145,7 @@ def _normal_scale(name: str, values: Floats) -> _Scale | None:
 
 
 def _covariance(scales: Sequence[_Scale], rows: int) -> Floats:
+    """Return the covariance of features on their normal scales, shape (features, features)."""
     matrix = np.empty((rows, len(scales)))
     for index, scale in enumerate(scales):
         matrix[:, index] = np.nan_to_num(np.interp(scale.values, scale.knots, scale.scores))
@@ -141,7 +156,7 @@ def _covariance(scales: Sequence[_Scale], rows: int) -> Floats:
 
 def fit_vectors(column: str, values: Column, length: int) -> VectorColumn:
     """
-    Fit directions through a column of vectors.
+    Fit principal directions through a column of vectors, and add random ones.
 
     Args:
         column: the name of the column.
@@ -167,7 +182,17 @@ def fit_vectors(column: str, values: Column, length: int) -> VectorColumn:
 
 
 def _principal(centred: Floats, count: int, seeded: np.random.Generator) -> Floats:
-    """Return the first principal directions, shape (count, length), by subspace iteration."""
+    """
+    Return the first principal directions of vectors by subspace iteration.
+
+    Args:
+        centred: the vectors minus their mean, shape (rows, length).
+        count: number of directions.
+        seeded: generator of the first guess.
+
+    Returns:
+        Unit vectors, shape (count, length).
+    """
     basis = seeded.normal(size=(centred.shape[1], min(count + OVERSAMPLED, centred.shape[1])))
     for _ in range(ITERATIONS):
         basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
@@ -176,7 +201,7 @@ def _principal(centred: Floats, count: int, seeded: np.random.Generator) -> Floa
 
 
 def _signed(directions: Floats) -> Floats:
-    """Return directions with the signs that make their largest entries positive: opposite directions are equal."""
+    """Return directions, shape (directions, length), with signs that make the largest entry of each positive."""
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])
     signed: Floats = directions * np.where(signs == 0.0, 1.0, signs)[:, None]

@@ -1,4 +1,4 @@
-"""Descriptions of derived features: how captured columns become further features. A file can hold them."""
+"""Descriptions of derived features, which a file can hold: how further features are computed from captured columns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from driftline.typing import Label
 __all__ = ["Derive", "Derived", "Projections", "Row", "VectorColumn", "as_functions", "check_functions"]
 
 Row: TypeAlias = "Mapping[str, Any]"
-"""One row as user functions get it: the captured values by the name of their column."""
+"""One row as user functions get it: name of each captured column to its value."""
 
 Derive: TypeAlias = "Mapping[str, Callable[[Row], Label | None]]"
-"""User functions of a row, by the name of the feature that each makes."""
+"""Name of each derived feature to the user function that computes it from a row."""
 
 Matrix: TypeAlias = "tuple[tuple[float, ...], ...]"
 
@@ -24,20 +24,20 @@ Matrix: TypeAlias = "tuple[tuple[float, ...], ...]"
 @dataclass(frozen=True, slots=True)
 class Projections:
     """
-    Directions through the numeric features of a row, after each feature was put on a normal scale.
+    Directions through the numeric features, on which rows are projected to derive further features.
 
-    A value becomes the normal score of its rank in the training data, interpolated between *knots*. A missing value
-    becomes 0, the mean. So no outlier and no unit outweighs the other features. The first *leading* directions are
-    orthonormal principal directions. The root mean square of the rest of a row is the reconstruction error, which is a
-    feature too. Each other direction is the part of one feature that the others do not explain.
+    Each value is first replaced by the normal score of its rank in the training data, and a missing value by 0, the
+    mean. Thus no outlier and no unit outweighs the other features. The first *leading* directions are orthonormal
+    principal directions. The root mean square of what they do not span is the reconstruction error, which is a derived
+    feature too. Each other direction gives the part of one feature that the others do not explain.
 
     Attributes:
         columns: names of the p numeric features.
-        knots: increasing values of each column.
-        scores: the normal score of each knot.
+        knots: increasing values of each feature.
+        scores: the normal score of each knot; scores between knots are interpolated.
         directions: k directions of p numbers each.
-        leading: how many directions are principal ones. They come first.
-        names: names of the features that this makes: one per direction, and last the reconstruction error.
+        leading: number of principal directions, which come first.
+        names: names of the derived features: one per direction, and last the reconstruction error.
     """
 
     columns: tuple[str, ...]
@@ -51,13 +51,13 @@ class Projections:
 @dataclass(frozen=True, slots=True)
 class VectorColumn:
     """
-    A column whose values are vectors of one length, such as embeddings.
+    A column of vectors of one length, such as embeddings, and the directions on which they are projected.
 
     Attributes:
         column: the name of the column.
-        centre: the mean of the training data.
-        directions: unit vectors, *leading* principal ones and then random ones.
-        leading: how many directions are principal ones.
+        centre: the mean vector of the training data.
+        directions: unit vectors: *leading* principal directions, then random ones.
+        leading: number of principal directions.
     """
 
     column: str
@@ -67,7 +67,7 @@ class VectorColumn:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the features that this makes: the norm, one per direction, and the reconstruction error."""
+        """Names of the derived features: the norm, a projection per direction, the reconstruction error."""
         projected = (f"{self.column} projection {number}" for number in range(1, len(self.directions) + 1))
         return (f"{self.column} norm", *projected, f"{self.column} reconstruction error")
 
@@ -79,10 +79,10 @@ class Derived:
 
     Attributes:
         columns: names of all captured columns, in the order of the training data.
-        inputs: names of the captured columns that are no features themselves.
-        functions: names of features that user functions make. The functions are not kept.
+        inputs: names of the captured columns that are not features themselves.
+        functions: names of the features that user functions compute. The functions are not stored.
         vectors: the columns of vectors.
-        projections: directions through the numeric features, if there are any.
+        projections: directions through the numeric features; None if there are none.
     """
 
     columns: tuple[str, ...]
@@ -93,7 +93,7 @@ class Derived:
 
     @property
     def plain(self) -> tuple[str, ...]:
-        """Names of the columns that are features as they are."""
+        """Names of the captured columns that are features."""
         return tuple(name for name in self.columns if name not in self.inputs)
 
     @property
@@ -105,10 +105,14 @@ class Derived:
 
 def check_functions(derived: Derived | None, derive: object) -> Derive:
     """
-    Return the user functions in the argument *derive*, checked against those that a reference was fitted with.
+    Return the user functions in the argument *derive*, after checking that they are those of a reference.
+
+    Args:
+        derived: the reference's description of derived features; None if it has none.
+        derive: the argument; None for no functions.
 
     Raises:
-        ConfigurationError: it is no mapping of names to functions, or the names are not those of the reference.
+        ConfigurationError: *derive* is not a mapping of names to functions, or has other names than the reference.
     """
     functions = as_functions(derive)
     wanted = derived.functions if derived is not None else ()
@@ -121,10 +125,10 @@ def check_functions(derived: Derived | None, derive: object) -> Derive:
 
 def as_functions(derive: object) -> Derive:
     """
-    Return the user functions in the argument *derive*, by name.
+    Return the argument *derive* as a dict of user functions by name; an empty dict if it is None.
 
     Raises:
-        ConfigurationError: it is no mapping, a name is no string, or a value is no function.
+        ConfigurationError: it is not a mapping, a name is not a string, or a value is not a function.
     """
     if derive is None:
         return {}

@@ -1,4 +1,4 @@
-"""Captured columns to the columns that are counted: derives features, many rows at a time."""
+"""Computes derived features from captured columns, many rows at a time; and `StagedLayout`, which counts them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ Columns: TypeAlias = "Sequence[Column | None]"
 """Columns of equal length; None for a column whose values are all missing."""
 
 OnError: TypeAlias = Callable[[str, Exception], None]
-"""Called with the name of a user function and the exception that it raised."""
+"""A callback that gets the name of a user function and the exception that the function raised."""
 
 
 CHUNK_ROWS = 4_096
-"""Rows projected in one step, so that a large batch is never held as floats as a whole."""
+"""Most rows that are projected in one step, to bound the memory that a large batch takes as floats."""
 
 
 class Deriver:
     """
-    Derives the columns that are counted from the captured ones.
+    Computes the columns of all features, derived or not, from the captured columns.
 
     Args:
         derived: the description of the captured columns and the derived features.
         functions: the user functions, by the names in *derived*.
-        on_error: called when a user function raises. The value of the feature is then missing.
+        on_error: called when a user function raises. The value of the derived feature is then missing.
     """
 
     def __init__(self, derived: Derived, functions: Derive, on_error: OnError) -> None:
@@ -53,10 +53,10 @@ class Deriver:
 
     def __call__(self, columns: Columns, rows: int) -> list[Column | None]:
         """
-        Return the plain columns, the derived ones, and the columns that follow the captured ones (the prediction).
+        Return the captured columns that are features, then the derived columns, then any further columns.
 
         Args:
-            columns: the captured columns, in their order, and perhaps more.
+            columns: the captured columns in the order of the reference, and perhaps further ones: the predictions.
             rows: number of rows.
         """
         captured, rest = list(columns[: self._width]), columns[self._width :]
@@ -67,17 +67,18 @@ class Deriver:
         if self._projector is not None:
             for index in self._projected:
                 column = captured[index]
-                # The same floats are projected and binned: they are read once.
+                # Floats are read once, because they are both projected and binned.
                 captured[index] = None if column is None else np.ascontiguousarray(as_floats(column))
             derived.extend(self._projector([captured[index] for index in self._projected], rows))
         return [*(captured[index] for index in self._plain), *derived, *rest]
 
     def _call_functions(self, captured: Columns, rows: int) -> Iterable[list[object]]:
+        """Call every user function with every row; return a column of results per function."""
         names = self._derived.columns
         values = [repeat(None, rows) if column is None else _values(column) for column in captured]
         results: list[list[object]] = [[] for _ in self._functions]
         for row in zip(*values, strict=True):
-            # Read-only: a function must not change the row for the next one.
+            # The row is read-only, so that a function cannot change it for the next function.
             view = MappingProxyType(dict(zip(names, row, strict=True)))
             for (name, function), result in zip(self._functions, results, strict=True):
                 result.append(self._call(name, function, view))
@@ -99,7 +100,7 @@ def _values(column: Column) -> Iterable[object]:
 
 
 class Projector:
-    """Projects rows as `driftline._derived.spec.Projections` describes: one column per name."""
+    """Computes the derived features that `Projections` describes, one column per name."""
 
     def __init__(self, projections: Projections) -> None:
         self._scales = tuple(
@@ -110,7 +111,14 @@ class Projector:
         self._leading = projections.leading
 
     def __call__(self, columns: Columns, rows: int) -> list[Column | None]:
-        """Return the projections and the reconstruction error of p columns of floats, shape (rows,) each."""
+        """
+        Return a column per direction, and last the reconstruction error; each of shape (rows,).
+
+        Args:
+            columns: the p projected features, in the order of `Projections.columns`. If a column is None, all its
+                values are missing.
+            rows: number of rows.
+        """
         projected = np.empty((self._directions.shape[1] + 1, rows))
         for start in range(0, rows, CHUNK_ROWS):
             part = slice(start, min(rows, start + CHUNK_ROWS))
@@ -125,23 +133,23 @@ class Projector:
 
 def project(scaled: Floats, directions: Floats, leading: int) -> Floats:
     """
-    Return the projections of rows, and their reconstruction error: shape (directions + 1, rows).
+    Return the projections of rows on directions, then their reconstruction error: shape (directions + 1, rows).
 
     The reconstruction error is the root mean square of the part of a row that the leading directions do not span.
 
     Args:
-        scaled: the rows, shape (rows, p).
+        scaled: the rows on the scale of the directions, shape (rows, p).
         directions: the directions, shape (p, directions).
         leading: number of leading directions, which are orthonormal.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # numbers whose squares overflow are out of range
+    with np.errstate(over="ignore", invalid="ignore"):  # the squares of huge numbers overflow
         projected = scaled @ directions
         rest = np.square(scaled).sum(axis=1) - np.square(projected[:, :leading]).sum(axis=1)
         return np.vstack([projected.T, np.sqrt(np.maximum(rest, 0.0) / scaled.shape[1])])
 
 
 class VectorProjector:
-    """Projects a column of vectors to the columns that `driftline._derived.spec.VectorColumn` names."""
+    """Computes the derived features that `VectorColumn` describes, one column per name in *names*."""
 
     def __init__(self, vector: VectorColumn) -> None:
         self.names = vector.names
@@ -150,7 +158,11 @@ class VectorProjector:
         self._leading = vector.leading
 
     def __call__(self, column: Column) -> list[Column | None]:
-        """Return the norm, the projections and the reconstruction error; nan for a value that is no such vector."""
+        """
+        Return the columns of the norm, of each projection and of the reconstruction error.
+
+        A value that is not a vector of the right length becomes nan in all of them.
+        """
         parts = [
             project_vectors(
                 as_matrix(column[start : start + CHUNK_ROWS], len(self._centre)),
@@ -164,7 +176,15 @@ class VectorProjector:
 
 
 def project_vectors(matrix: Floats, centre: Floats, directions: Floats, leading: int) -> Floats:
-    """Return norm, projections and reconstruction error of vectors, shape (directions + 2, rows)."""
+    """
+    Return norm, projections and reconstruction error of vectors, shape (directions + 2, rows).
+
+    Args:
+        matrix: the vectors, shape (rows, length).
+        centre: vector that is subtracted before the projection, shape (length,).
+        directions: the directions, shape (length, directions).
+        leading: number of leading directions, which are orthonormal.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         norms = np.linalg.norm(matrix, axis=1)
         return np.vstack([norms[None], project(matrix - centre, directions, leading)])
@@ -172,12 +192,12 @@ def project_vectors(matrix: Floats, centre: Floats, directions: Floats, leading:
 
 class StagedLayout(Layout):
     """
-    A layout over columns that pass through stages before they are binned.
+    A `Layout` that transforms the captured columns before it bins them, for instance to derive features.
 
     Args:
         features: the features, derived ones included, in the order in which they are counted.
-        stages: functions of columns and their number of rows that return columns.
-        derived: the description of the derived features, if there are any.
+        stages: functions that are applied one after the other: each gets (columns, number of rows), returns columns.
+        derived: the description of the derived features; None if there are none.
     """
 
     __slots__ = ("_numeric", "_stages")
@@ -195,17 +215,17 @@ class StagedLayout(Layout):
         self.fingerprint = fingerprint_of(self, derived)
         if derived is not None:
             self.breadth = len(derived.columns) + sum(len(vector.centre) for vector in derived.vectors)
-        # The captured columns decide whether rows can be read as one matrix of numbers.
+        # Rows can be read as one matrix if all captured columns are numeric features.
         only_projected = derived is None or not (derived.inputs or derived.functions or derived.vectors)
         self._numeric = only_projected and all(isinstance(feature.bins, NumericBins) for feature in features)
 
     def can_pack(self, width: int) -> bool:
-        """Return whether rows are read as one matrix of numbers."""
+        """Return whether a row may be stored as the bytes of its values as float64: all are numeric features."""
         del width
         return self._numeric
 
     def derive(self, columns: Columns, rows: int) -> Columns:
-        """Return the columns that are counted. Each captured row passes through the stages once."""
+        """Apply the stages to captured columns of *rows* rows, and return the columns that are counted."""
         for stage in self._stages:
             columns = stage(columns, rows)
         return columns
@@ -218,7 +238,7 @@ class StagedLayout(Layout):
 
 
 def fingerprint_of(layout: Layout, derived: Derived | None) -> str:
-    """Return a hash of the bins and of the derivation: equal bins over other directions count something else."""
+    """Return a hash of bins and of the description of derived features; if that is None, the layout's fingerprint."""
     if derived is None:
         return layout.fingerprint
     return hashlib.sha256(f"{layout.fingerprint} {derived!r}".encode()).hexdigest()[:16]

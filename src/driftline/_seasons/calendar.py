@@ -1,4 +1,4 @@
-"""Times to cells of the week: of training data by a column of times, of traffic by the wall clock."""
+"""Hours of the week: of training data from its times, of traffic from the wall clock."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 HOURS, WEEKDAYS = 24, 7
 
 CELLS = HOURS * WEEKDAYS
-"""Hours of a week. The first is Monday 0:00 UTC."""
+"""Number of hours of a week, which are also called its cells. Cell 0 starts on Monday 0:00 UTC."""
 
 HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
 """Seconds of an hour, a day and a week."""
@@ -40,12 +40,12 @@ EPOCH_WEEKDAY = 3
 """Weekday of 1970-01-01, a Thursday. Monday is 0."""
 
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_800.0
-"""UNIX seconds of the years 1 and 10000. A number that is no date in between has another unit."""
+"""Unix time in seconds at the start of the years 1 and 10000. A number outside of them has another unit."""
 
 
 def cell_of(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
     """
-    Return the hour of the week of UNIX seconds, in UTC: weekday * 24 + hour.
+    Return the hour of the week in UTC, weekday * 24 + hour, of Unix times in seconds.
 
     >>> cell_of(np.array([0.0, 4 * 86_400.0])).tolist()
     [72, 0]
@@ -55,16 +55,17 @@ def cell_of(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def time_column(time: Any, names: Sequence[str], columns: Sequence[Column], rows: int) -> NDArray[np.float64]:
     """
-    Return UNIX seconds of every row, shape (rows,).
+    Return the Unix time of each row in seconds, shape (rows,).
 
     Args:
-        time: the name of a column, or a time for each row: datetimes (naive ones are UTC), datetime64, UNIX seconds.
+        time: the argument ``time=``: the name of a column, or a time for each row. A time is a datetime (naive ones are
+            UTC), a datetime64, or a Unix time in seconds.
         names: names of the columns.
         columns: the columns.
         rows: number of rows.
 
     Raises:
-        ConfigurationError: there is no such column, or the times are too few, too many, missing or no times.
+        ConfigurationError: the column is unknown, the number of times is not *rows*, or a value is not a time.
     """
     if isinstance(time, str):
         if time not in names:
@@ -84,6 +85,7 @@ def time_column(time: Any, names: Sequence[str], columns: Sequence[Column], rows
 
 
 def _seconds(values: Column) -> NDArray[np.float64]:
+    """Return a column of times as Unix times in seconds; raise ConfigurationError if a value is not a time."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         absent = np.isnat(values)
         if absent.any():
@@ -116,10 +118,10 @@ def _refuse(row: int, value: str) -> NoReturn:
 
 class WeekClock:
     """
-    The hour of the week that rows are counted in. It moves on after all pending rows have been counted.
+    Keeps the hour of the week in which rows are counted, until `advance` is called.
 
     Args:
-        wall: returns UNIX seconds, as `time.time`.
+        wall: returns the Unix time in seconds, as `time.time`.
     """
 
     __slots__ = ("_cell", "_end", "_start", "_wall")
@@ -130,18 +132,18 @@ class WeekClock:
 
     @property
     def over(self) -> bool:
-        """Whether the present hour is another one, also because the clock was set back."""
+        """Whether the kept hour is not the present one, because it ended or the clock was set back."""
         return not self._start <= self._wall() < self._end
 
     def advance(self) -> None:
-        """Move on to the present hour."""
+        """Keep the present hour from now on. The caller has counted all rows of the earlier hour."""
         now = self._wall()
         self._start = math.floor(now / HOUR) * HOUR
         self._end = self._start + HOUR
         self._cell = int(cell_of(np.array([now]))[0])
 
     def append_cells(self, counts: Counts, rows: int) -> Counts:
-        """Return the counts of *rows* rows, followed by the counts of their hours: shape (bins + `CELLS`,)."""
+        """Return *counts*, shape (bins,), followed by `CELLS` counts that have *rows* at the kept hour and else 0."""
         longer = np.zeros(len(counts) + CELLS, dtype=np.int64)
         longer[: len(counts)] = counts
         longer[len(counts) + self._cell] = rows

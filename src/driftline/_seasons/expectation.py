@@ -1,4 +1,4 @@
-"""Seasons: the counts of a reference by hour of the day and day of the week, and the counts to expect of a window."""
+"""`Seasons`: a reference's counts by hour of the day and day of the week. `Expectation`: the counts for a window."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from driftline.typing import Counts, Floats
 __all__ = ["KINDS", "PERIODS", "Expectation", "OrderedRows", "Seasons", "add_seasons", "cell_in", "short_window"]
 
 KINDS = {"hour": HOURS, "weekday": WEEKDAYS}
-"""Cells of each kind of season."""
+"""Kind of season to its number of cells: 24 hours of the day, 7 days of the week."""
 
 PERIODS = {"hour": (DAY, "a day"), "weekday": (WEEK, "a week")}
-"""Seconds of each kind of season, and its name."""
+"""Kind of season to its length in seconds and the name of that length."""
 
 FLOOR = 0.1
 """
-Least expected share of a bin in a cell, as a part of its share of all rows, where variances are standardised by it.
-In a cell of few rows a rare bin may have no rows at all, and a row in it must not get an infinite weight.
+Smallest expected share of a bin by which variances are standardised, as a part of the bin's share of all rows. A rare
+bin may have no rows in a small cell, and a new row in it must not get an infinite weight.
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seasons:
     """
-    The counts of a reference by season. Two of them add up, as all counts do.
+    The counts of a reference by season. ``a + b`` are the seasons of two parts of the training data together.
 
     Attributes:
-        kinds: kinds of season that windows are compared by: ``"hour"``, ``"weekday"``, both, or none.
-        counts: counts of each kind, shape (cells, bins), with 24 or 7 cells in UTC.
+        kinds: kinds of season by which windows are compared: ``"hour"``, ``"weekday"``, both, or none.
+        counts: for each of *kinds*, counts of shape (cells, bins); the cells are 24 hours or 7 days, in UTC.
         shown: kinds of season that the training data show, whether or not windows are compared by them.
-        start: UNIX seconds of the first row.
-        end: UNIX seconds of the last row.
+        start: Unix time of the first row, in seconds.
+        end: Unix time of the last row, in seconds.
     """
 
     kinds: tuple[str, ...]
@@ -60,7 +60,7 @@ class Seasons:
 
     def __add__(self, other: Seasons) -> Seasons:
         """
-        Add seasons of the same kinds. A season that one of them shows is shown.
+        Add seasons of the same kinds. The sum shows a season if either part shows it.
 
         Raises:
             ConfigurationError: the kinds differ.
@@ -77,13 +77,13 @@ class Seasons:
         )
 
     def rows_per_day(self, rows: int) -> float:
-        """Return the mean number of rows in a day, for a reference of *rows* rows over at least one day."""
+        """Return the mean number of rows per day, if the reference has *rows* rows; a shorter time counts as a day."""
         return rows * DAY / max(self.end - self.start, DAY)
 
 
 def add_seasons(a: Seasons | None, b: Seasons | None) -> Seasons | None:
     """
-    Add the seasons of two parts of the training data.
+    Return the seasons of two parts of the training data together; None if neither part has seasons.
 
     Raises:
         ConfigurationError: only one part has seasons, or their kinds differ.
@@ -97,13 +97,22 @@ def add_seasons(a: Seasons | None, b: Seasons | None) -> Seasons | None:
 
 
 def cell_in(kind: str, cells: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the hour of the day, or the day of the week, of hours of the week."""
+    """Convert hours of the week to hours of the day if *kind* is "hour", or to days of the week if it is "weekday"."""
     cells_of_kind: NDArray[np.intp] = cells % HOURS if kind == "hour" else cells // HOURS
     return cells_of_kind
 
 
 def _by_kind(kind: str, weights: NDArray[Any]) -> NDArray[Any]:
-    """Sum weights of the hours of the week, shape (..., `CELLS`), to those of a kind's cells, shape (..., cells)."""
+    """
+    Sum weights of hours of the week over the hours that belong to one cell of *kind*.
+
+    Args:
+        kind: ``"hour"`` or ``"weekday"``.
+        weights: shape (..., `CELLS`).
+
+    Returns:
+        Sums of shape (..., 24) or (..., 7).
+    """
     week = weights.reshape(*weights.shape[:-1], WEEKDAYS, HOURS)
     sums: NDArray[Any] = week.sum(axis=-2 if kind == "hour" else -1)
     return sums
@@ -111,10 +120,10 @@ def _by_kind(kind: str, weights: NDArray[Any]) -> NDArray[Any]:
 
 class Expectation:
     """
-    The counts to expect of a window, given the hours of the week of its rows.
+    Computes the counts that a window should have without drift, given the hours of the week of its rows.
 
     Args:
-        seasons: the seasons of the reference.
+        seasons: the seasons of the reference, of at least one kind.
         features: the features, in the order of *layout*.
         layout: the bins of the features.
 
@@ -134,25 +143,40 @@ class Expectation:
         self._norms = self._sums() if len(self._kinds) > 1 else np.empty((0, 0, 0))
 
     def _shares(self, counts: Counts) -> tuple[Floats, Floats]:
-        """Return the shares of each cell and its rows. An empty cell gets those of the whole reference."""
+        """
+        Convert the counts of one kind of season, shape (cells, bins), to shares.
+
+        Returns:
+            Share of each bin in the rows of each cell, shape (cells, bins), and rows per cell, shape (cells,). A cell
+            without rows gets the shares and the number of rows of the whole reference.
+        """
         rows = counts[:, : self._sizes[0]].sum(axis=1).astype(np.float64)
         filled = rows > 0
         shares = np.where(filled[:, None], counts / np.maximum(rows, 1.0)[:, None], self.overall)
         return shares, np.where(filled, rows, self._rows)
 
     def _sums(self) -> Floats:
-        """Return sums of hourly shares times daily ones over the overall ones, shape (weekdays, hours, features)."""
+        """
+        Return the sums by which `_mixed` scales the shares of a weekday and an hour to 1.
+
+        Returns:
+            For each weekday, hour and feature: the sum over its bins of hourly share · daily share / overall share.
+            Shape (weekdays, hours, features).
+        """
         (_, hours, _), (_, days, _) = self._kinds
         tilted = hours / np.where(self.overall > 0, self.overall, 1.0)
         return np.stack([np.add.reduceat(tilted * day, self._offsets, axis=1) for day in days])
 
     def _mixed(self, weights: Floats) -> Floats:
         """
-        Return the shares, shape (bins,), for weights of the hours of the week, shape (`CELLS`,), with two seasons.
+        Return the expected shares with both kinds of season, shape (bins,).
 
-        The two seasons are taken to act independently. The shares of an hour on a weekday are the product of the shares
-        of both, divided by the overall shares and scaled to a sum of 1. If the hour and the weekday have no bin in
-        common, the shares are the overall ones.
+        The two seasons are assumed to act independently. The shares of an hour on a weekday are hourly shares times
+        daily shares, divided by the overall shares and scaled to a sum of 1. If the hour and the weekday have no bin
+        in common, the shares are the overall ones.
+
+        Args:
+            weights: share of the rows in each hour of the week, shape (`CELLS`,).
         """
         (_, hours, _), (_, days, _) = self._kinds
         week = weights.reshape(WEEKDAYS, HOURS)
@@ -168,7 +192,9 @@ class Expectation:
 
     def of_feature(self, bins: slice, cells: Counts) -> Floats:
         """
-        Return the shares to expect of one feature in blocks, shape (blocks, bins), raised to `FLOOR`.
+        Return the expected shares of one feature's bins in blocks of rows, shape (blocks, bins).
+
+        A share is at least `FLOOR` times the overall share. The shares of each block sum to 1.
 
         Args:
             bins: indices of the feature's bins.
@@ -189,10 +215,11 @@ class Expectation:
 
     def freedom(self, cells: Counts) -> float:
         """
-        Return the degrees of freedom of blocks around their expectation.
+        Return the degrees of freedom with which the variance of blocks around their expected counts is estimated.
 
-        A block is a part of its expectation. A block of n rows, of which n_c are in a cell of m_c rows, therefore
-        loses sum(n_c^2 / m_c) / n degrees. Blocks that each hold a whole season lose one degree together.
+        Each block is a part of the reference from which its expectation is computed. A block of n rows, of which n_c
+        are in a cell of m_c rows, therefore loses sum(n_c^2 / m_c) / n degrees. Blocks that each hold a whole season
+        lose one degree together.
 
         Args:
             cells: rows of each block by hour of the week, shape (blocks, `CELLS`).
@@ -205,7 +232,7 @@ class Expectation:
 
     def shares(self, cells: Counts) -> Floats:
         """
-        Return the shares to expect of a window, shape (bins,); the overall shares if it has no rows.
+        Return the expected shares of a window, shape (bins,); the overall shares if it has no rows.
 
         Args:
             cells: rows of the window by hour of the week, shape (`CELLS`,).
@@ -221,7 +248,7 @@ class Expectation:
 
     def __call__(self, cells: Counts) -> Floats:
         """
-        Return the counts to compare a window with, shape (bins,): expected shares times their effective sample size.
+        Return the counts with which a window is compared, shape (bins,): expected shares times effective sample size.
 
         The effective sample size of a mix of cells with weights w and m rows each is 1 / sum(w^2 / m) (Kish 1965). With
         two seasons, the variances of the logarithms of both shares add up, less that of the overall shares.
@@ -239,7 +266,11 @@ class Expectation:
         return self.shares(cells) / variance
 
     def floored(self, shares: Floats) -> Floats:
-        """Return shares to standardise by, shape (..., bins): raised to `FLOOR` and scaled to a sum of 1."""
+        """
+        Return *shares*, shape (..., bins), each at least `FLOOR` times the overall share.
+
+        They are scaled to sum to 1 per feature. Variances are standardised by them.
+        """
         raised = np.maximum(shares, FLOOR * self.overall)
         norm = np.add.reduceat(raised, self._offsets, axis=-1)
         floored: Floats = raised / np.repeat(norm, self._sizes, axis=-1)
@@ -249,12 +280,12 @@ class Expectation:
 @dataclass(frozen=True, slots=True, eq=False)
 class OrderedRows:
     """
-    Rows of training data in the order of their times.
+    The order of rows of training data by time, and their hours of the week.
 
     Attributes:
-        order: indices of the rows, shape (rows,).
-        cells: hours of the week of the rows in this order, shape (rows,).
-        expectation: the counts to expect of blocks of rows; None if windows are not compared by seasons.
+        order: indices that sort the rows by time, shape (rows,).
+        cells: hour of the week of each row in this order, shape (rows,).
+        expectation: computes expected counts of blocks of rows; None if windows are not compared by seasons.
     """
 
     order: NDArray[np.intp]
@@ -262,7 +293,11 @@ class OrderedRows:
     expectation: Expectation | None
 
     def cell_counts(self, length: int) -> Counts:
-        """Return the rows of each block of *length* rows by hour of the week, shape (blocks, `CELLS`)."""
+        """
+        Return the number of rows per hour of the week in each block of *length* rows, shape (blocks, `CELLS`).
+
+        Rows after the last whole block are ignored.
+        """
         blocks = len(self.cells) // length
         block_of_row = np.repeat(np.arange(blocks), length)
         counts = np.bincount(block_of_row * CELLS + self.cells[: blocks * length], minlength=blocks * CELLS)
@@ -271,15 +306,15 @@ class OrderedRows:
 
 def short_window(seasons: Seasons, rows: int, window_rows: int | None, window_seconds: float | None) -> str:
     """
-    Return a warning if windows are shorter than a season that they are not compared by, and that the reference shows.
+    Return a warning if windows may differ from the reference because of a season alone; else an empty string.
 
-    Return an empty string otherwise.
+    They may if the reference shows a season that is longer than a window, and by which windows are not compared.
 
     Args:
         seasons: the seasons of the reference.
         rows: rows of the reference, from which the duration of a window of rows is estimated.
-        window_rows: rows of the window, or None.
-        window_seconds: seconds of the window, or None.
+        window_rows: rows of the window; None if it has a duration.
+        window_seconds: seconds of the window; None if it has a number of rows.
     """
     seconds = (window_rows or 0) / seasons.rows_per_day(rows) * DAY if window_seconds is None else window_seconds
     missed = [kind for kind in seasons.shown if kind not in seasons.kinds and seconds < PERIODS[kind][0]]

@@ -1,4 +1,4 @@
-"""Training data with times to seasons: the counts by season, and whether the data show a season at all."""
+"""Fits `Seasons` to training data with times: counts by season, and tests which seasons the data show."""
 
 from __future__ import annotations
 
@@ -20,27 +20,31 @@ from driftline.typing import Column, Counts, Floats
 __all__ = ["check_kinds", "drop_time_column", "fit_seasons", "kinds_like", "order_rows"]
 
 MIN_PERIODS = {"hour": 8, "weekday": 4}
-"""Days, and weeks, from which data can show a season: a pattern of fewer may be chance."""
+"""Kind of season to the fewest days (for "hour") or weeks (for "weekday") of data that can show it."""
 
 MAX_GROUPS = 32
-"""Sets of days, or of weeks, that are compared at most: more would cost memory and add little."""
+"""Most groups of days (weeks) that are compared; more would take memory and add little."""
 
 REPEATED = 0.5
-"""Share of a profile that must repeat in other days (weeks) for it to be a season."""
+"""Share of the pattern of a day (week) that must repeat on other days (weeks) for it to be a season."""
 
 SHOWN_LEVEL = 0.01
-"""Probability, over all features together, that data without a season show one."""
+"""Probability of finding a season in data without any, over all features together."""
 
 SHOWN_EFFECT = 0.01
 """
-Mean chi-square distance of the cells from all rows from which a season counts: that of a shift by 0.1 standard
-deviations.
+Smallest effect of a season that counts: the mean chi-square distance between a cell and all rows. A shift by 0.1
+standard deviations has this distance.
 """
 
 
 def check_kinds(seasons: Any, *, timed: bool) -> tuple[str, ...]:
     """
-    Return the kinds of season in the argument *seasons*, in the order of `KINDS`.
+    Check the argument ``seasons=`` of a fit, and return its kinds of season in the order of `KINDS`.
+
+    Args:
+        seasons: the value of the argument.
+        timed: whether the data have times.
 
     Raises:
         ConfigurationError: a season is unknown or appears twice, or there are no times.
@@ -60,11 +64,13 @@ def check_kinds(seasons: Any, *, timed: bool) -> tuple[str, ...]:
 
 def kinds_like(kinds: tuple[str, ...], seasons: Seasons | None, *, timed: bool) -> tuple[str, ...]:
     """
-    Return the kinds of season of the reference in the argument ``like=``, by which more data are counted.
+    Return the kinds of season by which data are counted when a fit has the argument ``like=``.
+
+    They are the kinds of the reference in ``like=``.
 
     Args:
-        kinds: the kinds in the argument ``seasons=``, which may be empty.
-        seasons: the seasons of the reference.
+        kinds: the kinds in the argument ``seasons=``: the same ones, or none.
+        seasons: the seasons of the reference in ``like=``; None if it has none.
         timed: whether the data have times.
 
     Raises:
@@ -82,7 +88,12 @@ def kinds_like(kinds: tuple[str, ...], seasons: Seasons | None, *, timed: bool) 
 
 def drop_time_column(table: Table, names: Sequence[str], time: Any) -> tuple[tuple[str, ...], Table]:
     """
-    Return the names and the table of all columns but the column of times, if *time* names one.
+    Return the names and the table of the columns without the column of times.
+
+    Args:
+        table: all columns.
+        names: their names.
+        time: the argument ``time=``. Unless it is the name of a column, all columns are kept.
 
     Raises:
         ConfigurationError: there is no other column.
@@ -99,13 +110,13 @@ def fit_seasons(
     features: Sequence[Feature], columns: Sequence[Column], seconds: Floats, kinds: tuple[str, ...]
 ) -> Seasons:
     """
-    Count training data by season, and test which seasons they show.
+    Count training data by season, and test which kinds of season they show.
 
     Args:
-        features: the features.
+        features: the features, whose bins are counted.
         columns: the values of each feature.
-        seconds: UNIX seconds of each row, shape (rows,).
-        kinds: kinds of season that windows are to be compared by.
+        seconds: Unix time of each row in seconds, shape (rows,).
+        kinds: kinds of season by which windows will be compared. Only these are counted, but all are tested.
     """
     cells = cell_of(seconds)
     tables: dict[str, list[Counts]] = {kind: [] for kind in kinds}
@@ -133,12 +144,22 @@ def fit_seasons(
 
 
 def _count_cells(cell: NDArray[np.intp], cells: int, numbers: NDArray[np.intp], bins: Bins) -> Counts:
+    """Return rows per cell and bin, shape (cells, bins), from the cell and the bin number of each row."""
     return np.bincount(cell * bins.size + numbers, minlength=cells * bins.size).reshape(cells, bins.size)
 
 
 def _units(seconds: Floats, kind: str) -> NDArray[np.intp] | None:
-    """Return the set of days (weeks) of each row, one of at most `MAX_GROUPS`; None if there are too few."""
-    # Weeks begin on a Monday, as the cells do: 1970-01-05.
+    """
+    Assign the day (week) of each row to one of at most `MAX_GROUPS` groups.
+
+    Args:
+        seconds: Unix time of each row in seconds, shape (rows,).
+        kind: ``"hour"`` to group days, ``"weekday"`` to group weeks.
+
+    Returns:
+        The number of each row's group, shape (rows,); None if there are fewer days (weeks) than `MIN_PERIODS`.
+    """
+    # Weeks begin on a Monday like the cells. The first Monday is 1970-01-05.
     shift = 4 * DAY if kind == "weekday" else 0.0
     _, unit = np.unique(np.floor((seconds - shift) / PERIODS[kind][0]), return_inverse=True)
     return None if unit.max() + 1 < MIN_PERIODS[kind] else unit % MAX_GROUPS
@@ -146,12 +167,16 @@ def _units(seconds: Floats, kind: str) -> NDArray[np.intp] | None:
 
 def _shows_season(table: Counts, level: float) -> bool:
     """
-    Return whether the profiles of days (weeks) repeat, from counts of shape (days, cells, bins).
+    Return whether a feature has the same pattern over the hours of each day (over the days of each week).
 
-    The days are independent even if the rows of one day depend on each other. Without a season, the inner product of
-    the profiles of two days has the mean 0. The mean over all pairs, divided by its standard error, is compared with
-    Student's t. It is a degenerate U-statistic of degree two. So its variance is twice the one that the means of the
-    single days suggest (Hoeffding 1948).
+    Days are assumed to be independent, although the rows of one day may depend on each other. Without a season, the
+    inner product of the patterns of two days has the mean 0. The mean over all pairs, divided by its standard error, is
+    compared with Student's t. It is a degenerate U-statistic of degree two, so its variance is twice the one that the
+    means of the single days suggest (Hoeffding 1948).
+
+    Args:
+        table: rows per group of days (weeks), cell and bin, shape (groups, cells, bins).
+        level: probability of True without a season.
     """
     from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
 
@@ -171,7 +196,15 @@ def _shows_season(table: Counts, level: float) -> bool:
 
 
 def order_rows(seconds: Floats, seasons: Seasons, features: Sequence[Feature], layout: Layout) -> OrderedRows:
-    """Return the rows in the order of their times."""
+    """
+    Sort rows by time.
+
+    Args:
+        seconds: Unix time of each row in seconds, shape (rows,).
+        seasons: the seasons of the same rows.
+        features: the features.
+        layout: the bins of the features.
+    """
     order = np.argsort(seconds, kind="stable")
     expectation = Expectation(seasons, features, layout) if seasons.kinds else None
     return OrderedRows(order, cell_of(seconds[order]), expectation)

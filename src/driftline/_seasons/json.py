@@ -1,4 +1,4 @@
-"""The part of a reference's JSON document that holds its seasons."""
+"""JSON of `Seasons`, which is a part of a reference's document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["check_seasons", "read_seasons", "seasons_document"]
 
 
 def seasons_document(seasons: Seasons) -> dict[str, object]:
-    """Return the JSON object of seasons."""
+    """Return seasons as a JSON object: start, end, kinds that are shown, and kind to counts."""
     return {
         "start": seasons.start,
         "end": seasons.end,
@@ -29,17 +29,21 @@ def seasons_document(seasons: Seasons) -> dict[str, object]:
 
 def check_seasons(seasons: Seasons, features: Sequence[Feature]) -> None:
     """
-    Check that seasons count the same rows as the features that the same document holds, the prediction included.
+    Check that the counts of seasons agree with the counts of the features.
+
+    Args:
+        seasons: the seasons in a document.
+        features: the features in the same document, and last the prediction if there is one.
 
     Raises:
-        DocumentError: there are other bins, or other rows in them.
+        DocumentError: the seasons have other bins, or their counts sum to other numbers of rows.
     """
     totals = [bin_count for feature in features for bin_count in feature.counts]
     starts = np.cumsum([0, *(feature.bins.size for feature in features[:-1])])
     for kind, counts in zip(seasons.kinds, seasons.counts, strict=True):
         at = f".seasons.counts.{kind}"
         check_length(counts[0], len(totals), "counts, one for each bin", f"{at}[0]")
-        # Each count is at most 2**53 and there are at most 24 cells: the sums are exact.
+        # The sums are exact, because each count is at most 2**53 and there are at most 24 cells.
         if counts.sum(axis=0).tolist() != totals:
             actual = "counts of other rows"
             raise DocumentError(actual, "counts that add up to those of the features", at)
@@ -50,7 +54,7 @@ def check_seasons(seasons: Seasons, features: Sequence[Feature]) -> None:
 
 
 def _read_cells(kind: str) -> Reader[Counts]:
-    """Return the description of the counts of one kind of season, shape (cells, bins)."""
+    """Return a reader of the counts of one kind of season, an array of shape (cells, bins)."""
     cells = json.array(_read_cell, size=KINDS[kind])
 
     def table(value: Any) -> Counts:
