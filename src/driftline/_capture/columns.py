@@ -1,4 +1,4 @@
-"""One column of any library as numbers, as codes with labels, or as Python values; copied only if necessary."""
+"""Reads one column of any library as numbers, as codes with labels, or as Python values; copies only if necessary."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ __all__ = [
 ]
 
 Row: TypeAlias = "tuple[object, ...] | bytes"
-"""The values of one row in the order of the features: a tuple, or the bytes of as many float64."""
+"""The values of one row in the order of the reference: a tuple, or the bytes of as many float64."""
 
 FLOAT_BYTES = 8
 """Bytes of a float64."""
 
 SMALL_RANGE = 1_024
-"""Range of integers up to which they are counted by their distance from the smallest, without sorting."""
+"""Largest range (maximum - minimum) of integers that are read as codes: their distances from the minimum."""
 
 MAX_POLARS_CODES = 1_000_000
-"""Labels of all polars categoricals in this process up to which a table over all of them is cheap."""
+"""Most labels of all polars categoricals in this process for which a table over all of them is cheap."""
 
 FEW_LABELS = 8
-"""Labels up to which codes are counted by comparing them with each code: faster than `numpy.bincount`."""
+"""Most labels for which comparing all codes with each code is faster than `numpy.bincount`."""
 
 
 class CategoricalColumn(Sequence[object]):
     """
-    A column of codes and the labels that they stand for: pandas categoricals, arrow dictionaries, polars enumerations.
+    A column of codes and their labels, such as a pandas categorical, an arrow dictionary or a polars enumeration.
 
     Args:
         codes: index in *labels* of each row's value, shape (rows,); negative if the value is missing.
@@ -78,12 +78,12 @@ class CategoricalColumn(Sequence[object]):
         return map(values.__getitem__, np.maximum(self.codes, -1).tolist())
 
     def copy(self) -> CategoricalColumn:
-        """Return a column with its own codes."""
+        """Return a column with a copy of the codes and the same labels."""
         return CategoricalColumn(self.codes.copy(), self.labels)
 
 
 def as_codes(column: Column) -> CategoricalColumn | None:
-    """Return a column as codes if that is cheap: a categorical, booleans, integers of a small range; else None."""
+    """Return a column as codes if it is categorical, boolean, or of integers in a small range; else None."""
     if isinstance(column, CategoricalColumn):
         return column
     if not isinstance(column, np.ndarray) or not len(column):
@@ -93,7 +93,7 @@ def as_codes(column: Column) -> CategoricalColumn | None:
     if column.dtype.kind in "iu":
         low, high = int(column.min()), int(column.max())
         if high - low < SMALL_RANGE:
-            # The subtraction wraps around at the width of the type. The small range makes it exact all the same.
+            # The subtraction may wrap around at the width of the type, but the small range makes it exact.
             first: Any = column.dtype.type(low)
             codes = np.subtract(column, first).astype(np.int16)
             return CategoricalColumn(codes, range(low, high + 1))
@@ -101,7 +101,7 @@ def as_codes(column: Column) -> CategoricalColumn | None:
 
 
 def count_codes(column: CategoricalColumn) -> tuple[int, NDArray[np.int64]]:
-    """Return how many rows are missing, and how many have each label."""
+    """Return the number of missing values, and the number of rows with each label, shape (labels,)."""
     codes, labels = column.codes, len(column.labels)
     if labels <= FEW_LABELS:
         counts = np.array([np.count_nonzero(codes == code) for code in range(labels)], dtype=np.int64)
@@ -111,7 +111,7 @@ def count_codes(column: CategoricalColumn) -> tuple[int, NDArray[np.int64]]:
 
 
 def as_numbers(column: Column) -> NDArray[np.generic]:
-    """Return an array of numbers as it is, whatever its dtype; any other column as `as_floats` reads it."""
+    """Return an array of integers or floats as it is, and any other column as float64 (see `as_floats`)."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
         return column
     return as_floats(column)
@@ -131,11 +131,15 @@ def read_matrix(rows: Sequence[Any], width: int) -> NDArray[np.float64] | None:
 
 
 def as_floats(column: Column) -> NDArray[np.float64]:
-    """Return a column as float64, shape (rows,). None, NA and values that are no number become nan; huge ones ±inf."""
+    """
+    Return a column as float64, shape (rows,).
+
+    None, NA, dates and other values that are not numbers become nan. Integers too large for a float become ±inf.
+    """
     if isinstance(column, np.ndarray):
         if column.dtype.kind in "fiub":
             return column.astype(np.float64, copy=False)
-        if column.dtype.kind in "cmMV":  # numpy would convert them: dates to numbers of days
+        if column.dtype.kind in "cmMV":  # numpy would convert dates to numbers of days
             return np.full(len(column), np.nan)
     if isinstance(column, CategoricalColumn):
         by_code = np.array([*as_floats(column.labels), np.nan], dtype=np.float64)
@@ -147,12 +151,12 @@ def as_floats(column: Column) -> NDArray[np.float64]:
         packed = _packed([np.nan if value is None else value for value in values])
     if packed is not None:
         return packed
-    # A value is not a number: read value by value.
+    # If any value is not a number, values are read one at a time.
     return np.fromiter(map(_as_float, values), dtype=np.float64, count=len(values))
 
 
 def as_objects(column: Column) -> Sequence[object]:
-    """Return a column as plain Python values, which hash alike whatever library they come from."""
+    """Return the values of a column as Python objects, so that equal values of any library have equal hashes."""
     if isinstance(column, np.ndarray):
         return column.tolist()  # type: ignore[no-any-return]
     return list(column) if isinstance(column, CategoricalColumn) else column
@@ -160,11 +164,12 @@ def as_objects(column: Column) -> Sequence[object]:
 
 @returning_on_error(None)
 def _packed(values: Sequence[object]) -> NDArray[np.float64] | None:
-    """Return Python numbers as float64, five times as fast as numpy does; None if a value is not a number."""
+    """Return Python numbers as float64; None if a value is not a number. Five times as fast as `numpy.array`."""
     return np.frombuffer(struct.pack(f"{len(values)}d", *values))
 
 
 def _as_float(value: Any) -> float:
+    """Return a value as a float; nan if it is not a number, ±inf if it is too large."""
     if isinstance(value, np.ndarray) and value.ndim:
         if value.size != 1:
             return float("nan")
@@ -178,13 +183,22 @@ def _as_float(value: Any) -> float:
 
 
 def origin(value: object) -> tuple[str, str]:
-    """Return the library that a value comes from, and the name of its class."""
+    """Return (name of the top package of a value's class, name of the class), such as ("pandas", "DataFrame")."""
     kind = type(value)
     return kind.__module__.partition(".")[0], kind.__name__
 
 
 def read_column(values: Any) -> Column:
-    """Return one column as a numpy array of numbers, as codes, or as a list of values with None for missing ones."""
+    """
+    Read a column of any library.
+
+    Args:
+        values: an array, a list, a tuple, a pandas, polars or pyarrow column, or another iterable.
+
+    Returns:
+        Arrays, lists, tuples and `CategoricalColumn` as they are. Else an array of numbers, codes, or a list of values
+        in which missing ones are None.
+    """
     if isinstance(values, (np.ndarray, list, tuple, CategoricalColumn)):
         return values
     library, _ = origin(values)
@@ -216,7 +230,7 @@ def _pandas_column(values: Any) -> Column:
 
 
 def _plain(labels: Any) -> Sequence[object]:
-    """Return an index of categories as Python values. An interval or a date stays the object that it is."""
+    """Return a pandas index of categories as Python values; intervals and dates stay objects of pandas."""
     return labels.astype(object).tolist()  # type: ignore[no-any-return]
 
 
@@ -233,7 +247,7 @@ def _polars_column(values: Any) -> Column:
     if kind == "Categorical":
         return _polars_categorical(values, library)
     if kind == "String":
-        # An Enum of the labels at hand: unlike a Categorical, it adds nothing to a table of the process.
+        # Unlike a Categorical, an Enum of these labels adds nothing to a table of the process.
         labels = values.drop_nulls().unique()
         return CategoricalColumn(_integers(values.cast(library.Enum(labels)), library.Int64), labels.to_list())
     return values.to_list()  # type: ignore[no-any-return]
@@ -251,7 +265,7 @@ def _polars_categorical(values: Any, library: Any) -> Column:
 
 
 def _integers(values: Any, kind: Any) -> NDArray[np.signedinteger[Any]]:
-    """Return the integers that a polars column stores, -1 for missing values."""
+    """Return the integers that a polars column stores, as the type *kind*, with -1 for missing values."""
     physical = values if values.dtype == sys.modules["polars"].Boolean else values.to_physical()
     return physical.cast(kind).fill_null(-1).to_numpy()  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""The outputs of a model as one value per row."""
+"""Reads the outputs of a model as one value per row."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from driftline.typing import Column
 __all__ = ["SCALARS", "as_output", "as_outputs", "rows_in"]
 
 SCALARS = frozenset({float, int, str, bool, type(None), np.float64, np.float32, np.int64, np.bool_, np.str_})
-"""Types whose values are one prediction as they are. A lookup by class is fast, and this is the common case."""
+"""Types whose values are single predictions or features. They are the common case, and a lookup by class is fast."""
 
 PROBABILITY_COLUMNS = 2
-"""Columns of a binary classifier's ``predict_proba``. The second is the probability of the positive class."""
+"""Columns of a binary classifier's ``predict_proba``; the second has the probability of the positive class."""
 
 
 @returning_on_error(None)
@@ -26,15 +26,16 @@ def as_outputs(values: Any, rows: int) -> Column | None:
     """
     Return the outputs of *rows* rows as one column; None if they are not one value per row.
 
-    An array of shape (rows, 1) is flattened. Of an array of shape (rows, 2), the two probabilities of a binary
-    classifier, the second column is used. Of dicts of labels and their probabilities, the most probable label is used.
+    An array of shape (rows, 1) is flattened. An array of shape (rows, 2) holds the probabilities of a binary
+    classifier, so its second column is returned. A dict of labels and their probabilities becomes its most probable
+    label.
     """
     return _one_per_row(values, rows)
 
 
 @returning_on_error(1)
 def rows_in(outputs: Any) -> int:
-    """Return how many predictions outputs are, for a call whose features could not be read: one per item, else 1."""
+    """Return the number of predictions in the outputs of a call: the length of a column, 1 for anything else."""
     return len(outputs) if is_column(outputs) else 1
 
 
@@ -66,10 +67,10 @@ def _most_probable(value: Any) -> Any:
 
 def as_output(value: Any) -> object:
     """
-    Return the output of one call as one value.
+    Return the output of a call with one row as a number, string, boolean or None.
 
     Raises:
-        TypeError: the output is not one number, string or boolean.
+        TypeError: the output is not a single value.
     """
     if value.__class__ in SCALARS:
         return value

@@ -1,4 +1,4 @@
-"""The features of a call to a copied row, or to a batch of columns, in the order of the reference: the hot path."""
+"""`FeatureReader`: reads the features of a call as a row or as a batch of columns. It is a part of the hot path."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from driftline.typing import Column
 __all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "first_names", "names_of"]
 
 SMALL_BATCH = 32
-"""Rows up to which a batch is cheaper as single rows, which are binned later with others, than as columns."""
+"""Most rows of a batch that is captured as single rows, because this is cheaper than columns for small batches."""
 
 FLOAT64 = np.dtype(np.float64)
 
 
 class Batch:
-    """Columns in the order of the reference; None for a column that the call does not have."""
+    """
+    The captured columns of a batch.
+
+    Attributes:
+        columns: one column per name, in the order of the reference; None for a column that the call does not have.
+        rows: number of rows.
+    """
 
     __slots__ = ("columns", "rows")
 
@@ -39,11 +45,15 @@ class Batch:
 
 
 Captured: TypeAlias = "Row | dict[str, object] | list[Row] | Batch | None"
-"""One row, perhaps as a dict; the rows of a small batch; a batch; or None if the features could not be read."""
+"""
+What a reader returns for one call.
+
+A row (a dict is put in order later), a list of rows for a small batch, a `Batch`, or None for unreadable features.
+"""
 
 
 def names_of(features: Any) -> tuple[str, ...] | None:
-    """Return the names of the columns of a call's features; None if only their order identifies them."""
+    """Return the names of the features of a call, in their order; None if they have no names, as in an array."""
     if isinstance(features, Mapping):
         return tuple(str(name) for name in features)
     if is_table(features):
@@ -60,7 +70,7 @@ def names_of(features: Any) -> tuple[str, ...] | None:
 
 
 def first_names(features: Any) -> tuple[str, ...]:
-    """Return the names of the columns of a call's features: ``"0"``, ``"1"``, … if they have no names."""
+    """Return the names of the features of a call, in their order: ``"0"``, ``"1"``, … if they have no names."""
     names = names_of(features)
     if names is None:
         shape = getattr(features, "shape", None)
@@ -70,24 +80,25 @@ def first_names(features: Any) -> tuple[str, ...]:
 
 class FeatureReader:
     """
-    Reads the argument of a predict function as rows in the order of the reference.
+    Reads the features of a call as rows in the order of the reference.
 
-    The first value of a class decides how values of that class are read. Later values are looked up by their class.
+    The first object of a class decides how objects of that class are read; *readers* keeps the function.
 
     Args:
         names: names of the columns, in the order of the reference.
-        report: called for unknown, unreadable or ill-shaped features.
-        dropped: called with the reason (``"shape"`` or ``"unreadable"``) and the number of rows that cannot be read.
+        report: called with ("unknown_feature" or "capture", message) for features that are unknown or cannot be read.
+        dropped: called with ("shape" or "unreadable", number of rows) for rows that cannot be read.
         copies: whether a batch is copied. A model may change its input in place before the batch is counted. A batch
             that is counted immediately needs no copy.
-        late: whether a dict is copied as a whole, and put in order by *align* when it is counted. The copy costs at
-            most half as much as reading the values in order. A dict with more items than features is not copied.
-        packs: whether *align* may pack the values of such dicts as floats, because all are compared as numbers.
+        late: whether a dict is copied as a whole, and put in order by `align` when it is counted. The copy takes at
+            most half as long as reading the values in order. A dict with more items than features is not copied.
+        packs: whether `align` may pack the values of such dicts as floats, because all features are numeric.
 
     Attributes:
-        inline: `dict` if the recorder may copy a dict instead of calling this; else None. The dict must have as many
-            items as there are features, and its first feature must be a single value.
-        readers: the function that reads values of a class, for each class seen so far.
+        inline: `dict` if the recorder may copy a dict itself instead of calling the reader, else None. The dict must
+            have as many items as there are features, and a single value for the first feature.
+        names: names of the columns, as above.
+        readers: each class of features seen so far to the function that reads it.
     """
 
     __slots__ = (
@@ -125,7 +136,7 @@ class FeatureReader:
         self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._make_dict_copier() if late else self._align}
 
     def __call__(self, features: Any) -> Captured:
-        """Read the features of one call."""
+        """Read the features of one call; if they cannot be read, report it and return None."""
         reader = self.readers.get(features.__class__)
         if reader is None:
             reader = self._make_reader(features)
@@ -134,9 +145,9 @@ class FeatureReader:
 
     def align(self, rows: Sequence[Any]) -> Sequence[Row]:
         """
-        Return captured rows, with dicts put in the order of the reference.
+        Return captured rows as tuples or bytes, with the values of dicts in the order of the reference.
 
-        Rows of numbers become bytes. A thousand tuples would not stay in the core's cache until they are counted.
+        With *packs*, rows of numbers become bytes, because a thousand tuples do not fit the processor's cache.
         """
         aligned = None if self._pack is None else self._align_numbers(rows)
         if aligned is None:
@@ -147,12 +158,12 @@ class FeatureReader:
 
     @returning_on_error(None)
     def _align_numbers(self, rows: Sequence[Any]) -> Sequence[Row]:
-        """Return rows as bytes. Return None if a value is missing or not a number."""
+        """Return dicts as the bytes of their values as float64; None if a value is missing or not a number."""
         return [*starmap(self._pack, map(self._values_of, rows))]  # type: ignore[arg-type] # there is a struct
 
     @returning_on_error(None)
     def _align_dicts(self, rows: Sequence[Any]) -> Sequence[Row]:
-        """Return rows as tuples. Return None if a row is not a dict, or a feature is missing."""
+        """Return dicts as tuples of their values; None if a row is not a dict, or a feature is missing."""
         return [*map(self._values_of, rows)]
 
     # --- one reader per class of features ----------------------------------------------------------------------------
@@ -197,8 +208,8 @@ class FeatureReader:
         first, align, width = self.names[0], self._align, len(self.names)
 
         def read(features: Any) -> Captured:
-            # A value that is not a single one may be a column, which a copy of the dict would share with the caller.
-            # So may any value of a dict without the first feature: the default is not a single value either.
+            # If the first feature is not a single value, or is missing, values may be columns. A copy of the dict would
+            # share them with the caller.
             plain = len(features) == width and features.get(first, align).__class__ in SCALARS
             return features.copy() if plain else align(features)
 
@@ -211,7 +222,7 @@ class FeatureReader:
 
     def _read_by_name(self, features: Mapping[Any, Any]) -> Row:
         if not all(isinstance(name, str) for name in features):
-            # The names of a reference are strings, also those that were numbers in the training data.
+            # The names of a reference are strings, even if they were numbers in the training data.
             features = {str(name): value for name, value in features.items()}
         self._report_unknown(features)
         return tuple([features.get(name) for name in self.names])
@@ -224,7 +235,7 @@ class FeatureReader:
         return lambda features: tuple([getattr(features, name, None) for name in names])
 
     def _make_pydantic_reader(self, fields: Sequence[str]) -> Callable[[Any], Captured]:
-        """Return a reader of pydantic models. Their ``__dict__`` holds the fields: half the time of `getattr`."""
+        """Return a reader of pydantic models by their ``__dict__``, which takes half the time of `getattr`."""
         slow = self._make_attribute_reader(fields)
         if len(self.names) < 2 or not set(self.names) <= set(fields):  # noqa: PLR2004 - one name would yield no tuple
             return slow
@@ -239,7 +250,7 @@ class FeatureReader:
         return read
 
     def _read_array_subclass(self, features: Any) -> Captured:
-        """Read a subclass of an array, such as a masked array, by its own ``tolist``."""
+        """Read a subclass of `numpy.ndarray`, such as a masked array, by its own ``tolist``."""
         return self._read_array(features) if features.ndim != 1 else self._read_sequence(features.tolist())
 
     def _read_array(self, features: Any) -> Captured:
@@ -247,7 +258,7 @@ class FeatureReader:
         if features.ndim == 1:
             if len(features) != width:
                 return self._drop_width(len(features), 1)
-            # Bytes are the cheaper copy, and are binned as they are. Values of other dtypes become Python objects.
+            # Bytes are the cheapest copy, and need no conversion when they are binned.
             return features.tobytes() if features.dtype is FLOAT64 else tuple(features.tolist())
         if features.ndim != 2:  # noqa: PLR2004 - rows and columns
             return self._drop("shape", 1, f"features are an array of {features.ndim} dimensions: expected 1 or 2")
@@ -255,7 +266,7 @@ class FeatureReader:
             return self._drop_width(features.shape[1], features.shape[0])
         if features.shape[0] <= SMALL_BATCH:
             return [tuple(row) for row in features.tolist()]
-        # Each column of the copy is contiguous, which makes counting fast.
+        # In the copy each column is contiguous, which makes counting fast.
         return Batch(tuple(features.T.copy() if self._copies else features.T), features.shape[0])
 
     def _read_sequence(self, features: Any) -> Captured:
@@ -332,7 +343,7 @@ class FeatureReader:
 
 
 def _values_of(names: tuple[str, ...]) -> Callable[[Any], Row]:
-    """Return a function that returns the values of all features in a dict, as a tuple in their order."""
+    """Return a function that returns a dict's values for *names* as a tuple, and raises KeyError if one is missing."""
     if len(names) > 1:
         return itemgetter(*names)
     name = names[0]
@@ -344,7 +355,7 @@ def _copied(column: Column) -> Column:
 
 
 def _is_named(row: object) -> bool:
-    """Return whether a row names its values: a mapping, namedtuple, dataclass, model, or a series with an index."""
+    """Return whether a row has names for its values, as a dict, namedtuple, dataclass, model or indexed series has."""
     if isinstance(row, Mapping) or hasattr(row, "_fields") or _field_names(type(row)) is not None:
         return True
     return is_column(row) and not isinstance(row, (list, tuple, np.ndarray)) and names_of(row) is not None

@@ -1,4 +1,4 @@
-"""Tables of any library as named columns, without importing any of those libraries."""
+"""Reads tables of any library as named columns, without importing any of those libraries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ _ARROW_BATCHES = frozenset({"Table", "RecordBatch"})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of equal length, with their names if they have any."""
+    """
+    Columns of equal length.
+
+    Attributes:
+        names: name of each column; None if the columns have no names.
+        columns: the columns.
+        rows: number of rows.
+    """
 
     names: tuple[str, ...] | None
     columns: tuple[Column, ...]
@@ -38,7 +45,7 @@ def is_table(data: object) -> bool:
 
 
 def is_column(value: object) -> bool:
-    """Return whether *value* holds one value per row."""
+    """Return whether *value* is a column: a list, tuple, 1-D array, `CategoricalColumn` or series of a library."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1
     if isinstance(value, (list, tuple, CategoricalColumn)):
@@ -53,7 +60,7 @@ def is_column(value: object) -> bool:
 
 def read_table(data: Any) -> Table:
     """
-    Read a dict of columns, a pandas or polars frame, a pyarrow table or a 2-D numpy array.
+    Read a table: a dict of columns, a pandas or polars frame, a pyarrow table or a 2-D numpy array.
 
     Raises:
         TypeError: *data* is none of these.
@@ -75,7 +82,7 @@ def read_table(data: Any) -> Table:
     elif is_table(data):
         library, _ = origin(data)
         if library == "pandas":
-            # A frame without column names has a RangeIndex of columns. It is aligned by order, as an array is.
+            # A frame without column names has a RangeIndex of columns. Like an array, it is aligned by order.
             names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
             columns = _pandas_columns(data)
         elif library == "polars":
@@ -102,6 +109,7 @@ def read_table(data: Any) -> Table:
 
 
 def _unnamed(columns: Any) -> bool:
+    """Return whether a pandas index of columns is 0, 1, 2, …, which pandas makes if there are no names."""
     return type(columns).__name__ == "RangeIndex" and (columns.start, columns.step) == (0, 1)
 
 

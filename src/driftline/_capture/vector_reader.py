@@ -1,4 +1,4 @@
-"""Reads the features of a call of which some are vectors: tells them from columns, and copies them."""
+"""`VectorReader`: reads the features of a call if some values are vectors, such as embeddings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,17 @@ def make_reader(
     late: bool = True,
     packs: bool = False,
 ) -> FeatureReader:
-    """Return the reader of rows with these columns, of which *vectors* hold vectors; the rest as in `FeatureReader`."""
+    """
+    Return a `VectorReader` if some columns hold vectors, else a `FeatureReader`.
+
+    Args:
+        names: names of the columns, in the order of the reference.
+        vectors: names of the columns whose values are vectors.
+        report: see `FeatureReader`.
+        dropped: see `FeatureReader`.
+        late: see `FeatureReader`; without effect if there are vectors.
+        packs: see `FeatureReader`; without effect if there are vectors.
+    """
     if vectors:
         return VectorReader(names, vectors, report, dropped)
     return FeatureReader(names, report, dropped, late=late, packs=packs)
@@ -33,13 +43,13 @@ def make_reader(
 
 class VectorReader(FeatureReader):
     """
-    Reads rows of which some values are vectors, such as embeddings.
+    Reads rows in which some values are vectors, and copies the vectors, which the model may change.
 
     Args:
         names: names of the columns, in the order of the reference.
         vectors: names of the columns whose values are vectors.
-        report: as in `FeatureReader`.
-        dropped: as in `FeatureReader`.
+        report: see `FeatureReader`.
+        dropped: see `FeatureReader`.
     """
 
     __slots__ = ("_indices", "_only", "_vectors")
@@ -62,7 +72,7 @@ class VectorReader(FeatureReader):
         return self._copying(super()._make_reader(features))
 
     def _copying(self, read: Callable[[Any], Captured]) -> Callable[[Any], Captured]:
-        """Return a function that reads as *read* does, and copies the vectors."""
+        """Return a function that returns what *read* returns, with copies of the vectors."""
 
         def read_copy(features: Any) -> Captured:
             if self._only and not isinstance(features, Mapping):
@@ -105,7 +115,7 @@ class VectorReader(FeatureReader):
 
 
 def _first(column: Any) -> Any:
-    """Return the first value of a column of any library in a list, or an empty list."""
+    """Return a list of a column's first value; an empty list if the column is empty."""
     if not len(column):
         return []
     return [column.iloc[0] if hasattr(column, "iloc") else column[0]]

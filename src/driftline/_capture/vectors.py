@@ -1,4 +1,4 @@
-"""Columns whose values are vectors of one length, such as embeddings, as matrices."""
+"""Reads columns whose values are vectors of one length, such as embeddings, as matrices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from driftline.typing import Column
 __all__ = ["as_matrix", "as_vector", "copied_vector", "is_vector", "vector_length"]
 
 MAX_INSPECTED = 1_000
-"""Values of a column that are inspected to tell whether it holds vectors."""
+"""Most values of a column that are inspected to decide whether it holds vectors."""
 
 
 def is_vector(value: object) -> bool:
@@ -27,7 +27,7 @@ def is_vector(value: object) -> bool:
 
 
 def vector_length(column: Column) -> int | None:
-    """Return the most frequent length of the vectors in a column; None if it holds no vectors."""
+    """Return the most frequent length of the vectors in a column; None if any value is not a vector or None."""
     if isinstance(column, np.ndarray) and column.dtype.kind != "O":
         return int(column.shape[1]) if column.ndim == 2 and column.dtype.kind in "fiub" else None  # noqa: PLR2004
     present = [value for value in column[:MAX_INSPECTED] if value is not None]
@@ -39,7 +39,7 @@ def vector_length(column: Column) -> int | None:
 
 def as_matrix(column: Column, length: int) -> NDArray[np.float64]:
     """
-    Return a column of vectors as a matrix, shape (rows, length).
+    Return a column of vectors as a matrix of float64, shape (rows, length).
 
     A missing value becomes a row of nan. So does a value that is not a vector of this length, or has an entry that is
     not finite.
@@ -56,7 +56,7 @@ def as_matrix(column: Column, length: int) -> NDArray[np.float64]:
 
 
 def as_vector(value: object) -> NDArray[np.float64] | None:
-    """Return a value as a vector, shape (length,); None if it is not a vector."""
+    """Return a value as a vector of float64, shape (length,); None if it is not a vector."""
     if value is None or isinstance(value, (str, bytes)):
         return None
     vector = _as_array(value)
@@ -70,7 +70,12 @@ def _as_array(value: object) -> NDArray[np.float64] | None:
 
 
 def copied_vector(value: Any) -> object:
-    """Return a copy of a vector, so that the caller may change the original."""
+    """
+    Return a copy of a vector, so that the caller may change the original.
+
+    A list becomes a tuple, a tensor an array. None, tuples and strings are returned as they are; other values that are
+    not vectors become None.
+    """
     if isinstance(value, np.ndarray):
         return value.copy()
     if value is None or isinstance(value, Sequence):
