@@ -1,4 +1,4 @@
-"""The reference that windows are compared with: bins, counts and dependence of the training data."""
+"""`Reference`: bins, counts and dependence of the training data, with which windows are compared."""
 
 from __future__ import annotations
 

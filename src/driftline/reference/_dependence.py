@@ -1,4 +1,4 @@
-"""Training data to the dependence of its rows: how rows next to each other depend on each other, and on seasons."""
+"""Estimates how consecutive rows of training data depend on each other, and counts them by season."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["FittedDependence", "fit_dependence"]
 
 
 DIGITS = 4
-"""Significant digits of numbers that blocks estimate: blocks do not tell more, and the file stays small."""
+"""Significant digits of numbers that are estimated from blocks; more would be noise and would enlarge the file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedDependence:
     """
-    How the rows of training data depend on each other.
+    The parts of a reference that depend on the order or the times of the rows.
 
     Attributes:
         dependence: variance inflation by block length; None if there are too few rows.
-        check: blocks of the training data tested against the rest of it.
-        seasons: the counts by season, if the times of the rows are known.
+        check: the result of testing blocks of the training data against the rest.
+        seasons: the counts by season; None if the times of the rows are not known.
     """
 
     dependence: Dependence | None
@@ -43,10 +43,10 @@ class FittedDependence:
 
 def fit_dependence(training: TrainingData, fitted: FittedFeatures) -> FittedDependence:
     """
-    Estimate how rows depend on each other, and test each block of rows against the rest.
+    Estimate how consecutive rows depend on each other, and test each block of rows against the rest.
 
     Args:
-        training: the training data. Its rows are taken in the order of their times, or as they come without times.
+        training: the training data. Its rows are sorted by their times; without times, they stay in their order.
         fitted: the features, and the columns that they count.
     """
     features, layout = fitted.watched, Layout(fitted.watched)
@@ -98,7 +98,13 @@ def _expected_counts(
 
 
 def _block_sizes(rows: int, ordered: OrderedRows | None) -> tuple[list[int], list[float], list[Counts]]:
-    """Rows per block, degrees of freedom of the blocks, and, with seasons, their rows per hour of the week."""
+    """
+    Choose the block lengths at which dependence is measured.
+
+    Returns:
+        For each length: rows per block, degrees of freedom of all blocks, and rows of each block by hour of the week,
+        shape (blocks, `CELLS`). The last list is empty if windows are not compared by seasons.
+    """
     lengths = list(choose_block_lengths(rows))
     if ordered is None or ordered.expectation is None:
         return lengths, [rows // length - 1.0 for length in lengths], []
@@ -113,5 +119,5 @@ def _block_sizes(rows: int, ordered: OrderedRows | None) -> tuple[list[int], lis
 
 
 def _rounded(values: Floats) -> Floats:
-    """Return values with `DIGITS` significant digits."""
+    """Return values rounded to `DIGITS` significant digits, same shape."""
     return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)

@@ -1,4 +1,4 @@
-"""Training data to the features of a reference: their bins, and the counts of the training data in them."""
+"""Fits the features of a reference to training data: their bins, and the counts of the data in them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class FittedFeatures:
     Attributes:
         features: the features, the derived ones last.
         columns: the values of each feature, then the predictions if they are known.
-        prediction: the prediction as a feature, if it is known.
-        outcomes: outcomes per bin of the prediction, if they are known.
-        derived: the description of the derived features, if there are any.
-        seasons: kinds of season that windows are compared by.
+        prediction: the model's output as a feature; None if the predictions are not known.
+        outcomes: outcomes per bin of the prediction; None if they are not known.
+        derived: the description of the derived features; None if there are none.
+        seasons: kinds of season by which windows are compared.
     """
 
     features: tuple[Feature, ...]
@@ -56,10 +56,10 @@ def fit_features(training: TrainingData, request: DerivedRequest, max_categories
     Args:
         training: the training data.
         request: the features to derive.
-        max_categories: categories of one feature that get a bin of their own.
+        max_categories: most categories of one feature that get their own bin.
 
     Raises:
-        ConfigurationError: a column holds values that have no bins, or there are no features or too many.
+        ConfigurationError: a column holds values of an unsupported type, or there are no features or too many.
     """
     columns = training.columns
     features = tuple(
@@ -87,10 +87,17 @@ def fit_features(training: TrainingData, request: DerivedRequest, max_categories
 
 def count_outcomes(training: TrainingData, prediction: Feature | None) -> OutcomeCounts | None:
     """
-    Count known outcomes, and correct predictions, in each bin of the prediction; None without outcomes.
+    Count known outcomes and correct predictions of training data, in each bin of the prediction.
+
+    Args:
+        training: the training data.
+        prediction: the prediction as a feature; None if the predictions are not known.
+
+    Returns:
+        The counts; None if outcomes or predictions are not known.
 
     Raises:
-        ConfigurationError: the prediction is a quantity, and there is no function to decide whether it is correct.
+        ConfigurationError: the prediction is a quantity, and there is no function that says whether it is correct.
     """
     if training.outcomes is None or training.predictions is None or prediction is None:
         return None

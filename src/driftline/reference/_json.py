@@ -1,4 +1,4 @@
-"""A reference as a JSON document: the same bytes for the same reference out, nothing but a valid reference in."""
+"""Writes a reference as JSON, with the same bytes for the same reference, and reads and checks such JSON."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from driftline.reference._self_check import SelfCheck
 __all__ = ["SCHEMA_VERSION", "Document", "read_reference", "write_reference"]
 
 SCHEMA_VERSION = 1
-"""Version of the file's form. A form that older code would misread gets the next number."""
+"""Version of the form of the file. It grows when older code would misread a new form."""
 
 MAX_LABELS = 4_096
-"""Rare categories of one feature that are kept by name: a file must not choose how much memory is used."""
+"""Most rare categories of one feature in a file, so that a file cannot fill the memory."""
 
 MAX_LENGTHS = 64
-"""Block lengths of one dependence. Each length is twice the one before, so no data reach this many."""
+"""Most block lengths of a `Dependence` in a file. Each length is twice the previous, so no data have this many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The content of a file: the fields of `driftline.Reference`."""
+    """The content of a reference's file: the fields of `Reference`, which explains them."""
 
     features: tuple[Feature, ...]
     rows: int
@@ -58,7 +58,7 @@ class Document:
 
     @property
     def watched(self) -> tuple[Feature, ...]:
-        """The features, then the prediction where there is one."""
+        """The features, then the prediction if it is known."""
         return self.features if self.prediction is None else (*self.features, self.prediction)
 
 
@@ -66,7 +66,7 @@ class Document:
 
 
 def write_reference(reference: Document) -> str:
-    """Return a reference as a JSON string: the same string for the same values."""
+    """Return the fields of a reference as a JSON string; equal fields give the same string."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "rows": reference.rows,
@@ -81,7 +81,7 @@ def write_reference(reference: Document) -> str:
     if reference.seasons is not None:
         document["seasons"] = seasons_document(reference.seasons)
     text = dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    # UTF-8 cannot encode half a surrogate pair. Python's backslash escape of it is its JSON escape too.
+    # UTF-8 cannot encode half a surrogate pair. Python's backslash escape of it is also valid JSON.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -98,7 +98,7 @@ def _feature_document(feature: Feature) -> dict[str, object]:
 
 
 def _dependence_document(dependence: Dependence) -> dict[str, object]:
-    # JSON has no nan: a factor that too few rows tell is null.
+    # A factor that is unknown for lack of rows is null, because JSON has no nan.
     factors = [
         [[factor if math.isfinite(factor) else None for factor in parts] for parts in features]
         for features in dependence.factors.tolist()
@@ -116,11 +116,15 @@ def _dependence_document(dependence: Dependence) -> dict[str, object]:
 
 def read_reference(text: str, source: str) -> Document:
     """
-    Read a reference from a JSON string of unknown content.
+    Read the fields of a reference from a JSON string, which need not be valid.
+
+    Args:
+        text: the JSON string.
+        source: name of its origin, such as a path, for the message of an error.
 
     Raises:
-        ReferenceError: the string is no reference. The message names *source*, the part within it, its value, and the
-            expected one.
+        ReferenceError: the string is not a reference. The message names *source*, the wrong part, its value, and the
+            expected value.
     """
     try:
         return json.read(text, json.versioned(SCHEMA_VERSION, _read_and_check))
@@ -130,7 +134,7 @@ def read_reference(text: str, source: str) -> Document:
 
 
 def _read_and_check(value: Any) -> Document:
-    """Read each part by its description, then check that the parts agree."""
+    """Read the fields of a reference from parsed JSON, and check that they agree; else raise `DocumentError`."""
     document = _read_document(value)
     names = [feature.name for feature in document.features]
     if PREDICTION in names:

@@ -1,4 +1,4 @@
-"""References to parts of the training data, added up."""
+"""Merges the fields of two references that were fitted to parts of the training data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ __all__ = ["merge_dependence", "merge_features", "merge_outcomes"]
 
 
 def merge_dependence(a: Dependence | None, b: Dependence | None) -> Dependence | None:
-    """Return the dependence of the rows of both parts, as far as it is known."""
+    """Return the dependence of the rows of both parts; if it is known for one part only, that of this part."""
     return a.merge(b) if a is not None and b is not None else a or b
 
 
 def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeCounts | None:
-    """Return the outcomes of both parts. The dispersion is the mean of both, weighted by their known outcomes."""
+    """
+    Return the counts of the outcomes of both parts; if one part has none, those of the other.
+
+    The dispersion is the mean of both, weighted by their known outcomes.
+    """
     if a is None or b is None:
         return a or b
     n, m = sum(a.known), sum(b.known)
@@ -25,7 +29,7 @@ def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeC
 
 
 def merge_features(a: Feature, b: Feature) -> Feature:
-    """Return a feature with the counts and moments of both parts, which have the same bins."""
+    """Return a feature with the counts and moments of two features that have the same bins."""
     counts = _sum(a.counts, b.counts)
     if a.moments is None or b.moments is None:
         known = a if b.moments is None else b

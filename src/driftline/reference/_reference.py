@@ -1,4 +1,4 @@
-"""The reference: the bins of every feature, fixed once, and the counts of the training data in them."""
+"""`Reference`: the bins of every feature, and the counts of the training data in them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["Learn", "Reference"]
 _log = logging.getLogger("driftline")
 
 MAX_FILE_BYTES = 64 * 2**20
-"""Bytes of a file at most. A reference of 10,000 features takes about 10 MB."""
+"""Most bytes of a reference's file. A reference of 10,000 features takes about 10 MB."""
 
 MIN_LEARNED = 100
 """Rows that a reference is learned from at least: with fewer, each bin would hold a few values only."""
@@ -46,14 +46,14 @@ MAX_LEARNED = 1_000_000
 @dataclass(frozen=True, slots=True)
 class Learn:
     """
-    A request for a reference that the monitor learns from the first rows served (see `Reference.learn`).
+    A request for a reference that the monitor learns from the first rows served; `Reference.learn` returns it.
 
     Attributes:
         rows: number of rows to learn from.
-        categorical: columns whose numbers are codes.
-        projections: directions through the numeric features at most; 0 for none.
-        ignore: columns that are no features.
-        vectors: columns whose values are vectors.
+        categorical: names of columns whose numbers are codes.
+        projections: most directions through the numeric features; 0 for none.
+        ignore: names of columns that are not features.
+        vectors: names of columns whose values are vectors.
     """
 
     rows: int
@@ -72,15 +72,15 @@ class Reference:
     categories and moments.
 
     Attributes:
-        features: the features: name, bins, counts and moments.
-        rows: rows of the training data.
-        prediction: the model's output as a feature, if it is known.
-        outcomes: outcomes per bin of the prediction, if they are known.
-        dependence: how consecutive rows of the training data depend on each other, if there are enough of them.
-        check: what that dependence means; print it.
+        features: name, bins, counts and moments of each feature.
+        rows: number of rows of the training data.
+        prediction: the model's output as a feature; None if the predictions are not known.
+        outcomes: outcomes per bin of the prediction; None if they are not known.
+        dependence: how consecutive rows of the training data depend on each other; None if there are too few rows.
+        check: the result of testing blocks of rows against the rest; ``check.words`` says it in a sentence.
         traffic: how consecutive rows of served traffic depend on each other, if a monitor has learned it.
-        derived: the description of derived features, if there are any.
-        seasons: the counts by hour of the day and day of the week, if the times of the rows are known.
+        derived: the description of the derived features; None if there are none.
+        seasons: the counts by hour of the day and day of the week; None if the times of the rows are not known.
     """
 
     features: tuple[Feature, ...]
@@ -126,20 +126,20 @@ class Reference:
             numeric: columns that are quantities although they would be categorical by default.
             predictions: the model's output for each row.
             outcomes: the true value for each row; None or nan if it is unknown. Needs *predictions*.
-            correct: a function of a prediction and an outcome that decides whether the prediction is correct. By
-                default labels are compared, and a probability of at least 0.5 predicts a true outcome.
-            max_categories: categories of one feature that get a bin of their own, 1 to 4093. The others share a bin.
+            correct: called with (prediction, outcome), returns whether the prediction is correct. By default labels are
+                compared, and a probability of at least 0.5 predicts a true outcome.
+            max_categories: most categories of one feature that get their own bin, 1 to 4093. The others share a bin.
             projections: also watch directions through the numeric features, which show that a relation between features
                 breaks. True, or the largest number of directions (see ``docs/derived.md``).
-            derive: functions by the name of the feature that each makes. A function gets a row, a mapping of captured
-                columns to values, and returns a number or a label. The value is missing if it raises. Pass the same
-                functions to the monitor.
-            ignore: columns that are no features, such as free text. Only the functions in *derive* read them.
+            derive: name of a derived feature to the function that computes it. A function gets a row, which is a
+                mapping of captured columns to values, and returns a number or a label. If it raises, the value is
+                missing. Pass the same functions to the monitor.
+            ignore: columns that are not features, such as free text. Only the functions in *derive* read them.
             like: a reference whose bins and directions are used instead of fitting new ones. For data that do not fit
                 in memory, fit the first part, fit each other part with ``like=`` the first, and `merge` them. Pass
                 *derive* again; *ignore* and *projections* come from the reference.
-            time: the time of each row: datetimes (naive ones are UTC), datetime64 or UNIX seconds. Or the name of the
-                column of times, which is then no feature. Dependence and seasons are estimated from rows in this order.
+            time: the time of each row: datetimes (naive ones are UTC), datetime64 or Unix times in seconds. Or the name
+                of the column of times, which is then not a feature. The rows are sorted by it.
             seasons: compare windows with the training data of the same hours of the day (``"hour"``) and days of the
                 week (``"weekday"``), in UTC. Needs *time*.
 
@@ -179,7 +179,9 @@ class Reference:
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
         """
-        Return the reference with the dependence that a monitor has learned, so that the next monitor knows it.
+        Return a copy of the reference whose *traffic* is the dependence that a monitor has learned.
+
+        A monitor of the copy then knows from the start how rows depend on each other.
 
         Args:
             dependence: ``Monitor.dependence``. If None, the reference is returned as it is.
@@ -204,9 +206,9 @@ class Reference:
         vectors: Sequence[str] = (),
     ) -> Learn:
         """
-        Ask a monitor to learn its reference from the first rows served, without training data.
+        Return a request for a monitor to learn its reference from the first rows served, without training data.
 
-        Until then the monitor evaluates no windows. It keeps the rows in memory, and no window contains them.
+        Until then the monitor keeps the rows in memory, and evaluates no windows. No window contains these rows.
 
         Args:
             rows: number of rows to learn from, 100 to 1,000,000.
@@ -250,11 +252,11 @@ class Reference:
         return _from_document(read_reference(text, str(file)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the reference as JSON: the same bytes for the same reference."""
+        """Write the reference to a JSON file; equal references give the same bytes."""
         check.path("path", path).write_bytes(self.to_json().encode("utf-8"))
 
     def to_json(self) -> str:
-        """Return the reference as a JSON string, in the form of the shipped ``reference.schema.json``."""
+        """Return the reference as a JSON string, which the file ``reference.schema.json`` of this package describes."""
         return write_reference(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
     @classmethod
@@ -263,7 +265,7 @@ class Reference:
         Read a reference from a JSON string.
 
         Raises:
-            ReferenceError: the string is damaged or of a newer schema, or *text* is no string.
+            ReferenceError: the string is damaged or of a newer schema, or *text* is not a string.
         """
         if not isinstance(text, str):
             msg = f"reference: a {type(text).__name__}, expected a JSON string"
@@ -272,22 +274,22 @@ class Reference:
 
     @property
     def watched(self) -> tuple[Feature, ...]:
-        """The features, then the prediction if it is known: all that a window counts."""
+        """All that a window counts: the features, then the prediction if it is known."""
         return self.features if self.prediction is None else (*self.features, self.prediction)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that are captured from a row: those of the features, unless some are derived."""
+        """Names of the captured columns. They are the names of the features if no feature is derived."""
         return self.derived.columns if self.derived is not None else tuple(feature.name for feature in self.features)
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the bins. References and snapshots with the same fingerprint add up."""
+        """A hash of names, bins and derived features. Counts of references and snapshots that share it may be added."""
         return fingerprint_of(Layout(self.watched), self.derived)
 
     def merge(self, other: Reference) -> Reference:
         """
-        Return the sum of this reference and another one over the same bins.
+        Return the reference of the rows of both this reference and *other*, which has the same bins.
 
         Raises:
             ConfigurationError: the bins or the seasons differ.
@@ -313,7 +315,16 @@ class Reference:
 
 
 def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:
-    """Count training data in the bins of another reference."""
+    """
+    Count training data in the bins of another reference.
+
+    Args:
+        training: the training data, with the columns of the other reference.
+        like: the other reference.
+
+    Raises:
+        ConfigurationError: a column is absent, or only one of the two has times, seasons or predictions.
+    """
     seasons = kinds_like(training.seasons, like.seasons, timed=training.times is not None)
     functions = check_functions(like.derived, training.functions)
     columns = training.columns

@@ -1,4 +1,4 @@
-"""A check of a reference against itself: each block of its rows is tested against the rest."""
+"""`SelfCheck`: tests blocks of a reference's rows against the rest, which shows whether its rows are dependent."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from driftline.typing import Counts, Floats
 __all__ = ["CHECK_LEVEL", "SelfCheck", "check_block_rows", "self_check"]
 
 CHECK_ROWS = 1_000
-"""Rows of a block, if there are enough rows for eight blocks: a usual size of a window."""
+"""Rows of a block if there are enough rows for `MIN_BLOCKS` blocks; windows usually have about this size."""
 
 MAX_CHECKED = 32
-"""Blocks that are tested at most: testing all features of one block takes some milliseconds."""
+"""Most blocks that are tested; testing all features of a block takes some milliseconds."""
 
 CHECK_LEVEL = 0.01
-"""p-value up to which a test counts as an alarm: for one of a hundred blocks of independent rows, per feature."""
+"""Largest p-value of an alarm. Per feature, one of a hundred blocks of independent rows has an alarm."""
 
 MIN_INFLATION = 1.5
-"""Variance, as a multiple of that of independent rows, from which rows are called dependent."""
+"""Smallest variance for which rows are called dependent, as a multiple of the variance of independent rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
     """
-    The result of testing each block of rows of a reference against the rest.
+    The result of testing blocks of a reference's rows against the rest, feature by feature.
 
     Attributes:
         block_rows: rows of a block.
         blocks: number of blocks that were tested.
-        independent: share of tests, one per block and feature, at or below `CHECK_LEVEL` if rows are taken as
-            independent.
-        corrected: the same share, with the dependence of rows taken into account.
-        feature: the feature whose rows depend most on each other.
-        worth: effective sample size of a block of that feature: as many independent rows have the same variance.
-        growing: features whose variance inflation still grows at the longest blocks. The reference is too short to
-            estimate it.
+        independent: share of the tests (one per block and feature) with a p-value of at most `CHECK_LEVEL`, if rows are
+            assumed to be independent.
+        corrected: the same share, if the dependence of rows is taken into account.
+        feature: name of the feature whose rows depend most on each other.
+        worth: effective sample size of a block of that feature: the number of independent rows with the same variance.
+        growing: number of features whose variance inflation still grows at the longest blocks. The reference is too
+            short to estimate it.
     """
 
     block_rows: int
@@ -57,7 +57,7 @@ class SelfCheck:
 
     @property
     def words(self) -> str:
-        """The result as a sentence."""
+        """A sentence that says whether rows depend on each other, with the figures behind it."""
         if self.blocks < MIN_BLOCKS:
             return (
                 f"too short to know how rows depend on each other: {self.blocks} blocks of {self.block_rows} rows, "
@@ -78,7 +78,7 @@ class SelfCheck:
 
 
 def check_block_rows(rows: int) -> int:
-    """Return the rows of a block for a number of rows of training data."""
+    """Return the rows per block that `self_check` uses for *rows* rows of training data."""
     return max(1, min(CHECK_ROWS, rows // MIN_BLOCKS))
 
 
@@ -99,8 +99,11 @@ def self_check(
         blocks: counts of consecutive blocks, shape (blocks, bins).
         block_rows: rows of each block.
         dependence: the dependence of the rows; None if there are too few of them.
-        expected: returns the counts of the reference, shape (bins,), to compare the block of an index with. They
-            include the rows of the block.
+        expected: called with the index of a block, returns the counts that the block is compared with, shape (bins,),
+            which include those of the block.
+
+    Returns:
+        The result. Without *dependence*, or with too few blocks, nothing is tested and its shares are 0.
     """
     if dependence is None or len(blocks) < MIN_BLOCKS:
         return SelfCheck(block_rows, len(blocks), 0.0, 0.0, "", float(block_rows), 0)

@@ -1,4 +1,4 @@
-"""The arguments of `Reference.fit` as columns of equal length, checked before anything is fitted to them."""
+"""`TrainingData`: the checked arguments of `Reference.fit`, as columns of equal length."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ class TrainingData:
 
     Attributes:
         rows: number of rows.
-        columns: the columns by name, in the order in which rows are captured. The column of times is not among them.
-        categorical: for each column named in an argument, whether it is categorical (True) or numeric (False).
-        functions: user functions of a row, by the name of the feature that each makes.
-        predictions: the model's outputs, if they are known.
-        outcomes: the true values as Python objects, if they are known.
-        correct: the user function that compares a prediction with an outcome, if there is one.
-        times: UNIX seconds of each row, shape (rows,), if they are known.
-        seasons: kinds of season that windows are compared by, a part of `driftline._seasons.expectation.KINDS`.
+        columns: name to column, in the order in which rows are captured. The column of times is not among them.
+        categorical: True for each name in the argument ``categorical=``, False for each name in ``numeric=``.
+        functions: name of a derived feature to the user function that computes it from a row.
+        predictions: the model's output for each row; None if it is not known.
+        outcomes: the true value for each row, as Python objects; None if they are not known.
+        correct: the user function of (prediction, outcome) that says whether the prediction is correct; None if there
+            is none.
+        times: Unix time of each row in seconds, shape (rows,); None if the times are not known.
+        seasons: kinds of season by which windows are compared: some of ``"hour"`` and ``"weekday"``.
     """
 
     rows: int
@@ -62,7 +63,7 @@ class TrainingData:
         seasons: Sequence[str],
     ) -> TrainingData:
         """
-        Read the arguments of `Reference.fit`, which describes them.
+        Read and check the arguments of `Reference.fit`, which describes them.
 
         Raises:
             ConfigurationError: an argument is of the wrong type, names an unknown column, or has another length.
@@ -96,7 +97,11 @@ class TrainingData:
 
 def column_names(names: Sequence[str], argument: str) -> tuple[str, ...]:
     """
-    Return the column names in an argument.
+    Return the names of columns in an argument as a tuple.
+
+    Args:
+        names: the value of the argument.
+        argument: the name of the argument, for the message of an error.
 
     Raises:
         ConfigurationError: the argument is not a sequence of strings.
@@ -130,7 +135,12 @@ def _read_table(data: Any) -> Table:
 
 
 def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequence[str]) -> None:
-    """Check the names of columns and derived features, and the arguments that refer to them."""
+    """
+    Check the names of columns and derived features, and the arguments that refer to them.
+
+    Raises:
+        ConfigurationError: a name is empty or `PREDICTION`. Or an argument has an unknown name, or both have the same.
+    """
     if "" in names:
         msg = "data: a column is named '': expected a string that is not empty"
         raise ConfigurationError(msg)
