@@ -60,9 +60,10 @@ class CanaryPolicy:
         allowed_feature_drift: largest allowed difference between the distributions of a feature, computed likewise. A
             larger one means that the variants do not get the same traffic, and prevents a promotion.
         allowed_disagreement: share of the rows on which a shadow may disagree with the baseline.
-        rates: other rates of the outcomes by name, each a `Guardrail` of the kind "rate": ``recall X`` and
-            ``precision X`` of the class X, as in ``{"recall True": Guardrail(0.02, kind="rate")}``.
-        guardrails: the user's own numbers by name, fed by ``canary.guardrail(name).observe(...)``.
+        rates: other rates of the outcomes by name: ``recall X`` and ``precision X`` of the class X. Each value is a
+            `Guardrail` of the kind "rate", as in ``{"recall True": Guardrail(0.02, kind="rate")}``.
+        guardrails: limits on numbers that the application reports, by name. ``canary.guardrail(name).observe(...)``
+            reports one.
         alpha: probability of a wrong rollback, and of a wrong promotion, in (0, 0.5].
         share: the candidate's intended share of the calls, in (0, 1), if driftline does not split them. It is needed to
             detect a broken split.

@@ -44,7 +44,7 @@ MAX_STEPS = 60
 """Most Newton steps of a projection; about six are needed."""
 
 STEP_TOLERANCE = 1e-13
-"""Relative step at which a projection has converged."""
+"""Largest relative Newton step of a projection that counts as converged."""
 
 TINY = 1e-12
 """Smallest distance of a rate from 0 and 1, so that logarithms are finite."""
