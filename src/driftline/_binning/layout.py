@@ -26,7 +26,7 @@ from driftline._capture.columns import (
 )
 from driftline.typing import Column, Counts
 
-__all__ = ["Binner", "Layout", "binner"]
+__all__ = ["Binner", "Layout", "binner", "hash_bins"]
 
 Binner: TypeAlias = Callable[[Column], NDArray[np.intp]]
 
@@ -113,7 +113,7 @@ class Layout:
         self.offsets = tuple(int(end) for end in ends[:-1])
         self.total = int(ends[-1])
         self.slices = tuple(slice(start, start + size) for start, size in zip(self.offsets, self.sizes, strict=True))
-        self.fingerprint = _fingerprint(features)
+        self.fingerprint = hash_bins(features)
         self._binners = tuple(binner(feature.bins) for feature in features)
         # None for a feature that a `Comparison` cannot count.
         self._cuts = tuple(_compared_cuts(feature.bins) for feature in features)
@@ -238,7 +238,7 @@ def _is_packed(row: object) -> bool:
     return row.__class__ is bytes
 
 
-def _fingerprint(features: Sequence[Feature]) -> str:
+def hash_bins(features: Sequence[Feature]) -> str:
     """Return a hash of the names and bins of features, which is the same in any process."""
     bins = repr([(feature.name, feature.bins) for feature in features])
     return hashlib.sha256(bins.encode()).hexdigest()[:16]

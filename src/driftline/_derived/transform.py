@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from driftline._binning.bins import Feature, NumericBins
-from driftline._binning.layout import Layout
+from driftline._binning.layout import Layout, hash_bins
 from driftline._capture.columns import FLOAT_BYTES, as_floats, read_matrix
 from driftline._capture.vectors import as_matrix
 from driftline._derived.spec import Derive, Derived, Projections, Row, VectorColumn
@@ -212,7 +212,7 @@ class StagedLayout(Layout):
     ) -> None:
         super().__init__(features)
         self._stages = tuple(stages)
-        self.fingerprint = fingerprint_of(self, derived)
+        self.fingerprint = fingerprint_of(features, derived)
         if derived is not None:
             self.breadth = len(derived.columns) + sum(len(vector.centre) for vector in derived.vectors)
         # Rows can be read as one matrix if all captured columns are numeric features.
@@ -237,8 +237,7 @@ class StagedLayout(Layout):
         return self.count(self.derive(columns if outputs is None else [*columns, outputs], len(rows)), len(rows))
 
 
-def fingerprint_of(layout: Layout, derived: Derived | None) -> str:
-    """Return a hash of bins and of the description of derived features; if that is None, the layout's fingerprint."""
-    if derived is None:
-        return layout.fingerprint
-    return hashlib.sha256(f"{layout.fingerprint} {derived!r}".encode()).hexdigest()[:16]
+def fingerprint_of(features: Sequence[Feature], derived: Derived | None) -> str:
+    """Return a hash of bins and of the description of derived features; if that is None, of the bins alone."""
+    fingerprint = hash_bins(features)
+    return fingerprint if derived is None else hashlib.sha256(f"{fingerprint} {derived!r}".encode()).hexdigest()[:16]

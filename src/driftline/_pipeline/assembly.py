@@ -102,8 +102,8 @@ class Assembly:
 
     def activate(self, reference: Reference) -> ActiveReference:
         """Make what compares traffic with a reference."""
-        settings, guard = self.settings, self.guard
-        layout = self._layout(reference)
+        settings, guard, watched = self.settings, self.guard, reference.watched
+        layout = self._layout(reference, watched)
         seasonal = reference.seasons is not None and reference.seasons.kinds
         # Seasons are compared by the hour of the week.
         week = WeekClock(settings.wall_clock) if seasonal else None
@@ -136,10 +136,10 @@ class Assembly:
         )
         fingerprints = {
             # The prediction is never derived. Its counts therefore add up over references that derive other features.
-            feature.name: fingerprint_of(Layout([feature]), None if feature.name == PREDICTION else reference.derived)
-            for feature in reference.watched
+            feature.name: fingerprint_of([feature], None if feature.name == PREDICTION else reference.derived)
+            for feature in watched
         }
-        exported, binned = self._exported_names(reference.watched, layout)
+        exported, binned = self._exported_names(watched, layout)
         return ActiveReference(reference, layout, evaluator, turns, recorder, fingerprints, exported, binned)
 
     def learn(self, learn: Learn, on_learned: Callable[[Reference], None]) -> Learner:
@@ -164,15 +164,15 @@ class Assembly:
             on_overdue=on_overdue,
         )
 
-    def _layout(self, reference: Reference) -> Layout:
+    def _layout(self, reference: Reference, watched: Sequence[Feature]) -> Layout:
         """Return the layout of the bins, with stages for derived features and for detectors if there are any."""
         stages: list[Callable[[Columns, int], Columns]] = []
         if reference.derived is not None:
             stages.append(Deriver(reference.derived, self.settings.derive, self._on_derive_error))
         if self.detectors is not None:
-            names = [feature.name for feature in reference.watched]
+            names = [feature.name for feature in watched]
             stages.append(self.detectors.watch(names, unwatchable_streams(reference, self.settings.detectors)))
-        return StagedLayout(reference.watched, stages, reference.derived) if stages else Layout(reference.watched)
+        return StagedLayout(watched, stages, reference.derived) if stages else Layout(watched)
 
     def _on_derive_error(self, name: str, error: Exception) -> None:
         if self.settings.on_error == "raise":
@@ -183,8 +183,9 @@ class Assembly:
     def _reader(self, reference: Reference, layout: Layout, panes: Panes) -> FeatureReader:
         """Return the reader of the features of calls."""
         vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
-        packs = layout.can_pack(len(reference.columns))
-        return make_reader(reference.columns, vectors, self.guard.report, panes.drop, packs=packs)
+        columns = reference.columns
+        packs = layout.can_pack(len(columns))
+        return make_reader(columns, vectors, self.guard.report, panes.drop, packs=packs)
 
     def _exported_names(self, watched: Sequence[Feature], layout: Layout) -> tuple[frozenset[str], frozenset[str]]:
         """Return the names whose states and scores are exported, and those whose bins are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from driftline._derived.spec import Derive, as_functions, check_functions
@@ -52,14 +53,6 @@ def enabled_by_environment() -> bool:
     return not off and os.environ.get("OTEL_SDK_DISABLED", "false").strip().lower() != "true"
 
 
-def _name(name: str, value: object) -> str:
-    return check.string(name, value, at_least=1, at_most=MAX_NAME)
-
-
-def _optional_name(name: str, value: object) -> str | None:
-    return check.optional(_name, name, value)
-
-
 def _window(name: str, value: object) -> Window:
     if value is None:
         return Window(rows=DEFAULT_WINDOW_ROWS)
@@ -74,10 +67,6 @@ def _rule(_: str, value: object) -> Rule:
     rule = FalseAlarms() if value is None else check_rule(value)
     resolve_distances([*rule.distances])
     return rule
-
-
-def _optional_function(name: str, value: object) -> Callable[..., Any] | None:
-    return check.optional(check.function, name, value)
 
 
 def _derive(_: str, value: object) -> Derive:
@@ -95,14 +84,6 @@ def _outcomes(name: str, value: object) -> OutcomePolicy:
     return OutcomePolicy(path=None if value is None else check.path(name, value, expected))
 
 
-def _retraining(name: str, value: object) -> RetrainingPolicy | None:
-    return check.optional(check.instance, name, value, RetrainingPolicy, "a RetrainingPolicy")
-
-
-def _on_error(name: str, value: object) -> str:
-    return check.one_of(name, value, ("log", "raise"))
-
-
 def _enabled(name: str, value: object) -> bool:
     switch = check.optional(check.boolean, name, value)
     return enabled_by_environment() if switch is None else switch
@@ -115,23 +96,34 @@ def _provider(name: str, value: object) -> Any:
     return value
 
 
-def _by(function: Callable[[str, Any], Any]) -> Any:
-    """Return a dataclass field whose argument *function* checks; the field holds what *function* returns."""
-    return field(metadata={"check": function})
+def _by(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """
+    Return a dataclass field that holds the value that *function* returns for its argument.
+
+    Args:
+        function: a check of a name and a value.
+        args: arguments of *function* in front of the name, such as the check that `check.optional` calls.
+        kwargs: arguments of *function* after the value.
+    """
+    return field(metadata={"check": partial(function, *args, **kwargs)})
+
+
+_NAME: dict[str, Any] = {"at_least": 1, "at_most": MAX_NAME}
+"""The lengths of a model's name, version and variant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
     """The checked arguments of a monitor, one field for each; `driftline.Monitor` documents them."""
 
-    name: str = _by(_name)
-    version: str | None = _by(_optional_name)
-    variant: str | None = _by(_optional_name)
+    name: str = _by(check.string, **_NAME)
+    version: str | None = _by(check.optional, check.string, **_NAME)
+    variant: str | None = _by(check.optional, check.string, **_NAME)
     reference: Reference | Learn = _by(as_reference)
     window: Window = _by(_window)
     distances: tuple[NamedDistance, ...] = _by(_distances)
     rule: Rule = _by(_rule)
-    correct: Correct | None = _by(_optional_function)
+    correct: Correct | None = _by(check.optional, check.function)
     derive: Derive = _by(_derive)
     detectors: tuple[NamedDetector, ...] = _by(_detectors)
     outcomes: OutcomePolicy = _by(_outcomes)
@@ -139,8 +131,10 @@ class Settings:
     export_labels: bool = _by(check.boolean)
     export_duration: bool = _by(check.boolean)
     trace: bool = _by(check.boolean)
-    retraining: RetrainingPolicy | None = _by(_retraining)
-    on_error: str = _by(_on_error)
+    retraining: RetrainingPolicy | None = _by(
+        check.optional, check.instance, kind=RetrainingPolicy, expected="a RetrainingPolicy"
+    )
+    on_error: str = _by(check.one_of, choices=("log", "raise"))
     synchronous: bool = _by(check.boolean)
     enabled: bool = _by(_enabled)
     clock: Callable[[], float] = _by(check.function)
@@ -166,7 +160,7 @@ class Settings:
     @property
     def attributes(self) -> dict[str, str]:
         """The attributes that all telemetry of the model carries."""
-        return model_attributes(self.name, self.version, self.variant)
+        return _attributes(self.name, self.version, self.variant)
 
     def replacement(self, reference: object) -> Reference:
         """
@@ -196,9 +190,13 @@ def model_attributes(name: object, version: object, variant: object) -> dict[str
     Raises:
         ConfigurationError: a value is no string, empty or too long; version and variant may be None.
     """
-    attributes = {
-        ML_MODEL_NAME: _name("name", name),
-        ML_MODEL_VERSION: _optional_name("version", version),
-        ML_MODEL_VARIANT: _optional_name("variant", variant),
-    }
+    return _attributes(
+        check.string("name", name, **_NAME),
+        check.optional(check.string, "version", version, **_NAME),
+        check.optional(check.string, "variant", variant, **_NAME),
+    )
+
+
+def _attributes(name: str, version: str | None, variant: str | None) -> dict[str, str]:
+    attributes = {ML_MODEL_NAME: name, ML_MODEL_VERSION: version, ML_MODEL_VARIANT: variant}
     return {key: value for key, value in attributes.items() if value is not None}

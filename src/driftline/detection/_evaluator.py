@@ -69,7 +69,7 @@ class WindowEvaluator:
         further = [name for name in rule.distances if name not in {distance.name for distance in distances}]
         self._labels = {length: window.label_of(length) for length in rule.lengths}
         self._panes = window.panes
-        self._features = reference.watched
+        self._features = watched = reference.watched
         self._min_rows = rule.min_rows
         curves = [each.inflation_curve() for each in (reference.dependence, reference.traffic) if each is not None]
         self._reference_inflation = _largest_of(curves)
@@ -78,10 +78,10 @@ class WindowEvaluator:
         learns = rule.tests and reference.traffic is None
         seasons = reference.seasons
         self._layout = layout
-        self._seasonal = Expectation(seasons, reference.watched, layout) if seasons and seasons.kinds else None
-        self._burn_in = BurnIn(reference.watched, layout, seasonal=self._seasonal) if learns else None
-        self._scorer = Scorer(reference.watched, layout, (*distances, *resolve_distances(further)), report)
-        self._apply_rule = rule.prepare(reference.watched, layout, window)
+        self._seasonal = Expectation(seasons, watched, layout) if seasons and seasons.kinds else None
+        self._burn_in = BurnIn(watched, layout, seasonal=self._seasonal) if learns else None
+        self._scorer = Scorer(watched, layout, (*distances, *resolve_distances(further)), report)
+        self._apply_rule = rule.prepare(watched, layout, window)
         self._clock = clock
         self._on_change = on_change
         if seasons and (warning := short_window(seasons, reference.rows, window.rows, window.seconds)):

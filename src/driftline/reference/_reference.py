@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from driftline._binning.bins import MAX_BINS, PREDICTION, Feature, OutcomeCounts
 from driftline._binning.fitting import count_feature
-from driftline._binning.layout import Layout
 from driftline._derived.fitting import DerivedRequest, check_projections, derive_columns
 from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
@@ -285,7 +284,7 @@ class Reference:
     @property
     def fingerprint(self) -> str:
         """A hash of names, bins and derived features. Counts of references and snapshots that share it may be added."""
-        return fingerprint_of(Layout(self.watched), self.derived)
+        return fingerprint_of(self.watched, self.derived)
 
     def merge(self, other: Reference) -> Reference:
         """
