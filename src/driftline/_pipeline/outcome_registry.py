@@ -21,6 +21,7 @@ from driftline.outcomes import Outcomes
 from driftline.outcomes._join import Source
 from driftline.outcomes._ledger import Ledger
 from driftline.outcomes._policy import OutcomePolicy
+from driftline.reference import Learn
 from driftline.results import StateChange
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
 from driftline.typing import Correct
@@ -137,7 +138,10 @@ def outcomes_for(
         providers = settings.meter_provider, settings.logger_provider
         return ledger_for(other or name, policy, correct, *providers, settings.export_labels)
 
-    ledger = Ledger(policy, correct, on_change, on_error, on_pair)
+    reference = settings.reference
+    # A monitor that learns its reference sets it later.
+    known = (None, None) if isinstance(reference, Learn) else (reference.prediction, reference.outcomes)
+    ledger = Ledger(policy, correct, on_change, on_error, on_pair, *known)
     return Outcomes(policy, name, ledger, settings.clock, find_ledger, on_error, wake)
 
 

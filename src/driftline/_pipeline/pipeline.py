@@ -106,7 +106,6 @@ class Pipeline:
             return Serving(self._assembly.learn(reference, self._on_learned))
         active = self._assembly.activate(reference)
         self._redactor.watch(reference, active.evaluator)
-        self.outcomes.set_reference(reference.prediction, reference.outcomes)
         return Serving(active)
 
     def _renew_lock(self) -> None:

@@ -80,6 +80,8 @@ class Ledger:
         on_error: called with a value of ``ml.monitor.place`` and the exception that a value or the user function
             raised.
         on_pair: called with each prediction, its outcome, and whether it was right (None for an ungraded quantity).
+        prediction: as `set_reference`.
+        outcomes: as `set_reference`.
 
     Attributes:
         classes: labels with precision, recall and F1, of the policy or else of the reference; empty if neither has any.
@@ -93,14 +95,16 @@ class Ledger:
         on_state_change: Callable[[StateChange], None],
         on_error: Callable[[str, Exception], None],
         on_pair: Callable[[object, object, bool | None], None] | None = None,
+        prediction: Feature | None = None,
+        outcomes: OutcomeCounts | None = None,
     ) -> None:
         self._policy = policy
         self._correct = correct
         self._on_state_change = on_state_change
         self._on_error = on_error
         self._on_pair = on_pair
-        self._prediction: Feature | None = None
-        self._reference: OutcomeCounts | None = None
+        self._prediction = prediction
+        self._reference = outcomes
         self._derive_limits()
         self.reset()
 
