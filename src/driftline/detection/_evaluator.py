@@ -150,8 +150,9 @@ class WindowEvaluator:
                 self._burn_in.learn(window.blocks, window=not incomplete)
             for length, (panes, seconds) in self._since.items():
                 self._since[length] = panes + 1, seconds + elapsed
+            inflation = self._latest_inflation()
             for length, counts in self._due_lengths(window, incomplete=incomplete):
-                self._evaluate_length(length, counts)
+                self._evaluate_length(length, counts, inflation)
                 if pause is not None and len(windows) == 1:
                     pause()
             self.lock.heartbeat()
@@ -186,16 +187,16 @@ class WindowEvaluator:
                 due.append((length, WindowCounts(counts, sum(part.rows for part in parts))))
         return due
 
-    def _evaluate_length(self, length: int, counts: WindowCounts) -> None:
+    def _evaluate_length(
+        self, length: int, counts: WindowCounts, inflation: Callable[[float], Inflation] | None
+    ) -> None:
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0
         expected = None if self._seasonal is None else self._seasonal(counts.counts[self._layout.total :])
         scores = self._scorer(counts, self._labels[length], expected)
         self._scores = {**self._scores, length: scores}
         self._compared[length] = counts, expected
-        self._evidence[length] = self._apply_rule(
-            Look(counts, length, panes, seconds, scores, self._latest_inflation(), expected)
-        )
+        self._evidence[length] = self._apply_rule(Look(counts, length, panes, seconds, scores, inflation, expected))
 
     def _latest_inflation(self) -> Callable[[float], Inflation] | None:
         """Return a function from a number of rows to their inflation. If no dependence is known, return None."""
