@@ -280,7 +280,7 @@ def _arrow_column(values: Any) -> Column:
     if kind.startswith("dictionary"):
         if hasattr(values, "chunks"):
             values = values.unify_dictionaries().combine_chunks() if values.num_chunks else values
-            if hasattr(values, "chunks"):  # still chunked: there is no chunk at all
+            if hasattr(values, "chunks"):  # there are no chunks
                 return values.to_pylist()  # type: ignore[no-any-return]
         codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
         return CategoricalColumn(codes, values.dictionary.to_pylist())

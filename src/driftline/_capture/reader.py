@@ -169,6 +169,7 @@ class FeatureReader:
     # --- one reader per class of features ----------------------------------------------------------------------------
 
     def _make_reader(self, features: Any) -> Callable[[Any], Captured]:
+        """Return the function that reads objects of the class of *features*."""
         if isinstance(features, Mapping):
             return self._read_mapping
         if isinstance(features, np.ndarray):
@@ -188,6 +189,7 @@ class FeatureReader:
         return self._drop_unreadable
 
     def _make_dict_reader(self) -> Callable[[Any], Captured]:
+        """Return a function that reads a dict as a tuple in the order of the reference."""
         get, width = self._values_of, len(self.names)
         slow, report = self._read_mapping, self._report_unknown
 
@@ -205,6 +207,7 @@ class FeatureReader:
         return read
 
     def _make_dict_copier(self) -> Callable[[Any], Captured]:
+        """Return a function that copies a dict of single values, and reads other dicts as `_make_dict_reader` does."""
         first, align, width = self.names[0], self._align, len(self.names)
 
         def read(features: Any) -> Captured:
@@ -270,6 +273,7 @@ class FeatureReader:
         return Batch(tuple(features.T.copy() if self._copies else features.T), features.shape[0])
 
     def _read_sequence(self, features: Any) -> Captured:
+        """Read a list or tuple: the values of one row, or rows that are sequences or have names."""
         if features and features[0].__class__ not in SCALARS:
             if all(map(_is_named, features)):
                 return self._as_rows(
@@ -319,6 +323,7 @@ class FeatureReader:
     # --- alignment ---------------------------------------------------------------------------------------------------
 
     def _align_table(self, table: Table) -> Batch | None:
+        """Return the columns of a table in the order of the reference; None if their number is wrong."""
         if table.names is None:
             if len(table.columns) != len(self.names):
                 self._drop_width(len(table.columns), table.rows)
@@ -337,6 +342,7 @@ class FeatureReader:
         return self._drop("shape", rows, f"{width} features in a row without names: expected {len(self.names)}")
 
     def _drop(self, reason: str, rows: int, message: str) -> Captured:
+        """Report that *rows* rows cannot be read, and return None, the result of the reader."""
         self._dropped(reason, rows)
         self._report("capture", message)
         return None

@@ -182,7 +182,7 @@ class TimeRing(_Ring):
             now: seconds on a monotonic clock. If the clock was set back, a new pane starts.
         """
         if self._end is None or now < self._end - self._seconds:
-            # After a clock was set back, waiting until it catches up would leave the pane open for long.
+            # If a clock was set back, waiting until it catches up would leave the pane open for long.
             self._end = now + self._seconds
             self._block_end = now + self._block_seconds
             return []

@@ -59,7 +59,7 @@ class EvidenceCollector:
 
     def restart(self, began: float) -> None:
         """Reset all counts to zero in the child of a fork; *began* is the canary's start as a Unix time in seconds."""
-        # Zero counts, not a reading: a monitor that has not handled the fork yet still reports the parent's counts.
+        # The counts are not read, because a monitor that has not handled the fork yet still reports its parent's.
         self._begin(self._empty, began)
 
     def read(self) -> CanaryEvidence:
@@ -70,7 +70,7 @@ class EvidenceCollector:
     def change_share(self, share: float) -> None:
         """Set the share; later calls are counted in a new stratum."""
         with self._lock:
-            # A single reading: calls between two readings would belong to no stratum.
+            # Both strata use one reading, because calls between two readings would be in no stratum.
             now = self._read_variants()
             self._earlier, self._stratum_start, self.share = self._evidence(now), now, share
             self._reset_guardrails()

@@ -37,7 +37,7 @@ def rate_test(
     baseline, candidate = effective[:, 0, 1], effective[:, 1, 1]
     bad_baseline, bad_candidate = effective[:, 0, 0], effective[:, 1, 0]
     if guardrail.better == "higher":
-        # The bad rate is 1 - good: good_c >= good_b (1 - relative) - absolute, in terms of bad events.
+        # With bad = 1 - good, the limit good_c >= good_b (1 - relative) - absolute is bad_c <= slope · bad_b + offset.
         bad_baseline, bad_candidate = baseline - bad_baseline, candidate - bad_candidate
         slope, offset = max(1.0 - margin.relative, MIN_SLOPE), margin.relative + margin.absolute
     else:
@@ -100,7 +100,7 @@ def disagreement_test(rows: int, agreed: int, margin: Margin, design_effect: flo
         limit,
         rows,
         "rows",
-        any_harm=False,  # two models that never disagree are one model
+        any_harm=False,  # different models always disagree on some rows
         weight=margin.weight,
         log_e_harm=lambda scale, _: log_e(scale, limit, 1),
         log_e_safe=lambda scale, _: log_e(scale, limit, -1),

@@ -26,7 +26,10 @@ RELATIVE_TOLERANCE = 0.01
 """Largest difference at which two numbers that are not probabilities agree, as a part of the baseline's number."""
 
 _FAILED = object()
+"""Stands for the output of a call that raised."""
+
 _STOP = object()
+"""The item of the queue that ends the thread."""
 
 
 def default_agreement(correct: Correct | None) -> Agree:
@@ -155,6 +158,7 @@ class Shadow:
         return None
 
     def _enqueue(self, arguments: Any, result: Any) -> None:
+        """Queue a call of the baseline: what `_copy_arguments` returned, and the output or `_FAILED`."""
         if arguments is None:
             return
         with GuardedBlock(self._on_error, "shadow"):
@@ -195,6 +199,7 @@ class Shadow:
             self._on_compared(len(agrees), int(np.count_nonzero(agrees)))
 
     def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the candidate's output, also if the candidate is async."""
         result = self._candidate(*args, **kwargs)
         if not inspect.iscoroutine(result):
             return result

@@ -133,7 +133,7 @@ def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) 
 
 
 def _format_range(test: CriterionTest, lower: float, upper: float) -> str:
-    """Return the bounds of a harm as a string; without a finite lower bound only the upper one."""
+    """Return ``"<lower> to <upper>"``; only the upper bound if the lower one is infinite."""
     if not math.isfinite(lower) or not math.isfinite(upper):
         return f"at most {test.format_harm(upper)}" if math.isfinite(upper) else "an unknown amount"
     return f"{test.format_harm(lower)} to {test.format_harm(upper)}"

@@ -63,6 +63,7 @@ class VariantEvidence:
         return self._combine(earlier, -1)
 
     def _combine(self, other: VariantEvidence, sign: int) -> VariantEvidence:
+        """Return self + sign · other; raise ConfigurationError if they have different bins."""
         if self.edges != other.edges:
             msg = "evidence over different bins of duration does not add up"
             raise ConfigurationError(msg)

@@ -239,7 +239,7 @@ class Reference:
         try:
             size = file.stat().st_size
             with file.open("rb") as stream:
-                # Devices and pipes have no size: this reads at most the limit and one byte.
+                # Devices and pipes have no size, so the length of what is read is limited too.
                 data = stream.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
             text = data.decode("utf-8")
         except (OSError, ValueError) as error:

@@ -136,8 +136,8 @@ def log_e_two_quantiles(
         return 0.0
     last = len(latencies.edges) - 1
     if side > 0:
-        # x is anywhere in its bin. The baseline's calls beyond its lower edge and the candidate's beyond the upper one
-        # make the evidence smaller.
+        # x may be anywhere in its bin. The evidence is smallest if the baseline's calls beyond the lower edge count as
+        # slow, and the candidate's beyond the upper edge.
         shifted = np.searchsorted(latencies.edges, slope * latencies.edges[bins + 1] + offset)
         slow_baseline = latencies.baseline[bins]
     else:

@@ -113,7 +113,7 @@ def _project(baseline: Floats, candidate: Floats, share: Floats, slope: float, o
     baseline_weight, candidate_weight = 1.0 - share, slope * share
     q = baseline_weight * baseline + share * inverse
     for _ in range(MAX_STEPS):
-        # The first and second derivative of the divergence, which is convex: its minimum stays between low and high.
+        # The first and second derivative of the divergence. It is convex, so its minimum stays between low and high.
         c = slope * q + offset
         u, v = q * (1.0 - q), c * (1.0 - c)
         first = baseline_weight * (q - baseline) / u + candidate_weight * (c - candidate) / v
@@ -282,7 +282,7 @@ def rate_difference_bounds(
         return -1.0, 1.0
     low = _bisect_bound(-1.0, difference, lambda offset: excludes(offset, 1, lower))
     high = _bisect_bound(1.0, difference, lambda offset: excludes(offset, -1, upper))
-    # Equality has its own mixture. The bounds agree with its test, as verdicts do.
+    # The test of equality has its own mixture, so the bounds are adjusted to agree with that test.
     return (
         max(low, 0.0) if excludes(0.0, 1, lower) else min(low, 0.0),
         min(high, 0.0) if excludes(0.0, -1, upper) else max(high, 0.0),
