@@ -127,7 +127,7 @@ class _Scale:
 
 
 def _normal_scale(name: str, values: Floats) -> _Scale | None:
-    """Fit the normal scale of a feature; None if the feature is constant or has no finite value."""
+    """Fit the normal scale of a feature (see `_Scale`); None if the feature is constant or has no finite value."""
     finite = np.sort(values[np.isfinite(values)])
     if not len(finite):
         return None

@@ -33,7 +33,7 @@ SHOWN_LEVEL = 0.01
 
 SHOWN_EFFECT = 0.01
 """
-Smallest effect of a season that counts: the mean chi-square distance between a cell and all rows. A shift by 0.1
+Smallest effect that is called a season: the mean chi-square distance between a cell and all rows. A shift by 0.1
 standard deviations has this distance.
 """
 

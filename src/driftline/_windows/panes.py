@@ -134,9 +134,9 @@ class Panes:
 
     def pop_partial(self) -> WindowCounts | None:
         """
-        Return all counts before the first window is complete, and remove the blocks that it returns.
+        Return the counts of all rows so far if the first window is not complete yet; else None.
 
-        After the first window, return None.
+        The blocks of the result are removed, so that no later window has them again.
         """
         with self.lock:
             return None if self._ring.full else self._ring.pop_partial()

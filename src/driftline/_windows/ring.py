@@ -109,7 +109,11 @@ class _Ring:
         return len(self._closed) == self._closed.maxlen
 
     def pop_partial(self) -> WindowCounts:
-        """Return all counts, those of the open pane included, and remove the complete blocks that it returns."""
+        """
+        Return all counts, those of the open pane included, with the complete blocks that no window has had.
+
+        These blocks are removed, so that no later window has them again.
+        """
         window = self.snapshot()
         window.blocks = self._pop_blocks()
         return window

@@ -89,7 +89,7 @@ class Variant(Protocol):
 
 class Canary:
     """
-    Compares two monitored variants of a model, and decides about the newer one.
+    Compares two monitored variants of a model, and decides about the candidate.
 
     Calls that the monitors recorded before the canary was created do not count.
 
@@ -99,7 +99,7 @@ class Canary:
             telemetry of this monitor carries the canary's state.
         policy: the harm that the candidate may do: a `CanaryPolicy` (the default), or a `ThresholdPolicy`.
         share: the candidate's share of the calls, in [0, 1]. `route` and `split` send it this share, and the verdict
-            checks that it got it. If None, driftline does not split the calls.
+            checks that it gets this share. If None, driftline does not split the calls.
         salt: string that is hashed together with each key, so that another canary sends other keys to its candidate.
         flag: ``feature_flag.key`` on the spans and events of both variants, if a feature flag chooses the variant.
         flag_provider: ``feature_flag.provider.name``.

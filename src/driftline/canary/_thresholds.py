@@ -104,7 +104,7 @@ def _latency(
     quantile = policy.latency_quantile
     seconds, baseline_seconds = candidate.latency(quantile), baseline.latency(quantile)
     calls = int(min(baseline.durations.sum(), candidate.durations.sum()))
-    # A call may hold many rows, so many rows alone do not ensure enough calls to estimate the quantile.
+    # A call may hold many rows, so enough rows do not ensure enough calls to estimate the quantile.
     rows = min(baseline.served, candidate.served) if calls >= 1 / (1 - min(quantile, 0.999)) else 0
     if seconds is None or baseline_seconds is None:
         return _criterion("latency", 0.0, allowed, False, 0, policy.min_rows, "")  # noqa: FBT003
