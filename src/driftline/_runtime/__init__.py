@@ -1,1 +1,1 @@
-"""Threads, locks, forks, files and checks of arguments: everything that keeps driftline from disturbing its host."""
+"""Threads, locks, forks, files and checks of arguments, which keep driftline from disturbing its host."""

@@ -1,4 +1,4 @@
-"""The guard: it keeps errors within driftline away from the host, counts them, and logs the first of each place."""
+"""The guard keeps errors within driftline away from the host, counts them, and logs the first of each place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _log = logging.getLogger("driftline")
 
 MAX_ERROR_TYPES = 50
 """
-Distinct values of ``error.type``. A host that creates exception classes while it runs would create endless series.
+Largest number of distinct values of ``error.type``. Otherwise a host that creates exception classes while it runs would
+create series without end.
 """
 
 OTHER = "_OTHER"
@@ -27,8 +28,8 @@ The ``error.type`` of all further classes, from
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/
 """
 
-LATEST = 1e12
-"""Seconds that a clock may show, about 31,000 years. Larger values overflow the arithmetic of panes."""
+MAX_CLOCK_SECONDS = 1e12
+"""Largest number of seconds that a clock may show, about 31,000 years. A larger one overflows the panes."""
 
 Report: TypeAlias = Callable[[str, str], None]
 """A function such as `Guard.report`: it gets a place, as in the attribute ``ml.monitor.place``, and a message."""
@@ -41,17 +42,17 @@ _Default_co = TypeVar("_Default_co", covariant=True)
 
 class Guard:
     """
-    Swallow exceptions, count them per place, and log the first of each place.
+    Catches exceptions, counts them by place, and logs the first of each place.
 
     ``with guard("output"): ...`` guards a block, ``guard("on_verdict")(function)`` a function. A place is a value of
-    the attribute ``ml.monitor.place``. ``KeyboardInterrupt`` and the like pass.
+    the attribute ``ml.monitor.place``. Only subclasses of ``Exception`` are caught, so ``KeyboardInterrupt`` is not.
 
     Args:
         model: the model's name, for the log.
-        on_error: ``"log"``, or ``"raise"`` for tests: guarded blocks then raise.
+        on_error: ``"log"``, or ``"raise"`` so that guarded blocks raise, for tests.
 
     Attributes:
-        counts: errors of this process by place.
+        counts: number of errors of this process by place.
     """
 
     __slots__ = ("_error_types", "_lock", "_model", "_raises", "counts")
@@ -62,7 +63,7 @@ class Guard:
         self.reset()
 
     def reset(self) -> None:
-        """Set all counts to zero, as the child of a fork must."""
+        """Delete all counts, as the child of a fork must."""
         # Re-entrant: the garbage collector may run a finalizer of the host here, and that may predict.
         self._lock = threading.RLock()
         self.counts: dict[str, int] = {}
@@ -73,7 +74,7 @@ class Guard:
         return GuardedBlock(self.report_error, where)
 
     def report(self, where: str, message: str) -> None:
-        """Count a problem under the place *where*. Log the first."""
+        """Count a problem under the place *where*. Log *message* if it is the first of that place."""
         with self._lock:
             count = self.counts.get(where, 0) + 1
             self.counts[where] = count
@@ -87,9 +88,9 @@ class Guard:
 
     def report_error(self, where: str, error: Exception) -> None:
         """
-        Count an exception under the place *where*. Log its class and origin, and its message at DEBUG only.
+        Count an exception under the place *where*. Log its class and origin if it is the first of that place.
 
-        The message may quote a feature's value, and logs leave the process.
+        Its message is logged at DEBUG only, because it may quote a feature's value, and logs leave the process.
 
         Raises:
             Exception: *error* itself, with ``on_error="raise"``.
@@ -100,7 +101,7 @@ class Guard:
         _log.debug("model %s, %s: %r", self._model, where, error)
 
     def error_type(self, name: str) -> str:
-        """Return the name, or ``_OTHER`` after `MAX_ERROR_TYPES` distinct names."""
+        """Return the name of an exception class for ``error.type``; ``_OTHER`` after `MAX_ERROR_TYPES` other names."""
         if name not in self._error_types:
             with self._lock:
                 if len(self._error_types) >= MAX_ERROR_TYPES:
@@ -113,11 +114,11 @@ class GuardedBlock:
     """
     A context manager and decorator that reports exceptions instead of raising them.
 
-    It holds no state: threads may share it, and it may nest.
+    It holds no state. So threads may share it, and it may be used within itself.
 
     Args:
-        report: `Guard.report_error`, or a callback that ends there.
-        where: the place.
+        report: called with *where* and the exception: `Guard.report_error`, or a callback that calls it.
+        where: a value of the attribute ``ml.monitor.place``.
     """
 
     __slots__ = ("_report", "_where")
@@ -127,7 +128,7 @@ class GuardedBlock:
         self._where = where
 
     def __enter__(self) -> None:
-        """Nothing is prepared: only the exit matters."""
+        """Do nothing, because only the exit of the block matters."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -138,7 +139,7 @@ class GuardedBlock:
         return True
 
     def __call__(self, function: Callable[_P, _T]) -> Callable[_P, _T | None]:
-        """Return the function with its exceptions reported; it then returns None."""
+        """Return a function that calls *function*. If that raises, it reports the exception and returns None."""
 
         @functools.wraps(function)
         def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T | None:
@@ -155,9 +156,10 @@ class _Decorator(Protocol[_Default_co]):
 
 def returning_on_error(default: _Default) -> _Decorator[_Default]:
     """
-    Return a decorator for functions that read the host's values: *default* replaces whatever they raise.
+    Return a decorator for functions that read values of the host. If such a function raises, it returns *default*.
 
-    Methods such as ``__float__`` or ``__lt__`` of such values may raise any exception. That is no error of driftline.
+    The exception is not reported. Methods of those values, such as ``__float__`` or ``__lt__``, may raise any
+    exception, which is no error of driftline.
     """
 
     def decorate(function: Callable[_P, _T], /) -> Callable[_P, _T | _Default]:
@@ -174,7 +176,7 @@ def returning_on_error(default: _Default) -> _Decorator[_Default]:
 
 
 def guarded_clock(clock: Callable[[], float], guard: Guard) -> Callable[[], float]:
-    """Return a clock that repeats its last value where the user's clock raises or shows no time."""
+    """Return a clock that returns its last value again if the user's clock raises or does not return seconds."""
     if clock in {time.monotonic, time.time}:
         return clock
     last, reporting = [0.0], guard("clock")
@@ -182,7 +184,7 @@ def guarded_clock(clock: Callable[[], float], guard: Guard) -> Callable[[], floa
     def now() -> float:
         with reporting:
             seconds = float(clock())
-            if math.isfinite(seconds) and abs(seconds) <= LATEST:
+            if math.isfinite(seconds) and abs(seconds) <= MAX_CLOCK_SECONDS:
                 last[0] = seconds
             else:
                 guard.report("clock", f"the clock shows {seconds}")
@@ -192,7 +194,7 @@ def guarded_clock(clock: Callable[[], float], guard: Guard) -> Callable[[], floa
 
 
 def _origin(error: Exception) -> str:
-    """Return the function, file and line that raised an exception, or an empty string if unknown."""
+    """Return a string with the function, file and line that raised an exception; empty if unknown."""
     trace = error.__traceback__
     if trace is None:
         return ""

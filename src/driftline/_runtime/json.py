@@ -1,13 +1,14 @@
 """
-JSON documents of unknown content, read by a description of each part.
+Reads JSON documents of unknown content with readers, which are functions that each describe a part.
 
-A description is a function. It gets a parsed JSON value, returns the value that it represents, and raises a
-`DocumentError` if it represents none. Descriptions of large parts are made from those of small parts::
+A reader gets a parsed JSON value. It returns the Python value that this represents, or raises `DocumentError` if the
+value does not match. Most functions here return a reader, and combine readers of small parts into one of a larger
+part::
 
     point = record(Point, x=number, y=number, label=absent("", string))
     drawing = read(text, record(Drawing, points=array(point, most=100)))
 
-The error names the part of the document: ``points[3].x is 'a', expected a finite number``.
+The error has the position in the document: ``points[3].x is 'a', expected a finite number``.
 """
 
 from __future__ import annotations
@@ -53,23 +54,23 @@ __all__ = [
 T = TypeVar("T")
 
 Reader: TypeAlias = Callable[[Any], T]
-"""A description: returns the value that a parsed JSON value represents, or raises `DocumentError`."""
+"""A function that takes a parsed JSON value. It returns the value to use, or raises `DocumentError`."""
 
 MAX_COUNT = 2**53
-"""Largest integer: larger ones are not exact in every JSON reader."""
+"""Largest accepted integer. Larger ones are not exact in other programs that read JSON numbers as floats."""
 
-MOST_SHOWN = 80
-"""Characters of a value, or of a key, in an error message."""
+MAX_SHOWN = 80
+"""Largest number of characters of a value, or of a key, in an error message."""
 
 
 class DocumentError(Exception):
     """
-    A part of a document differs from its description.
+    A part of a document that its reader does not accept.
 
     Args:
-        actual: the value in the document, for the message; empty if there is nothing to show.
-        expected: the values that the description accepts.
-        at: the part, relative to the value that was read: ``""``, ``".key"`` or ``"[index]"``, or several of them.
+        actual: the value in the document, for the message; empty if there is none to show.
+        expected: the values that the reader accepts, for the message.
+        at: the position of the part within the value that was read, such as ``".points[3].x"``; empty for the value.
     """
 
     def __init__(self, actual: str, expected: str, at: str = "") -> None:
@@ -84,7 +85,7 @@ class DocumentError(Exception):
 
 
 class _Absent:
-    """Stands for a key that an object does not have."""
+    """The class of `ABSENT`, the value that a reader gets for a key that an object does not have."""
 
     def __repr__(self) -> str:
         return "absent"
@@ -95,10 +96,10 @@ ABSENT: Final = _Absent()
 
 def read(text: str, reader: Reader[T]) -> T:
     """
-    Parse a JSON string, and return the value that a description reads from it.
+    Parse a JSON string, and return the value that *reader* returns for it.
 
     Raises:
-        DocumentError: the string is not JSON, or *reader* does not describe it.
+        DocumentError: the string is not JSON, or *reader* does not accept it.
     """
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
@@ -109,7 +110,7 @@ def read(text: str, reader: Reader[T]) -> T:
 
 
 def members(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass by name, in their order: the object that `record` reads."""
+    """Return the fields of a dataclass instance by name, in order. `record` reads the JSON of this dict."""
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
@@ -119,7 +120,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def part(at: str, reader: Reader[T], value: Any) -> T:
-    """Read one part of a value; an error names the part as *at*."""
+    """Return what *reader* returns for a part of a larger value. An error gets the position *at*."""
     try:
         return reader(value)
     except DocumentError as error:
@@ -128,16 +129,16 @@ def part(at: str, reader: Reader[T], value: Any) -> T:
 
 
 def shown(value: object) -> str:
-    """A value as an error message shows it."""
+    """Return a value as a string for an error message, cut off at `MAX_SHOWN` characters."""
     text = repr(value)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
-# --- descriptions of single values -----------------------------------------------------------------------------------
+# --- readers of single values -----------------------------------------------------------------------------------
 
 
 def integer(least: int = 0, most: int = MAX_COUNT) -> Reader[int]:
-    """An integer from *least* to *most*."""
+    """Return a reader of an integer from *least* to *most*."""
 
     def reader(value: Any) -> int:
         if value.__class__ is not int or not least <= value <= most:
@@ -151,7 +152,7 @@ count = integer()
 
 
 def number(value: Any) -> float:
-    """A finite number."""
+    """Read a finite number as a float."""
     if value.__class__ is float and math.isfinite(value):
         return value
     try:
@@ -164,28 +165,28 @@ def number(value: Any) -> float:
 
 
 def string(value: Any) -> str:
-    """A string, perhaps an empty one."""
+    """Read a string, which may be empty."""
     if not isinstance(value, str):
         raise DocumentError(shown(value), "a string")
     return value
 
 
 def name(value: Any) -> str:
-    """A string that is not empty."""
+    """Read a string that is not empty."""
     if not isinstance(value, str) or not value:
         raise DocumentError(shown(value), "a string that is not empty")
     return value
 
 
 def boolean(value: Any) -> bool:
-    """True or false."""
+    """Read true or false."""
     if not isinstance(value, bool):
         raise DocumentError(shown(value), "true or false")
     return value
 
 
 def choice(*values: str) -> Reader[str]:
-    """One of several strings."""
+    """Return a reader of a string that is one of *values*."""
     expected = " or ".join(map(repr, values))
 
     def reader(value: Any) -> str:
@@ -196,11 +197,11 @@ def choice(*values: str) -> Reader[str]:
     return reader
 
 
-# --- descriptions made from other descriptions -----------------------------------------------------------------------
+# --- readers made from other readers -----------------------------------------------------------------------
 
 
 def check(reader: Reader[T], holds: Callable[[T], bool], expected: str) -> Reader[T]:
-    """A value that *reader* describes and for which a condition holds."""
+    """Return *reader* with a condition: for its value, *holds* must return True. *expected* is for the message."""
 
     def read_checked(value: Any) -> T:
         result = reader(value)
@@ -212,7 +213,7 @@ def check(reader: Reader[T], holds: Callable[[T], bool], expected: str) -> Reade
 
 
 def verified(reader: Reader[T], verify: Callable[[T], None]) -> Reader[T]:
-    """A value that *reader* describes and *verify* accepts: *verify* raises `DocumentError` for parts that disagree."""
+    """Return *reader* with a check: *verify* gets its value, and raises `DocumentError` if parts of it disagree."""
 
     def read_checked(value: Any) -> T:
         result = reader(value)
@@ -226,17 +227,17 @@ positive = check(number, lambda value: value > 0.0, "a positive number")
 
 
 def nullable(reader: Reader[T]) -> Reader[T | None]:
-    """A value that *reader* describes; None for null and for an absent key."""
+    """Return *reader* with None for null and for an absent key."""
     return lambda value: None if value is None or value is ABSENT else reader(value)
 
 
 def absent(default: T, reader: Reader[T]) -> Reader[T]:
-    """A value that *reader* describes; a default for an absent key, but not for null."""
+    """Return *reader* with *default* for an absent key. Null goes to *reader*."""
     return lambda value: default if value is ABSENT else reader(value)
 
 
 def array(reader: Reader[T], *, most: int | None = None, size: int | None = None) -> Reader[tuple[T, ...]]:
-    """An array of at most *most* items, or of exactly *size*."""
+    """Return a reader of an array, as a tuple of values of *reader*: at most *most* items, or exactly *size*."""
     limit = size if most is None else most
     expected = f"at most {most} items" if size is None else f"{size} items"
 
@@ -259,7 +260,7 @@ def array(reader: Reader[T], *, most: int | None = None, size: int | None = None
 
 
 def row(build: Callable[..., T], *readers: Reader[Any]) -> Reader[T]:
-    """An array with one item for each of *readers*, which *build* gets as arguments."""
+    """Return a reader of an array with one item for each of *readers*. It returns *build* called with their values."""
     size = len(readers)
 
     def read_array(value: Any) -> T:
@@ -278,7 +279,7 @@ def row(build: Callable[..., T], *readers: Reader[Any]) -> Reader[T]:
 
 
 def mapping(reader: Reader[T], *, most: int) -> Reader[dict[str, T]]:
-    """An object with any keys, at most *most* of them."""
+    """Return a reader of an object with at most *most* keys of any name, as a dict of values of *reader*."""
 
     def read_object(value: Any) -> dict[str, T]:
         _check_object(value)
@@ -291,7 +292,7 @@ def mapping(reader: Reader[T], *, most: int) -> Reader[dict[str, T]]:
             for key, member in value.items():
                 results[key] = reader(member)
         except DocumentError as error:
-            error.at = f".{key[:MOST_SHOWN]}{error.at}"
+            error.at = f".{key[:MAX_SHOWN]}{error.at}"
             raise
         return results
 
@@ -299,7 +300,11 @@ def mapping(reader: Reader[T], *, most: int) -> Reader[dict[str, T]]:
 
 
 def record(build: Callable[..., T], /, **fields: Reader[Any]) -> Reader[T]:
-    """An object with certain keys, which *build* gets as keyword arguments; other keys are ignored."""
+    """
+    Return a reader of an object with a reader for each key. It returns *build* called with the values as keywords.
+
+    Other keys are ignored. The reader of an absent key gets `ABSENT`, which only `nullable` and `absent` accept.
+    """
 
     def read_object(value: Any) -> T:
         _check_object(value)
@@ -317,7 +322,7 @@ def record(build: Callable[..., T], /, **fields: Reader[Any]) -> Reader[T]:
 
 
 def tagged(key: str, **readers: Reader[T]) -> Reader[T]:
-    """An object that fits one of several descriptions, which the string under *key* names."""
+    """Return a reader of an object whose string under *key* is the name of the reader in *readers* to use."""
     kind = choice(*readers)
 
     def reader(value: Any) -> T:
@@ -328,7 +333,7 @@ def tagged(key: str, **readers: Reader[T]) -> Reader[T]:
 
 
 def versioned(supported: int, reader: Reader[T]) -> Reader[T]:
-    """An object whose ``schema_version`` is *supported*."""
+    """Return *reader* with a check: the value must be an object whose ``schema_version`` is *supported*."""
 
     def read_checked(value: Any) -> T:
         _check_object(value)
@@ -349,16 +354,16 @@ def _check_object(value: Any) -> None:
 
 def check_length(items: Sequence[object], length: int, noun: str, at: str) -> None:
     """
-    Check the length of an array that another part of the document decides.
+    Check the length of an array that depends on another part of the document.
 
     Args:
         items: the array.
-        length: items that are expected.
-        noun: the items, for the message: ``"counts, one for each bin"``.
-        at: the part, as in `DocumentError`.
+        length: the expected number of items.
+        noun: the items, for the message, such as ``"counts, one for each bin"``.
+        at: the position of the array, as in `DocumentError`.
 
     Raises:
-        DocumentError: it has another length.
+        DocumentError: the array has another length.
     """
     if len(items) != length:
         actual = f"an array of {len(items)}"
@@ -369,10 +374,10 @@ def check_length(items: Sequence[object], length: int, noun: str, at: str) -> No
 
 
 def increasing(values: Sequence[float]) -> bool:
-    """Whether each number is larger than the one before."""
+    """Return whether each number is larger than the one before."""
     return all(low < high for low, high in pairwise(values))
 
 
 def unique(values: Sequence[object]) -> bool:
-    """Whether no value appears twice."""
+    """Return whether no value appears twice."""
     return len(set(values)) == len(values)

@@ -1,4 +1,4 @@
-"""Pauses that let other threads run: CPython hands the interpreter over only every 5 ms by itself."""
+"""Pauses of a thread that let others run, because CPython switches threads only every 5 ms by itself."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import TypeVar
 __all__ = ["PIECE_OBSERVATIONS", "Throttle", "with_pauses"]
 
 PAUSE_SECONDS = 0.0001
-"""Seconds of the shortest pause: enough for another thread to wake and take the interpreter."""
+"""Seconds of the shortest pause. It is long enough for another thread to start running."""
 
 PAUSE_FACTOR = 4.0
-"""Seconds of pause for each second of work, so that a round takes a fifth of the interpreter."""
+"""Seconds of pause for each second of work, so that the thread uses a fifth of the interpreter's time."""
 
 MAX_PAUSE_SECONDS = 0.01
 """
-Seconds of the longest pause. A piece takes about a millisecond. One that took longer, in a user function, must not
-delay the next for several times as long.
+Seconds of the longest pause. A piece of work takes about a millisecond. If it takes longer, in a user function, the
+pause must not grow in proportion.
 """
 
 PIECE_OBSERVATIONS = 32
-"""Observations that a collection reports between two pauses: about a millisecond of the SDK's work."""
+"""Number of observations that a metric collection reports between two pauses, about a millisecond of work."""
 
 _T = TypeVar("_T")
 
 
 class Throttle:
     """
-    A pause between two pieces of a thread's work, in proportion to the CPU time of the last piece.
+    Pauses a thread between two pieces of its work, in proportion to the CPU time of the last piece.
 
     Args:
-        pressed: whether the backlog is so large that only the shortest pause is allowed.
+        pressed: returns whether the backlog is so large that only the shortest pause is allowed.
     """
 
     __slots__ = ("_pressed", "_worked_until")
@@ -41,7 +41,7 @@ class Throttle:
         self._worked_until = time.thread_time()
 
     def __call__(self) -> bool:
-        """Pause. Return whether the thread is pressed for time."""
+        """Pause, and return what *pressed* returned."""
         worked, pressed = time.thread_time() - self._worked_until, self._pressed()
         longest = min(max(PAUSE_SECONDS, PAUSE_FACTOR * worked), MAX_PAUSE_SECONDS)
         time.sleep(PAUSE_SECONDS if pressed else longest)
@@ -50,7 +50,7 @@ class Throttle:
 
 
 def with_pauses(items: Sequence[_T]) -> Iterator[_T]:
-    """Yield the items, with a pause after every few. The consumer works on each before the next."""
+    """Yield the items, with a pause after each `PIECE_OBSERVATIONS` of them, which the consumer has processed then."""
     for start in range(0, len(items), PIECE_OBSERVATIONS):
         yield from items[start : start + PIECE_OBSERVATIONS]
         if start + PIECE_OBSERVATIONS <= len(items):

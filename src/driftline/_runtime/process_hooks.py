@@ -1,4 +1,4 @@
-"""Callbacks at forks and at the end of a process, however the process was started."""
+"""Registers callbacks for forks and for the end of a process, however the process was started."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _hooked: list[bool] = []
 
 
 class Component(Protocol):
-    """An object with state that a fork must not copy, and with work to finish at exit."""
+    """An object with state that the child of a fork must not keep, and with work to finish when a process ends."""
 
     def flush(self) -> None:
         """Finish the pending work."""
         ...
 
     def after_fork(self) -> None:
-        """Empty the state in the child of a fork."""
+        """Delete the state, in the child of a fork."""
         ...
 
 
@@ -32,7 +32,7 @@ _registered = False
 
 
 def register(component: Component) -> None:
-    """Flush a component at exit, and call its `after_fork` in every child. Only a weak reference is kept."""
+    """Flush a component when a process ends, and call its `after_fork` in each child. Keep only a weak reference."""
     global _registered  # noqa: PLW0603 - hooks of the process, once per process: importing driftline installs none
     _components.add(component)
     if not _registered:
@@ -53,10 +53,10 @@ def _empty_components() -> None:
 
 def hook_forks() -> None:
     """
-    Fix when the callbacks of `in_children` run, relative to other libraries' callbacks for the child of a fork.
+    Install the hook that runs the callbacks of `in_children` in the child of a fork. If it is installed, do nothing.
 
-    Monitors must be empty before OpenTelemetry's thread collects from them, so an OpenTelemetry set-up calls this
-    first. Callbacks that are added later run at the same point.
+    Hooks of all libraries run in the order of their installation. Monitors must be empty before OpenTelemetry's thread
+    collects from them in the child, so `configure_otlp` calls this first.
     """
     if not _hooked and hasattr(os, "register_at_fork"):
         _hooked.append(True)
@@ -75,7 +75,7 @@ def _run_in_child() -> None:
 
 
 def at_exit(function: Callable[[], object]) -> None:
-    """Call a function when this process ends, or a child that is forked from now on."""
+    """Call a function when this process ends, and when a child ends that is forked from now on."""
     atexit.register(function)
     at_exit_of_children(function, first=True)
 
@@ -84,11 +84,11 @@ def at_exit_of_children(function: Callable[[], object], *, first: bool = False) 
     """
     Call a function when a process ends that multiprocessing has started: this one, or a child from now on.
 
-    Such processes skip ``atexit`` when they were forked, and run finalizers instead.
+    Such a process, if it was forked, does not run ``atexit``, but finalizers of multiprocessing.
 
     Args:
         function: called without arguments, possibly more than once.
-        first: call it before the other functions that were registered here.
+        first: whether to call it before the functions that were registered here without *first*.
     """
     priority = 10 if first else 0
     _add_finalizer(function, priority)
@@ -99,7 +99,7 @@ def at_exit_of_children(function: Callable[[], object], *, first: bool = False) 
             multiprocessing_util = sys.modules.get("multiprocessing.util")
             if multiprocessing_util is not None and not registered:
                 registered.append(True)
-                # A child clears its finalizers when it starts, and then runs what is registered here.
+                # A child deletes its finalizers when it starts, and then calls the functions registered here.
                 multiprocessing_util.register_after_fork(after_fork, lambda _: _add_finalizer(function, priority))
 
         os.register_at_fork(after_in_child=after_fork)

@@ -1,4 +1,4 @@
-"""SQLite files that the processes of a host share: opening, waiting, forks, transactions and versions."""
+"""Opens SQLite files that the processes of a host share, with time-outs, transactions, versions and forks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["Database", "FileFormat", "as_configuration_error", "open_read_only"]
 
 BUSY_SECONDS = 1.0
 """
-Seconds to wait for another process's transaction, which takes milliseconds. A caller of the host may be waiting: after
-this time the file counts as unavailable, as if its disk were full.
+Seconds to wait for another process's transaction, which takes milliseconds. A caller of the host may be waiting. So
+after this time the file counts as unavailable, as if its disk were full.
 """
 
 OPEN_SECONDS = 5.0
@@ -35,13 +35,13 @@ _IN_MEMORY = ":memory:"
 @dataclass(frozen=True, slots=True)
 class FileFormat:
     """
-    One kind of file.
+    A kind of SQLite file, with the ids that mark such a file.
 
     Args:
-        content: what the file holds, for messages.
+        content: the name of the kind, for messages, such as ``"a file of outcomes"``.
         application_id: the file's ``PRAGMA application_id``.
-        version: the file's ``PRAGMA user_version``; raised when the tables change.
-        tables: statements that create the tables where they do not exist.
+        version: the file's ``PRAGMA user_version``. A change of the tables increases it.
+        tables: SQL statements that create the tables unless they exist.
         unstamped: names of the tables in files that driftline 0.1 wrote without ids. Such a file gets the ids when it
             is opened.
         synchronous: ``PRAGMA synchronous``. "NORMAL" is faster, and a power failure may lose the last transactions.
@@ -73,7 +73,7 @@ class FileFormat:
 
     def check(self, connection: sqlite3.Connection) -> bool:
         """
-        Return whether the file has the ids of this format. If not, it is empty or was written by driftline 0.1.
+        Return True if the file has the ids of this format, and False if it is empty or from driftline 0.1.
 
         Raises:
             sqlite3.DatabaseError: the file is another program's, or of a newer version.
@@ -96,13 +96,13 @@ class Database:
     """
     One connection to a SQLite file, for all threads of a process.
 
-    The connection is closed while the process forks, and parent and child open their own when they need it. SQLite
-    keeps account of its file locks in the memory of the process: a child that inherits an open connection would believe
-    to hold locks that it does not hold. A database in memory stays with the parent, and is empty in the child.
+    The connection to a file is closed before the process forks. Parent and child open new ones when they need them.
+    SQLite keeps its file locks in the memory of the process, so a child with an inherited connection would assume locks
+    that it does not hold. A database in memory stays in the parent, and is empty in the child.
 
     Args:
         path: the file, whose folder must exist. If None, the database is in memory.
-        file_format: what the file holds.
+        file_format: the kind of file.
         argument: the name of the user's argument, for messages.
         keep_open: if False, close the connection after each use. A deleted or replaced file is then noticed.
 
@@ -159,7 +159,7 @@ class Database:
                     connection.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Close the file for good."""
+        """Close the file. The database cannot be used afterwards."""
         with self.lock:
             self._closed = True
             self.disconnect()
@@ -177,11 +177,12 @@ class Database:
             self.disconnect()
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock, which a thread of the parent may hold, and forget a database in memory."""
+        """Replace the lock, which a thread of the parent may hold, and drop a database in memory."""
         self.lock = threading.RLock()
         self.disconnect()
 
     def _connect(self) -> sqlite3.Connection:
+        """Open the file, prepare it for its format, and return the connection."""
         if self._closed:
             msg = "Cannot operate on a closed database."
             raise sqlite3.ProgrammingError(msg)
@@ -204,10 +205,10 @@ class Database:
 @contextmanager
 def open_read_only(path: Path, file_format: FileFormat, argument: str = "path") -> Iterator[sqlite3.Connection]:
     """
-    Open an existing file, yield a connection that sees one moment of it, and close it.
+    Open an existing file, yield a connection that reads one consistent state of it, and close it.
 
     Raises:
-        ConfigurationError: there is no such file, or none of this format and version.
+        ConfigurationError: there is no such file, or it has another format or version.
     """
     with as_configuration_error(path, file_format, argument):
         if not path.is_file():
@@ -224,7 +225,7 @@ def open_read_only(path: Path, file_format: FileFormat, argument: str = "path") 
 def as_configuration_error(
     path: str | os.PathLike[str], file_format: FileFormat, argument: str = "path"
 ) -> Iterator[None]:
-    """Turn an error of SQLite, or of the operating system, into a ConfigurationError that names the file."""
+    """Raise an error of SQLite, or of the operating system, in the block as a ConfigurationError with the path."""
     try:
         yield
     except ConfigurationError:
@@ -235,7 +236,11 @@ def as_configuration_error(
 
 
 def _retry_while_locked(work: Callable[[], None]) -> None:
-    """Try again while another process creates the file: turning WAL on does not wait for locks."""
+    """
+    Call *work* until the file is not locked, for at most `OPEN_SECONDS`.
+
+    SQLite's own time-out does not apply while another process creates the file and turns WAL mode on.
+    """
     end = time.monotonic() + OPEN_SECONDS
     while True:
         try:

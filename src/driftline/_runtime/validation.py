@@ -1,4 +1,4 @@
-"""Checks of arguments: each returns the checked value or raises ``ConfigurationError("name=value: expected ...")``."""
+"""Checks arguments. Each check returns the value, or raises ``ConfigurationError("name=value: expected ...")``."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _T = TypeVar("_T")
 _String = TypeVar("_String", bound=str)
 
 MAX_SHOWN = 200
-"""Characters of a value that a message quotes. A frame or a long list would hide what was expected."""
+"""Largest number of characters of a value that a message quotes, because a longer one would hide the rest."""
 
 SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Seconds in each unit of a duration."""
 
 MAX_SECONDS = 100 * 365.25 * 86400.0
-"""Seconds in a century. A longer duration is a mistake in the unit."""
+"""Seconds in a century, the largest duration. A longer one is a mistake in the unit."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
 
 
 def error(name: str, value: object, expected: str) -> ConfigurationError:
     """
-    Return the error for an argument that was rejected.
+    Return the error for an argument that was rejected. *expected* describes the values that are accepted.
 
     >>> error("rows", -1, "an integer of at least 1")
     ConfigurationError('rows=-1: expected an integer of at least 1')
@@ -61,7 +61,7 @@ def error(name: str, value: object, expected: str) -> ConfigurationError:
 
 def reject(name: str, value: object, expected: str) -> NoReturn:
     """
-    Raise the error for an argument that fails another check.
+    Raise the error for an argument that was rejected.
 
     Raises:
         ConfigurationError: always.
@@ -72,7 +72,7 @@ def reject(name: str, value: object, expected: str) -> NoReturn:
 @contextmanager
 def trial(describe: Callable[[Exception], str]) -> Iterator[None]:
     """
-    Try a user function or object at configuration, so that it does not fail while a model serves.
+    Guard a block that tries a user function or object at configuration, so that it does not fail while a model serves.
 
     Args:
         describe: returns the message for an exception of the block.
@@ -90,7 +90,7 @@ def optional(
     check: Callable[Concatenate[str, Any, _P], _T], name: str, value: Any, /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _T | None:
     """
-    Return None for None, and otherwise the value that *check* returns.
+    Return None for None, and otherwise the value that ``check(name, value, ...)`` returns.
 
     Raises:
         ConfigurationError: *check* rejects the value.
@@ -132,9 +132,9 @@ def number(
     below: float | None = None,
 ) -> float:
     """
-    Return a finite number within bounds as an int or float. NumPy's numbers are accepted, booleans are not.
+    Return a finite number within bounds as an int or float.
 
-    Fractions and decimals are rejected, as they are everywhere in driftline.
+    NumPy's numbers are accepted. Booleans, ``Fraction`` and ``Decimal`` are rejected.
 
     Raises:
         ConfigurationError: the value is no number, NaN, infinite or out of bounds.
@@ -159,17 +159,17 @@ def probability(name: str, value: object) -> float:
     Return a number from 0 to 1.
 
     Raises:
-        ConfigurationError: the value is no such number.
+        ConfigurationError: the value is not such a number.
     """
     return number(name, value, at_least=0, at_most=1)
 
 
 def duration(name: str, value: object) -> float:
     """
-    Return the seconds in ``"30s"``, ``"10min"``, ``"1h"``, ``"30d"`` or a positive number of seconds.
+    Return the seconds of a duration: ``"500ms"``, ``"30s"``, ``"10min"``, ``"1h"``, ``"30d"``, or seconds as a number.
 
     Raises:
-        ConfigurationError: the value is no duration, or a century or longer.
+        ConfigurationError: the value is not a duration, not positive, or a century or longer.
 
     >>> duration("every", "10min")
     600.0
@@ -197,7 +197,7 @@ def boolean(name: str, value: object) -> bool:
 
 def string(name: str, value: object, *, at_least: int = 0, at_most: int | None = None) -> str:
     """
-    Return a string whose length is within bounds.
+    Return a string whose length in characters is within bounds.
 
     Raises:
         ConfigurationError: the value is no string, too short or too long.
@@ -213,7 +213,7 @@ def string(name: str, value: object, *, at_least: int = 0, at_most: int | None =
 
 def one_of(name: str, value: object, choices: Collection[_String]) -> _String:
     """
-    Return one of several strings.
+    Return the value if it is one of the strings in *choices*.
 
     Raises:
         ConfigurationError: the value is none of them.
@@ -227,10 +227,10 @@ def one_of(name: str, value: object, choices: Collection[_String]) -> _String:
 
 def instance(name: str, value: object, kind: type[_T], expected: str) -> _T:
     """
-    Return an instance of a class.
+    Return the value if it is an instance of the class *kind*.
 
     Raises:
-        ConfigurationError: the value is none.
+        ConfigurationError: the value is not such an instance.
     """
     if not isinstance(value, kind):
         raise error(name, value, expected)
@@ -239,7 +239,7 @@ def instance(name: str, value: object, kind: type[_T], expected: str) -> _T:
 
 def function(name: str, value: object, expected: str = "a function") -> Callable[..., Any]:
     """
-    Return something that can be called.
+    Return the value if it can be called.
 
     Raises:
         ConfigurationError: the value cannot be called.
@@ -251,7 +251,7 @@ def function(name: str, value: object, expected: str = "a function") -> Callable
 
 def path(name: str, value: object, expected: str = "the path of a file") -> Path:
     """
-    Return a path.
+    Return a string or path-like object as a path.
 
     Raises:
         ConfigurationError: the value is neither a string nor path-like.

@@ -1,4 +1,4 @@
-"""A lock with a watchdog: callers do not wait for a holder without progress, such as a user function that hangs."""
+"""A lock with a watchdog. Callers do not wait for a holder without progress, such as a hanging user function."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import time
 __all__ = ["POLL_SECONDS", "TIMEOUT_SECONDS", "WatchedLock"]
 
 TIMEOUT_SECONDS = 5.0
-"""Seconds that a caller waits while the holder of the lock makes no progress."""
+"""Seconds that a caller waits for a heartbeat of the holder, at most."""
 
 POLL_SECONDS = 0.001
-"""Seconds between two looks at the holder's progress. A part of its work takes about as long."""
+"""Seconds between two checks for a heartbeat of the holder. A piece of its work takes about as long."""
 
 
 class WatchedLock:
     """
     A re-entrant lock whose holder reports progress with `heartbeat`.
 
-    `acquire` waits as long as heartbeats come. After one timeout, later callers do not wait until the lock is released.
+    `acquire` waits as long as there is a heartbeat at least every `TIMEOUT_SECONDS`. After one timeout, later callers
+    do not wait at all until the holder has released the lock.
 
     Attributes:
         stuck: whether the last `acquire` timed out.
@@ -35,10 +36,10 @@ class WatchedLock:
 
     def acquire(self, *, blocking: bool = True) -> bool:
         """
-        Acquire the lock. Return False if its holder makes no progress.
+        Acquire the lock and return True. Return False if its holder makes no progress.
 
         Args:
-            blocking: if False, return False as well when another thread holds the lock.
+            blocking: whether to wait. If False, return False immediately when another thread holds the lock.
         """
         while blocking and not self.stuck:
             before = self._heartbeats
@@ -55,11 +56,11 @@ class WatchedLock:
         self._lock.release()
 
     def heartbeat(self) -> None:
-        """Report progress. The holder calls this after each part of its work."""
+        """Report progress. The holder calls this after each piece of its work."""
         self._heartbeats += 1
 
     def is_responsive(self) -> bool:
-        """Return whether the lock is free or its holder makes progress. Wait only until that is known."""
+        """Return whether the lock is free or its holder makes progress. Wait for a heartbeat if necessary."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
             return True
@@ -67,9 +68,9 @@ class WatchedLock:
 
     def wait_for_heartbeat(self) -> bool:
         """
-        Wait for the next heartbeat. Return False if none comes within the timeout.
+        Wait for the next heartbeat and return True. Return False if there is none within `TIMEOUT_SECONDS`.
 
-        After one timeout, later callers do not wait until a heartbeat has come.
+        After one timeout, later callers do not wait, and get False, until the next heartbeat.
         """
         before, end = self._heartbeats, time.monotonic() + TIMEOUT_SECONDS
         if self._stalled_at == before:

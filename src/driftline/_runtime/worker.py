@@ -1,4 +1,4 @@
-"""The worker thread, which drains the buffers of a monitor."""
+"""The worker thread of a monitor, which drains its buffers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 __all__ = ["Worker"]
 
 INTERVAL_SECONDS = 1.0
-"""Seconds between two rounds of the thread. A completed window is evaluated at most that late."""
+"""Seconds between two rounds of the thread. The evaluation of a completed window starts at most that late."""
 
 
 class Worker:
     """
-    A daemon thread that calls a method every second, and whenever it is woken. It runs from the first `start` on.
+    A daemon thread that calls a method every second, and when `wake` is called. `start` starts it.
 
     It holds only a weak reference to the method's object, so that the thread of a discarded monitor ends.
 
@@ -22,7 +22,7 @@ class Worker:
         work: the method, which must not raise.
 
     Attributes:
-        running: whether this process has the thread.
+        running: whether the thread runs in this process.
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class Worker:
 
     @property
     def stopped(self) -> bool:
-        """Whether the thread has ended for good, or cannot be started."""
+        """Whether the thread was stopped, or could not be started. It does not start again then."""
         return self._stopped
 
     def start(self) -> None:
@@ -56,23 +56,23 @@ class Worker:
                     self.running = False
 
     def wake(self) -> None:
-        """Start the next round immediately."""
+        """Make the thread start its next round immediately."""
         if not self._wake.is_set():
             self._wake.set()
 
     def stop(self) -> None:
-        """End the thread for good."""
+        """End the thread. It does not start again."""
         self._stopped, self.running = True, False
         self._wake.set()
 
     def after_fork(self) -> None:
-        """Forget the thread, which the child of a fork does not have."""
+        """Mark the thread as not running, because the child of a fork does not have it."""
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self.running = False
 
     def run_round(self) -> bool:
-        """Run one round. Return whether there will be another."""
+        """Run one round. Return False if it was the last one."""
         self._wake.clear()
         work = self._work()
         if work is None or self._stopped:

@@ -1,4 +1,4 @@
-"""``python -m driftline.demo``: see `driftline.demo`."""
+"""The entry point of ``python -m driftline.demo``: see `driftline.demo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line of the demo, and its run."""
+"""Parses the command line of the demo, and runs the demo."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from driftline.otlp import OtlpSetup
 __all__ = ["run"]
 
 EXPORT_MILLISECONDS = "500"
-"""Milliseconds between two exports, for a picture that moves."""
+"""Milliseconds between two exports, so short that the picture moves. A string, because it is set in the environment."""
 
 WEEKS = 52
-"""Weeks of the data."""
+"""Number of weeks in the data."""
 
 LINE_DAYS = 14
 """Simulated days between two lines of output with ``--otlp``."""
@@ -36,7 +36,18 @@ LINE_DAYS = 14
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the command line."""
+    """
+    The options of the command line.
+
+    Attributes:
+        otlp: URL of a collector; None to draw in this terminal.
+        incident: a key of `INCIDENTS`, or a name for no incident.
+        incident_at: hours from `START` at which the incident starts.
+        candidate: a key of `CANDIDATES`.
+        training_weeks: weeks at the start on which the models are fitted.
+        weeks: week of the data at which the demo ends.
+        seconds: seconds of real time after which the demo ends; None for no limit.
+    """
 
     otlp: str | None
     incident: str
@@ -48,7 +59,7 @@ class Options:
 
 
 def parse_options(arguments: list[str]) -> Options:
-    """Parse the command line."""
+    """Parse the arguments of the command line. For a wrong argument, exit with a message."""
     parser = argparse.ArgumentParser(
         prog="python -m driftline.demo",
         description="Serve a year of flights with two models, and show their telemetry.",
@@ -87,7 +98,7 @@ def run(arguments: list[str]) -> bool:
     Run the demo and return whether Ctrl-C ended it.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C before the first prediction.
+        KeyboardInterrupt: Ctrl-C was pressed before the first prediction.
     """
     options = parse_options(arguments)
     # The demo exists to show telemetry, so it ignores variables that turn telemetry off.
@@ -109,6 +120,7 @@ def run(arguments: list[str]) -> bool:
 
 
 def _to_screen(replay: Replay, options: Options) -> bool:
+    """Run the demo with a receiver that draws in this terminal. Return whether Ctrl-C ended it."""
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
     # The receiver reads totals, so the demo ignores the temporality that this shell prefers.
@@ -124,6 +136,7 @@ def _to_screen(replay: Replay, options: Options) -> bool:
 
 
 def _to_collector(replay: Replay, options: Options, url: str) -> bool:
+    """Run the demo with a collector at *url*, and print lines. Return whether Ctrl-C ended it."""
     telemetry = set_up(url, None, replay.hour)
     print(f"sending to {url}; these lines come from the monitors of this process")
     interrupted = _serve(replay, options, telemetry, print_lines=True)
@@ -139,16 +152,16 @@ def _to_collector(replay: Replay, options: Options, url: str) -> bool:
 
 
 def _serve(replay: Replay, options: Options, telemetry: Telemetry, *, print_lines: bool = False) -> bool:
-    """Serve until the end and return whether Ctrl-C ended it."""
+    """Serve all days, or as many as `Options.seconds` allows. Return whether Ctrl-C ended it."""
     end = None if options.seconds is None else time.monotonic() + options.seconds
     interrupted = threading.Event()
-    # An interrupt within a call would leave a prediction half made, so it takes effect at the end of a day.
+    # An interrupt within a call would abort a prediction, so it takes effect at the end of a day.
     previous_handler = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     try:
         for day, hour in enumerate(replay.days()):
             telemetry.emit_day(hour)
             if hour % DAY:
-                # The first morning lasts a moment. This exports its estimate of accuracy before any outcome arrives.
+                # The replay yields in the first morning, before any outcome. Export the estimate of accuracy now.
                 telemetry.setup.force_flush()
             if print_lines and day % LINE_DAYS == 0:
                 drifting = [name for name, status in replay.baseline.status().items() if status.state == "drifting"]
@@ -173,6 +186,7 @@ def _finish(replay: Replay, setup: OtlpSetup) -> None:
 
 @contextmanager
 def _receiver(replay: Replay) -> Iterator[tuple[Connection, int]]:
+    """Start the process of the receiver, and yield a pipe to it and its port. At exit, wait for its end."""
     context = multiprocessing.get_context("spawn")
     parent_pipe, child_pipe = context.Pipe()
     span = Span(replay.first, replay.until)

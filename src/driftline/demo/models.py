@@ -37,6 +37,7 @@ class Model:
         return probabilities
 
     def _matrix(self, features: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Return features as numbers without missing values, shape (rows, columns)."""
         columns = []
         for name in NUMBERS:
             values = np.atleast_1d(np.asarray(features[name], dtype=np.float64))
@@ -48,15 +49,20 @@ class Model:
 
 
 class BrokenModel(Model):
-    """A release that lost a feature: it always predicts with the median departure delay of the training data."""
+    """A release that lost a feature: it replaces each departure delay by the median of the training data."""
 
     def probabilities(self, features: Mapping[str, Any]) -> NDArray[np.float64]:
-        """Return the probabilities of `Model` for a missing departure delay."""
+        """Return the probabilities that `Model` returns for missing departure delays, shape (rows,)."""
         delay = np.full(np.shape(features["dep_delay"]), np.nan)
         return super().probabilities({**features, "dep_delay": delay})
 
 
 def fit_models(flights: Flights, *, broken: bool) -> tuple[Model, Model]:
-    """Return a baseline and a candidate: the same regression with stronger regularisation, or broken."""
+    """
+    Return a baseline and a candidate, fitted to *flights*.
+
+    Both are logistic regressions, and the candidate has stronger regularisation. If *broken*, the candidate is a
+    `BrokenModel`.
+    """
     baseline, candidate = (make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)) for c in (1.0, 0.03))
     return Model(baseline, flights), (BrokenModel if broken else Model)(candidate, flights)

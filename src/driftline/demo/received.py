@@ -1,4 +1,4 @@
-"""The state that has arrived through OTLP. The screen and the summary read nothing else."""
+"""Collects the telemetry that arrives through OTLP, from which the screen and the summary are made."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from driftline.demo.flights import hour_to_date
 __all__ = ["DAY_BEGAN", "SIMULATED_HOUR", "DriftEvent", "Received", "VerdictEvent"]
 
 SIMULATED_HOUR = "demo.simulated_hour"
-"""The name of the demo's gauge: hours since the start of the data."""
+"""The name of the demo's gauge of simulated time, in hours since `START`."""
 
 DAY_BEGAN = "demo.day.began"
-"""The name of the demo's event with the hour. Events after it happened on that day."""
+"""The name of the demo's event at the start of a simulated day. Later events happened on that day."""
 
 RECENT_EXPORTS = 4
-"""Exports whose counts the small histograms show."""
+"""Number of latest exports whose counts the histograms show."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftEvent:
-    """A change of a feature's state at a simulated hour."""
+    """A change of a feature's state, with its simulated hour."""
 
     hour: float
     feature: str
@@ -38,7 +38,7 @@ class DriftEvent:
 
 @dataclass(frozen=True, slots=True)
 class VerdictEvent:
-    """A change of the verdict on the candidate at a simulated hour."""
+    """A change of the verdict on the candidate, with its simulated hour."""
 
     hour: float
     previous: str
@@ -49,10 +49,10 @@ class VerdictEvent:
 @dataclass(slots=True)
 class Received:
     """
-    The state of the receiver.
+    The latest values of the metrics that have arrived, and all events.
 
     Args:
-        variant: the variant whose features are shown.
+        variant: the variant whose features are kept.
     """
 
     variant: str
@@ -65,7 +65,7 @@ class Received:
     accuracy: dict[str, float] = field(default_factory=dict)
     estimated: dict[str, float] = field(default_factory=dict)
     early_estimates: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """By variant: the hour and value of the first estimate of accuracy, if it arrived before any outcome."""
+    """The hour and value of each variant's first estimate of accuracy, if it arrived before any outcome."""
     outcomes: dict[str, int] = field(default_factory=dict)
     canary: str = ""
     canary_reason: str = ""
@@ -77,22 +77,22 @@ class Received:
 
     @property
     def total(self) -> int:
-        """Predictions served by all variants."""
+        """Number of predictions that all variants have served."""
         return sum(self.served.values())
 
     def outcomes_known(self, variant: str) -> tuple[int, int]:
-        """Return the graded outcomes of a variant so far, and the number of correct ones."""
+        """Return the number of graded outcomes of a variant so far, and the number of correct ones."""
         right = self.outcomes.get(f"{variant} correct", 0)
         return right + self.outcomes.get(f"{variant} incorrect", 0), right
 
     def counts(self, feature: str, bins: int) -> NDArray[np.int64]:
-        """Return the counts of a feature by bin over the last exports, shape (bins,)."""
+        """Return the counts of a feature by bin over the last `RECENT_EXPORTS` exports, shape (bins,)."""
         latest = self._bins.get(feature, {})
         earlier = self._history[0].get(feature, {}) if self._history else {}
         return np.array([latest.get(index, 0) - earlier.get(index, 0) for index in range(bins)])
 
     def add_metrics(self, request: Any) -> None:
-        """Add an ``ExportMetricsServiceRequest``."""
+        """Read the metrics of an ``ExportMetricsServiceRequest``."""
         self.requests += 1
         bins: dict[str, dict[int, int]] = {}
         for name, attributes, value in _points(request):
@@ -132,7 +132,7 @@ class Received:
             bins.setdefault(feature, {})[int(attributes[sc.ML_FEATURE_BIN])] = int(value)
 
     def add_logs(self, request: Any) -> None:
-        """Add an ``ExportLogsServiceRequest``."""
+        """Read the events of an ``ExportLogsServiceRequest``, in the order of their times."""
         records = [
             record
             for resource in request.resource_logs
@@ -168,11 +168,12 @@ class Received:
 
     @property
     def date(self) -> str:
-        """The simulated date."""
+        """The simulated date, such as ``"2013-05-01"``."""
         return f"{hour_to_date(self.hour):%Y-%m-%d}"
 
 
 def _points(request: Any) -> Iterator[tuple[str, dict[str, Any], float]]:
+    """Yield the metric's name, the attributes and the value of each number in a request."""
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:

@@ -1,4 +1,4 @@
-"""An OTLP receiver over HTTP, which runs in a separate process and draws the telemetry that arrives."""
+"""Receives OTLP over HTTP in a separate process, and draws the telemetry that arrives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DRAW_SECONDS = 0.25
 """Seconds between two drawings."""
 
 MAX_BYTES = 64 * 2**20
-"""Bytes of one request at most. The demo's requests have about 100 kB."""
+"""Largest size of a request in bytes. Those of the demo have about 100 kB."""
 
 _ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
     "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse),
@@ -45,7 +45,7 @@ _ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last message of the sender: the number of predictions, and whether Ctrl-C ended it."""
+    """The last message of the sender: the number of predictions that it sent, and whether Ctrl-C ended it."""
 
     predictions: int
     interrupted: bool
@@ -53,14 +53,14 @@ class Finished:
 
 def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> None:
     """
-    Listen on a free port, draw telemetry, and print a summary after `Finished` or the end of the sender.
+    Listen on a free port, draw telemetry, and print a summary after `Finished` or when the sender's process ends.
 
-    The target of a process.
+    This is the main function of the receiver's process.
 
     Args:
-        pipe: sends the port, and receives `Finished`.
-        reference_json: the reference of the monitors.
-        span: the hours of the replay.
+        pipe: the connection to the sender. It gets the port, and then waits for `Finished`.
+        reference_json: the reference of the monitors, as JSON.
+        span: the first and last hour of the replay.
         variant: the variant whose features are shown.
     """
     # Ctrl-C reaches every process of the group. The sender ends first, and then sends `Finished`.
@@ -102,6 +102,8 @@ def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> 
 
 
 def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
+    """Return a server on a free port of this host that adds requests to *received* while it holds *lock*."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -139,6 +141,7 @@ def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
 
 
 def _decompress(body: bytes, encoding: str | None) -> bytes:
+    """Return the content of a request whose Content-Encoding is gzip, deflate or none."""
     if encoding == "gzip":
         return gzip.decompress(body)
     return zlib.decompress(body) if encoding == "deflate" else body

@@ -1,4 +1,4 @@
-"""The replay: two monitored functions serve the flights of a year as fast as the machine can."""
+"""Replays the flights of a year: two monitored functions serve them as fast as the machine can."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from driftline.demo.models import Model, fit_models
 __all__ = ["CANDIDATES", "DAY", "INCIDENTS", "WEEK", "Clock", "Incident", "Replay", "SentCounts"]
 
 DAY, WEEK = 24, 7 * 24
-"""Hours, the unit of the simulated time."""
+"""Hours of a day and of a week. The hour is the unit of simulated time."""
 
 LONG_WINDOW, SHORT_WINDOW = "28d", "7d"
 SEASON = 12 * WEEK
-"""Hours of a replay beyond which the window is long, so that it shows the seasons and not the weather of a week."""
+"""Hours of a replay beyond which the monitors get a long window, which shows seasons and not the weather of a week."""
 
 CANDIDATE_SHARE = 0.2
 """Share of the flights that the candidate serves."""
 
 SINGLE_SHARE = 0.02
-"""Share of the flights that are served by single calls. The others are served in a batch of their hour."""
+"""Share of the flights that are served by single calls. The others are served in one batch per hour."""
 
 FIRST_STOP = 20
-"""Predictions after which the replay yields on its first morning, before any flight has landed."""
+"""Number of predictions after which the replay yields in its first morning, before any flight has landed."""
 
 LOST_SHARE = 0.03
 """Share of the outcomes that never arrive, in addition to those of cancelled flights."""
 
 CANARY = dl.CanaryPolicy(allowed_error_increase=dl.Margin(0.02, any_harm=True, weight=4.0))
-"""Two more calls in a hundred may fail. A call is the batch of an hour, so too few calls allow no finer limit."""
+"""The policy of the canary. Two more calls in a hundred may fail: there are too few batches for a smaller margin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A shift that breaks a feature, with a description for people."""
+    """A shift that breaks a feature, with its description for the terminal."""
 
     shift: synthetic.Shift
     description: str
@@ -59,19 +59,19 @@ CANDIDATES = {
 
 
 class Clock:
-    """The simulated time in seconds since the start of the data."""
+    """The clock of the monitors: simulated seconds since `START`, read from the attribute `hour`."""
 
     def __init__(self) -> None:
         self.hour = 0
 
     def __call__(self) -> float:
-        """Return the seconds."""
+        """Return the simulated seconds since `START`."""
         return self.hour * 3600.0
 
 
 @dataclass(slots=True)
 class SentCounts:
-    """Predictions and outcomes that the replay has sent, to compare with those that arrive."""
+    """Number of predictions and outcomes that the replay has sent, to compare with those that arrive."""
 
     predictions: int = 0
     outcomes: int = 0
@@ -83,10 +83,10 @@ class Replay:
 
     Args:
         flights: the flights of the whole year.
-        weeks: the weeks at the start on which the models and the reference are fitted.
-        until: the hour at which the replay ends.
-        incident: a shift of a feature. If None, only the year's own weather shifts features.
-        incident_at: the hour at which the incident starts.
+        weeks: number of weeks at the start on which the models and the reference are fitted.
+        until: the hour since `START` at which the replay ends.
+        incident: a shift of a feature. If None, only the data themselves shift features.
+        incident_at: the hour since `START` at which the incident starts.
         candidate: one of `CANDIDATES`.
     """
 
@@ -123,14 +123,14 @@ class Replay:
         self._verdict_hours = DAY if until - self.first <= SEASON else WEEK
 
     def hour(self) -> float:
-        """Return the simulated time in hours since the start of the data."""
+        """Return the simulated time in hours since `START`."""
         return float(self.clock.hour)
 
     def days(self) -> Iterator[int]:
         """
-        Serve all flights, and yield the hour at each midnight, before the evaluation of the day.
+        Serve all flights, and yield the hour since `START` at each midnight, before the evaluation of the day.
 
-        The replay also yields once on the first morning, when there are predictions and no outcomes.
+        The replay also yields once in the first morning, when there are predictions and no outcomes.
         """
         serve = [
             _instrument(monitor, model)
@@ -143,7 +143,7 @@ class Replay:
         lost = random.random(rows) < LOST_SHARE
         landings: list[tuple[float, int]] = []
         stopped = False
-        # The first reading of the clock starts the first pane, so read it at midnight.
+        # The first call of the clock starts the first pane, so call it at midnight.
         self.baseline.status(), self.candidate.status()
         for hour in flights.hours():
             if hour.number % DAY == 0:

@@ -1,4 +1,4 @@
-"""The view of the telemetry that has arrived: a live picture in a terminal, lines elsewhere."""
+"""Views of the telemetry that has arrived: a live picture for a terminal, and lines for a log."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 COLOURS = {"drifting": "bold red", "stable": "green", "insufficient_data": "dim"}
 VERDICTS = {"promote": "bold green", "rollback": "bold red", "inconclusive": "yellow"}
 LINE_HOURS = 14 * 24
-"""Simulated hours between two lines."""
+"""Simulated hours between two lines of `Lines`."""
 
 MAX_BARS = 18
-"""Bars of one histogram, so that two fit side by side in 80 columns."""
+"""Largest number of bars of a histogram, so that two fit side by side in 80 columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The first and last hour of the replay."""
+    """The first and last hour of the replay, counted from `START`."""
 
     first: int
     last: int
@@ -47,11 +47,11 @@ class Screen(Protocol):
     """A view of the telemetry that has arrived."""
 
     def show(self, received: Received) -> None:
-        """Show the present state."""
+        """Draw or print the present state."""
         ...
 
     def __enter__(self) -> Self:
-        """Start to use the terminal."""
+        """Start to use the terminal, and return the view."""
         ...
 
     def __exit__(
@@ -63,7 +63,7 @@ class Screen(Protocol):
 
 def bars(counts: NDArray[np.int64]) -> str:
     """
-    Return counts as a row of blocks. The largest count has a full block.
+    Return counts as a string of block characters, one for each. The largest count has a full block.
 
     >>> bars(np.array([0, 4, 8]))
     ' ▄█'
@@ -77,7 +77,14 @@ def bars(counts: NDArray[np.int64]) -> str:
 
 
 class Picture:
-    """A live picture, redrawn in place."""
+    """
+    A live picture in a terminal, redrawn in place.
+
+    Args:
+        console: the terminal.
+        reference: the reference of the monitors, for the histograms.
+        span: the first and last hour of the replay, for the progress bar.
+    """
 
     def __init__(self, console: Console, reference: Reference, span: Span) -> None:
         self._reference = reference
@@ -158,7 +165,7 @@ def _verdicts(received: Received) -> list[Text]:
 
 
 class Lines:
-    """Lines for a log: one every fortnight of simulated time, and one for each change."""
+    """Printed lines for a log: one for each fortnight of simulated time, and one for each change."""
 
     def __init__(self, span: Span) -> None:
         self._next_line_hour = float(span.first)
@@ -192,7 +199,7 @@ class Lines:
 
 
 def _drift_lines(events: Sequence[DriftEvent]) -> Iterator[str]:
-    """Yield a line for each drift that starts or ends, and one for the features that are stable from the start."""
+    """Yield a line for each drift that starts or ends, and for each hour with features that became stable at first."""
     stable: dict[float, list[str]] = {}
     for event in events:
         if (event.previous, event.state) == ("insufficient_data", "stable"):

@@ -1,4 +1,4 @@
-"""The summary at the end of the demo, from the telemetry that arrived."""
+"""Writes the summary at the end of the demo from the telemetry that arrived."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from driftline.demo.received import DriftEvent, Received
 __all__ = ["Spell", "spells", "summary", "with_name"]
 
 MAX_LISTED_SPELLS = 3
-"""Spells of a feature that the summary lists one by one. More are summed up in one line."""
+"""Largest number of spells of a feature that the summary lists one by one. More are summed up in one line."""
 
 Spell = tuple[float, float | None, str]
-"""A time in which a feature drifted: first hour, last hour (None if it still drifts), and reason."""
+"""A time in which a feature drifted: first hour, last hour (None if it still drifts), and reason of the drift."""
 
 
 def with_name(feature: str, reason: str) -> str:
     """
-    Return a reason that starts with the feature's name.
+    Return the reason of a state with the feature's name at its start. If it has the name already, it stays as it is.
 
     >>> with_name("temp", "temp: up"), with_name("temp", "up")
     ('temp: up', 'temp: up')
@@ -27,7 +27,7 @@ def with_name(feature: str, reason: str) -> str:
 
 
 def spells(events: Sequence[DriftEvent]) -> dict[str, list[Spell]]:
-    """Return the times in which each feature drifted, in the order of their first drift."""
+    """Return the spells of each feature that drifted, the feature that drifted first at the start."""
     by_feature: dict[str, list[Spell]] = {}
     for event in sorted(events, key=lambda event: event.hour):
         times = (
@@ -49,7 +49,7 @@ def summary(
     Args:
         received: the telemetry that arrived.
         features: the names of all features.
-        predictions: the number of predictions that the sender reported, if it did.
+        predictions: the number of predictions that the sender reported; None if it reported none.
         interrupted: whether Ctrl-C ended the demo.
     """
     if interrupted:

@@ -24,18 +24,18 @@ class Telemetry:
     logger: Logger
 
     def emit_day(self, hour: float) -> None:
-        """Emit the start of a simulated day. The events that follow belong to it."""
+        """Emit the event `DAY_BEGAN` with an hour since `START`. Later events belong to that day."""
         self.logger.emit(timestamp=time.time_ns(), event_name=DAY_BEGAN, attributes={SIMULATED_HOUR: float(hour)})
 
 
 def set_up(endpoint: str | None, protocol: str | None, hour: Callable[[], float]) -> Telemetry:
     """
-    Set up OpenTelemetry.
+    Set up OpenTelemetry with a gauge of the simulated time, and return the providers.
 
     Args:
-        endpoint: the URL of a collector or receiver.
-        protocol: the OTLP protocol, or None for the default.
-        hour: returns the simulated time, in hours since the start of the data.
+        endpoint: the URL of a collector or receiver. If None, the default of `configure_otlp`.
+        protocol: the OTLP protocol. If None, the default of `configure_otlp`.
+        hour: returns the simulated time in hours since `START`.
     """
     setup = configure_otlp("flights", endpoint=endpoint, protocol=protocol)
     meter = setup.meter_provider.get_meter("driftline.demo")

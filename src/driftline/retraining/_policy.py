@@ -1,4 +1,4 @@
-"""When to request retraining of a model."""
+"""The configuration of retraining requests, `RetrainingPolicy`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ Reason = Literal["drift", "accuracy", "latency"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainingPolicy:
     """
-    Request retraining on drift, low accuracy or high latency. The limits are those of `driftline.oneshot`.
+    Decides when to request retraining: on drift, low accuracy or high latency.
+
+    The default limits are those of `driftline.oneshot`.
 
     Args:
-        min_drifting: smallest number of features that drift at the same time. If None, drift makes no request.
-        min_accuracy: realised accuracy below which a request is made. If None, accuracy makes no request.
+        min_drifting: number of features that drift at the same time from which a request is made. If None, drift makes
+            no request.
+        min_accuracy: realised accuracy below which a request is made, above 0 and at most 1. If None, accuracy makes no
+            request.
         max_latency: seconds of the median call above which a request is made. If None, latency makes no request.
-        queue: keeps the requests; by default in memory.
+        queue: stores the requests. By default a queue in memory.
 
     Raises:
         ConfigurationError: a limit is of the wrong type or out of range.
@@ -55,7 +59,9 @@ class RetrainingPolicy:
         latency: float | None,
     ) -> tuple[RetrainingRequest, ...]:
         """
-        Return the requests for one state of a model.
+        Return a request for each limit that the present state of a model crosses; empty if it crosses none.
+
+        The requests are not added to the queue.
 
         Args:
             model: the model's name.

@@ -1,4 +1,4 @@
-"""A durable queue of requests for retraining, shared by the processes of a host."""
+"""A queue of requests for retraining, durable in a file that the processes of a host share."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _COLUMNS = "id, model, version, reason, detail, features, created"
 
 class RetrainingQueue:
     """
-    Requests for retraining, each pending until it is acknowledged.
+    Stores requests for retraining. A request is pending until it is acknowledged.
 
     Args:
-        path: a SQLite file, shared by the processes of a host. If None, the queue is in memory.
+        path: an SQLite file, shared by the processes of a host. If None, the queue is in memory.
 
     Raises:
         ConfigurationError: the file cannot be opened, is not a queue, or is of a newer version.
@@ -48,7 +48,7 @@ class RetrainingQueue:
         self._database = Database(file, FORMAT)
 
     def put(self, request: RetrainingRequest) -> bool:
-        """Add a request. Return False if one for the same model, version and reason is pending already."""
+        """Add a request and return True. If one for the same model, version and reason is pending, return False."""
         row = (
             request.id,
             request.model,
@@ -69,12 +69,12 @@ class RetrainingQueue:
         )
 
     def acknowledge(self, request_id: str) -> bool:
-        """Acknowledge a request. Return False if it is not pending, for example because another process was faster."""
+        """Acknowledge a request and return True. If it is not pending, for example in a race, return False."""
         statement = "UPDATE requests SET state = 'acknowledged' WHERE id = ? AND state = 'pending'"
         return self._write(statement, (request_id,)) == 1
 
     def sizes(self, model: str, version: str | None) -> dict[str, int]:
-        """Return the number of requests of a model version by state: "pending" and "acknowledged"."""
+        """Return the number of requests of a model version by state: ``"pending"`` and ``"acknowledged"``."""
         rows = self._read(
             "SELECT state, COUNT(*) FROM requests WHERE model = ? AND version = ? GROUP BY state",
             (model, version or ""),
@@ -86,10 +86,11 @@ class RetrainingQueue:
         self._database.close()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> int:
-        """Execute a statement. Return the number of rows that it changed."""
+        """Execute an SQL statement that writes, and return the number of rows that it changed."""
         with self._database.connection() as connection, closing(connection.execute(statement, values)) as cursor:
             return cursor.rowcount
 
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Execute an SQL query and return all of its rows."""
         with self._database.connection() as connection, closing(connection.execute(statement, values)) as cursor:
             return cursor.fetchall()

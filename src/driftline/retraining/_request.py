@@ -1,4 +1,4 @@
-"""One request for retraining."""
+"""A request for retraining, `RetrainingRequest`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class RetrainingRequest:
         id: a UUID.
         model: the model's name.
         version: the model's version, if it has one.
-        reason: the kind of limit that was crossed.
-        detail: the figures behind the reason, as text.
+        reason: the kind of limit that was crossed: ``"drift"``, ``"accuracy"`` or ``"latency"``.
+        detail: the numbers that crossed the limit, as a string.
         features: the drifting features; empty for other reasons.
-        created: UNIX seconds.
+        created: the time of the request, in UNIX seconds.
     """
 
     id: str

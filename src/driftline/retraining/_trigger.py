@@ -1,4 +1,4 @@
-"""The trigger of one process: it applies the policy after each evaluation, and queues and counts the requests."""
+"""Applies the retraining policy after each evaluation, and queues and counts the requests of one process."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["RetrainingTrigger"]
 
 class RetrainingTrigger:
     """
-    Adds requests for retraining to the policy's queue, and counts the new ones.
+    Applies the retraining policy, adds the requests to its queue, and counts the new ones.
 
     Args:
-        policy: when to request retraining. If None, never.
-        attributes: model, version, variant.
+        policy: decides when to request retraining. If None, there are no requests.
+        attributes: the OpenTelemetry attributes that name the model, its version and its variant.
         guard: reports errors of the queue.
-        on_request: called with each new request and the states behind it.
+        on_request: called with each new request and the states, by feature, from which it was made.
 
     Attributes:
-        requests: new requests of this process by reason.
+        requests: number of new requests of this process by reason.
     """
 
     def __init__(
@@ -56,10 +56,11 @@ class RetrainingTrigger:
         latency: Callable[[], float | None],
     ) -> None:
         """
-        Apply the policy, unless the same objects and outcomes were seen in the last call.
+        Apply the policy, unless nothing has changed since the last call.
 
         Args:
-            evaluated: the objects that the latest evaluations produced. They are compared by identity.
+            evaluated: the results of the latest evaluations. If they are the same objects as in the last call, and
+                *outcomes* are equal, nothing has changed.
             states: returns the state of each feature by name.
             outcomes: the outcomes so far.
             latency: returns the seconds of the median call, or None if unknown.
@@ -79,7 +80,7 @@ class RetrainingTrigger:
                 self._on_request(request, current)
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of requests in the queue by state; empty if the queue cannot be read."""
+        """Return the number of this model's requests in the queue by state; empty if the queue cannot be read."""
         if self._policy is None:
             return {}
         with self._guard("retraining"):
