@@ -135,6 +135,26 @@ def test_processes_create_one_file_together(path):
     assert [process.communicate("go")[0].strip() for process in processes] == ["()"] * 4
 
 
+def test_a_file_that_another_process_creates_during_the_check_is_no_foreign_file(path):
+    """The ids and the tables are read at one moment: else the old ids could be seen beside the new tables."""
+
+    class Interrupted(sqlite3.Connection):
+        """Lets another process create the file once, between the readings of its two ids."""
+
+        def execute(self, sql, *parameters):
+            if sql == "PRAGMA user_version" and not created:
+                created.append(threading.Thread(target=lambda: Database(path, NOTES).close()))
+                created[0].start()
+                created[0].join(0.3)
+            return super().execute(sql, *parameters)
+
+    created = []
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Interrupted)) as connection:
+        NOTES.prepare(connection)
+    created[0].join()
+    assert ids(path) == (77, 2)
+
+
 def test_closed_database_cannot_be_used(database):
     database.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):

@@ -75,7 +75,7 @@ def listing():
             if path in NAME_ONLY:
                 lines[path] = path
                 continue
-            shared = inspect.isclass(value) or inspect.isfunction(value)
+            shared = is_class(value) or inspect.isfunction(value)
             home = homes.setdefault(id(value), path) if shared else path
             lines.update(describe(path, value) if home == path else {path: f"{path} = {home}"})
     return [lines[path] for path in sorted(lines)]
@@ -83,7 +83,7 @@ def listing():
 
 def describe(path, value):
     """Return the lines of one name by path: one for a function or a constant, one for each member of a class."""
-    if inspect.isclass(value):
+    if is_class(value):
         return {path: f"class {path}{constructor_of(value)}", **members(path, value)}
     if inspect.isroutine(value):
         return {path: path + signature_of(value)}
@@ -116,6 +116,11 @@ def constructor_of(cls):
     return signature_of(cls) if defined and not getattr(cls, "_is_protocol", False) else ""
 
 
+def is_class(value):
+    """Return whether a value is a class. Python 3.10 takes an alias such as ``Callable[[int], str]`` for one too."""
+    return inspect.isclass(value) and typing.get_origin(value) is None
+
+
 def in_driftline(cls):
     """Return whether driftline defines a class."""
     return cls.__module__.startswith("driftline")
@@ -141,7 +146,7 @@ def signature_of(function):
     if kind is inspect.Parameter.POSITIONAL_ONLY:
         parts.append("/")
     text = f"({', '.join(parts)})" if len(", ".join(parts)) < LONG else f"(\n    {NEXT.join(parts)},\n)"
-    if signature.return_annotation is not signature.empty and not inspect.isclass(function):
+    if signature.return_annotation is not signature.empty and not is_class(function):
         text += f" -> {annotation(signature.return_annotation)}"
     return f"{text}  # async" if inspect.iscoroutinefunction(function) else text
 
@@ -153,13 +158,13 @@ def annotation(value):
     value = getattr(value, "__forward_arg__", value)
     if typing.get_origin(value) is np.ndarray:
         return f"NDArray[{typing.get_args(typing.get_args(value)[1])[0].__name__}]"
-    text = value if isinstance(value, str) else value.__name__ if inspect.isclass(value) else repr(value)
+    text = value if isinstance(value, str) else value.__name__ if is_class(value) else repr(value)
     return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_]\w*)", "", text)
 
 
 def default(value):
     """Return a default as text, without addresses."""
-    return value.__qualname__ if inspect.isroutine(value) or inspect.isclass(value) else repr(value)
+    return value.__qualname__ if inspect.isroutine(value) or is_class(value) else repr(value)
 
 
 def constant(value):

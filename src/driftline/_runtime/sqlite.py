@@ -61,7 +61,12 @@ class FileFormat:
         Raises:
             sqlite3.DatabaseError: the file is another program's, or of a newer version.
         """
-        stamped = self.check(connection)
+        # In one transaction, which sees one moment: another process may create the file between two statements.
+        connection.execute("BEGIN")
+        try:
+            stamped = self.check(connection)
+        finally:
+            connection.execute("ROLLBACK")
         if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self.synchronous}")
