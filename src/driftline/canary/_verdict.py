@@ -26,8 +26,8 @@ class Criterion:
         limit: the allowed harm, in the unit of *value*.
         rows: trials (calls, rows or outcomes) of the variant that has fewer.
         reason: a sentence that explains the state, with its figures.
-        lower: lower bound of the harm, wrong with at most the criterion's part of `CanaryPolicy.alpha`. None if there
-            is no bound yet.
+        lower: lower bound of the harm, wrong with a probability of at most the criterion's part of
+            `CanaryPolicy.alpha`. None if there is no bound yet.
         upper: upper bound of the harm, wrong with a probability of at most `CanaryPolicy.alpha`. None if there is no
             bound yet.
         e_harm: e-value for harm beyond the limit, or for any harm with `Margin.any_harm`.

@@ -19,7 +19,7 @@ intervals of 95 %: Kohavi, Deng, Longbotham & Xu (2014), *Seven rules of thumb f
 """
 
 EFFECT = 0.1
-"""Typical effect for which the test is made: standard deviation of the mixture, in those of the observations."""
+"""Standard deviation of the mixture over effects, as a multiple of that of the observations (Cohen's d)."""
 
 BISECTIONS = 30
 """Bisection steps of a bound; thirty make it accurate to a billionth of `REACH` standard errors."""
