@@ -1,11 +1,13 @@
 """
 Distances between two binned distributions.
 
-Every function takes counts over the *same* bins, the reference first. It returns 0.0 if the distributions agree, a
-larger number if they differ, and nan if either side is empty. The functions are pure.
+Each function takes counts over the *same* bins, those of the reference first. It returns 0.0 if the distributions
+agree, a larger number if they differ, and nan if either side is empty. Only `corrected_psi` may be below 0. The
+functions are pure.
 
 Counts of shape (bins,) give a float. Counts of shape (features, bins) give an array of shape (features,). Counts of
-another shape raise ``ValueError``.
+another shape, or of two different shapes, raise ``ValueError``. In the formulas, p are the shares of the reference, and
+q those of the current side.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ __all__ = [
 Floats: TypeAlias = NDArray[np.float64]
 
 SMOOTHING = 0.5
-"""Pseudo-count per bin (Jeffreys' prior for a share). With it, an empty bin gives a large number, not infinity."""
+"""Pseudo-count added to each bin (Jeffreys' prior for a share), so that an empty bin does not make PSI infinite."""
 
 
 def psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTHING) -> Any:
@@ -61,8 +63,11 @@ def corrected_psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: flo
     """
     PSI minus its expectation without drift: PSI − (B − 1)(1/n + 1/m), with B the number of filled bins.
 
-    For two samples of one distribution the corrected value is about 0, and negative half of the time. It is an unbiased
-    estimate, which cutting off at 0 would bias.
+    n and m are the rows of both sides. For two samples of one distribution the value is about 0, and negative about
+    half of the time. Negative values are kept, because the estimate would be biased without them.
+
+    Args:
+        smoothing: as for `psi`. It does not change the subtracted expectation.
 
     Source: Yurdakul & Naranjo (2020), *Statistical properties of the population stability index*.
 
@@ -145,7 +150,7 @@ def chi_square(reference: ArrayLike, current: ArrayLike, /) -> Any:
     """
     Pearson's two-sample chi-square statistic. Bins that are empty on both sides contribute nothing.
 
-    The statistic grows with the number of rows, so it is a test statistic rather than a distance.
+    The statistic grows with the number of rows if the shares differ, unlike the other distances.
 
     Source: Pearson (1911), *On the probability that two independent distributions of frequency are really samples from
     the same population*.
@@ -165,7 +170,9 @@ def ks(reference: ArrayLike, current: ArrayLike, /, *, positions: ArrayLike | No
     """
     Kolmogorov-Smirnov distance: the largest gap between the cumulative shares, in [0, 1].
 
-    Source: Smirnov (1939). The distance of binned values is at most that of the values themselves.
+    The distance of binned values is at most that of the values themselves.
+
+    Source: Smirnov (1939).
 
     Args:
         positions: positions of the bins, of the same shape as the counts. Bins at nan have no order and are skipped. A
@@ -211,8 +218,8 @@ def mean(reference: ArrayLike, current: ArrayLike, /, *, positions: ArrayLike) -
     Distance of the means: |Σ q x − Σ p x|, in the unit of *positions*.
 
     Args:
-        positions: as for `wasserstein`. In standard deviations of the reference, the distance is the standardised mean
-            difference (Cohen 1988, with the deviation of the reference), up to the width of the bins.
+        positions: as for `wasserstein`, in any order. If they are in standard deviations of the reference, the distance
+            is about the standardised mean difference (Cohen 1988). The width of the bins limits its accuracy.
 
     Raises:
         ValueError: *positions* have another shape than the counts.
@@ -237,10 +244,11 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     "total_variation": total_variation,
     "wasserstein": wasserstein,
 }
-"""The built-in distances by the name under which they are exported."""
+"""The built-in distances by the name under which they are exported, the value of ``ml.drift.distance``."""
 
 
 def _counts(reference: ArrayLike, current: ArrayLike) -> tuple[Floats, Floats]:
+    """Return both counts as float arrays. Raise ``ValueError`` if a shape is wrong."""
     r, c = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
     if r.shape != c.shape or r.ndim not in {1, 2}:
         msg = f"counts of shapes {r.shape} and {c.shape}: expected both (bins,) or both (features, bins)"
@@ -249,13 +257,21 @@ def _counts(reference: ArrayLike, current: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _shares(counts: Floats) -> Floats:
+    """Return the counts divided by their sum along the last axis; nan where the sum is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
     return shares
 
 
 def _skip_unpositioned(r: Floats, c: Floats, positions: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Return counts without those of bins at nan, and positions at which those bins have no width."""
+    """
+    Return both counts with 0 for bins at nan, and positions in which those bins have no width.
+
+    All three have the shape of the counts.
+
+    Raises:
+        ValueError: *positions* have another shape than the counts.
+    """
     x = np.asarray(positions, dtype=np.float64)
     if x.shape != r.shape:
         msg = f"positions of shape {x.shape}: expected {r.shape}, one for each count"
@@ -269,5 +285,6 @@ def _skip_unpositioned(r: Floats, c: Floats, positions: ArrayLike) -> tuple[Floa
 
 
 def _result(values: Any, r: Floats, c: Floats) -> Any:
+    """Return the values, a single one as a float; nan where either side has no rows."""
     values = np.where((r.sum(axis=-1) > 0) & (c.sum(axis=-1) > 0), values, np.nan)
     return float(values) if values.ndim == 0 else values

@@ -1,5 +1,5 @@
 """
-The errors that driftline raises. All of them occur at configuration, none while a model serves.
+The errors that driftline raises at configuration. It raises none while a model serves.
 
     DriftlineError
     ├── ConfigurationError (also a ValueError)
@@ -20,4 +20,4 @@ class ConfigurationError(DriftlineError, ValueError):
 
 
 class ReferenceError(DriftlineError, ValueError):  # noqa: A001 - the public name; the builtin is about weak references
-    """A reference file is damaged, hostile or of a newer schema. The message has the position in the file."""
+    """A reference file is damaged, hostile or of a newer schema. The message names the part of the file."""

@@ -31,22 +31,22 @@ __all__ = [
 ]
 
 FEATURE = "feature_value"
-"""The feature of a report that has no other name."""
+"""`DriftReport.feature` in the result of `compute_mean_drift`, whose samples have no name."""
 
 MIN_SPREAD = 1e-6
-"""Replaces the standard deviation of a constant baseline, which is 0."""
+"""Standard deviation that replaces the 0 of a constant baseline."""
 
 MIN_ACCURACY = 0.78
-"""Accuracy below which retraining is due."""
+"""Accuracy below which `should_trigger_retraining` returns True."""
 
 MAX_LATENCY = 0.5
-"""Latency in seconds above which retraining is due."""
+"""Latency in seconds above which `should_trigger_retraining` returns True."""
 
 ERROR_RATIO = 1.2
-"""Largest error rate of a candidate, as a multiple of the baseline's."""
+"""Largest accepted error rate of a candidate, as a multiple of the baseline's."""
 
 DECIMALS = 4
-"""Decimals of the numbers in reports and verdicts."""
+"""Number of decimals to which reports and verdicts are rounded."""
 
 MODEL = "oneshot"
 """``ml.model.name`` of the metrics of `record_snapshot`, because a snapshot does not know its model."""
@@ -61,11 +61,11 @@ class DriftReport:
     The comparison of the means of two samples.
 
     Attributes:
-        feature: the name of the feature.
+        feature: the name of the feature; ``"feature_value"`` if the samples have none.
         baseline_mean: mean of the baseline, rounded to 4 decimals.
         current_mean: mean of the current sample, rounded to 4 decimals.
         drift_score: distance of the means in standard deviations of the baseline, rounded to 4 decimals.
-        triggered: whether the unrounded score reaches the threshold.
+        triggered: whether the unrounded score is at or above the threshold.
     """
 
     feature: str
@@ -82,8 +82,8 @@ class CanaryVerdict:
 
     Attributes:
         promote: whether to promote the candidate.
-        reason: the criterion that decided.
-        metrics: the numbers behind the reason.
+        reason: a sentence about the criterion that decided.
+        metrics: the numbers that decided, by name.
     """
 
     promote: bool
@@ -95,12 +95,10 @@ def compute_mean_drift(baseline: Any, current: Any, *, threshold: float = 0.2) -
     """
     Compare the means of two samples: |difference| / population standard deviation of the baseline.
 
-    The report triggers if the unrounded score is at or above the threshold. Its numbers are rounded to 4 decimals.
-
     Args:
         baseline: a sequence, array, series or iterable of numbers.
-        current: likewise.
-        threshold: score from which the report triggers.
+        current: the sample to compare with it, of any of these types.
+        threshold: score from which the report is triggered.
 
     Raises:
         ValueError: a sample is empty.
@@ -141,9 +139,12 @@ def detect_drift_across_features(
     Apply `compute_mean_drift` to every column that both frames have.
 
     Args:
-        baseline_frame: a dict of columns, or a frame of any library.
-        current_frame: likewise.
-        threshold: score from which a report triggers.
+        baseline_frame: a dict of columns, or a data frame of any library.
+        current_frame: the frame to compare with it, of any of these types.
+        threshold: score from which a report is triggered.
+
+    Returns:
+        The report of each column by name.
 
     Raises:
         ConfigurationError: an argument is not a frame with named columns.
@@ -168,14 +169,14 @@ def _read_columns(frame: Any, name: str) -> dict[str, Any]:
 
 
 def should_trigger_retraining(report: DriftReport, *, accuracy: float, latency: float) -> bool:
-    """Return whether the report triggered, accuracy is below 0.78, or latency is above 0.5 seconds."""
+    """Return True if the report is triggered, *accuracy* is below 0.78, or *latency* is above 0.5 seconds."""
     return report.triggered or accuracy < MIN_ACCURACY or latency > MAX_LATENCY
 
 
 def enqueue_retraining_tasks(
     reports: Mapping[str, DriftReport] | Sequence[DriftReport], *, accuracy: float, latency: float
 ) -> list[str]:
-    """Return the features for which `should_trigger_retraining` returns True."""
+    """Return the names of the features for whose report `should_trigger_retraining` returns True, in order."""
     items = reports.values() if isinstance(reports, Mapping) else reports
     return [report.feature for report in items if should_trigger_retraining(report, accuracy=accuracy, latency=latency)]
 
@@ -190,7 +191,8 @@ def evaluate_canary(
     """
     Decide a canary by its ``accuracy``, ``latency`` (seconds) and ``error_rate``, in this order.
 
-    The first criterion that fails gives the reason. A metric that is absent counts as 0.
+    The candidate is promoted if it fails no criterion. Otherwise the first failed one is the reason. An absent metric
+    counts as 0. The error rate of the candidate may be at most 1.2 times that of the baseline.
 
     Args:
         baseline_metrics: the metrics of the baseline.
@@ -219,7 +221,7 @@ def evaluate_canary(
 def build_observability_snapshot(
     report: DriftReport, verdict: CanaryVerdict, *, predictions_served: int
 ) -> dict[str, Any]:
-    """Return a report, a verdict and a counter as one plain dict."""
+    """Return a report, a verdict and the number of predictions as one dict that can be converted to JSON."""
     return {
         "drift": {"feature": report.feature, "score": report.drift_score, "triggered": report.triggered},
         "canary": {"promote": verdict.promote, "reason": verdict.reason, "metrics": dict(verdict.metrics)},
@@ -228,7 +230,7 @@ def build_observability_snapshot(
 
 
 class _RecordedSnapshots:
-    """The snapshots of one meter provider: the latest of every feature, the latest verdict and count."""
+    """The snapshots of one meter provider: the latest score and state of each feature, the latest verdict and count."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -239,6 +241,7 @@ class _RecordedSnapshots:
         self._process: int | None = None
 
     def record(self, feature: str, score: float, *, triggered: bool, promote: bool, served: int) -> None:
+        """Replace the score and state of a feature, the verdict and the number of predictions."""
         with self._lock:
             self._scores[feature] = Score(feature, "mean", score, None, 0, LENGTH)
             self._status[feature] = FeatureStatus("drifting" if triggered else "stable", None, None, 0, "")
@@ -247,7 +250,7 @@ class _RecordedSnapshots:
             self._process = os.getpid()
 
     def reading(self) -> Reading | None:
-        """See `driftline.otel.Source`. Return None in the child of a fork until it records a snapshot."""
+        """Return the values to export. Return None in the child of a fork until that records a snapshot."""
         if self._process != os.getpid():
             return None
         with self._lock:

@@ -30,12 +30,12 @@ class Snapshot:
     """
     The counts of rows over the bins of all features.
 
-    Snapshots over the same bins add up with ``+``, over threads, processes, hosts and time.
+    Snapshots over the same bins add up with ``+``: those of several threads, processes, hosts or times.
 
     Attributes:
         counts: rows per bin, shape (bins,), in the order of the features of the reference.
         rows: number of rows.
-        fingerprint: `Reference.fingerprint`, which identifies the bins.
+        fingerprint: `Reference.fingerprint` of the reference, which identifies the bins.
 
     Raises:
         ConfigurationError: two snapshots over different bins are added.
@@ -71,16 +71,16 @@ class Score:
     """
     The distance of one feature from the reference.
 
-    ``str(score)`` explains the score: what moved, from where to where, and which bins contribute most.
+    ``str(score)`` explains the score: how far the median moved, and which bins changed most.
 
     Attributes:
         feature: the name of the feature.
         distance: the name of the distance.
         value: the distance.
-        corrected: the distance without the bias of small windows; None if the bias is not known.
-        rows: rows of the window.
+        corrected: the distance minus its expectation without drift; None if that is not known.
+        rows: rows of the feature in the window.
         length: the length of the window, as `Window.label`.
-        moved: returns the explanation.
+        moved: returns the explanation; None if there is none.
     """
 
     feature: str
@@ -90,7 +90,7 @@ class Score:
     rows: int
     length: str
     moved: Callable[[], str] | None = field(default=None, repr=False, compare=False)
-    """Returns the explanation. Of hundreds of scores a second few are ever read, so it is made on demand."""
+    """Returns the explanation. It is a function because few of the hundreds of scores a second are ever printed."""
 
     def __str__(self) -> str:
         moved = self.feature if self.moved is None else self.moved()
@@ -106,7 +106,7 @@ class Component:
     Attributes:
         name: the name of the part, such as ``"location"``.
         p_value: the p-value of its test.
-        words: the explanation, such as ``"age moved up"``.
+        words: a short description, such as ``"location up"``.
     """
 
     name: str
@@ -123,11 +123,11 @@ class FeatureStatus:
         state: ``"stable"``, ``"drifting"`` or ``"insufficient_data"``.
         p_value: the p-value of the test; None if the rule does not test.
         effect: the corrected PSI; None if it is not known.
-        rows: rows of the window.
+        rows: rows of the feature in the window.
         reason: the reason for the state, as a sentence.
-        components: the parts of the difference, the most significant first. Those of a numeric feature are location,
-            spread, shape, out of range and missing; those of categories are mix, unseen and missing. Empty if the
-            rule does not test.
+        components: the parts of the difference, the most significant first; empty if the rule does not test. Numeric
+            features have location, spread, shape, out of range and missing. Categorical ones have mix, unseen and
+            missing.
     """
 
     state: DriftState
@@ -141,13 +141,13 @@ class FeatureStatus:
 @dataclass(frozen=True, slots=True)
 class StateChange:
     """
-    A change of the state of a feature.
+    A change of the state of a feature, a detector or a limit.
 
     Attributes:
-        feature: the name of the feature.
+        feature: the name of the feature, the detector or the limit.
         previous: the state before the change.
         status: the status after the change.
-        length: the length of the window, as `Window.label`.
+        length: the length of the window, as `Window.label`; ``"each value"`` for a detector.
     """
 
     feature: str
@@ -157,7 +157,13 @@ class StateChange:
 
 
 def replaced(states: Mapping[str, FeatureStatus], length: str) -> Iterator[StateChange]:
-    """Yield the changes to ``"insufficient_data"`` of all features that had another state."""
+    """
+    Yield a change to ``"insufficient_data"`` for each state that is another one, because the reference was replaced.
+
+    Args:
+        states: the states by name, under the old reference.
+        length: the value of `StateChange.length`.
+    """
     for name, status in states.items():
         if status.state != "insufficient_data":
             unknown = FeatureStatus("insufficient_data", None, None, 0, "the reference was replaced")

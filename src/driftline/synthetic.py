@@ -1,4 +1,4 @@
-"""Synthetic drift for tests and demos: which column changes, how, and when. Results depend on a seed only."""
+"""Synthetic drift for tests and demos: shifts change a column, and schedules decide which rows they change."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 Strengths: TypeAlias = NDArray[np.float64]
-"""Shape (rows,), from 0 (no shift) to 1 (the whole shift)."""
+"""The strength of a shift for each row, shape (rows,), from 0 (no shift) to 1 (the whole shift)."""
 
 Schedule: TypeAlias = Callable[[int, np.random.Generator], Strengths]
-"""Takes a number of rows and a generator. Returns the strength of the shift for each row, 0 to 1, shape (rows,)."""
+"""A function of a number of rows and a random generator. It returns the strength of a shift for each row."""
 
 
 class Shift(Protocol):
-    """A change of one feature."""
+    """A change of one feature, which `inject` applies to its column."""
 
     @property
     def feature(self) -> str:
@@ -46,13 +46,20 @@ class Shift(Protocol):
         ...
 
     def apply(self, column: Column, strength: Strengths, random: np.random.Generator) -> Column:
-        """Return a copy of *column* with the shift, applied to each row with its *strength*."""
+        """
+        Return a copy of *column* with the shift.
+
+        Args:
+            column: the values of the feature.
+            strength: shape (rows,), how much of the shift each row gets, or with what probability it is replaced.
+            random: generator of random numbers.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MeanShift:
-    """Adds *by* standard deviations of the column to its values. Integers become floats."""
+    """Adds *by* standard deviations of the column to the values of *feature*. Integers become floats."""
 
     feature: str
     by: float
@@ -69,7 +76,7 @@ class MeanShift:
 
 @dataclass(frozen=True, slots=True)
 class ScaleShift:
-    """Multiplies the distance of each value from the mean by a factor. Integers become floats."""
+    """Multiplies the distance of each value of *feature* from the mean by *factor*. Integers become floats."""
 
     feature: str
     factor: float
@@ -87,7 +94,7 @@ class ScaleShift:
 
 @dataclass(frozen=True, slots=True)
 class UnitChange:
-    """Multiplies the column by a factor, as when minutes become seconds. Integers become floats."""
+    """Multiplies the values of *feature* by *factor*, as when minutes become seconds. Integers become floats."""
 
     feature: str
     factor: float
@@ -103,7 +110,7 @@ class UnitChange:
 
 @dataclass(frozen=True, slots=True)
 class Outliers:
-    """Moves a share of the rows to *at* standard deviations above the mean. Integers become floats."""
+    """Sets a share *rate* of the rows to *at* standard deviations above the mean. Integers become floats."""
 
     feature: str
     rate: float
@@ -123,7 +130,7 @@ class Outliers:
 
 @dataclass(frozen=True, slots=True)
 class MissingRate:
-    """Makes a share of the rows missing: nan in a column of numbers (integers become floats), None in others."""
+    """Makes a share *rate* of the rows missing: nan for numbers, where integers become floats, and None for others."""
 
     feature: str
     rate: float
@@ -141,7 +148,7 @@ class MissingRate:
 
 @dataclass(frozen=True, slots=True)
 class UnseenCategory:
-    """Replaces a share of the rows by a category that the column does not have."""
+    """Replaces a share *rate* of the rows by a category that the column does not have."""
 
     feature: str
     rate: float
@@ -160,7 +167,7 @@ class UnseenCategory:
 
 @dataclass(frozen=True, slots=True)
 class CategoryMix:
-    """Replaces a share of the rows by one category that the column has, so that the mix moves toward it."""
+    """Replaces a share *rate* of the rows by one category that the column has, so that its share grows."""
 
     feature: str
     toward: Any
@@ -178,43 +185,61 @@ class CategoryMix:
 
 
 ROUNDING = 1e-9
-"""Smallest difference between two shares of rows. It is one row in a billion."""
+"""Smallest difference between two shares of rows, one row in a billion. A smaller one is a rounding error."""
 
 
 # --- schedules -------------------------------------------------------------------------------------------------------
 
 
 def sudden(at: float = 0.0) -> Schedule:
-    """Return a schedule with the whole shift from row ``at`` on, a share of all rows from 0 to 1."""
+    """Return a schedule with the whole shift from a position on. *at* is a share of all rows, from 0 to 1."""
     check.probability("at", at)
     return lambda rows, _: (_row_shares(rows) >= at).astype(np.float64)
 
 
 def gradual(start: float = 0.0, end: float = 1.0) -> Schedule:
-    """Return a schedule in which more and more rows get the whole shift, between two shares of all rows."""
+    """
+    Return a schedule in which each row gets the whole shift or none, with a probability that grows from 0 to 1.
+
+    Args:
+        start: position from which the probability grows, as a share of all rows from 0 to 1.
+        end: position at which it reaches 1.
+
+    Raises:
+        ConfigurationError: a position is not from 0 to 1, or *start* is after *end*.
+    """
     _check_order(start, end)
     return lambda rows, random: (random.random(rows) < _ramp(rows, start, end)).astype(np.float64)
 
 
 def incremental(start: float = 0.0, end: float = 1.0) -> Schedule:
-    """Return a schedule in which the shift of every row grows, between two shares of all rows."""
+    """
+    Return a schedule in which each row gets a part of the shift, which grows from 0 to 1.
+
+    Args:
+        start: position from which the part grows, as a share of all rows from 0 to 1.
+        end: position at which it reaches 1.
+
+    Raises:
+        ConfigurationError: a position is not from 0 to 1, or *start* is after *end*.
+    """
     _check_order(start, end)
     return lambda rows, _: _ramp(rows, start, end)
 
 
 def recurring(period: float, duty: float = 0.5) -> Schedule:
     """
-    Return a schedule that repeats: the last part of each period gets the whole shift.
+    Return a schedule with periods. The rows at the end of each period get the whole shift, and the others get none.
 
     Args:
-        period: a share of all rows, above 0 and at most 1.
-        duty: a share of the period, from 0 to 1.
+        period: length of a period as a share of all rows, above 0 and at most 1.
+        duty: length of the part with the shift as a share of the period, from 0 to 1.
     """
     check.number("period", period, above=0, at_most=1)
     check.probability("duty", duty)
 
     def shares(rows: int, _: np.random.Generator) -> Strengths:
-        # Not with `%`: 0.6 % 0.2 is slightly less than 0.2, so the start of a period would look like its end.
+        # Without `%`, because 0.6 % 0.2 is slightly less than 0.2, and a start of a period would count as its end.
         periods = _row_shares(rows) / period
         since = periods - np.floor(periods + ROUNDING)
         return (since >= 1.0 - duty - ROUNDING).astype(np.float64) if duty else np.zeros(rows)
@@ -224,12 +249,12 @@ def recurring(period: float, duty: float = 0.5) -> Schedule:
 
 def inject(data: Any, *shifts: Shift, schedule: Schedule | None = None, seed: int = 0) -> Any:
     """
-    Return a copy of *data* with shifts.
+    Return a copy of *data* with shifts. The result depends on the arguments only.
 
     Args:
         data: a dict of columns or a pandas DataFrame. The result is of the same kind.
         shifts: the shifts. Several shifts of one feature apply in their order.
-        schedule: `sudden`, `gradual`, `incremental` or `recurring`. If None, the shifts apply to all rows.
+        schedule: the result of `sudden`, `gradual`, `incremental` or `recurring`. If None, all rows get the shifts.
         seed: an integer of at least 0. The same seed gives the same data.
 
     Raises:
@@ -267,11 +292,12 @@ def inject(data: Any, *shifts: Shift, schedule: Schedule | None = None, seed: in
 
 
 def _match_kind(before: Any, after: Any) -> Any:
-    """Return *after* as a list if *before* is one."""
+    """Return *after* as a list if *before* is a list, and otherwise unchanged."""
     return after.tolist() if isinstance(before, list) and isinstance(after, np.ndarray) else after
 
 
 def _read_numbers(column: Column, feature: str) -> NDArray[np.float64]:
+    """Return a column as floats. Raise ``ConfigurationError`` if it does not hold numbers."""
     values = as_floats(column)
     if len(values) and np.isnan(values).all() and any(isinstance(value, str) for value in as_objects(column)):
         msg = f"feature={feature!r} holds strings: expected a column of numbers for this shift"
@@ -286,6 +312,7 @@ def _mean_and_deviation(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _replace(column: Column, chosen: NDArray[np.bool_], value: Any) -> Column:
+    """Return a copy of *column* with *value* in the rows where *chosen* is True."""
     values = [value if hit else old for old, hit in zip(as_objects(column), chosen, strict=True)]
     return np.array(values, dtype=object) if isinstance(column, np.ndarray) else values
 
@@ -296,6 +323,7 @@ def _row_shares(rows: int) -> Strengths:
 
 
 def _ramp(rows: int, start: float, end: float) -> Strengths:
+    """Return strengths that grow from 0 at *start* to 1 at *end*, both shares of all rows, shape (rows,)."""
     return np.clip((_row_shares(rows) - start) / (end - start), 0.0, 1.0)
 
 

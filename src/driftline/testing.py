@@ -49,8 +49,8 @@ def in_memory_monitor(name: str = "model", **options: Any) -> Monitor:
     Return a monitor that starts no thread and raises errors instead of logging them.
 
     Args:
-        name: of the model.
-        options: arguments of `driftline.Monitor`. The defaults of three differ: ``synchronous=True``,
+        name: the name of the model.
+        options: arguments of `driftline.Monitor`. Three of them have other defaults here: ``synchronous=True``,
             ``on_error="raise"`` and ``enabled=True``.
 
     Raises:
@@ -61,9 +61,9 @@ def in_memory_monitor(name: str = "model", **options: Any) -> Monitor:
 
 class Probe:
     """
-    Reads and steers the internals of a monitor that no metric shows, for tests of memory, threads and forks.
+    Reads and controls internals of a monitor that no metric shows, for tests of memory, threads and forks.
 
-    Any release may add or remove members.
+    Each release of driftline may add or remove members.
 
     Args:
         monitor: the monitor to look into.
@@ -86,67 +86,73 @@ class Probe:
 
     @property
     def backlog(self) -> int:
-        """Rows of calls that no thread has binned yet."""
+        """Number of rows that no thread has binned yet."""
         return self._pipeline.calls.buffer.rows
 
     @property
     def pending_windows(self) -> int:
-        """Completed windows that no thread has evaluated yet."""
+        """Number of completed windows that no thread has evaluated yet."""
         return len(self._pipeline.serving.recorder.panes.pending)
 
     @property
     def pending_outcomes(self) -> int:
-        """Predictions with an id, and outcomes, that no thread has joined yet."""
+        """Number of predictions with an id, and of outcomes, that no thread has joined yet."""
         return len(self._pipeline.outcomes._events)
 
     @property
     def remembered_predictions(self) -> int:
-        """Ids that the store of outcomes holds: predictions without an outcome, and recently joined ones."""
+        """Number of ids in the store of outcomes, which holds pending and recently joined ones."""
         return len(self._pipeline.outcomes._store)  # type: ignore[arg-type] # a store in a file has no length
 
     @property
     def retired_references(self) -> int:
-        """Replaced references whose late calls are still binned."""
+        """Number of replaced references whose late calls are still binned."""
         return len(self._pipeline.serving.retired)
 
     @property
     def exported_features(self) -> frozenset[str]:
-        """Features and detectors whose states and scores are exported."""
+        """Names of the features and detectors whose states or scores are exported."""
         return self._active.exported
 
     # --- counts ------------------------------------------------------------------------------------------------------
 
     @property
     def totals(self) -> Totals:
-        """Calls and rows since the start of the process; ``counts`` and ``rows`` are those of the present reference."""
+        """Calls and rows since the start of the process, and the counts over the bins of the present reference."""
         return self._pipeline.serving.read().totals
 
     @property
     def recent_outcomes(self) -> OutcomeTally:
-        """Outcomes since the start of the process, and those among the latest."""
+        """Outcomes by result since the start of the process, and the graded outcomes of the window."""
         return self._pipeline.outcomes.tally()
 
     @property
     def ledger(self) -> Ledger:
-        """The counts of outcomes, which a test can grade and add in two steps, as two threads would."""
+        """The `Ledger` of the monitor. A test can grade and add pairs in two steps, as two threads would."""
         return self._pipeline.outcomes.ledger
 
     @property
     def errors(self) -> dict[str, int]:
-        """``ml.monitor.errors`` by ``ml.monitor.place``."""
+        """Number of errors, the metric ``ml.monitor.errors``, by ``ml.monitor.place``."""
         return dict(self._pipeline.guard.counts)
 
     def bins_of(self, feature: str) -> slice:
-        """Return where the bins of a feature are in ``monitor.snapshot().counts``."""
+        """Return the slice of ``monitor.snapshot().counts`` that holds the bins of a feature."""
         names = [watched.name for watched in self._active.reference.watched]
         return self._active.layout.slices[names.index(feature)]
 
     def bin_columns(self, columns: Sequence[Column | None], rows: int) -> Counts:
-        """Return the counts of *rows* rows, given as one column for each feature, in the bins of the reference."""
+        """
+        Return the counts of rows over the bins of the reference, shape (bins,), without recording them.
+
+        Args:
+            columns: a column for each feature, None for an absent one.
+            rows: number of rows.
+        """
         return self._active.layout.count(columns, rows)
 
     def late_counts(self) -> list[Counts]:
-        """Return the counts per bin of each replaced reference that is still kept, oldest first."""
+        """Return the counts by bin of each replaced reference whose late calls are still binned, oldest first."""
         return [totals.counts for totals in self._pipeline.serving.read().kept]
 
     # --- states ------------------------------------------------------------------------------------------------------
@@ -158,7 +164,7 @@ class Probe:
 
     @property
     def divides_panes(self) -> bool:
-        """Whether panes are counted in blocks, because the dependence of rows is being learned."""
+        """Whether windows are divided into blocks, because the dependence of rows is being learned."""
         return bool(self._active.recorder.panes._ring.divide)
 
     @property
@@ -173,27 +179,27 @@ class Probe:
     # --- steering ----------------------------------------------------------------------------------------------------
 
     def hold_worker(self) -> None:
-        """Keep the worker thread from starting: rows stay in the buffer until `Monitor.flush`."""
+        """Prevent the start of the worker thread, so that rows stay in the buffer until `Monitor.flush`."""
         self._pipeline.worker.start = lambda: None  # type: ignore[method-assign, union-attr]
 
     def wake_worker(self) -> None:
-        """Have the worker thread run its next round immediately."""
+        """Make the worker thread run its next round immediately."""
         self._pipeline.worker.wake()  # type: ignore[union-attr]
 
     def drain(self) -> None:
-        """Bin the backlog, and evaluate nothing."""
+        """Bin the backlog without evaluating windows."""
         self._pipeline.serving.drain()
 
     def settle(self, pause: Callable[[], bool] | None = None) -> None:
-        """Bin the backlog and evaluate the pending windows as the worker thread does, with *pause* between pieces."""
+        """Do a round of the worker thread: bin the backlog, evaluate windows and so on. Call *pause* between pieces."""
         self._pipeline.settle(pause)
 
     def remember_output(self, prediction_id: object, output: object) -> None:
-        """Keep an output of any class until the outcome of this id arrives."""
+        """Keep an output of any class until the outcome with this id arrives."""
         self._pipeline.outcomes.remember(prediction_id, output)
 
     def begin_batch(self, features: Any) -> Callable[[], None]:
-        """Read a batch as `Monitor.observe` does, and return the function that records it later."""
+        """Read a batch as `Monitor.observe` does, and return the function that records it when it is called."""
         buffer = self._pipeline.calls.buffer
         captured = buffer.capture_batch(features)
         return lambda: buffer.sink.record_batch(captured, None)
@@ -213,7 +219,7 @@ class Probe:
 
 def check_distance(distance: Distance | Callable[..., float]) -> None:
     """
-    Check that a function keeps the contract of a distance, on 50 seeded pairs of counts.
+    Check that a function keeps the contract of `driftline.typing.Distance`, on 50 random pairs of counts (fixed seed).
 
     Args:
         distance: takes two vectors of counts over the same bins, shape (bins,), and returns a number or NaN.
@@ -247,13 +253,14 @@ def check_detector(detector: Detector | Any, quiet: Sequence[float] = (), change
     Check that an object keeps the contract of a detector. Two copies of it are fed, and the object itself is not.
 
     Args:
-        detector: has ``update(x)`` and ``drift_detected``, or ``drift`` and ``reset()`` as those of frouros.
-        quiet: values without a change. If empty, 2,000 errors (1.0) and hits (0.0), a tenth of them errors.
-        changed: values after a change. If empty, 2,000, nine tenths of them errors.
+        detector: an object with ``update(x)`` and ``drift_detected``, or with ``drift`` and ``reset()`` instead of the
+            latter, as in frouros.
+        quiet: values without a change. If empty, 2,000 values, of which a tenth are 1.0 and the others 0.0.
+        changed: values after a change. If empty, 2,000 values, of which nine tenths are 1.0.
 
     Raises:
-        AssertionError: the detector reports a change before the first value, at more than a hundredth of the values
-            without one, or at no value after one.
+        AssertionError: the detector reports a change before the first value, at more than a hundredth of *quiet*, or at
+            no value of *changed*.
         ConfigurationError: the object is no detector, or cannot be copied.
     """
     seeded = np.random.default_rng(0)

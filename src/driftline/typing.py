@@ -27,15 +27,15 @@ Column: TypeAlias = "NDArray[np.generic] | Sequence[object]"
 
 @runtime_checkable
 class Distance(Protocol):
-    """A pure function of two count vectors over the same bins, shape (bins,). It returns nan where it is undefined."""
+    """A pure function that returns the distance of two count vectors over the same bins, shape (bins,)."""
 
     def __call__(self, reference: Counts, current: Counts, /) -> float:
-        """Return the distance of *current* from *reference*."""
+        """Return the distance of *current* from *reference*, 0 if they agree, or nan if it is undefined."""
         ...
 
 
 class Detector(Protocol):
-    """A sequential test of one value at a time. The detectors of river and frouros fit this Protocol as they are."""
+    """A sequential test for changes that gets one value at a time, such as the detectors of river."""
 
     @property
     def drift_detected(self) -> bool:
