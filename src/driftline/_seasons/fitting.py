@@ -121,7 +121,7 @@ def fit_seasons(
     cells = cell_of(seconds)
     tables: dict[str, list[Counts]] = {kind: [] for kind in kinds}
     shown = dict.fromkeys(KINDS, False)
-    units = {kind: _units(seconds, kind) for kind in KINDS}
+    units = {kind: _assign_groups(seconds, kind) for kind in KINDS}
     level = SHOWN_LEVEL / len(features)
     for feature, column in zip(features, columns, strict=True):
         numbers = binner(feature.bins)(column)
@@ -148,7 +148,7 @@ def _count_cells(cell: NDArray[np.intp], cells: int, numbers: NDArray[np.intp], 
     return np.bincount(cell * bins.size + numbers, minlength=cells * bins.size).reshape(cells, bins.size)
 
 
-def _units(seconds: Floats, kind: str) -> NDArray[np.intp] | None:
+def _assign_groups(seconds: Floats, kind: str) -> NDArray[np.intp] | None:
     """
     Assign the day (week) of each row to one of at most `MAX_GROUPS` groups.
 

@@ -36,10 +36,10 @@ MAX_FILE_BYTES = 64 * 2**20
 """Most bytes of a reference's file. A reference of 10,000 features takes about 10 MB."""
 
 MIN_LEARNED = 100
-"""Rows that a reference is learned from at least: with fewer, each bin would hold a few values only."""
+"""Fewest rows from which a reference is learned; with fewer, each bin would hold only a few values."""
 
 MAX_LEARNED = 1_000_000
-"""Rows that a reference is learned from at most: they are held in memory until the reference is fitted."""
+"""Most rows from which a reference is learned; they are held in memory until the reference is fitted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,8 +294,8 @@ def _bisect_bound(outside: float, inside: float, excludes: Any) -> float:
     Return by bisection the excluded value nearest to *inside*; *outside* if none is excluded.
 
     Args:
-        outside: the end of the interval whose side is excluded, if any value is.
-        inside: the end of the interval that is not excluded.
+        outside: end of the searched interval near which values are excluded, if any are.
+        inside: end of the searched interval that is not excluded.
         excludes: returns whether a value is excluded.
     """
     bound = outside
