@@ -170,9 +170,9 @@ class Probe:
     @property
     def runs_user_functions(self) -> bool:
         """Whether a thread is computing derived features at this moment."""
-        work = self._active.recorder.deferred.work
-        if work.acquire():
-            work.release()
+        lock = self._active.recorder.deferred.lock
+        if lock.acquire():
+            lock.release()
             return False
         return True
 

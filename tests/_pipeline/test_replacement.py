@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import driftline as dl
-from driftline._recording.latencies import PIECE, LatencyQueue
+from driftline._pipeline.pipeline import Pipeline
+from driftline._recording.durations import PIECE, DurationQueue
 from driftline.testing import ManualClock, Probe, in_memory_monitor
 
 
@@ -158,6 +159,35 @@ def test_call_that_began_while_a_reference_was_learned_is_counted():
     assert (tally.served, tally.dropped, monitor.snapshot().rows) == (2, {}, 0)
 
 
+class LastValue:
+    """A stream detector that never finds a change."""
+
+    drift_detected = False
+
+    def update(self, value):
+        """Receive a value."""
+
+
+def test_discarded_learned_reference_leaves_the_detectors_alone(monkeypatch):
+    """A replacement that arrives between the fit and its use decides which streams the detectors watch."""
+    replacement = dl.Reference.fit({"a": np.arange(100.0), "b": np.arange(100.0)})
+    on_learned = Pipeline._on_learned  # noqa: SLF001 - the instant between the fit and its use has no public name
+
+    def replace_first(pipeline, learned):
+        pipeline.replace_reference(replacement)
+        on_learned(pipeline, learned)
+
+    monkeypatch.setattr(Pipeline, "_on_learned", replace_first)
+    monitor = in_memory_monitor(reference=dl.Reference.learn(rows=100), detectors={"b": LastValue()})
+    for value in range(100):
+        monitor.observe({"a": float(value)})
+    monitor.flush()
+    assert monitor.reference is replacement
+    monitor.observe({"a": 1.0, "b": 2.0})
+    assert monitor.status()["b (LastValue)"].reason == "LastValue found no change in 1 values"
+    assert Probe(monitor).errors == {}
+
+
 def test_worker_thread_pauses_after_a_replacement_too(monkeypatch, make_monitor):
     """It records the durations of many calls in small pieces, whichever recorder counted the calls."""
     monitor = make_monitor(reference=dl.Reference.fit({"v": np.arange(100.0)}), synchronous=False)
@@ -166,9 +196,9 @@ def test_worker_thread_pauses_after_a_replacement_too(monkeypatch, make_monitor)
     for _ in range(160):
         predict({"v": 3.0})
     monitor.replace_reference(dl.Reference.fit({"v": np.arange(50.0)}))
-    most, report = [], LatencyQueue.report
+    most, record = [], DurationQueue.record
     monkeypatch.setattr(
-        LatencyQueue, "report", lambda queue, some, *, wait: (most.append(some), report(queue, some, wait=wait))
+        DurationQueue, "record", lambda queue, some, *, wait: (most.append(some), record(queue, some, wait=wait))
     )
     Probe(monitor).settle(pause=lambda: None)
     assert sum(most) >= 160

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from driftline import Reference, Window
 from driftline._binning.layout import Layout
 from driftline._capture.reader import Batch
-from driftline._recording.backpressure import MAX_PENDING
+from driftline._recording.backpressure import HELP_PENDING
 from driftline._recording.buffer import BUFFER_ROWS, CHUNK_ROWS, SHARE_ROWS, WAKE_ROWS
-from driftline._recording.latencies import PIECE, PRESSED_PIECE, LatencyQueue
+from driftline._recording.durations import LARGE_PIECE, PIECE, DurationQueue
 from driftline._recording.recorder import Recorder
 from driftline._windows.panes import Panes
 
@@ -61,7 +61,7 @@ def recorder_of(layout, window, clock=lambda: 0.0, record=None, **options):
     """A recorder of one feature, and the list of durations that it hands on."""
     handed = []
     panes = Panes(layout, window, clock, None)
-    return Recorder(panes, 1, unread, unread, latencies=LatencyQueue(record or handed.extend), **options), handed
+    return Recorder(panes, 1, unread, unread, durations=DurationQueue(record or handed.extend), **options), handed
 
 
 @pytest.mark.usefixtures("eager_switches")
@@ -135,7 +135,7 @@ def test_buffer_is_bounded_when_the_worker_does_not_drain(layout):
     for turn in range(5 * BUFFER_ROWS):
         recorder.record((float(turn % 1_000),), None, 0.0, None)
         assert recorder.buffer.rows <= BUFFER_ROWS + CHUNK_ROWS
-        assert len(recorder._latencies) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
     assert worker.wakes
     recorder.drain()
     assert recorder.panes.read().served == 5 * BUFFER_ROWS
@@ -148,7 +148,7 @@ def test_durations_are_bounded_when_batches_bin_the_rows(layout, thread):
     batch = Batch([np.zeros(33)], 33)
     for turn in range(5 * BUFFER_ROWS):
         recorder.record(batch if turn % 100 == 0 else (float(turn % 1_000),), None, 0.1, None)
-        assert len(recorder._latencies) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
     recorder.drain()
     assert len(handed) == 5 * BUFFER_ROWS
 
@@ -167,7 +167,7 @@ def test_durations_are_bounded_when_recording_is_slow(layout):
         for turn in range(5 * BUFFER_ROWS):
             recorder.record((float(turn % 1_000),), None, 0.0, None)
             if turn % 64 == 0:
-                most.append(max(len(recorder._latencies), recorder.buffer.rows))
+                most.append(max(len(recorder._durations), recorder.buffer.rows))
 
     threads = [threading.Thread(target=serve) for _ in range(4)]
     for thread in threads:
@@ -184,22 +184,22 @@ def test_rows_and_durations_together_press_a_round(layout):
     recorder, _ = recorder_of(layout, Window(rows=2**40), worker=IdleWorker())
     for turn in range(WAKE_ROWS - 1):
         recorder.record((float(turn),), None, 0.0, None)
-    assert not recorder.relief.is_pressed()
+    assert not recorder.backpressure.is_falling_behind()
     recorder.record((0.0,), None, 0.0, None)
-    assert recorder.relief.is_pressed()
+    assert recorder.backpressure.is_falling_behind()
     recorder._drain_chunk(WAKE_ROWS)
     assert not recorder.buffer.rows
-    assert recorder.relief.is_pressed()
-    recorder._latencies.report(1, wait=True)
-    assert not recorder.relief.is_pressed()
+    assert recorder.backpressure.is_falling_behind()
+    recorder._durations.record(1, wait=True)
+    assert not recorder.backpressure.is_falling_behind()
 
 
 def test_durations_are_recorded_in_larger_pieces_under_pressure():
     pieces, pressed = [], iter([False, True, True, False, False])
-    durations = LatencyQueue(lambda some: pieces.append(len(some)))
-    durations.extend([(0.1, None, None)] * (2 * PIECE + 2 * PRESSED_PIECE + 1))
-    durations.report_all(lambda: next(pressed))
-    assert pieces == [PIECE, PIECE, PRESSED_PIECE, PRESSED_PIECE, 1]
+    durations = DurationQueue(lambda some: pieces.append(len(some)))
+    durations.extend([(0.1, None, None)] * (2 * PIECE + 2 * LARGE_PIECE + 1))
+    durations.record_all(lambda: next(pressed))
+    assert pieces == [PIECE, PIECE, LARGE_PIECE, LARGE_PIECE, 1]
 
 
 @pytest.mark.parametrize("kind", ["batches", "unreadable", "failures"])
@@ -215,7 +215,7 @@ def test_calls_without_buffered_rows_are_bounded(layout, kind):
         else:
             recorder.record_failure(None, 0.1, None, "ValueError")
         assert len(recorder._calls) + len(recorder._failures) <= BUFFER_ROWS + CHUNK_ROWS
-        assert len(recorder._latencies) <= BUFFER_ROWS + CHUNK_ROWS
+        assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
     recorder.drain()
     assert len(handed) == 2 * BUFFER_ROWS
 
@@ -230,7 +230,7 @@ def test_pending_windows_are_bounded(layout):
         recorder.record((float(turn),), None, 0.0, None)
         if turn % 100 == 0:
             recorder.drain()
-            assert len(recorder.panes.pending) <= MAX_PENDING + 100
+            assert len(recorder.panes.pending) <= HELP_PENDING + 100
     assert len(evaluated) > 4_000
 
 

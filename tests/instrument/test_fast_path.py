@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import driftline as dl
 from driftline._binning.layout import Layout
-from driftline._recording.latencies import LatencyQueue
+from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
 from driftline._windows.panes import Panes
 from driftline.otel import current_context
@@ -229,7 +229,7 @@ def test_counts_do_not_depend_on_the_number_of_features(width, telemetry):
 
 
 def test_duration_metric_can_be_switched_off(make_monitor, telemetry, row):
-    """A canary still has the latencies."""
+    """A canary still has the durations."""
     monitor = make_monitor(export_duration=False)
     predict = monitor.instrument(bare)
     for _ in range(5):
@@ -297,8 +297,8 @@ def test_sdk_that_is_set_up_later_receives_later_calls():
     """Without an SDK no contexts and durations are kept. The next calls notice that it is there."""
     here, recorded = [], []
     panes = Panes(Layout(()), dl.Window(rows=10), lambda: 0.0, None)
-    latencies = LatencyQueue(recorded.extend, lambda: bool(here))
-    recorder = Recorder(panes, 0, tuple, tuple, latencies=latencies)
+    durations = DurationQueue(recorded.extend, lambda: bool(here))
+    recorder = Recorder(panes, 0, tuple, tuple, durations=durations)
     assert not recorder.buffer.exemplars
     recorder.record((), None, 0.1, None)
     recorder.record_failure((), 0.2, None, "E")

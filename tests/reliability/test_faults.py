@@ -12,7 +12,7 @@ from otlp_receiver import Receiver, eventually
 from served import EXPECTED, ROWS, bare, serve
 
 import driftline as dl
-from driftline._pipeline.scheduling import MAX_PENDING
+from driftline._pipeline.scheduling import WAIT_PENDING
 from driftline._recording.buffer import BUFFER_ROWS
 from driftline.testing import ManualClock, Probe
 
@@ -159,7 +159,7 @@ def test_a_distance_that_hangs_blocks_no_calls_and_no_collections(receiver, send
     for _ in range(20):
         assert serve(monitor) == EXPECTED
     assert eventually(receiver.served, 20 * len(ROWS) + 50) == 20 * len(ROWS) + 50
-    assert Probe(monitor).pending_windows <= MAX_PENDING + BUFFER_ROWS / 5
+    assert Probe(monitor).pending_windows <= WAIT_PENDING + BUFFER_ROWS / 5
     assert eventually(lambda: receiver.total("ml.monitor.errors", ml__monitor__place="judging") > 0, True)
     stop.set()
 

@@ -1,4 +1,4 @@
-"""Everything that depends on a reference, made as one object so that one step activates it."""
+"""Everything that depends on a reference, built as one object so that one step switches to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from driftline._derived.transform import Columns, Deriver, StagedLayout, fingerp
 from driftline._pipeline.learning import Learner
 from driftline._pipeline.scheduling import EvaluationTurns
 from driftline._pipeline.settings import Settings
-from driftline._recording.latencies import LatencyQueue
+from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard
 from driftline._runtime.worker import Worker
@@ -36,17 +36,18 @@ __all__ = ["ActiveReference", "Assembly"]
 @dataclass(frozen=True, slots=True)
 class ActiveReference:
     """
-    The objects that compare traffic with one reference.
+    One reference and the objects that compare traffic with it.
 
     Attributes:
         reference: the reference.
         layout: the bins of its features.
         evaluator: evaluates windows.
-        turns: decides which thread does.
+        turns: lets one thread at a time use the evaluator.
         recorder: counts calls and rows.
         fingerprints: by feature, the fingerprint of its bins. Counts of equal fingerprints add up.
-        exported: features and detectors whose states and scores are exported: all, or as many as fit.
-        binned: features whose counts per bin are exported.
+        exported: the names of the features and detectors whose states and scores are exported: all that fit into the
+            limit of series.
+        binned: the names of the features whose counts per bin are exported.
     """
 
     reference: Reference
@@ -58,8 +59,8 @@ class ActiveReference:
     exported: frozenset[str]
     binned: frozenset[str]
 
-    def exports(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return the exported counts per bin, by the fingerprint of the reference and the feature."""
+    def exported_counts(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return the counts per bin of the features in *binned*, by the fingerprint of the reference and the name."""
         layout = self.layout
         return {
             (layout.fingerprint, feature.name): totals.counts[bins]
@@ -67,8 +68,8 @@ class ActiveReference:
             if feature.name in self.binned
         }
 
-    def features(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return the counts per bin of all features, by the fingerprint of these bins and the feature."""
+    def counts_by_feature(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return the counts per bin of all features, by the fingerprint of the feature's bins and its name."""
         return {
             (self.fingerprints[feature.name], feature.name): totals.counts[bins]
             for feature, bins in zip(self.reference.watched, self.layout.slices, strict=True)
@@ -78,17 +79,17 @@ class ActiveReference:
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """
-    The parts of a monitor that outlive its references, and from which recorders are made.
+    The parts of a monitor that outlive its references. They build an `ActiveReference` or a `Learner`.
 
     Attributes:
-        settings: what the user asked for.
+        settings: the checked arguments of the monitor.
         attributes: model, version and variant.
         guard: reports errors.
         on_change: called when a feature or detector changes its state.
         detectors: the stream detectors.
-        instruments: grants series. If None, nothing is exported.
-        latencies: the queue of durations to record.
-        worker: the worker thread.
+        instruments: limits the number of exported series. If None, nothing is exported.
+        durations: the queue of durations. If None, durations are not recorded one by one.
+        worker: the worker thread. If None, callers do its work.
     """
 
     settings: Settings
@@ -97,11 +98,15 @@ class Assembly:
     on_change: Callable[[StateChange], None]
     detectors: StreamEvaluator | None
     instruments: Instruments | None
-    latencies: LatencyQueue | None
+    durations: DurationQueue | None
     worker: Worker | None
 
-    def activate(self, reference: Reference) -> ActiveReference:
-        """Make what compares traffic with a reference."""
+    def build(self, reference: Reference) -> ActiveReference:
+        """
+        Build the objects that compare traffic with a reference. No call uses them yet.
+
+        Building reserves series of the export, so build only for a reference that is about to be switched to.
+        """
         settings, guard, watched = self.settings, self.guard, reference.watched
         layout = self._layout(reference, watched)
         seasonal = reference.seasons is not None and reference.seasons.kinds
@@ -129,7 +134,7 @@ class Assembly:
             capture
             if layout.defers
             else FeatureReader(capture.names, guard.report, panes.drop, copies=False, late=False),
-            latencies=self.latencies,
+            durations=self.durations,
             worker=self.worker,
             on_overdue=turns.evaluate_overdue,
             on_stuck=partial(guard.report, "derive", "a function in derive= does not return: rows are dropped"),
@@ -142,8 +147,18 @@ class Assembly:
         exported, binned = self._exported_names(watched, layout)
         return ActiveReference(reference, layout, evaluator, turns, recorder, fingerprints, exported, binned)
 
+    def watch_streams(self, reference: Reference) -> None:
+        """Let the stream detectors, if there are any, watch the streams of this reference from now on."""
+        if self.detectors is not None:
+            self.detectors.watch(*self._streams(reference))
+
+    def _streams(self, reference: Reference) -> tuple[list[str], dict[str, str]]:
+        """Return the names of the features, and by stream the reason why no detector can watch it."""
+        names = [feature.name for feature in reference.watched]
+        return names, unwatchable_streams(reference, self.settings.detectors)
+
     def learn(self, learn: Learn, on_learned: Callable[[Reference], None]) -> Learner:
-        """Make the learner of a reference."""
+        """Return the learner of a reference, which calls *on_learned* with it."""
         settings, guard, detectors = self.settings, self.guard, self.detectors
 
         def on_overdue(threaded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
@@ -159,7 +174,7 @@ class Assembly:
             on_learned=on_learned,
             report=guard.report,
             derive=settings.derive,
-            latencies=self.latencies,
+            durations=self.durations,
             worker=self.worker,
             on_overdue=on_overdue,
         )
@@ -170,11 +185,11 @@ class Assembly:
         if reference.derived is not None:
             stages.append(Deriver(reference.derived, self.settings.derive, self._on_derive_error))
         if self.detectors is not None:
-            names = [feature.name for feature in watched]
-            stages.append(self.detectors.watch(names, unwatchable_streams(reference, self.settings.detectors)))
+            stages.append(self.detectors.queueing_stage(*self._streams(reference)))
         return StagedLayout(watched, stages, reference.derived) if stages else Layout(watched)
 
     def _on_derive_error(self, name: str, error: Exception) -> None:
+        """Raise or report the error of the function of the derived feature *name*."""
         if self.settings.on_error == "raise":
             raise error
         # The class alone: the message may quote the row, which must not leave the process.
@@ -188,7 +203,7 @@ class Assembly:
         return make_reader(columns, vectors, self.guard.report, panes.drop, packs=packs)
 
     def _exported_names(self, watched: Sequence[Feature], layout: Layout) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the names whose states and scores are exported, and those whose bins are."""
+        """Reserve series, and return the attributes *exported* and *binned*. Report names beyond the limit."""
         settings, instruments = self.settings, self.instruments
         names = tuple(feature.name for feature in watched)
         detectors = () if self.detectors is None else self.detectors.names
@@ -209,6 +224,7 @@ class Assembly:
         return exported, binned
 
     def _report_dropped(self, metrics: str, names: Sequence[str]) -> None:
+        """Report the names, if there are any, of features without these metrics in the export."""
         if names:
             shown = ", ".join(repr(name[:60]) for name in names[:5])
             self.guard.report("cardinality", f"{len(names)} features have no {metrics} in the export: {shown} …")

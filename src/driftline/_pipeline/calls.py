@@ -1,4 +1,4 @@
-"""What the calls of a monitored model do: nothing here raises into the host, except with ``on_error="raise"``."""
+"""The recording of calls: no error reaches the host, except with ``on_error="raise"``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Calls"]
 
 class Calls:
     """
-    The target of a monitor's decorators and context managers.
+    The `Target` of a monitor's decorators and context managers: it records their calls.
 
     Args:
         enabled: whether anything is recorded.
@@ -31,11 +31,11 @@ class Calls:
         guard: reports errors.
 
     Attributes:
-        active: the list of the prediction under way in this context. All functions of a monitor share it: a predict
-            function that calls another one of the same model is one prediction.
+        call_flag: in each context, None or the flag of the latest call: a list of one boolean, True until it ends. All
+            functions of a monitor share it: one that calls another is one prediction.
         buffer: the buffer in which calls begin.
-        enabled: as above, and so are the next two.
-        reference: until `switch`.
+        enabled: as above.
+        reference: as above.
         tracing: as above.
     """
 
@@ -49,14 +49,14 @@ class Calls:
         *,
         enabled: bool,
     ) -> None:
-        self.active: ContextVar[list[bool] | None] = ContextVar("driftline.active", default=None)
+        self.call_flag: ContextVar[list[bool] | None] = ContextVar("driftline.call_flag", default=None)
         self.enabled = enabled
         self.tracing = tracing
         self._outcomes, self._guard = outcomes, guard
         self.switch(recorder, reference)
 
     def switch(self, recorder: Recorder, reference: Reference | None) -> None:
-        """Let calls begin in another recorder, which counts by this reference."""
+        """Let calls begin in another recorder. *reference* is its reference, or None while one is learned."""
         self.reference: Reference | None = reference
         self._recorder: Recorder = recorder
         self.buffer: CallBuffer = recorder.buffer
@@ -66,6 +66,7 @@ class Calls:
         return self._capture(buffer.capture, features)
 
     def _capture(self, read: Callable[[Any], Captured], features: Any) -> Captured:
+        """Return ``read(features)``, or report its error and return None."""
         try:
             return read(features)
         except Exception as error:  # noqa: BLE001 - the guard, without a context manager on the path of a call
@@ -73,7 +74,7 @@ class Calls:
             return None
 
     def report_unreadable(self, where: str, error: Exception) -> None:
-        """Report a call whose features could not be read. It is served, and in no window."""
+        """Report the error that kept the features of a call from being read, and count one dropped row."""
         self._recorder.panes.drop("unreadable", 1)
         self._guard.report_error(where, error)
 
@@ -86,7 +87,7 @@ class Calls:
         context: object,
         prediction_id: object,
     ) -> None:
-        """Record a call that began in this buffer and returned."""
+        """Record a call that began in this buffer and returned. Keep its output if it has an id."""
         try:
             buffer.sink.record(captured, output, seconds, context)
         except Exception as error:  # noqa: BLE001 - as above
@@ -99,19 +100,19 @@ class Calls:
     ) -> None:
         """Record a call that began in this buffer and raised."""
         with self._guard("failure"):
-            self._recorder.relief.start_worker()
+            self._recorder.backpressure.start_worker()
             buffer.sink.record_failure(captured, seconds, context, self._guard.error_type(error))
 
     def record_batch(self, features: Any, outputs: Any) -> None:
         """
-        Record rows without a call.
+        Record rows without a call. *outputs* are one value per row, or None.
 
         Raises:
             TypeError: the outputs are not one value per row.
         """
         buffer = self.buffer
         captured = self._capture(buffer.capture_batch, features)
-        self._recorder.relief.start_worker()
+        self._recorder.backpressure.start_worker()
         buffer.sink.record_batch(captured, outputs)
 
     def remember_output(self, prediction_id: object, output: Any) -> None:
@@ -121,7 +122,7 @@ class Calls:
 
     def remember(self, prediction_id: Any, output: Any) -> None:
         """
-        Keep an output, or those of a batch, until the outcomes arrive.
+        Keep an output until its outcome arrives, or those of a batch if *prediction_id* is a column of ids.
 
         Raises:
             ValueError: the ids are not one per output.
@@ -132,13 +133,13 @@ class Calls:
             self._outcomes.remember(prediction_id, output)
 
     def relieve(self) -> None:
-        """Start the worker thread, wake it, or do a share of its work."""
-        self._recorder.relief.relieve()
+        """Start the worker thread, wake it, or bin a share in this thread, as `Backpressure.relieve`."""
+        self._recorder.backpressure.relieve()
 
     def report_error(self, where: str, error: Exception) -> None:
-        """Report an error of driftline, or of a user function."""
+        """Count an error of driftline or of a user function under the place *where*."""
         self._guard.report_error(where, error)
 
     def drop(self, reason: str, rows: int) -> None:
-        """Count rows that were not predicted."""
+        """Count rows as dropped, by the reason, such as those that a shadow did not predict."""
         self._recorder.panes.drop(reason, rows)

@@ -1,4 +1,4 @@
-"""A reference that is learned from the first rows served, for users without training data at hand."""
+"""Learning a reference from the first rows served, for users without training data at hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from driftline._capture.reader import Batch, Captured, FeatureReader, first_name
 from driftline._capture.vectors import vector_length
 from driftline._derived.spec import Derive
 from driftline._recording.buffer import ROWS
-from driftline._recording.latencies import LatencyQueue
+from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Report
 from driftline._runtime.worker import Worker
@@ -28,20 +28,20 @@ __all__ = ["Learner"]
 
 class Learner:
     """
-    The stand-in for a recorder until enough rows have been served, or a reference has come from elsewhere.
+    Replaces the recorder until enough rows have been served to fit a reference, or the user sets one.
 
-    Calls that begin meanwhile are recorded here, whenever they end.
+    A call that begins before then is recorded here, even if it ends later.
 
     Args:
-        learn: the number of rows to learn from.
-        panes: over no features, for the counts of calls, failures and durations meanwhile.
-        make_reader: makes the reader of rows from the names of the columns, which the first call tells.
+        learn: the number of rows to learn from, and how to read and fit them.
+        panes: windows without features, for the counts of calls, failures and durations until then.
+        make_reader: returns the reader of rows, from the names of the columns in the first call.
         on_learned: called with the reference.
-        report: called when the rows cannot become a reference.
+        report: called with a place and a message if the rows, or one of their columns, cannot be fitted.
         derive: user functions of a row that return derived features.
-        latencies: as for `Recorder`, and so are the next two.
+        durations: as for `Recorder`, and so are the next two.
         worker: the worker thread.
-        on_overdue: called with whether there is a worker thread.
+        on_overdue: as for `Backpressure`.
 
     Attributes:
         names: the names of the columns, empty before the first call.
@@ -57,7 +57,7 @@ class Learner:
         on_learned: Callable[[Reference], None],
         report: Report,
         derive: Derive,
-        latencies: LatencyQueue | None,
+        durations: DurationQueue | None,
         worker: Worker | None,
         on_overdue: Callable[[bool], None] | None,
     ) -> None:
@@ -78,7 +78,7 @@ class Learner:
             0,
             self.capture,
             self.capture,
-            latencies=latencies,
+            durations=durations,
             worker=worker,
             on_overdue=on_overdue,
             sink=self,
@@ -86,7 +86,7 @@ class Learner:
 
     @property
     def progress(self) -> str:
-        """How many rows have been learned from, as a sentence."""
+        """The number of rows so far and the number needed, as a sentence."""
         return f"learning the reference: {len(self._rows)} of {self._learn.rows} rows"
 
     def reset(self) -> None:
@@ -96,7 +96,7 @@ class Learner:
         self.recorder.reset()
 
     def capture(self, features: Any) -> Captured:
-        """Read and copy the features of a call. The first call tells the names of the columns."""
+        """Read and copy the features of a call. The first call determines the names of the columns."""
         if self._reader is None:
             names = first_names(features)
             with self._lock:
@@ -124,6 +124,7 @@ class Learner:
         self._keep(rows, outputs)
 
     def _keep(self, rows: list[tuple[object, ...]], outputs: Any) -> None:
+        """Keep rows and their outputs until there are enough. Then wake the worker thread, or fit without one."""
         column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None
         values = [None] * len(rows) if column is None else np.asarray(column, dtype=object).tolist()
         with self._lock:
@@ -138,11 +139,15 @@ class Learner:
             else:
                 self._worker.wake()
 
-    def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
-        """Count calls, and learn if there are enough rows, but not in a *foreign* thread, as for `Recorder.drain`."""
-        self.recorder.drain(pause, foreign=foreign)
+    def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
+        """
+        Drain the calls, and fit the reference once there are enough rows. The arguments are as for `Recorder.drain`.
+
+        The fit runs user functions, so it never starts *without_user_functions*.
+        """
+        self.recorder.drain(pause, without_user_functions=without_user_functions)
         with self._lock:
-            if foreign or self._finished or self._fitting or len(self._rows) < self._learn.rows:
+            if without_user_functions or self._finished or self._fitting or len(self._rows) < self._learn.rows:
                 return
             self._fitting = True
         # Under no lock: a fit takes a while, and calls user functions.
@@ -153,6 +158,7 @@ class Learner:
                 self._rows, self._outputs, self._fitting = [], [], False
 
     def _fit(self, columns: dict[str, list[object]]) -> None:
+        """Fit the reference and pass it to *on_learned*. Report rows that cannot be fitted: later ones may do."""
         predictions = None if all(output is None for output in self._outputs) else self._outputs
         try:
             columns = self._usable(columns)
@@ -175,10 +181,11 @@ class Learner:
         self._on_learned(reference)
 
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
-        """Return the columns that can be fitted, so that one column of dates does not cost all others."""
+        """Return the columns that can be fitted, so that one column of dates does not prevent the reference."""
         return {name: column for name, column in columns.items() if self._is_usable(name, column)}
 
     def _is_usable(self, name: str, column: list[object]) -> bool:
+        """Return whether a column can be fitted, and report one that cannot."""
         if name in self._learn.ignore:
             return True
         if vector_length(column) is not None and name not in self._learn.vectors:
@@ -192,13 +199,14 @@ class Learner:
         return True
 
     def stop(self) -> None:
-        """Learn no more, because a reference has come from elsewhere."""
+        """Remove all rows and keep no more, because the user has set a reference."""
         with self._lock:
             self._finished = True
             self._rows, self._outputs = [], []
 
 
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
+    """Return each captured row as a tuple of values: of a `Batch`, of several rows or of one; none for None."""
     if isinstance(captured, Batch):
         absent: Sequence[object] = [None] * captured.rows
         columns = [absent if column is None else _values_of(column) for column in captured.columns]
@@ -210,5 +218,5 @@ def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
 
 
 def _values_of(column: Column) -> Sequence[object]:
-    """Return one value per row. Vectors stay as they came."""
+    """Return one value per row as objects. Of an array with several dimensions, each value is an array."""
     return list(column) if isinstance(column, np.ndarray) and column.ndim > 1 else as_objects(column)

@@ -1,4 +1,4 @@
-"""The ledgers of this process by model: that of a monitor, or one without a monitor."""
+"""The ledgers of this process, by model, version and variant: each of a monitor, or without one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from driftline._binning.prediction_kind import Kind
 from driftline._capture.columns import as_objects, read_column
 from driftline._capture.tables import is_column
-from driftline._pipeline.redaction import Redactor
+from driftline._pipeline.redaction import RedactedEvents, Redactor
 from driftline._pipeline.settings import Settings, enabled_by_environment, model_attributes
 from driftline._runtime import validation as check
 from driftline._runtime.guard import Guard
@@ -32,11 +32,25 @@ Name = tuple[str, "str | None", "str | None"]
 """Model, version, variant."""
 
 CHUNK_PAIRS = 512
-"""Pairs that are graded in one step."""
+"""Pairs of prediction and outcome that the ledger counts in one step."""
 
 
 class StandaloneLedger:
-    """A ledger without a monitor, which exports its own metrics."""
+    """
+    A ledger without a monitor, with its own metrics and events.
+
+    Args:
+        name: model, version and variant.
+        policy: of the outcomes.
+        correct: decides whether a prediction was right. If None, the kind of the predictions decides.
+        meter_provider: creates the metrics. If None, the global provider.
+        logger_provider: creates the events. If None, the global provider.
+        labels: whether metrics and events name the classes.
+
+    Attributes:
+        guard: reports errors.
+        ledger: the ledger.
+    """
 
     def __init__(
         self,
@@ -50,14 +64,16 @@ class StandaloneLedger:
         self._attributes = model_attributes(*name)
         self.guard = Guard(name[0], "log")
         emitter = Emitter(self._attributes, logger_provider)
-        self._redactor = Redactor(emitter, labels=labels, named=policy.classes, limits=lambda: self.ledger.limits)
-        self.ledger = Ledger(policy, correct, self._redactor.state_changed, self.guard.report_error)
+        self._redactor = Redactor(labels=labels, named=policy.classes)
+        events = RedactedEvents(self._redactor, emitter)
+        self.ledger = Ledger(policy, correct, events.state_changed, self.guard.report_error)
+        self._redactor.set_ledger(self.ledger)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
         register(self)
 
     def reading(self) -> Reading | None:
-        """Evaluate the outcomes, and return the reading, or None before the first outcome in this process."""
+        """Evaluate the limits, and return the values to export, or None before the first outcome in this process."""
         self.flush()
         tally = self.ledger.tally()
         if not tally.results:
@@ -72,7 +88,7 @@ class StandaloneLedger:
         )
 
     def flush(self) -> None:
-        """Evaluate the limits."""
+        """Evaluate the limits of the outcomes."""
         with self.guard("outcome"):
             self.ledger.evaluate_limits()
 
@@ -89,12 +105,12 @@ _lock = threading.Lock()
 
 
 def enlist(name: Name, ledger: Ledger) -> None:
-    """Let a monitor's ledger count the outcomes of its model, version and variant. The newest monitor counts."""
+    """Let a monitor's ledger count the outcomes of this name. Of several monitors the newest counts them."""
     _monitors[name] = ledger
 
 
 def delist(name: Name, ledger: Ledger) -> None:
-    """Remove the ledger of a monitor that was shut down."""
+    """Remove the ledger of a monitor that was shut down, unless a newer monitor has taken its name."""
     if _monitors.get(name) is ledger:
         del _monitors[name]
 
@@ -107,7 +123,11 @@ def ledger_for(
     logger_provider: LoggerProvider | None,
     labels: bool,  # noqa: FBT001 - as the others
 ) -> Ledger:
-    """Return the ledger of a monitor of this process, or else one without a monitor, made at the first call."""
+    """
+    Return the ledger of the monitor of this name, or else a ledger without a monitor.
+
+    The first call for a name without a monitor creates the ledger from the other arguments; later calls ignore them.
+    """
     ledger = _monitors.get(name)
     if ledger is not None:
         return ledger
@@ -129,7 +149,16 @@ def outcomes_for(
     on_pair: Callable[[object, object, bool | None], None] | None,
     wake: Callable[[], None] | None,
 ) -> Outcomes:
-    """Make the outcomes of a monitor. The callbacks are those of `Ledger` and `Outcomes`."""
+    """
+    Return the outcomes of a monitor.
+
+    Args:
+        settings: of the monitor.
+        on_change: as for `Ledger`, and so are *on_error* and *on_pair*.
+        on_error: also as for `Outcomes`.
+        on_pair: called with each joined prediction.
+        wake: as for `Outcomes`: wakes the worker thread. If None, there is none.
+    """
     # A monitor that is turned off makes no file.
     policy = settings.outcomes if settings.enabled else OutcomePolicy()
     name, correct = name_of(settings.attributes), settings.correct
@@ -195,6 +224,7 @@ def record_outcome(
 
 
 def _pairs(prediction: Any, actual: Any) -> Sequence[tuple[object, object]]:
+    """Return the pairs of two values, or of two columns. Raise ConfigurationError if they do not fit together."""
     if is_column(prediction) != is_column(actual):
         msg = "prediction and actual: expected one of each, or a column of each"
         raise ConfigurationError(msg)

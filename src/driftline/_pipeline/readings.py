@@ -1,4 +1,4 @@
-"""What is read of a monitor: scores, states, evidence for canaries, and the reading of a metric collection."""
+"""Reading the state of a monitor: scores, states, evidence for canaries, and the reading of a metric collection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from driftline._binning.bins import PREDICTION, CategoricalBins, Feature
 from driftline._pipeline.redaction import Redactor
-from driftline._pipeline.replacement import Present, Serving
+from driftline._pipeline.replacement import Serving, ServingCounts
 from driftline._runtime.guard import Guard
 from driftline._significance.dependence import Dependence
 from driftline._windows.totals import DURATION_EDGES, Totals
@@ -26,7 +26,7 @@ _EDGES = tuple(DURATION_EDGES.tolist())
 
 class Readings:
     """
-    Reads the present state of a monitor, and changes none of it.
+    Reads the state of the parts of a monitor. It changes none of them.
 
     Args:
         attributes: model, version and variant.
@@ -36,9 +36,6 @@ class Readings:
         trigger: the requests for retraining.
         redactor: removes categories and classes from what leaves the process.
         guard: counts errors.
-
-    Attributes:
-        canaries: the canaries whose verdicts are exported.
     """
 
     def __init__(
@@ -58,21 +55,24 @@ class Readings:
         self._trigger = trigger
         self._redactor = redactor
         self._guard = guard
-        self.canaries: tuple[Canary, ...] = ()
 
     @property
     def dependence(self) -> Dependence | None:
-        """How rows depend on each other, as far as it has been learned from the first windows."""
+        """How rows depend on each other, learned from the first windows, or None before that."""
         active = self._serving.active
         return None if active is None else active.evaluator.dependence
 
     def scores(self) -> tuple[Score, ...]:
-        """Return the scores of the last window."""
+        """Return the scores of the last window, or none while a reference is learned."""
         active = self._serving.active
         return () if active is None else active.evaluator.scores
 
     def states(self) -> dict[str, FeatureStatus]:
-        """Return the states of the features after the last window, and those of the detectors."""
+        """
+        Return the states of the features after the last window, and those of the detectors, by name.
+
+        While a reference is learned, each feature is ``insufficient_data``, with the progress as its reason.
+        """
         serving = self._serving
         active, learner = serving.active, serving.learner
         detected = {} if self._detectors is None else self._detectors.status
@@ -84,7 +84,7 @@ class Readings:
         return {**dict.fromkeys(learner.names, unknown), **detected}
 
     def evaluated(self) -> tuple[object, ...]:
-        """Return the objects that the next evaluation replaces, to compare by identity."""
+        """Return the dicts of states that the next evaluation replaces. A change of identity means new states."""
         active, detectors = self._serving.active, self._detectors
         return active and active.evaluator.status, detectors and detectors.status
 
@@ -106,17 +106,22 @@ class Readings:
 
     def evidence(self) -> VariantEvidence:
         """Return the counts of this variant since the start of the process."""
-        present = self._serving.read()
-        watched = () if present.active is None else present.active.reference.watched
-        return variant_evidence(present.totals, self._outcomes.ledger.totals(), present.features(), watched)
+        counts = self._serving.read()
+        watched = () if counts.active is None else counts.active.reference.watched
+        return variant_evidence(counts.totals, self._outcomes.ledger.totals(), counts.counts_by_feature(), watched)
 
-    def reading(self) -> Reading | None:
-        """Return the reading for one collection, or None before the first prediction in this process."""
-        present = self._serving.read()
-        totals, outcomes, ledger = present.totals, self._outcomes.tally(), self._outcomes.ledger
+    def reading(self, canaries: Sequence[Canary]) -> Reading | None:
+        """
+        Return the values of one collection, or None before the first prediction in this process.
+
+        Args:
+            canaries: export the last verdict of the last canary that has one.
+        """
+        counts = self._serving.read()
+        totals, outcomes, ledger = counts.totals, self._outcomes.tally(), self._outcomes.ledger
         if not (totals.served or totals.failed or totals.dropped or totals.rows or outcomes.results):
             return None
-        verdicts = [canary.last for canary in self.canaries if canary.last is not None]
+        verdicts = [canary.last for canary in canaries if canary.last is not None]
         reading = Reading(
             self._attributes,
             totals.served,
@@ -132,11 +137,11 @@ class Readings:
             performance=tuple(self._redactor.performance(ledger.performance())),
             evidence=verdicts[-1].criteria if verdicts else (),
         )
-        return self._with_reference(reading, present)
+        return self._with_reference(reading, counts)
 
-    def _with_reference(self, reading: Reading, present: Present) -> Reading:
-        """Add what only a reference tells: scores, states, bins and the estimated accuracy."""
-        active = present.active
+    def _with_reference(self, reading: Reading, counts: ServingCounts) -> Reading:
+        """Add scores, states, bins and the estimated accuracy. Change nothing while a reference is learned."""
+        active = counts.active
         if active is None:
             return reading
         estimate = self.estimated_accuracy()
@@ -147,7 +152,7 @@ class Readings:
                 **{name: status for name, status in self.states().items() if name in active.exported},
                 **reading.status,
             },
-            bins=present.exports(),
+            bins=counts.exported_counts(),
             accuracy_estimated=None if estimate is None else estimate.value,
             performance=reading.performance if estimate is None else (*reading.performance, estimate),
         )
@@ -160,13 +165,13 @@ def variant_evidence(
     watched: Sequence[Feature],
 ) -> VariantEvidence:
     """
-    Return counts since the start of the process.
+    Return the evidence of one variant: its counts since the start of the process.
 
     Args:
         totals: calls and rows.
         outcomes: the outcomes joined so far.
         counts: rows per bin, by the fingerprint of these bins and the feature. Empty while a reference is learned.
-        watched: the features, and the prediction where it is one.
+        watched: the features of the reference, and its prediction if it has one.
     """
     features = {name: rows for (_, name), rows in counts.items()}
     predictions = features.pop(PREDICTION, None)
@@ -188,7 +193,7 @@ def variant_evidence(
 
 
 def _rates(outcomes: OutcomeSnapshot) -> dict[str, tuple[int, int]]:
-    """Return ``recall X`` and ``precision X`` of each class X, which a policy may name, as (right, of all)."""
+    """Return (right predictions, all predictions) behind ``recall X`` and ``precision X`` of each class X."""
     rates = {}
     for label, counts in outcomes.classes.items():
         rates[f"recall {label}"] = counts.true_positives, counts.true_positives + counts.false_negatives

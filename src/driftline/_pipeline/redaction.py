@@ -1,8 +1,8 @@
-"""The redaction of what leaves the process: no category and no class by its name, unless the user allowed it."""
+"""Redaction of exported telemetry: no category and no class by its name, unless the user allowed it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from driftline._binning.bins import (
@@ -11,6 +11,7 @@ from driftline._binning.bins import (
 )
 from driftline.detection._evaluator import WindowEvaluator
 from driftline.otel import Emitter
+from driftline.outcomes._ledger import Ledger
 from driftline.outcomes._limits import Limit
 from driftline.outcomes._metrics import Performance
 from driftline.reference import Reference
@@ -21,56 +22,60 @@ from driftline.results import (
 from driftline.retraining._request import RetrainingRequest
 from driftline.typing import Label
 
-__all__ = ["Redactor", "without_categories"]
+__all__ = ["RedactedEvents", "Redactor", "without_categories"]
 
 
 class Redactor:
     """
-    Removes names of categories and classes from what leaves the process, unless the user has allowed them.
-
-    Numbers stand for the names.
+    Replaces names of categories and classes by numbers in states, events and metrics.
 
     Args:
-        emitter: emits the events.
-        labels: whether all names may leave.
+        labels: whether all names may leave the process. If True, nothing is replaced.
         named: the classes whose precision and recall the user asked for. Their names may leave.
-        limits: returns the limits of the outcomes at present.
     """
 
-    def __init__(
-        self, emitter: Emitter, *, labels: bool, named: Sequence[Label], limits: Callable[[], Sequence[Limit]]
-    ) -> None:
-        self._emitter = emitter
+    def __init__(self, *, labels: bool, named: Sequence[Label]) -> None:
         self._labels = labels
         self._named = frozenset(named)
-        self._limits = limits
+        self._ledger: Ledger | None = None
         # One object, replaced whole, so that a reader never sees the evaluator of another reference.
         self._present: tuple[Reference | None, WindowEvaluator | None] = None, None
 
-    def watch(self, reference: Reference, evaluator: WindowEvaluator) -> None:
-        """Number categories and classes by this reference from now on."""
+    def switch(self, reference: Reference, evaluator: WindowEvaluator) -> None:
+        """Number categories and classes by this reference from now on. *evaluator* explains its states."""
         self._present = reference, evaluator
 
-    def state_changed(self, change: StateChange) -> None:
-        """Emit the change of a feature's, a detector's or a limit's state."""
-        if not self._labels:
-            ((name, status),) = self.states({change.feature: change.status}).items()
-            change = replace(change, feature=name, status=status)
-        self._emitter.state_changed(change)
+    def set_ledger(self, ledger: Ledger) -> None:
+        """Redact the limits of this ledger from now on."""
+        self._ledger = ledger
 
-    def retraining_requested(self, request: RetrainingRequest, states: Mapping[str, FeatureStatus]) -> None:
-        """Emit a request that has been queued. *states* are the states that it was made from."""
-        if not self._labels and request.reason == "drift":
-            redacted = self.states({name: states[name] for name in request.features if name in states})
-            request = replace(request, detail="; ".join(status.reason for status in redacted.values()))
-        self._emitter.retraining_requested(request)
+    def state_change(self, change: StateChange) -> StateChange:
+        """Return the change of a feature's, a detector's or a limit's state, redacted."""
+        if self._labels:
+            return change
+        ((name, status),) = self.states({change.feature: change.status}).items()
+        return replace(change, feature=name, status=status)
+
+    def request(self, request: RetrainingRequest, states: Mapping[str, FeatureStatus]) -> RetrainingRequest:
+        """
+        Return a request for retraining, redacted.
+
+        Args:
+            request: the request.
+            states: the states that led to it, by name and not redacted.
+        """
+        if self._labels or request.reason != "drift":
+            return request
+        redacted = self.states({name: states[name] for name in request.features if name in states})
+        return replace(request, detail="; ".join(status.reason for status in redacted.values()))
 
     def states(self, states: Mapping[str, FeatureStatus]) -> Mapping[str, FeatureStatus]:
-        """Return the states of features, detectors and limits as they may leave the process."""
+        """Return the states of features, detectors and limits, redacted: a limit's name may name a class too."""
         if self._labels or not states:
             return states
         reference, evaluator = self._present
-        limits = {limit.name: limit for limit in self._limits() if limit.label is not None}
+        all_limits = () if self._ledger is None else self._ledger.limits
+        limits = {limit.name: limit for limit in all_limits if limit.label is not None}
         features = {} if reference is None else {feature.name: feature for feature in reference.watched}
         redacted = {}
         for name, status in states.items():
@@ -84,7 +89,7 @@ class Redactor:
         return redacted
 
     def performance(self, performance: Sequence[Performance]) -> Iterator[Performance]:
-        """Return metrics of outcomes as they may leave the process. A class without a name and a number is dropped."""
+        """Yield metrics of outcomes, redacted. Skip a class that has no number in the reference."""
         for metric in performance:
             if metric.label is None:
                 yield metric
@@ -92,6 +97,7 @@ class Redactor:
                 yield replace(metric, label=label)
 
     def _redact_limit(self, limit: Limit, status: FeatureStatus) -> tuple[str, FeatureStatus]:
+        """Return the name of a limit and its status, redacted."""
         redacted = replace(limit, label=self._redact_label(limit.label))
         reason = status.reason
         if reason.startswith(limit.title):
@@ -100,7 +106,7 @@ class Redactor:
         return (name if ":" in limit.name else limit.name), replace(status, reason=reason)
 
     def _redact_label(self, label: Label | None) -> Label | None:
-        """Return a class as it may leave, or None. Booleans, and classes that the user has named, stay as they are."""
+        """Return a class that may leave unchanged, and else its number, as ``"category 3"``, or None without one."""
         if self._labels or isinstance(label, bool) or label in self._named:
             return label
         reference, _ = self._present
@@ -111,8 +117,29 @@ class Redactor:
         return f"category {categories.index(label)}" if label in categories else None
 
 
+class RedactedEvents:
+    """
+    Emits events after a `Redactor` has removed the names that may not leave the process.
+
+    Args:
+        redactor: redacts them.
+        emitter: emits them.
+    """
+
+    def __init__(self, redactor: Redactor, emitter: Emitter) -> None:
+        self._redactor, self._emitter = redactor, emitter
+
+    def state_changed(self, change: StateChange) -> None:
+        """Emit the change of a feature's, a detector's or a limit's state."""
+        self._emitter.state_changed(self._redactor.state_change(change))
+
+    def retraining_requested(self, request: RetrainingRequest, states: Mapping[str, FeatureStatus]) -> None:
+        """Emit a request that has been queued. *states* are the states that led to it, by name and not redacted."""
+        self._emitter.retraining_requested(self._redactor.request(request, states))
+
+
 def without_categories(feature: Feature, status: FeatureStatus, evaluator: WindowEvaluator) -> FeatureStatus:
-    """Return the status of a feature with a reason that names no category."""
+    """Return the status of a feature with a reason that names no category. *evaluator* knows its last window."""
     if status.state != "drifting" or not isinstance(feature.bins, CategoricalBins):
         return status
     parts = [evaluator.explain_without_labels(feature.name)]

@@ -16,7 +16,7 @@ from driftline._recording.recorder import Recorder
 from driftline._windows.totals import Totals
 from driftline.typing import Counts
 
-__all__ = ["Counted", "LateCalls", "RetiredRecorders", "Serving"]
+__all__ = ["LateCalls", "RetiredRecorder", "RetiredRecorders", "Serving", "ServingCounts"]
 
 MAX_RETIRED = 8
 """Retired recorders that are still drained. A call ends in the recorder in which it began."""
@@ -24,16 +24,18 @@ MAX_RETIRED = 8
 
 class LateCalls:
     """
-    The sink of calls that end after their recorder is gone. They are counted, and their features are not.
+    The sink of calls that end when their recorder is no longer drained.
+
+    The recorder at work counts them as served or failed, and their rows as dropped.
 
     Args:
-        present: returns the recorder at work.
+        current: returns the recorder at work.
     """
 
-    __slots__ = ("_present",)
+    __slots__ = ("_current",)
 
-    def __init__(self, present: Callable[[], Recorder]) -> None:
-        self._present = present
+    def __init__(self, current: Callable[[], Recorder]) -> None:
+        self._current = current
 
     def append(self, entry: Entry) -> None:
         """Record one successful call of the fast path."""
@@ -43,23 +45,23 @@ class LateCalls:
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """Record one successful call."""
         del output
-        recorder = self._present()
+        recorder = self._current()
         recorder.record_without_features(_drop_rows(captured, recorder), seconds, context)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Record a call that raised."""
-        recorder = self._present()
+        recorder = self._current()
         recorder.record_without_features(_drop_rows(captured, recorder), seconds, context, error)
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
         """Record rows without a call."""
         del outputs
-        recorder = self._present()
+        recorder = self._current()
         recorder.record_without_features(_drop_rows(captured, recorder), None, None)
 
 
 def _drop_rows(captured: Captured, recorder: Recorder) -> int:
-    """Count rows as dropped, and return their number. Unreadable features have been counted before."""
+    """Count the rows of a call as dropped, and return their number. Unreadable features are 1 row, dropped before."""
     if captured is None:
         return 1
     rows = 1 if captured.__class__ in ROWS else len(captured)
@@ -68,140 +70,168 @@ def _drop_rows(captured: Captured, recorder: Recorder) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class RetiredRecorder:
     """
-    A recorder that was replaced, and the features that it counts.
+    A recorder that another one has replaced, and its reference.
 
     Attributes:
         recorder: the recorder.
-        active: what was made for its reference. If None, it counted calls while a reference was learned.
+        active: the objects that were built for its reference. If None, it counted calls while one was learned.
     """
 
     recorder: Recorder
     active: ActiveReference | None
 
-    def exports(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return the exported counts per bin, as `ActiveReference.exports`."""
-        return {} if self.active is None else self.active.exports(totals)
+    def exported_counts(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return the exported counts per bin, as `ActiveReference.exported_counts`."""
+        return {} if self.active is None else self.active.exported_counts(totals)
 
-    def features(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return all counts per bin, as `ActiveReference.features`."""
-        return {} if self.active is None else self.active.features(totals)
+    def counts_by_feature(self, totals: Totals) -> dict[tuple[str, str], Counts]:
+        """Return all counts per bin, as `ActiveReference.counts_by_feature`."""
+        return {} if self.active is None else self.active.counts_by_feature(totals)
 
 
 class RetiredRecorders:
     """
     The recorders that were replaced. Their counts only grow, by the calls that began in one of them.
 
-    A reference of other bins than those before adds as many numbers as it has bins, one of the same bins adds none.
+    The last `MAX_RETIRED` are kept and drained. Of older ones only the sums of their counts remain. These sums grow by
+    one number per bin for each new set of bins.
 
     Args:
-        present: returns the recorder at work, which counts the calls that outlive all recorders that are kept.
+        current: returns the recorder at work, which counts the calls that outlive all recorders that are kept.
     """
 
-    def __init__(self, present: Callable[[], Recorder]) -> None:
-        self._late_calls = LateCalls(present)
-        self._present = present
-        self._kept: deque[Counted] = deque()
+    def __init__(self, current: Callable[[], Recorder]) -> None:
+        self._late_calls = LateCalls(current)
+        self._current = current
+        self._kept: deque[RetiredRecorder] = deque()
         self._totals: list[Totals] = []
-        self._exports: dict[tuple[str, str], Counts] = {}
-        self._features: dict[tuple[str, str], Counts] = {}
+        self._exported_counts: dict[tuple[str, str], Counts] = {}
+        self._counts_by_feature: dict[tuple[str, str], Counts] = {}
 
     def __len__(self) -> int:
         """Return the number of recorders that are still drained."""
         return len(self._kept)
 
-    def add(self, counted: Counted) -> RetiredRecorders:
-        """Return these recorders and one more. The oldest become plain counts."""
-        counted.recorder.relief.retire()
-        retired = RetiredRecorders(self._present)
-        retired._kept = deque([*self._kept, counted])
+    def retire(self, replaced: RetiredRecorder) -> RetiredRecorders:
+        """
+        Detach a recorder from the worker thread and from evaluation, and return these recorders with it.
+
+        Recorders beyond `MAX_RETIRED` are drained for the last time, and their late calls go to the recorder at work.
+        """
+        replaced.recorder.backpressure.retire()
+        retired = RetiredRecorders(self._current)
+        retired._kept = deque([*self._kept, replaced])
         retired._totals = list(self._totals)
-        retired._exports, retired._features = dict(self._exports), dict(self._features)
+        retired._exported_counts, retired._counts_by_feature = (
+            dict(self._exported_counts),
+            dict(self._counts_by_feature),
+        )
         while len(retired._kept) > MAX_RETIRED:
             oldest = retired._kept.popleft()
             oldest.recorder.buffer.redirect(self._late_calls, self._late_calls.append)
             oldest.recorder.drain()
             totals = oldest.recorder.panes.read()
-            _add(retired._exports, oldest.exports(totals))
-            _add(retired._features, oldest.features(totals))
+            _add(retired._exported_counts, oldest.exported_counts(totals))
+            _add(retired._counts_by_feature, oldest.counts_by_feature(totals))
             retired._totals = [_sum([*retired._totals, totals])]
         return retired
 
-    def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
-        """Count late calls, as `Recorder.drain`. The windows of a replaced reference are not evaluated."""
-        for counted in self._kept:
-            counted.recorder.drain(pause, foreign=foreign)
-            counted.recorder.panes.pending.clear()
+    def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
+        """Drain each recorder, as `Recorder.drain`. Drop the windows of its replaced reference unevaluated."""
+        for retired in self._kept:
+            retired.recorder.drain(pause, without_user_functions=without_user_functions)
+            retired.recorder.panes.pending.clear()
 
     def reset(self) -> None:
         """Set all counts to zero, as the child of a fork must."""
-        for counted in self._kept:
-            counted.recorder.reset()
-        self._totals, self._exports, self._features = [], {}, {}
+        for retired in self._kept:
+            retired.recorder.reset()
+        self._totals, self._exported_counts, self._counts_by_feature = [], {}, {}
 
     def read(self) -> list[Totals]:
-        """Return a copy of the totals of each recorder that is kept, for `plus`, `exports` and `features`."""
-        return [counted.recorder.panes.read() for counted in self._kept]
+        """Return a copy of the totals of each recorder that is still drained, for the argument *kept*."""
+        return [retired.recorder.panes.read() for retired in self._kept]
 
-    def plus(self, present: Totals, kept: Sequence[Totals]) -> Totals:
-        """Return the totals of all recorders. ``counts`` and ``rows`` are those of *present*."""
-        return _sum([present, *self._totals, *kept])
+    def plus(self, current: Totals, kept: Sequence[Totals]) -> Totals:
+        """Return the totals of all recorders. ``counts`` and ``rows`` are those of *current*, the recorder at work."""
+        return _sum([current, *self._totals, *kept])
 
-    def exports(
-        self, present: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
+    def exported_counts(
+        self, current: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
     ) -> dict[tuple[str, str], Counts]:
-        """Return the exported counts per bin of all recorders."""
-        total = dict(present)
-        _add(total, self._exports)
-        for counted, totals in zip(self._kept, kept, strict=True):
-            _add(total, counted.exports(totals))
+        """
+        Return the exported counts per bin of all recorders.
+
+        Args:
+            current: those of the recorder at work, by the fingerprint of the reference and the feature.
+            kept: the result of `read`.
+        """
+        total = dict(current)
+        _add(total, self._exported_counts)
+        for retired, totals in zip(self._kept, kept, strict=True):
+            _add(total, retired.exported_counts(totals))
         return total
 
-    def features(
-        self, present: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
+    def counts_by_feature(
+        self, current: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
     ) -> dict[tuple[str, str], Counts]:
-        """Return the counts per bin of the present recorder's features, and of earlier ones with the same bins."""
-        total = dict(present)
-        _add(total, self._features)
-        for counted, totals in zip(self._kept, kept, strict=True):
-            _add(total, counted.features(totals))
-        return {key: total[key] for key in present}
+        """
+        Return the counts per bin of the features of the recorder at work, with earlier counts in the same bins.
+
+        Args:
+            current: those of the recorder at work, by the fingerprint of the bins and the feature.
+            kept: the result of `read`.
+        """
+        total = dict(current)
+        _add(total, self._counts_by_feature)
+        for retired, totals in zip(self._kept, kept, strict=True):
+            _add(total, retired.counts_by_feature(totals))
+        return {key: total[key] for key in current}
 
 
-class Present(NamedTuple):
+class ServingCounts(NamedTuple):
     """
     The counts of one monitor at one instant.
 
     Attributes:
         active: the reference at work, or None while one is learned.
-        counts: the totals of the recorder at work.
-        totals: the totals of all recorders.
+        current: the totals of the recorder at work.
+        totals: the totals of all recorders; ``counts`` and ``rows`` are those of the recorder at work.
         retired: the recorders that were replaced.
         kept: the totals of each recorder that is still drained.
     """
 
     active: ActiveReference | None
-    counts: Totals
+    current: Totals
     totals: Totals
     retired: RetiredRecorders
     kept: Sequence[Totals]
 
-    def exports(self) -> dict[tuple[str, str], Counts]:
+    def exported_counts(self) -> dict[tuple[str, str], Counts]:
         """Return the exported counts per bin, by the fingerprint of the reference and the feature."""
-        return {} if self.active is None else self.retired.exports(self.active.exports(self.counts), self.kept)
+        return (
+            {}
+            if self.active is None
+            else self.retired.exported_counts(self.active.exported_counts(self.current), self.kept)
+        )
 
-    def features(self) -> dict[tuple[str, str], Counts]:
+    def counts_by_feature(self) -> dict[tuple[str, str], Counts]:
         """Return all counts per bin, by the fingerprint of the bins and the feature."""
-        return {} if self.active is None else self.retired.features(self.active.features(self.counts), self.kept)
+        return (
+            {}
+            if self.active is None
+            else self.retired.counts_by_feature(self.active.counts_by_feature(self.current), self.kept)
+        )
 
 
 class Serving:
     """
-    The recorder at work, and those that it has replaced.
+    The recorder at work, and those that were replaced.
 
     Args:
-        start: the reference that is compared with, or the learner of one.
+        start: the objects built for the first reference, or its learner.
 
     Attributes:
         recorder: the recorder that counts calls.
@@ -221,25 +251,25 @@ class Serving:
         # Re-entrant: the garbage collector may run a finalizer of the host here, and that may predict.
         self.lock = threading.RLock()
 
-    def activate(self, active: ActiveReference) -> None:
-        """Replace the recorder at work. Calls that are under way end in the recorder in which they began."""
+    def switch(self, active: ActiveReference) -> None:
+        """Replace the recorder at work by that of *active*. Calls under way end in the recorder in which they began."""
         with self.lock:
-            self.retired = self.retired.add(Counted(self.recorder, self.active))
+            self.retired = self.retired.retire(RetiredRecorder(self.recorder, self.active))
             self.active, self.learner, self.recorder = active, None, active.recorder
 
-    def drain(self, pause: Callable[[], bool] | None = None, *, foreign: bool = False) -> None:
-        """Count all buffered calls, as `Recorder.drain`."""
-        self.retired.drain(pause, foreign=foreign)
-        (self.learner or self.recorder).drain(pause, foreign=foreign)
+    def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
+        """Drain the retired recorders and the one at work, or its learner, as `Recorder.drain`."""
+        self.retired.drain(pause, without_user_functions=without_user_functions)
+        (self.learner or self.recorder).drain(pause, without_user_functions=without_user_functions)
 
-    def read(self) -> Present:
+    def read(self) -> ServingCounts:
         """Return the counts of this instant."""
         with self.lock:
-            active, retired, counts, kept = self.active, self.retired, self.recorder.panes.read(), self.retired.read()
-        return Present(active, counts, retired.plus(counts, kept), retired, kept)
+            active, retired, current, kept = self.active, self.retired, self.recorder.panes.read(), self.retired.read()
+        return ServingCounts(active, current, retired.plus(current, kept), retired, kept)
 
     def reset(self) -> None:
-        """Set all counts to zero, and renew the locks, as the child of a fork must."""
+        """Reset counts, scores and states, and renew the locks, as the child of a fork must."""
         self._renew_lock()
         self.retired.reset()
         (self.learner or self.recorder).reset()
@@ -248,7 +278,7 @@ class Serving:
 
 
 def _sum(totals: Sequence[Totals]) -> Totals:
-    """Return the sum of calls, served and dropped rows. The counts per bin are those of the first."""
+    """Return the sum of calls, served, failed and dropped rows. The counts per bin are those of the first."""
     result = totals[0].copy()
     for each in totals[1:]:
         result.add_calls(each)
@@ -256,5 +286,6 @@ def _sum(totals: Sequence[Totals]) -> Totals:
 
 
 def _add(total: dict[tuple[str, str], Counts], more: Mapping[tuple[str, str], Counts]) -> None:
+    """Add the counts of *more* to those of *total*, in place."""
     for key, counts in more.items():
         total[key] = total[key] + counts if key in total else counts

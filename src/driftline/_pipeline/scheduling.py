@@ -1,4 +1,4 @@
-"""When a thread evaluates windows, and how long others wait for it: a user's distance may never return."""
+"""Turns at evaluating windows, and how long other threads wait for one: a user's distance may never return."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from driftline.detection._streaming import StreamEvaluator
 
 __all__ = ["EvaluationTurns", "WorkerRounds"]
 
-MAX_PENDING = 128
+WAIT_PENDING = 128
 """Pending windows beyond which a caller waits for the thread that evaluates, so that memory stays fixed."""
 
 COLLECTION_SECONDS = 0.5
 """
 Seconds that a metric collection waits for pending evaluations. Later results go out with the next collection.
 
-Counts are complete either way, except for rows that user functions are in front of.
+Counts are complete either way, except for rows that must pass through user functions.
 """
 
 
@@ -30,8 +30,8 @@ class EvaluationTurns:
     Evaluates the windows of one reference, in one thread at a time.
 
     Args:
-        evaluator: evaluates them.
-        panes: completes them.
+        evaluator: evaluates windows. Its lock admits one thread at a time.
+        panes: the completed windows that are pending.
         detectors: the stream detectors, which callers feed if there is no worker thread.
         guard: reports evaluations that do not return.
     """
@@ -49,18 +49,26 @@ class EvaluationTurns:
         return self._evaluator.lock.stuck
 
     def evaluate(self, pause: Callable[[], bool] | None = None) -> None:
-        """Evaluate the pending windows when no other thread does. *pause* is as for `WindowEvaluator.evaluate`."""
+        """
+        Wait for a thread that evaluates, and evaluate the pending windows. Report a thread that makes no progress.
+
+        *pause* is as for `WindowEvaluator.evaluate`.
+        """
         if self._acquire():
             try:
-                windows = self._panes.pop_windows()
-                if windows:
-                    self._evaluator.evaluate(windows, pause=pause)
-                    self._panes.divide(wanted=self._evaluator.learning)
+                self._evaluate_pending(pause)
             finally:
                 self._evaluator.lock.release()
 
+    def _evaluate_pending(self, pause: Callable[[], bool] | None = None) -> None:
+        """Evaluate the pending windows. The caller holds the evaluator's lock."""
+        windows = self._panes.pop_windows()
+        if windows:
+            self._evaluator.evaluate(windows, pause=pause)
+            self._panes.divide(wanted=self._evaluator.learning)
+
     def evaluate_partial(self) -> bool:
-        """Evaluate what there is of a first window, and return whether there was anything."""
+        """Evaluate the rows so far if the first window is not complete. Return whether it evaluated any."""
         partial = self._panes.pop_partial()
         if partial is None or not partial.rows or not self._acquire():
             return False
@@ -74,30 +82,32 @@ class EvaluationTurns:
         """
         Evaluate pending windows in a caller's thread, unless another thread does at the moment.
 
-        If too many are pending, the caller waits for that thread. If that one does not return, the windows are dropped.
+        If more than `WAIT_PENDING` are pending, the caller waits for the other thread. If that thread does not return,
+        the windows are dropped and reported.
 
         Args:
             threaded: whether there is a worker thread. If not, the caller feeds the detectors too.
         """
         pending, lock = len(self._panes.pending), self._evaluator.lock
-        if pending > MAX_PENDING:
+        if pending > WAIT_PENDING:
             self.evaluate()
             if self.stuck and (dropped := len(self._panes.pop_windows())):
                 self._guard.report("judging", f"{dropped} windows are dropped, since an evaluation does not return")
         elif pending and lock.acquire(blocking=False):
             try:
-                self.evaluate()
+                self._evaluate_pending()
             finally:
                 lock.release()
         if self._detectors is not None and not threaded:
             self._detectors.feed()
 
     def reset(self) -> None:
-        """Clear scores and states, as the child of a fork must."""
+        """Clear scores and states, as the child of a fork must, and learn the dependence of rows again if needed."""
         self._evaluator.reset()
         self._panes.divide(wanted=self._evaluator.learning)
 
     def _acquire(self) -> bool:
+        """Acquire the evaluator's lock. Return False, and report it, if its holder makes no progress."""
         acquired = self._evaluator.lock.acquire()
         if not acquired:
             self._guard.report(
@@ -125,7 +135,7 @@ class WorkerRounds:
         self._begun = self._ended = 0
 
     def run(self, settle: Callable[[], None]) -> None:
-        """Run one round of the worker thread."""
+        """Run *settle* as one round of the worker thread, and count the round."""
         self._begun += 1
         try:
             settle()
@@ -133,7 +143,7 @@ class WorkerRounds:
             self._ended = self._begun
 
     def wait_for_next(self, worker: Worker, is_stuck: Callable[[], bool]) -> None:
-        """Wake the worker thread, and wait for a whole round, at most `COLLECTION_SECONDS`."""
+        """Wake the worker thread and wait for one whole round, at most `COLLECTION_SECONDS`, or until *is_stuck()*."""
         self.awaited = True
         end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
         worker.wake()

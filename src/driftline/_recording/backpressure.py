@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from driftline._recording.buffer import FIELDS, MIN_ROWS, WAKE_ROWS, CallBuffer, buffer_rows, share_rows
-from driftline._recording.latencies import LatencyQueue
+from driftline._recording.buffer import FIELDS, MIN_ROWS, START_LIMIT, WAKE_ROWS, CallBuffer, buffer_rows, share_rows
+from driftline._recording.durations import DurationQueue
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
 
 __all__ = ["Backpressure"]
 
-MAX_PENDING = 16
-"""Completed windows that may wait for the worker thread. Beyond it any thread that drains evaluates them."""
+HELP_PENDING = 16
+"""Completed windows that may wait for the worker thread. If more do, each thread that drains evaluates them too."""
 
 HELPED_ROUNDS = 2
-"""Rounds in which the worker thread leaves the buffers to callers that help. The first may have begun already."""
+"""Rounds of the worker thread that skip the buffers once callers help. The first may have begun already."""
 
 
 class Backpressure:
@@ -23,14 +23,14 @@ class Backpressure:
     Keeps the buffers and the queue of completed windows bounded.
 
     Args:
-        panes: the windows. If user functions are in the way of rows to their bins, only the worker thread bins.
+        panes: the windows. If rows pass through user functions before they are binned, only the worker thread bins.
         buffer: the buffer of single rows.
-        latencies: the durations that are still to be recorded. If None, they are not recorded one by one.
+        durations: the queue of durations. If None, durations are not recorded one by one.
         backlog: returns the number of entries in the longest of the recorder's buffers.
-        bin_share: bins a share of the backlog, at most the given number of rows. The second argument says whether the
-            backlog is twice as long as it may be.
+        bin_share: bins at most the first argument's number of rows. The second argument is whether the backlog is
+            twice as long as it may be.
         worker: the worker thread. If None, callers do all its work.
-        on_overdue: evaluates pending windows in the caller's thread. The argument says whether there is a worker.
+        on_overdue: evaluates pending windows in the caller's thread. The argument is whether there is a worker thread.
     """
 
     __slots__ = (
@@ -39,8 +39,8 @@ class Backpressure:
         "_buffer",
         "_buffer_rows",
         "_callers_may_bin",
+        "_durations",
         "_helped_rounds",
-        "_latencies",
         "_on_overdue",
         "_panes",
         "_share_rows",
@@ -51,14 +51,14 @@ class Backpressure:
         self,
         panes: Panes,
         buffer: CallBuffer,
-        latencies: LatencyQueue | None,
+        durations: DurationQueue | None,
         backlog: Callable[[], int],
         bin_share: Callable[[int, bool], object],
         worker: Worker | None,
         on_overdue: Callable[[bool], None] | None,
     ) -> None:
         layout = panes.layout
-        self._panes, self._buffer, self._latencies = panes, buffer, latencies
+        self._panes, self._buffer, self._durations = panes, buffer, durations
         self._callers_may_bin = not layout.defers
         self._backlog, self._bin_share = backlog, bin_share
         self._buffer_rows, self._share_rows = buffer_rows(layout.breadth), share_rows(layout.breadth)
@@ -85,33 +85,35 @@ class Backpressure:
         if worker is not None and not worker.running:
             worker.start()
 
-    def is_pressed(self) -> bool:
-        """Return whether the worker thread is about to fall behind the callers, durations included."""
+    def is_falling_behind(self) -> bool:
+        """Return whether the backlog is so long that the worker thread must not pause for long."""
         return self._backlog() + self._unrecorded() >= self._threshold(self.worker)
 
     def _threshold(self, worker: Worker | None) -> int:
-        """Return the backlog at which callers wake the worker thread, or help."""
+        """Return the backlog, in entries, at which callers wake the worker thread, or help if there is none."""
         return self._share_rows if worker is None or self._helped_rounds else min(WAKE_ROWS, self._buffer_rows // 2)
 
     def _unrecorded(self) -> int:
-        return 0 if self._latencies is None else len(self._latencies)
+        """Return the number of durations in the queue."""
+        return 0 if self._durations is None else len(self._durations)
 
     def _longest(self) -> int:
+        """Return the number of pending entries or durations, whichever is larger."""
         return max(self._backlog(), self._unrecorded())
 
     def relieve_if_crowded(self) -> None:
         """
-        Relieve the buffers if they are as long as `CallBuffer.limit`. The fast path compares the length itself.
+        Call `relieve` if the longest buffer has reached `CallBuffer.limit`. The fast path compares the length itself.
 
-        The durations count too: a batch bins the rows in front of it, and leaves their durations.
+        The queue of durations counts as a buffer: a batch bins the rows in front of it, but not their durations.
         """
         if self._longest() * FIELDS >= self._buffer.limit:
             self.relieve()
 
     def relieve(self) -> None:
-        """Start the worker thread, wake it, or bin a share, depending on the length of the backlog."""
+        """Start the worker thread, wake it, or bin a share in this thread, depending on the length of the backlog."""
         buffer, backlog = self._buffer, self._longest()
-        if buffer.limit <= 1:
+        if buffer.limit <= START_LIMIT:
             buffer.relieve_at(self._threshold(self.worker))
             self.start_worker()
         worker = self.worker
@@ -127,33 +129,33 @@ class Backpressure:
 
     def _help(self, backlog: int) -> None:
         """
-        Bin a share in the caller's thread, and record the durations of its calls.
+        Bin a share in the caller's thread if the backlog is as long, record durations, and evaluate overdue windows.
 
         Callers help rarely and by large shares. Small shares in every few calls drive what the calls need out of the
         cache of their core, and are in the p99 of all calls instead of beyond the p99.9. Callers that have begun to
         help go on for a second. The worker thread, on another core, would take twice the CPU for what is in the cache
         of this core, and would compete for the interpreter.
         """
-        latencies = self._latencies
+        durations = self._durations
         if backlog >= self._share_rows:
             self._bin_share(self._share_rows, self._backlog() >= 2 * self._buffer_rows)
-            if latencies is not None:
+            if durations is not None:
                 # While another caller records durations this one does not wait, unless that one falls behind.
-                latencies.report(len(latencies), wait=len(latencies) >= 2 * self._buffer_rows)
+                durations.record(len(durations), wait=len(durations) >= 2 * self._buffer_rows)
         # If a backlog remains, the next share follows soon, but not at every call.
         self._buffer.relieve_at(max(self._share_rows, self._buffer.rows + MIN_ROWS))
         self.evaluate_overdue()
 
     def leaves_round_to_callers(self) -> bool:
-        """Return whether this round of the worker thread skips the buffers, because callers have been helping."""
+        """Return whether this round of the worker thread skips the buffers, because callers help. Count the round."""
         if not self._helped_rounds:
             return False
         self._helped_rounds -= 1
         return True
 
     def on_drained(self) -> None:
-        """Let callers ask for relief at the usual length again."""
-        if self._buffer.limit > 1:
+        """Set `CallBuffer.limit` to its usual length again."""
+        if self._buffer.limit > START_LIMIT:
             self._buffer.relieve_at(self._threshold(self.worker))
 
     def evaluate_overdue(self) -> None:
@@ -162,5 +164,5 @@ class Backpressure:
         if on_overdue is None:
             return
         threaded = self.worker is not None
-        if not threaded or len(self._panes.pending) > MAX_PENDING:
+        if not threaded or len(self._panes.pending) > HELP_PENDING:
             on_overdue(threaded)

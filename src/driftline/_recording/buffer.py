@@ -16,6 +16,7 @@ __all__ = [
     "MIN_ROWS",
     "NO_CALL",
     "ROWS",
+    "START_LIMIT",
     "WAKE_ROWS",
     "Call",
     "CallBuffer",
@@ -33,23 +34,23 @@ ROWS = frozenset({tuple, bytes, dict})
 
 BUFFER_VALUES, BUFFER_ROWS = 160_000, 2_048
 """
-Values, and rows, in a buffer before callers bin a share of them, so that none is lost. They take at most 10 MB.
+Values, and rows, in a buffer before callers bin a share of them, so that no row is lost. They take at most 10 MB.
 
-They are not more, because what a call has just written is still in the cache of its core.
+A longer buffer would no longer fit into the cache of the core that has just written it.
 """
 
 WAKE_ROWS = 1_024
 """Rows in a buffer that wake the worker thread early."""
 
 CHUNK_VALUES, CHUNK_ROWS = 5_120, 256
-"""Values, and rows, that the worker thread bins in one step. A caller bins its share in one step."""
+"""Values, and rows, that the worker thread bins in one step. A caller bins a whole share in one step."""
 
 MIN_ROWS = 64
 """Rows of the smallest chunk or share, even with thousands of features. Less would be mostly overhead of numpy."""
 
 SHARE_VALUES, SHARE_ROWS = 30_720, 1_536
 """
-Values, and rows, of a caller's share.
+Values, and rows, of a share: the rows that a caller bins when the worker thread does not keep up.
 
 Binning them takes 2 to 4 ms, and recording their durations 10 to 20 ms, which is the price of the SDK. With up to
 thirty features 999 of 1,000 calls then do no such work. Shares of sixty rows, or of four durations, were in the p99 of
@@ -58,9 +59,13 @@ the calls.
 
 Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object]"
 """
-A row, its output, its seconds, and the OpenTelemetry context of its call (None: no exemplar is wanted). Or a batch that
-is to be binned in turn, with no output.
+A row, its output, the seconds of its call, and the OpenTelemetry context (None if no exemplar is wanted).
+
+Or a `Batch` without an output, whose rows pass through user functions after the rows in front of it.
 """
+
+START_LIMIT = 1
+"""The `CallBuffer.limit` of an empty buffer: the first call then starts the worker thread."""
 
 FIELDS = 4
 """
@@ -81,7 +86,7 @@ NO_CALL = math.nan
 
 
 def pop_head(items: list[Any], limit: int) -> list[Any]:
-    """Remove and return the first items, at most *limit*, of a list that other threads append to."""
+    """Remove and return the first *limit* items of a list, or all if it is shorter. Other threads may append to it."""
     head = items[:limit]
     del items[: len(head)]
     return head
@@ -98,7 +103,7 @@ def chunk_rows(width: int) -> int:
 
 
 def share_rows(width: int) -> int:
-    """Return the number of rows of *width* features that a caller bins as its share."""
+    """Return the number of rows of *width* features in a share, which a caller bins in one step."""
     return max(MIN_ROWS, min(SHARE_ROWS, SHARE_VALUES // max(1, width)))
 
 
@@ -146,7 +151,7 @@ class CallBuffer:
         readers: by class, a function that turns features into a row. Other classes are read by *capture*.
         append: appends an entry.
         entries: the entries, `FIELDS` items each.
-        limit: the length of *entries* at which a caller asks the recorder for relief.
+        limit: the length of *entries* at which a caller asks the recorder for backpressure.
         exemplars: whether the context of a call is wanted.
     """
 
@@ -192,7 +197,7 @@ class CallBuffer:
         """Remove all entries, and let the next caller start the worker thread."""
         self.entries: list[Any] = []
         self.append: Callable[[Entry], None] = self._append or self.entries.extend
-        self.limit = 1
+        self.limit = START_LIMIT
 
     def redirect(self, sink: CallSink, append: Callable[[Entry], None]) -> None:
         """Let *sink* record the calls that end from now on, those of the fast path by *append*."""
@@ -204,5 +209,5 @@ class CallBuffer:
         return len(self.entries) // FIELDS
 
     def relieve_at(self, rows: int) -> None:
-        """Let callers ask for relief at this number of entries."""
+        """Let callers call `Backpressure.relieve` once the buffer holds this number of entries."""
         self.limit = rows * FIELDS

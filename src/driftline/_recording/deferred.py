@@ -1,4 +1,4 @@
-"""Rows that must pass through user functions before they are counted."""
+"""Work that is deferred to the worker thread: rows that pass through user functions before they are binned."""
 
 from __future__ import annotations
 
@@ -12,47 +12,56 @@ from driftline._recording.buffer import FIELDS
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.typing import Column
 
-__all__ = ["DeferredRows", "group_by_kind", "split_batch"]
+__all__ = ["DeferredWork", "group_by_kind", "split_batch"]
 
 PIECE_ROWS = 2_048
 """Rows of a batch that pass through user functions in one step. Other threads wait at most that long."""
 
 
-class DeferredRows:
+class DeferredWork:
     """
-    The number of rows in the batches of a buffer, which its length does not tell.
+    The lock under which user functions run, and the number of rows in the batches that wait for them.
+
+    The batches themselves are entries of the `CallBuffer`, whose length does not show their numbers of rows.
 
     Attributes:
-        work: the lock that is held while user functions run. No other lock is held then.
-        rows: the number of rows.
+        lock: the lock that a thread holds while it runs user functions. It holds no other lock then.
+        batch_rows: the number of rows in the batches of the buffer.
     """
 
-    __slots__ = ("_last", "_lock", "rows", "work")
+    __slots__ = ("_count_lock", "_last", "batch_rows", "lock")
 
     def __init__(self) -> None:
-        self.work = WatchedLock()
-        self._lock = threading.Lock()
+        self.lock = WatchedLock()
+        self._count_lock = threading.Lock()
         self._last = 0
-        self.rows = 0
+        self.batch_rows = 0
 
-    @property
-    def ahead(self) -> int:
-        """The number of rows in front of the last batch, which are its caller's concern."""
-        return self.rows - self._last
+    def backlog(self, *, threaded: bool) -> int:
+        """Return the rows that callers must limit. With a worker thread the last batch may be of any size."""
+        return self.batch_rows - self._last if threaded else self.batch_rows
 
     def add(self, rows: int) -> None:
-        """Count a batch that is about to be appended."""
-        with self._lock:
+        """Add the rows of a batch that is about to be appended to the buffer."""
+        with self._count_lock:
             self._last = rows
-            self.rows += rows
+            self.batch_rows += rows
 
     def remove(self, rows: int) -> None:
-        """Count a batch that has left the buffer."""
-        with self._lock:
-            self.rows -= rows
+        """Subtract the rows of a batch that has left the buffer."""
+        with self._count_lock:
+            self.batch_rows -= rows
 
     def remove_entries(self, entries: list[Any]) -> int:
-        """Count entries that leave the buffer without being binned, and return their number of rows."""
+        """
+        Subtract the batches among entries that left the buffer and are not binned.
+
+        Args:
+            entries: a flat list, `FIELDS` items per entry.
+
+        Returns:
+            the number of rows in all entries, single rows included.
+        """
         rows = 0
         for captured in entries[::FIELDS]:
             if captured.__class__ is Batch:
@@ -64,14 +73,24 @@ class DeferredRows:
 
 
 def group_by_kind(entries: list[Any]) -> Iterator[tuple[bool, list[Any]]]:
-    """Split entries into runs of batches (True) and of rows (False), in their order."""
+    """
+    Split a flat list of entries into runs of one kind, in their order.
+
+    Yields:
+        whether the run consists of batches, and the run: a flat list of entries.
+    """
     for is_batch, group in groupby(range(0, len(entries), FIELDS), lambda start: entries[start].__class__ is Batch):
         starts = list(group)
         yield is_batch, entries[starts[0] : starts[-1] + FIELDS]
 
 
 def split_batch(batch: Batch) -> Iterator[tuple[Sequence[Column | None], int]]:
-    """Split a batch into pieces of at most `PIECE_ROWS` rows: the columns of each, and its number of rows."""
+    """
+    Split a batch into pieces of at most `PIECE_ROWS` rows.
+
+    Yields:
+        the columns of the piece (None for a missing column), and its number of rows.
+    """
     for start in range(0, batch.rows, PIECE_ROWS):
         piece = slice(start, min(batch.rows, start + PIECE_ROWS))
         yield [None if column is None else column[piece] for column in batch.columns], piece.stop - start

@@ -122,9 +122,9 @@ class StreamEvaluator:
         """Whether a detector watches the prediction errors."""
         return any(detector.stream == ERROR for detector in self._detectors)
 
-    def watch(self, features: Sequence[str], skipped: Mapping[str, str]) -> Stage:
+    def watch(self, features: Sequence[str], skipped: Mapping[str, str]) -> None:
         """
-        Watch the columns of a reference, and return the stage that queues their values.
+        Watch the columns of a reference, and skip the detectors of *skipped* streams.
 
         The monitor calls this once the features are known, and again for each reference that replaces another.
 
@@ -133,9 +133,7 @@ class StreamEvaluator:
                 feature instead of the prediction errors.
             skipped: the reason by stream for each stream that cannot be watched. Its detectors are skipped.
         """
-        streams = {detector.stream for detector in self._detectors} - set(skipped)
-        watched_columns = tuple((index, name) for index, name in enumerate(features) if name in streams)
-        self._watched_columns = watched_columns
+        self._watched_columns = self._columns_of(features, skipped)
         resumed = set(self._skipped) - set(skipped)
         self._running = tuple(
             _RunningDetector(running.named) if running.named.stream in resumed else running for running in self._running
@@ -144,6 +142,14 @@ class StreamEvaluator:
         for stream, reason in skipped.items():
             self._report("detector", f"{stream!r} is not watched: {reason}")
             self._skip(stream, reason)
+
+    def queueing_stage(self, features: Sequence[str], skipped: Mapping[str, str]) -> Stage:
+        """
+        Return the stage of a layout that queues the values of the streams. It changes no detector.
+
+        The arguments are as for `watch`.
+        """
+        watched_columns = self._columns_of(features, skipped)
 
         def queue_values(columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
             # Rows of a replaced reference may still arrive, so the stage keeps its column indices.
@@ -156,6 +162,11 @@ class StreamEvaluator:
             return columns
 
         return queue_values
+
+    def _columns_of(self, features: Sequence[str], skipped: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
+        """Return (index, name) of each feature that a detector watches, without the *skipped* streams."""
+        streams = {detector.stream for detector in self._detectors} - set(skipped)
+        return tuple((index, name) for index, name in enumerate(features) if name in streams)
 
     def _skip(self, stream: str, reason: str) -> None:
         """Stop the detectors of *stream*, and set their state to ``insufficient_data``."""

@@ -29,33 +29,33 @@ NO_INDEX = 2**31
 """The index of an argument that no call has."""
 
 _UNSET = object()
-"""The output of a block that has not set one."""
+"""The output of a block that has set none so far."""
 
 
 class Target(Protocol):
     """
-    What the decorator and the context manager need of a monitor.
+    The part of a monitor that the decorator and the context manager use.
 
     Attributes:
-        active: the list of the prediction under way in this context.
+        call_flag: in each context, None or the flag of the latest call: a list of one boolean, True until it ends.
         enabled: whether anything is recorded.
         tracing: makes spans. If None, there are none.
         reference: the reference at work, or None while one is learned.
         buffer: the buffer in which calls begin.
     """
 
-    active: ContextVar[list[bool] | None]
+    call_flag: ContextVar[list[bool] | None]
     enabled: bool
     tracing: Tracing | None
     reference: Reference | None
     buffer: CallBuffer
 
     def capture(self, buffer: CallBuffer, features: Any) -> Captured:
-        """Read and copy the features of a call that begins in this buffer."""
+        """Read and copy the features of a call that begins in this buffer, or return None if that fails."""
         ...
 
     def report_unreadable(self, where: str, error: Exception) -> None:
-        """Report a call whose features could not be read."""
+        """Report the error that kept the features of a call from being read, under the place *where*."""
         ...
 
     def record(
@@ -81,25 +81,38 @@ class Target(Protocol):
         ...
 
     def relieve(self) -> None:
-        """Start the worker thread, wake it, or do a share of its work."""
+        """Start the worker thread, wake it, or bin a share in this thread, as `Backpressure.relieve`."""
         ...
 
     def report_error(self, where: str, error: Exception) -> None:
-        """Report an error of driftline, or of a user function."""
+        """Count an error of driftline or of a user function under the place *where*."""
         ...
 
 
-def leave(active: ContextVar[list[bool] | None], within: list[bool], token: Token[list[bool] | None]) -> None:
-    """End a prediction: calls in this context no longer belong to it."""
+def leave(call_flag: ContextVar[list[bool] | None], flag: list[bool], token: Token[list[bool] | None]) -> None:
+    """
+    End a prediction: later calls in this context no longer belong to it.
+
+    Args:
+        call_flag: the variable in which the flag was set.
+        flag: the flag of the prediction.
+        token: the result of setting it. Another thread or task than the one that set it keeps its own value.
+    """
     # A task that was started within the prediction and still runs has this list too. Its calls count from now on.
-    within[0] = False
+    flag[0] = False
     with suppress(ValueError):  # another task or thread ends it than the one that began it
-        active.reset(token)
+        call_flag.reset(token)
 
 
 class PredictionCall:
     """
     One prediction as a context manager. Decorated functions that the block calls belong to it.
+
+    Args:
+        target: records the prediction.
+        features: one row or n rows, read and copied immediately.
+        prediction_id: the id of the prediction. If None, `id` creates one when it is read.
+        user_id: the id of the end user, for the span.
 
     Attributes:
         output: the prediction, or a column of n predictions. Set it within the block.
@@ -109,6 +122,7 @@ class PredictionCall:
         "_buffer",
         "_captured",
         "_context",
+        "_flag",
         "_id",
         "_returned",
         "_span",
@@ -116,7 +130,6 @@ class PredictionCall:
         "_target",
         "_token",
         "_user",
-        "_within",
         "output",
     )
 
@@ -126,7 +139,7 @@ class PredictionCall:
         self._user = user_id
         self._span: Any = None
         self._token: object = None
-        self._within: tuple[list[bool], Token[list[bool] | None]] | None = None
+        self._flag: tuple[list[bool], Token[list[bool] | None]] | None = None
         self._returned = False
         self.output: Any = _UNSET
         # Copied now: the caller may change its features within the block.
@@ -149,10 +162,10 @@ class PredictionCall:
             with GuardedBlock(self._target.report_error, "span"):
                 self._span = tracing.start(str(self.id), _text(self._user))
                 self._token = tracing.attach(self._span)
-        outer = self._target.active.get()
+        outer = self._target.call_flag.get()
         if outer is None or not outer[0]:
-            within = [True]
-            self._within = within, self._target.active.set(within)
+            flag = [True]
+            self._flag = flag, self._target.call_flag.set(flag)
         self._context = current_context()
         self._start = perf_counter()
         return self
@@ -162,15 +175,15 @@ class PredictionCall:
     ) -> None:
         seconds = perf_counter() - self._start
         target = self._target
-        if self._within is not None:
-            leave(target.active, *self._within)
+        if self._flag is not None:
+            leave(target.call_flag, *self._flag)
         if not target.enabled:
             return
-        if self._within is not None:
+        if self._flag is not None:
             self._record(seconds, error)
         if error is None and self.output is not _UNSET:
             self._returned = True
-            if self._within is None and self._id is not None:
+            if self._flag is None and self._id is not None:
                 # The outer call is the prediction, but the outcome may arrive under the id of this block.
                 target.remember_output(self._id, self.output)
         if self._span is not None and target.tracing is not None:
@@ -178,6 +191,7 @@ class PredictionCall:
                 target.tracing.end(self._span, self._token, error)
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
+        """Record the block as a failure, as a call without an output, or with its output."""
         target = self._target
         if error is not None:
             target.record_failure(self._buffer, self._captured, seconds, self._context, error_type(error))
@@ -196,9 +210,23 @@ class PredictionCall:
 
 
 class Plan:
-    """How to record the calls of one decorated function: its monitor, and where features, output and ids are."""
+    """
+    How to record the calls of one decorated function.
 
-    __slots__ = ("_prediction_id", "_user_id", "active", "extract", "first", "output", "target")
+    Args:
+        target: records the calls.
+        extract: returns the features from the arguments.
+        output: the user function that returns the prediction from the result. If None, the result is the prediction.
+        prediction_id: returns the id from the arguments. If None, predictions have no id.
+        user_id: returns the id of the end user from the arguments. If None, spans have none.
+
+    Attributes:
+        target: as above, and so are *extract* and *output*.
+        call_flag: that of the target.
+        first: the index of the argument that holds all features, or `NO_INDEX` if no single one does.
+    """
+
+    __slots__ = ("_prediction_id", "_user_id", "call_flag", "extract", "first", "output", "target")
 
     def __init__(
         self,
@@ -213,10 +241,11 @@ class Plan:
         self.output = output
         self._prediction_id = prediction_id
         self._user_id = user_id
-        self.active = target.active
+        self.call_flag = target.call_flag
         self.first = extract.index if isinstance(extract, FirstArgument) else NO_INDEX
 
     def capture(self, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
+        """Extract, read and copy the features of a call. Report an error, and return None then."""
         try:
             return self.target.capture(buffer, self.extract(args, kwargs))
         except Exception as error:  # noqa: BLE001 - the user function features=
@@ -224,9 +253,11 @@ class Plan:
             return None
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:
+        """Begin a call with these arguments: capture its features, and start its span if there is tracing."""
         return OpenCall(self, args, kwargs)
 
     def ids(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, str | None]:
+        """Return the id of the prediction and that of the end user. Each is None if it is not wanted or failed."""
         prediction_id: object = None
         user: str | None = None
         # Guarded separately: an error in user_id= must not lose the outcome of the prediction.
@@ -250,6 +281,7 @@ class Plan:
         context: object,
         prediction_id: object,
     ) -> None:
+        """Record a call that returned *result*, with the prediction that ``output=`` makes of it."""
         if self.output is not None:
             try:
                 result = self.output(result)
@@ -260,7 +292,16 @@ class Plan:
 
 
 class OpenCall:
-    """A call under way that has a span or an id, or is a generator; the fast path needs no such object."""
+    """
+    A call under way of a function with a span, an id or ``output=``, or of a generator function.
+
+    The fast path serves all other functions without such an object.
+
+    Args:
+        plan: how to record the calls of the function.
+        args: the positional arguments of the call.
+        kwargs: its keyword arguments.
+    """
 
     __slots__ = ("buffer", "captured", "context", "plan", "prediction_id", "span", "start", "token")
 
@@ -285,17 +326,20 @@ class OpenCall:
             self.token = tracing.attach(self.span)
 
     def finish(self, result: Any) -> None:
+        """Record that the call returned *result*, and end its span."""
         self.plan.record(
             self.buffer, self.captured, result, perf_counter() - self.start, self.context, self.prediction_id
         )
         self._end(None)
 
     def fail(self, error: BaseException) -> None:
+        """Record that the call raised *error*, and end its span."""
         seconds = perf_counter() - self.start
         self.plan.target.record_failure(self.buffer, self.captured, seconds, self.context, error_type(error))
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
+        """End the span, if there is one."""
         tracing = self.plan.target.tracing
         if self.span is not None and tracing is not None:
             with GuardedBlock(self.plan.target.report_error, "span"):
@@ -303,11 +347,12 @@ class OpenCall:
 
 
 def _text(user_id: object) -> str | None:
-    """Return the id of a user as a string; it may be a number or a UUID."""
+    """Return the id of a user, which may be a number or a UUID, as a string. None stays None."""
     return None if user_id is None else str(user_id)
 
 
 def _span_id(prediction_id: object) -> str:
+    """Return the id for the span as a string of at most 200 characters if it was none, or a new id for None."""
     if prediction_id is None:
         return uuid.uuid4().hex
     return prediction_id if isinstance(prediction_id, str) else str(prediction_id)[:200]

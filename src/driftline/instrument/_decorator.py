@@ -44,7 +44,9 @@ def instrument(
     user_id: Callable[..., str] | None = None,
 ) -> Any:
     """
-    Return the wrapper of a predict function; `Monitor.instrument` documents the arguments.
+    Return the wrapper of a predict function, or the function itself if *target* is not enabled.
+
+    `Monitor.instrument` documents the other arguments.
 
     Raises:
         ConfigurationError: the value cannot be called, or no argument can be the features.
@@ -104,16 +106,17 @@ def instrument(
 
 
 def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    active = plan.active
+    """Return the wrapper of a plain function with a span, an id or ``output=``."""
+    call_flag = plan.call_flag
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        outer = active.get()
+        outer = call_flag.get()
         if outer is not None and outer[0]:
             return function(*args, **kwargs)
         call = plan.call(args, kwargs)
-        within = [True]
-        token = active.set(within)
+        flag = [True]
+        token = call_flag.set(flag)
         call.attach()
         try:
             result = function(*args, **kwargs)
@@ -124,23 +127,24 @@ def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             call.finish(result)
             return result
         finally:
-            within[0] = False
-            active.reset(token)
+            flag[0] = False
+            call_flag.reset(token)
 
     return wrapper
 
 
 def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    active = plan.active
+    """Return the wrapper of a coroutine function with a span, an id or ``output=``."""
+    call_flag = plan.call_flag
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        outer = active.get()
+        outer = call_flag.get()
         if outer is not None and outer[0]:
             return await function(*args, **kwargs)
         call = plan.call(args, kwargs)
-        within = [True]
-        token = active.set(within)
+        flag = [True]
+        token = call_flag.set(flag)
         call.attach()
         try:
             result = await function(*args, **kwargs)
@@ -151,7 +155,7 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             call.finish(result)
             return result
         finally:
-            leave(active, within, token)
+            leave(call_flag, flag, token)
 
     return wrapper
 
@@ -163,11 +167,11 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     Its output is the last value that it yields, also when the consumer abandons it. Calls that the generator makes
     belong to it. Calls that its consumer makes between two values do not.
     """
-    active = plan.active
+    call_flag = plan.call_flag
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        outer = active.get()
+        outer = call_flag.get()
         if outer is not None and outer[0]:
             return (yield from function(*args, **kwargs))
         call = plan.call(args, kwargs)
@@ -177,15 +181,15 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             sent: Any = None
             thrown: BaseException | None = None
             while True:
-                within = [True]
-                token = active.set(within)
+                flag = [True]
+                token = call_flag.set(flag)
                 try:
                     last = inner.send(sent) if thrown is None else inner.throw(thrown)
                 except StopIteration as stop:
                     call.finish(last)
                     return stop.value
                 finally:
-                    leave(active, within, token)
+                    leave(call_flag, flag, token)
                 thrown = None
                 try:
                     sent = yield last
@@ -205,11 +209,12 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    active = plan.active
+    """Return the wrapper of an async generator function, with the rules of `_generator`."""
+    call_flag = plan.call_flag
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        outer = active.get()
+        outer = call_flag.get()
         # An async generator has no ``yield from``. Within another call the same loop runs, and records nothing.
         call = plan.call(args, kwargs) if outer is None or not outer[0] else _Uncounted()
         last: Any = None
@@ -218,15 +223,15 @@ def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., 
             sent: Any = None
             thrown: BaseException | None = None
             while True:
-                within = [True]
-                token = active.set(within)
+                flag = [True]
+                token = call_flag.set(flag)
                 try:
                     last = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
                 except StopAsyncIteration:
                     call.finish(last)
                     return
                 finally:
-                    leave(active, within, token)
+                    leave(call_flag, flag, token)
                 thrown = None
                 try:
                     sent = yield last
@@ -246,10 +251,10 @@ def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., 
 
 
 class _Uncounted:
-    """Replaces `OpenCall` within another call."""
+    """Replaces `OpenCall` for an async generator within another call, which is the prediction. It records nothing."""
 
     def finish(self, result: Any) -> None:
-        """Record nothing: the outer call is the prediction."""
+        """Record nothing."""
 
     def fail(self, error: BaseException) -> None:
-        """Record nothing, as above."""
+        """Record nothing."""

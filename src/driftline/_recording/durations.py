@@ -1,0 +1,97 @@
+"""The queue of call durations in front of the histogram, which can only record one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any, TypeAlias
+
+__all__ = ["Duration", "DurationQueue"]
+
+PIECE, LARGE_PIECE = 16, 64
+"""Durations that the worker thread records between two pauses: usually, and while it is falling behind."""
+
+PARTS = 3
+"""Items of the queue per duration. It is flat for the reason that `driftline._recording.buffer.FIELDS` explains."""
+
+Duration: TypeAlias = "tuple[float, object, str | None]"
+"""Seconds of a call, its OpenTelemetry context, and its error type if it failed."""
+
+
+class DurationQueue:
+    """
+    The durations that are still to be recorded in a histogram, first in, first out.
+
+    Args:
+        record: records a sequence of durations in the histogram.
+        is_wanted: returns whether an SDK is set up, which reads the histogram.
+    """
+
+    __slots__ = ("_items", "_lock", "_record", "is_wanted")
+
+    def __init__(
+        self, record: Callable[[Sequence[Duration]], None], is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._record = record
+        self.is_wanted = is_wanted
+        self.reset()
+
+    def reset(self) -> None:
+        """Remove all durations, and renew the lock, as the child of a fork must."""
+        self._lock = threading.RLock()
+        self._items: deque[Any] = deque()
+
+    def __len__(self) -> int:
+        """Return the number of durations."""
+        return len(self._items) // PARTS
+
+    def extend(self, durations: Iterable[Duration]) -> bool:
+        """
+        Append durations if an SDK is set up, else drop them. Return whether one is: it may be set up late.
+
+        Args:
+            durations: of any number of calls.
+        """
+        wanted = self.is_wanted()
+        if wanted:
+            self._items.extend(chain.from_iterable(durations))
+        return wanted
+
+    def record(self, limit: int, *, wait: bool) -> None:
+        """
+        Remove the oldest durations and record them.
+
+        The caller holds no lock of the windows, because OpenTelemetry's code runs here.
+
+        Args:
+            limit: record at most this number of durations.
+            wait: if another thread is recording, wait for it; if False, return without recording. A drain before a
+                collection must wait, or the collection would miss the durations of that thread.
+        """
+        if self._lock.acquire(blocking=wait):
+            try:
+                pop = self._items.popleft
+                durations = [(pop(), pop(), pop()) for _ in range(min(limit, len(self)))]
+                if durations:
+                    self._record(durations)
+            finally:
+                self._lock.release()
+
+    def record_all(self, pause: Callable[[], bool] | None) -> None:
+        """
+        Record the durations that the queue holds at the start.
+
+        Args:
+            pause: called after each piece. If it returns True, the thread is falling behind, and the next piece is
+                large. If None, all durations are one piece.
+        """
+        left, piece = len(self), PIECE
+        if pause is None:
+            self.record(left, wait=True)
+            return
+        while left > 0:
+            self.record(piece, wait=True)
+            left -= piece
+            piece = LARGE_PIECE if pause() else PIECE
