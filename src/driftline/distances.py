@@ -66,10 +66,10 @@ def corrected_psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: flo
     n and m are the rows of both sides. For two samples of one distribution the value is about 0, and negative about
     half of the time. Negative values are kept, because the estimate would be biased without them.
 
+    Source: Yurdakul & Naranjo (2020), *Statistical properties of the population stability index*.
+
     Args:
         smoothing: as for `psi`. It does not change the subtracted expectation.
-
-    Source: Yurdakul & Naranjo (2020), *Statistical properties of the population stability index*.
 
     >>> round(corrected_psi([1000, 1000], [500, 500]), 4)
     -0.0015

@@ -191,7 +191,12 @@ class Probe:
         self._pipeline.serving.drain()
 
     def settle(self, pause: Callable[[], bool] | None = None) -> None:
-        """Do a round of the worker thread: bin the backlog, evaluate windows and so on. Call *pause* between pieces."""
+        """
+        Do a round of the worker thread: bin rows, evaluate windows, join outcomes, feed detectors, request retraining.
+
+        Args:
+            pause: called between two pieces of this work. If None, there are no pauses.
+        """
         self._pipeline.settle(pause)
 
     def remember_output(self, prediction_id: object, output: object) -> None:

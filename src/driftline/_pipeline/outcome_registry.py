@@ -220,7 +220,7 @@ def record_outcome(
     name = (model, version, variant)
     ledger = ledger_for(name, policy, correct, meter_provider, logger_provider, export_labels)
     for start in range(0, len(pairs), CHUNK_PAIRS):
-        ledger.record(pairs[start : start + CHUNK_PAIRS])
+        ledger.add_pairs(pairs[start : start + CHUNK_PAIRS])
 
 
 def _pairs(prediction: Any, actual: Any) -> Sequence[tuple[object, object]]:

@@ -41,7 +41,7 @@ class Throttle:
         self._worked_until = time.thread_time()
 
     def __call__(self) -> bool:
-        """Pause, and return what *pressed* returned."""
+        """Pause, and return True if the backlog is so large that the pause was the shortest one."""
         worked, pressed = time.thread_time() - self._worked_until, self._pressed()
         longest = min(max(PAUSE_SECONDS, PAUSE_FACTOR * worked), MAX_PAUSE_SECONDS)
         time.sleep(PAUSE_SECONDS if pressed else longest)
@@ -50,7 +50,7 @@ class Throttle:
 
 
 def with_pauses(items: Sequence[_T]) -> Iterator[_T]:
-    """Yield the items, with a pause after each `PIECE_OBSERVATIONS` of them, which the consumer has processed then."""
+    """Yield the items, with the shortest pause after each `PIECE_OBSERVATIONS` of them, so that other threads run."""
     for start in range(0, len(items), PIECE_OBSERVATIONS):
         yield from items[start : start + PIECE_OBSERVATIONS]
         if start + PIECE_OBSERVATIONS <= len(items):

@@ -82,9 +82,10 @@ def at_exit(function: Callable[[], object]) -> None:
 
 def at_exit_of_children(function: Callable[[], object], *, first: bool = False) -> None:
     """
-    Call a function when a process ends that multiprocessing has started: this one, or a child from now on.
+    Call a function at the end of this process, and of each child forked from now on, if multiprocessing started it.
 
-    Such a process, if it was forked, does not run ``atexit``, but finalizers of multiprocessing.
+    Such a process skips the functions of ``atexit`` if it was forked, and runs the finalizers of multiprocessing. In a
+    process that multiprocessing did not start, *function* is not called.
 
     Args:
         function: called without arguments, possibly more than once.

@@ -133,7 +133,7 @@ class Database:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """
-        Lock and yield the connection, on which each statement is its own transaction.
+        Acquire the lock and yield the connection. Each statement on it is a separate transaction.
 
         Raises:
             sqlite3.Error: the file is locked, full or gone, or this database is closed.
@@ -148,7 +148,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """
-        Lock and yield the connection within a transaction that no other process can interleave with.
+        Acquire the lock and yield the connection within a transaction. Other processes cannot write meanwhile.
 
         Raises:
             sqlite3.Error: as for `connection`. The transaction is rolled back.

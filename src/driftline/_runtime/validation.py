@@ -1,4 +1,8 @@
-"""Checks arguments. Each check returns the value, or raises ``ConfigurationError("name=value: expected ...")``."""
+"""
+Checks arguments. Each check returns the value, or raises ``ConfigurationError("name=value: expected ...")``.
+
+Each check takes the name of the argument, which the message repeats, and its value. Bounds that are None do not apply.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,7 @@ _T = TypeVar("_T")
 _String = TypeVar("_String", bound=str)
 
 MAX_SHOWN = 200
-"""Largest number of characters of a value that a message quotes, because a longer one would hide the rest."""
+"""Largest number of characters of a value that a message quotes, so that the expected values stay readable."""
 
 SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Seconds in each unit of a duration."""
@@ -61,7 +65,7 @@ def error(name: str, value: object, expected: str) -> ConfigurationError:
 
 def reject(name: str, value: object, expected: str) -> NoReturn:
     """
-    Raise the error for an argument that was rejected.
+    Raise the error for an argument that was rejected. *expected* describes the values that are accepted.
 
     Raises:
         ConfigurationError: always.

@@ -392,5 +392,5 @@ def _shares(counts: NDArray[Any]) -> Floats:
 
 
 def _flatten(values: Floats) -> Floats:
-    """Reshape an array (pairs, features, bins) to a matrix (pairs * features, bins)."""
+    """Return an array of shape (pairs, features, bins) as a matrix of shape (pairs * features, bins)."""
     return values.reshape(-1, values.shape[-1])

@@ -41,7 +41,10 @@ MAX_BLOCKS = 4_096
 """Largest number of blocks of one length. It is enough for any variance, and more would cost memory while fitting."""
 
 MIN_EVENTS = 10
-"""Smallest number of rows out of range, or missing, in all blocks together for which their variance is estimated."""
+"""
+Smallest number of rows out of range (or with missing values) in all blocks together, for which the variance of their
+rate is estimated.
+"""
 
 MIN_BLOCK_EXPECTED = 1.0
 """

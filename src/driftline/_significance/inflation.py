@@ -166,8 +166,8 @@ class InflationCurve:
 
         Args:
             rows: rows of the window.
-            whole: rows up to which the curve is extrapolated if there is a single block length and they exceed
-                `MAX_EXTRAPOLATION`. While only parts of the first window are known, the rows of that window.
+            whole: rows up to which the curve of a single block length is extrapolated, if that is further than
+                `MAX_EXTRAPOLATION`. The burn-in passes the rows of a window, of which one block length may be known.
         """
         full = self._factor_at(rows, whole)
         full = np.maximum(np.nan_to_num(np.where(self._significant, full, 1.0), nan=1.0), 1.0)

@@ -153,7 +153,11 @@ class TwoSample:
     def _difference_inflation(
         self, rows: int, reference_rows: float, inflation: Callable[[float], Inflation] | None
     ) -> Inflation:
-        """Return the inflation of the difference of window and reference: the mean of both, weighted by 1 / rows."""
+        """
+        Return the inflation of the difference between window and reference: the mean of both, weighted by 1 / rows.
+
+        If *inflation* is None, return that of independent rows.
+        """
         if inflation is None:
             size = self._size
             return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.full(size, np.inf))

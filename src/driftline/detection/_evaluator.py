@@ -168,9 +168,10 @@ class WindowEvaluator:
 
     def _due_lengths(self, window: WindowCounts, *, incomplete: bool) -> list[tuple[int, WindowCounts]]:
         """
-        Return the lengths that are due for evaluation, in windows, each with its counts.
+        Return each length, in windows, that is due for evaluation after *window*, with the counts of that many windows.
 
-        Length 1 is always due. A longer one is due once a whole window is complete, if enough windows were served.
+        Length 1 is always due. A longer one is due whenever a whole further window is complete, once there are enough
+        windows.
         """
         due = [(1, window)]
         if incomplete:

@@ -259,7 +259,7 @@ class StreamEvaluator:
                 self._update_state(running)
 
     def _update_state(self, running: _RunningDetector) -> None:
-        """Set the state and its reason from the values so far. A skipped detector, or one without values, keeps its."""
+        """Set the state and its reason from the values so far. Without values, or if skipped, do nothing."""
         if running.detector is None or not running.rows:
             return
         seconds, kind = self._window.seconds, running.named.kind

@@ -218,7 +218,12 @@ class Grader:
         return GradingResult(self, counts, {result: n for result, n in results.items() if n}, errors, triples)
 
     def _parse(self, output: object, actual: Any) -> _ParsedPair:
-        """Read and grade one pair. Values and the user function may raise anything."""
+        """
+        Return a pair as it is counted, with its grade. None stands for parts that cannot be read or graded.
+
+        Raises:
+            Exception: *output* or *actual* is not what the kind of prediction needs, or the user function raised.
+        """
         probability = None
         is_correct: bool | None = None
         value: Any
@@ -300,7 +305,11 @@ class Grader:
         counts[self._scores_start + self._scores_size :] += np.bincount(indexes, minlength=self._errors_size)
 
     def _class_slot(self, label: Label) -> int:
-        """Return the index of the counts of a class. A new class gets the next index, or the shared one."""
+        """
+        Return the row of a class in the counts of all classes.
+
+        A new class gets the next free row. If there are `MAX_CLASSES` others, it gets the shared row after them.
+        """
         slot = self._slots.get(label)
         if slot is None:
             if len(self._slots) >= MAX_CLASSES:

@@ -141,7 +141,7 @@ def advance_record(record: Record | None, event: Event, joined: JoinResult) -> R
     Args:
         record: the record before the event; None for an unknown id.
         event: the prediction or outcome that arrived.
-        joined: is updated.
+        joined: the result to which the effects of the event are added.
     """
     state = None if record is None else record.state
     if event.is_outcome:

@@ -168,7 +168,7 @@ class Ledger:
                 cuts = [0, *range(self._open_pane_room, len(pairs), self._pane_size), len(pairs)]
             return [grader.grade(pairs[start:stop]) for start, stop in pairwise(cuts)]
 
-    def record(self, pairs: Sequence[tuple[object, object]]) -> None:
+    def add_pairs(self, pairs: Sequence[tuple[object, object]]) -> None:
         """Grade (prediction, outcome) pairs that need no join, and add their counts."""
         with self._grading_lock:
             gradings = self.grade(pairs)

@@ -110,7 +110,7 @@ class FileStore:
         """Do nothing, because the child of a fork opens a new connection and shares the records of the file."""
 
     def close(self) -> None:
-        """Close the file for good."""
+        """Close the file. The store cannot be used afterwards."""
         self._database.close()
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
