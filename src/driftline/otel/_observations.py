@@ -114,13 +114,16 @@ def _number(part: Callable[[Reading], float | None]) -> _Observe:
     return observe
 
 
-def _observe_bins(reading: Reading) -> Iterator[Observation]:
+def _observe_bins(reading: Reading) -> Sequence[Observation]:
     model = tuple(reading.attributes.items())
-    for (fingerprint, feature), counts in reading.bins.items():
-        attributes = _bin_attributes(model, fingerprint, feature, len(counts))
-        for index, count in enumerate(counts.tolist()):
-            if count:
-                yield Observation(count, attributes[index])
+    return [
+        Observation(count, attributes)
+        for (fingerprint, feature), counts in reading.bins.items()
+        for count, attributes in zip(
+            counts.tolist(), _bin_attributes(model, fingerprint, feature, len(counts)), strict=True
+        )
+        if count
+    ]
 
 
 @lru_cache(CACHED_FEATURES)
@@ -129,10 +132,12 @@ def _bin_attributes(model: _Model, fingerprint: str, feature: str, bins: int) ->
     return [{**shared, sc.ML_FEATURE_BIN: str(index)} for index in range(bins)]
 
 
-def _observe_scores(reading: Reading) -> Iterator[Observation]:
+def _observe_scores(reading: Reading) -> Sequence[Observation]:
     model = tuple(reading.attributes.items())
-    for score in reading.scores:
-        yield Observation(score.value, _score_attributes(model, score.feature, score.distance, score.length))
+    return [
+        Observation(score.value, _score_attributes(model, score.feature, score.distance, score.length))
+        for score in reading.scores
+    ]
 
 
 @lru_cache(CACHED_SCORES)
