@@ -144,6 +144,7 @@ def name_of(attributes: Mapping[str, str]) -> Name:
 
 def outcomes_for(
     settings: Settings,
+    name: Name,
     on_change: Callable[[StateChange], None],
     on_error: Callable[[str, Exception], None],
     on_pair: Callable[[object, object, bool | None], None] | None,
@@ -154,6 +155,7 @@ def outcomes_for(
 
     Args:
         settings: of the monitor.
+        name: model, version and variant.
         on_change: as for `Ledger`, and so are *on_error* and *on_pair*.
         on_error: also as for `Outcomes`.
         on_pair: called with each joined prediction.
@@ -161,7 +163,7 @@ def outcomes_for(
     """
     # A monitor that is turned off makes no file.
     policy = settings.outcomes if settings.enabled else OutcomePolicy()
-    name, correct = name_of(settings.attributes), settings.correct
+    correct = settings.correct
 
     def find_ledger(other: Source) -> Ledger:
         providers = settings.meter_provider, settings.logger_provider

@@ -70,6 +70,7 @@ class Pipeline:
         self._detectors = detectors = _detectors_for(settings, events, guard)
         self.outcomes = outcomes_for(
             settings,
+            self._name,
             on_change=events.state_changed,
             on_error=guard.report_error,
             on_pair=detectors.on_outcome if detectors is not None and detectors.watches_errors else None,

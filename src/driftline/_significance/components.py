@@ -123,7 +123,8 @@ def group_features(features: Sequence[Feature], layout: Layout) -> tuple[Feature
     """Return matrices that together hold all features, grouped by whether they are ordered and by `WIDTH_CLASSES`."""
     groups: dict[tuple[bool, int], list[int]] = {}
     for index, feature in enumerate(features):
-        width = next((limit for limit in WIDTH_CLASSES if feature.bins.size <= limit), feature.bins.size)
+        size = layout.sizes[index]
+        width = next((limit for limit in WIDTH_CLASSES if size <= limit), size)
         groups.setdefault((isinstance(feature.bins, NumericBins), width), []).append(index)
     return tuple(_build_matrix(features, layout, indices, ordered=key[0]) for key, indices in groups.items())
 
