@@ -1,4 +1,4 @@
-"""`Monitor`: what users create for each model. It checks its arguments and hands the work to a pipeline."""
+"""`Monitor`, which users create for each model. It checks its arguments and passes calls to a pipeline."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ class Monitor:
         on_error: ``"log"`` counts errors in ``ml.monitor.errors`` and logs the first of each place. ``"raise"`` is for
             tests.
         synchronous: do not start a worker thread; calls, `flush` and metric collections do the work instead.
-        enabled: False turns everything into pass-through. If None, ``DRIFTLINE_ENABLED`` and ``OTEL_SDK_DISABLED``
-            decide.
+        enabled: if False, functions run as if they were not decorated. If None, ``DRIFTLINE_ENABLED`` and
+            ``OTEL_SDK_DISABLED`` decide.
         clock: returns seconds, as `time.monotonic`. It measures windows of time.
-        wall_clock: returns UNIX seconds, as `time.time`. It tells the hour of the week to a reference with seasons.
+        wall_clock: returns UNIX seconds, as `time.time`. A reference with seasons needs it for the hour of the week.
         meter_provider: creates the metrics. If None, the global provider, also when it is set later.
         logger_provider: creates the events. If None, the global provider.
         tracer_provider: creates the spans. If None, the global provider.
@@ -288,7 +288,11 @@ class Monitor:
         self.outcomes((prediction_id,), (actual,))
 
     def outcomes(self, prediction_ids: Iterable[object], actuals: Iterable[object]) -> None:
-        """Report n outcomes by n ids, such as two columns of a table."""
+        """
+        Report several outcomes, each with the id of its prediction. Both arguments may be columns.
+
+        They must have the same length. Otherwise the error counts in ``ml.monitor.errors``, as any error while serving.
+        """
         pipeline = self._pipeline
         if not pipeline.enabled:
             return
@@ -299,7 +303,7 @@ class Monitor:
     # --- results within the process ----------------------------------------------------------------------------------
 
     def scores(self) -> tuple[Score, ...]:
-        """Return the distances of each feature from the reference, for the last window evaluated."""
+        """Return the distances of each feature from the reference in the last window evaluated, or none before that."""
         self._pipeline.settle()
         return self._pipeline.readings.scores()
 
@@ -314,7 +318,7 @@ class Monitor:
         return {**self._pipeline.readings.states(), **self._pipeline.outcomes.status}
 
     def snapshot(self) -> Snapshot | None:
-        """Return the counts of the window so far, which add up over processes; None while a reference is learned."""
+        """Return the counts of the window so far, or None while a reference is learned. Counts of processes add up."""
         self._pipeline.settle()
         return self._pipeline.readings.snapshot()
 
@@ -339,7 +343,7 @@ class Monitor:
         return self._pipeline.outcomes.ledger.performance()
 
     def outcome_counts(self) -> OutcomeSnapshot:
-        """Return the counts of outcomes since the start of the process; those of several processes add up."""
+        """Return the counts of outcomes since the start of the process. The counts of several processes add up."""
         self._pipeline.settle()
         return self._pipeline.outcomes.ledger.totals()
 
@@ -369,11 +373,11 @@ class Monitor:
         return None if feature is None else Layout([feature]).fingerprint
 
     def evidence(self) -> VariantEvidence:
-        """Return the counts of this variant since the start of the process."""
+        """Return the counts of this variant since the start of the process, backlog included. Canaries compare them."""
         return self._pipeline.evidence()
 
     def attach(self, canary: Canary) -> None:
-        """Refresh *canary* whenever windows are evaluated, and export its state."""
+        """Used by canaries: refresh *canary* whenever windows are evaluated, and export its state."""
         self._pipeline.attach(canary)
 
     @property
@@ -382,17 +386,17 @@ class Monitor:
         return None if self.reference is None else self.reference.prediction
 
     def flagged(self, key: str, variant: str, provider: str | None) -> None:
-        """Add the feature flag that chose this variant to spans and events."""
+        """Used by canaries: add the feature flag that chose this variant to spans and events."""
         self._pipeline.set_flag(key, variant, provider)
 
     def caught(self, place: str, error: Exception) -> None:
-        """Count an error of a canary or of one of its user functions under the place *place*."""
+        """Used by canaries: count an error in ``ml.monitor.errors`` under ``ml.monitor.place`` *place*."""
         self._pipeline.guard.report_error(place, error)
 
     def dropped(self, reason: str, rows: int) -> None:
-        """Count rows that a shadow did not predict, by the reason."""
+        """Used by canaries: count rows that a shadow did not predict, by the reason."""
         self._pipeline.calls.drop(reason, rows)
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """Emit the event of a changed verdict."""
+        """Used by canaries: emit the event of a verdict whose state differs from the state *previous*."""
         self._pipeline.emitter.verdict_changed(previous, verdict)

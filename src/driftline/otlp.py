@@ -1,4 +1,4 @@
-"""OpenTelemetry set up in one call, for programs that do not set it up themselves (extra ``otlp``)."""
+"""Setup of OpenTelemetry in one call, for programs without their own (extra ``otlp``)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["OtlpSetup", "configure_otlp"]
 
 PROTOCOLS = ("http/protobuf", "grpc")
+"""The protocols of OTLP, the default first."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtlpSetup:
-    """The providers that were set up. They shut down by themselves at exit."""
+    """
+    The providers that `configure_otlp` has set up. They flush and shut down at the exit of the process.
+
+    Attributes:
+        meter_provider: exports metrics.
+        logger_provider: exports events.
+        tracer_provider: exports spans.
+    """
 
     meter_provider: MeterProvider
     logger_provider: LoggerProvider
@@ -46,7 +54,7 @@ class OtlpSetup:
             self.force_flush()
 
     def shutdown(self) -> None:
-        """Send all pending telemetry, and stop."""
+        """Send all pending telemetry, and stop the three providers."""
         self.tracer_provider.shutdown()
         self.logger_provider.shutdown()
         self.meter_provider.shutdown()
@@ -56,7 +64,7 @@ def configure_otlp(
     service_name: str | None = None, *, protocol: str | None = None, endpoint: str | None = None
 ) -> OtlpSetup:
     """
-    Send metrics, events and spans through OTLP, and make these providers the global ones.
+    Create providers that send metrics, events and spans through OTLP, and make them the global ones.
 
     All ``OTEL_*`` variables apply (endpoint, headers, protocol, intervals, temporality, resource). An argument
     overrides its variable.
@@ -83,6 +91,7 @@ def configure_otlp(
 
 
 def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> OtlpSetup:
+    """Do the work of `configure_otlp` with checked arguments. Raise ModuleNotFoundError without the extra ``otlp``."""
     from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - the extra otlp
     from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415 - as above

@@ -224,7 +224,7 @@ class Assembly:
         return exported, binned
 
     def _report_dropped(self, metrics: str, names: Sequence[str]) -> None:
-        """Report the names, if there are any, of features without these metrics in the export."""
+        """Report that features have none of these *metrics* in the export. Do nothing if *names* is empty."""
         if names:
             shown = ", ".join(repr(name[:60]) for name in names[:5])
             self.guard.report("cardinality", f"{len(names)} features have no {metrics} in the export: {shown} …")

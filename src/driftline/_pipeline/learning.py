@@ -158,7 +158,7 @@ class Learner:
                 self._rows, self._outputs, self._fitting = [], [], False
 
     def _fit(self, columns: dict[str, list[object]]) -> None:
-        """Fit the reference and pass it to *on_learned*. Report rows that cannot be fitted: later ones may do."""
+        """Fit the reference and pass it to *on_learned*. Report rows that cannot be fitted, and wait for others."""
         predictions = None if all(output is None for output in self._outputs) else self._outputs
         try:
             columns = self._usable(columns)

@@ -106,7 +106,7 @@ class Redactor:
         return (name if ":" in limit.name else limit.name), replace(status, reason=reason)
 
     def _redact_label(self, label: Label | None) -> Label | None:
-        """Return a class that may leave unchanged, and else its number, as ``"category 3"``, or None without one."""
+        """Return the class if it may leave, else its number as ``"category 3"``, or None if it has no number."""
         if self._labels or isinstance(label, bool) or label in self._named:
             return label
         reference, _ = self._present

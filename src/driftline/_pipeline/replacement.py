@@ -83,11 +83,11 @@ class RetiredRecorder:
     active: ActiveReference | None
 
     def exported_counts(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return the exported counts per bin, as `ActiveReference.exported_counts`."""
+        """Return the exported counts per bin out of *totals*, as `ActiveReference`, or none without a reference."""
         return {} if self.active is None else self.active.exported_counts(totals)
 
     def counts_by_feature(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return all counts per bin, as `ActiveReference.counts_by_feature`."""
+        """Return all counts per bin out of *totals*, as `ActiveReference`, or none without a reference."""
         return {} if self.active is None else self.active.counts_by_feature(totals)
 
 
@@ -196,7 +196,7 @@ class ServingCounts(NamedTuple):
     The counts of one monitor at one instant.
 
     Attributes:
-        active: the reference at work, or None while one is learned.
+        active: the reference at work with its objects, or None while one is learned.
         current: the totals of the recorder at work.
         totals: the totals of all recorders; ``counts`` and ``rows`` are those of the recorder at work.
         retired: the recorders that were replaced.
@@ -235,7 +235,7 @@ class Serving:
 
     Attributes:
         recorder: the recorder that counts calls.
-        active: the reference at work, or None while one is learned.
+        active: the reference at work with its objects, or None while one is learned.
         learner: the learner, or None once there is a reference.
         retired: the recorders that were replaced.
     """

@@ -50,7 +50,9 @@ class EvaluationTurns:
 
     def evaluate(self, pause: Callable[[], bool] | None = None) -> None:
         """
-        Wait for a thread that evaluates, and evaluate the pending windows. Report a thread that makes no progress.
+        Evaluate the pending windows, after any other thread that evaluates.
+
+        If that thread makes no progress, report it and evaluate none.
 
         *pause* is as for `WindowEvaluator.evaluate`.
         """

@@ -75,7 +75,7 @@ class Backpressure:
 
     @property
     def worker(self) -> Worker | None:
-        """The worker thread, unless it has stopped for good."""
+        """The worker thread, or None if there is none or it has stopped for good."""
         worker = self._worker
         return None if worker is None or worker.stopped else worker
 

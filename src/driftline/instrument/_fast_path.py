@@ -121,7 +121,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
 
 
 def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the wrapper of a coroutine function."""
+    """Return the wrapper of a coroutine function with any arguments."""
     target, first, capture = plan.target, plan.first, plan.capture
     get_flag, set_flag = plan.call_flag.get, plan.call_flag.set
 

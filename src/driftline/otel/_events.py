@@ -38,7 +38,7 @@ class Emitter:
         self._attributes = {**self._attributes, **attributes}
 
     def state_changed(self, change: StateChange) -> None:
-        """Emit that a feature's drift state has changed."""
+        """Emit the change of the state of a feature, a detector or a limit."""
         status = change.status
         attributes: dict[str, Any] = {
             sc.ML_FEATURE_NAME: change.feature,
@@ -55,7 +55,7 @@ class Emitter:
         self._emit(sc.EVENT_FEATURE_DRIFT_STATE_CHANGED, attributes, warn=status.state == "drifting")
 
     def verdict_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """Emit that a canary's verdict has changed."""
+        """Emit a canary's verdict whose state differs from the state *previous*."""
         self._emit(
             sc.EVENT_CANARY_VERDICT_CHANGED,
             {
@@ -78,6 +78,7 @@ class Emitter:
         self._emit(sc.EVENT_RETRAINING_REQUESTED, attributes, warn=True)
 
     def _emit(self, name: str, attributes: Mapping[str, Any], *, warn: bool) -> None:
+        """Emit the event *name* with these attributes and those of the monitor, as WARN or INFO."""
         self._logger.emit(
             timestamp=time.time_ns(),
             severity_number=SeverityNumber.WARN if warn else SeverityNumber.INFO,

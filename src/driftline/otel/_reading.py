@@ -20,19 +20,19 @@ class Reading:
 
     Attributes:
         attributes: model, version and variant.
-        served: predictions.
-        failed: predictions that raised, by error type.
-        dropped: rows in no window, by reason.
-        errors: errors of driftline and of user functions, by place.
+        served: the number of predictions.
+        failed: the number of predictions that raised, by error type.
+        dropped: the number of rows that are in no window, by reason.
+        errors: the number of errors of driftline and of user functions, by place.
         scores: the distances of the last windows.
         status: the states of features, detectors and limits.
-        bins: counts per bin, by the fingerprint of the reference and the feature.
-        outcomes: outcomes by result.
+        bins: the exported counts per bin, by the fingerprint of the reference and the feature.
+        outcomes: the number of outcomes, by result.
         accuracy: the share of right predictions among the latest outcomes.
         accuracy_estimated: the accuracy to expect of the predictions in the window.
-        retraining_requests: requests by reason.
-        retraining_queue: requests in the queue, by state.
-        canary: the state of the last verdict.
+        retraining_requests: the number of requests, by reason.
+        retraining_queue: the number of requests in the queue, by state.
+        canary: the state of the last verdict, or None without one.
         performance: metrics of the latest outcomes.
         evidence: the criteria of the last verdict.
     """
@@ -55,7 +55,7 @@ class Reading:
     evidence: Sequence[Criterion] = ()
 
     def counters(self) -> Reading:
-        """Return the parts that only grow, which outlive a monitor that was shut down."""
+        """Return a reading with the counters alone, which are still exported after the monitor was shut down."""
         return Reading(
             self.attributes,
             self.served,
@@ -68,7 +68,7 @@ class Reading:
         )
 
     def plus(self, other: Reading) -> Reading:
-        """Return the sum of the counters of two monitors of one model, version and variant."""
+        """Return the sum of the counters of two monitors of one model, version and variant, without the other parts."""
         bins = dict(self.bins)
         for key, counts in other.bins.items():
             # Equal fingerprints mean equal bins.
@@ -86,4 +86,5 @@ class Reading:
 
 
 def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    """Return the sums of two mappings by key. A missing key counts as 0."""
     return {key: first.get(key, 0) + second.get(key, 0) for key in (*first, *second)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["SCOPE", "flag_attributes", "version"]
 
 SCOPE = "driftline"
+"""The name of the instrumentation scope."""
 
 
 def version() -> str:
@@ -15,7 +16,7 @@ def version() -> str:
 
 
 def flag_attributes(key: str, variant: str, provider: str | None) -> dict[str, str]:
-    """Return the attributes of a feature flag that chose a variant, by OpenTelemetry's conventions."""
+    """Return the attributes of a feature flag that chose *variant*, by OpenTelemetry's conventions."""
     attributes = {
         "feature_flag.key": key,
         "feature_flag.result.variant": variant,

@@ -47,7 +47,7 @@ FORK_SECONDS = 5.0
 """Seconds that a fork waits for a running collection. A collection takes milliseconds, unless a callback hangs."""
 
 COLLECT_MILLISECONDS = 30_000
-"""Milliseconds that a collection may take at least. This is the default of OTEL_METRIC_EXPORT_TIMEOUT."""
+"""Milliseconds of the shortest timeout of a collection. This is the default of OTEL_METRIC_EXPORT_TIMEOUT."""
 
 PRIVATE_PARTS = (
     ("exporter", "_preferred_temporality"),  # read by `MetricSender`
@@ -66,7 +66,7 @@ The SDK has no public way to do this: its locks and its connections do not survi
 
 def missing_parts(exporter: MetricExporter, reader: PeriodicExportingMetricReader) -> list[str]:
     """
-    Return the `PRIVATE_PARTS` that this version of the SDK does not have.
+    Return the `PRIVATE_PARTS` that this version of the SDK lacks, as ``"Class.attribute"``.
 
     Args:
         exporter: an exporter of the SDK.
@@ -90,7 +90,7 @@ class LossCounter:
         self._counts: dict[str, int] = {}
 
     def add(self, signal: str, items: int) -> None:
-        """Count items of a signal that were not sent."""
+        """Count items of *signal* (metrics, logs or traces) that were not sent, and log the first loss."""
         with self._lock:
             first = signal not in self._counts
             self._counts[signal] = self._counts.get(signal, 0) + items
@@ -104,7 +104,7 @@ class LossCounter:
             )
 
     def observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        """Return the counts. This is the callback of an observable counter."""
+        """Return one observation per signal, as the callback of an observable counter."""
         with self._lock:
             counts = dict(self._counts)
         return [Observation(count, {sc.ML_MONITOR_SIGNAL: signal}) for signal, count in counts.items()]
@@ -112,7 +112,7 @@ class LossCounter:
 
 class MetricSender(MetricExporter):
     """
-    A metric exporter that is replaced in the child of a fork, because a connection serves one process.
+    A metric exporter that opens a new connection in the child of a fork: a connection serves one process.
 
     Args:
         create: returns a new exporter of the SDK.
@@ -127,14 +127,14 @@ class MetricSender(MetricExporter):
         )
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
-        """Send one collection."""
+        """Send one collection, count a failure as a loss, and return the SDK's result."""
         result = self._inner.export(metrics_data, timeout_millis, **kwargs)
         if result is not MetricExportResult.SUCCESS:
             self._losses.add("metrics", 1)
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Send pending metrics."""
+        """Send pending metrics. Return whether that was done in time."""
         return self._inner.force_flush(timeout_millis)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
@@ -147,13 +147,13 @@ class MetricSender(MetricExporter):
 
 
 class RecordSender(LogRecordExporter):
-    """A log exporter that is replaced in the child of a fork; see `MetricSender`."""
+    """A log exporter that opens a new connection in the child of a fork. The arguments are as for `MetricSender`."""
 
     def __init__(self, create: Callable[[], LogRecordExporter], losses: LossCounter) -> None:
         self._create, self._losses, self._inner = create, losses, create()
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Send a batch."""
+        """Send a batch, count its items as lost if that fails, and return the SDK's result."""
         result = self._inner.export(batch)
         if result is not LogRecordExportResult.SUCCESS:
             self._losses.add("logs", len(batch))
@@ -173,13 +173,13 @@ class RecordSender(LogRecordExporter):
 
 
 class SpanSender(SpanExporter):
-    """A span exporter that is replaced in the child of a fork; see `MetricSender`."""
+    """A span exporter that opens a new connection in the child of a fork. The arguments are as for `MetricSender`."""
 
     def __init__(self, create: Callable[[], SpanExporter], losses: LossCounter) -> None:
         self._create, self._losses, self._inner = create, losses, create()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch."""
+        """Send a batch, count its items as lost if that fails, and return the SDK's result."""
         result = self._inner.export(spans)
         if result is not SpanExportResult.SUCCESS:
             self._losses.add("traces", len(spans))
@@ -232,11 +232,12 @@ class ForkSafeReader(PeriodicExportingMetricReader):
             self._start_collecting()
 
     def _start_collecting(self) -> None:
+        """Acquire the lock of a collection. A fork that waits for this lock gets it first."""
         with self._turn:
             self._collecting.acquire()
 
     def block_collections(self) -> bool:
-        """Block collections during a fork. Return False if a running collection does not end."""
+        """Block collections before a fork. Return False, and block none, if a running one lasts over `FORK_SECONDS`."""
         if not self._turn.acquire(timeout=FORK_SECONDS):
             return False
         if self._collecting.acquire(timeout=FORK_SECONDS):
@@ -245,7 +246,7 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         return False
 
     def resume_collections(self) -> None:
-        """Allow collections again."""
+        """Allow collections again after a fork that `block_collections` has prepared."""
         self._collecting.release()
         self._turn.release()
 
@@ -267,12 +268,12 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         super()._at_fork_reinit()  # type: ignore[no-untyped-call]
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Collect and export once more, and stop."""
+        """Collect and export once more, and stop. Do nothing while `start_empty` registers the reader again."""
         if not self._renewing:
             super().shutdown(timeout_millis, **kwargs)
 
     def start_empty(self, provider: MeterProvider) -> None:
-        """Remove the state of the parent, as the child of a fork must."""
+        """Remove the state of the parent in the child of a fork, and collect again. *provider* owns the reader."""
         if hasattr(provider, "remove_metric_reader"):  # since SDK 1.43
             self._renewing = True
             try:
@@ -289,7 +290,15 @@ def survive_forks(
     senders: Sequence[MetricSender | RecordSender | SpanSender],
     losses: LossCounter,
 ) -> None:
-    """Let forks wait for collections. Give each child its own connections, and let it start empty."""
+    """
+    Register hooks: a fork waits for a running collection, and each child starts empty with its own connections.
+
+    Args:
+        provider: owns *reader*, and exports the lost telemetry as a counter.
+        reader: collects the metrics.
+        senders: open new connections in the child.
+        losses: the counts of lost telemetry, which the child resets.
+    """
     meter_of(provider).create_observable_counter(
         sc.METRIC_MONITOR_TELEMETRY_LOST.name,
         [losses.observe],
