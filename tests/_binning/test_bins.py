@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from driftline._binning.bins import CategoricalBins, Feature, Moments, NumericBins
+from driftline._binning.bins import CategoricalBins, Feature, NumericBins, NumericSummary
 
 
 def test_bins_have_labels():
@@ -27,7 +27,7 @@ def test_bins_have_labels():
 def test_positions_are_in_standard_deviations():
     """Of the bin's mean; of the minimum or maximum for bins out of range; nan for missing."""
     bins = NumericBins((0.0, 10.0, 20.0))
-    feature = Feature("x", bins, (0, 5, 5, 0, 0), (0.0, 4.0, 16.0, 20.0, 0.0), Moments(10, 10.0, 6.0, 1.0, 19.0))
+    feature = Feature("x", bins, (0, 5, 5, 0, 0), (0.0, 4.0, 16.0, 20.0, 0.0), NumericSummary(10, 10.0, 6.0, 1.0, 19.0))
     np.testing.assert_allclose(feature.positions(), [-1.5, -1.0, 1.0, 1.5, np.nan])
 
 

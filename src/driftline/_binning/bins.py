@@ -17,8 +17,8 @@ __all__ = [
     "Bins",
     "CategoricalBins",
     "Feature",
-    "Moments",
     "NumericBins",
+    "NumericSummary",
     "OutcomeCounts",
 ]
 
@@ -123,7 +123,7 @@ Bins: TypeAlias = "NumericBins | CategoricalBins"
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class NumericSummary:
     """Count, mean, population standard deviation and range of the finite values of a numeric feature."""
 
     count: int
@@ -153,7 +153,7 @@ class Feature:
     bins: Bins
     counts: tuple[int, ...]
     means: tuple[float, ...] = ()
-    moments: Moments | None = None
+    moments: NumericSummary | None = None
     once: int = 0
     twice: int = 0
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import Bins, CategoricalBins, Feature, Moments, NumericBins
+from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins, NumericSummary
 from driftline._binning.labels import is_missing, label_of
 from driftline._binning.layout import binner
 from driftline._capture.columns import as_floats, as_objects
@@ -174,7 +174,7 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     means = np.clip(np.divide(sums, inside, out=_centres(bins), where=inside > 0), low, high)
     # A constant is detected by its range, because rounding gives 0.1, 0.1, 0.1 a deviation that is not exactly 0.
     mean, std = (low, 0.0) if low == high else (float(values.mean()), float(values.std()))
-    moments = Moments(len(values), mean, std, low, high)
+    moments = NumericSummary(len(values), mean, std, low, high)
     return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
 
 

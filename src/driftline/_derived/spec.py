@@ -10,12 +10,12 @@ from driftline._runtime import validation as check
 from driftline.errors import ConfigurationError
 from driftline.typing import Label
 
-__all__ = ["Derive", "Derived", "Projections", "Row", "VectorColumn", "as_functions", "check_functions"]
+__all__ = ["Derive", "Derived", "NamedRow", "Projections", "VectorColumn", "as_functions", "check_functions"]
 
-Row: TypeAlias = "Mapping[str, Any]"
+NamedRow: TypeAlias = "Mapping[str, Any]"
 """One row as user functions get it: name of each captured column to its value."""
 
-Derive: TypeAlias = "Mapping[str, Callable[[Row], Label | None]]"
+Derive: TypeAlias = "Mapping[str, Callable[[NamedRow], Label | None]]"
 """Name of each derived feature to the user function that computes it from a row."""
 
 Matrix: TypeAlias = "tuple[tuple[float, ...], ...]"

@@ -14,7 +14,7 @@ from driftline._binning.bins import Feature, NumericBins
 from driftline._binning.layout import Layout, hash_bins
 from driftline._capture.columns import FLOAT_BYTES, as_floats, read_matrix
 from driftline._capture.vectors import as_matrix
-from driftline._derived.spec import Derive, Derived, Projections, Row, VectorColumn
+from driftline._derived.spec import Derive, Derived, NamedRow, Projections, VectorColumn
 from driftline.typing import Column, Counts, Floats
 
 __all__ = ["Columns", "Deriver", "OnError", "StagedLayout", "fingerprint_of", "project", "project_vectors"]
@@ -84,7 +84,7 @@ class Deriver:
                 result.append(self._call(name, function, view))
         return results
 
-    def _call(self, name: str, function: Callable[[Row], object], row: Row) -> object:
+    def _call(self, name: str, function: Callable[[NamedRow], object], row: NamedRow) -> object:
         try:
             return function(row)
         except Exception as error:  # noqa: BLE001 - a user function: its value is missing

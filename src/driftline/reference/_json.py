@@ -15,8 +15,8 @@ from driftline._binning.bins import (
     PREDICTION,
     CategoricalBins,
     Feature,
-    Moments,
     NumericBins,
+    NumericSummary,
     OutcomeCounts,
 )
 from driftline._derived.json import check_derived, read_derived
@@ -180,7 +180,7 @@ def _make_numeric(
     cuts: tuple[float, ...],
     counts: tuple[int, ...],
     means: tuple[float, ...] | None,
-    moments: Moments | None,
+    moments: NumericSummary | None,
 ) -> Feature:
     bins = NumericBins(cuts)
     check_length(counts, bins.size, "counts, one for each bin", ".counts")
@@ -226,9 +226,9 @@ _read_at_least_0 = json.check(json.number, lambda value: value >= 0.0, "a number
 
 _read_counts = json.array(json.count, most=MAX_BINS)
 
-_read_moments: Reader[Moments] = json.check(
+_read_moments: Reader[NumericSummary] = json.check(
     json.record(
-        Moments,
+        NumericSummary,
         count=json.integer(1),
         mean=json.number,
         std=json.number,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from driftline._binning.bins import Feature, Moments, OutcomeCounts
+from driftline._binning.bins import Feature, NumericSummary, OutcomeCounts
 from driftline._significance.dependence import Dependence
 
 __all__ = ["merge_dependence", "merge_features", "merge_outcomes"]
@@ -41,13 +41,13 @@ def merge_features(a: Feature, b: Feature) -> Feature:
     return replace(a, counts=counts, means=means, moments=_merge_moments(a.moments, b.moments))
 
 
-def _merge_moments(a: Moments, b: Moments) -> Moments:
+def _merge_moments(a: NumericSummary, b: NumericSummary) -> NumericSummary:
     count = a.count + b.count
     share = b.count / count
     mean = a.mean + (b.mean - a.mean) * share
     # Chan, Golub & LeVeque 1979: the variance of two samples together, from the variance of each.
     variance = a.std**2 * (1 - share) + b.std**2 * share + (b.mean - a.mean) ** 2 * share * (1 - share)
-    return Moments(count, mean, float(variance**0.5), min(a.minimum, b.minimum), max(a.maximum, b.maximum))
+    return NumericSummary(count, mean, float(variance**0.5), min(a.minimum, b.minimum), max(a.maximum, b.maximum))
 
 
 def _sum(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
