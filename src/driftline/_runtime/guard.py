@@ -64,7 +64,7 @@ class Guard:
 
     def reset(self) -> None:
         """Delete all counts, as the child of a fork must."""
-        # Re-entrant: the garbage collector may run a finalizer of the host here, and that may predict.
+        # Re-entrant, because the garbage collector may run a finalizer of the host here, which may call the model.
         self._lock = threading.RLock()
         self.counts: dict[str, int] = {}
         self._error_types: set[str] = set()

@@ -123,7 +123,7 @@ class Database:
         self._closed = False
         self._keep_open = keep_open
         self._connection: sqlite3.Connection | None = None
-        # Re-entrant: a user function that runs within a transaction may fork.
+        # Re-entrant, because a user function that runs within a transaction may fork.
         self.lock = threading.RLock()
         with as_configuration_error(self._path, file_format, argument):
             self._connect()

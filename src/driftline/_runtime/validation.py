@@ -48,7 +48,7 @@ SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.
 """Seconds in each unit of a duration."""
 
 MAX_SECONDS = 100 * 365.25 * 86400.0
-"""Seconds in a century, the largest duration. A longer one is a mistake in the unit."""
+"""Seconds in a century. A duration must be shorter, because a longer one is a mistake in the unit."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
 
@@ -160,7 +160,7 @@ def number(
 
 def probability(name: str, value: object) -> float:
     """
-    Return a number from 0 to 1.
+    Return the value as a Python number if it is from 0 to 1.
 
     Raises:
         ConfigurationError: the value is not such a number.
@@ -189,7 +189,7 @@ def duration(name: str, value: object) -> float:
 
 def boolean(name: str, value: object) -> bool:
     """
-    Return True or False.
+    Return the value if it is True or False.
 
     Raises:
         ConfigurationError: the value is something else, such as 0 or 1.

@@ -28,7 +28,7 @@ class WatchedLock:
     __slots__ = ("_heartbeats", "_lock", "_stalled_at", "stuck")
 
     def __init__(self) -> None:
-        # Re-entrant: the garbage collector may run a finalizer of the host here, and that may predict.
+        # Re-entrant, because the garbage collector may run a finalizer of the host here, which may call the model.
         self._lock = threading.RLock()
         self._heartbeats = 0
         self._stalled_at = -1

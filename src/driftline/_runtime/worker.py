@@ -38,7 +38,7 @@ class Worker:
         return self._stopped
 
     def start(self) -> None:
-        """Start the thread unless it runs already."""
+        """Start the thread unless it runs already. If the interpreter cannot start one, `stopped` becomes True."""
         with self._lock:
             if self.running or self._stopped:
                 return

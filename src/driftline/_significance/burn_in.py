@@ -279,8 +279,8 @@ class BurnIn:
             else:
                 directions.append(directions[-1])
             kept = np.repeat(self._kept_share(np.ones(self._size), level.differences)[:, None], PARTS, axis=1)
-            # A drift that begins makes the squares as uneven as possible. The correction for the excluded differences
-            # must not grow from it.
+            # A drift that begins makes the squares as uneven as possible, which lowers the number of directions. The
+            # correction for the excluded differences must not grow from that.
             kept[:, SHAPE] = self._kept_share(np.maximum(directions[-1], MIN_TRIM_DIRECTIONS), level.differences)
             known = (level.independent > 0) & (level.differences >= MIN_BLOCKS - 1)[:, None]
             with np.errstate(invalid="ignore", divide="ignore"):

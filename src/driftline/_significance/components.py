@@ -107,7 +107,8 @@ class FeatureMatrix:
             reference: flat counts over all bins, with the empty bin for padding at the end. They need not be whole.
         """
         bins, missing = reference[self.bins], reference[self.missing]
-        # The range comes from all rows of the reference. The categories seen once are a share of its rows.
+        # The range comes from all rows of the reference, so its estimate stays. The number of categories seen once is
+        # reduced in proportion to the rows.
         rows = self.reference.sum(axis=1) + self.reference_missing
         share = 1.0 if self.ordered else (bins.sum(axis=1) + missing) / np.maximum(rows, 1)
         return replace(

@@ -226,9 +226,9 @@ class TwoSample:
         deviates = difference / np.where(shares > 0, root, 1.0)
         dependent = np.isfinite(directions)
         if dependent.any():
-            # Use the deviates of the roots (Freeman & Tukey 1950) where they are smaller. To first order they are the
-            # same. They limit a clump of rows in a rare bin, which dependent rows often have, but an empty bin deviates
-            # too far in them.
+            # Use the deviates of the roots (Freeman & Tukey 1950) where they are smaller. To first order both are the
+            # same. Those of the roots limit the effect of a clump in a rare bin, which dependent rows often have. But
+            # they are too large for an empty bin.
             roots = 2.0 * (np.sqrt(shares_c) - np.sqrt(shares_r))
             tame = dependent[:, None] & (np.abs(roots) < np.abs(deviates))
             deviates = np.where(tame, roots, deviates)

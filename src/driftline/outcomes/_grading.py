@@ -325,7 +325,7 @@ def _is_absent(value: object) -> bool:
 
 @returning_on_error(False)  # noqa: FBT003 - the default
 def _is_plain(output: object) -> bool:
-    """Return whether driftline can read an output without the user function. If reading raises, it cannot."""
+    """Return True if driftline can read an output without the user function, and False if reading it raises."""
     as_output(output)
     return True
 

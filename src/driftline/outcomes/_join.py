@@ -59,7 +59,7 @@ class Record(NamedTuple):
     Attributes:
         state: ``waiting``, ``early``, ``done`` or ``expired``.
         value: the pending output or outcome; None if the state is ``done`` or ``expired``.
-        source: the model, version and variant of the prediction.
+        source: the model, version and variant of the prediction; None for those of the monitor that uses the store.
         at: seconds of the clock at which the state began.
     """
 

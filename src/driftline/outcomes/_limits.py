@@ -46,7 +46,7 @@ LIMITABLE_METRICS = ("accuracy", "error_rate", "precision", "recall", "f1", "bri
 """Metrics that may have a limit. Each is a mean of values in [0, 1], as the test requires."""
 
 UPPER_LIMITED = frozenset({"error_rate", "brier"})
-"""Metrics whose limit is an upper bound."""
+"""The metrics of `LIMITABLE_METRICS` whose limit is an upper bound. The limit of the others is a lower bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ Smaller errors count as 0.
 """
 
 _RATIO = 2.0 ** (1 / 8)
-# The point with the same relative distance to both ends of its bin, at most 4.4 % (Masson, Rim & Lee 2019, DDSketch,
-# section 2).
+# The middle of a bin has the same relative distance to both of its ends, at most 4.4 % (Masson, Rim & Lee 2019,
+# DDSketch, section 2).
 _MAGNITUDES = np.concatenate([[0.0], ERROR_EDGES * 2 * _RATIO / (1 + _RATIO)])
 ERROR_VALUES = np.concatenate([-_MAGNITUDES[:0:-1], _MAGNITUDES])
 """
