@@ -39,8 +39,8 @@ class Learner:
         on_learned: called with the reference.
         report: called with a place and a message if the rows, or one of their columns, cannot be fitted.
         derive: user functions of a row that return derived features.
-        durations: as for `Recorder`, and so are the next two.
-        worker: the worker thread.
+        durations: as for `Recorder`.
+        worker: the worker thread, which then fits the reference. If None, the caller's thread does.
         on_overdue: as for `Backpressure`.
 
     Attributes:

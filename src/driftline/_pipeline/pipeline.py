@@ -103,7 +103,7 @@ class Pipeline:
             register(self)
 
     def _start(self, reference: Reference | Learn) -> Serving:
-        """Return the first recorder: of a reference, or of the learner of one."""
+        """Return the recorder to start with: of the reference, or of a learner that fits one."""
         if isinstance(reference, Learn):
             return Serving(self._assembly.learn(reference, self._on_learned))
         active = self._assembly.build(reference)
@@ -149,7 +149,7 @@ class Pipeline:
             self.emitter.state_changed(change)
 
     def _switch(self, active: ActiveReference) -> None:
-        """Let calls begin under this reference, and detectors watch its streams. The caller holds `_replacing`."""
+        """Let calls begin under this reference, and let detectors watch its streams. The caller holds `_replacing`."""
         self._assembly.watch_streams(active.reference)
         with self.serving.lock:
             self.serving.switch(active)
@@ -160,7 +160,7 @@ class Pipeline:
 
     def settle(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
         """
-        Process the backlog: drain, evaluate windows, join outcomes, feed detectors, then `_react`.
+        Drain, evaluate windows, join outcomes, feed detectors, refresh canaries, apply the retraining policy.
 
         The arguments are as for `Recorder.drain`.
         """

@@ -70,7 +70,7 @@ class Redactor:
         return replace(request, detail="; ".join(status.reason for status in redacted.values()))
 
     def states(self, states: Mapping[str, FeatureStatus]) -> Mapping[str, FeatureStatus]:
-        """Return the states of features, detectors and limits, redacted: a limit's name may name a class too."""
+        """Return the states of features, detectors and limits, by name. Names and reasons are redacted."""
         if self._labels or not states:
             return states
         reference, evaluator = self._present

@@ -38,30 +38,30 @@ class LateCalls:
         self._current = current
 
     def append(self, entry: Entry) -> None:
-        """Record one successful call of the fast path."""
+        """Count one successful call of the fast path, and drop its row."""
         row, output, seconds, context = entry
         self.record(row, output, seconds, context)
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
-        """Record one successful call."""
+        """Count one successful call, and drop its rows."""
         del output
         recorder = self._current()
         recorder.record_without_features(_drop_rows(captured, recorder), seconds, context)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
-        """Record a call that raised."""
+        """Count a call that raised, and drop its rows."""
         recorder = self._current()
         recorder.record_without_features(_drop_rows(captured, recorder), seconds, context, error)
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
-        """Record rows without a call."""
+        """Count rows without a call as served, and drop them."""
         del outputs
         recorder = self._current()
         recorder.record_without_features(_drop_rows(captured, recorder), None, None)
 
 
 def _drop_rows(captured: Captured, recorder: Recorder) -> int:
-    """Count the rows of a call as dropped, and return their number. Unreadable features are 1 row, dropped before."""
+    """Count the rows of a call as dropped, and return their number. If *captured* is None, return 1 and count none."""
     if captured is None:
         return 1
     rows = 1 if captured.__class__ in ROWS else len(captured)
@@ -263,7 +263,7 @@ class Serving:
         (self.learner or self.recorder).drain(pause, without_user_functions=without_user_functions)
 
     def read(self) -> ServingCounts:
-        """Return the counts of this instant."""
+        """Return the counts of all recorders at this instant."""
         with self.lock:
             active, retired, current, kept = self.active, self.retired, self.recorder.panes.read(), self.retired.read()
         return ServingCounts(active, current, retired.plus(current, kept), retired, kept)

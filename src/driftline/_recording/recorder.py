@@ -151,7 +151,7 @@ class Recorder:
     def record_without_features(
         self, rows: int, seconds: float | None, context: object, error: str | None = None
     ) -> None:
-        """Record *rows* predictions, or as many failures if *error* is the type of an error, and not their features."""
+        """Count *rows* predictions of one call without their features. If *error* is a type of error, they failed."""
         if error is None:
             self._count_call(rows, seconds, context)
         elif seconds is not None:
@@ -226,7 +226,7 @@ class Recorder:
         self.backpressure.evaluate_overdue()
 
     def _count_call(self, rows: int, seconds: float | None, context: object) -> None:
-        """Count a call, or (*seconds* is None) a batch without one. *rows* are its served rows that have no entry."""
+        """Count a call, or a batch if *seconds* is None. *rows* is the number of its rows without an entry."""
         if seconds is not None:
             self._calls.append((seconds, context, rows))
             return

@@ -73,7 +73,7 @@ class Tracing:
 
     @staticmethod
     def end(span: Span, token: object, error: BaseException | None) -> None:
-        """End a span, with the type of the error that the call raised, and detach *token*. Each may be None."""
+        """End a span. *token* (from `attach`) and *error* (that the call raised) may be None."""
         try:
             if error is not None:
                 # The class only: the message often quotes the value that the model rejected.
