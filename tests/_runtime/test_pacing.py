@@ -12,6 +12,7 @@ from driftline._runtime.pacing import (
     PAUSE_FACTOR,
     PAUSE_SECONDS,
     PIECE_OBSERVATIONS,
+    PIECE_SECONDS,
     Throttle,
     with_pauses,
 )
@@ -46,3 +47,12 @@ def test_with_pauses_keeps_items_and_their_order(pauses):
     assert pauses == []
     assert list(items) == list(range(PIECE_OBSERVATIONS, 2 * PIECE_OBSERVATIONS + 1))
     assert pauses == [PAUSE_SECONDS] * 2
+
+
+def test_with_pauses_does_not_pause_a_fast_consumer(monkeypatch):
+    """Of four pieces, the third one takes the time that needs a pause."""
+    seconds, now = [], iter([0.0, 0.0, 0.0, PIECE_SECONDS, 1.0, 1.0])
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(thread_time=lambda: next(now), sleep=seconds.append))
+    items = list(range(3 * PIECE_OBSERVATIONS + 1))
+    assert list(with_pauses(items)) == items
+    assert seconds == [PAUSE_SECONDS]
