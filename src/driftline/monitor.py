@@ -288,11 +288,7 @@ class Monitor:
         self.outcomes((prediction_id,), (actual,))
 
     def outcomes(self, prediction_ids: Iterable[object], actuals: Iterable[object]) -> None:
-        """
-        Report several outcomes, each with the id of its prediction. Both arguments may be columns.
-
-        They must have the same length. Otherwise the error counts in ``ml.monitor.errors``, as any error while serving.
-        """
+        """Report several outcomes, each with the id of its prediction. Both arguments may be columns, equally long."""
         pipeline = self._pipeline
         if not pipeline.enabled:
             return
