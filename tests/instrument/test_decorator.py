@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import dataclasses
 import functools
-import gc
 import inspect
-import types
 
 import numpy as np
 import pandas as pd
@@ -17,30 +14,6 @@ import pyarrow as pa
 import pytest
 
 import driftline as dl
-
-
-@pytest.fixture
-def monitor(make_monitor):
-    """A synchronous monitor that logs errors."""
-    return make_monitor(on_error="log", synchronous=True)
-
-
-@pytest.fixture
-def counted(telemetry, monitor):
-    """A function that returns (predictions, failed predictions, durations) so far."""
-
-    def read():
-        monitor.flush()
-        served = failed = durations = 0
-        for name, attributes, value in telemetry.points():
-            if name == "ml.prediction.duration":
-                durations += value
-            elif name == "ml.predictions.served":
-                served += value * ("error.type" not in attributes)
-                failed += value * ("error.type" in attributes)
-        return served, failed, durations
-
-    return read
 
 
 class Hostile:
@@ -223,243 +196,7 @@ def test_span_that_cannot_be_ended_is_detached(make_monitor, telemetry, row, mon
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="span") == 1
 
 
-# --- one prediction ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"output": lambda result: result}, {"trace": True}], ids=["plain", "output", "trace"]
-)
-@pytest.mark.parametrize("fails", [False, True], ids=["returns", "raises"])
-def test_coroutines_are_one_prediction_with_every_option(make_monitor, telemetry, row, options, fails):
-    """With and without a span or ``output=``; a coroutine within another one of the same monitor is not counted."""
-    monitor = make_monitor(on_error="log", synchronous=True, trace="trace" in options)
-    decorate = monitor.instrument(output=options.get("output"))
-
-    @decorate
-    async def inner(features):
-        if fails:
-            raise LookupError
-        return features["age"]
-
-    @decorate
-    async def outer(features):
-        return await inner(features)
-
-    if fails:
-        with pytest.raises(LookupError):
-            asyncio.run(outer(row))
-    else:
-        assert asyncio.run(outer(row)) == row["age"]
-    monitor.flush()
-    assert (monitor.evidence().served, monitor.evidence().failed) == (int(not fails), int(fails))
-    assert len(telemetry.spans()) == int("trace" in options)
-
-
-@pytest.mark.parametrize("kind", ["function", "generator", "async generator"])
-def test_a_failure_within_a_call_is_one_failure(make_monitor, row, kind):
-    """The outer call fails too, and is the prediction."""
-    monitor = make_monitor(on_error="log", synchronous=True)
-    decorate = monitor.instrument(output=lambda result: result)
-
-    @decorate
-    def function(features):
-        raise LookupError
-
-    @decorate
-    def generator(features):
-        yield features["age"]
-        function(features)
-
-    @decorate
-    async def async_generator(features):
-        yield features["age"]
-        function(features)
-
-    @decorate
-    async def consume(features):
-        return [value async for value in async_generator(features)]
-
-    run = {
-        "function": lambda: function(row),
-        "generator": lambda: list(generator(row)),
-        "async generator": lambda: asyncio.run(consume(row)),
-    }[kind]
-    with pytest.raises(LookupError):
-        run()
-    monitor.flush()
-    assert (monitor.evidence().served, monitor.evidence().failed) == (0, 1)
-
-
-def test_a_call_within_a_call_is_one_prediction(monitor, counted, row):
-    """Functions, coroutines, generators and blocks, each as the outer call."""
-
-    @monitor.instrument
-    def plain(features):
-        return features["age"]
-
-    @monitor.instrument
-    def generator(features):
-        yield plain(features)
-
-    @monitor.instrument
-    async def coroutine(features):
-        return next(iter(list(generator(features))))
-
-    @monitor.instrument
-    async def async_generator(features):
-        yield await coroutine(features)
-
-    @monitor.instrument
-    async def outermost(features):
-        return [value async for value in async_generator(features)]
-
-    @monitor.instrument
-    def around(features):
-        with monitor.prediction(features) as call:
-            call.output = plain(features)
-        return list(generator(features))
-
-    async def consume():
-        return [value async for value in async_generator(row)]
-
-    assert list(generator(row)) == around(row) == asyncio.run(outermost(row)) == asyncio.run(consume()) == [row["age"]]
-    assert asyncio.run(coroutine(row)) == row["age"]
-    with monitor.prediction(row) as call:
-        call.output = plain(row)
-    assert counted() == (6, 0, 6)
-
-
-def test_calls_of_a_consumer_between_two_values_count(monitor, counted, row):
-    """They do not belong to the suspended generator."""
-
-    @monitor.instrument
-    def generator(features):
-        yield features
-        yield features
-
-    @monitor.instrument
-    async def async_generator(features):
-        yield features
-        yield features
-
-    predict = monitor.instrument(lambda features: features["age"])
-
-    async def consume():
-        return [predict(value) async for value in async_generator(row)]
-
-    assert [predict(value) for value in generator(row)] == asyncio.run(consume()) == [row["age"]] * 2
-    assert counted() == (6, 0, 6)
-
-
-def test_task_that_outlives_its_call_is_a_prediction(monitor, counted, row):
-    """The task starts within the call and predicts after it."""
-
-    @monitor.instrument
-    async def later(features):
-        return features["age"]
-
-    async def main():
-        with monitor.prediction(row) as call:
-            task = asyncio.create_task(later(row))
-            call.output = 0.5
-        return await task
-
-    assert asyncio.run(main()) == row["age"]
-    assert counted() == (2, 0, 2)
-
-
-def test_block_within_a_call_has_an_outcome(make_monitor, telemetry, row):
-    """The outer call is the prediction; an outcome is joined by the id of the inner block."""
-    monitor = make_monitor()
-
-    @monitor.instrument
-    def predict(features):
-        with monitor.prediction(features, prediction_id="inner") as call:
-            call.output = 0.9
-        return call.output
-
-    predict(row)
-    monitor.outcome("inner", actual=True)
-    assert telemetry.value("ml.outcomes", ml__outcome__result="correct") == 1
-    assert telemetry.value("ml.predictions.served") == 1
-
-
-# --- coroutines and generators ----------------------------------------------------------------------------------------
-
-
-def test_coroutine_may_be_closed_in_another_context(monitor, counted, row):
-    """An event loop that ends closes suspended coroutines outside the context in which they ran."""
-
-    @types.coroutine
-    def wait():
-        yield
-
-    @monitor.instrument
-    async def predict(features):
-        await wait()
-
-    @monitor.instrument
-    async def stream(features):
-        await wait()
-        yield features
-
-    for awaitable in (predict(row), stream(row).__anext__()):
-        contextvars.copy_context().run(awaitable.send, None)
-        awaitable.close()
-    block = monitor.prediction(row)
-    contextvars.copy_context().run(block.__enter__)
-    block.__exit__(None, None, None)
-    assert counted()[0] == 1
-    assert monitor.instrument(lambda _: 0.5)(row) == 0.5
-    assert counted()[0] == 2
-
-
-def test_cancelled_task_is_a_failed_prediction(monitor, telemetry, row):
-    """The task stays cancelled."""
-
-    @monitor.instrument
-    async def predict(features):
-        await asyncio.sleep(60)
-
-    async def main():
-        task = asyncio.create_task(predict(row))
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        return task.cancelled()
-
-    assert asyncio.run(main())
-    cancelled = telemetry.value("ml.predictions.served", error__type="asyncio.exceptions.CancelledError")
-    assert cancelled == 1
-
-
-def test_abandoned_generators_count_once(monitor, counted, row):
-    """Dropped or closed halfway. A generator that never began does not count."""
-
-    @monitor.instrument
-    def values(features):
-        yield 0.1
-        yield 0.2
-
-    @monitor.instrument
-    async def stream(features):
-        yield 0.1
-        yield 0.2
-
-    begun = values(row)
-    assert next(begun) == 0.1
-    del begun
-    values(row).close()
-    gc.collect()
-    assert counted() == (1, 0, 1)
-
-    async def main():
-        async for _ in (tokens := stream(row)):
-            break
-        await tokens.aclose()
-
-    asyncio.run(main())
-    assert counted() == (2, 0, 2)
+# --- the decorated function -------------------------------------------------------------------------------------------
 
 
 def conversation(features):
@@ -475,22 +212,6 @@ def conversation(features):
     finally:
         heard.append("closed")
     return heard
-
-
-def test_generator_protocol_is_unchanged(monitor, row):
-    """``send``, ``throw`` and the returned value."""
-
-    def talk(function):
-        generator = function(row)
-        said = [next(generator), generator.send("a"), generator.throw(ValueError("b"))]
-        with pytest.raises(StopIteration) as stop:
-            generator.send("c")
-        return said, stop.value.value
-
-    assert talk(monitor.instrument(conversation)) == talk(conversation)
-
-
-# --- the decorated function -------------------------------------------------------------------------------------------
 
 
 async def coroutine(features):
