@@ -19,7 +19,6 @@ from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
 from driftline.reference._dependence import fit_dependence
 from driftline.reference._features import FittedFeatures, count_outcomes, fit_features
-from driftline.reference._json import Document, read_reference, write_reference
 from driftline.reference._merging import merge_dependence, merge_features, merge_outcomes
 from driftline.reference._self_check import SelfCheck
 from driftline.reference._training import TrainingData, column_names
@@ -248,7 +247,7 @@ class Reference:
         if max(size, len(data)) > MAX_FILE_BYTES:
             msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
             raise ReferenceError(msg)
-        return _from_document(read_reference(text, str(file)))
+        return _read(text, str(file))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the reference to a JSON file; equal references give the same bytes."""
@@ -256,6 +255,8 @@ class Reference:
 
     def to_json(self) -> str:
         """Return the reference as a JSON string, which the file ``reference.schema.json`` of this package describes."""
+        from driftline.reference._json import Document, write_reference  # noqa: PLC0415 - as in `_read`
+
         return write_reference(Document(**{field.name: getattr(self, field.name) for field in fields(self)}))
 
     @classmethod
@@ -269,7 +270,7 @@ class Reference:
         if not isinstance(text, str):
             msg = f"reference: a {type(text).__name__}, expected a JSON string"
             raise ReferenceError(msg)
-        return _from_document(read_reference(text, "reference"))
+        return _read(text, "reference")
 
     @property
     def watched(self) -> tuple[Feature, ...]:
@@ -345,5 +346,10 @@ def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:
     return FittedFeatures(features, tuple(counted), prediction, outcomes, like.derived, seasons)
 
 
-def _from_document(document: Document) -> Reference:
+def _read(text: str, source: str) -> Reference:
+    """Return the reference that JSON describes. *source* names the JSON in errors."""
+    # Three modules that only files need. Programs that fit their reference at the start do not pay for them.
+    from driftline.reference._json import read_reference  # noqa: PLC0415
+
+    document = read_reference(text, source)
     return Reference(**{field.name: getattr(document, field.name) for field in fields(document)})
