@@ -258,13 +258,13 @@ class Monitor:
         seconds: float | None = None,
     ) -> None:
         """
-        Record n rows as n predictions, without a call.
+        Record n predictions that were made elsewhere, without a decorated function.
 
         Args:
             features: n rows: a dict of columns, a frame, a 2-D array of shape (n, features), or one row.
             outputs: n predictions. If None, only the features are recorded.
             prediction_ids: n ids, which join the predictions with their outcomes.
-            seconds: the duration of the model's call for all n rows. If None, no duration is recorded.
+            seconds: how long the model took for all n rows together. If None, no duration is recorded.
         """
         calls = self._pipeline.calls
         if not calls.enabled:

@@ -96,7 +96,7 @@ def _refuse(name: str, content: str, hint: str = "") -> NoReturn:
 
 
 def _looks_categorical(column: Column) -> bool:
-    """Return whether the values are labels, or integers that are codes; False if all values are missing."""
+    """Return whether the values are labels, or few distinct integers that repeat often; False if all are missing."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
         kind = column.dtype.kind
         if kind in "fb":

@@ -162,7 +162,9 @@ class Layout:
 
     def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None = None) -> Counts:
         """
-        Return the counts of single rows, shape (total,).
+        Count rows that were captured one at a time.
+
+        Return one count per bin, summed over the rows, shape (bins of all features,).
 
         Args:
             rows: each a tuple of values in the order of the features, or the bytes of as many float64.

@@ -361,7 +361,7 @@ def _copied(column: Column) -> Column:
 
 
 def _is_named(row: object) -> bool:
-    """Return whether a row has names for its values, as a dict, namedtuple, dataclass, model or indexed series has."""
+    """Return whether a row names its values: a dict, namedtuple, dataclass, pydantic or attrs object, or series."""
     if isinstance(row, Mapping) or hasattr(row, "_fields") or _field_names(type(row)) is not None:
         return True
     return is_column(row) and not isinstance(row, (list, tuple, np.ndarray)) and names_of(row) is not None

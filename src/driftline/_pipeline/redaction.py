@@ -89,7 +89,11 @@ class Redactor:
         return redacted
 
     def performance(self, performance: Sequence[Performance]) -> Iterator[Performance]:
-        """Yield metrics of outcomes, redacted. Skip a class that has no number in the reference."""
+        """
+        Yield the metrics. A class that must not be named is replaced by its position in the reference.
+
+        A class that the reference does not contain is skipped.
+        """
         for metric in performance:
             if metric.label is None:
                 yield metric

@@ -210,7 +210,11 @@ class ServingCounts(NamedTuple):
     kept: Sequence[Totals]
 
     def exported_counts(self) -> dict[tuple[str, str], Counts]:
-        """Return the exported counts per bin, by the fingerprint of the reference and the feature."""
+        """
+        Return the counts per bin of the features whose bins are exported.
+
+        Keys are (fingerprint of the reference, name of the feature).
+        """
         return (
             {}
             if self.active is None
@@ -218,7 +222,11 @@ class ServingCounts(NamedTuple):
         )
 
     def counts_by_feature(self) -> dict[tuple[str, str], Counts]:
-        """Return all counts per bin, by the fingerprint of the bins and the feature."""
+        """
+        Return the counts per bin of all features.
+
+        Keys are (fingerprint of the feature's bins, name of the feature).
+        """
         return (
             {}
             if self.active is None

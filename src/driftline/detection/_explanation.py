@@ -96,7 +96,11 @@ def _name_components(components: Sequence[Component]) -> str:
 
 
 def _median(feature: Feature, counts: NDArray[np.float64]) -> float:
-    """Return the reference's mean of the bin that holds the median of *counts* without missing values; nan if empty."""
+    """
+    Return the approximate median of the values that *counts* holds, missing values excluded.
+
+    It is the reference's mean of the bin in which the median lies; nan if all values are missing.
+    """
     present = counts[:-1]
     if not present.sum():
         return float("nan")

@@ -57,9 +57,11 @@ class Record(NamedTuple):
     The state of one id.
 
     Attributes:
-        state: ``waiting``, ``early``, ``done`` or ``expired``.
-        value: the pending output or outcome; None if the state is ``done`` or ``expired``.
-        source: the model, version and variant of the prediction; None for those of the monitor that uses the store.
+        state: ``waiting`` (a prediction without outcome), ``early`` (an outcome without prediction), ``done`` (joined)
+            or ``expired``.
+        value: the output if ``waiting``, the outcome if ``early``, else None.
+        source: model, version and variant of the prediction. None if the monitor that uses this store made it, or if
+            there is no prediction yet.
         at: seconds of the clock at which the state began.
     """
 

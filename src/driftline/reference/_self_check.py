@@ -99,11 +99,12 @@ def self_check(
         blocks: counts of consecutive blocks, shape (blocks, bins).
         block_rows: rows of each block.
         dependence: the dependence of the rows; None if there are too few of them.
-        expected: called with the index of a block, returns the counts that the block is compared with, shape (bins,),
-            which include those of the block.
+        expected: called with the index of a block. Returns the counts to compare the block with, shape (bins,). They
+            still contain the block itself, which this function subtracts.
 
     Returns:
-        The result. Without *dependence*, or with too few blocks, nothing is tested and its shares are 0.
+        The result. If *dependence* is None, or there are too few blocks, nothing is tested: the fields ``independent``
+        and ``corrected`` are 0.
     """
     if dependence is None or len(blocks) < MIN_BLOCKS:
         return SelfCheck(block_rows, len(blocks), 0.0, 0.0, "", float(block_rows), 0)
