@@ -176,7 +176,11 @@ def should_trigger_retraining(report: DriftReport, *, accuracy: float, latency: 
 def enqueue_retraining_tasks(
     reports: Mapping[str, DriftReport] | Sequence[DriftReport], *, accuracy: float, latency: float
 ) -> list[str]:
-    """Return the names of the features for whose report `should_trigger_retraining` returns True, in order."""
+    """
+    Return the names of the features for whose report `should_trigger_retraining` returns True, in order.
+
+    The caller enqueues them; this function only selects them.
+    """
     items = reports.values() if isinstance(reports, Mapping) else reports
     return [report.feature for report in items if should_trigger_retraining(report, accuracy=accuracy, latency=latency)]
 
@@ -250,7 +254,7 @@ class _RecordedSnapshots:
             self._process = os.getpid()
 
     def reading(self) -> Reading | None:
-        """Return the values to export. Return None in the child of a fork until that records a snapshot."""
+        """Return the values to export. Return None in the child of a fork until the child records one."""
         if self._process != os.getpid():
             return None
         with self._lock:

@@ -158,7 +158,7 @@ class StateChange:
 
 def replaced(states: Mapping[str, FeatureStatus], length: str) -> Iterator[StateChange]:
     """
-    Yield a change to ``"insufficient_data"`` for each state that is another one, because the reference was replaced.
+    Yield a change to ``"insufficient_data"`` for each name in another state, because the reference was replaced.
 
     Args:
         states: the states by name, under the old reference.

@@ -51,7 +51,7 @@ class Shift(Protocol):
 
         Args:
             column: the values of the feature.
-            strength: shape (rows,), how much of the shift each row gets, or with what probability it is replaced.
+            strength: shape (rows,), how much of the shift each row gets, or the probability that the row is replaced.
             random: generator of random numbers.
         """
         ...

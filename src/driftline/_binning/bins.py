@@ -144,8 +144,8 @@ class Feature:
         counts: rows of the training data per bin.
         means: mean of the training data per bin of a numeric feature; empty if *moments* is None.
         moments: moments of a numeric feature. None if the feature is categorical or has no finite value.
-        once: number of categories that occur once in the training data. As many new rows hold about this many unseen
-            categories (Good 1953, *The population frequencies of species*).
+        once: number of categories that occur once in the training data. Of as many new rows,
+            about this number have an unseen category (Good 1953, *The population frequencies of species*).
         twice: number of categories that occur twice, from which the accuracy of *once* is estimated.
     """
 

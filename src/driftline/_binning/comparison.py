@@ -102,7 +102,7 @@ class Comparison:
         counts[self._to] += totals.ravel()[self._from]
 
     def _above(self, block: NDArray[np.float64], rows: int) -> NDArray[np.bool_]:
-        """Return whether each value of a block is at or above each edge, shape (columns, edges, rows)."""
+        """Return whether each value is at or above each edge (-inf or a cut), shape (columns, edges, rows)."""
         if rows <= FEW_ROWS:
             return block[:, np.newaxis, :] >= self._edges
         usual = np.setbufsize(BUFFER)

@@ -120,7 +120,7 @@ class Layout:
         self._comparisons: dict[tuple[int, ...], Comparison] = {}
 
     def can_pack(self, width: int) -> bool:
-        """Return whether a row may be stored as the bytes of its first *width* values as float64: all are numeric."""
+        """Return whether the first *width* features are numeric, so that a row may be stored as bytes of float64."""
         return None not in self._cuts[:width]
 
     def derive(self, columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
@@ -134,7 +134,7 @@ class Layout:
 
         Args:
             columns: one column per feature, in the order of the features. If a column is None, all its values are
-                missing. The last features may lack a column, such as the prediction; they are not counted.
+                missing. There may be fewer columns than features; the last features are then not counted.
             rows: the number of rows, or a slice of the rows that are counted.
         """
         selection = slice(0, rows) if isinstance(rows, int) else rows

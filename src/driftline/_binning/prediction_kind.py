@@ -42,7 +42,11 @@ Kind: TypeAlias = Literal["probability", "label", "quantity"]
 
 
 def kind_of(prediction: Feature | None) -> Kind | None:
-    """Return the kind of predictions that a reference describes as *prediction*; None if *prediction* is None."""
+    """
+    Return the kind of the predictions that the feature *prediction* describes; None if it is None.
+
+    Categories are labels. Numbers are probabilities if those of the training data lie in [0, 1], else quantities.
+    """
     if prediction is None:
         return None
     if isinstance(prediction.bins, CategoricalBins):

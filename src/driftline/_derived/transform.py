@@ -220,7 +220,7 @@ class StagedLayout(Layout):
         self._numeric = only_projected and all(isinstance(feature.bins, NumericBins) for feature in features)
 
     def can_pack(self, width: int) -> bool:
-        """Return whether a row may be stored as the bytes of its values as float64: all are numeric features."""
+        """Return whether all columns are numeric features, so that a row may be stored as bytes of float64."""
         del width
         return self._numeric
 

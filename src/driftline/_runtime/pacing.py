@@ -44,7 +44,7 @@ class Throttle:
         self._worked_until = time.thread_time()
 
     def __call__(self) -> bool:
-        """Pause, and return True if the backlog is so large that the pause was the shortest one."""
+        """Pause. Return whether the pause was the shortest one, because the backlog is so large."""
         worked, pressed = time.thread_time() - self._worked_until, self._pressed()
         longest = min(max(PAUSE_SECONDS, PAUSE_FACTOR * worked), MAX_PAUSE_SECONDS)
         time.sleep(PAUSE_SECONDS if pressed else longest)
@@ -54,9 +54,10 @@ class Throttle:
 
 def with_pauses(items: Sequence[_T]) -> Iterator[_T]:
     """
-    Yield the items, with the shortest pause after a piece of them that took `PIECE_SECONDS`, so that other threads run.
+    Yield the items, and pause between pieces of them so that other threads run.
 
-    A piece has `PIECE_OBSERVATIONS` items. The consumer has processed them before the pause.
+    A piece has `PIECE_OBSERVATIONS` items. The shortest pause follows when `PIECE_SECONDS` of work have passed since
+    the last pause. The consumer has then processed the piece.
     """
     worked_until = time.thread_time()
     for start in range(0, len(items), PIECE_OBSERVATIONS):

@@ -82,10 +82,10 @@ def at_exit(function: Callable[[], object]) -> None:
 
 def at_exit_of_children(function: Callable[[], object], *, first: bool = False) -> None:
     """
-    Call a function at the end of this process, and of each child forked from now on, if multiprocessing started it.
+    Call a function when a process that multiprocessing started ends: this one, or a child forked from now on.
 
-    Such a process skips the functions of ``atexit`` if it was forked, and runs the finalizers of multiprocessing. In a
-    process that multiprocessing did not start, *function* is not called.
+    If it was forked, such a process skips the functions of ``atexit``. It runs the finalizers of multiprocessing
+    instead. In a process that multiprocessing did not start, *function* is not called.
 
     Args:
         function: called without arguments, possibly more than once.

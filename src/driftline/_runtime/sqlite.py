@@ -230,7 +230,7 @@ def open_read_only(path: Path, file_format: FileFormat, argument: str = "path") 
 def as_configuration_error(
     path: str | os.PathLike[str], file_format: FileFormat, argument: str = "path"
 ) -> Iterator[None]:
-    """Raise an error of SQLite, or of the operating system, in the block as a ConfigurationError with the path."""
+    """Convert errors of SQLite and of the operating system in the block to a ConfigurationError with the path."""
     try:
         yield
     except ConfigurationError:

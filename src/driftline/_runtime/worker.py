@@ -72,7 +72,7 @@ class Worker:
         self.running = False
 
     def run_round(self) -> bool:
-        """Run one round. Return False if it was the last one."""
+        """Run one round and return True. Return False if the thread was stopped or the method's object is gone."""
         self._wake.clear()
         work = self._work()
         if work is None or self._stopped:

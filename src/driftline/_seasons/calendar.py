@@ -132,18 +132,26 @@ class WeekClock:
 
     @property
     def over(self) -> bool:
-        """Whether the kept hour is not the present one, because it ended or the clock was set back."""
+        """Whether the kept hour differs from the present one, because it ended or the clock was set back."""
         return not self._start <= self._wall() < self._end
 
     def advance(self) -> None:
-        """Keep the present hour from now on. The caller has counted all rows of the earlier hour."""
+        """Replace the kept hour by the present one. The caller has counted all rows of the earlier hour."""
         now = self._wall()
         self._start = math.floor(now / HOUR) * HOUR
         self._end = self._start + HOUR
         self._cell = int(cell_of(np.array([now]))[0])
 
     def append_cells(self, counts: Counts, rows: int) -> Counts:
-        """Return *counts*, shape (bins,), followed by `CELLS` counts that have *rows* at the kept hour and else 0."""
+        """
+        Return *counts*, followed by one count per hour of the week, shape (bins + `CELLS`,).
+
+        The count of the kept hour is *rows*. Those of the other hours are 0.
+
+        Args:
+            counts: shape (bins,), rows per bin.
+            rows: number of rows.
+        """
         longer = np.zeros(len(counts) + CELLS, dtype=np.int64)
         longer[: len(counts)] = counts
         longer[len(counts) + self._cell] = rows

@@ -77,7 +77,7 @@ class Seasons:
         )
 
     def rows_per_day(self, rows: int) -> float:
-        """Return the mean number of rows per day, if the reference has *rows* rows; a shorter time counts as a day."""
+        """Return the mean rows per day of a reference of *rows* rows. One of less than a day counts as a day."""
         return rows * DAY / max(self.end - self.start, DAY)
 
 
@@ -104,7 +104,7 @@ def cell_in(kind: str, cells: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def _by_kind(kind: str, weights: NDArray[Any]) -> NDArray[Any]:
     """
-    Sum weights of hours of the week over the hours that belong to one cell of *kind*.
+    Sum weights of the hours of the week: per hour of the day, or per day of the week.
 
     Args:
         kind: ``"hour"`` or ``"weekday"``.
@@ -215,11 +215,11 @@ class Expectation:
 
     def freedom(self, cells: Counts) -> float:
         """
-        Return the degrees of freedom with which the variance of blocks around their expected counts is estimated.
+        Return the degrees of freedom of the variance of blocks around their expected counts.
 
-        Each block is a part of the reference from which its expectation is computed. A block of n rows, of which n_c
-        are in a cell of m_c rows, therefore loses sum(n_c^2 / m_c) / n degrees. Blocks that each hold a whole season
-        lose one degree together.
+        They are the number of blocks, less the lost ones. A block loses some because it is a part of the reference,
+        from which its expectation is computed. A block of n rows, of which n_c are in a cell of m_c rows, loses
+        sum(n_c^2 / m_c) / n. Blocks that each hold a whole season lose one degree together.
 
         Args:
             cells: rows of each block by hour of the week, shape (blocks, `CELLS`).
@@ -248,10 +248,11 @@ class Expectation:
 
     def __call__(self, cells: Counts) -> Floats:
         """
-        Return the counts with which a window is compared, shape (bins,): expected shares times effective sample size.
+        Return the counts with which a window is compared, shape (bins,): expected shares times effective rows.
 
-        The effective sample size of a mix of cells with weights w and m rows each is 1 / sum(w^2 / m) (Kish 1965). With
-        two seasons, the variances of the logarithms of both shares add up, less that of the overall shares.
+        The effective rows of a mix of cells with weights w and m rows each are 1 / sum(w^2 / m) (Kish 1965). With two
+        seasons, the variances of the logarithms of both shares add up, less that of the overall shares. For a window
+        without rows, return the counts of the reference.
 
         Args:
             cells: rows of the window by hour of the week, shape (`CELLS`,).
@@ -269,7 +270,7 @@ class Expectation:
         """
         Return *shares*, shape (..., bins), each at least `FLOOR` times the overall share.
 
-        They are scaled to sum to 1 per feature. Variances are standardised by them.
+        The result is scaled to sum to 1 per feature. Variances are standardised by the result.
         """
         raised = np.maximum(shares, FLOOR * self.overall)
         norm = np.add.reduceat(raised, self._offsets, axis=-1)
@@ -308,7 +309,7 @@ def short_window(seasons: Seasons, rows: int, window_rows: int | None, window_se
     """
     Return a warning if windows may differ from the reference because of a season alone; else an empty string.
 
-    They may if the reference shows a season that is longer than a window, and by which windows are not compared.
+    They may if the reference shows a season that is longer than a window, unless windows are compared by it.
 
     Args:
         seasons: the seasons of the reference.

@@ -197,7 +197,7 @@ def _shows_season(table: Counts, level: float) -> bool:
 
 def order_rows(seconds: Floats, seasons: Seasons, features: Sequence[Feature], layout: Layout) -> OrderedRows:
     """
-    Sort rows by time.
+    Return the order of rows by time, and the hour of the week of each row.
 
     Args:
         seconds: Unix time of each row in seconds, shape (rows,).

@@ -71,14 +71,14 @@ class _BlockLevel:
     The latest blocks of one length, and sums over the differences between neighbouring blocks.
 
     Attributes:
-        half: the first half of a block of twice the length; None while there is none that lacks its second half.
+        half: the pending first half of a block of twice the length; None if no block is pending.
         before: the latest block, with which the next one is compared; None before the first.
         blocks: number of blocks so far.
         rows: number of rows so far.
         differences: shape (features,), number of differences, without those of drifting features.
         sums: shape (features, parts), sums of the squared differences without the *largest* ones.
-        independent: shape (features, parts), those sums as expected for independent rows, with the largest ones. Each
-            difference adds about 1, and for the shape its degrees of freedom.
+        independent: shape (features, parts), the sums that independent rows would have, the largest ones included.
+            Each difference adds about 1 to a part, but to the shape its degrees of freedom.
         shape_squares: shape (features,), sums of the fourth powers of the differences in shape, without the largest.
         largest: shape (TRIMMED, features, parts), the largest squared differences.
     """
@@ -243,7 +243,7 @@ class BurnIn:
                     _add_comparison(level, matrix.indices, weights[:, 0], squares, independent)
 
     def _expected(self, counts: Sequence[Counts]) -> Floats | None:
-        """Return the expected shares of each block, shape (pairs, bins + 1), the last one 0; None without a season."""
+        """Return the expected shares of each block, shape (pairs, bins + 1), the last 0; None without seasons."""
         if self._seasonal is None:
             return None
         seasonal = self._seasonal

@@ -53,7 +53,7 @@ class Inflation:
         directions: shape (features,), effective number of independent directions in which the shape varies; inf if it
             varies in all directions equally.
         common: shape (parts,), whether at least half of the features are significantly dependent. If True, the rows are
-            in their original order. False stands for all parts.
+            in their original order. A single False is False for all parts.
     """
 
     factor: Floats
@@ -67,10 +67,10 @@ class InflationCurve:
     The variance inflation as a function of the number of rows.
 
     The curve starts at the shortest block length and steps to a longer one where its variance is significantly larger.
-    So it uses many short blocks for rows that are independent, at least beyond some distance. It uses few long blocks
+    So it uses many short blocks if rows are independent, or independent beyond some distance. It uses few long blocks
     for slow changes. Where the variance still grows at the longest length, a power of the number of rows continues the
-    curve up to `MAX_EXTRAPOLATION`. That power is the one of the last step. With a single length, it is the one that
-    leads from the inflation 1 of a single row to that length.
+    curve up to `MAX_EXTRAPOLATION`. The last step determines that power. With a single length, the
+    step begins at one row, which has the inflation 1.
 
     Args:
         lengths: shape (lengths,), rows per block, ascending.
@@ -114,8 +114,9 @@ class InflationCurve:
         """
         Return which features are dependent in which part, and in which parts half of the features are significantly so.
 
-        The first has the shape (features, parts), the second (parts,). Rows count as independent unless their variance
-        is larger.
+        The first has the shape (features, parts), the second (parts,). A feature is dependent if its variance is
+        significantly larger than that of independent rows. In a part that half of the features show, any
+        larger variance is enough.
 
         Args:
             factor: shape (features, parts), the factors at the chosen block lengths.
@@ -244,7 +245,8 @@ def _factor_freedom(blocks: Floats, factors: Floats, directions: Floats) -> Floa
     """
     Return the degrees of freedom of each factor, shape (lengths, features, parts).
 
-    They are those of the blocks, and for the shape those of the blocks times its number of directions.
+    For the shape they are those of the blocks times its number of directions. For other parts they are those of the
+    blocks.
     """
     freedom = np.tile(blocks[:, None, None], factors.shape[1:])
     freedom[:, :, SHAPE] *= directions
@@ -259,7 +261,7 @@ def _index_of(indices: LengthIndices) -> tuple[LengthIndices, LengthIndices, Len
 
 def _median(values: Floats) -> Floats:
     """
-    Return the median of each column of a matrix, ignoring nan; 0 for a column without other values.
+    Return the median of each column of a matrix, ignoring nan; 0 for a column that has only nan.
 
     It is ten times as fast as `numpy.nanmedian`.
     """

@@ -42,7 +42,9 @@ def pool_bins(expected: Floats, minimum: float) -> NDArray[np.intp]:
 
 def sum_groups(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
     """
-    Return the sums of a matrix over the groups of its columns, in the same shape.
+    Return the sums of each row of a matrix over the groups of its columns, in the same shape.
+
+    Column g holds the sums of group g. Columns after the last group are 0.
 
     >>> sum_groups(np.array([[1, 2, 3, 4]]), np.array([[0, 0, 1, 1]])).tolist()
     [[3.0, 7.0, 0.0, 0.0]]

@@ -336,9 +336,9 @@ class TwoSample:
 
 def cauchy_combination(p: Floats) -> Floats:
     """
-    Return one p-value for several, shape (..., parts) to shape (...,), which is valid whatever their dependence.
+    Combine p-values, shape (..., parts), into one per row, shape (...,), which is valid whatever their dependence.
 
-    nan are ignored. Without any other p-value, the result is 1.
+    Values that are nan are ignored. If all are nan, the result is 1.
 
     Source: Liu & Xie (2020), *Cauchy combination test*: the mean of tan((1/2 - p) pi) has Cauchy tails.
 

@@ -70,7 +70,8 @@ def describe_shift(
         feature: the feature, with its counts in the reference.
         current: shape (bins,), counts of the window over the bins of the feature.
         components: the parts of the difference, the most significant first. If empty, the line names none.
-        labels: whether to name categories. If False, the line has their numbers instead and may leave the process.
+        labels: whether to name categories. If False, the line has the numbers of their bins instead. Such a
+            line may leave the process.
         expected: shape (bins,), counts to compare with. If None, compare with the counts of the reference.
     """
     reference = np.array(feature.counts, dtype=np.float64) if expected is None else expected

@@ -98,8 +98,8 @@ class Group:
     Features with the same number of bins, as matrices of shape (features, bins).
 
     Attributes:
-        indices: length (features,), index of each feature in the layout.
-        bins: shape (features, bins), indices of their bins in the counts of a window.
+        indices: index of each feature in the layout, one per row of the matrices.
+        bins: shape (features, bins), indices of each feature's bins in the counts of a window.
         reference: shape (features, bins), counts of the reference.
         positions: shape (features, bins), positions of the bins in standard deviations; nan where a bin has none.
     """

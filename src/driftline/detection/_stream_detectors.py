@@ -17,7 +17,7 @@ from driftline.typing import Detector
 __all__ = ["ERROR", "NamedDetector", "check_streams", "resolve_detectors", "unwatchable_streams"]
 
 ERROR = "error"
-"""Name of the stream of prediction errors. An error is 1 if wrong and 0 if right, or absolute for a quantity."""
+"""Name of the stream of prediction errors. An error is 1 if wrong, 0 if right, and absolute for a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _resolve(name: str, stream: str, detector: Any) -> NamedDetector:
 
 
 def unwatchable_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> dict[str, str]:
-    """Return the reason by stream for each stream of *detectors* that this reference does not allow to watch."""
+    """Return stream to reason, for each stream of *detectors* that cannot be watched with this reference."""
     watched = {feature.name: feature for feature in reference.watched}
     reasons = {}
     for stream in {detector.stream: None for detector in detectors}:
@@ -114,7 +114,7 @@ def check_streams(reference: Reference, detectors: Sequence[NamedDetector]) -> N
     Check that each stream of *detectors* can be watched with this reference.
 
     Raises:
-        ConfigurationError: a stream is not a feature of the reference, or holds strings.
+        ConfigurationError: a stream is neither a feature of the reference nor ``"error"``, or it holds strings.
     """
     for stream, reason in unwatchable_streams(reference, detectors).items():
         msg = f"detectors: {stream!r}: {reason}"

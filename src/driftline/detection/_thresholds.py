@@ -60,16 +60,16 @@ class Thresholds:
 
     @property
     def tests(self) -> bool:
-        """False, because limits do not depend on the dependence between rows."""
+        """False, because limits ignore the dependence between rows."""
         return False
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The single window only, because a limit is laxer or stricter at every other number of rows."""
+        """The length 1 only, because the same limit is laxer or stricter with another number of rows."""
         return (1,)
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:
-        """Return the function that compares the scores of a `Look` with the limits, for each of *features* in order."""
+        """Return a function from the scores of a `Look` to the `Evidence` for each of *features*, in their order."""
         del window
         measure_effects = _EffectSizes(features, layout)
 

@@ -47,7 +47,7 @@ def fit_dependence(training: TrainingData, fitted: FittedFeatures) -> FittedDepe
 
     Args:
         training: the training data. Its rows are sorted by their times; without times, they stay in their order.
-        fitted: the features, and the columns that they count.
+        fitted: the features, and the columns of values that are counted in their bins.
     """
     features, layout = fitted.watched, Layout(fitted.watched)
     seasons = ordered = None

@@ -25,7 +25,7 @@ __all__ = ["FittedFeatures", "count_outcomes", "fit_features"]
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedFeatures:
     """
-    The features of a reference, and the columns that they count.
+    The features of a reference, and the columns of values that are counted in their bins.
 
     Attributes:
         features: the features, the derived ones last.

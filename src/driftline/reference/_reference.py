@@ -75,7 +75,7 @@ class Reference:
         prediction: the model's output as a feature; None if the predictions are not known.
         outcomes: outcomes per bin of the prediction; None if they are not known.
         dependence: how consecutive rows of the training data depend on each other; None if there are too few rows.
-        check: the result of testing blocks of rows against the rest; ``check.words`` says it in a sentence.
+        check: the result of testing blocks of rows against the rest; ``check.words`` is a sentence about it.
         traffic: how consecutive rows of served traffic depend on each other, if a monitor has learned it.
         derived: the description of the derived features; None if there are none.
         seasons: the counts by hour of the day and day of the week; None if the times of the rows are not known.

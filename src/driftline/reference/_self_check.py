@@ -42,7 +42,7 @@ class SelfCheck:
             assumed to be independent.
         corrected: the same share, if the dependence of rows is taken into account.
         feature: name of the feature whose rows depend most on each other.
-        worth: effective sample size of a block of that feature: the number of independent rows with the same variance.
+        worth: effective rows of a block of that feature: the number of independent rows with the same variance.
         growing: number of features whose variance inflation still grows at the longest blocks. The reference is too
             short to estimate it.
     """

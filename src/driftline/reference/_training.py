@@ -66,7 +66,8 @@ class TrainingData:
         Read and check the arguments of `Reference.fit`, which describes them.
 
         Raises:
-            ConfigurationError: an argument is of the wrong type, names an unknown column, or has another length.
+            ConfigurationError: an argument is of the wrong type, names an unknown column, or has another length than
+                the data.
         """
         table = _read_table(data)
         names = table.names or tuple(str(index) for index in range(len(table.columns)))
@@ -139,7 +140,8 @@ def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequ
     Check the names of columns and derived features, and the arguments that refer to them.
 
     Raises:
-        ConfigurationError: a name is empty or `PREDICTION`. Or an argument has an unknown name, or both have the same.
+        ConfigurationError: a name is empty or `PREDICTION`, *categorical* or *numeric* has an unknown name, or both
+            have the same name.
     """
     if "" in names:
         msg = "data: a column is named '': expected a string that is not empty"
