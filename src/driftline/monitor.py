@@ -54,16 +54,16 @@ class Monitor:
             least 0.5 stands for true, and labels are compared.
         derive: the functions that the reference was fitted with, by feature name. Its file cannot hold them. They run
             when rows are binned, not within a call. If one raises, its value counts as missing.
-        detectors: stream detectors by the stream that they watch: a feature, ``"prediction"``, or ``"error"``. The last
-            is 1.0 for a wrong prediction and 0.0 for a right one, or the absolute error of a quantity. A detector has
-            ``update(x)`` and ``drift_detected``, as those of river and frouros. `status` has an entry for each.
+        detectors: stream detectors by the stream that they watch: a feature, ``"prediction"`` or ``"error"``. Values of
+            ``"error"`` are 1.0 for a wrong prediction, 0.0 for a right one, and the absolute error of a quantity. A
+            detector has ``update(x)`` and ``drift_detected``, as in river and frouros. `status` has an entry for each.
         outcomes: an `OutcomePolicy`, or the path of a file that keeps predictions until their outcomes arrive and that
             the processes of a host share. If None, memory keeps up to 100,000 of them.
         export_bins: export ``ml.feature.observations``, the rows per bin, which add up over the processes of a fleet.
         export_labels: name categories and classes in events and metrics. If False, numbers stand for all but the
             classes that *outcomes* lists. `status` names them either way, because it stays within the process.
-        export_duration: record ``ml.prediction.duration``, most of driftline's cost. Canaries and `RetrainingPolicy`
-            know the latency either way.
+        export_duration: record ``ml.prediction.duration``, which is most of driftline's cost. Canaries and
+            `RetrainingPolicy` know the latency either way.
         trace: create a span for each call.
         retraining: when to request retraining. If None, never.
         on_error: ``"log"`` counts errors in ``ml.monitor.errors`` and logs the first of each place. ``"raise"`` is for
@@ -158,8 +158,8 @@ class Monitor:
             reference: a `Reference` or the path of one, fitted with the functions in *derive*.
 
         Raises:
-            ConfigurationError: the value is neither, the reference was fitted with other functions, or it lacks a
-                stream that a detector watches.
+            ConfigurationError: the value is no reference and no path, the reference was fitted with other functions, or
+                it lacks a stream that a detector watches.
             ReferenceError: the file of the reference cannot be read or is damaged.
         """
         self._pipeline.replace_reference(reference)
@@ -213,7 +213,7 @@ class Monitor:
             function: the function, if the decorator is used without parentheses.
             features: returns the features, from the call's arguments without ``self``. If None, they are the first
                 argument, or all arguments by name if one is named like a feature of the reference.
-            output: returns the prediction, from the result of the function. If None, the result itself.
+            output: returns the prediction, from the result of the function. If None, the result is the prediction.
             prediction_id: returns the id that joins the prediction with its outcome, from the call's arguments. For a
                 batch it returns one id per row.
             user_id: returns the id of the end user, from the call's arguments, for the attribute ``enduser.id`` of
@@ -288,7 +288,7 @@ class Monitor:
         self.outcomes((prediction_id,), (actual,))
 
     def outcomes(self, prediction_ids: Iterable[object], actuals: Iterable[object]) -> None:
-        """Report several outcomes, each with the id of its prediction. Both arguments may be columns, equally long."""
+        """Report several outcomes, each with the id of its prediction. Both arguments have the same length."""
         pipeline = self._pipeline
         if not pipeline.enabled:
             return
@@ -299,7 +299,7 @@ class Monitor:
     # --- results within the process ----------------------------------------------------------------------------------
 
     def scores(self) -> tuple[Score, ...]:
-        """Return the distances of each feature from the reference in the last window evaluated, or none before that."""
+        """Return the distances of each feature in the last evaluated window from the reference. Empty before that."""
         self._pipeline.settle()
         return self._pipeline.readings.scores()
 
@@ -334,7 +334,7 @@ class Monitor:
         return self._pipeline.readings.estimated_accuracy()
 
     def performance(self) -> tuple[Performance, ...]:
-        """Return the metrics that the kind of the predictions allows, over the latest outcomes, with 95 % intervals."""
+        """Return the metrics for this kind of predictions over the latest outcomes, with 95 % intervals."""
         self._pipeline.settle()
         return self._pipeline.outcomes.ledger.performance()
 
@@ -386,11 +386,11 @@ class Monitor:
         self._pipeline.set_flag(key, variant, provider)
 
     def caught(self, place: str, error: Exception) -> None:
-        """Used by canaries: count an error in ``ml.monitor.errors`` under ``ml.monitor.place`` *place*."""
+        """Used by canaries: count an error in ``ml.monitor.errors``, with *place* as ``ml.monitor.place``."""
         self._pipeline.guard.report_error(place, error)
 
     def dropped(self, reason: str, rows: int) -> None:
-        """Used by canaries: count rows that a shadow did not predict, by the reason."""
+        """Used by canaries: count *rows* rows that a shadow did not predict, for *reason*."""
         self._pipeline.calls.drop(reason, rows)
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:

@@ -26,7 +26,7 @@ PROTOCOLS = ("http/protobuf", "grpc")
 @dataclass(frozen=True, slots=True)
 class OtlpSetup:
     """
-    The providers that `configure_otlp` has set up. They flush and shut down at the exit of the process.
+    The providers that `configure_otlp` has set up. They flush and shut down when the process exits.
 
     Attributes:
         meter_provider: exports metrics.
@@ -70,12 +70,12 @@ def configure_otlp(
     overrides its variable.
 
     Args:
-        service_name: ``service.name``. If None, the resource's default.
+        service_name: the attribute ``service.name``. If None, the resource's default.
         protocol: ``"http/protobuf"`` (the default: it survives a fork) or ``"grpc"``.
         endpoint: the collector's base URL, such as ``"http://localhost:4318"``. If None, the exporter's default.
 
     Raises:
-        ConfigurationError: an unknown protocol, an endpoint without a scheme, the extra ``otlp`` is not installed, or
+        ConfigurationError: the protocol is unknown, the endpoint has no scheme, the extra ``otlp`` is not installed, or
             the program has set OpenTelemetry up already.
     """
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]

@@ -101,7 +101,7 @@ class Probe:
 
     @property
     def remembered_predictions(self) -> int:
-        """Number of ids in the store of outcomes, which holds pending and recently joined ones."""
+        """Number of ids in the store of outcomes: pending, recently joined and expired ones."""
         return len(self._pipeline.outcomes._store)  # type: ignore[arg-type] # a store in a file has no length
 
     @property
@@ -146,7 +146,7 @@ class Probe:
         Return the counts of rows over the bins of the reference, shape (bins,), without recording them.
 
         Args:
-            columns: a column for each feature, None for an absent one.
+            columns: one column per feature, in the order of the reference. None for a missing column.
             rows: number of rows.
         """
         return self._active.layout.count(columns, rows)
@@ -255,17 +255,17 @@ def check_distance(distance: Distance | Callable[..., float]) -> None:
 
 def check_detector(detector: Detector | Any, quiet: Sequence[float] = (), changed: Sequence[float] = ()) -> None:
     """
-    Check that an object keeps the contract of a detector. Two copies of it are fed, and the object itself is not.
+    Check that an object keeps the contract of a detector. It feeds two copies, and leaves the object unchanged.
 
     Args:
-        detector: an object with ``update(x)`` and ``drift_detected``, or with ``drift`` and ``reset()`` instead of the
-            latter, as in frouros.
+        detector: an object with ``update(x)`` and ``drift_detected``. As in frouros, it may have ``drift`` and
+            ``reset()`` instead of ``drift_detected``.
         quiet: values without a change. If empty, 2,000 values, of which a tenth are 1.0 and the others 0.0.
         changed: values after a change. If empty, 2,000 values, of which nine tenths are 1.0.
 
     Raises:
-        AssertionError: the detector reports a change before the first value, at more than a hundredth of *quiet*, or at
-            no value of *changed*.
+        AssertionError: the detector reports a change before the first value, at more than 1 % of the values in *quiet*,
+            or at no value in *changed*.
         ConfigurationError: the object is no detector, or cannot be copied.
     """
     seeded = np.random.default_rng(0)

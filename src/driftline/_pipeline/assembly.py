@@ -45,8 +45,8 @@ class ActiveReference:
         turns: lets one thread at a time use the evaluator.
         recorder: counts calls and rows.
         fingerprints: by feature, the fingerprint of its bins. Counts of equal fingerprints add up.
-        exported: the names of the features and detectors whose states and scores are exported: all that fit into the
-            limit of series.
+        exported: the names of the features and detectors whose states and scores are exported. Names beyond the limit
+            of series are absent.
         binned: the names of the features whose counts per bin are exported.
     """
 
@@ -60,7 +60,11 @@ class ActiveReference:
     binned: frozenset[str]
 
     def exported_counts(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return the counts per bin of the features in *binned*, by the fingerprint of the reference and the name."""
+        """
+        Return the rows per bin of each feature in *binned*.
+
+        Keys are (fingerprint of the reference, name of the feature).
+        """
         layout = self.layout
         return {
             (layout.fingerprint, feature.name): totals.counts[bins]
@@ -69,7 +73,11 @@ class ActiveReference:
         }
 
     def counts_by_feature(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return the counts per bin of all features, by the fingerprint of the feature's bins and its name."""
+        """
+        Return the rows per bin of each feature.
+
+        Keys are (fingerprint of the feature's bins, name of the feature).
+        """
         return {
             (self.fingerprints[feature.name], feature.name): totals.counts[bins]
             for feature, bins in zip(self.reference.watched, self.layout.slices, strict=True)
@@ -148,12 +156,17 @@ class Assembly:
         return ActiveReference(reference, layout, evaluator, turns, recorder, fingerprints, exported, binned)
 
     def watch_streams(self, reference: Reference) -> None:
-        """Let the stream detectors, if there are any, watch the streams of this reference from now on."""
+        """Let the stream detectors watch the streams of this reference from now on. Without detectors, do nothing."""
         if self.detectors is not None:
             self.detectors.watch(*self._streams(reference))
 
     def _streams(self, reference: Reference) -> tuple[list[str], dict[str, str]]:
-        """Return the names of the features, and by stream the reason why no detector can watch it."""
+        """
+        Return the streams of a reference.
+
+        Returns:
+            the names of the features; and for each stream that no detector can watch, the reason.
+        """
         names = [feature.name for feature in reference.watched]
         return names, unwatchable_streams(reference, self.settings.detectors)
 
@@ -180,7 +193,7 @@ class Assembly:
         )
 
     def _layout(self, reference: Reference, watched: Sequence[Feature]) -> Layout:
-        """Return the layout of the bins, with stages for derived features and for detectors if there are any."""
+        """Return the layout of the bins. It has stages for derived features and for detectors, if there are any."""
         stages: list[Callable[[Columns, int], Columns]] = []
         if reference.derived is not None:
             stages.append(Deriver(reference.derived, self.settings.derive, self._on_derive_error))
@@ -203,7 +216,12 @@ class Assembly:
         return make_reader(columns, vectors, self.guard.report, panes.drop, packs=packs)
 
     def _exported_names(self, watched: Sequence[Feature], layout: Layout) -> tuple[frozenset[str], frozenset[str]]:
-        """Reserve series, and return the attributes *exported* and *binned*. Report names beyond the limit."""
+        """
+        Reserve series of the export, and report the features that exceed the limit of series.
+
+        Returns:
+            the attributes *exported* and *binned* of `ActiveReference`.
+        """
         settings, instruments = self.settings, self.instruments
         names = tuple(feature.name for feature in watched)
         detectors = () if self.detectors is None else self.detectors.names
@@ -224,7 +242,7 @@ class Assembly:
         return exported, binned
 
     def _report_dropped(self, metrics: str, names: Sequence[str]) -> None:
-        """Report that features have none of these *metrics* in the export. Do nothing if *names* is empty."""
+        """Report that the features *names* have no series of *metrics*. Do nothing if *names* is empty."""
         if names:
             shown = ", ".join(repr(name[:60]) for name in names[:5])
             self.guard.report("cardinality", f"{len(names)} features have no {metrics} in the export: {shown} …")

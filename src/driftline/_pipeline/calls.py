@@ -32,7 +32,7 @@ class Calls:
 
     Attributes:
         call_flag: in each context, None or the flag of the latest call: a list of one boolean, True until it ends. All
-            functions of a monitor share it: one that calls another is one prediction.
+            functions of a monitor share it. A function that calls another one makes one prediction.
         buffer: the buffer in which calls begin.
         enabled: as above.
         reference: as above.
@@ -62,7 +62,7 @@ class Calls:
         self.buffer: CallBuffer = recorder.buffer
 
     def capture(self, buffer: CallBuffer, features: Any) -> Captured:
-        """Read and copy the features of a call that begins in this buffer, or return None if that fails."""
+        """Read and copy the features of a call that begins in this buffer. Report an error, and return None then."""
         return self._capture(buffer.capture, features)
 
     def _capture(self, read: Callable[[Any], Captured], features: Any) -> Captured:
@@ -98,14 +98,14 @@ class Calls:
     def record_failure(
         self, buffer: CallBuffer, captured: Captured, seconds: float, context: object, error: str
     ) -> None:
-        """Record a call that began in this buffer and raised."""
+        """Record a call that began in this buffer and raised an error of type *error*."""
         with self._guard("failure"):
             self._recorder.backpressure.start_worker()
             buffer.sink.record_failure(captured, seconds, context, self._guard.error_type(error))
 
     def record_batch(self, features: Any, outputs: Any) -> None:
         """
-        Record rows without a call. *outputs* are one value per row, or None.
+        Record rows without a call. *outputs* are one value per row. If None, only the features are recorded.
 
         Raises:
             TypeError: the outputs are not one value per row.
@@ -122,7 +122,7 @@ class Calls:
 
     def remember(self, prediction_id: Any, output: Any) -> None:
         """
-        Keep an output until its outcome arrives, or those of a batch if *prediction_id* is a column of ids.
+        Keep an output until its outcome arrives. If *prediction_id* is a column of ids, *output* has one value per id.
 
         Raises:
             ValueError: the ids are not one per output.
@@ -141,5 +141,5 @@ class Calls:
         self._guard.report_error(where, error)
 
     def drop(self, reason: str, rows: int) -> None:
-        """Count rows as dropped, by the reason, such as those that a shadow did not predict."""
+        """Count *rows* rows as dropped for *reason*, such as rows that a shadow did not predict."""
         self._recorder.panes.drop(reason, rows)

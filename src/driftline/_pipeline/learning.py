@@ -28,19 +28,20 @@ __all__ = ["Learner"]
 
 class Learner:
     """
-    Replaces the recorder until enough rows have been served to fit a reference, or the user sets one.
+    Learns a reference from the first rows served, and counts calls meanwhile.
 
-    A call that begins before then is recorded here, even if it ends later.
+    It replaces the recorder until there is a reference: fitted here, or set by the user. A call that begins before then
+    is recorded here, even if it ends later.
 
     Args:
         learn: the number of rows to learn from, and how to read and fit them.
-        panes: windows without features, for the counts of calls, failures and durations until then.
+        panes: windows without features. They count calls, failures and durations until there is a reference.
         make_reader: returns the reader of rows, from the names of the columns in the first call.
         on_learned: called with the reference.
         report: called with a place and a message if the rows, or one of their columns, cannot be fitted.
         derive: user functions of a row that return derived features.
         durations: as for `Recorder`.
-        worker: the worker thread, which then fits the reference. If None, the caller's thread does.
+        worker: the worker thread, which fits the reference. If None, the caller's thread fits it.
         on_overdue: as for `Backpressure`.
 
     Attributes:
@@ -124,7 +125,7 @@ class Learner:
         self._keep(rows, outputs)
 
     def _keep(self, rows: list[tuple[object, ...]], outputs: Any) -> None:
-        """Keep rows and their outputs until there are enough. Then wake the worker thread, or fit without one."""
+        """Keep rows and their outputs. Once there are enough, wake the worker thread, or fit if there is none."""
         column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None
         values = [None] * len(rows) if column is None else np.asarray(column, dtype=object).tolist()
         with self._lock:
@@ -158,7 +159,7 @@ class Learner:
                 self._rows, self._outputs, self._fitting = [], [], False
 
     def _fit(self, columns: dict[str, list[object]]) -> None:
-        """Fit the reference and pass it to *on_learned*. Report rows that cannot be fitted, and wait for others."""
+        """Fit the reference and pass it to *on_learned*. If that fails, report it and do not call *on_learned*."""
         predictions = None if all(output is None for output in self._outputs) else self._outputs
         try:
             columns = self._usable(columns)
@@ -181,7 +182,7 @@ class Learner:
         self._on_learned(reference)
 
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
-        """Return the columns that can be fitted, so that one column of dates does not prevent the reference."""
+        """Return the columns that can be fitted. A column of dates, for example, is skipped."""
         return {name: column for name, column in columns.items() if self._is_usable(name, column)}
 
     def _is_usable(self, name: str, column: list[object]) -> bool:
@@ -206,7 +207,7 @@ class Learner:
 
 
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
-    """Return each captured row as a tuple of values: of a `Batch`, of several rows or of one; none for None."""
+    """Return each captured row as a tuple of values. *captured* is a `Batch`, a list of rows, a row, or None."""
     if isinstance(captured, Batch):
         absent: Sequence[object] = [None] * captured.rows
         columns = [absent if column is None else _values_of(column) for column in captured.columns]
@@ -218,5 +219,5 @@ def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
 
 
 def _values_of(column: Column) -> Sequence[object]:
-    """Return one value per row as objects. Of an array with several dimensions, each value is an array."""
+    """Return one object per row. If the column is an array of several dimensions, each object is an array."""
     return list(column) if isinstance(column, np.ndarray) and column.ndim > 1 else as_objects(column)

@@ -1,4 +1,4 @@
-"""The ledgers of this process, by model, version and variant: each of a monitor, or without one."""
+"""The ledgers of this process by model, version and variant. A ledger belongs to a monitor or stands alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class StandaloneLedger:
 
     Args:
         name: model, version and variant.
-        policy: of the outcomes.
+        policy: the window and the limits of the outcomes.
         correct: decides whether a prediction was right. If None, the kind of the predictions decides.
         meter_provider: creates the metrics. If None, the global provider.
         logger_provider: creates the events. If None, the global provider.
@@ -105,7 +105,7 @@ _lock = threading.Lock()
 
 
 def enlist(name: Name, ledger: Ledger) -> None:
-    """Let a monitor's ledger count the outcomes of this name. Of several monitors the newest counts them."""
+    """Let a monitor's ledger count the outcomes of this name. It replaces the ledger of an earlier monitor."""
     _monitors[name] = ledger
 
 
@@ -154,12 +154,12 @@ def outcomes_for(
     Return the outcomes of a monitor.
 
     Args:
-        settings: of the monitor.
+        settings: the checked arguments of the monitor.
         name: model, version and variant.
-        on_change: as for `Ledger`, and so are *on_error* and *on_pair*.
-        on_error: also as for `Outcomes`.
-        on_pair: called with each joined prediction.
-        wake: as for `Outcomes`: wakes the worker thread. If None, there is none.
+        on_change: called when a limit changes its state.
+        on_error: called with a value of ``ml.monitor.place`` and the exception.
+        on_pair: called with each joined prediction, its outcome, and whether it was right, as for `Ledger`.
+        wake: wakes the worker thread. If None, there is no worker thread.
     """
     # A monitor that is turned off makes no file.
     policy = settings.outcomes if settings.enabled else OutcomePolicy()
@@ -192,8 +192,8 @@ def record_outcome(
     """
     Count an outcome together with its prediction, without a join, for jobs that read both from a table.
 
-    A monitor of that model, version and variant in this process counts the outcome with its others. Without such a
-    monitor the outcomes of the three are counted and exported by themselves.
+    If this process has a monitor of that model, version and variant, the monitor counts the outcome. Without such a
+    monitor, a ledger for this model, version and variant counts and exports it.
 
     Args:
         model: ``ml.model.name``.
@@ -202,8 +202,8 @@ def record_outcome(
         actual: the true value, or a column of n.
         variant: ``ml.model.variant``.
         kind: ``"probability"``, ``"label"`` or ``"quantity"``. By default the first pair decides.
-        correct: returns whether a prediction was right. By default the kind decides. This argument and those that
-            follow count at the first call for a model, version and variant without a monitor.
+        correct: returns whether a prediction was right. By default the kind decides. Without a monitor,
+            the first call for a model, version and variant fixes this argument and those that follow.
         export_labels: whether metrics and events name the classes.
         meter_provider: exports the metrics, by default the global one.
         logger_provider: exports the events, by default the global one.
@@ -226,7 +226,7 @@ def record_outcome(
 
 
 def _pairs(prediction: Any, actual: Any) -> Sequence[tuple[object, object]]:
-    """Return the pairs of two values, or of two columns. Raise ConfigurationError if they do not fit together."""
+    """Return the (prediction, outcome) pairs of two values or columns. Raise ConfigurationError if they do not fit."""
     if is_column(prediction) != is_column(actual):
         msg = "prediction and actual: expected one of each, or a column of each"
         raise ConfigurationError(msg)

@@ -103,7 +103,7 @@ class Pipeline:
             register(self)
 
     def _start(self, reference: Reference | Learn) -> Serving:
-        """Return the recorder to start with: of the reference, or of a learner that fits one."""
+        """Return the first `Serving`: with this reference, or with a learner that fits one."""
         if isinstance(reference, Learn):
             return Serving(self._assembly.learn(reference, self._on_learned))
         active = self._assembly.build(reference)
@@ -130,8 +130,8 @@ class Pipeline:
         Compare with another reference from now on. Windows and states are reset, counters continue.
 
         Raises:
-            ConfigurationError: it is no reference, or one that does not fit the settings.
-            ReferenceError: the file of the reference is damaged.
+            ConfigurationError: the value is no reference, or the reference does not fit the settings.
+            ReferenceError: the file of the reference cannot be read or is damaged.
         """
         checked = self._settings.replacement(reference)
         serving = self.serving
@@ -222,7 +222,7 @@ class Pipeline:
         """
         Settle in the thread of a collection.
 
-        If there is a worker thread, it runs the user functions, because these may never return.
+        User functions may never return. If there is a worker thread, only that thread runs them.
         """
         worker = self.worker
         if worker is None or worker.stopped:

@@ -84,7 +84,11 @@ class Readings:
         return {**dict.fromkeys(learner.names, unknown), **detected}
 
     def evaluated(self) -> tuple[object, ...]:
-        """Return the dicts of states that the next evaluation replaces. A change of identity means new states."""
+        """
+        Return the dict of feature states and the dict of detector states, each None if there is none.
+
+        An evaluation replaces these dicts. If they are the same objects as before, no state is new.
+        """
         active, detectors = self._serving.active, self._detectors
         return active and active.evaluator.status, detectors and detectors.status
 
@@ -97,7 +101,7 @@ class Readings:
         return Snapshot(window.counts, window.rows, active.layout.fingerprint)
 
     def estimated_accuracy(self) -> Performance | None:
-        """Return the accuracy to expect of the predictions in the window, or None without outcomes in the reference."""
+        """Return the accuracy expected of the predictions in the window. None if the reference has no outcomes."""
         active = self._serving.active
         if active is None or active.reference.outcomes is None:
             return None
@@ -115,7 +119,7 @@ class Readings:
         Return the values of one collection, or None before the first prediction in this process.
 
         Args:
-            canaries: export the last verdict of the last canary that has one.
+            canaries: the canaries of the monitor. The reading has the verdict of the last one that has a verdict.
         """
         counts = self._serving.read()
         totals, outcomes, ledger = counts.totals, self._outcomes.tally(), self._outcomes.ledger
@@ -140,7 +144,7 @@ class Readings:
         return self._with_reference(reading, counts)
 
     def _with_reference(self, reading: Reading, counts: ServingCounts) -> Reading:
-        """Add scores, states, bins and the estimated accuracy. Change nothing while a reference is learned."""
+        """Return *reading* with scores, states, bins and estimated accuracy; unchanged while a reference is learned."""
         active = counts.active
         if active is None:
             return reading
@@ -168,9 +172,10 @@ def variant_evidence(
     Return the evidence of one variant: its counts since the start of the process.
 
     Args:
-        totals: calls and rows.
+        totals: the counts of calls, predictions and durations.
         outcomes: the outcomes joined so far.
-        counts: rows per bin, by the fingerprint of these bins and the feature. Empty while a reference is learned.
+        counts: rows per bin, by (fingerprint of the feature's bins, name of the feature). Empty while a reference is
+            learned.
         watched: the features of the reference, and its prediction if it has one.
     """
     features = {name: rows for (_, name), rows in counts.items()}
@@ -193,7 +198,12 @@ def variant_evidence(
 
 
 def _rates(outcomes: OutcomeSnapshot) -> dict[str, tuple[int, int]]:
-    """Return (right predictions, all predictions) behind ``recall X`` and ``precision X`` of each class X."""
+    """
+    Return the counts behind recall and precision of each class.
+
+    Keys are ``"recall X"`` and ``"precision X"`` for the class X. Values are (true positives, denominator). The
+    denominator is the number of outcomes X for recall, and of predictions X for precision.
+    """
     rates = {}
     for label, counts in outcomes.classes.items():
         rates[f"recall {label}"] = counts.true_positives, counts.true_positives + counts.false_negatives

@@ -1,4 +1,4 @@
-"""Redaction of exported telemetry: no category and no class by its name, unless the user allowed it."""
+"""Redaction of exported telemetry: the names of categories and classes are removed unless the user allows them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Redactor:
         self._ledger = ledger
 
     def state_change(self, change: StateChange) -> StateChange:
-        """Return the change of a feature's, a detector's or a limit's state, redacted."""
+        """Return a redacted copy of a change of the state of a feature, detector or limit."""
         if self._labels:
             return change
         ((name, status),) = self.states({change.feature: change.status}).items()
@@ -62,7 +62,7 @@ class Redactor:
 
         Args:
             request: the request.
-            states: the states that led to it, by name and not redacted.
+            states: the states that led to the request, by name. They are not redacted.
         """
         if self._labels or request.reason != "drift":
             return request
@@ -90,9 +90,9 @@ class Redactor:
 
     def performance(self, performance: Sequence[Performance]) -> Iterator[Performance]:
         """
-        Yield the metrics. A class that must not be named is replaced by its position in the reference.
+        Yield the metrics with redacted classes, such as ``"category 3"``.
 
-        A class that the reference does not contain is skipped.
+        A metric is skipped if its class must not be named and has no number in the reference.
         """
         for metric in performance:
             if metric.label is None:
@@ -126,24 +126,24 @@ class RedactedEvents:
     Emits events after a `Redactor` has removed the names that may not leave the process.
 
     Args:
-        redactor: redacts them.
-        emitter: emits them.
+        redactor: removes the names.
+        emitter: emits the events.
     """
 
     def __init__(self, redactor: Redactor, emitter: Emitter) -> None:
         self._redactor, self._emitter = redactor, emitter
 
     def state_changed(self, change: StateChange) -> None:
-        """Emit the change of a feature's, a detector's or a limit's state."""
+        """Emit the change of the state of a feature, a detector or a limit."""
         self._emitter.state_changed(self._redactor.state_change(change))
 
     def retraining_requested(self, request: RetrainingRequest, states: Mapping[str, FeatureStatus]) -> None:
-        """Emit a request that has been queued. *states* are the states that led to it, by name and not redacted."""
+        """Emit a request that has been queued. *states*, by name and not redacted, led to the request."""
         self._emitter.retraining_requested(self._redactor.request(request, states))
 
 
 def without_categories(feature: Feature, status: FeatureStatus, evaluator: WindowEvaluator) -> FeatureStatus:
-    """Return the status of a feature with a reason that names no category. *evaluator* knows its last window."""
+    """Return the status of a feature with a reason that names no category. *evaluator* evaluated the feature."""
     if status.state != "drifting" or not isinstance(feature.bins, CategoricalBins):
         return status
     parts = [evaluator.explain_without_labels(feature.name)]

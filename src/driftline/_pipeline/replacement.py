@@ -61,7 +61,7 @@ class LateCalls:
 
 
 def _drop_rows(captured: Captured, recorder: Recorder) -> int:
-    """Count the rows of a call as dropped, and return their number. If *captured* is None, return 1 and count none."""
+    """Count the rows of a call as dropped, and return their number. If *captured* is None, drop none and return 1."""
     if captured is None:
         return 1
     rows = 1 if captured.__class__ in ROWS else len(captured)
@@ -76,30 +76,30 @@ class RetiredRecorder:
 
     Attributes:
         recorder: the recorder.
-        active: the objects that were built for its reference. If None, it counted calls while one was learned.
+        active: the objects that were built for its reference. If None, a learner used the recorder.
     """
 
     recorder: Recorder
     active: ActiveReference | None
 
     def exported_counts(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return the exported counts per bin out of *totals*, as `ActiveReference`, or none without a reference."""
+        """Return what `ActiveReference.exported_counts` returns for *totals*; empty without a reference."""
         return {} if self.active is None else self.active.exported_counts(totals)
 
     def counts_by_feature(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """Return all counts per bin out of *totals*, as `ActiveReference`, or none without a reference."""
+        """Return what `ActiveReference.counts_by_feature` returns for *totals*; empty without a reference."""
         return {} if self.active is None else self.active.counts_by_feature(totals)
 
 
 class RetiredRecorders:
     """
-    The recorders that were replaced. Their counts only grow, by the calls that began in one of them.
+    The recorders that were replaced. Calls that began in one of them still add to its counts.
 
-    The last `MAX_RETIRED` are kept and drained. Of older ones only the sums of their counts remain. These sums grow by
-    one number per bin for each new set of bins.
+    The last `MAX_RETIRED` recorders are kept and drained. Of older ones only the sums of counts remain. These sums
+    grow by one number per bin for each new set of bins.
 
     Args:
-        current: returns the recorder at work, which counts the calls that outlive all recorders that are kept.
+        current: returns the recorder at work. It counts a call that ends when its recorder is no longer kept.
     """
 
     def __init__(self, current: Callable[[], Recorder]) -> None:
@@ -116,9 +116,12 @@ class RetiredRecorders:
 
     def retire(self, replaced: RetiredRecorder) -> RetiredRecorders:
         """
-        Detach a recorder from the worker thread and from evaluation, and return these recorders with it.
+        Detach a recorder from the worker thread and from evaluation.
 
         Recorders beyond `MAX_RETIRED` are drained for the last time, and their late calls go to the recorder at work.
+
+        Returns:
+            a new object, which holds these recorders and the replaced one.
         """
         replaced.recorder.backpressure.retire()
         retired = RetiredRecorders(self._current)
@@ -139,7 +142,7 @@ class RetiredRecorders:
         return retired
 
     def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
-        """Drain each recorder, as `Recorder.drain`. Drop the windows of its replaced reference unevaluated."""
+        """Drain each recorder, as `Recorder.drain`. Its completed windows are dropped and not evaluated."""
         for retired in self._kept:
             retired.recorder.drain(pause, without_user_functions=without_user_functions)
             retired.recorder.panes.pending.clear()
@@ -151,11 +154,17 @@ class RetiredRecorders:
         self._totals, self._exported_counts, self._counts_by_feature = [], {}, {}
 
     def read(self) -> list[Totals]:
-        """Return a copy of the totals of each recorder that is still drained, for the argument *kept*."""
+        """Return a copy of the totals of each recorder that is still drained: the argument *kept* of other methods."""
         return [retired.recorder.panes.read() for retired in self._kept]
 
     def plus(self, current: Totals, kept: Sequence[Totals]) -> Totals:
-        """Return the totals of all recorders. ``counts`` and ``rows`` are those of *current*, the recorder at work."""
+        """
+        Return the totals of all recorders. Only ``counts`` and ``rows`` are those of *current* alone.
+
+        Args:
+            current: the totals of the recorder at work.
+            kept: the result of `read`.
+        """
         return _sum([current, *self._totals, *kept])
 
     def exported_counts(
@@ -165,7 +174,7 @@ class RetiredRecorders:
         Return the exported counts per bin of all recorders.
 
         Args:
-            current: those of the recorder at work, by the fingerprint of the reference and the feature.
+            current: the exported counts of the recorder at work, by (fingerprint of the reference, feature).
             kept: the result of `read`.
         """
         total = dict(current)
@@ -178,10 +187,10 @@ class RetiredRecorders:
         self, current: Mapping[tuple[str, str], Counts], kept: Sequence[Totals]
     ) -> dict[tuple[str, str], Counts]:
         """
-        Return the counts per bin of the features of the recorder at work, with earlier counts in the same bins.
+        Return the counts per bin of the present features, plus the earlier counts of features with equal bins.
 
         Args:
-            current: those of the recorder at work, by the fingerprint of the bins and the feature.
+            current: the counts of the recorder at work, by (fingerprint of the feature's bins, feature).
             kept: the result of `read`.
         """
         total = dict(current)
@@ -260,7 +269,7 @@ class Serving:
         self.lock = threading.RLock()
 
     def switch(self, active: ActiveReference) -> None:
-        """Replace the recorder at work by that of *active*. Calls under way end in the recorder in which they began."""
+        """Replace the recorder at work by the recorder of *active*. Calls end in the recorder in which they began."""
         with self.lock:
             self.retired = self.retired.retire(RetiredRecorder(self.recorder, self.active))
             self.active, self.learner, self.recorder = active, None, active.recorder

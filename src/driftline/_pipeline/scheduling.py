@@ -50,9 +50,9 @@ class EvaluationTurns:
 
     def evaluate(self, pause: Callable[[], bool] | None = None) -> None:
         """
-        Evaluate the pending windows, after any other thread that evaluates.
+        Evaluate the pending windows. If another thread evaluates, wait for it.
 
-        If that thread makes no progress, report it and evaluate none.
+        If the other thread makes no progress, report it and evaluate none.
 
         *pause* is as for `WindowEvaluator.evaluate`.
         """
@@ -70,7 +70,7 @@ class EvaluationTurns:
             self._panes.divide(wanted=self._evaluator.learning)
 
     def evaluate_partial(self) -> bool:
-        """Evaluate the rows so far if the first window is not complete. Return whether it evaluated any."""
+        """Evaluate the rows so far if the first window is not complete. Return whether any row was evaluated."""
         partial = self._panes.pop_partial()
         if partial is None or not partial.rows or not self._acquire():
             return False
@@ -82,7 +82,7 @@ class EvaluationTurns:
 
     def evaluate_overdue(self, threaded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
         """
-        Evaluate pending windows in a caller's thread, unless another thread does at the moment.
+        Evaluate pending windows in a caller's thread, unless another thread is evaluating.
 
         If more than `WAIT_PENDING` are pending, the caller waits for the other thread. If that thread does not return,
         the windows are dropped and reported.
@@ -109,7 +109,7 @@ class EvaluationTurns:
         self._panes.divide(wanted=self._evaluator.learning)
 
     def _acquire(self) -> bool:
-        """Acquire the evaluator's lock. Return False, and report it, if its holder makes no progress."""
+        """Acquire the evaluator's lock and return True. If its holder makes no progress, report it and return False."""
         acquired = self._evaluator.lock.acquire()
         if not acquired:
             self._guard.report(
@@ -145,7 +145,11 @@ class WorkerRounds:
             self._ended = self._begun
 
     def wait_for_next(self, worker: Worker, is_stuck: Callable[[], bool]) -> None:
-        """Wake the worker thread and wait for one whole round, at most `COLLECTION_SECONDS`, or until *is_stuck()*."""
+        """
+        Wake the worker thread and wait until it has completed a round that begins now or later.
+
+        The wait ends early after `COLLECTION_SECONDS`, when the worker thread stops, or when *is_stuck* returns True.
+        """
         self.awaited = True
         end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
         worker.wake()

@@ -36,10 +36,10 @@ DEFAULT_WINDOW_ROWS = 5_000
 
 def as_reference(name: str, value: object) -> Reference | Learn:
     """
-    Return a reference, or load the one at a path.
+    Return a reference or `Learn` as it is, and load the reference at a path.
 
     Raises:
-        ConfigurationError: the value is neither a reference nor a path.
+        ConfigurationError: the value is no reference, no `Learn` and no path.
         ReferenceError: the file cannot be read or is damaged.
     """
     if isinstance(value, (Reference, Learn)):
@@ -98,12 +98,12 @@ def _provider(name: str, value: object) -> Any:
 
 def _by(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """
-    Return a dataclass field that holds the value that *function* returns for its argument.
+    Return a dataclass field whose argument is checked by *function*. The field holds the result of the check.
 
     Args:
         function: a check of a name and a value.
-        args: arguments of *function* in front of the name, such as the check that `check.optional` calls.
-        kwargs: arguments of *function* after the value.
+        args: arguments of *function* before the name, such as the check that `check.optional` calls.
+        kwargs: keyword arguments of *function*.
     """
     return field(metadata={"check": partial(function, *args, **kwargs)})
 
@@ -167,8 +167,8 @@ class Settings:
         Return the checked reference that replaces the present one.
 
         Raises:
-            ConfigurationError: the value is no reference, was fitted with other functions than *derive*, or lacks a
-                stream that a detector watches.
+            ConfigurationError: the value is no reference, the reference was fitted with functions other than *derive*,
+                or it lacks a stream that a detector watches.
             ReferenceError: the file of the reference cannot be read or is damaged.
         """
         checked = as_reference("reference", reference)
@@ -188,7 +188,7 @@ def model_attributes(name: object, version: object, variant: object) -> dict[str
     Return the attributes that all telemetry of a model carries.
 
     Raises:
-        ConfigurationError: a value is no string, empty or too long; version and variant may be None.
+        ConfigurationError: a value is no string, is empty or is too long. Only version and variant may be None.
     """
     return _attributes(
         check.string("name", name, **_NAME),

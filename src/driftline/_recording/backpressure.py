@@ -27,8 +27,8 @@ class Backpressure:
         buffer: the buffer of single rows.
         durations: the queue of durations. If None, durations are not recorded one by one.
         backlog: returns the number of entries in the longest of the recorder's buffers.
-        bin_share: bins at most the first argument's number of rows. The second argument is whether the backlog is
-            twice as long as it may be.
+        bin_share: bins rows in the caller's thread. The first argument is the largest number of rows. The second is
+            whether the backlog is at least twice its limit.
         worker: the worker thread. If None, callers do all its work.
         on_overdue: evaluates pending windows in the caller's thread. The argument is whether there is a worker thread.
     """
@@ -90,7 +90,7 @@ class Backpressure:
         return self._backlog() + self._unrecorded() >= self._threshold(self.worker)
 
     def _threshold(self, worker: Worker | None) -> int:
-        """Return the backlog, in entries, at which callers wake the worker thread, or help if there is none."""
+        """Return the number of entries at which callers wake the worker thread, or bin a share if it is None."""
         return self._share_rows if worker is None or self._helped_rounds else min(WAKE_ROWS, self._buffer_rows // 2)
 
     def _unrecorded(self) -> int:
@@ -103,9 +103,10 @@ class Backpressure:
 
     def relieve_if_crowded(self) -> None:
         """
-        Call `relieve` if the longest buffer has reached `CallBuffer.limit`. The fast path compares the length itself.
+        Call `relieve` if the longest buffer has reached `CallBuffer.limit`.
 
-        The queue of durations counts as a buffer: a batch bins the rows in front of it, but not their durations.
+        The queue of durations counts as a buffer, because a batch bins the earlier rows but does not record their
+        durations. The fast path does not call this: it compares the length itself.
         """
         if self._longest() * FIELDS >= self._buffer.limit:
             self.relieve()
@@ -129,12 +130,15 @@ class Backpressure:
 
     def _help(self, backlog: int) -> None:
         """
-        Bin a share in the caller's thread if the backlog is as long, record durations, and evaluate overdue windows.
+        Bin a share and record durations if the backlog is at least a share. Then evaluate overdue windows.
 
-        Callers help rarely and by large shares. Small shares in every few calls drive what the calls need out of the
-        cache of their core, and are in the p99 of all calls instead of beyond the p99.9. Callers that have begun to
-        help go on for a second. The worker thread, on another core, would take twice the CPU for what is in the cache
-        of this core, and would compete for the interpreter.
+        Callers help rarely and by large shares. Small shares in every few calls would evict the data of the calls from
+        the cache, and would increase the p99 of all calls. Callers that have begun to help continue for a second. The
+        worker thread would take twice the CPU, because the rows are in the cache of the caller's core. It would also
+        compete for the interpreter.
+
+        Args:
+            backlog: the number of pending entries or durations, whichever is larger.
         """
         durations = self._durations
         if backlog >= self._share_rows:
@@ -147,14 +151,14 @@ class Backpressure:
         self.evaluate_overdue()
 
     def leaves_round_to_callers(self) -> bool:
-        """Return whether this round of the worker thread skips the buffers, because callers help. Count the round."""
+        """Return whether the worker thread skips the buffers in this round, because callers help. Count the round."""
         if not self._helped_rounds:
             return False
         self._helped_rounds -= 1
         return True
 
     def on_drained(self) -> None:
-        """Set `CallBuffer.limit` to its usual length again."""
+        """Set `CallBuffer.limit` to its usual value again."""
         if self._buffer.limit > START_LIMIT:
             self._buffer.relieve_at(self._threshold(self.worker))
 

@@ -34,7 +34,7 @@ ROWS = frozenset({tuple, bytes, dict})
 
 BUFFER_VALUES, BUFFER_ROWS = 160_000, 2_048
 """
-Values, and rows, in a buffer before callers bin a share of them, so that no row is lost. They take at most 10 MB.
+Values, and rows, in a buffer from which callers bin a share, so that no row is lost. They take at most 10 MB.
 
 A longer buffer would no longer fit into the cache of the core that has just written it.
 """
@@ -61,7 +61,7 @@ Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object
 """
 A row, its output, the seconds of its call, and the OpenTelemetry context (None if no exemplar is wanted).
 
-Or a `Batch` without an output, whose rows pass through user functions after the rows in front of it.
+If the first item is a `Batch`, the output is None. Its rows pass through user functions after the rows before it.
 """
 
 START_LIMIT = 1
@@ -71,8 +71,8 @@ FIELDS = 4
 """
 Items of the buffer per entry. The buffer holds the fields of all entries in one flat list.
 
-A thousand tuples with a dict in each would be scanned again and again by Python's garbage collector, which was a
-quarter of the CPU of a call. It does not scan dicts of numbers and strings.
+Python's garbage collector would scan a thousand tuples with dicts repeatedly. That took a quarter of the CPU of a call.
+The collector does not scan dicts of numbers and strings.
 """
 
 Call: TypeAlias = "tuple[float, object, int]"
@@ -127,12 +127,11 @@ class CallBuffer:
     """
     A buffer of single rows, and everything that the decorator's wrapper needs to append one.
 
-    A call keeps the buffer that it began in. Its features are read and counted in the order of one reference, even when
-    another reference replaces that one meanwhile.
+    A call ends in the buffer in which it began. Its features are read and counted in the order of one reference, even
+    if the reference is replaced meanwhile.
 
-    A call costs one extension and one comparison of a length, and no lock. ``list.extend`` by a tuple is atomic, with
-    and without the GIL. So are the copy and the deletion of the list's head, which only the holder of the recorder's
-    lock does.
+    A call extends a list, compares its length, and takes no lock. ``list.extend`` by a tuple is atomic, with and
+    without the GIL. So are the copy and the deletion of the list's head, which need the recorder's lock.
 
     Args:
         sink: records the calls that do not take the fast path.
@@ -151,7 +150,7 @@ class CallBuffer:
         readers: by class, a function that turns features into a row. Other classes are read by *capture*.
         append: appends an entry.
         entries: the entries, `FIELDS` items each.
-        limit: the length of *entries* at which a caller asks the recorder for backpressure.
+        limit: the length of *entries* at which a caller calls `Backpressure.relieve`.
         exemplars: whether the context of a call is wanted.
     """
 
@@ -200,7 +199,7 @@ class CallBuffer:
         self.limit = START_LIMIT
 
     def redirect(self, sink: CallSink, append: Callable[[Entry], None]) -> None:
-        """Let *sink* record the calls that end from now on, those of the fast path by *append*."""
+        """Let *sink* record the calls that end from now on. The fast path calls *append* instead."""
         self.sink, self.append = sink, append
 
     @property

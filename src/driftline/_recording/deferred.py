@@ -20,7 +20,7 @@ PIECE_ROWS = 2_048
 
 class DeferredWork:
     """
-    The lock under which user functions run, and the number of rows in the batches that wait for them.
+    The lock under which user functions run, and the number of rows in pending batches.
 
     The batches themselves are entries of the `CallBuffer`, whose length does not show their numbers of rows.
 
@@ -38,7 +38,7 @@ class DeferredWork:
         self.batch_rows = 0
 
     def backlog(self, *, threaded: bool) -> int:
-        """Return the rows that callers must limit. With a worker thread the last batch may be of any size."""
+        """Return the number of pending rows in batches. If *threaded*, skip the last batch, which may be large."""
         return self.batch_rows - self._last if threaded else self.batch_rows
 
     def add(self, rows: int) -> None:
@@ -48,13 +48,13 @@ class DeferredWork:
             self.batch_rows += rows
 
     def remove(self, rows: int) -> None:
-        """Subtract the rows of a batch that has left the buffer."""
+        """Subtract the rows of a batch that was removed from the buffer."""
         with self._count_lock:
             self.batch_rows -= rows
 
     def remove_entries(self, entries: list[Any]) -> int:
         """
-        Subtract the batches among entries that left the buffer and are not binned.
+        Subtract the rows of the batches among removed entries that are not binned.
 
         Args:
             entries: a flat list, `FIELDS` items per entry.
@@ -74,10 +74,10 @@ class DeferredWork:
 
 def group_by_kind(entries: list[Any]) -> Iterator[tuple[bool, list[Any]]]:
     """
-    Split a flat list of entries into runs of one kind, in their order.
+    Split a flat list of entries into runs of batches and runs of single rows, in order.
 
     Yields:
-        whether the run consists of batches, and the run: a flat list of entries.
+        (whether the run consists of batches, the run as a flat list of entries).
     """
     for is_batch, group in groupby(range(0, len(entries), FIELDS), lambda start: entries[start].__class__ is Batch):
         starts = list(group)
@@ -89,7 +89,7 @@ def split_batch(batch: Batch) -> Iterator[tuple[Sequence[Column | None], int]]:
     Split a batch into pieces of at most `PIECE_ROWS` rows.
 
     Yields:
-        the columns of the piece (None for a missing column), and its number of rows.
+        (the columns of the piece, with None for a missing column; its number of rows).
     """
     for start in range(0, batch.rows, PIECE_ROWS):
         piece = slice(start, min(batch.rows, start + PIECE_ROWS))

@@ -49,10 +49,10 @@ class DurationQueue:
 
     def extend(self, durations: Iterable[Duration]) -> bool:
         """
-        Append durations if an SDK is set up, else drop them. Return whether one is: it may be set up late.
+        Append durations and return True. If no SDK is set up so far, drop them and return False.
 
         Args:
-            durations: of any number of calls.
+            durations: durations of any number of calls.
         """
         wanted = self.is_wanted()
         if wanted:
@@ -84,7 +84,7 @@ class DurationQueue:
         Record the durations that the queue holds at the start.
 
         Args:
-            pause: called after each piece. If it returns True, the thread is falling behind, and the next piece is
+            pause: called after each piece. It returns True if the thread is falling behind: the next piece is then
                 large. If None, all durations are one piece.
         """
         left, piece = len(self), PIECE

@@ -45,7 +45,7 @@ class Recorder:
         durations: the queue of durations to record. If None, durations are not recorded one by one.
         worker: the worker thread that drains. If None, callers do.
         on_overdue: evaluates pending windows in the caller's thread, as for `Backpressure`.
-        on_stuck: called when rows are dropped because a user function that they must pass through does not return.
+        on_stuck: called when rows are dropped because a user function does not return.
         sink: records the calls of the buffer. By default it is this recorder.
 
     Attributes:
@@ -53,7 +53,7 @@ class Recorder:
         width: as above.
         buffer: the buffer of single rows.
         backpressure: keeps the buffers bounded.
-        deferred: the lock for user functions, and the rows of batches that wait for them.
+        deferred: the lock for user functions, and the number of rows in pending batches.
     """
 
     __slots__ = (
@@ -159,7 +159,7 @@ class Recorder:
         self.backpressure.relieve_if_crowded()
 
     def _append_timed(self, entry: Entry) -> None:
-        """Append an entry, after draining the rows of a pane that has ended."""
+        """Append an entry. If the pane of the buffered rows has ended, drain them first."""
         self._drain_ended_pane()
         self.buffer.entries.extend(entry)
 
@@ -184,7 +184,7 @@ class Recorder:
         self.backpressure.relieve_if_crowded()
 
     def _record_rows(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
-        """Record a batch: the arguments and the error are as for `record`. *seconds* is None if there was no call."""
+        """Record a batch. Arguments and errors are as for `record`. *seconds* is None if there was no call."""
         self._drain_ended_pane()
         if captured.__class__ in ROWS:
             captured = [captured]
@@ -226,7 +226,7 @@ class Recorder:
         self.backpressure.evaluate_overdue()
 
     def _count_call(self, rows: int, seconds: float | None, context: object) -> None:
-        """Count a call, or a batch if *seconds* is None. *rows* is the number of its rows without an entry."""
+        """Count a call, or a batch if *seconds* is None. *rows* is the number of rows that have no entry."""
         if seconds is not None:
             self._calls.append((seconds, context, rows))
             return
@@ -235,7 +235,7 @@ class Recorder:
             self.panes.totals.batches += 1
 
     def _add_batch(self, batch: Batch, column: Column | None) -> None:
-        """Bin a batch and its outputs after the rows in the buffer, or append it if user functions come first."""
+        """Bin the buffered rows, then a batch with its outputs. With user functions, append the batch instead."""
         columns = batch.columns if column is None else [*batch.columns, column]
         if self._defers:
             # The worker thread runs the user functions, and bins the batch after the rows in front of it.
@@ -264,7 +264,7 @@ class Recorder:
         Move all buffered rows into windows, and record the durations.
 
         Args:
-            pause: called after every small piece of work, under no lock, so that other threads get the interpreter.
+            pause: called after each small piece of work, under no lock, so that other threads get the interpreter.
                 If given, the drain may skip the buffers for callers that help.
             without_user_functions: run no user function, which may never return. Rows that must pass through one
                 stay in the buffer, or are dropped if a user function does not return in another thread.
@@ -292,9 +292,9 @@ class Recorder:
 
     def _bin_share(self, limit: int, crowded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
         """
-        Bin at most *limit* rows in a caller's thread, or wake the worker thread to run user functions on them.
+        Bin at most *limit* rows in a caller's thread. With user functions, wake the worker thread instead.
 
-        If *crowded*, the caller waits for that thread, and drops the rows if it makes no progress.
+        If *crowded*, the caller then waits for the worker thread, and drops the rows if it makes no progress.
         """
         worker = self.backpressure.worker
         if worker is None or not self._defers:
@@ -313,7 +313,7 @@ class Recorder:
             return self._bin(*self._pop_rows(limit)) or drained
 
     def _drain_deferred(self, limit: int) -> bool:
-        """As `_drain_chunk`, with user functions: hold only their lock while they run, and drop rows if one hangs."""
+        """Drain as `_drain_chunk`, with user functions under their own lock. Drop rows if one hangs elsewhere."""
         lock = self.deferred.lock
         if not lock.acquire():
             return self._drop_rows(limit)
@@ -328,7 +328,7 @@ class Recorder:
         return drained
 
     def _drop_rows(self, limit: int) -> bool:
-        """Drain at most *limit* items as `_drain_chunk`, but drop the rows: a user function does not return."""
+        """Drain as `_drain_chunk`, but drop the rows, because a user function does not return."""
         with self.panes.lock:
             drained = self._pop_calls(limit)
             entries, bare = self._pop_rows(limit)
@@ -340,7 +340,7 @@ class Recorder:
         return drained or bool(rows)
 
     def _pop_calls(self, limit: int) -> bool:
-        """Count at most *limit* calls and *limit* failures without an entry. Return whether there were any."""
+        """Remove and count at most *limit* calls and *limit* failures. Return whether there were any."""
         calls, failures = pop_head(self._calls, limit), pop_head(self._failures, limit)
         totals = self.panes.totals
         totals.failed_calls += len(failures)
@@ -356,7 +356,7 @@ class Recorder:
         return bool(calls or failures)
 
     def _pop_rows(self, limit: int) -> tuple[list[Any], list[Row]]:
-        """Remove and return at most *limit* entries, whose calls are counted, and *limit* rows without an output."""
+        """Count and remove at most *limit* entries, and *limit* rows without an output. Return the two lists."""
         entries = pop_head(self.buffer.entries, limit * FIELDS)
         if entries:
             # The call of a batch has been counted by itself.

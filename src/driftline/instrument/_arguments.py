@@ -26,7 +26,7 @@ def parameters_of(function: Any) -> list[inspect.Parameter]:
 
 
 def without_self(function: Callable[..., Any], skip: int) -> Extractor:
-    """Return the extractor that calls a user function without the first *skip* arguments: the self of a method."""
+    """Return an extractor that calls *function* without the first *skip* arguments (1 for a method: its self)."""
     if skip:
         return lambda args, kwargs: function(*args[skip:], **kwargs)
     return lambda args, kwargs: function(*args, **kwargs)
@@ -36,7 +36,9 @@ def feature_extractor(
     reference: Reference | None, function: Any, parameters: list[inspect.Parameter], skip: int
 ) -> Extractor:
     """
-    Return the extractor of the features: the first argument, or all arguments if one is named like a feature.
+    Return the extractor of the features.
+
+    The features are the first argument, or all arguments by name if one is named like a feature.
 
     Raises:
         ConfigurationError: no argument can be the features.
@@ -85,9 +87,9 @@ class FirstArgument:
     The extractor of one argument, which holds all features.
 
     Args:
-        name: of the parameter.
-        default: of the parameter, or None if it has none.
-        index: of the argument: 1 for a method, whose self comes first, else 0.
+        name: the name of the parameter.
+        default: the default of the parameter, or None if it has none.
+        index: the index of the argument: 1 for a method, whose self comes first, else 0.
     """
 
     __slots__ = ("_default", "_name", "index")

@@ -73,7 +73,7 @@ class Target(Protocol):
     def record_failure(
         self, buffer: CallBuffer, captured: Captured, seconds: float, context: object, error: str
     ) -> None:
-        """Record a call that began in this buffer and raised."""
+        """Record a call that began in this buffer and raised an error of type *error*."""
         ...
 
     def remember_output(self, prediction_id: object, output: Any) -> None:
@@ -95,8 +95,8 @@ def leave(call_flag: ContextVar[list[bool] | None], flag: list[bool], token: Tok
 
     Args:
         call_flag: the variable in which the flag was set.
-        flag: the flag of the prediction.
-        token: the result of setting it. Another thread or task than the one that set it keeps its own value.
+        flag: the flag of the prediction, which becomes False.
+        token: the token that ``call_flag.set`` returned. In a thread or task that did not set it, *call_flag* stays.
     """
     # A task that was started within the prediction and still runs has this list too. Its calls count from now on.
     flag[0] = False
@@ -148,7 +148,7 @@ class PredictionCall:
 
     @property
     def id(self) -> Any:
-        """The id that joins the prediction with its outcome: the given one, or a new one from the first access on."""
+        """The id that joins the prediction with its outcome. Without *prediction_id*, the first access creates one."""
         if self._id is None:
             self._id = uuid.uuid4().hex
             if self._returned:
@@ -215,14 +215,14 @@ class Plan:
 
     Args:
         target: records the calls.
-        extract: returns the features from the arguments.
+        extract: returns the features, from the arguments of a call.
         output: the user function that returns the prediction from the result. If None, the result is the prediction.
         prediction_id: returns the id from the arguments. If None, predictions have no id.
         user_id: returns the id of the end user from the arguments. If None, spans have none.
 
     Attributes:
         target: as above, and so are *extract* and *output*.
-        call_flag: that of the target.
+        call_flag: the flag of the target.
         first: the index of the argument that holds all features, or `NO_INDEX` if no single one does.
     """
 
@@ -257,7 +257,7 @@ class Plan:
         return OpenCall(self, args, kwargs)
 
     def ids(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, str | None]:
-        """Return the id of the prediction and that of the end user. Each is None if it is not wanted or failed."""
+        """Return (id of the prediction, id of the end user). Each is None if no function returns it or it raises."""
         prediction_id: object = None
         user: str | None = None
         # Guarded separately: an error in user_id= must not lose the outcome of the prediction.
@@ -320,7 +320,7 @@ class OpenCall:
         self.start = perf_counter()
 
     def attach(self) -> None:
-        """Make the span current. Generators do not: their body runs in the context of the consumer that resumes it."""
+        """Make the span current. Not for generators, whose body runs in the context of the consumer that resumes it."""
         tracing = self.plan.target.tracing
         if self.span is not None and tracing is not None:
             self.token = tracing.attach(self.span)
@@ -352,7 +352,7 @@ def _text(user_id: object) -> str | None:
 
 
 def _span_id(prediction_id: object) -> str:
-    """Return the id for the span as a string of at most 200 characters if it was none, or a new id for None."""
+    """Return the id of a span: a string as it is, a new id for None, else at most 200 characters of ``str(id)``."""
     if prediction_id is None:
         return uuid.uuid4().hex
     return prediction_id if isinstance(prediction_id, str) else str(prediction_id)[:200]

@@ -164,8 +164,8 @@ def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """
     Return the wrapper of a generator function: each generator is one prediction.
 
-    Its output is the last value that it yields, also when the consumer abandons it. Calls that the generator makes
-    belong to it. Calls that its consumer makes between two values do not.
+    The output is the last value that the generator yields, also if the consumer abandons it. Calls within the generator
+    belong to its prediction. Calls of the consumer between two values do not.
     """
     call_flag = plan.call_flag
 
@@ -251,7 +251,7 @@ def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., 
 
 
 class _Uncounted:
-    """Replaces `OpenCall` for an async generator within another call, which is the prediction. It records nothing."""
+    """Replaces `OpenCall` for an async generator within another call, because only that call is recorded."""
 
     def finish(self, result: Any) -> None:
         """Record nothing."""

@@ -80,11 +80,17 @@ class Instruments:
             create[metric.instrument](metric.name, callbacks=callbacks, unit=metric.unit, description=metric.brief)
 
     def listened_to(self) -> bool:
-        """Return whether there is an SDK: without one the global provider is a proxy until one is set."""
+        """Return whether an SDK is set up. Without one, the global provider is a proxy."""
         return self._provider is not None or not _is_proxy(metrics.get_meter_provider())
 
     def record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
-        """Record seconds, each in the context of its call, so that its exemplar links to the right span."""
+        """
+        Record durations in the histogram, each in the context of its call. Do nothing without an SDK.
+
+        Args:
+            durations: (seconds, context, error type or None) of each call. The context links an exemplar to the span.
+            attributes: model, version and variant.
+        """
         if not self.listened_to():
             return
         record = self.duration.record
@@ -95,8 +101,8 @@ class Instruments:
         """
         Return the keys whose series may be exported within `SERIES_LIMIT`.
 
-        The SDK never forgets an attribute set. A grant therefore lasts: a monitor that replaces another one of its name
-        needs no further series, and a monitor that was shut down frees none.
+        The SDK keeps each attribute set for ever, so a series stays reserved. A monitor that replaces another one of
+        equal attributes uses the same series. A monitor that was shut down frees none.
 
         Args:
             stream: a name for the metrics that share the limit.
@@ -122,8 +128,8 @@ class Instruments:
         """
         Export no more readings of *source*. Its counters keep their values for as long as the process lasts.
 
-        One more collection exports its states and scores: they then also leave a job that shuts its monitor down
-        before it sends telemetry. Later collections do not, so that a replaced version does not drift for ever.
+        One more collection exports its states and scores, because a job may shut its monitor down before it sends
+        telemetry. Later collections do not, so that a replaced version is not reported as drifting for ever.
         """
         reading = source.reading()
         with self._lock:
@@ -153,7 +159,7 @@ class Instruments:
 
 
 def meter_of(provider: MeterProvider | None) -> Meter:
-    """Return the meter of driftline's scope. If *provider* is None, it is that of the global provider."""
+    """Return the meter of driftline's scope from *provider*, or from the global provider if None."""
     if provider is None:
         return metrics.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
     return provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
@@ -170,7 +176,7 @@ _registry_lock = threading.Lock()
 
 def instruments_for(provider: MeterProvider | None) -> Instruments:
     """
-    Return the instruments of a meter provider, created at the first call. If None, it is the global provider.
+    Return the instruments of a meter provider, or of the global one for None. The first call creates them.
 
     Instruments created before the application sets its global provider are proxies. They become those of the real
     provider as soon as it is set.

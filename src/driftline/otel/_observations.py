@@ -33,7 +33,7 @@ class Readings(NamedTuple):
     The readings of one collection.
 
     Attributes:
-        counters: readings whose counters are exported, those of monitors that were shut down first.
+        counters: readings whose counters are exported. Monitors that were shut down come first.
         states: readings whose states are exported, older ones first.
     """
 
@@ -43,10 +43,10 @@ class Readings(NamedTuple):
 
 class Collector:
     """
-    Answers the callbacks of a collection from readings that they share: all points of one export are of one instant.
+    Answers all callbacks of a collection from the same readings, so that all points are of one instant.
 
-    A collection runs in one thread and calls each callback once. The first one takes the readings. A metric that has
-    been read begins the next collection. Which metric comes first is not known: an SDK may skip some.
+    A collection runs in one thread and calls each callback at most once. The first callback takes the readings. A
+    second call for one metric begins the next collection, because an SDK may skip metrics and may begin with any.
 
     Args:
         take_readings: takes the readings of one collection.
@@ -57,7 +57,7 @@ class Collector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the collections that have begun, as the child of a fork must."""
+        """Drop the readings of collections that have begun, as the child of a fork must."""
         self._thread = threading.local()
 
     def callback(self, metric: sc.Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
@@ -219,4 +219,4 @@ STATES: dict[sc.Metric, _Observe] = {
     sc.METRIC_MODEL_ACCURACY_ESTIMATED: _number(lambda reading: reading.accuracy_estimated),
     sc.METRIC_MODEL_PERFORMANCE: _observe_performance,
 }
-"""Metrics that hold a present value. Of two monitors of one model, version and variant, the newer one's counts."""
+"""Metrics that hold a present value. Of two monitors of one model, version and variant, the newer one is exported."""

@@ -26,10 +26,10 @@ class Reading:
         errors: the number of errors of driftline and of user functions, by place.
         scores: the distances of the last windows.
         status: the states of features, detectors and limits.
-        bins: the exported counts per bin, by the fingerprint of the reference and the feature.
+        bins: the exported counts per bin, by (fingerprint of the reference, name of the feature).
         outcomes: the number of outcomes, by result.
-        accuracy: the share of right predictions among the latest outcomes.
-        accuracy_estimated: the accuracy to expect of the predictions in the window.
+        accuracy: the share of right predictions among the latest outcomes, from 0 to 1. None without outcomes.
+        accuracy_estimated: the accuracy expected of the predictions in the window, from 0 to 1. None if unknown.
         retraining_requests: the number of requests, by reason.
         retraining_queue: the number of requests in the queue, by state.
         canary: the state of the last verdict, or None without one.
@@ -68,7 +68,7 @@ class Reading:
         )
 
     def plus(self, other: Reading) -> Reading:
-        """Return the sum of the counters of two monitors of one model, version and variant, without the other parts."""
+        """Return the sum of the counters of two monitors of one model, version and variant. Other parts are empty."""
         bins = dict(self.bins)
         for key, counts in other.bins.items():
             # Equal fingerprints mean equal bins.

@@ -112,7 +112,7 @@ class LossCounter:
 
 class MetricSender(MetricExporter):
     """
-    A metric exporter that opens a new connection in the child of a fork: a connection serves one process.
+    A metric exporter that opens a new connection in the child of a fork.
 
     Args:
         create: returns a new exporter of the SDK.
@@ -213,7 +213,7 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         super().__init__(exporter)
 
     def collect(self, timeout_millis: float = 10_000) -> None:  # type: ignore[misc]  # final, and guarded here
-        """Collect and export. A fork waits for the collection only, not for the export."""
+        """Collect and export. A fork waits for the collection, but not for the export."""
         with self._order:
             if self._abandoned:
                 return

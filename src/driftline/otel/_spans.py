@@ -73,7 +73,14 @@ class Tracing:
 
     @staticmethod
     def end(span: Span, token: object, error: BaseException | None) -> None:
-        """End a span. *token* (from `attach`) and *error* (that the call raised) may be None."""
+        """
+        End a span.
+
+        Args:
+            span: the span.
+            token: the result of `attach`. None if the span was not attached.
+            error: the exception that the call raised. None if it returned.
+        """
         try:
             if error is not None:
                 # The class only: the message often quotes the value that the model rejected.

@@ -115,10 +115,10 @@ class Grader:
     Args:
         kind: the kind of the predictions. If None, the first pair decides.
         correct: user function that returns whether a prediction was right. By default a probability of at least 0.5
-            predicts true, labels are compared, and a quantity has no grade.
+            predicts true, labels are compared, and a quantity gets no grade.
         prediction: the prediction feature of the reference. Its categories become classes, and the grader counts its
             bins too. If None, there are no bins.
-        named: classes that get a separate count before all others, of which at most `MAX_CLASSES` do.
+        named: classes that get separate counts before all others. In total, at most `MAX_CLASSES` classes get one.
 
     Attributes:
         kind: the kind of the predictions; None until the first pair decides.
@@ -149,7 +149,7 @@ class Grader:
 
     @property
     def size(self) -> int:
-        """Length of a count vector. It has room for the counts of each kind of prediction that is possible here."""
+        """Length of a count vector. It has room for each kind that was possible when the grader was created."""
         return self._scores_start + self._scores_size + self._errors_size
 
     @property
@@ -219,7 +219,7 @@ class Grader:
 
     def _parse(self, output: object, actual: Any) -> _ParsedPair:
         """
-        Return a pair as it is counted, with its grade. None stands for parts that cannot be read or graded.
+        Return a pair ready for counting, with its grade. Parts that cannot be read or graded are None.
 
         Raises:
             Exception: *output* or *actual* is not what the kind of prediction needs, or the user function raised.

@@ -72,7 +72,7 @@ class Record(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The output of a prediction with its outcome, and the model, version and variant that made the prediction."""
+    """A prediction joined with its outcome: its source (model, version and variant), its output, and the outcome."""
 
     source: Source
     output: Any
@@ -85,7 +85,7 @@ class JoinResult:
     The result of some events.
 
     Attributes:
-        results: number of predictions and outcomes by (source, result), such as ``(None, "late")``.
+        results: number of predictions or outcomes by (source, result), such as ``(None, "late")``.
         pairs: the joined pairs.
     """
 
@@ -172,8 +172,8 @@ class MemoryStore:
     A bounded store in the memory of one process.
 
     Args:
-        capacity: largest number of pending predictions, of pending outcomes, and of done or expired ids. Beyond it, the
-            oldest pending prediction expires, and the oldest of the others is deleted.
+        capacity: largest number of pending predictions, of early outcomes, and of done or expired ids. Beyond it, the
+            oldest pending prediction expires. The oldest early outcome, done id or expired id is deleted.
         expire: seconds after which a record expires. If None, records never expire by age.
     """
 

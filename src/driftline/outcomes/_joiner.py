@@ -25,10 +25,10 @@ from driftline.results import FeatureStatus
 __all__ = ["Outcomes", "is_id_batch"]
 
 BUFFER_EVENTS = 8_192
-"""Number of pending events from which the caller's thread joins a chunk itself. This bounds the backlog."""
+"""Number of pending events at which the caller's thread joins a chunk itself. This bounds the backlog."""
 
 WAKE_EVENTS = 1_024
-"""Number of pending events from which the worker thread is woken before its next round."""
+"""Number of pending events at which the worker thread is woken before its next round."""
 
 CHUNK_EVENTS = 512
 """Largest number of events joined in one step, which is one transaction in a file."""

@@ -45,8 +45,8 @@ class OutcomeTally:
 
     Attributes:
         results: number of outcomes since the start by result, as in the attribute ``ml.outcome.result``.
-        recent_known: outcomes in the window that graded a prediction as right or wrong.
-        recent_correct: the part of *recent_known* where the prediction was right.
+        recent_known: number of outcomes in the window that graded a prediction as right or wrong.
+        recent_correct: number of outcomes in the window whose prediction was right.
     """
 
     results: Mapping[str, int]
@@ -55,12 +55,12 @@ class OutcomeTally:
 
     @property
     def known(self) -> int:
-        """Outcomes since the start that graded a prediction as right or wrong."""
+        """Number of outcomes since the start that graded a prediction as right or wrong."""
         return self.results.get("correct", 0) + self.results.get("incorrect", 0)
 
     @property
     def correct(self) -> int:
-        """Outcomes since the start where the prediction was right."""
+        """Number of outcomes since the start whose prediction was right."""
         return self.results.get("correct", 0)
 
     @property
@@ -80,11 +80,11 @@ class Ledger:
         on_error: called with a value of ``ml.monitor.place`` and the exception that a value or the user function
             raised.
         on_pair: called with each prediction, its outcome, and whether it was right (None for an ungraded quantity).
-        prediction: as `set_reference`.
-        outcomes: as `set_reference`.
+        prediction: as for `set_reference`.
+        outcomes: as for `set_reference`.
 
     Attributes:
-        classes: labels with precision, recall and F1, of the policy or else of the reference; empty if neither has any.
+        classes: labels with precision, recall and F1, from the policy or else from the reference. May be empty.
         status: the state of each limit by its name; empty before the first evaluation.
     """
 
@@ -143,7 +143,7 @@ class Ledger:
         self._start_window(OutcomeSnapshot())
 
     def _start_window(self, earlier: OutcomeSnapshot) -> None:
-        """Start with an empty window and no states. *earlier* are the totals so far."""
+        """Start with an empty window and no states. *earlier* holds the totals so far, which are kept."""
         self._grader = Grader(
             self._policy.kind or kind_of(self._prediction), self._correct, self._prediction, self.classes
         )
@@ -160,7 +160,7 @@ class Ledger:
         """
         Grade (prediction, outcome) pairs without adding their counts.
 
-        The pairs are cut where a pane becomes full. There is one result for each piece, in order.
+        The pairs are split where a pane becomes full. The list has one result for each part, in order.
         """
         with self._grading_lock:
             with self._lock:
@@ -241,7 +241,7 @@ class Ledger:
             return self._earlier + self._grader.snapshot(self._totals, self._results)
 
     def window(self) -> OutcomeSnapshot:
-        """Return the counts of the window, without the number of outcomes by result."""
+        """Return the counts of the window. Its number of outcomes by result is empty."""
         with self._lock:
             return self._grader.snapshot(self._open_pane + sum(self._closed_panes))
 
@@ -281,7 +281,7 @@ class Ledger:
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """The limits of the policy, and the one on accuracy that is derived from the reference, if any."""
+        """The limits of the policy, and the limit on accuracy that is derived from the reference, if there is one."""
         return self._limits
 
     @property
@@ -289,7 +289,7 @@ class Ledger:
         return f"{self._policy.window.rows} outcomes"
 
     def _expected_accuracy(self, window: OutcomeSnapshot) -> float | None:
-        """Return the accuracy of a window that its predictions suggest; None if the reference has no outcomes."""
+        """Return the accuracy expected from the predictions of a window. None if the reference has no outcomes."""
         if self._reference is None or len(window.bins) != len(self._reference.known):
             return None
         estimate = estimated_accuracy(self._reference, window.bins[:, 0])
@@ -306,7 +306,7 @@ class Ledger:
 
 
 def _default_classes(prediction: Feature | None) -> tuple[Label, ...]:
-    """Return the first categories of the reference's prediction, True for a probability, and else no classes."""
+    """Return the classes of a prediction: its first categories, or True for a probability, or else none."""
     if prediction is None or not isinstance(prediction.bins, CategoricalBins):
         return (True,) if kind_of(prediction) == "probability" else ()
     return prediction.bins.categories[:MAX_DEFAULT_CLASSES]

@@ -70,7 +70,7 @@ class Limit:
 
     @property
     def title(self) -> str:
-        """The metric and its class as a reason starts with it, such as ``"recall of spam"``."""
+        """The metric and its class, with which a reason begins, such as ``"recall of spam"``."""
         return self.metric.replace("_", " ") + ("" if self.label is None else f" of {self.label}")
 
     def sum_and_rows(self, counts: OutcomeSnapshot) -> tuple[float, int]:
@@ -92,10 +92,10 @@ class Limit:
     @property
     def minimum_mean(self) -> float:
         """
-        The bound as a lower bound on the mean of the values of `sum_and_rows`.
+        The bound, converted to a lower bound on the mean of the values of `sum_and_rows`.
 
-        The mean is 1 - metric if the metric has an upper bound. For F1 = 2J / (1 + J) it is J, the share of true
-        positives among all rows of the class or predicted as it.
+        If the metric has an upper bound, the mean is 1 - metric. For F1 the mean is J, where F1 = 2J / (1 + J). J is
+        the share of true positives among the rows whose outcome or prediction is the class.
         """
         if self.metric == "f1":
             return self.bound / (2 - self.bound)

@@ -30,7 +30,7 @@ CALIBRATION_GROUPS = 15
 """Number of groups of predictions in the calibration error, from Guo et al. 2017."""
 
 MIN_CLASS_ROWS = 2
-"""Smallest number of outcomes of each class for an AUC, because the variance of one value is undefined."""
+"""Smallest number of true and of false outcomes for an AUC, because the variance of one value is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def wilson_interval(successes: float, trials: float) -> tuple[float, float]:
 
 
 def performance(counts: OutcomeSnapshot, classes: Sequence[Label]) -> tuple[Performance, ...]:
-    """Return each metric for which there are enough counts, with precision, recall and F1 for *classes* only."""
+    """Return each metric that has enough counts. Only *classes* get precision, recall and F1."""
     return tuple(_iter_metrics(counts, classes))
 
 

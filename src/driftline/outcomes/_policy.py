@@ -43,7 +43,7 @@ class OutcomePolicy:
         kind: the kind of predictions: ``"probability"`` (of the outcome being true), ``"label"`` or ``"quantity"``. By
             default the predictions of the reference decide, or else the first outcome.
         classes: labels with precision, recall and F1. By default the ten most frequent of the reference.
-        window: the latest outcomes, over which accuracy and the other metrics are computed.
+        window: the latest outcomes, from which the metrics are computed. If None, ``Window(rows=5_000, every=500)``.
         limits: bounds on metrics, such as ``{"accuracy": 0.85, "recall": 0.6, "brier": 0.1}``. Bounds on accuracy,
             precision, recall and f1 are lower bounds, on error_rate and brier upper bounds.
         max_drop: how far accuracy may fall below the accuracy of the reference, from 0 to 1. It applies unless

@@ -115,7 +115,7 @@ class FileStore:
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
         """
-        See `Store`. All of it is one transaction.
+        Join events and expire records in one transaction, as `Store.apply` describes.
 
         Raises:
             sqlite3.Error: the file is locked, full or gone. Nothing has changed.
@@ -174,7 +174,7 @@ class FileStore:
         return {source: number for number, source in self._sources.items()}
 
     def _source_of(self, connection: sqlite3.Connection, number: int) -> Source:
-        """Return the source with a number in the file; None if it is this monitor."""
+        """Return the source that has this number in the file. None if it is the monitor of this store."""
         if number == self._own_number:
             return None
         if number not in self._sources:
@@ -240,7 +240,7 @@ class FileStore:
 
 
 def _register(connection: sqlite3.Connection, model: str, version: str | None, variant: str | None) -> int:
-    """Add a source to the file unless it is there, and return its number."""
+    """Return the number of a source (model, version, variant) in the file. Add the source if it is absent."""
     connection.execute(
         "INSERT OR IGNORE INTO source (model, version, variant) VALUES (?, ?, ?)", (model, version, variant)
     )
@@ -259,7 +259,7 @@ def _encode(value: Any) -> str:
 
 
 def _decode(text: str | None) -> Any:
-    """Return the value of `_encode`; None for None."""
+    """Return the value that `_encode` turned into *text*. None for None."""
     value = None if text is None else json.loads(text)
     return dict(value[_PAIRS]) if isinstance(value, dict) else value
 

@@ -27,11 +27,12 @@ class RetrainingPolicy:
     The default limits are those of `driftline.oneshot`.
 
     Args:
-        min_drifting: number of features that drift at the same time from which a request is made. If None, drift makes
-            no request.
+        min_drifting: smallest number of features drifting together that makes a request. If None, drift makes no
+            request.
         min_accuracy: realised accuracy below which a request is made, above 0 and at most 1. If None, accuracy makes no
             request.
-        max_latency: seconds of the median call above which a request is made. If None, latency makes no request.
+        max_latency: median duration of a call, in seconds, above which a request is made. If None, latency makes no
+            request.
         queue: stores the requests. By default a queue in memory.
 
     Raises:
@@ -68,7 +69,7 @@ class RetrainingPolicy:
             version: the model's version, if it has one.
             status: the state of each feature by name.
             accuracy: realised accuracy, or None if unknown.
-            latency: seconds of the median call, or None if unknown.
+            latency: median duration of a call in seconds, or None if unknown.
         """
         reasons: list[tuple[Reason, str, tuple[str, ...]]] = []
         drifting = tuple(name for name, feature in status.items() if feature.state == "drifting")

@@ -59,11 +59,11 @@ class RetrainingTrigger:
         Apply the policy, unless nothing has changed since the last call.
 
         Args:
-            evaluated: the results of the latest evaluations. If they are the same objects as in the last call, and
-                *outcomes* are equal, nothing has changed.
+            evaluated: the results of the latest evaluations. Nothing has changed if they are the same objects as in the
+                last call, and the number of graded outcomes is the same.
             states: returns the state of each feature by name.
             outcomes: the outcomes so far.
-            latency: returns the seconds of the median call, or None if unknown.
+            latency: returns the median duration of a call in seconds, or None if unknown.
         """
         policy = self._policy
         if policy is None:
