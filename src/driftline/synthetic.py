@@ -192,7 +192,15 @@ ROUNDING = 1e-9
 
 
 def sudden(at: float = 0.0) -> Schedule:
-    """Return a schedule with the whole shift from a position on. *at* is a share of all rows, from 0 to 1."""
+    """
+    Return a schedule in which all rows from a position on get the whole shift, and earlier rows none.
+
+    Args:
+        at: the position, as a share of all rows from 0 to 1.
+
+    Raises:
+        ConfigurationError: *at* is not from 0 to 1.
+    """
     check.probability("at", at)
     return lambda rows, _: (_row_shares(rows) >= at).astype(np.float64)
 
@@ -234,6 +242,9 @@ def recurring(period: float, duty: float = 0.5) -> Schedule:
     Args:
         period: length of a period as a share of all rows, above 0 and at most 1.
         duty: length of the part with the shift as a share of the period, from 0 to 1.
+
+    Raises:
+        ConfigurationError: an argument is out of range.
     """
     check.number("period", period, above=0, at_most=1)
     check.probability("duty", duty)

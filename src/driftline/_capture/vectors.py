@@ -27,7 +27,12 @@ def is_vector(value: object) -> bool:
 
 
 def vector_length(column: Column) -> int | None:
-    """Return the most frequent length of the vectors in a column; None if any value is not a vector or None."""
+    """
+    Return the most frequent length of the vectors in a column; None if the column does not hold vectors.
+
+    It holds vectors if each of its first `MAX_INSPECTED` values is a vector or None, and at least one is a vector. A
+    numeric array holds vectors if it has two dimensions.
+    """
     if isinstance(column, np.ndarray) and column.dtype.kind != "O":
         return int(column.shape[1]) if column.ndim == 2 and column.dtype.kind in "fiub" else None  # noqa: PLR2004
     present = [value for value in column[:MAX_INSPECTED] if value is not None]

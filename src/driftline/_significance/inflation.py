@@ -115,8 +115,8 @@ class InflationCurve:
         Return which features are dependent in which part, and in which parts half of the features are significantly so.
 
         The first has the shape (features, parts), the second (parts,). A feature is dependent if its variance is
-        significantly larger than that of independent rows. In a part that half of the features show, any
-        larger variance is enough.
+        significantly larger than that of independent rows. For parts in which half of the
+        features show dependence, any larger variance is enough.
 
         Args:
             factor: shape (features, parts), the factors at the chosen block lengths.

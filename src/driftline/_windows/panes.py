@@ -142,7 +142,7 @@ class Panes:
             return None if self._ring.full else self._ring.pop_partial()
 
     def snapshot(self) -> WindowCounts:
-        """Return the counts of the last complete panes of a window and of the open pane, without changing them."""
+        """Return the summed counts of the closed panes and the open pane. This changes no counts."""
         with self.lock:
             return self._ring.snapshot()
 

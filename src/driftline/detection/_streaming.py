@@ -179,7 +179,7 @@ class StreamEvaluator:
 
     def on_outcome(self, output: object, actual: object, right: bool | None) -> None:  # noqa: FBT001 - three states
         """
-        Queue the error of a prediction. If a feature is named ``error``, do nothing.
+        Queue the error of a prediction. If a detector watches a feature named ``error``, do nothing.
 
         Args:
             output: the prediction.
