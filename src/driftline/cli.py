@@ -1,4 +1,4 @@
-"""The command line of driftline. `driftline canary` prints the verdict on a candidate and exits with its code."""
+"""The command line of driftline: `driftline canary` prints a canary's verdict, which is also the exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EPILOG = "Exit codes: 0 promote, 1 rollback, 2 inconclusive, 3 error."
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Print the message and exit with `ERROR`, because argparse's own exit code 2 would mean `inconclusive`."""
+        """Print *message* and exit with `ERROR`, because argparse's exit code 2 would mean "inconclusive"."""
         self.print_usage(sys.stderr)
         self.exit(ERROR, f"{self.prog}: error: {message}\n")
 
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run a command, and return its exit code: 0 promote, 1 rollback, 2 inconclusive, 3 error.
 
     Args:
-        arguments: the command line without the program. If None, the command line of the process.
+        arguments: the command line without the program's name. If None, the arguments of this process.
 
     Raises:
-        SystemExit: the arguments are invalid, or ask for help.
+        SystemExit: the arguments are invalid (code `ERROR`), or ask for help (code 0).
     """
     parser = _Parser(prog="driftline", description="Monitor machine-learning models with OpenTelemetry.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
@@ -85,10 +85,12 @@ def _run_canary(options: argparse.Namespace) -> int:
 
 def _verdict_reader(options: argparse.Namespace) -> Callable[[], Verdict]:
     """
-    Return a function that reads the verdict from Prometheus, a canary's file or files of evidence.
+    Return a function that reads the verdict from the source that the options name.
+
+    The source is Prometheus, a canary's file, or files of evidence.
 
     Args:
-        options: the options of ``driftline canary``, which name the source.
+        options: the options of ``driftline canary``.
 
     Raises:
         ConfigurationError: the options do not fit together, or the policy is invalid.

@@ -12,7 +12,7 @@ __all__ = ["check_functions", "check_variants"]
 
 def check_functions(baseline: object, candidate: object) -> None:
     """
-    Check that both predict functions are functions, and either both plain or both async.
+    Check that both predict functions are callable and not classes, and that both are plain or both async.
 
     Raises:
         ConfigurationError: one is not callable, is a class, or only one is async.
@@ -31,8 +31,8 @@ def check_variants(baseline: Any, candidate: Any, path: object) -> None:
     Check that two variants can be compared: two different monitors whose predictions have the same bins.
 
     Args:
-        baseline: the monitor of the baseline. It may be None if there is a *path* and a candidate.
-        candidate: the monitor of the candidate. It may be None if there is a *path* and a baseline.
+        baseline: the monitor of the baseline. It may be None if *path* and *candidate* are not None.
+        candidate: the monitor of the candidate. It may be None if *path* and *baseline* are not None.
         path: the file that processes share; None without one.
 
     Raises:

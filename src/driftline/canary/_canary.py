@@ -56,7 +56,7 @@ class Variant(Protocol):
         ...
 
     def evidence(self) -> VariantEvidence:
-        """Return the counts of calls, predictions and outcomes since this process started."""
+        """Return the variant's counts of calls, predictions and outcomes since this process started."""
         ...
 
     def attach(self, canary: Canary) -> None:
@@ -64,7 +64,7 @@ class Variant(Protocol):
         ...
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """Emit an event for a verdict whose state differs from the *previous* state."""
+        """Emit an event for a *verdict* whose state differs from *previous*, the state of the verdict before it."""
         ...
 
     def flagged(self, key: str, variant: str, provider: str | None) -> None:
@@ -79,11 +79,11 @@ class Variant(Protocol):
         ...
 
     def caught(self, place: str, error: Exception) -> None:
-        """Count an error in ``ml.monitor.errors`` under *place*, the operation that failed; do not raise it."""
+        """Count *error* in ``ml.monitor.errors`` without raising it; *place* names the operation that failed."""
         ...
 
     def dropped(self, reason: str, rows: int) -> None:
-        """Count rows that a shadow did not predict in ``ml.monitor.rows.dropped``, with their *reason*."""
+        """Add the number of *rows* that a shadow skipped to ``ml.monitor.rows.dropped``, with the *reason*."""
         ...
 
 
@@ -168,7 +168,7 @@ class Canary:
         """
         The candidate's share of the calls, in [0, 1]; None if driftline does not split them.
 
-        Setting it starts a new `Stratum`: calls before and after the change are counted apart.
+        Set it to change the share. Calls before and after the change are counted in separate `Stratum` objects.
         """
         return self._collector.share
 
@@ -180,9 +180,9 @@ class Canary:
         """
         Return "baseline" or "candidate" for one call: the candidate with the probability *share*.
 
-        The same key gets the same variant as long as the share stays; without a key the choice is random. The result is
-        "baseline" if no share is set, or if the key is not a string, bytes, an integer or a UUID. A rollback does not
-        change the routing; `on_verdict` may set *share* to 0.
+        The same key gets the same variant as long as *share* does not change. If *key* is None, the choice is random.
+        A key is a string, bytes, an integer or a UUID. For any other key, and if no share is set, the result is
+        "baseline". A rollback does not change the routing; `on_verdict` may set *share* to 0.
         """
         collector = self._collector
         if collector.share is None:
@@ -304,8 +304,8 @@ class Canary:
         If the state has changed, emit an event and call *on_verdict*.
 
         With a `CanaryPolicy`, a rollback is final, and a promotion stays until a rollback. Therefore *alpha* bounds the
-        probability that a harmless candidate is *ever* rolled back. With a `ThresholdPolicy` each verdict is computed
-        afresh.
+        probability that a harmless candidate is *ever* rolled back. With a `ThresholdPolicy`, a verdict does not depend
+        on earlier verdicts.
         """
         verdict = judge_canary(self.evidence(), self._policy)
         with self._lock:
@@ -320,7 +320,7 @@ class Canary:
         return verdict
 
     def refresh(self) -> None:
-        """Call `verdict`, unless the pause after the last background decision is not over (see `PAUSE_FACTOR`)."""
+        """Call `verdict` if the pause after the last `refresh` is over; `PAUSE_FACTOR` defines that pause."""
         now = time.monotonic()
         if now >= self._next_refresh:
             self.verdict()
@@ -339,12 +339,16 @@ class Canary:
     # --- life --------------------------------------------------------------------------------------------------------
 
     def flush(self, seconds: float = 10.0) -> bool:
-        """Wait at most *seconds* for each shadow to process its queue; return whether all have."""
+        """
+        Wait until all shadows have processed their queues, and return True.
+
+        If a shadow needs longer than *seconds*, return False without waiting for further shadows.
+        """
         return all(shadow.flush(seconds) for shadow in self._shadows)
 
     def close(self, seconds: float = 10.0) -> None:
         """
-        End the threads of all shadows, and decide a last time, which also saves the evidence to the *path*.
+        End the threads of all shadows, and call `verdict` a last time, which also saves the evidence to *path*.
 
         Args:
             seconds: longest time that each shadow may take to process its queue.
@@ -354,7 +358,7 @@ class Canary:
         self.verdict()
 
     def restart(self) -> None:
-        """Reset counts, queues and locks in the child of a fork. A decision that stands is kept."""
+        """Reset counts, queues and locks in the child of a fork; a promotion or rollback decided before is kept."""
         self._last = None
         if self._store is not None:
             self._store.new_process()

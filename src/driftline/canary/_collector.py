@@ -30,7 +30,7 @@ class EvidenceCollector:
 
     Attributes:
         share: the present share; `change_share` sets it.
-        sticky: whether a key has routed any call (see `Stratum`).
+        sticky: whether `Canary.route` got a key for any call (see `Stratum`). The canary sets it.
         began: Unix time at which the canary began.
     """
 
@@ -68,7 +68,7 @@ class EvidenceCollector:
             return self._evidence(self._read_variants())
 
     def change_share(self, share: float) -> None:
-        """Set the share; later calls are counted in a new stratum."""
+        """Set the candidate's share of the calls; later calls are counted in a new stratum."""
         with self._lock:
             # Both strata use one reading, because calls between two readings would be in no stratum.
             now = self._read_variants()
@@ -76,7 +76,7 @@ class EvidenceCollector:
             self._reset_guardrails()
 
     def add_comparisons(self, rows: int, agreed: int) -> None:
-        """Add *rows* that baseline and shadow predicted; on *agreed* of them their outputs agreed."""
+        """Add the number of *rows* that baseline and shadow predicted, and of those whose outputs *agreed*."""
         with self._lock:
             self._compared += rows
             self._agreed += agreed
@@ -98,9 +98,12 @@ class EvidenceCollector:
 
     def _evidence(self, now: tuple[VariantEvidence, VariantEvidence]) -> CanaryEvidence:
         """
-        Return the evidence of the earlier strata and of the present one, whose counts end at *now*.
+        Return the evidence of the earlier strata and of the present one.
 
-        If the reference was replaced, counts over the bins of the old one are dropped.
+        If a reference was replaced, counts over bins of the old reference are dropped.
+
+        Args:
+            now: (baseline's counts, candidate's counts) at the end of the present stratum.
         """
         baseline, candidate = (end - start.over(end) for end, start in zip(now, self._stratum_start, strict=True))
         guardrails = {name: (pair[0], pair[1]) for name, pair in self._moments.items()}

@@ -1,4 +1,4 @@
-"""The criteria of a `CanaryPolicy`: each one's test, with the counts of the evidence that it needs."""
+"""The criteria of a `CanaryPolicy`: makes the test of each criterion from counts of the evidence."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def _has_predictions(evidence: CanaryEvidence) -> bool:
 
 def _count_pairs(evidence: CanaryEvidence, read: Callable[[VariantEvidence], tuple[int, int]]) -> Floats:
     """
-    Return an array of shape (strata, 2, 2): stratum, then baseline or candidate, then events or trials.
+    Return events and trials of both variants, shape (strata, 2, 2).
+
+    The axes are stratum, variant (baseline, candidate), and kind (events, trials).
 
     Args:
         evidence: the evidence.

@@ -21,12 +21,13 @@ def judge_canary(evidence: CanaryEvidence, policy: CanaryPolicy | ThresholdPolic
     """
     Return the verdict on a candidate, as a pure function of evidence and policy.
 
-    A `CanaryPolicy` adds checks of the traffic split to its own criteria. A broken split keeps a candidate from being
-    promoted, but certain harm still rolls the candidate back. Without any calls the verdict is inconclusive.
+    With a `CanaryPolicy`, the traffic split is checked in addition to the policy's criteria. A broken split prevents a
+    promotion, but not a rollback. If no criterion has a test, the verdict is inconclusive. Any other inconclusive
+    verdict becomes the policy's `otherwise` after `max_rows` or `max_time`.
 
     Args:
         evidence: the counts of both variants.
-        policy: the allowed harm; a `ThresholdPolicy` is decided by `judge_thresholds`.
+        policy: the allowed harm. For a `ThresholdPolicy`, return the verdict of `judge_thresholds`.
     """
     pooled = evidence.pooled()
     if pooled is None:
@@ -49,11 +50,11 @@ def judge_canary(evidence: CanaryEvidence, policy: CanaryPolicy | ThresholdPolic
 
 def _end_undecided(verdict: Verdict, policy: CanaryPolicy, rows: int, seconds: float) -> Verdict:
     """
-    Return the policy's *otherwise* if the canary has reached *max_rows* or *max_time*, else *verdict* unchanged.
+    Return *verdict* with the state `otherwise` if the canary has reached `max_rows` or `max_time`, else unchanged.
 
     Args:
         verdict: an inconclusive verdict.
-        policy: the policy.
+        policy: has *otherwise*, *max_rows* and *max_time*.
         rows: rows of the candidate so far.
         seconds: seconds since the canary began.
     """

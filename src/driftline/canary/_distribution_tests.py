@@ -19,14 +19,14 @@ def latency_test(
     evidence: CanaryEvidence, quantile: float, margin: Margin, quantiles: int, design_effect: float
 ) -> CriterionTest:
     """
-    Return a test of whether a quantile of the candidate's latency is longer than allowed.
+    Return a test of whether a quantile of the candidate's latency exceeds the baseline's by more than allowed.
 
     Without calls of both variants, the test is inconclusive.
 
     Args:
         evidence: the counts.
-        quantile: in (0, 1).
-        margin: seconds by which the candidate's quantile may be longer.
+        quantile: the tested quantile, in (0, 1).
+        margin: seconds by which the candidate's quantile may exceed the baseline's.
         quantiles: number of tested quantiles; each gets an equal part of the margin's weight.
         design_effect: variance inflation by which all counts are divided.
     """
@@ -128,7 +128,7 @@ def mean_test(
     Args:
         name: name of the guardrail.
         pairs: (baseline's moments, candidate's moments) of each stratum.
-        guardrail: the margin, and which direction is better.
+        guardrail: has the margin, and whether higher or lower values are better.
         design_effect: variance inflation by which all counts are divided.
     """
     margin = guardrail.margin

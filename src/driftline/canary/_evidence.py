@@ -35,10 +35,10 @@ class Stratum:
 
     Attributes:
         share: the candidate's share, in [0, 1]; None if driftline does not split the traffic.
-        sticky: whether keys routed calls. The calls of one key are not independent draws.
+        sticky: whether keys chose the variant of calls. Calls of the same key are then not independent.
         baseline: counts of the baseline.
         candidate: counts of the candidate.
-        guardrails: name to (baseline's moments, candidate's moments) of each guardrail.
+        guardrails: for each guardrail by name, (baseline's moments, candidate's moments).
     """
 
     share: float | None
@@ -66,7 +66,7 @@ class CanaryEvidence:
     """
     The evidence from which `judge_canary` computes a verdict.
 
-    ``a + b`` is the evidence of two processes together: counts add up, and *seconds* is the longer time.
+    ``a + b`` is the evidence of two processes together: counts add up, and *seconds* is the larger of both.
 
     Attributes:
         strata: counts of both variants, one stratum for each share that the candidate has had.
@@ -94,9 +94,9 @@ class CanaryEvidence:
 
     def over(self, other: CanaryEvidence) -> CanaryEvidence:
         """
-        Return this evidence without its counts of features and predictions over other bins than those of *other*.
+        Return this evidence with only those counts of features and predictions whose bins *other* has too.
 
-        The result can be added to *other*. If *other* is empty, the evidence is returned as it is.
+        The result can be added to *other*. If *other* has no strata, this evidence is returned unchanged.
         """
         if not other.strata:
             return self

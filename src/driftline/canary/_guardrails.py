@@ -14,11 +14,11 @@ SIDES = ("baseline", "candidate")
 
 class GuardrailFeed:
     """
-    Checks the observations of one guardrail, and passes them on; `Canary.guardrail` returns it.
+    Accepts observations of one guardrail, and checks them. `Canary.guardrail` returns it.
 
     Args:
         name: the guardrail's name.
-        rate: whether each observation is true or false; otherwise it is a number.
+        rate: if True, observations are true or false; if False, they are numbers.
         add: called with each valid observation as (name, 0 for the baseline or 1 for the candidate, value).
         on_error: called with ("guardrail", error) for an invalid observation.
     """

@@ -42,7 +42,7 @@ MAX_NUMBER = 1e300
 
 
 def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
-    """Return a variant's evidence as a JSON object; of the durations only bins with calls, by index."""
+    """Return a variant's evidence as a JSON object. Its durations are {index: calls}, only for bins with calls."""
     used = np.flatnonzero(evidence.durations).tolist()
     return {
         "served": evidence.served,

@@ -46,7 +46,7 @@ class Margin:
         check.number("weight", self.weight, above=0, at_most=MAX_MARGIN)
 
     def allowed(self, baseline: float) -> float:
-        """Return the allowed harm, in the unit of the criterion, if the baseline has the value *baseline*."""
+        """Return the allowed harm, in the unit of the criterion; *baseline* is the baseline's value."""
         return self.absolute + self.relative * abs(baseline)
 
 
@@ -81,14 +81,14 @@ class Guardrail:
 
 def as_margin(name: str, value: object) -> Margin | None:
     """
-    Return a `Margin` or None unchanged, and a number as a `Margin` with this absolute value.
+    Convert a number to a `Margin` with this *absolute*; return a `Margin` or None unchanged.
 
     Args:
         name: name of the argument, for the message of an error.
         value: the value of the argument.
 
     Raises:
-        ConfigurationError: the value is none of these, or a number out of range.
+        ConfigurationError: the value has another type, or is a number out of range.
     """
     if value is None or isinstance(value, Margin):
         return value

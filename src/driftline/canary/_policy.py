@@ -49,16 +49,17 @@ class CanaryPolicy:
     Each margin is a `Margin`, or a number, which is an absolute margin. None switches the criterion off.
 
     Args:
-        allowed_error_increase: allowed increase of the share of calls that raise. Any certain increase rolls back by
-            default.
+        allowed_error_increase: allowed increase of the share of calls that raise. The default has *any_harm*: any
+            certain increase is a rollback.
         allowed_accuracy_drop: allowed drop of the share of outcomes that the prediction got right.
-        allowed_latency_delta: seconds that the candidate's latency quantile may lie above the baseline's.
+        allowed_latency_delta: seconds by which the candidate's latency quantile may exceed the baseline's.
         latency_quantile: the tested quantile of the duration of a call, in (0, 1), or a tuple of several.
         allowed_prediction_drift: largest allowed difference between the cumulative distributions of the variants'
             predictions; for labels, between their shares. A shift by half a standard deviation is a difference of 0.2,
             and a PSI of 0.25.
-        allowed_feature_drift: largest allowed difference between the distributions of a feature, computed likewise. A
-            larger one means that the variants do not get the same traffic, and prevents a promotion.
+        allowed_feature_drift: largest allowed difference between the variants' distributions of a feature, computed
+            as for predictions. A larger difference means that the variants get different traffic. It prevents a
+            promotion.
         allowed_disagreement: share of the rows on which a shadow may disagree with the baseline.
         rates: other rates of the outcomes by name: ``recall X`` and ``precision X`` of the class X. Each value is a
             `Guardrail` of the kind "rate", as in ``{"recall True": Guardrail(0.02, kind="rate")}``.
@@ -199,7 +200,9 @@ def _check_quantiles(value: object) -> tuple[float, ...]:
 
 def _check_guardrails(name: str, value: object) -> dict[str, Guardrail]:
     """
-    Return the *rates* or *guardrails* of a policy, where a number or a `Margin` becomes a `Guardrail` with this margin.
+    Return the *rates* or *guardrails* of a policy as `Guardrail` objects by name.
+
+    A number or a `Margin` becomes a `Guardrail` with this margin.
 
     Args:
         name: ``"rates"``, whose guardrails all get the kind "rate", or ``"guardrails"``.

@@ -25,8 +25,8 @@ def rate_test(
         name: name of the criterion.
         label: name of the criterion in the reason of a verdict.
         unit: the plural noun for trials, such as ``"calls"``.
-        counts: shape (strata, 2, 2): stratum, then baseline or candidate, then events or trials.
-        guardrail: the margin, and which direction is better.
+        counts: shape (strata, 2, 2): stratum, variant (baseline, candidate), and kind (events, trials).
+        guardrail: has the margin, and whether a higher or a lower rate is better.
         design_effect: variance inflation by which all counts are divided.
     """
     margin = guardrail.margin
@@ -82,7 +82,7 @@ def disagreement_test(rows: int, agreed: int, margin: Margin, design_effect: flo
     Args:
         rows: rows that both baseline and shadow have predicted. If 0, the test is inconclusive.
         agreed: rows on which their outputs agreed.
-        margin: its *absolute* is the share of rows on which they may disagree.
+        margin: its *absolute* is the share of rows on which the outputs may disagree.
         design_effect: variance inflation by which all counts are divided.
     """
     limit, disagreed = margin.absolute, rows - agreed

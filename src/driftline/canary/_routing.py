@@ -22,7 +22,9 @@ DIGEST_BYTES = 8
 
 def hash_key(key: object, salt: str) -> float:
     """
-    Return a number in [0, 1) that depends on nothing but key and salt: not on the process, machine or Python version.
+    Return a number in [0, 1) that depends only on *key* and *salt*.
+
+    It is the same in every process, on every machine and with every version of Python.
 
     Args:
         key: a string, bytes, an integer or a UUID. An integer or UUID has the hash of its string.
@@ -50,7 +52,7 @@ def choose_side(share: float, key: object, salt: str) -> Side:
     """
     Return the variant that serves one call: the candidate with the probability *share*.
 
-    A key always has the same hash. It therefore stays with the candidate while the share grows.
+    The hash of a key never changes. A key that the candidate serves therefore stays with it while the share grows.
 
     Args:
         share: the candidate's share of the calls, in [0, 1].

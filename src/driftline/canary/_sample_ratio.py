@@ -22,9 +22,10 @@ Probability that a check blocks the promotion although the split is right. Usual
 
 def check_split(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[Criterion, ...]:
     """
-    Return the checks of the split as criteria, which block a promotion but never roll back.
+    Return the checks of the split as criteria, which can prevent a promotion but never roll back.
 
-    The criteria are "split" (the candidate's share of the calls) and "feature_drift". One without evidence is missing.
+    The criteria are "split" (the candidate's share of the calls) and "feature_drift", in this order. A criterion
+    without evidence is missing.
     """
     criteria = []
     ratio = _sample_ratio(evidence, policy)
@@ -41,9 +42,9 @@ def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy) -> Criterion |
     """
     Return the criterion "split": whether the candidate gets more or fewer calls than its share.
 
-    The test is a mixture e-process for a known multinomial (Lindon & Malek 2022). It skips strata with sticky keys,
-    because the calls of one key are not independent draws and keys are not counted. It also skips strata without a
-    share strictly between 0 and 1. If no stratum is left, return None.
+    The test is a mixture e-process for a known multinomial (Lindon & Malek 2022). It skips strata whose calls were
+    routed by keys: calls of one key are not independent, and keys are not counted. It also skips strata without a
+    share, and with a share of 0 or 1. If no stratum remains, return None.
     """
     strata = [
         (policy.share if stratum.share is None else stratum.share, stratum.baseline.calls, stratum.candidate.calls)
@@ -64,7 +65,7 @@ def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy) -> Criterion |
 
 def _feature_drift(evidence: CanaryEvidence, allowed: float, design_effect: float) -> Criterion | None:
     """
-    Return the criterion "feature_drift": whether features of the two variants differ by more than allowed.
+    Return the criterion "feature_drift": whether any feature differs between the variants by more than allowed.
 
     Args:
         evidence: the evidence. If no feature has rows of both variants over the same bins, return None.
@@ -101,7 +102,7 @@ def _feature_drift(evidence: CanaryEvidence, allowed: float, design_effect: floa
 
 
 def _split_criterion(name: str, value: float, limit: float, rows: int, reason: str, log_e: float) -> Criterion:
-    """Return a criterion that is inconclusive if the e-value for a broken split reaches 1 / `SPLIT_ALPHA`."""
+    """Return a criterion: "inconclusive" if the e-value exp(*log_e*) reaches 1 / `SPLIT_ALPHA`, else "promote"."""
     needed = 1.0 / SPLIT_ALPHA
     evidence = e_value(log_e)
     broken = evidence >= needed

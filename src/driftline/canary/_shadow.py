@@ -40,7 +40,8 @@ def default_agreement(correct: Correct | None) -> Agree:
     function raises TypeError if the outputs have different shapes.
 
     Args:
-        correct: compares a prediction with its outcome (`default_correct`). If None, numbers are not probabilities.
+        correct: the monitor's function that compares a prediction with its outcome. If None, numbers do not count as
+            probabilities.
     """
 
     def agree(baseline: Any, candidate: Any) -> Any:
@@ -65,7 +66,7 @@ class Shadow:
 
     Args:
         candidate: the predict function of the candidate.
-        agree: returns whether two outputs agree.
+        agree: called with (baseline's output, candidate's output), returns whether they agree.
         size: calls that the queue holds at most; further ones are dropped.
         on_compared: called with (rows compared, rows that agreed) for each compared call.
         on_dropped: called with the number of rows of a dropped call.
@@ -87,7 +88,7 @@ class Shadow:
         self.reset()
 
     def reset(self) -> None:
-        """Create an empty queue; the next call starts the thread. For `__init__`, and for the child of a fork."""
+        """Create an empty queue, at the start and in the child of a fork. The next call starts the thread."""
         self._lock = threading.Lock()
         self._queue: queue.Queue[Any] = queue.Queue(self._size)
         self._running = False
@@ -123,13 +124,13 @@ class Shadow:
         return serve
 
     def flush(self, seconds: float) -> bool:
-        """Wait at most *seconds* until all queued calls are compared; return whether they are."""
+        """Wait at most *seconds* until all queued calls are processed; return whether all of them are."""
         pending = self._queue
         with pending.all_tasks_done:
             return pending.all_tasks_done.wait_for(lambda: not pending.unfinished_tasks, seconds)
 
     def close(self, seconds: float) -> None:
-        """Wait at most *seconds* for the queue, then end the thread; later calls are not queued."""
+        """Wait at most *seconds* until the queue is processed, then end the thread. Later calls are not queued."""
         self.flush(seconds)
         self._closed = True
         with self._lock:
@@ -142,7 +143,7 @@ class Shadow:
 
     def _copy_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """
-        Return copies of the arguments and of the context, made before the baseline can change them.
+        Copy the arguments of a call and its context, before the baseline can change them.
 
         Returns:
             (args, kwargs, context); None if the shadow is closed or the copy fails.
@@ -158,7 +159,13 @@ class Shadow:
         return None
 
     def _enqueue(self, arguments: Any, result: Any) -> None:
-        """Queue a call of the baseline: what `_copy_arguments` returned, and the output or `_FAILED`."""
+        """
+        Queue a call of the baseline, or count its rows as dropped if the queue is full.
+
+        Args:
+            arguments: the result of `_copy_arguments`; None queues nothing.
+            result: the output of the baseline; `_FAILED` if it raised.
+        """
         if arguments is None:
             return
         with GuardedBlock(self._on_error, "shadow"):
@@ -199,7 +206,7 @@ class Shadow:
             self._on_compared(len(agrees), int(np.count_nonzero(agrees)))
 
     def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the candidate's output, also if the candidate is async."""
+        """Call the candidate, which may be async, and return its output."""
         result = self._candidate(*args, **kwargs)
         if not inspect.iscoroutine(result):
             return result
@@ -210,7 +217,7 @@ class Shadow:
 
 def _copy(value: Any) -> Any:
     """
-    Return a copy of a dict, list, array or frame, which the application may change and reuse; others as they are.
+    Return a copy of a dict, list, array or frame, which the application may change; any other value unchanged.
 
     Lists and arrays in a dict are copied too, and so are dicts in a list; deeper levels are not.
     """

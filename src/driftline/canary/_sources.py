@@ -44,10 +44,10 @@ def check_url(url: str) -> str:
 
 def query_prometheus(url: str, labels: Mapping[str, str]) -> Verdict:
     """
-    Return the verdict that follows from the states that processes export as ``ml_canary_status``.
+    Return one verdict from the states that all processes export as ``ml_canary_status``.
 
-    Each process has observed a part of the traffic. The verdict is a rollback if any process exports one, and a
-    promotion only if all do. It is inconclusive otherwise, also if no process exports a state.
+    Each process has observed a part of the traffic. The verdict is a rollback if any process exports a rollback. It is
+    a promotion if all processes export a promotion. In all other cases, also without any process, it is inconclusive.
 
     Args:
         url: the URL of the server.
@@ -126,9 +126,9 @@ def wait_for_verdict(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Verdict:
     """
-    Read the verdict until it is "promote" or "rollback", or the time is over, and return the last one.
+    Read the verdict until it is "promote" or "rollback", or *timeout* is over; return the last verdict.
 
-    An `OSError` of *read* is retried, because the server may be restarting.
+    If *read* raises `OSError`, it is called again after *interval*, because the server may be restarting.
 
     Args:
         read: returns the present verdict.
@@ -139,7 +139,7 @@ def wait_for_verdict(
         sleep: sleeps for a number of seconds.
 
     Raises:
-        OSError: the last reading failed, and the time is over.
+        OSError: *timeout* is over, and the last call of *read* raised this.
     """
     end = clock() + timeout
     last: Verdict | None = None

@@ -34,10 +34,10 @@ class StandingVerdict:
 
     def apply(self, verdict: Verdict) -> Verdict:
         """
-        Return *verdict*, or the kept decision with the criteria of *verdict*.
+        Return *verdict*, or a verdict with the kept decision and the criteria of *verdict*.
 
-        A kept decision replaces the verdict, but a new rollback overrides a kept promotion. A verdict that is returned
-        unchanged and not inconclusive becomes the kept decision.
+        Without a kept decision, *verdict* is returned. A rollback is also returned if a promotion is kept. In all other
+        cases the kept decision is returned. A returned *verdict* is kept, unless it is inconclusive.
         """
         if self._store is not None:
             with self._guarded:  # the disk may be full or gone

@@ -46,10 +46,10 @@ class CanaryStore:
 
     Args:
         path: the file; it is created if it does not exist.
-        variants: ``"baseline"`` or ``"candidate"`` to the attributes of the variant, for the variants of this process.
+        variants: for each variant of this process, ``"baseline"`` or ``"candidate"``, its attributes.
 
     Attributes:
-        began: Unix time in seconds at which the canary began, in whichever process opened the file first.
+        began: Unix time in seconds at which the first process opened the file; the start of the canary.
 
     Raises:
         ConfigurationError: the file cannot be opened, is not the file of a canary, or holds another canary.
@@ -66,14 +66,14 @@ class CanaryStore:
             _add_up_ended(connection)
 
     def new_process(self) -> None:
-        """Write to a new row from now on; for the child of a fork, which must not overwrite its parent's row."""
+        """Write to a new row from now on; the child of a fork must not overwrite the row of its parent."""
         self._process = uuid.uuid4().hex
 
     def save_evidence(self, own: CanaryEvidence) -> CanaryEvidence:
         """
         Write the evidence of this process, and return the sum over all processes, including those that have ended.
 
-        Counts of other processes over other bins than those of *own* are dropped from the sum.
+        The sum skips counts of other processes over bins that *own* does not have.
         """
         with self._database.transaction() as connection:
             connection.execute(
@@ -95,7 +95,7 @@ class CanaryStore:
         return state, reason
 
     def save_verdict(self, state: CanaryState, reason: str) -> None:
-        """Write a decision to the file, unless it holds a rollback."""
+        """Write a decision to the file. If the file holds a rollback, change nothing."""
         with self._database.transaction() as connection:
             row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
             if row is None or json.loads(row[0])[0] != "rollback":
@@ -116,7 +116,7 @@ def _read_or_insert(connection: sqlite3.Connection, key: str, default: str) -> s
 
 
 def _pid_namespace() -> str:
-    """Return a string that identifies the space in which process ids are unique: host and, on Linux, its namespace."""
+    """Return a string for the space in which process ids are unique: the host and, on Linux, the namespace."""
     namespace = 0
     with suppress(OSError):
         namespace = Path("/proc/self/ns/pid").stat().st_ino

@@ -42,12 +42,12 @@ class CriterionTest:
     """
     A test of whether a candidate is worse than allowed under one criterion.
 
-    Harm is the candidate's value minus the baseline's, signed so that larger is worse. A level is the probability of a
-    wrong decision, in (0, 1).
+    Harm is the candidate's value minus the baseline's, or the opposite if higher values are better. A level is the
+    probability of a wrong decision, in (0, 1).
 
     Attributes:
         name: name of the criterion.
-        observed: both values as a string, such as ``"error rate 3.1% against 2.0%"``.
+        observed: the values of both variants as a string, such as ``"error rate 3.1% against 2.0%"``.
         harm: the observed harm; None without trials of both variants.
         limit: the allowed harm, in the unit of *harm*.
         trials: trials of the variant that has fewer.
@@ -55,12 +55,12 @@ class CriterionTest:
         any_harm: see `Margin`.
         weight: see `Margin`.
         log_e_harm: called with (factor on all counts, level), returns the logarithm of the e-value for harm.
-        log_e_safe: called likewise, returns the logarithm of the e-value against harm beyond the limit.
+        log_e_safe: called with the same arguments, returns the logarithm of the e-value against harm beyond the limit.
         bounds: called with (level of the lower bound, level of the upper bound), returns both bounds of the harm; None
             if there are too few trials.
         format_harm: formats a harm with its unit.
         measure: the words before a harm in a reason, such as ``"worse by"``.
-        obstacle: why the values cannot be compared, other than for lack of trials; empty if they can.
+        obstacle: why the values cannot be compared, however many trials there are; empty if they can.
     """
 
     name: str
@@ -81,7 +81,7 @@ class CriterionTest:
 
 def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) -> Criterion:
     """
-    Apply a test, and return the criterion with its state, reason and bounds.
+    Apply a test, and return its result: a criterion with its state, reason and bounds.
 
     Args:
         test: the test.
@@ -133,7 +133,7 @@ def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) 
 
 
 def _format_range(test: CriterionTest, lower: float, upper: float) -> str:
-    """Return ``"<lower> to <upper>"``; only the upper bound if the lower one is infinite."""
+    """Return both bounds as ``"<lower> to <upper>"``; only the upper bound if the lower bound is infinite."""
     if not math.isfinite(lower) or not math.isfinite(upper):
         return f"at most {test.format_harm(upper)}" if math.isfinite(upper) else "an unknown amount"
     return f"{test.format_harm(lower)} to {test.format_harm(upper)}"
@@ -141,7 +141,7 @@ def _format_range(test: CriterionTest, lower: float, upper: float) -> str:
 
 def _trials_needed(test: CriterionTest, harm_level: float, safe_level: float) -> int | None:
     """
-    Estimate how many more trials decide the test, if the rates stay as they are.
+    Estimate how many more trials the test needs for a decision if the rates do not change.
 
     Args:
         test: the test.
@@ -149,7 +149,8 @@ def _trials_needed(test: CriterionTest, harm_level: float, safe_level: float) ->
         safe_level: see `decide_criterion`.
 
     Returns:
-        Trials of the variant that has fewer; None if more than `MAX_LOOK_AHEAD` times the present ones are needed.
+        Further trials of the variant that has fewer. None if the test needs more than `MAX_LOOK_AHEAD` times the
+        present trials.
     """
 
     def decides(scale: float) -> bool:
@@ -212,7 +213,7 @@ def share_bounds(
     log_e: Callable[[float, float, int], float], observed: float, lower: float, upper: float
 ) -> tuple[float, float]:
     """
-    Return the lower and the upper bound of a share or of a difference of shares, found by bisection in [0, 1].
+    Return (lower bound, upper bound) of a share or of a difference of shares, by bisection in [0, 1].
 
     Args:
         log_e: called with (factor on all counts, edge, side), returns the logarithm of the e-value for a share above

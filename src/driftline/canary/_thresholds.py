@@ -23,17 +23,17 @@ MAX_LIMIT = 1e9
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdPolicy:
     """
-    Fixed limits on the harm that a candidate may do; a limit of None switches its criterion off.
+    Fixed limits on the harm that a candidate may do; None for a limit switches its criterion off.
 
     The limits ignore chance. A candidate that equals the baseline crosses a limit sooner or later if it is checked
     again and again (`docs/results/canary.md` has the figures). `CanaryPolicy` takes chance into account.
 
     Args:
         min_accuracy: smallest allowed accuracy of the candidate, in [0, 1], on outcomes that have arrived.
-        allowed_latency_delta: seconds that the candidate's latency quantile may lie above the baseline's.
+        allowed_latency_delta: seconds by which the candidate's latency quantile may exceed the baseline's.
         latency_quantile: the quantile of the duration of a call that is compared, in [0, 1].
         max_error_ratio: largest allowed ratio of the candidate's error rate to the baseline's.
-        max_prediction_drift: the corrected PSI between the predictions of the variants must stay below this.
+        max_prediction_drift: limit that the bias-corrected PSI between the variants' predictions must stay below.
         min_rows: predictions that each variant needs before a decision.
         min_outcomes: outcomes that the candidate needs before its accuracy counts.
 
@@ -71,9 +71,9 @@ def judge_thresholds(baseline: VariantEvidence, candidate: VariantEvidence, poli
     """
     Return the verdict on a candidate by fixed thresholds, as a pure function of counts.
 
-    The verdict is a rollback if any limit is exceeded. Else it is inconclusive if any criterion lacks rows or outcomes.
-    Else it is a promotion. The criteria are those of `driftline.oneshot.evaluate_canary` in the same order, followed by
-    the drift of the predictions.
+    The verdict is a rollback if any criterion with enough rows or outcomes exceeds its limit. Else it is inconclusive
+    if any criterion has too few. Else it is a promotion. The criteria have the order of
+    `driftline.oneshot.evaluate_canary`; the drift of the predictions follows as the last.
     """
     rows = min(baseline.rows, candidate.rows)
     criteria = []
@@ -119,7 +119,7 @@ def _latency(
 def _prediction_drift(
     baseline: VariantEvidence, candidate: VariantEvidence, limit: float, needed: int
 ) -> Criterion | None:
-    """Return the criterion of the predictions' PSI; None if a variant has no counts of predictions."""
+    """Return the criterion "prediction_drift", a PSI; None if either variant has no counts of predictions."""
     if not candidate.comparable(PREDICTION, baseline):
         return Criterion("prediction_drift", "inconclusive", None, limit, 0, OTHER_BINS)
     a, b = baseline.predictions, candidate.predictions
@@ -141,7 +141,7 @@ def _criterion(
     reason: str,
     unit: str = "rows",
 ) -> Criterion:
-    """Return a criterion that rolls back if *violated*, else promotes; inconclusive on fewer than *needed* rows."""
+    """Return a criterion: inconclusive on fewer than *needed* rows, else a rollback if *violated*, else promote."""
     if rows < needed:
         return Criterion(name, "inconclusive", None, limit, rows, f"{name} on {rows} of {needed} {unit} needed")
     state: CanaryState = "rollback" if violated else "promote"

@@ -18,28 +18,28 @@ __all__ = ["VariantEvidence"]
 @dataclass(frozen=True, slots=True, eq=False)
 class VariantEvidence:
     """
-    The counts of one variant's calls, rows and outcomes. ``a + b`` are the counts of two processes together.
+    The counts of one variant's calls, rows and outcomes.
 
-    ``later - earlier`` are the counts of the time between two readings. Both raise ConfigurationError if the operands
-    have different bins.
+    ``a + b`` are the counts of two processes together. ``later - earlier`` are the counts of the time between two
+    readings. Both operations raise `ConfigurationError` if the bins differ.
 
     Tests of errors and latency count calls, not rows, because the rows of a batch fail together and take the same time.
 
     Attributes:
         served: rows predicted.
         failed: rows of calls that raised.
-        durations: calls that returned, by duration; shape (edges + 1,): below the first edge, between edges, above the
-            last.
+        durations: calls that returned, per bin of duration, shape (edges + 1,). The first bin is below the first edge,
+            the last bin above the last edge.
         edges: edges of the bins of *durations* in seconds, ascending.
         known: outcomes for which it is known whether the prediction was right.
         correct: known outcomes whose prediction was right.
         predictions: rows per bin of the prediction; None if the reference has no prediction.
         failed_calls: calls that raised.
         batches: batches that `Monitor.observe` recorded, without a call.
-        rates: name to (successes, trials) of other rates of the outcomes, such as ``recall X``.
-        features: name to rows per bin of each feature.
+        rates: for each other rate of the outcomes by name, such as ``recall X``, (successes, trials).
+        features: for each feature by name, rows per bin.
         unordered: names of features, or of the prediction, whose bins are categories.
-        bins: name to a fingerprint of the bins, of each feature and of the prediction.
+        bins: for each feature and the prediction by name, a fingerprint of its bins.
     """
 
     served: int
@@ -101,9 +101,9 @@ class VariantEvidence:
 
     def over(self, other: VariantEvidence) -> VariantEvidence:
         """
-        Return this evidence without its counts of features and predictions over other bins than those of *other*.
+        Return this evidence with only those counts of features and predictions whose bins *other* has too.
 
-        The result can be added to *other*. If the bins of *other* are not known, the evidence is returned as it is.
+        The result can be added to *other*. If *other* knows no bins, this evidence is returned unchanged.
         """
         predictions = self.predictions
         if not other.bins:
@@ -118,16 +118,16 @@ class VariantEvidence:
         return replace(self, predictions=predictions, features=features, unordered=other.unordered, bins=other.bins)
 
     def comparable(self, name: str, other: VariantEvidence) -> bool:
-        """Return whether both count the feature or prediction *name* over the same bins; True if one does not know."""
+        """Return whether both count the feature *name* over the same bins; True if *bins* of either lacks the name."""
         return name not in self.bins or self.bins[name] == other.bins.get(name, self.bins[name])
 
     def empty(self) -> VariantEvidence:
-        """Return evidence with zero counts over the same bins."""
+        """Return evidence over the same bins whose counts are all zero."""
         return self - self
 
     @property
     def rows(self) -> int:
-        """Number of rows that were predicted, or whose call raised."""
+        """Number of rows that were predicted, plus rows of calls that raised."""
         return self.served + self.failed
 
     @property
@@ -137,7 +137,7 @@ class VariantEvidence:
 
     @property
     def error_rate(self) -> float:
-        """Share of the rows that failed, in [0, 1]; 0 without rows."""
+        """Share of the rows whose call raised, in [0, 1]; 0 without rows."""
         return self.failed / self.rows if self.rows else 0.0
 
     def latency(self, quantile: float) -> float | None:
@@ -154,7 +154,9 @@ class VariantEvidence:
 
 def _combine_counts(a: Counts, b: Counts, sign: int, name: str) -> Counts:
     """
-    Return a + sign · b, where an empty array counts as zeros; *name* is the feature in the message of an error.
+    Return *a* + *sign* · *b*; an empty array counts as zeros.
+
+    *name* is the name of the feature, for the message of an error.
 
     Raises:
         ConfigurationError: the arrays have different lengths.

@@ -15,14 +15,14 @@ class Criterion:
     """
     The result of one test of a canary: the observed harm, the allowed harm, and the state that follows.
 
-    Harm is the candidate's value minus the baseline's, signed so that larger is worse. Checks of the split have the
-    size of the difference instead. A criterion of a `ThresholdPolicy` has the figure that the policy limits, without
-    bounds and e-values.
+    Harm is the candidate's value minus the baseline's, or the opposite if higher values are better. For a check of the
+    split, *value* is the size of the difference. For a criterion of a `ThresholdPolicy`, *value* is the number that
+    the policy limits, and bounds and e-values are None.
 
     Attributes:
         name: name of the criterion, such as ``"error_rate"``.
         state: the verdict if this were the only criterion.
-        value: the observed harm; None if there are no trials of both variants.
+        value: the observed harm; None if there are too few trials to compute it.
         limit: the allowed harm, in the unit of *value*.
         rows: trials (calls, rows or outcomes) of the variant that has fewer.
         reason: a sentence that explains the state, with its figures.
@@ -34,7 +34,8 @@ class Criterion:
         e_safe: e-value against harm beyond the limit.
         e_harm_needed: value of *e_harm* at which the criterion rolls back.
         e_safe_needed: value of *e_safe* at which the criterion allows the promotion.
-        more_rows: estimated further trials until a decision if the rates stay as they are, 0 after it; None if unknown.
+        more_rows: estimated further trials until a decision, if the rates do not change. 0 after a decision; None if
+            unknown.
     """
 
     name: str
@@ -55,12 +56,13 @@ class Criterion:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
-    What the evidence of a canary says about its candidate.
+    The decision of a canary about its candidate, with its reason.
 
     Attributes:
         state: ``"promote"``, ``"rollback"`` or ``"inconclusive"``.
         reason: a sentence that explains the state, with its figures.
-        criteria: the criteria from which the state follows. Empty if the verdict was read from outside its process.
+        criteria: the criteria from which the state follows. Empty if another process read the verdict from a file or
+            from Prometheus.
     """
 
     state: CanaryState
@@ -70,7 +72,10 @@ class Verdict:
 
 def combine_criteria(criteria: Sequence[Criterion], rows: int, empty_reason: str) -> Verdict:
     """
-    Return the verdict of several criteria: a rollback if any rolls back, else inconclusive if any is, else promote.
+    Return the verdict of several criteria.
+
+    It is a rollback if any criterion is a rollback. Else it is inconclusive if any is inconclusive. Else it is
+    a promotion.
 
     Args:
         criteria: the criteria. If there are none, the verdict is inconclusive.

@@ -41,11 +41,11 @@ class Options:
 
     Attributes:
         otlp: URL of a collector; None to draw in this terminal.
-        incident: a key of `INCIDENTS`, or a name for no incident.
+        incident: a key of `INCIDENTS`; any other name means no incident.
         incident_at: hours from `START` at which the incident starts.
         candidate: a key of `CANDIDATES`.
         training_weeks: weeks at the start on which the models are fitted.
-        weeks: week of the data at which the demo ends.
+        weeks: weeks from `START` at which the demo ends.
         seconds: seconds of real time after which the demo ends; None for no limit.
     """
 
@@ -95,7 +95,7 @@ def parse_options(arguments: list[str]) -> Options:
 
 def run(arguments: list[str]) -> bool:
     """
-    Run the demo and return whether Ctrl-C ended it.
+    Run the demo with the *arguments* of its command line. Return whether Ctrl-C ended the demo.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed before the first prediction.
@@ -120,7 +120,7 @@ def run(arguments: list[str]) -> bool:
 
 
 def _to_screen(replay: Replay, options: Options) -> bool:
-    """Run the demo with a receiver that draws in this terminal. Return whether Ctrl-C ended it."""
+    """Run the demo with a receiver that draws in this terminal. Return whether Ctrl-C ended the demo."""
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
     # The receiver reads totals, so the demo ignores the temporality that this shell prefers.
@@ -136,7 +136,7 @@ def _to_screen(replay: Replay, options: Options) -> bool:
 
 
 def _to_collector(replay: Replay, options: Options, url: str) -> bool:
-    """Run the demo with a collector at *url*, and print lines. Return whether Ctrl-C ended it."""
+    """Run the demo with a collector at *url*, and print lines. Return whether Ctrl-C ended the demo."""
     telemetry = set_up(url, None, replay.hour)
     print(f"sending to {url}; these lines come from the monitors of this process")
     interrupted = _serve(replay, options, telemetry, print_lines=True)
@@ -152,7 +152,7 @@ def _to_collector(replay: Replay, options: Options, url: str) -> bool:
 
 
 def _serve(replay: Replay, options: Options, telemetry: Telemetry, *, print_lines: bool = False) -> bool:
-    """Serve all days, or as many as `Options.seconds` allows. Return whether Ctrl-C ended it."""
+    """Serve all days, or as many as `Options.seconds` allows. Return whether Ctrl-C ended the service."""
     end = None if options.seconds is None else time.monotonic() + options.seconds
     interrupted = threading.Event()
     # An interrupt within a call would abort a prediction, so it takes effect at the end of a day.
@@ -186,7 +186,7 @@ def _finish(replay: Replay, setup: OtlpSetup) -> None:
 
 @contextmanager
 def _receiver(replay: Replay) -> Iterator[tuple[Connection, int]]:
-    """Start the process of the receiver, and yield a pipe to it and its port. At exit, wait for its end."""
+    """Start the receiver's process, and yield (pipe to it, its HTTP port). At exit, wait until the process ends."""
     context = multiprocessing.get_context("spawn")
     parent_pipe, child_pipe = context.Pipe()
     span = Span(replay.first, replay.until)

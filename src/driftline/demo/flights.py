@@ -32,7 +32,7 @@ class Flights:
     """
     Flights as columns of equal length, in the order of departure.
 
-    ``columns`` has the features by name. ``late`` tells for each flight whether it arrived late.
+    ``columns`` has one array per feature, by name. ``late`` is True for flights that arrived late.
     """
 
     columns: dict[str, Any]
@@ -52,7 +52,7 @@ class Flights:
         return Flights(columns, self.departed[rows], self.landed[rows], self.late[rows])
 
     def hours(self) -> Iterator[Hour]:
-        """Yield each hour from the first to the last departure, with the rows of its flights, which may be none."""
+        """Yield every `Hour` from the first to the last departure, also if no flight departed in it."""
         if not len(self):
             return
         hours = np.arange(self.departed[0], self.departed[-1] + 2)
@@ -63,7 +63,7 @@ class Flights:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """The number of an hour since `START`, and the rows of the flights that departed in it."""
+    """An hour, counted from `START`, and the rows of the flights that departed in it, as a slice of `Flights`."""
 
     number: int
     rows: slice

@@ -32,12 +32,12 @@ class Model:
         self._classifier = classifier.fit(self._matrix(flights.columns)[known], flights.late[known])
 
     def probabilities(self, features: Mapping[str, Any]) -> NDArray[np.float64]:
-        """Return the probability of a late arrival, shape (rows,), for a dict of columns or of single values."""
+        """Return the probabilities of a late arrival, shape (rows,); *features* are columns or single values."""
         probabilities: NDArray[np.float64] = self._classifier.predict_proba(self._matrix(features))[:, 1]
         return probabilities
 
     def _matrix(self, features: Mapping[str, Any]) -> NDArray[np.float64]:
-        """Return features as numbers without missing values, shape (rows, columns)."""
+        """Return *features* as numbers without missing values, shape (rows, columns)."""
         columns = []
         for name in NUMBERS:
             values = np.atleast_1d(np.asarray(features[name], dtype=np.float64))
@@ -59,10 +59,10 @@ class BrokenModel(Model):
 
 def fit_models(flights: Flights, *, broken: bool) -> tuple[Model, Model]:
     """
-    Return a baseline and a candidate, fitted to *flights*.
+    Return (baseline, candidate), both fitted to *flights*.
 
     Both are logistic regressions, and the candidate has stronger regularisation. If *broken*, the candidate is a
-    `BrokenModel`.
+    `BrokenModel` instead.
     """
     baseline, candidate = (make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)) for c in (1.0, 0.03))
     return Model(baseline, flights), (BrokenModel if broken else Model)(candidate, flights)

@@ -27,7 +27,7 @@ RECENT_EXPORTS = 4
 
 @dataclass(frozen=True, slots=True)
 class DriftEvent:
-    """A change of a feature's state, with its simulated hour."""
+    """A change of a feature's state, with the simulated hour of the change."""
 
     hour: float
     feature: str
@@ -38,7 +38,7 @@ class DriftEvent:
 
 @dataclass(frozen=True, slots=True)
 class VerdictEvent:
-    """A change of the verdict on the candidate, with its simulated hour."""
+    """A change of the verdict on the candidate, with the simulated hour of the change."""
 
     hour: float
     previous: str
@@ -81,18 +81,18 @@ class Received:
         return sum(self.served.values())
 
     def outcomes_known(self, variant: str) -> tuple[int, int]:
-        """Return the number of graded outcomes of a variant so far, and the number of correct ones."""
+        """Return (outcomes that are correct or incorrect, outcomes that are correct) of a variant so far."""
         right = self.outcomes.get(f"{variant} correct", 0)
         return right + self.outcomes.get(f"{variant} incorrect", 0), right
 
     def counts(self, feature: str, bins: int) -> NDArray[np.int64]:
-        """Return the counts of a feature by bin over the last `RECENT_EXPORTS` exports, shape (bins,)."""
+        """Return a feature's rows per bin in the last `RECENT_EXPORTS` exports; *bins* is the number of bins."""
         latest = self._bins.get(feature, {})
         earlier = self._history[0].get(feature, {}) if self._history else {}
         return np.array([latest.get(index, 0) - earlier.get(index, 0) for index in range(bins)])
 
     def add_metrics(self, request: Any) -> None:
-        """Read the metrics of an ``ExportMetricsServiceRequest``."""
+        """Update the values with the metrics of an ``ExportMetricsServiceRequest``."""
         self.requests += 1
         bins: dict[str, dict[int, int]] = {}
         for name, attributes, value in _points(request):
@@ -132,7 +132,7 @@ class Received:
             bins.setdefault(feature, {})[int(attributes[sc.ML_FEATURE_BIN])] = int(value)
 
     def add_logs(self, request: Any) -> None:
-        """Read the events of an ``ExportLogsServiceRequest``, in the order of their times."""
+        """Add the events of an ``ExportLogsServiceRequest``, in the order of their times."""
         records = [
             record
             for resource in request.resource_logs
@@ -173,7 +173,7 @@ class Received:
 
 
 def _points(request: Any) -> Iterator[tuple[str, dict[str, Any], float]]:
-    """Yield the metric's name, the attributes and the value of each number in a request."""
+    """Yield (name of the metric, attributes, value) of each data point in a request."""
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:

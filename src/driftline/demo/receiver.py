@@ -45,7 +45,7 @@ _ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last message of the sender: the number of predictions that it sent, and whether Ctrl-C ended it."""
+    """The last message of the sender: the number of predictions that it sent, and whether Ctrl-C ended the demo."""
 
     predictions: int
     interrupted: bool
@@ -53,12 +53,14 @@ class Finished:
 
 def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> None:
     """
-    Listen on a free port, draw telemetry, and print a summary after `Finished` or when the sender's process ends.
+    Listen on a free port, draw the telemetry that arrives, and print a summary at the end.
+
+    The end is the message `Finished`, or the end of the sender's process.
 
     This is the main function of the receiver's process.
 
     Args:
-        pipe: the connection to the sender. It gets the port, and then waits for `Finished`.
+        pipe: the connection to the sender, which gets the port through it and later sends `Finished`.
         reference_json: the reference of the monitors, as JSON.
         span: the first and last hour of the replay.
         variant: the variant whose features are shown.
@@ -102,7 +104,7 @@ def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> 
 
 
 def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
-    """Return a server on a free port of this host that adds requests to *received* while it holds *lock*."""
+    """Return a server on a free port of this host. It holds *lock* while it adds a request to *received*."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -141,7 +143,7 @@ def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
 
 
 def _decompress(body: bytes, encoding: str | None) -> bytes:
-    """Return the content of a request whose Content-Encoding is gzip, deflate or none."""
+    """Return the decompressed *body*; *encoding* is its Content-Encoding: gzip, deflate or None."""
     if encoding == "gzip":
         return gzip.decompress(body)
     return zlib.decompress(body) if encoding == "deflate" else body

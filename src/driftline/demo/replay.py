@@ -59,7 +59,7 @@ CANDIDATES = {
 
 
 class Clock:
-    """The clock of the monitors: simulated seconds since `START`, read from the attribute `hour`."""
+    """The clock of the monitors: a callable that returns simulated seconds. The replay sets the attribute `hour`."""
 
     def __init__(self) -> None:
         self.hour = 0
@@ -83,7 +83,7 @@ class Replay:
 
     Args:
         flights: the flights of the whole year.
-        weeks: number of weeks at the start on which the models and the reference are fitted.
+        weeks: number of weeks at the start of the year on which the models and the reference are fitted.
         until: the hour since `START` at which the replay ends.
         incident: a shift of a feature. If None, only the data themselves shift features.
         incident_at: the hour since `START` at which the incident starts.
@@ -128,9 +128,9 @@ class Replay:
 
     def days(self) -> Iterator[int]:
         """
-        Serve all flights, and yield the hour since `START` at each midnight, before the evaluation of the day.
+        Serve all flights. At each midnight, yield the hours since `START`, before the monitors evaluate the day.
 
-        The replay also yields once in the first morning, when there are predictions and no outcomes.
+        It also yields once in the first morning, when there are predictions but no outcomes.
         """
         serve = [
             _instrument(monitor, model)

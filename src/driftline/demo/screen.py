@@ -51,7 +51,7 @@ class Screen(Protocol):
         ...
 
     def __enter__(self) -> Self:
-        """Start to use the terminal, and return the view."""
+        """Start to use the terminal, and return this view."""
         ...
 
     def __exit__(
@@ -63,7 +63,7 @@ class Screen(Protocol):
 
 def bars(counts: NDArray[np.int64]) -> str:
     """
-    Return counts as a string of block characters, one for each. The largest count has a full block.
+    Return counts as a string, one block character per count. The largest count has a full block.
 
     >>> bars(np.array([0, 4, 8]))
     ' ▄█'
@@ -165,7 +165,7 @@ def _verdicts(received: Received) -> list[Text]:
 
 
 class Lines:
-    """Printed lines for a log: one for each fortnight of simulated time, and one for each change."""
+    """Printed lines for a log: one for each two weeks of simulated time, and one for each change."""
 
     def __init__(self, span: Span) -> None:
         self._next_line_hour = float(span.first)
@@ -199,7 +199,7 @@ class Lines:
 
 
 def _drift_lines(events: Sequence[DriftEvent]) -> Iterator[str]:
-    """Yield a line for each drift that starts or ends, and for each hour with features that became stable at first."""
+    """Yield a line for each drift that starts or ends, and for each hour in which features first become stable."""
     stable: dict[float, list[str]] = {}
     for event in events:
         if (event.previous, event.state) == ("insufficient_data", "stable"):

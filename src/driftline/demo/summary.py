@@ -18,7 +18,7 @@ Spell = tuple[float, float | None, str]
 
 def with_name(feature: str, reason: str) -> str:
     """
-    Return the reason of a state with the feature's name at its start. If it has the name already, it stays as it is.
+    Return *reason* with the name of the feature at its start. If the name is there already, return it unchanged.
 
     >>> with_name("temp", "temp: up"), with_name("temp", "up")
     ('temp: up', 'temp: up')
@@ -27,7 +27,7 @@ def with_name(feature: str, reason: str) -> str:
 
 
 def spells(events: Sequence[DriftEvent]) -> dict[str, list[Spell]]:
-    """Return the spells of each feature that drifted, the feature that drifted first at the start."""
+    """Return the spells of each feature that drifted, by name. The feature that drifted first comes first."""
     by_feature: dict[str, list[Spell]] = {}
     for event in sorted(events, key=lambda event: event.hour):
         times = (
@@ -93,7 +93,7 @@ def _feature_lines(feature: str, times: list[Spell], end: float) -> Iterator[str
 
 
 def _shift(feature: str, reason: str) -> str:
-    """Return the part of a reason that describes the shift, without the feature's name and the statistics."""
+    """Return the part of *reason* that describes the shift, without the name of the feature and the statistics."""
     return reason.split("; ", maxsplit=1)[0].removeprefix(f"{feature}: ")
 
 

@@ -24,7 +24,7 @@ class Telemetry:
     logger: Logger
 
     def emit_day(self, hour: float) -> None:
-        """Emit the event `DAY_BEGAN` with an hour since `START`. Later events belong to that day."""
+        """Emit the event `DAY_BEGAN`; *hour* counts from `START`. Later events belong to the day of that hour."""
         self.logger.emit(timestamp=time.time_ns(), event_name=DAY_BEGAN, attributes={SIMULATED_HOUR: float(hour)})
 
 

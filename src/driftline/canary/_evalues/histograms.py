@@ -31,12 +31,13 @@ def compared_counts(counts: Floats, *, ordered: bool) -> Floats:
 
 def largest_difference(baseline: Floats, candidate: Floats, *, ordered: bool) -> float:
     """
-    Return the largest difference between two histograms, in [0, 1]; nan if either has no rows.
+    Return the largest difference between two histograms over all strata, in [0, 1]; nan if either has no rows.
 
     Args:
         baseline: rows per bin, shape (strata, bins).
         candidate: rows per bin, same shape.
-        ordered: if True, cumulative shares are compared, and the share of missing values; if False, shares of the bins.
+        ordered: if True, cumulative shares and the shares of missing values are compared. If False, the shares of the
+            bins are compared.
     """
     n, m = baseline.sum(), candidate.sum()
     if not n or not m:
@@ -52,17 +53,17 @@ def log_e_two_histograms(
     baseline: Floats, candidate: Floats, *, ordered: bool, allowed: float, side: int = 1, scale: float = 1.0
 ) -> float:
     """
-    Return the log e-value for a `largest_difference` above (*side* 1) or below (-1) the allowed one.
+    Return the log e-value for a `largest_difference` above or below *allowed*; 0 without rows.
 
-    Above, the e-value is the mean over cuts and directions. Below, it is the smallest of them, because the difference
-    at every cut must be allowed.
+    Each cut (see `compared_counts`) has two e-values: for a higher and for a lower share of the candidate. For *side* 1
+    the result is their mean over all cuts. For *side* -1 it is the smallest, because no cut may exceed *allowed*.
 
     Args:
         baseline: counts of the baseline, shape (strata, bins).
         candidate: counts of the candidate, same shape.
         ordered: whether the bins have an order.
         allowed: largest difference of shares, in [0, 1).
-        side: 1 or -1.
+        side: 1 for evidence that the difference is above *allowed*, -1 for below.
         scale: factor on all counts, to estimate the evidence after more rows.
     """
     n, m = scale * baseline.sum(axis=1)[None], scale * candidate.sum(axis=1)[None]

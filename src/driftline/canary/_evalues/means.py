@@ -33,7 +33,7 @@ class Moments:
     """
     Count, mean, and sums of squared and cubed deviations from the mean, of observed numbers.
 
-    ``a + b`` are the moments of the numbers of both together (Chan et al. 1983; Pébay 2008).
+    ``a + b`` are the moments of all numbers of *a* and *b* together (Chan et al. 1983; Pébay 2008).
 
     Attributes:
         count: how many numbers.
@@ -90,13 +90,13 @@ Pairs: TypeAlias = "Sequence[tuple[Moments, Moments]]"
 
 def _weighted_difference(pairs: Pairs, slope: float) -> tuple[float, float, float] | None:
     """
-    Return the mean of (candidate's mean - slope · baseline's mean) over strata, with its accuracy.
+    Average (candidate's mean - slope · baseline's mean) over strata, and return it with its accuracy.
 
     Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959); n and m are their observations.
 
     Returns:
-        The difference, its squared standard error, and the larger of the two variants' variances of observations. None
-        if either variant has fewer observations than `Moments.needed`.
+        (average, its squared standard error, larger of the two variants' variances of observations). None if either
+        variant has fewer observations than `Moments.needed`.
     """
     pairs = [pair for pair in pairs if min(moments.count for moments in pair) > 1]
     pooled = [sum((pair[side] for pair in pairs), start=Moments()) for side in (0, 1)]
@@ -124,7 +124,7 @@ def log_e_two_means(
     Args:
         pairs: (baseline's moments, candidate's moments) of each stratum.
         slope: factor on the baseline's mean.
-        offset: number that is added to it.
+        offset: number that is added to slope · the baseline's mean.
         side: 1 for evidence that the candidate's mean is larger, -1 for smaller.
         scale: factor on the number of observations, to estimate the evidence after more of them.
 
@@ -154,7 +154,7 @@ def mean_difference_bounds(
     pairs: Pairs, *, lower: float, upper: float, scale: float = 1.0
 ) -> tuple[float, float] | None:
     """
-    Return the lower and the upper bound of (candidate's mean - baseline's mean), which may be read at any time.
+    Return (lower bound, upper bound) of candidate's mean - baseline's mean, which may be read at any time.
 
     Args:
         pairs: (baseline's moments, candidate's moments) of each stratum.
@@ -163,7 +163,8 @@ def mean_difference_bounds(
         scale: factor on the number of observations, such as 1 / variance inflation.
 
     Returns:
-        Both bounds; None if either variant has fewer observations than `Moments.needed`.
+        (lower, upper), in the unit of the observations. None if either variant has fewer observations than
+        `Moments.needed`.
     """
     estimate = _weighted_difference(pairs, 1.0)
     if estimate is None:

@@ -24,12 +24,12 @@ BISECTIONS = 20
 
 def binned_quantile(durations: Floats, edges: Floats, quantile: float) -> float | None:
     """
-    Return a quantile of binned durations, in seconds: the geometric middle of its bin. None without calls.
+    Return a quantile of binned durations, in seconds: the geometric middle of its bin; None without calls.
 
     Args:
         durations: calls per bin, shape (edges + 1,): below the first edge, between edges, above the last.
         edges: edges of the bins in seconds, ascending.
-        quantile: in [0, 1].
+        quantile: the quantile to return, in [0, 1].
     """
     total = float(durations.sum())
     if not total:
@@ -41,7 +41,7 @@ def binned_quantile(durations: Floats, edges: Floats, quantile: float) -> float 
 
 class Latencies:
     """
-    How many calls of both variants took at least as long as each of many durations.
+    For each edge of the bins, the number of calls of each variant that took at least as long.
 
     Args:
         baseline: calls of the baseline per bin, shape (strata, edges + 1): below the first edge, between edges, above
@@ -50,9 +50,9 @@ class Latencies:
         edges: edges of the bins in seconds, ascending.
 
     Attributes:
-        edges: the edges around durations that occur, in seconds, possibly with 0 and infinity.
+        edges: the edges around durations that occur, in seconds. The first may be 0, the last may be infinity.
         baseline: the baseline's calls that took at least as long as each edge, shape (edges, strata).
-        candidate: the candidate's calls likewise.
+        candidate: the candidate's calls that took at least as long as each edge, same shape.
         baseline_calls: all calls of the baseline, shape (strata,).
         candidate_calls: all calls of the candidate, shape (strata,).
     """
@@ -76,8 +76,8 @@ class Latencies:
         """
         Return the bins that may hold the baseline's quantile, as indices of their lower edges in *edges*.
 
-        A bin is excluded if too few or too many calls took longer, for a share of 1 - *quantile*: Howard & Ramdas
-        (2022), *Sequential estimation of quantiles*.
+        A share of 1 - *quantile* of the calls takes longer than the quantile. A bin is excluded if the calls that took
+        longer are too few or too many for that share: Howard & Ramdas (2022), *Sequential estimation of quantiles*.
 
         Args:
             quantile: in (0, 1).
@@ -110,9 +110,10 @@ def log_e_two_quantiles(
     """
     Return the log e-value for a candidate's quantile above, or below, slope · the baseline's quantile + offset.
 
-    Let x be the baseline's own quantile. Under the null hypothesis two statements hold about the candidate's calls that
-    take longer than slope · x + offset. Their share is at most that of the baseline's calls that take longer than x.
-    And their share is at most 1 - quantile. The mean of the e-values of both statements is an e-value.
+    Let x be the baseline's quantile. Slow calls of the candidate take longer than slope · x + offset, slow calls of the
+    baseline longer than x. For *side* 1 the null hypothesis implies two statements. The candidate's share of slow calls
+    is at most the baseline's. It is also at most 1 - quantile. For *side* -1, read "at least" for "at most". The mean
+    of the e-values of both statements is an e-value.
 
     The baseline's calls give a range for x, at a level of `LOCATION_PART` times *level*. The result is the smallest
     evidence over that range. Edges are rounded so that the evidence gets smaller. The second statement keeps its power
@@ -122,14 +123,14 @@ def log_e_two_quantiles(
         latencies: the durations.
         quantile: in (0, 1).
         slope: factor on the baseline's quantile.
-        offset: seconds that are added to it.
+        offset: seconds that are added to slope · the baseline's quantile.
         side: 1 for evidence that the candidate's quantile is longer, -1 for shorter.
         level: the result will be compared with ln(1 / *level*).
         scale: factor on all counts, to estimate the evidence after more calls.
 
     Returns:
-        The natural logarithm of the e-value, reduced by the cost of locating x. Under the null hypothesis, it reaches
-        ln(1 / *level*) with a probability of at most *level*. 0 without calls of both variants.
+        The natural logarithm of the e-value, reduced by the cost of locating x; 0 if either variant has no calls. Under
+        the null hypothesis, it ever reaches ln(1 / *level*) with a probability of at most *level*.
     """
     bins = latencies.quantile_bins(quantile, LOCATION_PART * level, scale)
     if not len(bins) or not latencies.candidate_calls.sum():
@@ -162,7 +163,7 @@ def quantile_difference_bounds(
     latencies: Latencies, quantile: float, *, lower: float, upper: float
 ) -> tuple[float, float]:
     """
-    Return the lower and the upper bound of (candidate's quantile - baseline's quantile), in seconds.
+    Return (lower bound, upper bound) of candidate's quantile - baseline's quantile, in seconds.
 
     Args:
         latencies: the durations.
@@ -171,7 +172,7 @@ def quantile_difference_bounds(
         upper: probability that the upper bound is ever wrong, in (0, 1).
 
     Returns:
-        Both bounds. One that the calls do not give yet is infinite.
+        Both bounds. A bound is infinite if there are too few calls for it.
     """
     reach = 2.0 * float(latencies.edges[np.isfinite(latencies.edges)][-1])
     bounds = []

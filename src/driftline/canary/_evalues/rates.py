@@ -56,10 +56,10 @@ BISECTIONS = 16
 @lru_cache(maxsize=2)
 def _effect_weights(side: int) -> Floats:
     """
-    Return the weights of `EFFECTS`, which sum to 1; *side* is 1 for evidence of harm, -1 for safety.
+    Return the weights of `EFFECTS`, same shape, which sum to 1; *side* is 1 for harm, -1 for safety.
 
-    For harm they follow half a normal distribution with a heavy tail, for safety half a Cauchy distribution. Safety
-    needs the tail more, because a candidate without any errors is as far from an allowed 0.5 % as possible.
+    For harm the weights follow half a normal distribution with a heavy tail, for safety half a Cauchy distribution.
+    Safety needs the tail more, because a candidate without any errors is as far from an allowed 0.5 % as possible.
     """
     steps = np.gradient(EFFECTS)
     normal, cauchy = steps * np.exp(-0.5 * (EFFECTS / EFFECT_SCALE) ** 2), steps / (1.0 + (EFFECTS / EFFECT_SCALE) ** 2)
@@ -74,7 +74,7 @@ def _alternatives(slope: float, offset: float, side: int) -> tuple[Floats, Float
     Return the alternatives in the mixture of `log_e_two_rates`, for the same *slope*, *offset* and *side*.
 
     Returns:
-        Rates of the baseline, rates of the candidate, and logarithms of the weights, all of the same length.
+        (rates of the baseline, rates of the candidate, logarithms of the weights), three arrays of the same length.
     """
     equal = slope == 1.0 and offset == 0.0
     rates = np.array(RATES if equal else MARGIN_RATES)
@@ -100,7 +100,7 @@ def _project(baseline: Floats, candidate: Floats, share: Floats, slope: float, o
     Args:
         baseline: the baseline's rate in each alternative.
         candidate: the candidate's rate in each alternative.
-        share: the candidate's share of the trials in each stratum; broadcast against the alternatives.
+        share: the candidate's share of the trials in each stratum; it broadcasts with the alternatives.
         slope: slope of the edge of the null hypothesis.
         offset: offset of that edge.
     """
@@ -148,7 +148,8 @@ def log_e_two_rates(
     Turner & Grünwald (2023), *Exact anytime-valid confidence intervals for contingency tables and beyond*.
 
     The alternatives are fixed instead of learned, so the product over rows depends on the counts alone. Counts of
-    several processes may therefore be added. The base rate may change from row to row, as long as it does for both.
+    several processes may therefore be added. The rates may change from row to row, as long as they change
+    for both variants.
 
     Args:
         bad_baseline: bad events of the baseline, shape (..., strata).
@@ -156,7 +157,7 @@ def log_e_two_rates(
         bad_candidate: bad events of the candidate, same shape.
         candidate: trials of the candidate, same shape.
         slope: factor on the baseline's rate.
-        offset: number that is added to it.
+        offset: number that is added to slope · the baseline's rate.
         side: 1 for evidence that the candidate's rate is higher (harm), -1 for lower (safety).
 
     Returns:
@@ -218,9 +219,9 @@ def _log_sum_exp(terms: Floats) -> Any:
 
 def log_mean_exp(terms: Floats) -> float:
     """
-    Return the logarithm of the mean of e-values, given their logarithms.
+    Return the logarithm of the mean of e-values; *terms* are the logarithms of the e-values.
 
-    The mean is an e-value for the intersection of their hypotheses (Vovk & Wang 2021).
+    The mean is an e-value against the hypothesis that all null hypotheses hold (Vovk & Wang 2021).
     """
     return float(_log_sum_exp(np.ravel(terms)) - np.log(np.size(terms)))
 
@@ -229,10 +230,10 @@ def rate_difference(
     bad_baseline: ArrayLike, baseline: ArrayLike, bad_candidate: ArrayLike, candidate: ArrayLike
 ) -> float | None:
     """
-    Return the candidate's rate minus the baseline's, averaged over strata; None if no stratum has trials of both.
+    Return candidate's rate - baseline's rate, averaged over strata; None if no stratum has trials of both.
 
-    Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959); n and m are their trials. Each
-    stratum is compared on its own, because the base rate and the candidate's share may change together.
+    Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959); n and m are their trials. Strata
+    are compared separately, because the baseline's rate and the candidate's share may change together.
 
     Args:
         bad_baseline: bad events of the baseline, shape (strata,).
@@ -259,7 +260,7 @@ def rate_difference_bounds(
     upper: float,
 ) -> tuple[float, float]:
     """
-    Return the lower and the upper bound of (candidate's rate - baseline's rate), which may be read at any time.
+    Return (lower bound, upper bound) of candidate's rate - baseline's rate, which may be read at any time.
 
     Args:
         bad_baseline: bad events of the baseline, shape (strata,).
@@ -294,9 +295,9 @@ def _bisect_bound(outside: float, inside: float, excludes: Any) -> float:
     Return by bisection the excluded value nearest to *inside*; *outside* if none is excluded.
 
     Args:
-        outside: end of the searched interval near which values are excluded, if any are.
-        inside: end of the searched interval that is not excluded.
-        excludes: returns whether a value is excluded.
+        outside: end of the searched interval. Excluded values, if any, lie between it and the bound.
+        inside: other end of the searched interval, which is not excluded.
+        excludes: called with a value, returns whether it is excluded.
     """
     bound = outside
     for _ in range(BISECTIONS):
