@@ -295,7 +295,7 @@ class Serving:
 
 
 def _sum(totals: Sequence[Totals]) -> Totals:
-    """Return the sum of calls, served, failed and dropped rows. The counts per bin are those of the first."""
+    """Return the sum of *totals*. Only ``counts`` and ``rows`` are those of the first alone."""
     result = totals[0].copy()
     for each in totals[1:]:
         result.add_calls(each)

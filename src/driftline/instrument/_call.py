@@ -96,7 +96,7 @@ def leave(call_flag: ContextVar[list[bool] | None], flag: list[bool], token: Tok
     Args:
         call_flag: the variable in which the flag was set.
         flag: the flag of the prediction, which becomes False.
-        token: the token that ``call_flag.set`` returned. In a thread or task that did not set it, *call_flag* stays.
+        token: the token that ``call_flag.set`` returned. In other threads and tasks *call_flag* keeps its value.
     """
     # A task that was started within the prediction and still runs has this list too. Its calls count from now on.
     flag[0] = False
@@ -222,7 +222,7 @@ class Plan:
 
     Attributes:
         target: as above, and so are *extract* and *output*.
-        call_flag: the flag of the target.
+        call_flag: the variable `Target.call_flag`.
         first: the index of the argument that holds all features, or `NO_INDEX` if no single one does.
     """
 

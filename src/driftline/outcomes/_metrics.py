@@ -179,8 +179,8 @@ def _calibration_error(scores: Counts, rows: int) -> Performance:
 
     Source: Naeini, Cooper & Hauskrecht 2015. Groups of equal size are less biased than groups of equal width (Roelofs
     et al. 2022, *Mitigating bias in calibration error estimation*). A perfectly calibrated model has an error of about
-    Σ w s √(2/π), where a group has the share w of the rows and the standard error s. So the interval extends down by
-    that amount.
+    Σ w s √(2/π). Here w is a group's share of the rows, and s its standard error. So the interval extends down by that
+    amount.
 
     Args:
         scores: shape (186, 2), outcomes that were false, and true, by bin of the probability.
