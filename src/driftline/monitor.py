@@ -334,7 +334,7 @@ class Monitor:
         return self._pipeline.readings.estimated_accuracy()
 
     def performance(self) -> tuple[Performance, ...]:
-        """Return the metrics for this kind of predictions over the latest outcomes, with 95 % intervals."""
+        """Return the model's metrics, such as accuracy, over the latest outcomes, each with its 95 % interval."""
         self._pipeline.settle()
         return self._pipeline.outcomes.ledger.performance()
 

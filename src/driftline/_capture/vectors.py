@@ -61,7 +61,7 @@ def as_matrix(column: Column, length: int) -> NDArray[np.float64]:
 
 
 def as_vector(value: object) -> NDArray[np.float64] | None:
-    """Return a value as a vector of float64, shape (length,); None if it is not a vector."""
+    """Return a one-dimensional array or sequence of numbers as float64, shape (length,); None for any other value."""
     if value is None or isinstance(value, (str, bytes)):
         return None
     vector = _as_array(value)

@@ -142,9 +142,12 @@ class Learner:
 
     def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
         """
-        Drain the calls, and fit the reference once there are enough rows. The arguments are as for `Recorder.drain`.
+        Drain the calls, and fit the reference once there are enough rows.
 
-        The fit runs user functions, so it never starts *without_user_functions*.
+        Args:
+            pause: called after each piece of work. It returns True if the thread is falling behind: later pieces are
+                then large. If None, there are no pauses.
+            without_user_functions: run no user function, and therefore do not fit.
         """
         self.recorder.drain(pause, without_user_functions=without_user_functions)
         with self._lock:

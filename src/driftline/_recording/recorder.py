@@ -264,8 +264,8 @@ class Recorder:
         Move all buffered rows into windows, and record the durations.
 
         Args:
-            pause: called after each small piece of work, under no lock, so that other threads get the interpreter.
-                If given, the drain may skip the buffers for callers that help.
+            pause: called after each small piece of work, under no lock. It returns True if the thread is falling
+                behind: later pieces are then large. If given, the drain may skip the buffers for callers that help.
             without_user_functions: run no user function, which may never return. Rows that must pass through one
                 stay in the buffer, or are dropped if a user function does not return in another thread.
         """

@@ -122,7 +122,7 @@ class Panes:
         self._ring.divide = wanted
 
     def drop(self, reason: str, rows: int) -> None:
-        """Add *rows* to the dropped rows in *totals*, under the reason why they are in no window."""
+        """Count *rows* as dropped, in `totals.dropped`. *reason* says why they are in no window."""
         with self.lock:
             dropped = self.totals.dropped
             dropped[reason] = dropped.get(reason, 0) + rows

@@ -173,7 +173,11 @@ class Received:
 
 
 def _points(request: Any) -> Iterator[tuple[str, dict[str, Any], float]]:
-    """Yield (name of the metric, attributes, value) of each data point in a request."""
+    """
+    Yield (name of the metric, attributes, value) of each data point of a sum or gauge.
+
+    *request* is an OTLP export of metrics, as parsed protobuf.
+    """
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:

@@ -22,7 +22,11 @@ __all__ = ["any_arguments", "coroutine", "one_argument"]
 
 
 def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Parameter) -> Callable[..., Any]:
-    """Return the wrapper of a function whose one *parameter* is the features. It saves packing the arguments."""
+    """
+    Return a wrapper that calls *function* and records each call as *plan* says.
+
+    The function has one *parameter*, the features, so the wrapper need not pack and unpack arguments.
+    """
     target = plan.target
     get_flag, set_flag = plan.call_flag.get, plan.call_flag.set
 
@@ -75,7 +79,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
 
 
 def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the wrapper of a plain function with any arguments."""
+    """Return a wrapper that calls *function*, which is no coroutine function, and records each call as *plan* says."""
     target, first, capture = plan.target, plan.first, plan.capture
     get_flag, set_flag = plan.call_flag.get, plan.call_flag.set
 
@@ -121,7 +125,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
 
 
 def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the wrapper of a coroutine function with any arguments."""
+    """Return a wrapper that awaits *function*, a coroutine function, and records each call as *plan* says."""
     target, first, capture = plan.target, plan.first, plan.capture
     get_flag, set_flag = plan.call_flag.get, plan.call_flag.set
 
