@@ -164,7 +164,7 @@ class Probe:
 
     @property
     def divides_panes(self) -> bool:
-        """Whether windows are divided into blocks, because the dependence of rows is being learned."""
+        """Whether windows also count blocks of consecutive rows, from which the monitor learns their dependence."""
         return bool(self._active.recorder.panes._ring.divide)
 
     @property

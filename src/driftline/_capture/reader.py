@@ -145,9 +145,10 @@ class FeatureReader:
 
     def align(self, rows: Sequence[Any]) -> Sequence[Row]:
         """
-        Return captured rows as tuples or bytes, with the values of dicts in the order of the reference.
+        Return captured rows as tuples, with the values of dicts in the order of the reference.
 
-        With *packs*, rows of numbers become bytes, because a thousand tuples do not fit the processor's cache.
+        If the reader was built with ``packs=True``, dicts of numbers become packed float64 bytes. A thousand tuples would
+        not fit the processor's cache.
         """
         aligned = None if self._pack is None else self._align_numbers(rows)
         if aligned is None:

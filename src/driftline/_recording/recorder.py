@@ -118,7 +118,7 @@ class Recorder:
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """
-        Record one successful call, of one row or several. If *captured* is None, its features could not be read.
+        Record one successful call. *context* is kept for exemplars. If *captured* is None, features were unreadable.
 
         Raises:
             TypeError: the output is not one value per row. The call and its features are counted nevertheless.
@@ -366,7 +366,7 @@ class Recorder:
         return entries, pop_head(self._bare, limit)
 
     def _bin(self, entries: list[Any], bare: list[Row]) -> bool:
-        """Bin the two lists that `_pop_rows` returned. Return whether one was not empty."""
+        """Bin the entries and the rows without output that `_pop_rows` returned. Return whether there were any."""
         for is_batch, run in group_by_kind(entries) if self._defers else ((False, entries),):
             if is_batch:
                 self._bin_batches(run[::FIELDS])

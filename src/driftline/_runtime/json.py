@@ -237,7 +237,11 @@ def absent(default: T, reader: Reader[T]) -> Reader[T]:
 
 
 def array(reader: Reader[T], *, most: int | None = None, size: int | None = None) -> Reader[tuple[T, ...]]:
-    """Return a reader of an array, as a tuple of values of *reader*: at most *most* items, or exactly *size*."""
+    """
+    Return a reader of a JSON array, which reads each item with *reader* and returns a tuple.
+
+    The array has at most *most* items, or exactly *size*.
+    """
     limit = size if most is None else most
     expected = f"at most {most} items" if size is None else f"{size} items"
 

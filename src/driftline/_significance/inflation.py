@@ -76,8 +76,9 @@ class InflationCurve:
         lengths: shape (lengths,), rows per block, ascending.
         blocks: shape (lengths,), degrees of freedom, about the number of blocks.
         factors: shape (lengths, features, parts), variance of a block's counts divided by that of independent rows; nan
-            if unknown.
-        directions: shape (lengths, features), effective number of independent directions in which the shape varies.
+            if unknown. The parts are those of `components.PARTS`: location, spread, shape and so on.
+        directions: shape (lengths, features), effective number of independent directions in which the part *shape* (or
+            *mix*) varies.
     """
 
     __slots__ = (

@@ -112,7 +112,7 @@ def limits_for(
     bounds: Mapping[str, float], max_drop: float | None, reference: OutcomeCounts | None, classes: Sequence[Label]
 ) -> tuple[Limit, ...]:
     """
-    Return the limits of a monitor.
+    Return the limits of a monitor's outcome metrics, from the bounds of the policy and the reference's accuracy.
 
     Args:
         bounds: bounds by metric, as `OutcomePolicy.limits`.

@@ -185,7 +185,11 @@ class FileStore:
         return self._sources[number]
 
     def _expire(self, connection: sqlite3.Connection, now: float, sizes: Counter[int], joined: JoinResult) -> None:
-        """Expire records that are too old or too many. Update *sizes* (changes of the table ``size``) and *joined*."""
+        """
+        Expire waiting records, and delete others, that are older than the limit or exceed the capacity.
+
+        Add the changes of row counts by state to *sizes*. Count expired waiting records in ``joined.results``.
+        """
         rows = dict(connection.execute("SELECT state, rows FROM size"))
         # Done and expired ids share one bound, because both only classify a further outcome.
         for states in ((_WAITING,), (_EARLY,), (_DONE, _EXPIRED)):
