@@ -147,8 +147,8 @@ class FeatureReader:
         """
         Return captured rows as tuples, with the values of dicts in the order of the reference.
 
-        If the reader was built with ``packs=True``, dicts of numbers become packed float64 bytes. A thousand tuples would
-        not fit the processor's cache.
+        If the reader was built with ``packs=True``, dicts of numbers become packed float64 bytes. A thousand tuples
+        would not fit the processor's cache.
         """
         aligned = None if self._pack is None else self._align_numbers(rows)
         if aligned is None:

@@ -209,7 +209,7 @@ class Assembly:
         self.guard.report("derive", f"derive[{name!r}] raised {type(error).__name__}, its value is missing")
 
     def _reader(self, reference: Reference, layout: Layout, panes: Panes) -> FeatureReader:
-        """Return the reader of the features of calls."""
+        """Return a reader that copies the features of a call as a row. *panes* count unreadable rows as dropped."""
         vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
         columns = reference.columns
         packs = layout.can_pack(len(columns))

@@ -1,4 +1,4 @@
-"""Turns at evaluating windows, and how long other threads wait for one: a user's distance may never return."""
+"""One thread at a time evaluates windows. Others wait a limited time, because a user's distance may never return."""
 
 from __future__ import annotations
 

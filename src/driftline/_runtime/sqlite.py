@@ -56,7 +56,7 @@ class FileFormat:
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """
-        Create the tables and write the ids, unless the file has them.
+        Create the tables, and write SQLite's application id and user version, unless the file has them.
 
         Raises:
             sqlite3.DatabaseError: the file is another program's, or of a newer version.

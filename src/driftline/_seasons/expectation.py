@@ -60,7 +60,9 @@ class Seasons:
 
     def __add__(self, other: Seasons) -> Seasons:
         """
-        Add seasons of the same kinds. The sum shows a season if either part shows it.
+        Combine the seasons of two parts of the training data, which have the same *kinds*.
+
+        Counts are added, and the time range covers both parts. *shown* lists the kinds that either part shows.
 
         Raises:
             ConfigurationError: the kinds differ.

@@ -76,7 +76,7 @@ class InflationCurve:
         lengths: shape (lengths,), rows per block, ascending.
         blocks: shape (lengths,), degrees of freedom, about the number of blocks.
         factors: shape (lengths, features, parts), variance of a block's counts divided by that of independent rows; nan
-            if unknown. The parts are those of `components.PARTS`: location, spread, shape and so on.
+            if unknown. The parts are those of `components.NUMERIC`: location, spread, shape and so on.
         directions: shape (lengths, features), effective number of independent directions in which the part *shape* (or
             *mix*) varies.
     """
@@ -136,13 +136,16 @@ class InflationCurve:
         self, freedom: Floats, shorter_freedom: Floats, shorter: Floats, before: LengthIndices
     ) -> None:
         """
-        Set the limit, and for extrapolated factors the power, of the curve beyond the chosen block lengths.
+        Set how the curve continues beyond the chosen block lengths.
+
+        `_limit` is the variance inflation at which it levels off. `_power` is the exponent of the number of rows, for
+        factors that still grow.
 
         Args:
             freedom: shape (features, parts), degrees of freedom of the factors at the chosen lengths.
             shorter_freedom: shape (features, parts), degrees of freedom of *shorter*.
             shorter: shape (features, parts), the factors at the lengths *before*.
-            before: the length before each chosen one.
+            before: indices of the block lengths that the chosen ones are compared with. They are shorter or the same.
         """
         factor, lengths, chosen = self._factor, self._lengths, self._chosen
         margin = SIGNIFICANT_Z * np.sqrt(2.0 / freedom + 2.0 / shorter_freedom)

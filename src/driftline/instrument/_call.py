@@ -37,7 +37,8 @@ class Target(Protocol):
     The part of a monitor that the decorator and the context manager use.
 
     Attributes:
-        call_flag: in each context, None or the flag of the latest call: a list of one boolean, True until it ends.
+        call_flag: context variable that detects nested calls, which are not recorded separately. Its value is None or a
+            list of one boolean. The boolean is True while the outer call runs.
         enabled: whether anything is recorded.
         tracing: makes spans. If None, there are none.
         reference: the reference at work, or None while one is learned.
