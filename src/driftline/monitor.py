@@ -385,7 +385,7 @@ class Monitor:
         """Used by canaries: add the feature flag that chose this variant to spans and events."""
         self._pipeline.set_flag(key, variant, provider)
 
-    def caught(self, place: str, error: Exception) -> None:
+    def caught(self, place: str, error: BaseException) -> None:
         """Used by canaries: count an error in ``ml.monitor.errors``, with *place* as ``ml.monitor.place``."""
         self._pipeline.guard.report_error(place, error)
 

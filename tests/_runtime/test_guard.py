@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
+import polars as pl
 import pytest
 
-from driftline._runtime.guard import MAX_ERROR_TYPES, OTHER, Guard, guarded_clock, returning_on_error
+from driftline._runtime.guard import MAX_ERROR_TYPES, OTHER, Guard, guarded_clock, is_contained, returning_on_error
 
 
 @pytest.fixture
@@ -42,6 +43,29 @@ def test_guarded_block_lets_interrupts_pass(guard, error):
     with pytest.raises(type(error)), guard("output"):
         fail(error)
     assert guard.counts == {}
+
+
+def test_a_panic_of_a_rust_extension_is_contained_like_an_exception(guard):
+    """It derives from BaseException. polars raises one for a date beyond the year 9999."""
+    far = pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date)
+    with pytest.raises(BaseException, match="out-of-range") as raised:
+        far.to_list()
+    assert not isinstance(raised.value, Exception)
+    assert is_contained(raised.value)
+    with guard("capture"):
+        far.to_list()
+    assert guard.counts == {"capture": 1}
+    assert returning_on_error(None)(far.to_list)() is None
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(1), GeneratorExit(), type("Own", (BaseException,), {})()]
+)
+def test_an_exception_that_ends_a_program_is_not_contained(error):
+    """It belongs to the host, although a value may have raised it."""
+    assert not is_contained(error)
+    with pytest.raises(type(error)):
+        returning_on_error(None)(fail)(error)
 
 
 def test_guarded_block_raises_the_original_exception_with_on_error_raise():

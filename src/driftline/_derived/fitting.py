@@ -154,9 +154,9 @@ def derive_columns(derived: Derived, functions: Derive, columns: Mapping[str, Co
         msg = f"data: columns {absent} of the reference given as like= are absent"
         raise ConfigurationError(msg)
     errors: Counter[str] = Counter()
-    last: dict[str, Exception] = {}
+    last: dict[str, BaseException] = {}
 
-    def on_error(name: str, error: Exception) -> None:
+    def on_error(name: str, error: BaseException) -> None:
         errors[name] += 1
         last[name] = error
 

@@ -22,7 +22,7 @@ __all__ = ["Columns", "Deriver", "OnError", "StagedLayout", "fingerprint_of", "p
 Columns: TypeAlias = "Sequence[Column | None]"
 """Columns of equal length; None for a column whose values are all missing."""
 
-OnError: TypeAlias = Callable[[str, Exception], None]
+OnError: TypeAlias = Callable[[str, BaseException], None]
 """A callback that gets the name of a user function and the exception that the function raised."""
 
 

@@ -201,7 +201,7 @@ class Assembly:
             stages.append(self.detectors.queueing_stage(*self._streams(reference)))
         return StagedLayout(watched, stages, reference.derived) if stages else Layout(watched)
 
-    def _on_derive_error(self, name: str, error: Exception) -> None:
+    def _on_derive_error(self, name: str, error: BaseException) -> None:
         """Raise or report the error of the function of the derived feature *name*."""
         if self.settings.on_error == "raise":
             raise error

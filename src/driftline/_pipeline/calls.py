@@ -9,7 +9,7 @@ from typing import Any
 from driftline._capture.reader import Captured
 from driftline._recording.buffer import CallBuffer
 from driftline._recording.recorder import Recorder
-from driftline._runtime.guard import Guard
+from driftline._runtime.guard import Guard, is_contained
 from driftline.otel import Tracing
 from driftline.outcomes import Outcomes
 from driftline.outcomes._joiner import is_id_batch
@@ -69,11 +69,13 @@ class Calls:
         """Return ``read(features)``, or report its error and return None."""
         try:
             return read(features)
-        except Exception as error:  # noqa: BLE001 - the guard, without a context manager on the path of a call
+        except BaseException as error:  # the guard, without a context manager on the path of a call
+            if not is_contained(error):
+                raise
             self.report_unreadable("capture", error)
             return None
 
-    def report_unreadable(self, where: str, error: Exception) -> None:
+    def report_unreadable(self, where: str, error: BaseException) -> None:
         """Report the error that kept the features of a call from being read, and count one dropped row."""
         self._recorder.panes.drop("unreadable", 1)
         self._guard.report_error(where, error)
@@ -90,7 +92,9 @@ class Calls:
         """Record a call that began in this buffer and returned. Keep its output if it has an id."""
         try:
             buffer.sink.record(captured, output, seconds, context)
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # as above
+            if not is_contained(error):
+                raise
             self._guard.report_error("output", error)
         if prediction_id is not None:
             self.remember_output(prediction_id, output)
@@ -136,7 +140,7 @@ class Calls:
         """Start the worker thread, wake it, or bin a share in this thread, as `Backpressure.relieve`."""
         self._recorder.backpressure.relieve()
 
-    def report_error(self, where: str, error: Exception) -> None:
+    def report_error(self, where: str, error: BaseException) -> None:
         """Count an error of driftline or of a user function under the place *where*."""
         self._guard.report_error(where, error)
 

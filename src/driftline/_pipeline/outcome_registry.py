@@ -146,7 +146,7 @@ def outcomes_for(
     settings: Settings,
     name: Name,
     on_change: Callable[[StateChange], None],
-    on_error: Callable[[str, Exception], None],
+    on_error: Callable[[str, BaseException], None],
     on_pair: Callable[[object, object, bool | None], None] | None,
     wake: Callable[[], None] | None,
 ) -> Outcomes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
-__all__ = ["OTHER", "Guard", "GuardedBlock", "Report", "guarded_clock", "returning_on_error"]
+__all__ = ["OTHER", "Guard", "GuardedBlock", "Report", "guarded_clock", "is_contained", "returning_on_error"]
 
 _log = logging.getLogger("driftline")
 
@@ -40,12 +40,28 @@ _Default = TypeVar("_Default")
 _Default_co = TypeVar("_Default_co", covariant=True)
 
 
+PANIC = ("pyo3_runtime", "PanicException")
+"""
+Module and name of the exception that a panic in Rust raises, from https://docs.rs/pyo3/latest/pyo3/panic/. It derives
+from ``BaseException``. Each extension, such as polars, has its own class, so it cannot be imported.
+"""
+
+
+def is_contained(error: BaseException | None) -> bool:
+    """
+    Return whether driftline catches *error* on the path of a caller: an ``Exception``, or a panic of a Rust extension.
+
+    ``KeyboardInterrupt``, ``SystemExit`` and other exceptions that end a program or a task reach the host.
+    """
+    return isinstance(error, Exception) or (type(error).__module__, type(error).__name__) == PANIC
+
+
 class Guard:
     """
     Catches exceptions, counts them by place, and logs the first of each place.
 
     ``with guard("output"): ...`` guards a block, ``guard("on_verdict")(function)`` a function. A place is a value of
-    the attribute ``ml.monitor.place``. Only subclasses of ``Exception`` are caught, so ``KeyboardInterrupt`` is not.
+    the attribute ``ml.monitor.place``. Only those of `is_contained` are caught, so ``KeyboardInterrupt`` is not.
 
     Args:
         model: the model's name, for the log.
@@ -86,14 +102,14 @@ class Guard:
                 message,
             )
 
-    def report_error(self, where: str, error: Exception) -> None:
+    def report_error(self, where: str, error: BaseException) -> None:
         """
         Count an exception under the place *where*. Log its class and origin if it is the first of that place.
 
         Its message is logged at DEBUG only, because it may quote a feature's value, and logs leave the process.
 
         Raises:
-            Exception: *error* itself, with ``on_error="raise"``.
+            BaseException: *error* itself, with ``on_error="raise"``.
         """
         if self._raises:
             raise error
@@ -123,7 +139,7 @@ class GuardedBlock:
 
     __slots__ = ("_report", "_where")
 
-    def __init__(self, report: Callable[[str, Exception], None], where: str) -> None:
+    def __init__(self, report: Callable[[str, BaseException], None], where: str) -> None:
         self._report = report
         self._where = where
 
@@ -133,7 +149,7 @@ class GuardedBlock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not isinstance(error, Exception):
+        if error is None or not is_contained(error):
             return False
         self._report(self._where, error)
         return True
@@ -167,8 +183,11 @@ def returning_on_error(default: _Default) -> _Decorator[_Default]:
         def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T | _Default:
             try:
                 return function(*args, **kwargs)
-            except Exception:  # noqa: BLE001 - the values are the host's and may raise anything
-                return default
+            except BaseException as error:
+                # The values are the host's and may raise anything.
+                if is_contained(error):
+                    return default
+                raise
 
         return guarded
 
@@ -193,7 +212,7 @@ def guarded_clock(clock: Callable[[], float], guard: Guard) -> Callable[[], floa
     return now
 
 
-def _origin(error: Exception) -> str:
+def _origin(error: BaseException) -> str:
     """Return a string with the function, file and line that raised an exception; empty if unknown."""
     trace = error.__traceback__
     if trace is None:

@@ -78,7 +78,7 @@ class Variant(Protocol):
         """
         ...
 
-    def caught(self, place: str, error: Exception) -> None:
+    def caught(self, place: str, error: BaseException) -> None:
         """Count *error* in ``ml.monitor.errors`` without raising it; *place* names the operation that failed."""
         ...
 

@@ -31,7 +31,7 @@ class GuardrailFeed:
         *,
         rate: bool,
         add: Callable[[str, int, float], None],
-        on_error: Callable[[str, Exception], None],
+        on_error: Callable[[str, BaseException], None],
     ) -> None:
         self._name, self._rate, self._add = name, rate, add
         self._guarded = GuardedBlock(on_error, "guardrail")

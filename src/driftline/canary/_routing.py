@@ -71,7 +71,7 @@ def route_calls(
     baseline: Callable[..., Any],
     candidate: Callable[..., Any],
     key: Callable[..., object] | None,
-    on_error: Callable[[str, Exception], None],
+    on_error: Callable[[str, BaseException], None],
 ) -> Callable[..., Any]:
     """
     Return a function that passes each call to *baseline* or *candidate*; it is async if *baseline* is.

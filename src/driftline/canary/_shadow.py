@@ -80,7 +80,7 @@ class Shadow:
         size: int,
         on_compared: Callable[[int, int], None],
         on_dropped: Callable[[int], None],
-        on_error: Callable[[str, Exception], None],
+        on_error: Callable[[str, BaseException], None],
     ) -> None:
         self._candidate, self._agree, self._size = candidate, agree, size
         self._on_compared, self._on_dropped, self._on_error = on_compared, on_dropped, on_error

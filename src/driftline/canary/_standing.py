@@ -23,7 +23,7 @@ class StandingVerdict:
         on_error: called with ("canary", error) when the file cannot be read or written.
     """
 
-    def __init__(self, store: CanaryStore | None, on_error: Callable[[str, Exception], None]) -> None:
+    def __init__(self, store: CanaryStore | None, on_error: Callable[[str, BaseException], None]) -> None:
         self._store, self._guarded = store, GuardedBlock(on_error, "canary")
         self._decision = None if store is None else store.read_verdict()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from driftline._capture.reader import Captured
 from driftline._recording.buffer import CallBuffer
-from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.guard import GuardedBlock, is_contained
 from driftline.instrument._arguments import Extractor, FirstArgument
 from driftline.otel import current_context, error_type
 
@@ -55,7 +55,7 @@ class Target(Protocol):
         """Read and copy the features of a call that begins in this buffer, or return None if that fails."""
         ...
 
-    def report_unreadable(self, where: str, error: Exception) -> None:
+    def report_unreadable(self, where: str, error: BaseException) -> None:
         """Report the error that kept the features of a call from being read, under the place *where*."""
         ...
 
@@ -85,7 +85,7 @@ class Target(Protocol):
         """Start the worker thread, wake it, or bin a share in this thread, as `Backpressure.relieve`."""
         ...
 
-    def report_error(self, where: str, error: Exception) -> None:
+    def report_error(self, where: str, error: BaseException) -> None:
         """Count an error of driftline or of a user function under the place *where*."""
         ...
 
@@ -249,8 +249,10 @@ class Plan:
         """Extract, read and copy the features of a call. Report an error, and return None then."""
         try:
             return self.target.capture(buffer, self.extract(args, kwargs))
-        except Exception as error:  # noqa: BLE001 - the user function features=
-            self.target.report_unreadable("features", error)
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            self.target.report_unreadable("features", error)  # of the user function features=
             return None
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:

@@ -68,7 +68,7 @@ class Outcomes:
         ledger: Ledger,
         clock: Callable[[], float],
         find_ledger: Callable[[Source], Ledger],
-        on_error: Callable[[str, Exception], None],
+        on_error: Callable[[str, BaseException], None],
         wake: Callable[[], None] | None = None,
     ) -> None:
         self.ledger = ledger

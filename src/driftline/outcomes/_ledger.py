@@ -93,7 +93,7 @@ class Ledger:
         policy: OutcomePolicy,
         correct: Correct | None,
         on_state_change: Callable[[StateChange], None],
-        on_error: Callable[[str, Exception], None],
+        on_error: Callable[[str, BaseException], None],
         on_pair: Callable[[object, object, bool | None], None] | None = None,
         prediction: Feature | None = None,
         outcomes: OutcomeCounts | None = None,
