@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline import ConfigurationError, Reference
+from driftline import ConfigurationError, Reference, ReferenceError
 from driftline._binning.bins import (
     CategoricalBins,
     NumericBins,
 )
 from driftline._binning.layout import Layout
+from driftline.reference import _reference
 
 ROWS = 500
 SCHEMA = json.loads(files("driftline").joinpath("reference.schema.json").read_text(encoding="utf-8"))
@@ -342,3 +343,23 @@ def test_other_values_are_refused_as_paths(path, reference):
     for use in (Reference.load, reference.save):
         with pytest.raises(ConfigurationError, match="expected the path of a file"):
             use(path)
+
+
+def test_long_comments_make_a_small_file_that_loads(tmp_path):
+    comments = [f"{number:06d} " + "x" * 20_000 for number in range(4_000)]
+    reference = Reference.fit({"comment": comments, "x": np.arange(4_000.0)})
+    reference.save(tmp_path / "reference.json")
+    assert (tmp_path / "reference.json").stat().st_size < 2**20
+    assert Reference.load(tmp_path / "reference.json") == reference
+
+
+def test_save_refuses_what_load_refuses(tmp_path, monkeypatch):
+    path = tmp_path / "reference.json"
+    monkeypatch.setattr(_reference, "MAX_FILE_BYTES", 1_000)
+    with pytest.raises(ReferenceError, match=r"reference.json: \d+ bytes, expected at most 1000"):
+        Reference.fit({"x": [f"label {number}" for number in range(1_000)]}).save(path)
+    monkeypatch.undo()
+    features = Reference.fit({"x": np.arange(100.0)}).features
+    with pytest.raises(ReferenceError, match=r"features\[0\].counts is counts of 100 rows, expected counts of 7 rows"):
+        Reference(features, rows=7).save(path)
+    assert not path.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
 from numbers import Real
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins, NumericSummary
-from driftline._binning.labels import is_missing, label_of
 from driftline._binning.layout import binner
-from driftline._capture.columns import as_floats, as_objects
+from driftline._capture.columns import CategoricalColumn, as_floats, as_objects, count_codes
+from driftline._capture.labels import is_missing, label_of
 from driftline.errors import ConfigurationError
-from driftline.typing import Column
+from driftline.typing import Column, Label
 
 __all__ = ["count_feature", "fit_feature"]
 
@@ -118,13 +118,32 @@ def _looks_categorical(column: Column) -> bool:
 
 def _categories(column: Column, max_categories: int) -> CategoricalBins:
     """Return bins for the *max_categories* most frequent categories of a column."""
-    seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
+    seen = _count_labels(column)
     # Ties are ordered by name, so that the order of the rows does not change the bins.
     ordered = sorted(seen, key=lambda label: (-seen[label], str(label), type(label).__name__))
     kept, rare = ordered[:max_categories], ordered[max_categories:]
     if len(rare) > KNOWN_CATEGORIES:
         return CategoricalBins(tuple(kept), (), open=True)
     return CategoricalBins(tuple(kept), tuple(rare))
+
+
+def _count_labels(column: Column) -> Counter[Label]:
+    """Return the rows of each label of a column; missing values are not counted."""
+    counted: Iterable[tuple[object, int]]
+    if isinstance(column, CategoricalColumn):
+        counted = zip(column.labels, count_codes(column)[1].tolist(), strict=True)
+    else:
+        values = as_objects(column)
+        try:
+            # Equal values have the same label, so labels are made once for each distinct value.
+            counted = Counter(values).items()
+        except Exception:  # noqa: BLE001 - the hash of a value of the host may raise anything
+            counted = ((value, 1) for value in values)
+    seen: Counter[Label] = Counter()
+    for value, rows in counted:
+        if rows and not is_missing(value):
+            seen[label_of(value)] += rows
+    return seen
 
 
 def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
@@ -180,8 +199,7 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
 
 def _rarely_seen(column: Column) -> tuple[int, int]:
     """Return (number of categories that occur once in a column, number of categories that occur twice)."""
-    seen = Counter(label_of(value) for value in as_objects(column) if not is_missing(value))
-    times = Counter(seen.values())
+    times = Counter(_count_labels(column).values())
     return times[1], times[2]
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins
 from driftline._binning.comparison import MAX_CUTS, Comparison
-from driftline._binning.labels import is_missing, label_of
 from driftline._capture.columns import (
     FLOAT_BYTES,
     CategoricalColumn,
@@ -24,6 +23,7 @@ from driftline._capture.columns import (
     count_codes,
     read_matrix,
 )
+from driftline._capture.labels import is_missing, label_of
 from driftline.typing import Column, Counts
 
 __all__ = ["Binner", "Layout", "binner", "hash_bins"]
@@ -54,8 +54,7 @@ def _numeric_binner(bins: NumericBins) -> Binner:
 
 
 def _categorical_binner(bins: CategoricalBins) -> Binner:
-    numbers: dict[object, int] = dict.fromkeys(bins.others, bins.other)
-    numbers.update((label, number) for number, label in enumerate(bins.categories))
+    numbers = _numbers_by_label(bins)
     unknown = bins.other if bins.open else bins.unseen
     missing = bins.missing
 
@@ -83,6 +82,20 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
             return np.fromiter(map(bin_value, values), dtype=np.intp, count=len(values))
 
     return bin_column
+
+
+def _numbers_by_label(bins: CategoricalBins) -> dict[object, int]:
+    """Return the number of the bin of each known label, and of each value that has such a label as a narrower float."""
+    numbers: dict[object, int] = dict.fromkeys(bins.others, bins.other)
+    numbers.update((label, number) for number, label in enumerate(bins.categories))
+    for label, number in tuple(numbers.items()):
+        # A reference of 0.1 may hold labels that are longer, or that have the digits of a float32.
+        numbers.setdefault(label_of(label), number)
+        if isinstance(label, float):
+            with np.errstate(all="ignore"):
+                narrower = [float(np.float16(label)), float(np.float32(label))]
+            numbers.update({value: number for value in narrower if value not in numbers and label_of(value) == label})
+    return numbers
 
 
 class Layout:

@@ -13,12 +13,12 @@ from driftline._binning.bins import (
     CategoricalBins,
     Feature,
 )
-from driftline._binning.labels import (
+from driftline._binning.layout import binner
+from driftline._binning.prediction_kind import Kind
+from driftline._capture.labels import (
     is_missing,
     label_of,
 )
-from driftline._binning.layout import binner
-from driftline._binning.prediction_kind import Kind
 from driftline._capture.outputs import SCALARS, as_output
 from driftline._runtime.guard import returning_on_error
 from driftline.outcomes._snapshot import (

@@ -8,10 +8,10 @@ import numpy as np
 
 from driftline._binning.bins import MAX_FEATURES, PREDICTION, Feature, OutcomeCounts
 from driftline._binning.fitting import fit_feature
-from driftline._binning.labels import is_missing
 from driftline._binning.layout import binner
 from driftline._binning.prediction_kind import default_correct
 from driftline._capture.columns import as_objects
+from driftline._capture.labels import is_missing
 from driftline._derived.fitting import DerivedRequest, fit_derived
 from driftline._derived.spec import Derived
 from driftline._significance.dispersion import dispersion

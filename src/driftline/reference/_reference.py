@@ -250,8 +250,20 @@ class Reference:
         return _read(text, str(file))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the reference to a JSON file; equal references give the same bytes."""
-        check.path("path", path).write_bytes(self.to_json().encode("utf-8"))
+        """
+        Write the reference to a JSON file; equal references give the same bytes.
+
+        Raises:
+            ReferenceError: `load` would refuse the file. Nothing is written.
+        """
+        file, text = check.path("path", path), self.to_json()
+        data = text.encode("utf-8")
+        if len(data) > MAX_FILE_BYTES:
+            msg = f"{file}: {len(data)} bytes, expected at most {MAX_FILE_BYTES} (fit fewer features or categories)"
+            raise ReferenceError(msg)
+        # Read it back here, where the training data are at hand, and not only where the model is served.
+        _read(text, str(file))
+        file.write_bytes(data)
 
     def to_json(self) -> str:
         """Return the reference as a JSON string, which the file ``reference.schema.json`` of this package describes."""

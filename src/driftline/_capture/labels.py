@@ -1,0 +1,107 @@
+"""Labels of the values of categorical features: the same for the same value at fit and while serving."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import sys
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from driftline.typing import Label
+
+__all__ = ["MAX_LABEL", "is_missing", "label_of", "shorten_label"]
+
+MAX_LABEL = 128
+"""Most characters of a label. With it, 8,000 labels of a feature take at most a megabyte, in memory and in a file."""
+
+DIGEST_BYTES = 8
+"""Bytes of the digest in a shortened label. Of a million different labels, two have the same with probability 3e-8."""
+
+SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+"""Two halves of one character. JSON joins them, so a label has the character itself."""
+
+MAX_BITS = 400
+"""Most bits of an integer that is its own label, so that it has fewer digits than `MAX_LABEL`."""
+
+MAX_NUMBER = int(sys.float_info.max)
+"""Largest number that a float holds."""
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, or like nan, NaT and NA: it differs from itself or raises when compared."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)  # noqa: PLR0124
+    except Exception:  # noqa: BLE001 - pandas.NA; a value of the host may raise anything
+        return True
+
+
+def label_of(value: object) -> Label:
+    """
+    Return the category of a value as a plain string, number or boolean, which JSON does not change.
+
+    The label of a label is that label. A number has the same label at every width of float, as a `Decimal` and as a
+    `Fraction`.
+    """
+    if isinstance(value, np.generic):
+        # A long double is its own item.
+        value = float(value) if isinstance(value, np.longdouble) else value.item()
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return _float_label(value)
+    # A member of an enumeration may also be a string or a number. Its label is that string or number.
+    if isinstance(value, str):
+        return shorten_label(str.__str__(value))
+    if isinstance(value, int):
+        return _integer_label(value)
+    if isinstance(value, (Decimal, Fraction)) and -MAX_NUMBER <= value <= MAX_NUMBER:
+        return _integer_label(int(value)) if value == int(value) else _float_label(float(value))
+    if isinstance(value, Decimal) and value.is_infinite():
+        return _float_label(float(value))
+    return shorten_label(str(value))
+
+
+def shorten_label(label: str) -> str:
+    """
+    Return a string of at most `MAX_LABEL` characters: a longer one is its beginning, "…" and a digest of the whole.
+
+    Strings with the same beginning stay different categories.
+    """
+    if SURROGATES.search(label):
+        label = label.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    if len(label) <= MAX_LABEL:
+        return label
+    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[: 2 * DIGEST_BYTES]
+    return f"{label[: MAX_LABEL - len(digest) - 1]}…{digest}"
+
+
+def _integer_label(value: int) -> Label:
+    """Return an integer; a float if it is large and equal to one; else a digest, because JSON readers round it."""
+    if value.bit_length() <= MAX_BITS:
+        return int(value)
+    if abs(value) <= MAX_NUMBER and float(value) == value:
+        return float(value)
+    # Python refuses to write an integer of more than 4,300 digits as a decimal number.
+    return shorten_label(hex(value))
+
+
+def _float_label(value: float) -> Label:
+    """
+    Return the shortest decimal of the narrowest float that holds a value exactly, or "inf" or "-inf".
+
+    So 0.1 has the same label as a float64, as a float32 (0.10000000149…) and as a float16 (0.0999755859375).
+    """
+    if not math.isfinite(value):
+        return str(float(value))
+    if not value.is_integer():
+        with np.errstate(all="ignore"):
+            for narrow in (np.float16(value), np.float32(value)):
+                if float(narrow) == value:
+                    return float(str(narrow))
+    return float(value)
