@@ -22,6 +22,12 @@ __all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "first_names", "
 SMALL_BATCH = 32
 """Most rows of a batch that is captured as single rows, because this is cheaper than columns for small batches."""
 
+MAX_CLASSES = 32
+"""
+Most classes of features whose reader is kept. ``DataFrame.itertuples`` and ``make_dataclass`` may make a class per
+request, and a reader that is kept would keep its class in memory.
+"""
+
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -82,7 +88,8 @@ class FeatureReader:
     """
     Reads the features of a call as rows in the order of the reference.
 
-    The first object of a class decides how objects of that class are read; *readers* keeps the function.
+    The first object of a class decides how objects of that class are read; *readers* keeps the function. It keeps few
+    classes, so that memory does not grow with the number of classes.
 
     Args:
         names: names of the columns, in the order of the reference.
@@ -98,7 +105,7 @@ class FeatureReader:
         inline: `dict` if the recorder may copy a dict itself instead of calling the reader, else None. The dict must
             have as many items as there are features, and a single value for the first feature.
         names: names of the columns, as above.
-        readers: each class of features seen so far to the function that reads it.
+        readers: the function that reads a class of features, for the latest `MAX_CLASSES` classes.
     """
 
     __slots__ = (
@@ -140,8 +147,17 @@ class FeatureReader:
         reader = self.readers.get(features.__class__)
         if reader is None:
             reader = self._make_reader(features)
-            self.readers[features.__class__] = reader
+            self._keep_reader(features.__class__, reader)
         return reader(features)
+
+    def _keep_reader(self, kind: type, reader: Callable[[Any], Captured]) -> None:
+        """Keep the reader of a class. If there are `MAX_CLASSES`, forget the oldest class other than `dict`."""
+        readers = self.readers
+        if len(readers) >= MAX_CLASSES:
+            # A copy of the keys, because another thread may add a class meanwhile.
+            for oldest in [known for known in tuple(readers) if known is not dict][: len(readers) - MAX_CLASSES + 1]:
+                readers.pop(oldest, None)
+        readers[kind] = reader
 
     def align(self, rows: Sequence[Any]) -> Sequence[Row]:
         """
