@@ -210,3 +210,16 @@ def test_manual_clock_completes_windows_of_time(reference, row):
     clock.advance(60.0)
     assert {status.rows for status in monitor.status().values()} == {200}
     monitor.shutdown()
+
+
+@pytest.mark.parametrize("rule", [dl.FalseAlarms(min_rows=100), dl.Thresholds(psi=0.2, min_rows=100)])
+@pytest.mark.parametrize("rows", [1, 99, 100])
+def test_no_score_is_exported_while_there_are_fewer_rows_than_the_rule_needs(make_monitor, telemetry, row, rule, rows):
+    clock = testing.ManualClock()
+    monitor = make_monitor(rule=rule, window=dl.Window("1min"), clock=clock)
+    monitor.observe([row] * rows, [0.5] * rows)
+    clock.advance(61.0)
+    assert (monitor.status()["age"].state == "insufficient_data") == (rows < 100)
+    exported = [attributes for name, attributes, _ in telemetry.points() if name == "ml.feature.drift.score"]
+    assert bool(exported) == (rows >= 100)
+    assert monitor.scores(), "within the process each score says of how many rows it is"

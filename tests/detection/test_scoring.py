@@ -103,7 +103,7 @@ def test_a_user_function_that_raises_loses_only_its_own_score(two, window):
     layout, reports = Layout(two.features), []
     scorer = Scorer(two.features, layout, resolve_distances(("psi", picky)), lambda *report: reports.append(report))
     assert {score.distance for score in scorer(window, "1000 rows")} == {"psi"}
-    assert reports == [("distance", "distance picky raised RuntimeError()")] * 2
+    assert reports == [("distance", "distance picky raised RuntimeError")] * 2
 
 
 def test_str_of_a_score_describes_the_shift(two, window):

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.stats import beta
 
 from driftline._binning.bins import OutcomeCounts
-from driftline.outcomes._limits import Limit, evaluate_limit, limits_for, log_evidence
+from driftline.outcomes._limits import Limit, evaluate_limit, limits_for, log_evidence, outcomes_needed
 from driftline.outcomes._metrics import wilson_interval
 from driftline.outcomes._snapshot import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 
@@ -64,6 +64,26 @@ def test_false_alarms_stay_within_the_budget_at_every_look():
                 break
     # Ten panes at one false alarm per 200 panes are 5 %. The bound is not tight.
     assert alarms / runs <= 10 / threshold
+
+
+@pytest.mark.parametrize(("known", "correct", "state"), [(1, 0, "insufficient_data"), (1, 1, "insufficient_data"),
+    (195, 190, "insufficient_data"), (196, 190, "stable"), (60, 0, "drifting")])  # fmt: skip
+def test_few_outcomes_are_no_reason_to_call_a_metric_within_its_limit(known, correct, state):
+    """The reason has the number needed. Clear evidence of a drop needs fewer."""
+    needed = outcomes_needed(ACCURACY, 5_000)
+    status = evaluate_limit(ACCURACY, [pane(correct, known)], None, 2_000.0, lambda whole: None, needed)
+    assert (status.state, status.rows) == (state, known)
+    if state == "insufficient_data":
+        assert status.reason == f"{known} outcomes, needs 196"
+
+
+def test_the_number_of_outcomes_needed_makes_the_interval_narrow_or_fills_the_window():
+    for bound in (0.2, 0.5, 0.85, 0.9):
+        limit = Limit("prediction.recall", "recall", bound)
+        needed = outcomes_needed(limit, 5_000)
+        low, high = wilson_interval(round(bound * needed), needed)
+        assert high - low < 0.11
+        assert outcomes_needed(limit, 10) == 10
 
 
 def test_a_drop_starts_and_ends():

@@ -14,7 +14,7 @@ import numpy as np
 from driftline._capture.columns import CategoricalColumn, Row, as_objects, read_column
 from driftline._capture.outputs import SCALARS
 from driftline._capture.tables import Table, is_column, is_table, read_table
-from driftline._runtime.guard import Report, returning_on_error
+from driftline._runtime.guard import Report, UnreadableError, returning_on_error
 from driftline.typing import Column
 
 __all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "first_names", "names_of"]
@@ -317,7 +317,7 @@ class FeatureReader:
     def _read_frame(self, features: Any) -> Captured:
         try:
             batch = self._align_table(read_table(features))
-        except (TypeError, ValueError) as error:
+        except UnreadableError as error:
             return self._drop("unreadable", 1, f"features cannot be read as a table: {error}")
         if batch is None:
             return None

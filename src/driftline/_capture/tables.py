@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from driftline._capture.columns import CategoricalColumn, origin, read_column
+from driftline._runtime.guard import UnreadableError
 from driftline.typing import Column
 
 __all__ = ["Table", "is_column", "is_table", "read_table"]
@@ -63,13 +64,12 @@ def read_table(data: Any) -> Table:
     Read a table: a dict of columns, a pandas or polars frame, a pyarrow table or a 2-D numpy array.
 
     Raises:
-        TypeError: *data* is none of these.
-        ValueError: the columns differ in length, or two of them share a name.
+        UnreadableError: *data* is none of these, the columns differ in length, or two of them share a name.
     """
     if isinstance(data, np.ndarray):
         if data.ndim != 2:  # noqa: PLR2004 - rows and columns
             msg = f"expected a 2-D array of rows and columns, got {data.ndim} dimension(s)"
-            raise ValueError(msg)
+            raise UnreadableError(msg)
         return Table(None, tuple(data.T), data.shape[0])
     names: tuple[str, ...] | None
     if isinstance(data, Mapping):
@@ -78,7 +78,7 @@ def read_table(data: Any) -> Table:
         dimensions = [getattr(column, "ndim", 1) for column in columns]
         if wrong := [name for name, number in zip(names, dimensions, strict=True) if number not in {1, 2}]:
             msg = f"columns {wrong} are arrays of no or of more than two dimensions, expected values or vectors"
-            raise ValueError(msg)
+            raise UnreadableError(msg)
     elif is_table(data):
         library, _ = origin(data)
         if library == "pandas":
@@ -96,15 +96,15 @@ def read_table(data: Any) -> Table:
             f"got {type(data).__name__}, expected a dict of columns, a pandas or polars DataFrame, "
             "a pyarrow Table or a 2-D numpy array"
         )
-        raise TypeError(msg)
+        raise UnreadableError(msg)
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
         msg = f"columns differ in length: {sorted(lengths)}"
-        raise ValueError(msg)
+        raise UnreadableError(msg)
     if names is not None and len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         msg = f"columns {twice} appear more than once"
-        raise ValueError(msg)
+        raise UnreadableError(msg)
     return Table(names, columns, lengths.pop() if lengths else 0)
 
 

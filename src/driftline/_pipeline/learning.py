@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from driftline._derived.spec import Derive
 from driftline._recording.buffer import ROWS
 from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
-from driftline._runtime.guard import Report
+from driftline._runtime.guard import Report, public_message
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
 from driftline.errors import ConfigurationError
@@ -24,6 +25,8 @@ from driftline.reference import Learn, Reference
 from driftline.typing import Column
 
 __all__ = ["Learner"]
+
+_log = logging.getLogger("driftline")
 
 
 class Learner:
@@ -176,7 +179,8 @@ class Learner:
                 ignore=[name for name in self._learn.ignore if name in columns],
             )
         except Exception as error:  # noqa: BLE001 - the rows are the host's: the next ones may do
-            self._report("learn", f"the rows served make no reference: {error}")
+            self._report("learn", f"the rows served make no reference: {public_message(error)}")
+            _log.debug("the rows served make no reference: %r", error)
             return
         with self._lock:
             if self._finished:
@@ -198,7 +202,7 @@ class Learner:
         try:
             Reference.fit({name: column}, categorical=[name] if name in self._learn.categorical else [])
         except ConfigurationError as error:
-            self._report("learn", f"not watched: {error}")
+            self._report("learn", f"not watched: {public_message(error)}")
             return False
         return True
 

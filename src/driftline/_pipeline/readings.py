@@ -151,7 +151,7 @@ class Readings:
         estimate = self.estimated_accuracy()
         return replace(
             reading,
-            scores=[score for score in active.evaluator.scores if score.feature in active.exported],
+            scores=[score for score in active.evaluator.reliable_scores if score.feature in active.exported],
             status={
                 **{name: status for name, status in self.states().items() if name in active.exported},
                 **reading.status,

@@ -12,7 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
-__all__ = ["OTHER", "Guard", "GuardedBlock", "Report", "guarded_clock", "is_contained", "returning_on_error"]
+from driftline.errors import ConfigurationError
+
+__all__ = [
+    "OTHER",
+    "Guard",
+    "GuardedBlock",
+    "Report",
+    "UnreadableError",
+    "guarded_clock",
+    "is_contained",
+    "public_message",
+    "returning_on_error",
+]
 
 _log = logging.getLogger("driftline")
 
@@ -54,6 +66,26 @@ def is_contained(error: BaseException | None) -> bool:
     ``KeyboardInterrupt``, ``SystemExit`` and other exceptions that end a program or a task reach the host.
     """
     return isinstance(error, Exception) or (type(error).__module__, type(error).__name__) == PANIC
+
+
+class UnreadableError(TypeError, ValueError):
+    """
+    Features, outputs or outcomes that cannot be read.
+
+    The message names types, shapes, columns and arguments. It never quotes a value, so that it may be logged.
+    """
+
+
+def public_message(error: BaseException) -> str:
+    """
+    Return the text of an exception that may leave the process.
+
+    It is the message of an error of driftline. For any other exception it is its class and origin, because the message
+    may quote a value.
+    """
+    if isinstance(error, (UnreadableError, ConfigurationError)) and error.__cause__ is None:
+        return str(error)
+    return f"{type(error).__name__}{_origin(error)}"
 
 
 class Guard:
@@ -104,16 +136,16 @@ class Guard:
 
     def report_error(self, where: str, error: BaseException) -> None:
         """
-        Count an exception under the place *where*. Log its class and origin if it is the first of that place.
+        Count an exception under the place *where*. Log its `public_message` if it is the first of that place.
 
-        Its message is logged at DEBUG only, because it may quote a feature's value, and logs leave the process.
+        Any other message is logged at DEBUG only, because it may quote a feature's value, and logs leave the process.
 
         Raises:
             BaseException: *error* itself, with ``on_error="raise"``.
         """
         if self._raises:
             raise error
-        self.report(where, f"{type(error).__name__}{_origin(error)}")
+        self.report(where, public_message(error))
         _log.debug("model %s, %s: %r", self._model, where, error)
 
     def error_type(self, name: str) -> str:

@@ -113,6 +113,12 @@ class WindowEvaluator:
         return tuple(score for _, scores in sorted(self._scores.items()) for score in scores)
 
     @property
+    def reliable_scores(self) -> tuple[Score, ...]:
+        """The scores that are exported: of at least ``min_rows`` rows, and of a feature that has enough data."""
+        unknown = {name for name, status in self.status.items() if status.state == "insufficient_data"}
+        return tuple(score for score in self.scores if score.rows >= self._min_rows and score.feature not in unknown)
+
+    @property
     def learning(self) -> bool:
         """Whether the dependence of rows is still being learned. While it is, `evaluate` needs windows with blocks."""
         return self._burn_in is not None and not self._burn_in.complete

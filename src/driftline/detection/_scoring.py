@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from driftline.results import Score
 from driftline.typing import Counts, Distance
 
 __all__ = ["Group", "NamedDistance", "Scorer", "group_by_width", "resolve_distances"]
+
+_log = logging.getLogger("driftline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,9 @@ class Scorer:
         try:
             return float(distance.function(group.reference[row].copy(), current[row].copy(), **keywords))
         except Exception as error:  # noqa: BLE001 - a user function may raise anything; the other distances go on
-            self._report("distance", f"distance {distance.name} raised {error!r}")
+            # The class alone: the message of a user function may quote a value.
+            self._report("distance", f"distance {distance.name} raised {type(error).__name__}")
+            _log.debug("distance %s: %r", distance.name, error)
             return math.nan
 
 

@@ -20,7 +20,7 @@ from driftline._capture.labels import (
     label_of,
 )
 from driftline._capture.outputs import SCALARS, as_output
-from driftline._runtime.guard import returning_on_error
+from driftline._runtime.guard import UnreadableError, returning_on_error
 from driftline.outcomes._snapshot import (
     ERROR_EDGES,
     ERROR_VALUES,
@@ -334,8 +334,9 @@ def _parse_truth(actual: object) -> bool:
     truth = _parse_truth_or_none(actual)
     if truth is None:
         # bool("no") is True, so a string is never converted.
-        msg = f"the outcome of a probability is {str(actual)[:60]!r}: expected true or false, or 1 or 0"
-        raise TypeError(msg)
+        # Without the value, so that the message may be logged.
+        msg = f"the outcome of a probability is a {type(actual).__name__}: expected true or false, or 1 or 0"
+        raise UnreadableError(msg)
     return truth
 
 

@@ -17,7 +17,7 @@ from driftline._binning.bins import (
 )
 from driftline._binning.prediction_kind import kind_of
 from driftline.outcomes._grading import CORRECT, GRADED, UNGRADED, Grader, GradingResult
-from driftline.outcomes._limits import Limit, evaluate_limit, limits_for
+from driftline.outcomes._limits import Limit, evaluate_limit, limits_for, outcomes_needed
 from driftline.outcomes._metrics import Performance, estimated_accuracy, performance
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.outcomes._snapshot import OutcomeSnapshot
@@ -262,19 +262,21 @@ class Ledger:
             previous = self.status
             self.status = {
                 limit.name: evaluate_limit(
-                    limit, panes, previous.get(limit.name), self._policy.threshold, self._expected_accuracy
+                    limit,
+                    panes,
+                    previous.get(limit.name),
+                    self._policy.threshold,
+                    self._expected_accuracy,
+                    outcomes_needed(limit, self._policy.window.rows or 1),
                 )
                 for limit in self._limits
             }
+            # A limit without a state yet has none for want of outcomes.
+            before = {name: previous[name].state if name in previous else "insufficient_data" for name in self.status}
             changes = [
-                StateChange(
-                    name,
-                    previous[name].state if name in previous else "insufficient_data",
-                    status,
-                    self._window_length,
-                )
+                StateChange(name, before[name], status, self._window_length)
                 for name, status in self.status.items()
-                if name not in previous or status.state != previous[name].state
+                if status.state != before[name]
             ]
         for change in changes:
             self._on_state_change(change)

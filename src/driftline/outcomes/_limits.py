@@ -33,7 +33,7 @@ from driftline.results import (
 )
 from driftline.typing import Floats, Label
 
-__all__ = ["LIMITABLE_METRICS", "Limit", "evaluate_limit", "limits_for", "log_evidence"]
+__all__ = ["LIMITABLE_METRICS", "Limit", "evaluate_limit", "limits_for", "log_evidence", "outcomes_needed"]
 
 
 PRIOR = 0.5
@@ -44,6 +44,15 @@ ACCURACY_STATUS = "prediction.accuracy"
 
 LIMITABLE_METRICS = ("accuracy", "error_rate", "precision", "recall", "f1", "brier")
 """Metrics that may have a limit. Each is a mean of values in [0, 1], as the test requires."""
+
+MARGIN = 0.05
+"""
+Half the width of the 95 % interval of a metric, below which the metric may be called within its limit. It is the
+default of the drop in accuracy that is allowed: an interval that is wider says nothing about such a drop.
+"""
+
+QUANTILE = 1.96
+"""The quantile of the normal distribution for a 95 % interval."""
 
 UPPER_LIMITED = frozenset({"error_rate", "brier"})
 """The metrics of `LIMITABLE_METRICS` whose limit is an upper bound. The limit of the others is a lower bound."""
@@ -167,19 +176,31 @@ def log_evidence(total: Floats, rows: Floats, minimum_mean: float) -> Floats:
     return evidence
 
 
+def outcomes_needed(limit: Limit, window_rows: int) -> int:
+    """
+    Return the number of outcomes from which a metric may be called within its limit.
+
+    It is the number at which the 95 % interval of a metric at its bound is at most `MARGIN` to each side; at most the
+    number of outcomes in a window.
+    """
+    mean = limit.minimum_mean
+    return min(window_rows, math.ceil(QUANTILE**2 * mean * (1.0 - mean) / MARGIN**2))
+
+
 def evaluate_limit(
     limit: Limit,
     panes: Sequence[OutcomeSnapshot],
     previous: FeatureStatus | None,
     threshold: float,
     expected_accuracy: Callable[[OutcomeSnapshot], float | None],
+    needed: int = 1,
 ) -> FeatureStatus:
     """
     Return the state of one limit after new outcomes.
 
     The state becomes ``drifting`` when the metric of the window violates the limit and the evidence summed over all
-    starts reaches *threshold*. It becomes ``stable`` when the metric of the window is within the limit again. Without
-    outcomes it is ``insufficient_data``.
+    starts reaches *threshold*. It becomes ``stable`` when the metric of the window is within the limit again. With
+    fewer than *needed* outcomes it is ``insufficient_data``, unless they suffice for ``drifting``.
 
     Args:
         limit: the limit.
@@ -188,6 +209,7 @@ def evaluate_limit(
         threshold: smallest average number of panes between two false alarms.
         expected_accuracy: estimates the accuracy of a window from the bins of its predictions, for the reason. It
             returns None if it cannot.
+        needed: the result of `outcomes_needed`.
     """
     whole = panes[-1]
     for pane in panes[-2::-1]:
@@ -197,13 +219,15 @@ def evaluate_limit(
     totals, rows = np.cumsum(sums[::-1], axis=0).T
     starts = rows > 0
     if not starts.any():
-        return FeatureStatus("insufficient_data", None, None, 0, "no outcomes yet")
+        return FeatureStatus("insufficient_data", None, None, 0, f"0 outcomes, needs {needed}")
     evidence = log_evidence(totals[starts], rows[starts], limit.minimum_mean)
     log_total = float(np.logaddexp.reduce(evidence))
     mean, count = totals[-1] / rows[-1], int(rows[-1])
     below = bool(mean < limit.minimum_mean)
     still_drifting = previous is not None and previous.state == "drifting" and below
     drifting = still_drifting or (below and log_total >= math.log(threshold))
+    if not drifting and count < needed:
+        return FeatureStatus("insufficient_data", None, None, count, f"{count} outcomes, needs {needed}")
     state: DriftState = "drifting" if drifting else "stable"
     value = limit.to_metric(mean)
     baseline = limit.bound if limit.reference_value is None else limit.reference_value
