@@ -233,6 +233,18 @@ def test_fork_waits_for_a_transaction_of_another_thread(database):
     assert texts(database) == ["first", "second"]
 
 
+FOREIGN = {
+    "another program": "PRAGMA application_id = 5",
+    "another table": "CREATE TABLE other (text TEXT)",
+    "a table of requests": "CREATE TABLE requests (id TEXT PRIMARY KEY, url TEXT)",
+    "a table of evidence": "CREATE TABLE evidence (process TEXT); CREATE TABLE standing (what TEXT)",
+    "a view": "CREATE VIEW evidence AS SELECT 1",
+    "in WAL mode": "PRAGMA journal_mode = WAL; CREATE TABLE customer (name TEXT)",
+    "another version": "PRAGMA user_version = 3",
+}
+"""SQL statements that make a database of another program."""
+
+
 @pytest.mark.parametrize("name", STORES)
 def test_store_refuses_a_newer_version(name, tmp_path):
     """The message names the file and both versions, and the file stays unchanged."""
@@ -251,7 +263,7 @@ def test_store_refuses_a_newer_version(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", STORES)
-@pytest.mark.parametrize("other", [*STORES, "another program", "another table"])
+@pytest.mark.parametrize("other", [*STORES, *FOREIGN])
 def test_store_refuses_files_of_another_kind(name, other, tmp_path):
     """A file of another store, or of another program, stays unchanged."""
     path = tmp_path / "other.sqlite"
@@ -259,8 +271,7 @@ def test_store_refuses_files_of_another_kind(name, other, tmp_path):
         STORES[other][1](path).close()
     else:
         with closing(sqlite3.connect(path)) as connection:
-            statement = "PRAGMA application_id = 5" if other == "another program" else "CREATE TABLE other (text TEXT)"
-            connection.execute(statement)
+            connection.executescript(FOREIGN[other])
     before = path.read_bytes()
     if other == name:
         STORES[name][1](path).close()
@@ -268,6 +279,38 @@ def test_store_refuses_files_of_another_kind(name, other, tmp_path):
     with pytest.raises(ConfigurationError, match="it is another program's database"):
         STORES[name][1](path)
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no pipes in folders")
+@pytest.mark.parametrize("name", STORES)
+def test_store_refuses_a_pipe_and_a_device(name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(ConfigurationError, match="it is no regular file"):
+            STORES[name][1](path)
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_store_accepts_an_empty_file(name, tmp_path):
+    """Such as `tempfile` makes; nothing in it is another program's."""
+    path = tmp_path / "empty.sqlite"
+    path.touch()
+    STORES[name][1](path).close()
+    assert ids(path)[0] == STORES[name][0].application_id
+
+
+def test_unnoticed_by_sqlite_a_queue_is_deleted(tmp_path, caplog):
+    """A request goes to a new file, and the log says so."""
+    queue = RetrainingQueue(tmp_path / "queue.sqlite")
+    request = RetrainingRequest("a1", "m", None, "drift", "carrier: category '\ud83d'", (), 1.5e9)
+    assert queue.put(request)
+    (tmp_path / "queue.sqlite").unlink()
+    assert queue.put(request)
+    queue.close()
+    assert "was deleted while in use" in caplog.text
+    (pending,) = RetrainingQueue(tmp_path / "queue.sqlite").pending()
+    assert pending.detail == r"carrier: category '\ud83d'"
 
 
 @pytest.mark.parametrize("name", STORES)
@@ -326,9 +369,23 @@ def test_open_read_only_yields_one_moment(database, path):
             connection.execute("INSERT INTO note VALUES ('no')")
 
 
+def test_open_read_only_changes_nothing(tmp_path):
+    """Neither the file of 0.1 nor its folder, which SQLite would leave two more files in."""
+    path = old_file("canary", tmp_path)
+    before = path.read_bytes()
+    with open_read_only(path, canary_store.FORMAT) as connection:
+        assert connection.execute("SELECT count(*) FROM evidence").fetchone() == (2,)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_open_read_only_refuses_missing_and_foreign_files(tmp_path):
+    empty = tmp_path / "empty.sqlite"
+    empty.touch()
     for path, expected in [
         (tmp_path / "missing.sqlite", "there is no such file"),
+        (empty, "it is empty"),
+        (tmp_path, "it is no regular file"),
         (old_file("queue", tmp_path), "it is another program's database"),
     ]:
         message = re.escape(f"path={str(path)!r}: {expected}, expected the file of notes")

@@ -9,14 +9,17 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import driftline as dl
 from driftline.errors import ConfigurationError
 from driftline.outcomes import _joiner
-from driftline.outcomes._join import Event
+from driftline.outcomes._join import Event, join_key
 from driftline.outcomes._sqlite_store import FileStore, read_totals
 from driftline.testing import Probe
 
@@ -132,6 +135,141 @@ def test_values_keep_their_type(path, value):
     assert (output, actual) == (value, value)
     assert type(output) is type(value)
     store.close()
+
+
+CIRCULAR: list[object] = []
+CIRCULAR.append(CIRCULAR)
+DEEP: list[object] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+class Unprintable:
+    """Its string cannot be made."""
+
+    def __str__(self):
+        raise ArithmeticError
+
+
+@pytest.mark.parametrize(
+    "value",
+    [CIRCULAR, DEEP, {"a": {(1, 2): 3}}, Unprintable(), 10**5_000],
+    ids=["circular", "deep", "tuple as a key", "unprintable", "5,001 digits"],
+)
+def test_one_value_that_cannot_be_stored_stops_nothing(make_monitor, path, row, value, caplog, telemetry):
+    """It is dropped, counted, and reported once with its type. All other events of the chunk are joined."""
+    monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
+    ids = list(range(600))
+    for number in ids:
+        monitor.outcome(number, True)
+        if number in {0, 300, 599}:
+            monitor.outcome(f"bad {number}", value)
+    serve(monitor, row, ids)
+    monitor.flush()
+    assert monitor.outcome_counts().results == {"unmatched": 600, "early": 600, "correct": 600, "dropped": 3}
+    assert read_totals(path)[("m", None, None)]["correct"] == 600
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcomes") == 3
+    messages = [record.getMessage() for record in caplog.records if "cannot be kept" in record.getMessage()]
+    assert len(messages) == 1
+    assert f"an outcome of type {type(value).__name__} cannot be kept" in messages[0]
+
+
+IDS = st.one_of(
+    st.text(st.characters(), max_size=70),
+    st.text(st.characters(categories=["Cs"]), min_size=1, max_size=4),
+    st.integers(),
+    st.integers().map(lambda exponent: 10 ** (abs(exponent) % 9_000)),
+    st.floats(),
+    st.binary(max_size=5),
+    st.none(),
+    st.booleans(),
+    st.tuples(st.text(st.characters(), max_size=3), st.integers()),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(IDS, st.none() | st.text(st.characters(), min_size=1, max_size=3))
+def test_an_id_of_any_kind_is_joined(prediction_id, version):
+    """Half surrogate pairs, NUL, long ids and numbers of any size; the same for the version."""
+    with TemporaryDirectory() as folder:
+        store = FileStore(Path(folder, "o.sqlite"), "m\ud83d\0", version, "\0", 10, None)
+        pairs = []
+        for is_outcome in (False, True):
+            event = Event(join_key(prediction_id), is_outcome, 1, 0.0)
+            store.apply([event], 0.0, lambda joined: pairs.extend(joined) or Counter())
+        assert len(pairs) == 1
+        store.close()
+
+
+def test_a_rolled_back_chunk_leaves_no_number_of_its_source(path):
+    """The next source that registers would get the same number."""
+    first, second = (FileStore(path, "m", version, None, 10, None) for version in ("1", "2"))
+    with pytest.raises(ValueError, match="Circular"):
+        first.apply([Event("bad", True, CIRCULAR, 0.0)], 0.0, lambda joined: Counter())
+    for store in (second, first):
+        store.apply([Event(f"of {store._own_source[1]}", False, 1, 0.0)], 0.0, lambda joined: Counter())
+    assert read_totals(path) == {("m", version, None): {"remembered": 1, "waiting": 1} for version in ("1", "2")}
+    first.close(), second.close()
+
+
+def delete(path):
+    path.unlink()
+
+
+def replace(path):
+    FileStore(path.with_name("new"), "m", None, None, 10, None).close()
+    path.with_name("new").replace(path)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be deleted here")
+@pytest.mark.parametrize("change", [delete, replace, empty])
+def test_a_file_that_vanishes_is_noticed_and_made_again(make_monitor, path, row, change, caplog, telemetry):
+    """What only the file held is lost. All later events are in the new file, also those of other processes."""
+    monitor = make_monitor(outcomes=path, on_error="log", synchronous=True)
+    other = FileStore(path, "m", None, None, 10, None)
+    serve(monitor, row, ["lost", "other"])
+    monitor.flush()
+    other.apply([Event("other", True, True, 0.0)], 0.0, lambda joined: Counter())
+    change(path)
+    serve(monitor, row, ["a", "b"])
+    monitor.outcome("a", True)
+    monitor.outcome("lost", True)
+    monitor.flush()
+    assert monitor.outcome_counts().results == {"correct": 1, "unmatched": 1}
+    other.apply([Event("b", True, True, 0.0)], 0.0, lambda joined: Counter())
+    other.close()
+    monitor.shutdown()
+    assert read_totals(path)[("m", None, None)] == {"correct": 1, "unmatched": 1, "remembered": 2, "told": 3}
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcomes") == 1
+    assert "while in use. What only it held is lost." in caplog.text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be truncated here")
+def test_a_file_that_was_cut_off_is_reported_until_it_is_moved_away(make_monitor, path, row, caplog, telemetry):
+    """Its events stay pending. Nothing is written to it."""
+    store = FileStore(path, "m", None, None, 10_000, None)
+    store.apply([Event(f"old {number}", False, 1, 0.0) for number in range(2_000)], 0.0, lambda joined: Counter())
+    store.close()
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(path=path, expire=None), on_error="log", synchronous=True)
+    serve(monitor, row, range(500))
+    monitor.flush()
+    with path.open("r+b") as file:
+        file.truncate(3 * 4096)
+    serve(monitor, row, ["a"])
+    monitor.outcome("a", True)
+    monitor.flush()
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcomes") >= 1
+    assert path.stat().st_size == 3 * 4096
+    assert caplog.text.count("to 12288 bytes: restore it, or move it away") == 1
+    assert monitor.outcome_counts().results == {}
+    path.rename(path.with_name("damaged"))
+    assert monitor.outcome_counts().results == {"correct": 1}
+    monitor.shutdown()
+    assert read_totals(path)[("m", None, None)] == {"correct": 1, "remembered": 1, "told": 1}
 
 
 def test_numpy_values_become_plain_ones(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -9,13 +10,15 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from driftline._runtime.sqlite_format import FileFormat, ForeignFileError
+from driftline._runtime.sqlite_identity import FileIdentity
 from driftline.errors import ConfigurationError
 
-__all__ = ["Database", "FileFormat", "as_configuration_error", "open_read_only"]
+__all__ = ["Database", "FileFormat", "as_configuration_error", "is_unavailable", "open_read_only"]
+
+_log = logging.getLogger("driftline")
 
 BUSY_SECONDS = 1.0
 """
@@ -32,71 +35,6 @@ RETRY_SECONDS = 0.01
 _IN_MEMORY = ":memory:"
 
 
-@dataclass(frozen=True, slots=True)
-class FileFormat:
-    """
-    A kind of SQLite file, with the ids that mark such a file.
-
-    Args:
-        content: the name of the kind, for messages, such as ``"a file of outcomes"``.
-        application_id: the file's ``PRAGMA application_id``.
-        version: the file's ``PRAGMA user_version``. A change of the tables increases it.
-        tables: SQL statements that create the tables unless they exist.
-        unstamped: names of the tables in files that driftline 0.1 wrote without ids. Such a file gets the ids when it
-            is opened.
-        synchronous: ``PRAGMA synchronous``. "NORMAL" is faster, and a power failure may lose the last transactions.
-    """
-
-    content: str
-    application_id: int
-    version: int
-    tables: str
-    unstamped: frozenset[str] = frozenset()
-    synchronous: Literal["FULL", "NORMAL"] = "FULL"
-
-    def prepare(self, connection: sqlite3.Connection) -> None:
-        """
-        Create the tables, and write SQLite's application id and user version, unless the file has them.
-
-        Raises:
-            sqlite3.DatabaseError: the file is another program's, or of a newer version.
-        """
-        # In one transaction, which sees one moment: another process may create the file between two statements.
-        connection.execute("BEGIN")
-        try:
-            stamped = self.check(connection)
-        finally:
-            connection.execute("ROLLBACK")
-        if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {self.synchronous}")
-        if not stamped:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {self.tables} "
-                f"PRAGMA application_id = {self.application_id}; PRAGMA user_version = {self.version}; COMMIT;"
-            )
-
-    def check(self, connection: sqlite3.Connection) -> bool:
-        """
-        Return True if the file has the ids of this format, and False if it is empty or from driftline 0.1.
-
-        Raises:
-            sqlite3.DatabaseError: the file is another program's, or of a newer version.
-        """
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application_id == self.application_id:
-            if version > self.version:
-                msg = f"it is of schema {version}, this driftline knows {self.version}: a newer driftline wrote it"
-                raise sqlite3.DatabaseError(msg)
-            return bool(version == self.version)
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if application_id or version or not names <= self.unstamped:
-            msg = "it is another program's database"
-            raise sqlite3.DatabaseError(msg)
-        return False
-
-
 class Database:
     """
     One connection to a SQLite file, for all threads of a process.
@@ -109,19 +47,29 @@ class Database:
         path: the file, whose folder must exist. If None, the database is in memory.
         file_format: the kind of file.
         argument: the name of the user's argument, for messages.
-        keep_open: if False, close the connection after each use. A deleted or replaced file is then noticed.
+        keep_open: if False, close the connection after each use.
+        on_replaced: called with an exception when the file is found to have been deleted, replaced or emptied.
 
     Raises:
         ConfigurationError: the file cannot be opened or created, is another program's, or is of a newer version.
     """
 
     def __init__(
-        self, path: Path | None, file_format: FileFormat, argument: str = "path", *, keep_open: bool = True
+        self,
+        path: Path | None,
+        file_format: FileFormat,
+        argument: str = "path",
+        *,
+        keep_open: bool = True,
+        on_replaced: Callable[[Exception], None] | None = None,
     ) -> None:
         self._path = _IN_MEMORY if path is None else os.fspath(path)
         self._format = file_format
         self._closed = False
         self._keep_open = keep_open
+        self._on_replaced = on_replaced
+        self._identity: FileIdentity | None = None
+        self._is_damaged = False
         self._connection: sqlite3.Connection | None = None
         # Re-entrant, because a user function that runs within a transaction may fork.
         self.lock = threading.RLock()
@@ -139,11 +87,14 @@ class Database:
             sqlite3.Error: the file is locked, full or gone, or this database is closed.
         """
         with self.lock:
+            self._leave_replaced_file()
             try:
                 yield self._connection or self._connect()
             finally:
                 if not self._keep_open:
                     self.disconnect()
+                elif self._connection is not None and self._path != _IN_MEMORY:
+                    self._identity = FileIdentity.of(self._path)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -173,7 +124,7 @@ class Database:
         """Close the connection. The next use opens another one."""
         if self._connection is not None:
             self._finalizer()
-            self._connection = None
+            self._connection = self._identity = None
 
     def before_fork(self) -> None:
         """Take the lock, so that no other thread is within a transaction, and close the connection to a file."""
@@ -186,11 +137,39 @@ class Database:
         self.lock = threading.RLock()
         self.disconnect()
 
+    def _leave_replaced_file(self) -> None:
+        """
+        Close the connection if its file is no longer the one at the path, and report that. The next use opens another.
+
+        Raises:
+            sqlite3.DatabaseError: the file was cut off and is damaged.
+        """
+        if self._identity is None or self._connection is None:
+            return
+        try:
+            change = self._identity.change(self._path)
+        except sqlite3.DatabaseError as error:
+            if not self._is_damaged:
+                self._is_damaged = True
+                _log.warning("%s. Nothing is written to it.", error)
+            raise
+        self._is_damaged = False
+        if change is None:
+            return
+        self._identity.leave(self._path, self._connection)
+        self.disconnect()
+        msg = f"{self._path}: {self._format.content} was {change} while in use. What only it held is lost."
+        _log.warning("%s A new one is used from now on.", msg)
+        if self._on_replaced is not None:
+            self._on_replaced(sqlite3.DatabaseError(msg))
+
     def _connect(self) -> sqlite3.Connection:
         """Open the file, prepare it for its format, and return the connection."""
         if self._closed:
             msg = "Cannot operate on a closed database."
             raise sqlite3.ProgrammingError(msg)
+        if self._path != _IN_MEMORY:
+            _refuse_foreign(Path(self._path), self._format)
         # The lock serialises all use of the connection: threads never share a statement.
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         prepared = False
@@ -212,31 +191,91 @@ def open_read_only(path: Path, file_format: FileFormat, argument: str = "path") 
     """
     Open an existing file, yield a connection that reads one consistent state of it, and close it.
 
+    Neither the file nor its folder changes.
+
     Raises:
-        ConfigurationError: there is no such file, or it has another format or version.
+        ConfigurationError: there is no such file, it is empty, or it has another format or version.
     """
-    with as_configuration_error(path, file_format, argument):
+    with as_configuration_error(path, file_format, argument, may_be_absent=False):
         if not path.is_file():
-            msg = "there is no such file"
+            msg = "there is no such file" if not path.exists() else "it is no regular file"
             raise FileNotFoundError(msg)
-        uri = f"{path.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        shared = _is_in_use(path)
+        before = path.stat()
+        with closing(_connect_read_only(path, shared=shared)) as connection:
             connection.execute("BEGIN")
-            file_format.check(connection)
+            if file_format.state(connection) == "empty":
+                msg = "it is empty"
+                raise ForeignFileError(msg)
             yield connection
+        after = path.stat()
+        if not shared and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+            msg = "it changed while it was read, try again"
+            raise sqlite3.OperationalError(msg)
+
+
+def _is_in_use(path: Path) -> bool:
+    """Return whether SQLite keeps a file beside this one, with content that is not in this one yet."""
+    target = path.resolve()
+    return any(target.with_name(target.name + end).exists() for end in ("-wal", "-journal"))
+
+
+def _connect_read_only(path: Path, *, shared: bool) -> sqlite3.Connection:
+    """Return a connection that cannot write. If the file is not *shared*, it creates no file beside it either."""
+    uri = f"{path.resolve().as_uri()}?mode=ro{'' if shared else '&immutable=1'}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _refuse_foreign(path: Path, file_format: FileFormat) -> None:
+    """
+    Raise if an existing file is not of this format, without a connection that may write.
+
+    SQLite writes to a database when a connection closes, even if no statement has written.
+
+    Raises:
+        ForeignFileError: the file is another program's, or of a newer version.
+        sqlite3.OperationalError: the path is a device, a pipe or a socket.
+    """
+    if not path.exists() or path.is_dir():
+        return  # SQLite creates the file, or refuses the folder
+    if not path.is_file():
+        msg = "it is no regular file"
+        raise sqlite3.OperationalError(msg)
+    try:
+        with closing(_connect_read_only(path, shared=_is_in_use(path))) as connection:
+            file_format.state(connection)
+    except ForeignFileError:
+        raise
+    except sqlite3.Error:
+        return  # another process may be writing: `FileFormat.prepare` waits, and decides
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Return whether a file cannot be used at present, whatever is written. Otherwise the written values are wrong."""
+    wrong_value = sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError
+    return isinstance(error, (sqlite3.Error, OSError)) and not isinstance(error, wrong_value)
 
 
 @contextmanager
 def as_configuration_error(
-    path: str | os.PathLike[str], file_format: FileFormat, argument: str = "path"
+    path: str | os.PathLike[str], file_format: FileFormat, argument: str = "path", *, may_be_absent: bool = True
 ) -> Iterator[None]:
-    """Convert errors of SQLite and of the operating system in the block to a ConfigurationError with the path."""
+    """
+    Convert errors of SQLite and of the operating system in the block to a ConfigurationError with the path.
+
+    Args:
+        path: the file.
+        file_format: its format.
+        argument: the name of the user's argument.
+        may_be_absent: whether an absent file is created.
+    """
     try:
         yield
     except ConfigurationError:
         raise
     except (sqlite3.Error, OSError, ValueError) as error:
-        msg = f"{argument}={os.fspath(path)!r}: {error}, expected {file_format.content}, or a file that can be created"
+        expected = file_format.content + ", or a file that can be created" * may_be_absent
+        msg = f"{argument}={os.fspath(path)!r}: {error}, expected {expected}"
         raise ConfigurationError(msg) from error
 
 

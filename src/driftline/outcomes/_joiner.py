@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from driftline._binning.bins import (
     OutcomeCounts,
 )
 from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.sqlite import is_unavailable
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.outcomes._grading import GradingResult
 from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, join_key
@@ -23,6 +25,8 @@ from driftline.outcomes._sqlite_store import FileStore
 from driftline.results import FeatureStatus
 
 __all__ = ["Outcomes", "is_id_batch"]
+
+_log = logging.getLogger("driftline")
 
 BUFFER_EVENTS = 8_192
 """Number of pending events at which the caller's thread joins a chunk itself. This bounds the backlog."""
@@ -76,7 +80,9 @@ class Outcomes:
         if policy.path is None:
             self._store = MemoryStore(policy.capacity, policy.expire)
         else:
-            self._store = FileStore(policy.path, *source, policy.capacity, policy.expire)
+            self._store = FileStore(
+                policy.path, *source, policy.capacity, policy.expire, lambda error: on_error("outcomes", error)
+            )
         self._clock = time.time if policy.path is not None and clock is time.monotonic else clock
         self._find_ledger = find_ledger
         self._on_error = on_error
@@ -86,6 +92,7 @@ class Outcomes:
     def _start_empty(self) -> None:
         self._lock = WatchedLock()
         self._events: list[Event] = []
+        self._has_dropped = False
         self._last_expiry_check = self._clock()
 
     def reset(self) -> None:
@@ -163,21 +170,52 @@ class Outcomes:
         self.ledger.evaluate_limits()
 
     def _join_chunk(self) -> bool:
-        """Join the oldest pending events. Return False if there are none. If this raises, they stay pending."""
+        """
+        Join the oldest pending events. Return False if there are none.
+
+        If the file is unavailable, this raises, and they stay pending. If an event makes the join fail, that event is
+        dropped, and the others are joined.
+        """
         events = self._events[:CHUNK_EVENTS]
         if not events:
             return False
         del self._events[: len(events)]
-        try:
-            gradings = self._join(events)
-        except Exception:
-            self._events[:0] = events
-            self._drop_excess()
-            raise
-        self._lock.heartbeat()
-        for source, grading in gradings:
-            self._ledger_of(source).report_errors(grading.errors)
+        size = len(events)
+        while events:
+            try:
+                gradings = self._join(events[:size])
+            except Exception as error:
+                if is_unavailable(error):
+                    self._events[:0] = events
+                    self._drop_excess()
+                    raise
+                if size > 1:
+                    size = (size + 1) // 2
+                    continue
+                self._events[:0] = events[1:]
+                self._drop(events[0], error)
+                return True
+            del events[:size]
+            size = min(2 * size, len(events))
+            self._lock.heartbeat()
+            for source, grading in gradings:
+                self._ledger_of(source).report_errors(grading.errors)
         return True
+
+    def _drop(self, event: Event, error: Exception) -> None:
+        """Count an event that cannot be joined as ``dropped``, and report its error."""
+        self.ledger.add_results({"dropped": 1})
+        kind = "an outcome" if event.is_outcome else "a prediction"
+        if not self._has_dropped:
+            self._has_dropped = True
+            _log.warning(
+                "%s of type %s cannot be kept in the file of outcomes (%s). It and further ones are counted in "
+                "ml.outcomes as dropped. Pass a number, a string, a boolean, or a list or dict of those.",
+                kind,
+                type(event.value).__name__,
+                type(error).__name__,
+            )
+        self._on_error("outcomes", error)
 
     def _drop_excess(self) -> None:
         """Drop the oldest pending events beyond `MAX_EVENTS`, and count them as ``dropped``."""

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from driftline._runtime import validation as check
 from driftline._runtime.sqlite import Database, FileFormat, open_read_only
+from driftline._runtime.sqlite_format import storable
 from driftline.outcomes._join import (
     DONE,
     EARLY,
@@ -83,6 +84,7 @@ class FileStore:
         variant: the variant that predicts.
         capacity: as for `MemoryStore`, for all models of the file together.
         expire: seconds after which a record expires. If None, records never expire by age.
+        on_replaced: called with an exception when the file was deleted, replaced or emptied. Its records are lost.
 
     Raises:
         ConfigurationError: if the file cannot be opened, is another program's, or is of a newer version.
@@ -96,15 +98,16 @@ class FileStore:
         variant: str | None,
         capacity: int,
         expire: float | None,
+        on_replaced: Callable[[Exception], None] | None = None,
     ) -> None:
-        self._model = model
-        self._own_source = (model, version, variant)
+        self._own_source = (storable(model), _storable_or_none(version), _storable_or_none(variant))
+        self._model = self._own_source[0]
         self._capacity = capacity
         self._expire_seconds = expire
         self._sources: dict[int, Source] = {}
         self._own_number = 0
         self._registered_in: sqlite3.Connection | None = None
-        self._database = Database(path, FORMAT, "outcomes")
+        self._database = Database(path, FORMAT, "outcomes", on_replaced=on_replaced)
 
     def reset(self) -> None:
         """Do nothing, because the child of a fork opens a new connection and shares the records of the file."""
@@ -119,10 +122,13 @@ class FileStore:
 
         Raises:
             sqlite3.Error: the file is locked, full or gone. Nothing has changed.
+            Exception: a value cannot be written as JSON. Nothing has changed.
         """
         with self._database.transaction() as connection:
             if connection is not self._registered_in:
-                self._own_number, self._registered_in = _register(connection, *self._own_source), connection
+                # The numbers of another file, or of a transaction that was rolled back, may be those of other sources.
+                self._sources.clear()
+                self._own_number, self._registered_in = _register(connection, *self._own_source), None
             joined = JoinResult()
             before = self._load(connection, {event.key for event in events})
             after = dict(before)
@@ -147,6 +153,7 @@ class FileStore:
             )
             joined.results.update(grade(joined.pairs))
             self._add_totals(connection, joined.results + arrived)
+        self._registered_in = connection
         return joined
 
     # --- rows --------------------------------------------------------------------------------------------------------
@@ -241,6 +248,10 @@ class FileStore:
                 for (source, result), count in results.items()
             ],
         )
+
+
+def _storable_or_none(text: str | None) -> str | None:
+    return None if text is None else storable(text)
 
 
 def _register(connection: sqlite3.Connection, model: str, version: str | None, variant: str | None) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from driftline._runtime import validation as check
 from driftline._runtime.sqlite import Database, FileFormat
+from driftline._runtime.sqlite_format import storable
 from driftline.retraining._request import RetrainingRequest
 
 __all__ = ["RetrainingQueue"]
@@ -49,15 +50,8 @@ class RetrainingQueue:
 
     def put(self, request: RetrainingRequest) -> bool:
         """Add a request and return True. If one for the same model, version and reason is pending, return False."""
-        row = (
-            request.id,
-            request.model,
-            request.version or "",
-            request.reason,
-            request.detail,
-            json.dumps(request.features),
-            request.created,
-        )
+        texts = (request.id, request.model, request.version or "", request.reason, request.detail)
+        row = (*map(storable, texts), json.dumps(request.features), request.created)
         return self._write(f"INSERT OR IGNORE INTO requests ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row) == 1  # noqa: S608 - constant names
 
     def pending(self) -> tuple[RetrainingRequest, ...]:
@@ -71,13 +65,13 @@ class RetrainingQueue:
     def acknowledge(self, request_id: str) -> bool:
         """Acknowledge a request and return True. If it is not pending, for example in a race, return False."""
         statement = "UPDATE requests SET state = 'acknowledged' WHERE id = ? AND state = 'pending'"
-        return self._write(statement, (request_id,)) == 1
+        return self._write(statement, (storable(request_id),)) == 1
 
     def sizes(self, model: str, version: str | None) -> dict[str, int]:
         """Return the number of requests of a model version by state: ``"pending"`` and ``"acknowledged"``."""
         rows = self._read(
             "SELECT state, COUNT(*) FROM requests WHERE model = ? AND version = ? GROUP BY state",
-            (model, version or ""),
+            (storable(model), storable(version or "")),
         )
         return {"pending": 0, "acknowledged": 0, **{state: int(count) for state, count in rows}}
 
