@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
+from driftline._runtime.interrupts import interrupt_in
 from driftline.errors import ConfigurationError
 
 __all__ = [
@@ -59,13 +60,32 @@ from ``BaseException``. Each extension, such as polars, has its own class, so it
 """
 
 
-def is_contained(error: BaseException | None) -> bool:
+def is_contained(error: BaseException) -> bool:
     """
-    Return whether driftline catches *error* on the path of a caller: an ``Exception``, or a panic of a Rust extension.
+    Return whether an exception that reached a guard in a caller's thread stays within driftline.
 
-    ``KeyboardInterrupt``, ``SystemExit`` and other exceptions that end a program or a task reach the host.
+    An ``Exception`` does, and so does the ``PanicException`` of a library in Rust, which is a ``BaseException``. All
+    others go on to the host: ``KeyboardInterrupt``, ``SystemExit``, and exceptions of any class that a signal handler
+    or another thread raises. Call this first in ``except BaseException as error``, and raise if it returns False.
+
+    Raises:
+        BaseException: the interrupt that *error* has replaced, as when a library turns it into a ``ValueError``.
     """
-    return isinstance(error, Exception) or (type(error).__module__, type(error).__name__) == PANIC
+    if not isinstance(error, Exception) and not _is_panic(error):
+        return False
+    if type(error) is RecursionError:
+        # It is raised at a limit. No frames are left for a look at it, and no interrupt is of this class.
+        return True
+    interrupt = interrupt_in(error)
+    if interrupt is None:
+        return True
+    if interrupt is error:
+        return False
+    raise interrupt
+
+
+def _is_panic(error: BaseException) -> bool:
+    return any((kind.__module__, kind.__name__) == PANIC for kind in type(error).__mro__)
 
 
 class UnreadableError(TypeError, ValueError):
@@ -207,7 +227,7 @@ def returning_on_error(default: _Default) -> _Decorator[_Default]:
     Return a decorator for functions that read values of the host. If such a function raises, it returns *default*.
 
     The exception is not reported. Methods of those values, such as ``__float__`` or ``__lt__``, may raise any
-    exception, which is no error of driftline.
+    exception, which is no error of driftline. Exceptions that are not `is_contained` go on.
     """
 
     def decorate(function: Callable[_P, _T], /) -> Callable[_P, _T | _Default]:
@@ -216,10 +236,9 @@ def returning_on_error(default: _Default) -> _Decorator[_Default]:
             try:
                 return function(*args, **kwargs)
             except BaseException as error:
-                # The values are the host's and may raise anything.
-                if is_contained(error):
-                    return default
-                raise
+                if not is_contained(error):
+                    raise
+                return default
 
         return guarded
 

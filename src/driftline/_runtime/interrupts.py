@@ -1,0 +1,103 @@
+"""Tells the exceptions of signal handlers and of other threads from those that driftline or a value raised."""
+
+from __future__ import annotations
+
+import inspect
+import opcode
+from types import FrameType, TracebackType
+
+__all__ = ["interrupt_in"]
+
+MAX_LINKS = 20
+"""Exceptions of one chain of contexts that are looked at. Libraries replace one exception by another once or twice."""
+
+NEVER_RAISES = frozenset({"RESUME", "JUMP_ABSOLUTE", "JUMP_BACKWARD"})
+"""Instructions that look for the exceptions of other threads, and raise none of their own."""
+
+NOT_ASYNCHRONOUS = (RecursionError, MemoryError, StopIteration, StopAsyncIteration, LookupError)
+"""Classes that C code raises without arguments, so that they look like the exception of another thread."""
+
+
+def interrupt_in(error: BaseException) -> BaseException | None:
+    """
+    Return the interrupt that *error* is, or that *error* has replaced. Return None if there is none.
+
+    An interrupt is an exception that a signal handler raises, or that another thread raises here with
+    ``PyThreadState_SetAsyncExc``. Call this in the frame that has caught *error*: it reads the traceback from there on.
+
+    A signal handler is known by its arguments, because one of them is the frame that was interrupted. The exception of
+    another thread appears where Python looks for one, which is no ``raise``. At instructions that may raise an error of
+    their own, such as a call of a function in C, it is known by the arguments with which its class makes it.
+    """
+    trace = error.__traceback__
+    if trace is None:
+        return None
+    frames: list[FrameType] = []
+    last = trace
+    while True:
+        frame = last.tb_frame
+        if frames and _is_handler(frame, frames[-1]):
+            return error
+        frames.append(frame)
+        if last.tb_next is None:
+            break
+        last = last.tb_next
+    if _is_asynchronous(last, error):
+        return error
+    return _replaced(error, frames)
+
+
+def _is_handler(frame: FrameType, interrupted: FrameType) -> bool:
+    """Return whether a frame is one of a signal handler that was called while the frame *interrupted* ran."""
+    code = frame.f_code
+    packs = code.co_flags & inspect.CO_VARARGS
+    if code.co_argcount < 2 and not packs:  # noqa: PLR2004 - the number of the signal, and the frame
+        return False
+    values = frame.f_locals
+    if any(values.get(name) is interrupted for name in code.co_varnames[: code.co_argcount]):
+        return True
+    packed = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount]) if packs else None
+    return type(packed) is tuple and any(value is interrupted for value in packed)
+
+
+def _is_asynchronous(last: TracebackType, error: BaseException) -> bool:
+    """Return whether another thread, or Ctrl-C without a handler in Python, raised the exception at this entry."""
+    if last.tb_lasti < 0:
+        # Python 3.10 looks before the first instruction of a function.
+        return True
+    instruction = last.tb_frame.f_code.co_code[last.tb_lasti : last.tb_lasti + 1]
+    name = opcode.opname[instruction[0]] if instruction else ""
+    if name in NEVER_RAISES:
+        return True
+    if name.startswith(("RAISE", "RERAISE")) or isinstance(error, NOT_ASYNCHRONOUS):
+        return False
+    if type(error) is KeyboardInterrupt:
+        return True
+    try:
+        return bool(type(error)().args == error.args)
+    except Exception:  # noqa: BLE001 - the class is the host's
+        return False
+
+
+def _replaced(error: BaseException, frames: list[FrameType]) -> BaseException | None:
+    """Return the interrupt in the chain of contexts of *error* that code under the caller's frame caught, or None."""
+    within = set(map(id, frames))
+    link: BaseException | None = error
+    for _ in range(MAX_LINKS):
+        link = None if link is None else link.__cause__ or link.__context__
+        if link is None or link.__traceback__ is None:
+            return None
+        # What the host caught before it called driftline has a traceback that begins in a frame of the host.
+        first = link.__traceback__.tb_frame
+        if id(first) not in within and id(first.f_back) not in within:
+            return None
+        trace, outer = link.__traceback__, first.f_back
+        while True:
+            if outer is not None and _is_handler(trace.tb_frame, outer):
+                return link
+            if trace.tb_next is None:
+                break
+            outer, trace = trace.tb_frame, trace.tb_next
+        if _is_asynchronous(trace, link):
+            return link
+    return None
