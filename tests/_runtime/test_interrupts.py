@@ -137,7 +137,7 @@ def test_what_a_signal_handler_raises_passes_returning_on_error(alarm):
 
 @posix
 def test_an_interrupt_that_was_replaced_arrives_itself(alarm):
-    """A library may turn it into an error of its own."""
+    """A library may turn it into another error."""
 
     def replace():
         try:
