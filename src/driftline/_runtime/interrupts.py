@@ -26,8 +26,8 @@ def interrupt_in(error: BaseException) -> BaseException | None:
     ``PyThreadState_SetAsyncExc``. Call this in the frame that has caught *error*: it reads the traceback from there on.
 
     A signal handler is known by its arguments, because one of them is the frame that was interrupted. The exception of
-    another thread appears where Python looks for one, which is no ``raise``. At instructions that may raise another error,
-    such as a call of a function in C, it is known by the arguments with which its class makes it.
+    another thread appears where Python looks for one, which is no ``raise``. At instructions that may raise another
+    error, such as a call of a function in C, it is known by the arguments with which its class makes it.
     """
     trace = error.__traceback__
     if trace is None:
