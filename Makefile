@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-fast test-unit test-system test-wheel tools tools-if-go lint format generate public-api
+.PHONY: demo test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
 .PHONY: bench bench-detection soak fuzz test-pythons audit clean
 
 # Install again when the requirements change.
@@ -40,6 +40,10 @@ endif
 WORKERS ?= 2
 test-fast: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and not slow' $(ARGS)
+
+# The same tests without what Windows lacks: fork, most signals, `resource` and the like.
+test-without-posix: $(VENV)/.test
+	PYTHONPATH=tests/without_posix $(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and not slow' $(ARGS)
 
 # With the coverage of lines and branches, whose floor is in pyproject.toml.
 test-unit: $(VENV)/.test

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from driftline.otlp import OLDEST_SDK
 
 WATCH = """
 import os, sys, threading
@@ -76,3 +81,60 @@ print(loaded, status.state, status.rows)
 """
     )
     assert output == "[] drifting 500"
+
+
+def test_everything_works_as_on_windows(tmp_path):
+    """Without fork, most signals and `resource`: every module, a file of outcomes, threads and the end of a process."""
+    without_posix = Path(__file__).parent / "without_posix"
+    script = """
+import os, pkgutil, signal, sys, threading
+import numpy, driftline
+
+assert not hasattr(os, "fork") and not hasattr(signal, "SIGALRM") and sys.modules["resource"] is None
+for module in pkgutil.walk_packages(driftline.__path__, "driftline."):
+    if not module.name.endswith("__main__"):
+        __import__(module.name)
+x = numpy.arange(1_000.0)
+reference = driftline.Reference.fit({"x": x}, predictions=x > 400, outcomes=x > 500)
+monitor = driftline.Monitor("m", reference=reference, outcomes=sys.argv[1])
+predict = monitor.instrument(lambda features, key: features["x"] > 400, prediction_id=lambda features, key: key)
+
+def serve(part):
+    for i in range(part, 1_000, 4):
+        predict({"x": float(i)}, i)
+        monitor.outcome(i, i > 500)
+
+threads = [threading.Thread(target=serve, args=(part,)) for part in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+monitor.flush()
+print(monitor.evidence().served, sum(monitor.outcome_counts().results.values()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, str(tmp_path / "outcomes.sqlite")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(without_posix)},
+    )
+    assert (done.stdout.split(), done.stderr) == (["1000", "1000"], "")
+
+
+def test_an_sdk_that_is_too_old_is_a_configuration_error():
+    """The message names the version. The same version stands in ``pyproject.toml``."""
+    output = run(
+        """
+import opentelemetry.sdk._logs as logs
+del logs.ReadableLogRecord  # as in 1.38
+import driftline
+try:
+    driftline.configure_otlp("service")
+except driftline.ConfigurationError as error:
+    print(error)
+"""
+    )
+    assert f"opentelemetry-sdk {OLDEST_SDK} or newer" in output
+    assert f"found {version('opentelemetry-sdk')}: cannot import name 'ReadableLogRecord'" in output
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    assert f'"opentelemetry-sdk>={OLDEST_SDK},<2"' in project

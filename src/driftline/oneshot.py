@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.columns import as_floats
+from driftline._capture.columns import as_floats, read_column
 from driftline._capture.tables import is_column, read_table
 from driftline.errors import ConfigurationError
 from driftline.otel import Instruments, MeterProvider, Reading, instruments_for
@@ -125,7 +125,7 @@ def _report(feature: str, baseline: Any, current: Any, threshold: float) -> Drif
 
 
 def _read_sample(values: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    sample = as_floats(values if is_column(values) else list(values))
+    sample = as_floats(read_column(values) if is_column(values) else list(values))
     if not len(sample):
         msg = f"{name}: an empty sample, expected at least one value"
         raise ValueError(msg)

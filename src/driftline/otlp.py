@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ __all__ = ["OtlpSetup", "configure_otlp"]
 
 PROTOCOLS = ("http/protobuf", "grpc")
 """The protocols of OTLP, the default first."""
+
+OLDEST_SDK = "1.39"
+"""The oldest version of opentelemetry-sdk that has all the parts used here, as in ``pyproject.toml``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,8 @@ def configure_otlp(
         endpoint: the collector's base URL, such as ``"http://localhost:4318"``. If None, the exporter's default.
 
     Raises:
-        ConfigurationError: the protocol is unknown, the endpoint has no scheme, the extra ``otlp`` is not installed, or
-            the program has set OpenTelemetry up already.
+        ConfigurationError: the protocol is unknown, the endpoint has no scheme, the extra ``otlp`` is not installed or
+            too old, or the program has set OpenTelemetry up already.
     """
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
     check.one_of("protocol", protocol, PROTOCOLS)
@@ -88,10 +92,23 @@ def configure_otlp(
     except ModuleNotFoundError as error:
         msg = f"configure_otlp needs the extra otlp (pip install 'driftline[otlp]'): {error}"
         raise ConfigurationError(msg) from error
+    except ImportError as error:  # a part that this version of the SDK or of the exporters lacks
+        msg = (
+            f"configure_otlp needs opentelemetry-sdk {OLDEST_SDK} or newer and exporters of the same version "
+            f"(pip install --upgrade 'driftline[otlp]'), found {_sdk_version()}: {error}"
+        )
+        raise ConfigurationError(msg) from error
+
+
+def _sdk_version() -> str:
+    try:
+        return importlib.metadata.version("opentelemetry-sdk")
+    except importlib.metadata.PackageNotFoundError:
+        return "one without metadata"
 
 
 def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> OtlpSetup:
-    """Do the work of `configure_otlp` with checked arguments. Raise ModuleNotFoundError without the extra ``otlp``."""
+    """Do the work of `configure_otlp` with checked arguments. Raise ImportError without the extra ``otlp``."""
     from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - the extra otlp
     from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415 - as above

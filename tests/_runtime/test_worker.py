@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -107,7 +108,7 @@ def test_worker_of_a_child_starts_its_own_thread(owner):
     assert owner.called.wait(30)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="this platform does not fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 def test_registered_components_are_emptied_in_children_and_flushed_at_exit():
     """A discarded component is forgotten."""
     script = """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -129,7 +128,7 @@ def test_a_killed_process_keeps_its_saved_evidence(path):
     """All ended processes share one row."""
     first = start("candidate", 500, path, "wait")
     assert first.stdout.readline()
-    first.send_signal(signal.SIGKILL)
+    first.kill()
     first.wait()
     first.stdout.close(), first.stdin.close()
     for _ in range(3):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import select
 import signal
@@ -17,6 +16,8 @@ import pytest
 from driftline.demo.received import DriftEvent, Received
 from driftline.demo.screen import Lines, Span, bars
 from driftline.demo.summary import spells, summary
+
+pty = pytest.importorskip("pty", reason="a terminal of POSIX")
 
 DEMO = [sys.executable, "-m", "driftline.demo", "--quick"]
 SECONDS = 120.0

@@ -106,6 +106,7 @@ def test_a_forked_child_has_its_own_connection(make_monitor, path, row):
     assert monitor.outcome_counts().results == {"duplicate": 1, "correct": 1}
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_no_connection_is_open_during_a_fork(path):
     """The child must not inherit SQLite's table of locks."""
     store = FileStore(path, "m", None, None, 10, None)
