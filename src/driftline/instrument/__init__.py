@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from driftline.instrument._call import PredictionCall
+from driftline.instrument._block import PredictionCall
 from driftline.instrument._decorator import Decorator, instrument
 
 __all__ = ["Decorator", "PredictionCall", "instrument"]

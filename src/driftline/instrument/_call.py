@@ -1,4 +1,4 @@
-"""A call from its start to its end: `PredictionCall` for blocks, `Plan` and `OpenCall` for decorated functions."""
+"""A call of a decorated function from its start to its end: `Plan` and `OpenCall`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,13 @@ from driftline.instrument._arguments import Extractor, FirstArgument
 from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-
     from driftline.otel import Tracing
     from driftline.reference import Reference
 
-__all__ = ["OpenCall", "Plan", "PredictionCall", "Target", "leave"]
+__all__ = ["OpenCall", "Plan", "Target", "leave", "user_text"]
 
 NO_INDEX = 2**31
 """The index of an argument that no call has."""
-
-_UNSET = object()
-"""The output of a block that has set none so far."""
 
 
 class Target(Protocol):
@@ -105,111 +98,6 @@ def leave(call_flag: ContextVar[list[bool] | None], flag: list[bool], token: Tok
         call_flag.reset(token)
 
 
-class PredictionCall:
-    """
-    One prediction as a context manager. Decorated functions that the block calls belong to it.
-
-    Args:
-        target: records the prediction.
-        features: one row or n rows, read and copied immediately.
-        prediction_id: the id of the prediction. If None, `id` creates one when it is read.
-        user_id: the id of the end user, for the span.
-
-    Attributes:
-        output: the prediction, or a column of n predictions. Set it within the block.
-    """
-
-    __slots__ = (
-        "_buffer",
-        "_captured",
-        "_context",
-        "_flag",
-        "_id",
-        "_returned",
-        "_span",
-        "_start",
-        "_target",
-        "_token",
-        "_user",
-        "output",
-    )
-
-    def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
-        self._target = target
-        self._id = prediction_id
-        self._user = user_id
-        self._span: Any = None
-        self._token: object = None
-        self._flag: tuple[list[bool], Token[list[bool] | None]] | None = None
-        self._returned = False
-        self.output: Any = _UNSET
-        # Copied now: the caller may change its features within the block.
-        self._buffer = target.buffer
-        self._captured = target.capture(self._buffer, features) if target.enabled else None
-
-    @property
-    def id(self) -> Any:
-        """The id that joins the prediction with its outcome. Without *prediction_id*, the first access creates one."""
-        if self._id is None:
-            self._id = uuid.uuid4().hex
-            if self._returned:
-                # The id is read after the block, so the output was not kept for an outcome.
-                self._target.remember_output(self._id, self.output)
-        return self._id
-
-    def __enter__(self) -> Self:
-        tracing = self._target.tracing
-        if tracing is not None and self._target.enabled:
-            with GuardedBlock(self._target.report_error, "span"):
-                self._span = tracing.start(str(self.id), _text(self._user))
-                self._token = tracing.attach(self._span)
-        outer = self._target.call_flag.get()
-        if outer is None or not outer[0]:
-            flag = [True]
-            self._flag = flag, self._target.call_flag.set(flag)
-        self._context = current_context()
-        self._start = perf_counter()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        seconds = perf_counter() - self._start
-        target = self._target
-        if self._flag is not None:
-            leave(target.call_flag, *self._flag)
-        if not target.enabled:
-            return
-        if self._flag is not None:
-            self._record(seconds, error)
-        if error is None and self.output is not _UNSET:
-            self._returned = True
-            if self._flag is None and self._id is not None:
-                # The outer call is the prediction, but the outcome may arrive under the id of this block.
-                target.remember_output(self._id, self.output)
-        if self._span is not None and target.tracing is not None:
-            with GuardedBlock(target.report_error, "span"):
-                target.tracing.end(self._span, self._token, error)
-
-    def _record(self, seconds: float, error: BaseException | None) -> None:
-        """Record the block as a failure, as a call without an output, or with its output."""
-        target = self._target
-        if error is not None:
-            target.record_failure(self._buffer, self._captured, seconds, self._context, error_type(error))
-        elif self.output is _UNSET:
-            target.record(self._buffer, self._captured, None, seconds, self._context, None)
-        else:
-            target.record(self._buffer, self._captured, self.output, seconds, self._context, self._id)
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
-
-
 class Plan:
     """
     How to record the calls of one decorated function.
@@ -270,7 +158,7 @@ class Plan:
             self.target.report_error("prediction_id", error)
         if self._user_id is not None and self.target.tracing is not None:
             try:
-                user = _text(self._user_id(args, kwargs))
+                user = user_text(self._user_id(args, kwargs))
             except Exception as error:  # noqa: BLE001 - the user function user_id=
                 self.target.report_error("user_id", error)
         return prediction_id, user
@@ -349,7 +237,7 @@ class OpenCall:
                 tracing.end(self.span, self.token, error)
 
 
-def _text(user_id: object) -> str | None:
+def user_text(user_id: object) -> str | None:
     """Return the id of a user, which may be a number or a UUID, as a string. None stays None."""
     return None if user_id is None else str(user_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from driftline._runtime import validation as check
@@ -12,6 +12,7 @@ from driftline.errors import ConfigurationError
 from driftline.instrument._arguments import feature_extractor, parameters_of, without_self
 from driftline.instrument._call import Plan, Target, leave
 from driftline.instrument._fast_path import any_arguments, coroutine, one_argument
+from driftline.instrument._generators import async_generator, generator
 
 __all__ = ["Decorator", "instrument"]
 
@@ -88,9 +89,9 @@ def instrument(
     )
     called = function if inspect.isroutine(function) or isinstance(function, functools.partial) else function.__call__
     if inspect.isasyncgenfunction(called):
-        return _async_generator(plan, function)
+        return async_generator(plan, function)
     if inspect.isgeneratorfunction(called):
-        return _generator(plan, function)
+        return generator(plan, function)
     simple = target.tracing is None and prediction_id is None and output is None
     if inspect.iscoroutinefunction(called):
         return coroutine(plan, function) if simple else _coroutine(plan, function)
@@ -158,103 +159,3 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             leave(call_flag, flag, token)
 
     return wrapper
-
-
-def _generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """
-    Return the wrapper of a generator function: each generator is one prediction.
-
-    The output is the last value that the generator yields, also if the consumer abandons it. Calls within the generator
-    belong to its prediction. Calls of the consumer between two values do not.
-    """
-    call_flag = plan.call_flag
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        outer = call_flag.get()
-        if outer is not None and outer[0]:
-            return (yield from function(*args, **kwargs))
-        call = plan.call(args, kwargs)
-        last: Any = None
-        inner = function(*args, **kwargs)
-        try:
-            sent: Any = None
-            thrown: BaseException | None = None
-            while True:
-                flag = [True]
-                token = call_flag.set(flag)
-                try:
-                    last = inner.send(sent) if thrown is None else inner.throw(thrown)
-                except StopIteration as stop:
-                    call.finish(last)
-                    return stop.value
-                finally:
-                    leave(call_flag, flag, token)
-                thrown = None
-                try:
-                    sent = yield last
-                except GeneratorExit:
-                    inner.close()
-                    call.finish(last)
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the consumer threw it; the function may handle it
-                    thrown, sent = error, None
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            call.fail(error)
-            raise
-
-    return wrapper
-
-
-def _async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the wrapper of an async generator function, with the rules of `_generator`."""
-    call_flag = plan.call_flag
-
-    @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        outer = call_flag.get()
-        # An async generator has no ``yield from``. Within another call the same loop runs, and records nothing.
-        call = plan.call(args, kwargs) if outer is None or not outer[0] else _Uncounted()
-        last: Any = None
-        inner = function(*args, **kwargs)
-        try:
-            sent: Any = None
-            thrown: BaseException | None = None
-            while True:
-                flag = [True]
-                token = call_flag.set(flag)
-                try:
-                    last = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
-                except StopAsyncIteration:
-                    call.finish(last)
-                    return
-                finally:
-                    leave(call_flag, flag, token)
-                thrown = None
-                try:
-                    sent = yield last
-                except GeneratorExit:
-                    await inner.aclose()
-                    call.finish(last)
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the consumer threw it; the function may handle it
-                    thrown, sent = error, None
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            call.fail(error)
-            raise
-
-    return wrapper
-
-
-class _Uncounted:
-    """Replaces `OpenCall` for an async generator within another call, because only that call is recorded."""
-
-    def finish(self, result: Any) -> None:
-        """Record nothing."""
-
-    def fail(self, error: BaseException) -> None:
-        """Record nothing."""

@@ -1,0 +1,127 @@
+"""A block of code that is one prediction."""
+
+from __future__ import annotations
+
+import uuid
+from contextvars import Token
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from driftline._runtime.guard import GuardedBlock
+from driftline.instrument._call import Target, leave, user_text
+from driftline.otel import current_context, error_type
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["PredictionCall"]
+
+_UNSET = object()
+"""The output of a block that has set none so far."""
+
+
+class PredictionCall:
+    """
+    One prediction as a context manager. Decorated functions that the block calls belong to it.
+
+    Args:
+        target: records the prediction.
+        features: one row or n rows, read and copied immediately.
+        prediction_id: the id of the prediction. If None, `id` creates one when it is read.
+        user_id: the id of the end user, for the span.
+
+    Attributes:
+        output: the prediction, or a column of n predictions. Set it within the block.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_captured",
+        "_context",
+        "_flag",
+        "_id",
+        "_returned",
+        "_span",
+        "_start",
+        "_target",
+        "_token",
+        "_user",
+        "output",
+    )
+
+    def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
+        self._target = target
+        self._id = prediction_id
+        self._user = user_id
+        self._span: Any = None
+        self._token: object = None
+        self._flag: tuple[list[bool], Token[list[bool] | None]] | None = None
+        self._returned = False
+        self.output: Any = _UNSET
+        # Copied now: the caller may change its features within the block.
+        self._buffer = target.buffer
+        self._captured = target.capture(self._buffer, features) if target.enabled else None
+
+    @property
+    def id(self) -> Any:
+        """The id that joins the prediction with its outcome. Without *prediction_id*, the first access creates one."""
+        if self._id is None:
+            self._id = uuid.uuid4().hex
+            if self._returned:
+                # The id is read after the block, so the output was not kept for an outcome.
+                self._target.remember_output(self._id, self.output)
+        return self._id
+
+    def __enter__(self) -> Self:
+        tracing = self._target.tracing
+        if tracing is not None and self._target.enabled:
+            with GuardedBlock(self._target.report_error, "span"):
+                self._span = tracing.start(str(self.id), user_text(self._user))
+                self._token = tracing.attach(self._span)
+        outer = self._target.call_flag.get()
+        if outer is None or not outer[0]:
+            flag = [True]
+            self._flag = flag, self._target.call_flag.set(flag)
+        self._context = current_context()
+        self._start = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = perf_counter() - self._start
+        target = self._target
+        if self._flag is not None:
+            leave(target.call_flag, *self._flag)
+        if not target.enabled:
+            return
+        if self._flag is not None:
+            self._record(seconds, error)
+        if error is None and self.output is not _UNSET:
+            self._returned = True
+            if self._flag is None and self._id is not None:
+                # The outer call is the prediction, but the outcome may arrive under the id of this block.
+                target.remember_output(self._id, self.output)
+        if self._span is not None and target.tracing is not None:
+            with GuardedBlock(target.report_error, "span"):
+                target.tracing.end(self._span, self._token, error)
+
+    def _record(self, seconds: float, error: BaseException | None) -> None:
+        """Record the block as a failure, as a call without an output, or with its output."""
+        target = self._target
+        if error is not None:
+            target.record_failure(self._buffer, self._captured, seconds, self._context, error_type(error))
+        elif self.output is _UNSET:
+            target.record(self._buffer, self._captured, None, seconds, self._context, None)
+        else:
+            target.record(self._buffer, self._captured, self.output, seconds, self._context, self._id)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
