@@ -103,8 +103,8 @@ def __getattr__(name: str) -> Any:
         value = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return value
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - imported at the first access only
+        from driftline._runtime.version import VERSION  # noqa: PLC0415 - imported at the first access only
 
-        return version("driftline")
+        return VERSION
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

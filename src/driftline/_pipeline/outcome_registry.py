@@ -96,7 +96,6 @@ class StandaloneLedger:
         """Start empty in the child of a fork."""
         self.guard.reset()
         self.ledger.reset()
-        self._instruments.after_fork()
 
 
 _monitors: weakref.WeakValueDictionary[Name, Ledger] = weakref.WeakValueDictionary()

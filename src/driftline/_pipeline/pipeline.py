@@ -280,8 +280,6 @@ class Pipeline:
                 optional.reset()
         if self.worker is not None:
             self.worker.after_fork()
-        if self._instruments is not None:
-            self._instruments.after_fork()
         for canary in self._canaries:
             canary.restart()
 

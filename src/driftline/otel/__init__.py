@@ -7,13 +7,10 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from driftline.otel._events import Emitter
-from driftline.otel._instruments import (
-    Instruments,
-    Source,
-    instruments_for,
-    meter_of,
-)
+from driftline.otel._exports import Source
+from driftline.otel._instruments import Instruments, meter_of
 from driftline.otel._reading import Reading
+from driftline.otel._registry import instruments_for
 from driftline.otel._scope import flag_attributes
 from driftline.otel._spans import Tracing, current_context, error_type
 

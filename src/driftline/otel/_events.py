@@ -9,8 +9,9 @@ from typing import Any
 from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
 
 from driftline import semconv as sc
+from driftline._runtime.version import VERSION
 from driftline.canary import Verdict
-from driftline.otel._scope import SCOPE, version
+from driftline.otel._scope import SCOPE
 from driftline.results import (
     CanaryState,
     StateChange,
@@ -18,6 +19,9 @@ from driftline.results import (
 from driftline.retraining._request import RetrainingRequest
 
 __all__ = ["Emitter"]
+
+_MODEL = (sc.ML_MODEL_NAME, sc.ML_MODEL_VERSION, sc.ML_MODEL_VARIANT)
+"""The attributes with which the body of an event begins."""
 
 
 class Emitter:
@@ -31,15 +35,23 @@ class Emitter:
 
     def __init__(self, attributes: Mapping[str, str], provider: LoggerProvider | None) -> None:
         self._attributes = dict(attributes)
-        self._logger = get_logger(SCOPE, version(), provider, sc.SCHEMA_URL)
+        self._news: set[str] = set()
+        self._logger = get_logger(SCOPE, VERSION, provider, sc.SCHEMA_URL)
 
     def add(self, attributes: Mapping[str, str]) -> None:
         """Add attributes to all later events."""
         self._attributes = {**self._attributes, **attributes}
 
     def state_changed(self, change: StateChange) -> None:
-        """Emit the change of the state of a feature, a detector or a limit."""
+        """
+        Emit the change of the state of a feature, a detector or a limit.
+
+        That its first state is ``stable`` is no news: a service with 50 features would begin with 50 events.
+        """
         status = change.status
+        if status.state == "stable" and change.feature not in self._news:
+            return
+        self._news.add(change.feature)
         attributes: dict[str, Any] = {
             sc.ML_FEATURE_NAME: change.feature,
             sc.ML_FEATURE_DRIFT_STATE: status.state,
@@ -52,12 +64,14 @@ class Emitter:
             attributes[sc.ML_DRIFT_EFFECT] = status.effect
         if status.p_value is not None:
             attributes[sc.ML_DRIFT_P_VALUE] = status.p_value
-        self._emit(sc.EVENT_FEATURE_DRIFT_STATE_CHANGED, attributes, warn=status.state == "drifting")
+        sentence = f"{change.feature} is {status.state}: {status.reason.removeprefix(f'{change.feature}: ')}"
+        self._emit(sc.EVENT_FEATURE_DRIFT_STATE_CHANGED, sentence, attributes, warn=status.state == "drifting")
 
     def verdict_changed(self, previous: CanaryState, verdict: Verdict) -> None:
         """Emit a canary's verdict whose state differs from the state *previous*."""
         self._emit(
             sc.EVENT_CANARY_VERDICT_CHANGED,
+            f"{verdict.state}: {verdict.reason}",
             {
                 sc.ML_CANARY_STATE: verdict.state,
                 sc.ML_CANARY_PREVIOUS_STATE: previous,
@@ -75,13 +89,16 @@ class Emitter:
         }
         if len(request.features) == 1:
             attributes[sc.ML_FEATURE_NAME] = request.features[0]
-        self._emit(sc.EVENT_RETRAINING_REQUESTED, attributes, warn=True)
+        sentence = f"retraining requested because of {request.reason}: {request.detail}"
+        self._emit(sc.EVENT_RETRAINING_REQUESTED, sentence, attributes, warn=True)
 
-    def _emit(self, name: str, attributes: Mapping[str, Any], *, warn: bool) -> None:
-        """Emit the event *name* with these attributes and those of the monitor, as WARN or INFO."""
+    def _emit(self, name: str, sentence: str, attributes: Mapping[str, Any], *, warn: bool) -> None:
+        """Emit the event *name* with a sentence as its body, and the attributes of the monitor too, as WARN or INFO."""
+        model = ", ".join(self._attributes[key] for key in _MODEL if key in self._attributes)
         self._logger.emit(
             timestamp=time.time_ns(),
             severity_number=SeverityNumber.WARN if warn else SeverityNumber.INFO,
             event_name=name,
+            body=f"{model}: {sentence}",
             attributes={**self._attributes, **attributes},
         )

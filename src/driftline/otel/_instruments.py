@@ -1,29 +1,28 @@
-"""The OpenTelemetry instruments: one observable per metric, and one histogram of durations."""
+"""The OpenTelemetry instruments of one provider: one observable per metric, and one histogram of durations."""
 
 from __future__ import annotations
 
+import logging
 import threading
-import weakref
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from opentelemetry import metrics
 from opentelemetry.context import Context, create_key, set_value
 from opentelemetry.metrics import Meter, MeterProvider
 
 from driftline import semconv as sc
-from driftline.otel._observations import COUNTERS, STATES, Collector, Readings
-from driftline.otel._reading import Reading
-from driftline.otel._scope import SCOPE, version
+from driftline._runtime.version import VERSION
+from driftline.otel._exports import Exports, Source
+from driftline.otel._observations import COUNTERS, STATES, Callback, Collector, Readings
+from driftline.otel._scope import SCOPE
+from driftline.otel._series import model_of
+from driftline.otel._stand_ins import actual_provider
 
-__all__ = [
-    "Instruments",
-    "Source",
-    "instruments_for",
-    "meter_of",
-]
+__all__ = ["Instruments", "meter_of"]
 
 _Key = TypeVar("_Key", bound=Hashable)
+
+_log = logging.getLogger("driftline")
 
 NO_SPAN = set_value(create_key("driftline"), "a call outside of every span", Context())
 """
@@ -31,19 +30,14 @@ The context of a call that had an empty one. An empty context is false, and the 
 thread that records the duration.
 """
 
-SERIES_LIMIT = 1_900
-"""
-Attribute sets that driftline exports of one metric. The SDK merges all sets of a stream beyond 2,000 into one overflow
-point without a name.
-"""
+COPY_ATTRIBUTE = "driftline.copy"
+"""The attribute of the instrumentation scope, if the provider has instruments of another copy of driftline."""
 
+MAX_COPIES = 16
+"""Scopes that are tried, one for each copy of driftline. A reload of its modules makes a copy."""
 
-class Source(Protocol):
-    """An object with a reading: a monitor, or outcomes without a monitor."""
-
-    def reading(self) -> Reading | None:
-        """Bin and evaluate all that is pending, and return the reading, or None before the first prediction."""
-        ...
+_collecting = threading.local()
+_absorbing = threading.RLock()
 
 
 class Instruments:
@@ -51,18 +45,32 @@ class Instruments:
     The instruments of one meter provider: one observable per metric, whatever the number of monitors.
 
     The SDK ignores the callbacks of an observable that is registered twice. Each is therefore created once, and its
-    callback reads every source.
+    callback reads every source. The provider keeps the callbacks, and so these instruments, alive.
+
+    Args:
+        provider: the provider, or the API's stand-in for it.
+        meter: its meter of driftline's scope.
+        find_others: returns the other instruments of a provider, if there are any, without a lock.
+
+    Attributes:
+        meter: as above.
+        providers: the provider, and others that have turned out to return the same meter.
+        exports: the sources that the callbacks read.
     """
 
-    def __init__(self, provider: MeterProvider | None) -> None:
-        meter = meter_of(provider)
-        self._provider = provider
-        self._sources: tuple[Source, ...] = ()
-        self._closed: Mapping[frozenset[tuple[str, str]], Reading] = {}
-        self._last_states: tuple[Reading, ...] = ()
-        self._granted: dict[str, dict[Hashable, int]] = {}
-        self._lock = threading.RLock()
-        self._collector = Collector(self._take_readings)
+    def __init__(
+        self, provider: MeterProvider, meter: Meter, find_others: Callable[[Instruments, object], list[Instruments]]
+    ) -> None:
+        self.providers: tuple[MeterProvider, ...] = (provider,)
+        self.meter = meter
+        self.exports = Exports()
+        self._find_others = find_others
+        self._collector = Collector(self._take_readings, self._admit)
+        self._tried: object = None
+        self._create(meter)
+
+    def _create(self, meter: Meter) -> None:
+        """Create all instruments. A provider may hold them weakly, so this object keeps them."""
         duration = sc.METRIC_PREDICTION_DURATION
         self.duration = meter.create_histogram(
             duration.name,
@@ -75,13 +83,70 @@ class Instruments:
             "gauge": meter.create_observable_gauge,
             "updowncounter": meter.create_observable_up_down_counter,
         }
-        for metric in (*COUNTERS, *STATES):
-            callbacks = [self._collector.callback(metric)]
+        self._callbacks = {metric: Callbacks([self._collector.callback(metric)]) for metric in (*COUNTERS, *STATES)}
+        self._observables = [
             create[metric.instrument](metric.name, callbacks=callbacks, unit=metric.unit, description=metric.brief)
+            for metric, callbacks in self._callbacks.items()
+        ]
+
+    @property
+    def registered(self) -> bool:
+        """Whether a provider has taken the callbacks, and not those that another object has registered before."""
+        return all(callbacks.taken for callbacks in self._callbacks.values())
+
+    def belongs_to(self, provider: object) -> bool:
+        """Return whether these are the instruments of *provider*, which is no stand-in."""
+        return any(each is provider or actual_provider(each) is provider for each in self.providers)
 
     def listened_to(self) -> bool:
-        """Return whether an SDK is set up. Without one, the global provider is a proxy."""
-        return self._provider is not None or not _is_proxy(metrics.get_meter_provider())
+        """Return whether an SDK is set up. Without one, the global provider is a stand-in."""
+        provider = actual_provider(self.providers[0])
+        if provider is None:
+            return False
+        if self._tried is not provider and not getattr(_collecting, "active", False):
+            self._tried = provider
+            if not self.registered:
+                registered = [other for other in self._find_others(self, provider) if other.registered]
+                if registered:
+                    registered[0].absorb(self)
+                else:
+                    self._register_copy(provider)
+        return True
+
+    def absorb(self, other: Instruments) -> None:
+        """Read the sources of other instruments of the same provider too, which has ignored their callbacks."""
+        with _absorbing:
+            mine, others = self.exports.end(), other.exports.end()
+            if mine is not others:
+                mine.absorb(others)
+
+    def _register_copy(self, provider: MeterProvider) -> None:
+        """
+        Register in a scope of our own, if the provider has ignored the callbacks.
+
+        It does so if another object has created the same instruments: a copy of driftline that was loaded before a
+        reload of the modules, or the instruments of a provider around this one.
+        """
+        before = self.duration, self._callbacks, self._observables
+        for number in range(2, MAX_COPIES):
+            try:
+                meter = provider.get_meter(SCOPE, VERSION, sc.SCHEMA_URL, {COPY_ATTRIBUTE: str(number)})
+                if meter is self.meter:
+                    break
+                self._create(meter)
+            except Exception as error:  # noqa: BLE001 - a provider of any kind, whose meters may have no attributes
+                _log.debug("no meter with attributes: %r", error)
+                break
+            if self.registered:
+                _log.warning(
+                    "The meter provider has driftline's instruments already. Metrics of the monitors made since are in "
+                    "a scope with the attribute %s=%s. Pass the same provider to all monitors to avoid that.",
+                    COPY_ATTRIBUTE,
+                    number,
+                )
+                return
+        # A provider that takes no callbacks at all, such as one without an SDK.
+        self.duration, self._callbacks, self._observables = before
 
     def record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
         """
@@ -97,100 +162,73 @@ class Instruments:
         for seconds, context, error in durations:
             record(seconds, attributes if error is None else {**attributes, "error.type": error}, context or NO_SPAN)
 
-    def reserve(self, stream: str, attributes: Mapping[str, str], series: Mapping[_Key, int]) -> frozenset[_Key]:
+    def reserve(self, metric: str, attributes: Mapping[str, str], series: Mapping[_Key, int]) -> frozenset[_Key]:
         """
-        Return the keys whose series may be exported within `SERIES_LIMIT`.
-
-        The SDK keeps each attribute set for ever, so a series stays reserved. A monitor that replaces another one of
-        equal attributes uses the same series. A monitor that was shut down frees none.
+        Return the keys whose series may be exported within the limit of a metric, as `SeriesBudget.reserve`.
 
         Args:
-            stream: a name for the metrics that share the limit.
+            metric: the name of the metric.
             attributes: model, version and variant.
             series: the number of series per key, the most important key first.
         """
-        model, granted = frozenset(attributes.items()), set()
-        with self._lock:
-            reserved = self._granted.setdefault(stream, {})
-            for key, wanted in series.items():
-                before = reserved.get((model, key), 0)
-                if sum(reserved.values()) - before + max(before, wanted) <= SERIES_LIMIT:
-                    reserved[model, key] = max(before, wanted)
-                    granted.add(key)
-        return frozenset(granted)
+        return self.exports.end().budget.reserve(metric, model_of(attributes), series)
 
     def add(self, source: Source) -> None:
         """Export the readings of *source* from now on."""
-        with self._lock:
-            self._sources = (*self._sources, source)
+        self.exports.add(source)
+        self.listened_to()
 
     def close(self, source: Source) -> None:
-        """
-        Export no more readings of *source*. Its counters keep their values for as long as the process lasts.
-
-        One more collection exports its states and scores, because a job may shut its monitor down before it sends
-        telemetry. Later collections do not, so that a replaced version is not reported as drifting for ever.
-        """
-        reading = source.reading()
-        with self._lock:
-            if reading is not None:
-                key, counters = frozenset(reading.attributes.items()), reading.counters()
-                before = self._closed.get(key)
-                self._closed = {**self._closed, key: counters if before is None else before.plus(counters)}
-                self._last_states = (*self._last_states, reading)
-            self._sources = tuple(each for each in self._sources if each is not source)
+        """Export no more readings of *source*, but its last counters, and once to each reader its last states."""
+        self.exports.close(source, source.reading())
 
     def after_fork(self) -> None:
-        """Start empty in the child of a fork."""
-        global _registry_lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked for ever
-        _registry_lock = threading.Lock()
-        self._lock = threading.RLock()
+        """Start empty in the child of a fork. A lock that another thread held at the fork stays locked for ever."""
+        global _absorbing  # noqa: PLW0603 - as above
+        _absorbing = threading.RLock()
         self._collector.reset()
-        self._closed, self._last_states = {}, ()
+        self.exports.end().reset()
 
     def _take_readings(self) -> Readings:
         """Return the readings of one collection."""
-        with self._lock:
-            sources, closed = self._sources, self._closed
-        readings = [reading for source in sources if (reading := source.reading()) is not None]
-        with self._lock:
-            last_states, self._last_states = self._last_states, ()
-        return Readings((*closed.values(), *readings), (*last_states, *readings))
+        provider = actual_provider(self.providers[0])
+        _collecting.active = True
+        try:
+            for other in self._find_others(self, provider):
+                self.absorb(other)
+            return self.exports.end().take_readings()
+        finally:
+            _collecting.active = False
+
+    def _admit(self, metric: str, attributes: Mapping[str, str], series: int) -> bool:
+        """Return whether *series* series of a model may be exported within the limit of a metric."""
+        return bool(self.exports.end().budget.reserve(metric, model_of(attributes), {"": series}))
 
 
-def meter_of(provider: MeterProvider | None) -> Meter:
-    """Return the meter of driftline's scope from *provider*, or from the global provider if None."""
-    if provider is None:
-        return metrics.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
-    return provider.get_meter(SCOPE, version(), schema_url=sc.SCHEMA_URL)
-
-
-def _is_proxy(provider: MeterProvider) -> bool:
-    return type(provider).__name__ == "_ProxyMeterProvider"
-
-
-_by_provider: weakref.WeakKeyDictionary[Any, Instruments] = weakref.WeakKeyDictionary()
-_of_proxy: list[Instruments] = []
-_registry_lock = threading.Lock()
-
-
-def instruments_for(provider: MeterProvider | None) -> Instruments:
+class Callbacks(Sequence[Callback]):
     """
-    Return the instruments of a meter provider, or of the global one for None. The first call creates them.
+    The callbacks of one observable.
 
-    Instruments created before the application sets its global provider are proxies. They become those of the real
-    provider as soon as it is set.
+    Attributes:
+        taken: whether a provider has read them. The SDK does not if it has such an observable already.
     """
-    with _registry_lock:
-        present = metrics.get_meter_provider()
-        if provider is None or provider is present:
-            if _is_proxy(present):
-                if not _of_proxy:
-                    _of_proxy.append(Instruments(None))
-                return _of_proxy[0]
-            if present not in _by_provider:
-                _by_provider[present] = _of_proxy.pop() if _of_proxy else Instruments(present)
-            return _by_provider[present]
-        if provider not in _by_provider:
-            _by_provider[provider] = Instruments(provider)
-        return _by_provider[provider]
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self._callbacks = callbacks
+        self.taken = False
+
+    def __iter__(self) -> Iterator[Callback]:
+        self.taken = True
+        return iter(self._callbacks)
+
+    def __len__(self) -> int:
+        return len(self._callbacks)
+
+    def __getitem__(self, index: Any) -> Any:
+        self.taken = True
+        return self._callbacks[index]
+
+
+def meter_of(provider: MeterProvider) -> Meter:
+    """Return the meter of driftline's scope from *provider*."""
+    return provider.get_meter(SCOPE, VERSION, sc.SCHEMA_URL)

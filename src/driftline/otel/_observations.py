@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -12,11 +13,17 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from driftline import semconv as sc
 from driftline._runtime.pacing import PIECE_OBSERVATIONS, with_pauses
 from driftline.otel._reading import Reading
+from driftline.otel._series import SERIES_LIMIT
 
-__all__ = ["COUNTERS", "STATES", "Collector", "Readings"]
+__all__ = ["COUNTERS", "STATES", "Callback", "Collector", "Readings"]
+
+_log = logging.getLogger("driftline")
 
 _Observe: TypeAlias = Callable[[Reading], Iterable[Observation]]
 """A function that returns the observations of one metric."""
+
+Callback: TypeAlias = Callable[[CallbackOptions], Iterable[Observation]]
+"""The callback of an observable."""
 
 _Model: TypeAlias = tuple[tuple[str, str], ...]
 """The attributes of a model, as a key of a cache."""
@@ -50,17 +57,22 @@ class Collector:
 
     Args:
         take_readings: takes the readings of one collection.
+        admit: called with the name of a metric, the attributes of a model and a number of series. It returns whether
+            they may be exported within the limit of the metric.
     """
 
-    def __init__(self, take_readings: Callable[[], Readings]) -> None:
-        self._take_readings = take_readings
+    def __init__(
+        self, take_readings: Callable[[], Readings], admit: Callable[[str, Mapping[str, str], int], bool]
+    ) -> None:
+        self._take_readings, self._admit = take_readings, admit
+        self._reported: set[sc.Metric] = set()
         self.reset()
 
     def reset(self) -> None:
         """Drop the readings of collections that have begun, as the child of a fork must."""
         self._thread = threading.local()
 
-    def callback(self, metric: sc.Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def callback(self, metric: sc.Metric) -> Callback:
         """Return the callback of the observable of *metric*."""
 
         def callback(_: CallbackOptions) -> Iterable[Observation]:
@@ -79,13 +91,33 @@ class Collector:
         readings = unread.pop(metric)
         counter = COUNTERS.get(metric)
         if counter is not None:
-            return [observation for reading in readings for observation in counter(reading)]
-        state = STATES[metric]
-        observations = [observation for reading in readings for observation in state(reading)]
+            counts = [observation for reading in readings for observation in counter(reading)]
+            if len(counts) > SERIES_LIMIT:
+                self._report(metric, "The SDK adds up further ones in one point, otel.metric.overflow=true.")
+            return counts
+        observations = self._observe_states(metric, readings)
         if len(readings) <= 1:
             return observations
         # Of two monitors of one name the newer one's state counts.
         return [*{frozenset((each.attributes or {}).items()): each for each in observations}.values()]
+
+    def _observe_states(self, metric: sc.Metric, readings: Sequence[Reading]) -> list[Observation]:
+        """Return the observations of a metric that holds a present value, without those beyond its limit of series."""
+        observe, limited = STATES[metric], metric not in RESERVED
+        observations: list[Observation] = []
+        for reading in readings:
+            states = list(observe(reading))
+            if states and limited and not self._admit(metric.name, reading.attributes, len(states)):
+                self._report(metric, "Further models are not exported.")
+                continue
+            observations += states
+        return observations
+
+    def _report(self, metric: sc.Metric, consequence: str) -> None:
+        """Log once that a metric has more series than the SDK exports."""
+        if metric not in self._reported:
+            self._reported.add(metric)
+            _log.warning("%s has more than %d series in this process. %s", metric.name, SERIES_LIMIT, consequence)
 
 
 def _observe_served(reading: Reading) -> Iterator[Observation]:
@@ -220,3 +252,6 @@ STATES: dict[sc.Metric, _Observe] = {
     sc.METRIC_MODEL_PERFORMANCE: _observe_performance,
 }
 """Metrics that hold a present value. Of two monitors of one model, version and variant, the newer one is exported."""
+
+RESERVED = frozenset({sc.METRIC_FEATURE_DRIFT_SCORE, sc.METRIC_FEATURE_DRIFT_STATUS})
+"""Metrics whose series a monitor reserves by itself, feature by feature."""

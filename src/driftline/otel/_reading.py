@@ -67,6 +67,38 @@ class Reading:
             retraining_requests=self.retraining_requests,
         )
 
+    def states(self) -> Reading:
+        """Return a reading with all but the counters."""
+        return Reading(
+            self.attributes,
+            scores=self.scores,
+            status=self.status,
+            accuracy=self.accuracy,
+            accuracy_estimated=self.accuracy_estimated,
+            retraining_queue=self.retraining_queue,
+            canary=self.canary,
+            performance=self.performance,
+            evidence=self.evidence,
+        )
+
+    def over(self, earlier: Reading) -> Reading:
+        """Return these states, and those of an earlier monitor of the same model that this one does not have."""
+        scored = {(score.feature, score.distance, score.length) for score in self.scores}
+        kept = [score for score in earlier.scores if (score.feature, score.distance, score.length) not in scored]
+        return Reading(
+            self.attributes,
+            scores=(*kept, *self.scores),
+            status={**earlier.status, **self.status},
+            accuracy=earlier.accuracy if self.accuracy is None else self.accuracy,
+            accuracy_estimated=(
+                earlier.accuracy_estimated if self.accuracy_estimated is None else self.accuracy_estimated
+            ),
+            retraining_queue={**earlier.retraining_queue, **self.retraining_queue},
+            canary=self.canary or earlier.canary,
+            performance=self.performance or earlier.performance,
+            evidence=self.evidence if self.canary else earlier.evidence,
+        )
+
     def plus(self, other: Reading) -> Reading:
         """Return the sum of the counters of two monitors of one model, version and variant. Other parts are empty."""
         bins = dict(self.bins)

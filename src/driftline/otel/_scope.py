@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["SCOPE", "flag_attributes", "version"]
+__all__ = ["SCOPE", "flag_attributes"]
 
 SCOPE = "driftline"
 """The name of the instrumentation scope."""
-
-
-def version() -> str:
-    """Return the version of driftline, for the instrumentation scope."""
-    from importlib import metadata  # noqa: PLC0415 - costs 20 ms to import, and only instruments need it
-
-    return metadata.version("driftline")
 
 
 def flag_attributes(key: str, variant: str, provider: str | None) -> dict[str, str]:

@@ -12,7 +12,8 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from driftline import semconv as sc
-from driftline.otel._scope import SCOPE, version
+from driftline._runtime.version import VERSION
+from driftline.otel._scope import SCOPE
 
 __all__ = ["Tracing", "current_context", "error_type"]
 
@@ -53,7 +54,7 @@ class Tracing:
     def __init__(self, attributes: Mapping[str, str], provider: TracerProvider | None) -> None:
         self._attributes = dict(attributes)
         self._name = f"predict {attributes[sc.ML_MODEL_NAME]}"
-        self._tracer = trace.get_tracer(SCOPE, version(), provider, sc.SCHEMA_URL)
+        self._tracer = trace.get_tracer(SCOPE, VERSION, provider, sc.SCHEMA_URL)
 
     def add(self, attributes: Mapping[str, str]) -> None:
         """Add attributes to all later spans."""

@@ -1,0 +1,170 @@
+"""What one provider exports: its sources, the counters of closed ones, and their last states for each reader."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+from driftline.otel._observations import Readings
+from driftline.otel._reading import Reading
+from driftline.otel._series import Model, SeriesBudget, model_of
+
+__all__ = ["Exports", "Source", "collecting_reader"]
+
+MAX_LAST_STATES = 600
+"""
+Features whose last states are kept for readers that have not collected since their monitor was shut down. Their three
+series each are about the limit of the metric, so that more could not be exported.
+"""
+
+MAX_FRAMES = 40
+"""Stack frames between a callback and the SDK's collection that `collecting_reader` looks at. The SDK has about 5."""
+
+
+class Source(Protocol):
+    """An object with a reading: a monitor, or outcomes without a monitor."""
+
+    def reading(self) -> Reading | None:
+        """Bin and evaluate all that is pending, and return the reading, or None before the first prediction."""
+        ...
+
+
+@dataclass(slots=True)
+class LastStates:
+    """
+    The states of a source that was closed.
+
+    Attributes:
+        reading: the states.
+        readers: the readers that have exported them.
+        exported: whether a reader that `collecting_reader` does not know has exported them.
+    """
+
+    reading: Reading
+    readers: list[weakref.ref[Any]] = field(default_factory=list)
+    exported: bool = False
+
+    def export(self, reader: object) -> bool:
+        """Return whether *reader* has yet to export the states, and remember that it does now."""
+        if reader is None:
+            pending, self.exported = not self.exported, True
+            return pending
+        if any(each() is reader for each in self.readers):
+            return False
+        self.readers.append(weakref.ref(reader))
+        return not self.exported
+
+
+class Exports:
+    """
+    The sources of one meter provider, and what is left of those that were closed.
+
+    Two groups of instruments may turn out to be of one provider. One of them then reads the sources of both.
+
+    Attributes:
+        budget: grants series.
+    """
+
+    def __init__(self) -> None:
+        self.budget = SeriesBudget()
+        self._sources: tuple[Source, ...] = ()
+        self._closed: dict[Model, Reading] = {}
+        self._last: dict[Model, LastStates] = {}
+        self._heir: Exports | None = None
+        self._lock = threading.RLock()
+
+    def end(self) -> Exports:
+        """Return the exports that read the sources: these, or those that have absorbed them."""
+        return self if self._heir is None else self._heir.end()
+
+    def add(self, source: Source) -> None:
+        """Export the readings of *source* from now on."""
+        with self._lock:
+            if self._heir is None:
+                self._sources = (*self._sources, source)
+                return
+        self._heir.add(source)
+
+    def close(self, source: Source, reading: Reading | None) -> None:
+        """
+        Export no more readings of *source*. Its counters keep their values for as long as the process lasts.
+
+        Each reader exports its states and scores once more, because a job may shut its monitor down before it sends
+        telemetry. Later collections do not, so that a replaced version is not reported as drifting for ever.
+
+        Args:
+            source: the source.
+            reading: its last reading, or None if there was no prediction.
+        """
+        with self._lock:
+            if self._heir is None:
+                self._sources = tuple(each for each in self._sources if each is not source)
+                if reading is not None:
+                    self._keep(reading)
+                return
+        self._heir.close(source, reading)
+
+    def _keep(self, reading: Reading) -> None:
+        """Keep the counters and the states of a closed source."""
+        model, counters = model_of(reading.attributes), reading.counters()
+        before = self._closed.get(model)
+        self._closed[model] = counters if before is None else before.plus(counters)
+        earlier = self._last.pop(model, None)
+        states = reading.states() if earlier is None else reading.states().over(earlier.reading)
+        self._last[model] = LastStates(states)
+        excess = sum(len(each.reading.status) or 1 for each in self._last.values()) - MAX_LAST_STATES
+        while excess > 0 and len(self._last) > 1:
+            oldest = next(iter(self._last))
+            excess -= len(self._last.pop(oldest).reading.status) or 1
+
+    def take_readings(self) -> Readings:
+        """Return the readings of one collection, in the thread that collects."""
+        with self._lock:
+            sources, closed = self._sources, tuple(self._closed.values())
+        readings = [reading for source in sources if (reading := source.reading()) is not None]
+        with self._lock:
+            reader = collecting_reader() if self._last else None
+            last = [each.reading for each in self._last.values() if each.export(reader)]
+        for reading in readings:
+            self.budget.mark_exported(model_of(reading.attributes))
+        return Readings((*closed, *readings), (*last, *readings))
+
+    def absorb(self, other: Exports) -> None:
+        """Read the sources of *other* from now on, and keep what is left of its closed ones."""
+        with self._lock, other._lock:
+            self._sources = (*self._sources, *other._sources)
+            for model, reading in other._closed.items():
+                before = self._closed.get(model)
+                self._closed[model] = reading if before is None else before.plus(reading)
+            self._last = {**other._last, **self._last}
+            self.budget.absorb(other.budget)
+            other._sources, other._closed, other._last, other._heir = (), {}, {}, self
+
+    def reset(self) -> None:
+        """Forget closed sources, and replace the locks, in the child of a fork."""
+        self._lock = threading.RLock()
+        self.budget.renew_lock()
+        self._closed, self._last = {}, {}
+
+
+def collecting_reader() -> object:
+    """
+    Return the SDK's metric reader on whose behalf this thread runs a callback, or None if it cannot be found.
+
+    The API does not tell a callback which reader collects. The SDK's collection has it as an argument.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to the caller's frame
+    for _ in range(MAX_FRAMES):
+        if frame is None:
+            return None
+        code = frame.f_code
+        if code.co_name == "collect" and "metric_reader" in code.co_varnames[: code.co_argcount]:
+            arguments: Mapping[str, Any] = frame.f_locals
+            return arguments["metric_reader"]
+        frame = frame.f_back
+    return None

@@ -1,0 +1,31 @@
+"""The version is known without the metadata of the package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+
+import driftline as dl
+from driftline._runtime.version import VERSION
+
+
+def test_version_is_that_of_the_package():
+    assert metadata.version("driftline") == VERSION == dl.__version__
+
+
+def test_nothing_needs_the_metadata_of_the_package():
+    """Slim serverless packages, Lambda layers and copied folders have none."""
+    program = """
+from importlib import metadata
+def missing(name):
+    raise metadata.PackageNotFoundError(name)
+metadata.version = metadata.distribution = missing
+import driftline as dl
+reference = dl.Reference.fit({"x": [1.0, 2.0, 3.0]})
+for options in ({}, {"trace": True}, {"enabled": False}):
+    dl.Monitor("A", reference=reference, **options).observe({"x": [1.0]})
+print(dl.__version__)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == VERSION
