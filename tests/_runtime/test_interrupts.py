@@ -10,6 +10,8 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from driftline._runtime.guard import Guard, is_contained, returning_on_error
@@ -224,6 +226,10 @@ class Raising:
         lambda: sorted(["x", 1]),
         lambda: spin(2),
         lambda: getattr(1, "x"),  # noqa: B009 - raised in C
+        lambda: pd.Timestamp("x"),  # raised in Cython
+        lambda: np.array([1.0]) + pd.NaT,
+        lambda: pa.array([1, "x"]),
+        lambda: np.random.default_rng(0).choice(-1),
     ],
 )
 def test_errors_are_contained(fails):

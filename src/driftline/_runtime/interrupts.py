@@ -8,6 +8,22 @@ from types import FrameType, TracebackType
 
 __all__ = ["interrupt_in"]
 
+COMPILED = frozenset(
+    {
+        b"",  # Python 3.10
+        *(
+            bytes((opcode.opmap["RESUME"], 0, opcode.opmap[name], 0, opcode.opmap["RAISE_VARARGS"], 1))
+            for name in ("LOAD_ASSERTION_ERROR", "LOAD_COMMON_CONSTANT")
+            if "RESUME" in opcode.opmap and name in opcode.opmap
+        ),
+    }
+)
+"""
+The bytecode of the frames that Cython makes for its tracebacks, from ``PyCode_NewEmpty`` of CPython.
+
+No thread looks for exceptions there. pandas, pyarrow and numpy.random raise all their errors in such frames.
+"""
+
 MAX_LINKS = 20
 """Exceptions of one chain of contexts that are looked at. Libraries replace one exception by another once or twice."""
 
@@ -62,6 +78,8 @@ def _is_handler(frame: FrameType, interrupted: FrameType) -> bool:
 
 def _is_asynchronous(last: TracebackType, error: BaseException) -> bool:
     """Return whether another thread, or Ctrl-C without a handler in Python, raised the exception at this entry."""
+    if last.tb_frame.f_code.co_code in COMPILED:
+        return False
     if last.tb_lasti < 0:
         # Python 3.10 looks before the first instruction of a function.
         return True
