@@ -183,25 +183,40 @@ class Prometheus:
 
 
 @pytest.fixture
-def prometheus(tools, tmp_path):
+def prometheus(run_prometheus):
     """A Prometheus server that receives OTLP, with the shipped configuration."""
-    port = free_port()
-    command = [
-        tools / "prometheus",
-        f"--config.file={CONFIG / 'prometheus-server.yaml'}",
-        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--web.enable-otlp-receiver",
-    ]
-    with process(command, tmp_path / "prometheus.log", ready=port):
-        server = Prometheus(port)
-
-        def up():
-            with _direct.open(f"{server.url}/-/ready", timeout=10) as response:
-                return response.status
-
-        assert eventually(lambda: _quiet(up), 200) == 200
+    with run_prometheus() as server:
         yield server
+
+
+@pytest.fixture
+def run_prometheus(tools, tmp_path):
+    """Return a context manager that runs a Prometheus server, with an option of OTLP in its configuration if given."""
+
+    @contextmanager
+    def run(option=""):
+        port = free_port()
+        config = tmp_path / "prometheus.yaml"
+        shipped = (CONFIG / "prometheus-server.yaml").read_text(encoding="utf-8")
+        config.write_text(shipped.replace("\notlp:\n", f"\notlp:\n  {option}\n"), encoding="utf-8")
+        command = [
+            tools / "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--web.enable-otlp-receiver",
+        ]
+        with process(command, tmp_path / "prometheus.log", ready=port):
+            server = Prometheus(port)
+
+            def up():
+                with _direct.open(f"{server.url}/-/ready", timeout=10) as response:
+                    return response.status
+
+            assert eventually(lambda: _quiet(up), 200) == 200
+            yield server
+
+    return run
 
 
 def _quiet(read):

@@ -102,6 +102,38 @@ def test_templates_and_command_line_read_the_same_verdict(collector, prometheus,
         assert (measures["e_safe"] >= measures["e_safe_needed"]) == (state == "promote")
 
 
+def with_dots(query):
+    """Return a query in the form for a server that keeps dots, as docs/alarms.md describes it."""
+
+    def selector(match):
+        labels = re.sub(r"(ml_\w+)=", lambda label: f'"{label[1].replace("_", ".")}"=', match[2])
+        return f'{{"{match[1].replace("_", ".")}", {labels}}}'
+
+    return re.sub(r"(ml_\w+)\{([^}]*)\}", selector, query)
+
+
+@pytest.mark.parametrize(
+    "strategy", ["NoUTF8EscapingWithSuffixes", "NoTranslation", "UnderscoreEscapingWithoutSuffixes"]
+)
+def test_verdicts_are_read_from_a_prometheus_with_other_names(run_prometheus, eventually, strategy):
+    """The service sends to its OTLP receiver directly."""
+    (query, succeeds, fails), (rollback, most) = argo(), flagger()
+    alert = 'ml_feature_drift_status{ml_feature_drift_state="drifting"} == 1'
+    if not strategy.startswith("Underscore"):
+        query, rollback, alert = map(with_dots, (query, rollback, alert))
+    with run_prometheus(f"translation_strategy: {strategy}") as prometheus:
+        serve(f"{prometheus.url}/api/v1/otlp", "--canary", "--shift")
+        assert eventually(lambda: prometheus.value(query), -1.0) == -1.0
+        assert fails(-1.0)
+        assert not succeeds(-1.0)
+        assert prometheus.value(rollback) > most
+        assert prometheus.query(alert)
+        arguments = ("--model", "orders", "--version", "2", "--variant", "canary")
+        assert run_canary(prometheus.url, *arguments) == (1, "rollback: 1 process: rollback\n")
+        assert run_canary(prometheus.url, "--model", "orders", "--version", "3")[0] == 2
+        assert run_canary(prometheus.url, "--model", 'a"b\\ü\U0001f600')[0] == 2
+
+
 def test_the_shipped_files_fit_together():
     """The rollout names the template and passes its arguments without values. The job calls an existing command."""
     (template,) = documents("argo-rollouts/analysis-template.yaml")

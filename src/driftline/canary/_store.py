@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import sqlite3
@@ -11,14 +12,17 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
+from driftline._runtime import json as documents
 from driftline._runtime import validation as check
+from driftline._runtime.json import DocumentError, Reader
 from driftline._runtime.sqlite import Database, FileFormat, as_configuration_error
 from driftline.canary._evidence import CanaryEvidence
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
 
-__all__ = ["CanaryStore"]
+__all__ = ["FORMAT", "CanaryStore", "read_decision"]
 
 HISTORY = "history"
 """Key of the row of evidence that holds the sum over all processes that have ended."""
@@ -60,7 +64,7 @@ class CanaryStore:
         self._process = uuid.uuid4().hex
         self._database = Database(self._path, FORMAT, keep_open=False)
         with as_configuration_error(self._path, FORMAT), self._database.transaction() as connection:
-            self.began = float(_read_or_insert(connection, "began", repr(time.time())))
+            self.began = _as_seconds(_read_or_insert(connection, "began", repr(time.time())))
             for side, attributes in variants.items():
                 self._check_variant(connection, side, attributes)
             _add_up_ended(connection)
@@ -86,19 +90,20 @@ class CanaryStore:
         return sum((CanaryEvidence.from_json(body).over(own) for (body,) in rows), start=own)
 
     def read_verdict(self) -> tuple[CanaryState, str] | None:
-        """Return (state, reason) of the decision in the file; None before the first."""
+        """
+        Return (state, reason) of the decision in the file; None before the first.
+
+        Raises:
+            ConfigurationError: the decision is damaged.
+        """
         with self._database.connection() as connection:
-            row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
-        if row is None:
-            return None
-        state, reason = json.loads(row[0])
-        return state, reason
+            return read_decision(connection)
 
     def save_verdict(self, state: CanaryState, reason: str) -> None:
         """Write a decision to the file. If the file holds a rollback, change nothing."""
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
-            if row is None or json.loads(row[0])[0] != "rollback":
+            decision = read_decision(connection)
+            if decision is None or decision[0] != "rollback":
                 connection.execute("REPLACE INTO standing VALUES ('verdict', ?)", (json.dumps([state, reason]),))
 
     def _check_variant(self, connection: sqlite3.Connection, side: str, attributes: Mapping[str, str]) -> None:
@@ -109,10 +114,40 @@ class CanaryStore:
             raise ConfigurationError(msg)
 
 
+def read_decision(connection: sqlite3.Connection) -> tuple[CanaryState, str] | None:
+    """
+    Return (state, reason) of the decision in a canary's file; None before the first.
+
+    Raises:
+        ConfigurationError: the decision is damaged.
+    """
+    row = connection.execute("SELECT body FROM standing WHERE what = 'verdict'").fetchone()
+    if row is None:
+        return None
+    try:
+        return documents.read(str(row[0]), _read_decision)
+    except DocumentError as error:
+        msg = f"the decision in the file of a canary is damaged: {error}"
+        raise ConfigurationError(msg) from error.__cause__
+
+
+_read_decision: Reader[tuple[CanaryState, str]] = documents.row(
+    lambda state, reason: (state, reason), documents.choice(*get_args(CanaryState)), documents.string
+)
+
+
 def _read_or_insert(connection: sqlite3.Connection, key: str, default: str) -> str:
     """Return the value of *key* in the table ``standing``; insert *default* first if the key is missing."""
     connection.execute("INSERT OR IGNORE INTO standing VALUES (?, ?)", (key, default))
     return str(connection.execute("SELECT body FROM standing WHERE what = ?", (key,)).fetchone()[0])
+
+
+def _as_seconds(text: str) -> float:
+    seconds = float(text)
+    if not math.isfinite(seconds):
+        msg = f"the canary began at {text}, expected a time"
+        raise ValueError(msg)
+    return seconds
 
 
 def _pid_namespace() -> str:
@@ -140,7 +175,7 @@ def _add_up_ended(connection: sqlite3.Connection) -> None:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError, TypeError):  # the last two: no process has such an id
         return False
     except OSError:
         return True  # it runs under another user

@@ -1,0 +1,400 @@
+"""`driftline canary` when it cannot find out: whatever a server or a file says, the exit code is no verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from driftline.canary import CanaryEvidence, _prometheus
+from driftline.canary._prometheus import SPELLINGS
+from driftline.canary._store import CanaryStore
+from driftline.cli import main
+from driftline.outcomes._sqlite_store import FileStore
+from driftline.retraining import RetrainingQueue
+
+DATA = Path(__file__).parents[1] / "data" / "0.1"
+MODEL = ["--model", "m", "--version", "2"]
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch):
+    """No proxy stands between a test and its server."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
+@contextmanager
+def server(*answers, pause=0.0):
+    """Answer each connection with the next of these bytes, the last for ever; *pause* is between two bytes."""
+    waiting = list(answers)
+    ended = threading.Event()
+
+    def answer(connection):
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            data = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            if not pause:
+                connection.sendall(data)
+                return
+            for byte in data:
+                connection.sendall(bytes([byte]))
+                if ended.wait(pause):
+                    return
+
+    def accept():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            ended.set()
+            listener.shutdown(socket.SHUT_RDWR) if sys.platform == "linux" else None
+    thread.join(5)
+
+
+def http(body, status="200 OK", headers=""):
+    data = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(data)}\r\n{headers}\r\n".encode() + data
+
+
+def vector(*metrics, **more):
+    """Return a response of Prometheus with one series for each dict of labels."""
+    series = [{"metric": metric, "value": [1.0, "1"]} for metric in metrics]
+    return http(json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}, **more}))
+
+
+def state(value):
+    return {"ml_canary_state": value}
+
+
+NONSENSE = {
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "nothing": b"",
+    "a broken chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+    "an incomplete body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+    "a long header": http("{}", headers=f"X: {'x' * 70_000}\r\n"),
+    "200 headers": http("{}", headers="".join(f"X{i}: 1\r\n" for i in range(200))),
+    "a redirect to itself": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+    "deep JSON": http("[" * 200_000),
+    "deeper JSON that ends": http("[" * 100_000 + "]" * 100_000),
+    "no UTF-8": http(b'{"status": "\xff"}'),
+    "a long number": http('{"status": ' + "9" * 5_000 + "}"),
+    "a page of HTML": http("<html>login</html>"),
+    "null": http("null"),
+    "a list": http("[]"),
+    "a string": http('"success"'),
+    "an error": http(json.dumps({"status": "error", "data": {"result": [{"metric": state("promote")}]}})),
+    "no status": http(json.dumps({"data": {"result": [{"metric": state("promote")}]}})),
+    "a matrix": http(json.dumps({"status": "success", "data": {"resultType": "matrix", "result": []}})),
+    "a result that is no list": http(json.dumps({"status": "success", "data": {"result": {}}})),
+    "data that are a list": http(json.dumps({"status": "success", "data": []})),
+    "a state that is a list": vector(state(["promote"])),
+    "a state that is a dict": vector(state({})),
+    "another state": vector(state("promote"), state("PROMOTE")),
+    "a metric that is a string": http(
+        json.dumps({"status": "success", "data": {"result": [{"metric": "ml_canary_state"}]}})
+    ),
+    "no labels": vector({}),
+    "another value": http(
+        json.dumps({"status": "success", "data": {"result": [{"metric": state("promote"), "value": [1, "0"]}]}})
+    ),
+    "an incomplete response": vector(state("promote"), warnings=["some store did not respond"]),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_a_response_that_is_no_verdict(name, capsys):
+    """The code is 3, the message is one sentence, and there is no traceback."""
+    with server(NONSENSE[name]) as url:
+        assert main(["canary", "--prometheus", url, *MODEL]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("driftline canary: ")
+    assert err.count("\n") == 1
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["success", "vector", "promote", "rollback"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["status", "data", "result", "resultType", "metric", "value", "ml_canary_state", "warnings"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=100).map(http)
+    | JSON.map(json.dumps).map(http)
+    | JSON.map(lambda result: http(json.dumps({"status": "success", "data": {"result": result}})))
+    | JSON.map(vector)
+)
+def test_no_response_is_a_verdict_by_accident(response):
+    """Only the word of a state in the right place is one."""
+    with server(response) as url:
+        code = main(["canary", "--prometheus", url, *MODEL])
+    if b'"metric": {' not in response or b'"ml_canary_state": "' not in response:
+        assert code in {2, 3}
+    assert code in {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:abc",
+        "http://local host:9090",
+        "http://localhost:99999",
+        "http://[::1",
+        "http://localhost:9090/?a=b",
+        "http://:9090",
+        "ftp://localhost",
+        "localhost:9090",
+        "http://localhost\n:9090",
+        "http://" + "a" * 300 + ".invalid",
+        "http://\ud800",
+        "",
+    ],
+)
+def test_an_address_that_is_none(url, capsys):
+    assert main(["canary", "--prometheus", url, *MODEL, "--wait", "--timeout", "1ms"]) == 3
+    assert capsys.readouterr().err.startswith("driftline canary: ")
+
+
+def test_a_password_is_in_no_message(capsys):
+    """The address may come out of a secret."""
+    assert main(["canary", "--prometheus", "http://user:hunter2@localhost:9090", *MODEL]) == 3
+    assert "hunter2" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wait", [[], ["--wait", "--timeout", "300ms", "--interval", "10ms"]])
+def test_a_slow_response_ends_in_time(wait, monkeypatch):
+    """The limit is for the whole response: a byte now and then does not renew it."""
+    monkeypatch.setattr(_prometheus, "TIMEOUT", 0.3)
+    monkeypatch.setattr("driftline.commands._canary.TIMEOUT", 0.3)
+    with server(vector(state("promote")), pause=0.02) as url:
+        start = time.monotonic()
+        assert main(["canary", "--prometheus", url, *MODEL, *wait]) == 3
+        assert time.monotonic() - start < 5.0
+
+
+def test_wait_goes_on_after_a_broken_response(capsys):
+    """As after a server that restarts."""
+    with server(b"no HTTP at all", vector(state("promote"), warnings=["partial"]), vector(state("promote"))) as url:
+        assert main(["canary", "--prometheus", url, *MODEL, "--wait", "--interval", "1ms"]) == 0
+    assert capsys.readouterr().out == "promote: 1 process: promote\n"
+
+
+@pytest.mark.parametrize("spell", SPELLINGS)
+def test_names_are_read_in_each_spelling(spell, capsys):
+    """Servers that keep dots return the series of all models, of which those of the model count."""
+
+    def labels(version, value):
+        names = {"ml.model.name": "m", "ml.model.version": version, "ml.canary.state": value}
+        return {spell(name): text for name, text in names.items()}
+
+    with server(vector(labels("2", "rollback"), labels("1", "promote"), labels("2", "promote"))) as url:
+        assert main(["canary", "--prometheus", url, *MODEL]) == 1
+    out, err = capsys.readouterr()
+    assert out == "rollback: 2 processes: promote, rollback\n"
+    assert err == (
+        "processes disagree: 1 promote, 1 rollback. "
+        "Prometheus reports a process for five minutes after its last export, so it may have ended.\n"
+    )
+
+
+def test_a_rollback_counts_in_an_incomplete_response():
+    with server(vector(state("rollback"), warnings=["some store did not respond"])) as url:
+        assert main(["canary", "--prometheus", url, *MODEL]) == 1
+
+
+# --- the file of a canary --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '["foo","bar"]',
+        "null",
+        "[]",
+        '["promote"]',
+        '["promote", 1]',
+        '{"promote": ""}',
+        "[" * 100_000,
+        "",
+        "promote",
+        "1",
+    ],
+)
+def test_a_damaged_decision(body, tmp_path, capsys):
+    path = tmp_path / "canary.db"
+    CanaryStore(path, {})
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO standing VALUES ('verdict', ?)", (body,))
+    assert main(["canary", "--path", str(path)]) == 3
+    assert "is damaged" in capsys.readouterr().err
+
+
+def customers(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE customer (name TEXT)")
+
+
+OTHER_FILES = {
+    "customers": customers,
+    "outcomes": lambda path: FileStore(path, "m", None, None, 10, None).close(),
+    "queue": lambda path: RetrainingQueue(path).close(),
+    "empty": lambda path: path.touch(),
+    "text": lambda path: path.write_text("hello" * 1_000, encoding="utf-8"),
+    "folder": lambda path: path.mkdir(),
+    "absent": lambda path: None,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_a_file_that_is_none_of_a_canary(name, tmp_path, capsys):
+    """It stays as it is, and gets no neighbours."""
+    path = tmp_path / "other.db"
+    OTHER_FILES[name](path)
+    before = path.read_bytes() if path.is_file() else None
+    assert main(["canary", "--path", str(path)]) == 3
+    assert "expected the file of a canary" in capsys.readouterr().err
+    assert (path.read_bytes() if path.is_file() else None) == before
+    assert [file.name for file in tmp_path.iterdir()] == ["other.db"] * (name != "absent")
+
+
+def test_a_file_of_0_1_is_read_as_it_is(tmp_path, capsys):
+    path = Path(shutil.copy(DATA / "canary.sqlite", tmp_path))
+    before = path.read_bytes()
+    assert main(["canary", "--path", str(path)]) == 0
+    assert capsys.readouterr().out == "promote: every criterion is within its margin\n"
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["", "null", "[" * 100_000, "[[" + "[]," * 100_000, '{"schema_version": 9}', "[1]"])
+@pytest.mark.parametrize("argument", ["--evidence", "--policy"])
+def test_damaged_evidence_and_policies(text, argument, tmp_path, capsys):
+    file, whole = tmp_path / "bad.json", tmp_path / "evidence.json"
+    file.write_text(text, encoding="utf-8")
+    whole.write_text(CanaryEvidence().to_json(), encoding="utf-8")
+    arguments = [file] if argument == "--evidence" else [whole, "--policy", file]
+    assert main(["canary", "--evidence", *map(str, arguments)]) == 3
+    assert str(file) in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no pipes in folders")
+def test_pipes_and_devices(tmp_path, capsys, monkeypatch):
+    """A pipe that a command writes to is read; others end in time."""
+    monkeypatch.setattr("driftline.canary._sources.PIPE_SECONDS", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), tmp_path):
+        assert main(["canary", "--evidence", str(path)]) == 3
+        assert str(path) in capsys.readouterr().err
+    monkeypatch.setattr("driftline.canary._sources.PIPE_SECONDS", 10.0)
+    thread = threading.Thread(target=lambda: pipe.write_text(CanaryEvidence().to_json(), encoding="utf-8"))
+    thread.start()
+    assert main(["canary", "--evidence", str(pipe)]) == 2
+    thread.join()
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+
+def run(*arguments, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "driftline.cli", *arguments], capture_output=True, text=True, check=False, **more
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_ctrl_c_is_no_verdict():
+    with server(vector(state("inconclusive"))) as url:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "driftline.cli", "canary", "--prometheus", url, *MODEL, "--wait"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "inconclusive: 1 process: inconclusive\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "driftline: interrupted\n"
+
+
+def test_a_broken_installation_is_no_verdict(tmp_path):
+    """Numpy cannot be imported."""
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('no such CPU')", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = run("canary", "--path", "x", env=environment)
+    assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (
+        3,
+        "driftline: could not find out: RuntimeError: no such CPU",
+    )
+
+
+def test_an_unexpected_error_is_no_verdict(monkeypatch, capsys):
+    for error in (RuntimeError("boom"), MemoryError(), RecursionError("deep"), KeyError("x"), StopIteration()):
+
+        def read(path, error=error):
+            raise error
+
+        monkeypatch.setattr("driftline.commands._canary.read_path", read)
+        assert main(["canary", "--path", "x"]) == 3
+        assert f"could not find out: {type(error).__name__}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "| true", "2>&- >&-"])
+def test_a_verdict_does_not_depend_on_who_reads_the_line(redirection):
+    """The standard output is full, closed, or a pipe without a reader."""
+    with server(vector(state("rollback"))) as url:
+        command = f'"$0" -m driftline.cli canary --prometheus {url} --model m {redirection}'
+        if "|" in redirection:
+            command = f"set -o pipefail; {command}"
+        done = subprocess.run(["bash", "-c", command, sys.executable], check=False, capture_output=True)
+    assert done.returncode == 1
+
+
+def test_a_line_is_printed_in_any_encoding(tmp_path):
+    """What the terminal cannot show, or would obey, is escaped."""
+    path = tmp_path / "canary.db"
+    CanaryStore(path, {}).save_verdict("rollback", "carrier: 'Ä\ud83d\x1b[2J'\nmore")
+    done = run("canary", "--path", str(path), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stdout) == (1, "rollback: carrier: '\\xc4\\ud83d\\x1b[2J'\\nmore\n")
