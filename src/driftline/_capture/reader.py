@@ -144,10 +144,11 @@ class FeatureReader:
 
     def __call__(self, features: Any) -> Captured:
         """Read the features of one call; if they cannot be read, report it and return None."""
-        reader = self.readers.get(features.__class__)
+        kind = type(features)
+        reader = self.readers.get(kind)
         if reader is None:
             reader = self._make_reader(features)
-            self._keep_reader(features.__class__, reader)
+            self._keep_reader(kind, reader)
         return reader(features)
 
     def _keep_reader(self, kind: type, reader: Callable[[Any], Captured]) -> None:
@@ -170,7 +171,7 @@ class FeatureReader:
         if aligned is None:
             aligned = self._align_dicts(rows)
         if aligned is None:
-            aligned = [self._align(row) if row.__class__ is dict else row for row in rows]  # type: ignore[misc]
+            aligned = [self._align(row) if type(row) is dict else row for row in rows]  # type: ignore[misc]
         return aligned
 
     @returning_on_error(None)
@@ -215,7 +216,7 @@ class FeatureReader:
                 row = get(features)
             except KeyError:
                 return slow(features)
-            if row[0].__class__ not in SCALARS:
+            if type(row[0]) not in SCALARS:
                 return slow(features)  # perhaps a dict of columns
             if len(features) != width:
                 report(features)
@@ -230,7 +231,7 @@ class FeatureReader:
         def read(features: Any) -> Captured:
             # If the first feature is not a single value, or is missing, values may be columns. A copy of the dict would
             # share them with the caller.
-            plain = len(features) == width and features.get(first, align).__class__ in SCALARS
+            plain = len(features) == width and type(features.get(first, align)) in SCALARS
             return features.copy() if plain else align(features)
 
         return read
@@ -291,7 +292,7 @@ class FeatureReader:
 
     def _read_sequence(self, features: Any) -> Captured:
         """Read a list or tuple: the values of one row, or rows that are sequences or have names."""
-        if features and features[0].__class__ not in SCALARS:
+        if features and type(features[0]) not in SCALARS:
             if all(map(_is_named, features)):
                 return self._as_rows(
                     [self._read_by_name(row) if isinstance(row, Mapping) else self(row) for row in features]

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from driftline._capture.reader import Captured
-from driftline._recording.buffer import CallBuffer
+from driftline._recording.buffer import CallBuffer, pop_head
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard, is_contained
 from driftline.otel import Tracing
@@ -34,6 +34,7 @@ class Calls:
         call_flag: in each context, None or the flag of the latest call: a list of one boolean, True until it ends. All
             functions of a monitor share it. A function that calls another one makes one prediction.
         buffer: the buffer in which calls begin.
+        overflows: steps that the limit of recursion has prevented, as (place, seconds of a call to count or None).
         enabled: as above.
         reference: as above.
         tracing: as above.
@@ -50,6 +51,7 @@ class Calls:
         enabled: bool,
     ) -> None:
         self.call_flag: ContextVar[list[bool] | None] = ContextVar("driftline.call_flag", default=None)
+        self.overflows: list[tuple[str, float | None]] = []
         self.enabled = enabled
         self.tracing = tracing
         self._outcomes, self._guard = outcomes, guard
@@ -147,3 +149,12 @@ class Calls:
     def drop(self, reason: str, rows: int) -> None:
         """Count *rows* rows as dropped for *reason*, such as rows that a shadow did not predict."""
         self._recorder.panes.drop(reason, rows)
+
+    def report_overflows(self) -> None:
+        """Report the steps in `overflows`, and count their calls. The features of those calls are dropped."""
+        for place, seconds in pop_head(self.overflows, len(self.overflows)):
+            if place == "capture" or seconds is not None:
+                self.drop("unreadable", 1)
+            if seconds is not None:
+                self._recorder.record_without_features(1, seconds, None)
+            self._guard.report(place, "the limit of recursion is too near to record a call: see sys.setrecursionlimit")

@@ -166,6 +166,7 @@ class Pipeline:
         """
         if not self.enabled:
             return
+        self.calls.report_overflows()
         self.serving.drain(pause, without_user_functions=without_user_functions)
         active = self.serving.active
         if active is not None:

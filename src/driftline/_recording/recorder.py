@@ -7,7 +7,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from driftline._capture.columns import Row, as_objects
-from driftline._capture.outputs import SCALARS, as_output, as_outputs, rows_in
+from driftline._capture.outputs import as_output, as_outputs, is_scalar, rows_in
 from driftline._capture.reader import Batch, Captured
 from driftline._recording.backpressure import Backpressure
 from driftline._recording.buffer import (
@@ -125,7 +125,7 @@ class Recorder:
         """
         if captured.__class__ not in ROWS:
             self._record_rows(captured, output, seconds, context)
-        elif output.__class__ in SCALARS or not self._has_prediction:
+        elif not self._has_prediction or is_scalar(output):
             self.buffer.append((captured, output if self._has_prediction else None, seconds, context))
             self.backpressure.relieve_if_crowded()
         else:

@@ -221,10 +221,10 @@ def _copy(value: Any) -> Any:
 
     Lists and arrays in a dict are copied too, and so are dicts in a list; deeper levels are not.
     """
-    if value.__class__ is dict:
+    if type(value) is dict:
         return {name: _copy(inner) if isinstance(inner, (list, np.ndarray)) else inner for name, inner in value.items()}
-    if value.__class__ is list:
-        return [dict(inner) if inner.__class__ is dict else inner for inner in value]
+    if type(value) is list:
+        return [dict(inner) if type(inner) is dict else inner for inner in value]
     if isinstance(value, np.ndarray) or hasattr(value, "columns"):
         return value.copy() if hasattr(value, "copy") else value
     return value

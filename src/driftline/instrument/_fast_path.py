@@ -2,8 +2,12 @@
 The fast path of a call: wrappers for functions without a span, an id or ``output=``.
 
 Three wrappers repeat the same steps: a shared function would cost a call, which takes longer than most of the steps.
+
+Only functions in C, which need no further frame, run in the handlers of ``RecursionError``. Such an error comes at the
+limit of the host's recursion: the answer of the model must not be lost there.
 """
 
+# ruff: noqa: BLE001, C901, PLR0912, PLR0915 - one long function without calls, whose handlers raise in their functions
 from __future__ import annotations
 
 import functools
@@ -13,10 +17,9 @@ from time import perf_counter
 from typing import Any
 
 from driftline._capture.outputs import SCALARS
-from driftline._capture.reader import Captured
 from driftline._recording.buffer import ROWS
 from driftline.instrument._call import Plan
-from driftline.otel import current_context, error_type
+from driftline.otel import current_context
 
 __all__ = ["any_arguments", "coroutine", "one_argument"]
 
@@ -35,40 +38,55 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
         if outer is not None and outer[0]:
             return function(features)
         buffer = target.buffer
-        captured: Captured
+        captured: Any
+        context: object
         try:
-            if features.__class__ is buffer.inline and len(features) == buffer.width:
+            kind = type(features)
+            if kind is buffer.inline and len(features) == buffer.width:
                 captured = features.copy()
-                if captured[buffer.first].__class__ not in SCALARS:
+                if type(captured[buffer.first]) not in SCALARS:
                     captured = target.capture(buffer, features)
             else:
-                captured = buffer.readers[features.__class__](features)
-        except Exception:  # noqa: BLE001 - a new class, or an error that the monitor then reports
-            captured = target.capture(buffer, features)
-        context = current_context() if buffer.exemplars else None
+                captured = buffer.readers[kind](features)
+            context = current_context() if buffer.exemplars else None
+        except BaseException as error:
+            try:
+                captured, context = plan.capture_anew(error, buffer, features)
+            except RecursionError:
+                captured = context = None
+                target.overflows.append(("capture", None))
         # A list, because a task that is started within the call inherits the context and may outlive the call. The
         # previous value is None or the list of a call that has ended. Both mean "no call", so nothing is reset.
-        flag = [True]
-        set_flag(flag)
-        start = perf_counter()
+        #
+        # Interrupts arrive after a call in this frame, or at a jump back, but nowhere else. So none can come between
+        # the call of `set_flag` and the ``try``, or between the end of *function* and ``flag[0] = False``.
+        flag, start = [True], perf_counter()
         try:
+            set_flag(flag)
             result = function(features)
         except BaseException as error:
-            seconds = perf_counter() - start
             flag[0] = False
-            target.record_failure(buffer, captured, seconds, context, error_type(error))
-            raise
-        seconds = perf_counter() - start
-        flag[0] = False
-        if result.__class__ in SCALARS and captured.__class__ in ROWS:
             try:
+                plan.record_failure(buffer, captured, perf_counter() - start, context, error)
+            except RecursionError:
+                target.overflows.append(("failure", None))
+            raise
+        flag[0] = False
+        seconds, pending = perf_counter() - start, True
+        try:
+            if type(result) in SCALARS and type(captured) in ROWS:
                 buffer.append((captured, result, seconds, context))
+                pending = False
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
-            except Exception as error:  # noqa: BLE001 - the guard
-                target.report_error("record", error)
-        else:
-            target.record(buffer, captured, result, seconds, context, None)
+            else:
+                pending = False
+                target.record(buffer, captured, result, seconds, context, None)
+        except BaseException as error:
+            try:
+                plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
+            except RecursionError:
+                target.overflows.append(("record", seconds if pending else None))
         return result
 
     # With the parameter's name, a call by keyword works and a wrong call raises the same message.
@@ -89,36 +107,48 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
         if outer is not None and outer[0]:
             return function(*args, **kwargs)
         buffer = target.buffer
-        if len(args) > first:
-            features = args[first]
-            try:
-                captured = buffer.readers[features.__class__](features)
-            except Exception:  # noqa: BLE001 - a new class, or an error that the monitor then reports
-                captured = target.capture(buffer, features)
-        else:
-            captured = capture(buffer, args, kwargs)
-        context = current_context() if buffer.exemplars else None
-        flag = [True]
-        set_flag(flag)
-        start = perf_counter()
+        captured: Any
+        context: object
         try:
+            if len(args) > first:
+                features = args[first]
+                captured = buffer.readers[type(features)](features)
+            else:
+                captured = capture(buffer, args, kwargs)
+            context = current_context() if buffer.exemplars else None
+        except BaseException as error:
+            try:
+                captured, context = plan.extract_anew(error, buffer, args, kwargs)
+            except RecursionError:
+                captured = context = None
+                target.overflows.append(("capture", None))
+        flag, start = [True], perf_counter()
+        try:
+            set_flag(flag)
             result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as error:
-            seconds = perf_counter() - start
             flag[0] = False
-            target.record_failure(buffer, captured, seconds, context, error_type(error))
-            raise
-        seconds = perf_counter() - start
-        flag[0] = False
-        if captured.__class__ in ROWS and result.__class__ in SCALARS:
             try:
+                plan.record_failure(buffer, captured, perf_counter() - start, context, error)
+            except RecursionError:
+                target.overflows.append(("failure", None))
+            raise
+        flag[0] = False
+        seconds, pending = perf_counter() - start, True
+        try:
+            if type(result) in SCALARS and type(captured) in ROWS:
                 buffer.append((captured, result, seconds, context))
+                pending = False
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
-            except Exception as error:  # noqa: BLE001 - the guard
-                target.report_error("record", error)
-        else:
-            target.record(buffer, captured, result, seconds, context, None)
+            else:
+                pending = False
+                target.record(buffer, captured, result, seconds, context, None)
+        except BaseException as error:
+            try:
+                plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
+            except RecursionError:
+                target.overflows.append(("record", seconds if pending else None))
         return result
 
     return wrapper
@@ -135,36 +165,48 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         if outer is not None and outer[0]:
             return await function(*args, **kwargs)
         buffer = target.buffer
-        if len(args) > first:
-            features = args[first]
-            try:
-                captured = buffer.readers[features.__class__](features)
-            except Exception:  # noqa: BLE001 - a new class, or an error that the monitor then reports
-                captured = target.capture(buffer, features)
-        else:
-            captured = capture(buffer, args, kwargs)
-        context = current_context() if buffer.exemplars else None
-        flag = [True]
-        set_flag(flag)
-        start = perf_counter()
+        captured: Any
+        context: object
         try:
+            if len(args) > first:
+                features = args[first]
+                captured = buffer.readers[type(features)](features)
+            else:
+                captured = capture(buffer, args, kwargs)
+            context = current_context() if buffer.exemplars else None
+        except BaseException as error:
+            try:
+                captured, context = plan.extract_anew(error, buffer, args, kwargs)
+            except RecursionError:
+                captured = context = None
+                target.overflows.append(("capture", None))
+        flag, start = [True], perf_counter()
+        try:
+            set_flag(flag)
             result = await function(*args, **kwargs)
         except BaseException as error:  # a cancelled task is a failed prediction
-            seconds = perf_counter() - start
             flag[0] = False
-            target.record_failure(buffer, captured, seconds, context, error_type(error))
-            raise
-        seconds = perf_counter() - start
-        flag[0] = False
-        if captured.__class__ in ROWS and result.__class__ in SCALARS:
             try:
+                plan.record_failure(buffer, captured, perf_counter() - start, context, error)
+            except RecursionError:
+                target.overflows.append(("failure", None))
+            raise
+        flag[0] = False
+        seconds, pending = perf_counter() - start, True
+        try:
+            if type(result) in SCALARS and type(captured) in ROWS:
                 buffer.append((captured, result, seconds, context))
+                pending = False
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
-            except Exception as error:  # noqa: BLE001 - the guard
-                target.report_error("record", error)
-        else:
-            target.record(buffer, captured, result, seconds, context, None)
+            else:
+                pending = False
+                target.record(buffer, captured, result, seconds, context, None)
+        except BaseException as error:
+            try:
+                plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
+            except RecursionError:
+                target.overflows.append(("record", seconds if pending else None))
         return result
 
     return wrapper

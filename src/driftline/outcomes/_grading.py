@@ -230,7 +230,7 @@ class Grader:
         if isinstance(output, Mapping):
             value = max(output, key=output.__getitem__)
             probability = float(output[value])
-        elif self._correct is not None and output.__class__ not in SCALARS and not _is_plain(output):
+        elif self._correct is not None and type(output) not in SCALARS and not _is_plain(output):
             # Only the user function understands such an output, a list for example.
             return _ParsedPair(None, bool(self._correct(output, actual)), None, None)
         else:
@@ -320,7 +320,7 @@ class Grader:
 
 def _is_absent(value: object) -> bool:
     """Return whether a value is a missing scalar, such as None or nan."""
-    return value.__class__ in SCALARS and is_missing(value)
+    return type(value) in SCALARS and is_missing(value)
 
 
 @returning_on_error(False)  # noqa: FBT003 - the default

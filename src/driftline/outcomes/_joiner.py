@@ -113,9 +113,9 @@ class Outcomes:
 
     # --- called by the caller's thread -------------------------------------------------------------------------------
 
-    def remember(self, prediction_id: object, output: object) -> None:
+    def remember(self, prediction_id: object, output: Any) -> None:
         """Keep the output of a prediction until its outcome arrives, or until it expires."""
-        if isinstance(output, np.ndarray):
+        if issubclass(type(output), np.ndarray):  # `isinstance` would compute a lazy output
             # The caller may reuse its array.
             output = output.copy()
         self._events.append(Event(join_key(prediction_id), False, output, self._clock()))  # noqa: FBT003 - a field

@@ -1,0 +1,190 @@
+"""Tests with results whose classes misbehave, and with hosts near their limit of recursion."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+
+import pytest
+
+import driftline as dl
+
+
+class Lazy:
+    """A lazy object, as that of Django: its class is that of the value, which it computes when asked."""
+
+    def __init__(self, load):
+        self._load = load
+
+    @property
+    def __class__(self):
+        return type(self._load())
+
+
+class EqualWithoutHash(type):
+    """A metaclass whose classes have no hash."""
+
+    def __eq__(cls, other):
+        return cls is other
+
+    __hash__ = None
+
+
+class Unhashable(metaclass=EqualWithoutHash):
+    """A class without a hash."""
+
+
+class UnhashableFloat(float, metaclass=EqualWithoutHash):
+    """A number whose class has no hash."""
+
+
+class Referent:
+    """An object that can be referred to weakly."""
+
+
+def dead_proxy():
+    return weakref.proxy(Referent())
+
+
+@pytest.fixture
+def monitor():
+    reference = dl.Reference.fit({"x": [1.0, 2.0, 3.0] * 10}, predictions=[0.1, 0.5] * 15)
+    return dl.Monitor("flights", reference=reference, synchronous=True)
+
+
+def call_of_each_kind(monitor, result):
+    """Return functions that pass *result* through each wrapper, and a block."""
+
+    @monitor.instrument
+    def one(features):
+        return result
+
+    @monitor.instrument
+    def several(features, scale=1):
+        return result
+
+    @monitor.instrument
+    async def awaited(features):
+        return result
+
+    @monitor.instrument(output=lambda value: value)
+    def plain(features):
+        return result
+
+    def block(features):
+        with monitor.prediction(features) as call:
+            call.output = result
+        return result
+
+    return [one, several, lambda features: asyncio.run(awaited(features)), plain, block]
+
+
+@pytest.mark.parametrize("make", [Unhashable, lambda: UnhashableFloat(0.5), dead_proxy])
+@pytest.mark.parametrize("kind", range(5))
+def test_a_result_of_any_class_is_returned_and_its_call_counted(monitor, make, kind):
+    result = make()
+    predict = call_of_each_kind(monitor, result)[kind]
+    assert predict({"x": 1.0}) is result
+    monitor.flush()
+    assert monitor.evidence().served == 1
+    assert monitor.snapshot().rows == 1
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_a_lazy_result_is_not_computed(monitor, kind):
+    loaded = []
+    result = Lazy(lambda: loaded.append(1) or 0.5)
+    predict = call_of_each_kind(monitor, result)[kind]
+    assert predict({"x": 1.0}) is result
+    monitor.flush()
+    assert loaded == []
+    assert monitor.evidence().served == 1
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_a_lazy_result_that_cannot_be_computed_is_returned(monitor, kind):
+    def load():
+        msg = "no database"
+        raise OSError(msg)
+
+    result = Lazy(load)
+    assert call_of_each_kind(monitor, result)[kind]({"x": 1.0}) is result
+
+
+@pytest.mark.parametrize("make", [Unhashable, lambda: Lazy(lambda: 1 / 0), dead_proxy])
+def test_features_of_any_class_reach_the_model(monitor, make):
+    features = make()
+    for predict in call_of_each_kind(monitor, 0.5):
+        assert predict(features) == 0.5
+
+
+# --- near the limit of recursion -------------------------------------------------------------------------------------
+
+
+def outcomes_by_depth(predict):
+    """Call a function at each depth near the limit; return the results, an exception as its class."""
+
+    def at(depth):
+        return at(depth - 1) if depth else predict({"x": 1.0})
+
+    frame, used = sys._getframe(), 0
+    while frame is not None:
+        frame, used = frame.f_back, used + 1
+    results = []
+    for depth in range(sys.getrecursionlimit() - used - 40, sys.getrecursionlimit() - used + 2):
+        try:
+            results.append(at(depth))
+        except RecursionError:
+            results.append(RecursionError)
+    return results
+
+
+@pytest.mark.parametrize("wraps", ["one", "several", "plain"])
+def test_a_call_near_the_limit_of_recursion_has_the_result_of_the_bare_one_a_frame_deeper(monitor, wraps):
+    """The wrapper itself takes one frame."""
+    ran = []
+
+    def one(features):
+        ran.append(1)
+        return 0.5
+
+    def several(features, scale=1):
+        ran.append(1)
+        return 0.5
+
+    function = several if wraps == "several" else one
+    options = {"output": lambda result: result} if wraps == "plain" else {}
+    instrumented = monitor.instrument(function, **options)
+    bare = outcomes_by_depth(lambda features: function(features))
+    ran.clear()
+    wrapped = outcomes_by_depth(instrumented)
+    answered = wrapped.count(0.5)
+    assert answered == bare.count(0.5)
+    # No answer of the model is lost.
+    assert len(ran) == answered
+    monitor.flush()
+    assert monitor.evidence().served == answered
+
+
+def test_an_error_of_the_model_near_the_limit_of_recursion_arrives(monitor):
+    def fail(features):
+        raise ZeroDivisionError
+
+    def at(depth, predict):
+        return at(depth - 1, predict) if depth else predict({"x": 1.0})
+
+    predict, kinds = monitor.instrument(fail), []
+    frame, used = sys._getframe(), 0
+    while frame is not None:
+        frame, used = frame.f_back, used + 1
+    for depth in range(sys.getrecursionlimit() - used - 40, sys.getrecursionlimit() - used):
+        try:
+            at(depth, predict)
+        except (ZeroDivisionError, RecursionError) as error:
+            kinds.append(type(error))
+    assert ZeroDivisionError in kinds
+    first = kinds.index(RecursionError) if RecursionError in kinds else len(kinds)
+    # Once there is no room for the model, there is none deeper down.
+    assert set(kinds[first:]) <= {RecursionError}
+    assert len(kinds) - first <= 3
