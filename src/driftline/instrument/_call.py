@@ -9,6 +9,7 @@ from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from driftline._capture.outputs import is_hashable
 from driftline._capture.reader import Captured
 from driftline._recording.buffer import CallBuffer
 from driftline._runtime.guard import GuardedBlock, is_contained
@@ -36,6 +37,7 @@ class Target(Protocol):
         tracing: makes spans. If None, there are none.
         reference: the reference at work, or None while one is learned.
         buffer: the buffer in which calls begin.
+        overflows: steps that the limit of recursion has prevented, as (place, seconds of a call to count or None).
     """
 
     call_flag: ContextVar[list[bool] | None]
@@ -43,6 +45,7 @@ class Target(Protocol):
     tracing: Tracing | None
     reference: Reference | None
     buffer: CallBuffer
+    overflows: list[tuple[str, float | None]]
 
     def capture(self, buffer: CallBuffer, features: Any) -> Captured:
         """Read and copy the features of a call that begins in this buffer, or return None if that fails."""
@@ -83,19 +86,21 @@ class Target(Protocol):
         ...
 
 
-def leave(call_flag: ContextVar[list[bool] | None], flag: list[bool], token: Token[list[bool] | None]) -> None:
+def leave(call_flag: ContextVar[list[bool] | None], flag: list[bool], token: Token[list[bool] | None] | None) -> None:
     """
     End a prediction: later calls in this context no longer belong to it.
 
     Args:
         call_flag: the variable in which the flag was set.
         flag: the flag of the prediction, which becomes False.
-        token: the token that ``call_flag.set`` returned. In other threads and tasks *call_flag* keeps its value.
+        token: the token that ``call_flag.set`` returned; None if an interrupt came first. In other threads and tasks
+            *call_flag* keeps its value.
     """
     # A task that was started within the prediction and still runs has this list too. Its calls count from now on.
     flag[0] = False
-    with suppress(ValueError):  # another task or thread ends it than the one that began it
-        call_flag.reset(token)
+    if token is not None:
+        with suppress(ValueError):  # another task or thread ends it than the one that began it
+            call_flag.reset(token)
 
 
 class Plan:
@@ -142,6 +147,59 @@ class Plan:
                 raise
             self.target.report_unreadable("features", error)  # of the user function features=
             return None
+
+    # --- the fast path calls these after an error --------------------------------------------------------------------
+
+    def capture_anew(self, error: BaseException, buffer: CallBuffer, features: Any) -> tuple[Captured, object]:
+        """
+        Capture the features of a call after *error*, such as that of an unknown class.
+
+        Returns:
+            the features, and the OpenTelemetry context (None if no exemplar is wanted).
+
+        Raises:
+            BaseException: *error* itself, if it is an interrupt.
+        """
+        # The error of an unknown class, the commonest by far, is recognised without a look at its traceback.
+        if type(error) is not KeyError and not is_contained(error):
+            raise error
+        return self.target.capture(buffer, features), current_context() if buffer.exemplars else None
+
+    def extract_anew(
+        self, error: BaseException, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Captured, object]:
+        """Capture the features of a call with these arguments after *error*, as `capture_anew` does."""
+        if type(error) is not KeyError and not is_contained(error):
+            raise error
+        return self.capture(buffer, args, kwargs), current_context() if buffer.exemplars else None
+
+    def record_failure(
+        self, buffer: CallBuffer, captured: Captured, seconds: float, context: object, error: BaseException
+    ) -> None:
+        """Record a call that raised *error*."""
+        self.target.record_failure(buffer, captured, seconds, context, error_type(error))
+
+    def record_anew(
+        self,
+        error: BaseException,
+        buffer: CallBuffer,
+        captured: Captured,
+        result: Any,
+        seconds: float | None,
+        context: object,
+    ) -> None:
+        """
+        Record a call after *error*, or only report *error* if *seconds* is None, because the call is recorded already.
+
+        Raises:
+            BaseException: *error* itself, if it is an interrupt, or if the limit of recursion has prevented the record.
+        """
+        if not is_contained(error) or (seconds is not None and type(error) is RecursionError):
+            raise error
+        if seconds is not None and not is_hashable(type(result)):
+            self.target.record(buffer, captured, result, seconds, context, None)
+        else:
+            self.target.report_error("record", error)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenCall:
         """Begin a call with these arguments: capture its features, and start its span if there is tracing."""

@@ -115,21 +115,35 @@ def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         outer = call_flag.get()
         if outer is not None and outer[0]:
             return function(*args, **kwargs)
-        call = plan.call(args, kwargs)
-        flag = [True]
-        token = call_flag.set(flag)
-        call.attach()
+        flag, token = [True], None
         try:
+            call = plan.call(args, kwargs)
+        except RecursionError:
+            call = None
+        if call is None:
+            plan.target.overflows.append(("capture", None))
+            return function(*args, **kwargs)
+        try:
+            token = call_flag.set(flag)
+            call.attach()
             result = function(*args, **kwargs)
         except BaseException as error:
-            call.fail(error)
+            try:
+                call.fail(error)
+            except RecursionError:
+                plan.target.overflows.append(("failure", None))
             raise
         else:
-            call.finish(result)
+            try:
+                call.finish(result)
+            except RecursionError:
+                plan.target.overflows.append(("output", None))
             return result
         finally:
+            # First of all, so that no interrupt can come before it. The functions above may be interrupted.
             flag[0] = False
-            call_flag.reset(token)
+            if token is not None:
+                call_flag.reset(token)
 
     return wrapper
 
@@ -143,19 +157,33 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         outer = call_flag.get()
         if outer is not None and outer[0]:
             return await function(*args, **kwargs)
-        call = plan.call(args, kwargs)
-        flag = [True]
-        token = call_flag.set(flag)
-        call.attach()
+        flag, token = [True], None
         try:
+            call = plan.call(args, kwargs)
+        except RecursionError:
+            call = None
+        if call is None:
+            plan.target.overflows.append(("capture", None))
+            return await function(*args, **kwargs)
+        try:
+            token = call_flag.set(flag)
+            call.attach()
             result = await function(*args, **kwargs)
         except BaseException as error:  # a cancelled task is a failed prediction
-            call.fail(error)
+            try:
+                call.fail(error)
+            except RecursionError:
+                plan.target.overflows.append(("failure", None))
             raise
         else:
-            call.finish(result)
+            try:
+                call.finish(result)
+            except RecursionError:
+                plan.target.overflows.append(("output", None))
             return result
         finally:
+            # First of all, so that no interrupt can come before it.
+            flag[0] = False
             leave(call_flag, flag, token)
 
     return wrapper

@@ -32,14 +32,16 @@ def generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
             sent: Any = None
             thrown: BaseException | None = None
             while True:
-                flag = [True]
-                token = call_flag.set(flag)
+                flag, token = [True], None
                 try:
+                    token = call_flag.set(flag)
                     last = inner.send(sent) if thrown is None else inner.throw(thrown)
                 except StopIteration as stop:
                     call.finish(last)
                     return stop.value
                 finally:
+                    # First of all, so that no interrupt can come before it.
+                    flag[0] = False
                     leave(call_flag, flag, token)
                 thrown = None
                 try:
@@ -74,14 +76,16 @@ def async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., A
             sent: Any = None
             thrown: BaseException | None = None
             while True:
-                flag = [True]
-                token = call_flag.set(flag)
+                flag, token = [True], None
                 try:
+                    token = call_flag.set(flag)
                     last = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
                 except StopAsyncIteration:
                     call.finish(last)
                     return
                 finally:
+                    # First of all, so that no interrupt can come before it.
+                    flag[0] = False
                     leave(call_flag, flag, token)
                 thrown = None
                 try:
