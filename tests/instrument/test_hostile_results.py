@@ -58,7 +58,7 @@ def call_of_each_kind(monitor, result):
     """Return functions that pass *result* through each wrapper, and a block."""
 
     @monitor.instrument
-    def one(features):
+    def predict(features):
         return result
 
     @monitor.instrument
@@ -78,7 +78,7 @@ def call_of_each_kind(monitor, result):
             call.output = result
         return result
 
-    return [one, several, lambda features: asyncio.run(awaited(features)), plain, block]
+    return [predict, several, lambda features: asyncio.run(awaited(features)), plain, block]
 
 
 @pytest.mark.parametrize("make", [Unhashable, lambda: UnhashableFloat(0.5), dead_proxy])
@@ -142,12 +142,12 @@ def outcomes_by_depth(predict):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize("wraps", ["one", "several", "plain", "plan"])
+@pytest.mark.parametrize("wraps", ["single", "several", "plain", "plan"])
 def test_a_call_near_the_limit_of_recursion_has_the_result_of_the_bare_one_a_frame_deeper(monitor, wraps, fails):
     """The wrapper itself takes one frame."""
     ran = []
 
-    def one(features):
+    def predict(features):
         ran.append(1)
         return 1 / 0 if fails else 0.5
 
@@ -155,7 +155,7 @@ def test_a_call_near_the_limit_of_recursion_has_the_result_of_the_bare_one_a_fra
         ran.append(1)
         return 1 / 0 if fails else 0.5
 
-    function = several if wraps == "several" else one
+    function = several if wraps == "several" else predict
     options = {"plain": {"output": lambda result: result}, "plan": {"prediction_id": lambda features: 1}}
     instrumented = monitor.instrument(function, **options.get(wraps, {}))
     bare = outcomes_by_depth(lambda features: function(features))  # noqa: PLW0108 - takes a frame
@@ -167,5 +167,5 @@ def test_a_call_near_the_limit_of_recursion_has_the_result_of_the_bare_one_a_fra
     # A call that could not be counted is an error, as is one whose features could not be read.
     errors = sum(Probe(monitor).errors.values())
     assert evidence.served + evidence.failed <= len(ran) <= evidence.served + evidence.failed + errors
-    if wraps == "one" and not fails:
+    if wraps == "single" and not fails:
         assert evidence.served == len(ran)

@@ -152,9 +152,9 @@ class Calls:
 
     def report_overflows(self) -> None:
         """Report the steps in `overflows`, and count their calls. The features of those calls are dropped."""
-        for place, seconds in pop_head(self.overflows, len(self.overflows)):
-            if place == "capture" or seconds is not None:
+        for where, seconds in pop_head(self.overflows, len(self.overflows)):
+            if where == "capture" or seconds is not None:
                 self.drop("unreadable", 1)
             if seconds is not None:
                 self._recorder.record_without_features(1, seconds, None)
-            self._guard.report(place, "the limit of recursion is too near to record a call: see sys.setrecursionlimit")
+            self._guard.report(where, "the limit of recursion is too near to record a call: see sys.setrecursionlimit")
