@@ -18,7 +18,7 @@ from driftline._significance.dependence import Dependence
 from driftline._windows.window import Window
 from driftline.canary import Canary, VariantEvidence, Verdict
 from driftline.detection import Rule
-from driftline.otel import LoggerProvider, MeterProvider, TracerProvider, current_context
+from driftline.otel import LoggerProvider, MeterProvider, TracerProvider
 from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
 from driftline.reference import Learn, Reference
 from driftline.results import CanaryState, FeatureStatus, Score, Snapshot
@@ -270,11 +270,7 @@ class Monitor:
         if not calls.enabled:
             return
         with self._pipeline.guard("observe"):
-            if seconds is None:
-                calls.record_batch(features, outputs)
-            else:
-                captured = calls.capture(buffer := calls.buffer, features)
-                calls.record(buffer, captured, outputs, float(seconds), current_context(), None)
+            calls.record_batch(features, outputs, None if seconds is None else float(seconds))
             if prediction_ids is not None:
                 calls.remember(prediction_ids, outputs)
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.columns import as_floats, read_column
-from driftline._capture.tables import is_column, read_table
+from driftline._capture.columns import as_floats
+from driftline._capture.libraries import is_column, read_column
+from driftline._capture.tables import read_table
 from driftline.errors import ConfigurationError
 from driftline.otel import Instruments, MeterProvider, Reading, instruments_for
 from driftline.results import CanaryState, FeatureStatus, Score

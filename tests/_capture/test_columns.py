@@ -19,7 +19,8 @@ from driftline._binning.bins import (
 )
 from driftline._binning.comparison import MAX_CUTS, MAX_ROWS
 from driftline._binning.layout import Layout, binner
-from driftline._capture.columns import CategoricalColumn, as_codes, as_floats, as_objects, count_codes, read_column
+from driftline._capture.columns import CategoricalColumn, as_codes, as_floats, as_objects, count_codes
+from driftline._capture.libraries import read_column
 
 NAN, INF = float("nan"), float("inf")
 STRINGS = ["b", None, "a", "b"]

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from driftline import Reference
 from driftline._binning.layout import binner
-from driftline._capture.columns import CategoricalColumn, read_column
+from driftline._capture.columns import CategoricalColumn
 from driftline._capture.labels import MAX_LABEL, label_of, shorten_label
+from driftline._capture.libraries import read_column
 
 
 class Colour(enum.Enum):

@@ -16,7 +16,9 @@ import pytest
 
 from driftline import Reference
 from driftline._binning.layout import Layout
-from driftline._capture.reader import SMALL_BATCH, Batch, FeatureReader, names_of
+from driftline._capture.captured import Batch, Unread
+from driftline._capture.names import names_of
+from driftline._capture.reader import SMALL_BATCH, FeatureReader
 
 NAMES = ("a", "b", "c")
 ROW = (1.0, "x", True)
@@ -54,13 +56,13 @@ class Mapping(collections.UserDict):
 @pytest.fixture
 def calls():
     """The calls of the callbacks of a reader."""
-    return SimpleNamespace(reports=[], dropped=[])
+    return SimpleNamespace(reports=[])
 
 
 @pytest.fixture
 def reader(calls):
     """A reader of three features."""
-    return FeatureReader(NAMES, lambda *call: calls.reports.append(call), lambda *call: calls.dropped.append(call))
+    return FeatureReader(NAMES, lambda *call: calls.reports.append(call))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,6 @@ def test_one_row_of_any_kind_is_aligned(reader, calls, features):
     for _ in range(2):
         assert reader.align([reader(features)]) == [ROW]
     assert not calls.reports
-    assert not calls.dropped
 
 
 @pytest.mark.parametrize("rows", [1, SMALL_BATCH, SMALL_BATCH + 1, 500])
@@ -141,18 +142,20 @@ def test_a_missing_feature_is_none_and_an_unknown_one_is_reported(reader, calls)
     assert reader({"a": 1.0, "c": True}) == (1.0, None, True)
     assert not calls.reports
     assert reader({**dict(zip(NAMES, ROW, strict=True)), "new": 5}) == ROW
-    assert calls.reports == [("unknown_feature", "features ['new'] are not in the reference: not counted")]
     frame = pd.DataFrame({"a": [1.0] * 50, "new": [1] * 50})
     batch = reader(frame)
     assert batch.columns[1] is None
+    ((where, message),) = calls.reports
+    assert where == "unknown_feature"
+    assert message.startswith("features ['new'] are not in the reference: not counted.")
+    assert "ignore=" in message
+    reader({"newer": 1})
     assert len(calls.reports) == 2
 
 
 def test_names_that_are_numbers_match_strings(calls):
     """A reference names the column 0 of a dict or frame "0"."""
-    reader = FeatureReader(
-        ("0", "1"), lambda *call: calls.reports.append(call), lambda *call: calls.dropped.append(call)
-    )
+    reader = FeatureReader(("0", "1"), lambda *call: calls.reports.append(call))
     assert reader({1: 2.0, 0: 1.0}) == (1.0, 2.0)
     assert reader(pd.DataFrame({1: [2.0], 0: [1.0]})) == [(1.0, 2.0)]
     assert reader([{1: 2.0, 0: 1.0}]) == [(1.0, 2.0)]
@@ -166,30 +169,31 @@ def test_a_frame_without_names_is_aligned_by_order(reader):
 @pytest.mark.parametrize(
     ("features", "reason", "rows"),
     [
-        (np.zeros(2), "shape", 1),
+        (np.zeros(2), "shape", None),
         (np.zeros((4, 2)), "shape", 4),
-        (np.zeros((2, 2, 2)), "shape", 1),
-        (np.float64(3.0), "unreadable", 1),
-        ((1.0,), "shape", 1),
+        (np.zeros((2, 2, 2)), "shape", None),
+        (np.float64(3.0), "unreadable", None),
+        ((1.0,), "shape", None),
         ([[1, 2], [1]], "shape", 2),
         ([[1, 2], [1], [3]], "shape", 3),
-        ([1.0] * 4, "shape", 1),
+        ([1.0] * 4, "shape", None),
         (pd.DataFrame([[1, 2]] * 3), "shape", 3),
-        (pl.Series([1, 2]), "shape", 1),
-        (iter([1, 2, 3]), "unreadable", 1),
-        ({1, 2, 3}, "unreadable", 1),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "unreadable", 1),
-        (5, "unreadable", 1),
-        ("text", "unreadable", 1),
-        (None, "unreadable", 1),
-        (object(), "unreadable", 1),
-        ({"a": [1, 2], "b": [1], "c": [1]}, "unreadable", 1),
+        (pl.Series([1, 2]), "shape", None),
+        (iter([1, 2, 3]), "unreadable", None),
+        ({1, 2, 3}, "unreadable", None),
+        (pd.DataFrame([[1, 2]] * 7, columns=["a", "a"]), "unreadable", 7),
+        (5, "unreadable", None),
+        ("text", "unreadable", None),
+        (None, "unreadable", None),
+        (object(), "unreadable", None),
+        ({"a": [1, 2], "b": [1], "c": [1]}, "unreadable", 2),
     ],
 )
 def test_unreadable_features_are_dropped_and_reported(reader, calls, features, reason, rows):
-    """With a reason and a number of rows."""
-    assert reader(features) is None
-    assert calls.dropped == [(reason, rows)]
+    """With a reason and a number of rows; it is None if only the outputs can tell."""
+    unread = reader(features)
+    assert isinstance(unread, Unread)
+    assert (unread.reason, unread.rows) == (reason, rows)
     assert len(calls.reports) == 1
 
 
@@ -199,7 +203,7 @@ def test_unreadable_features_are_dropped_and_reported(reader, calls, features, r
 def test_empty_features_are_no_error(reader, features):
     """An empty dict is a row of missing values, an empty batch has no rows."""
     captured = reader(features)
-    assert captured in (None, [], (None, None, None))
+    assert captured in ([], (None, None, None))
 
 
 def test_a_captured_row_is_a_copy(reader):
@@ -238,7 +242,7 @@ def test_values_of_any_type_are_counted_once(reader, calls, value, index):
     captured = [reader(dict(zip(NAMES, row, strict=True))), reader({"a": 1.0, "b": "x", "c": True})]
     counts = layout.count_rows(captured)
     assert [int(counts[part].sum()) for part in layout.slices] == [2, 2, 2]
-    assert not calls.dropped
+    assert not calls.reports
 
 
 @pytest.mark.parametrize(
@@ -254,8 +258,7 @@ def test_packed_dicts_of_numbers_have_the_same_counts(calls, value, is_number, m
     layout = Layout(Reference.fit({"a": np.arange(50.0), "b": np.arange(50.0)}).features)
     rows = [{"b": 3.0, "a": 1.0}, {"a": 30, "b": value}, {"a": 2.0} if missing else {"a": 2.0, "b": 49.0}]
     packing, plain = (
-        FeatureReader(("a", "b"), lambda *call: calls.reports.append(call), lambda *call: None, packs=packs)
-        for packs in (True, False)
+        FeatureReader(("a", "b"), lambda *call: calls.reports.append(call), packs=packs) for packs in (True, False)
     )
     aligned = packing.align(rows)
     assert layout.count_rows(aligned).tolist() == layout.count_rows(plain.align(rows)).tolist()
@@ -272,11 +275,11 @@ def test_values_of_any_type_among_numbers_are_counted(value):
 
 
 def test_a_reader_of_one_feature_reads_rows(calls):
-    reader = FeatureReader(("a",), lambda *call: calls.reports.append(call), lambda *call: calls.dropped.append(call))
+    reader = FeatureReader(("a",), lambda *call: calls.reports.append(call))
     assert reader.align([reader({"a": 1.0})]) == [(1.0,)]
     assert np.frombuffer(reader(np.array([2.0]))).tolist() == [2.0]
     assert reader(np.array([2])) == (2,)
-    assert reader(SimpleNamespace(a=3.0)) is None
+    assert isinstance(reader(SimpleNamespace(a=3.0)), Unread)
     assert reader(np.zeros((2, 1))) == [(0.0,), (0.0,)]
 
 

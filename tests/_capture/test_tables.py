@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline._capture.columns import as_floats, as_objects
-from driftline._capture.tables import is_column, is_table, read_table
+from driftline._capture.libraries import is_column
+from driftline._capture.tables import is_table, read_table
 
 NAN, INF = float("nan"), float("inf")
 DATA = {"n": [1.5, None, 3.0], "t": ["a", None, "c"], "b": [True, None, False]}
@@ -180,7 +181,7 @@ def test_names_become_strings():
         ([1, 2], TypeError, "got list, expected a dict of columns"),
         (np.zeros(3), ValueError, r"expected a 2-D array of rows and columns, got 1 dimension"),
         (np.zeros((1, 1, 1)), ValueError, "got 3 dimension"),
-        ({"a": [1], "b": [1, 2]}, ValueError, r"columns differ in length: \[1, 2\]"),
+        ({"a": [1], "b": [1, 2]}, ValueError, r"columns differ in length: 'a' has 1, 'b' has 2 rows"),
         ({1: [1], "1": [2]}, ValueError, r"columns \['1'\] appear more than once"),
     ],
 )

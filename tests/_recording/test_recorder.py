@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from driftline import Reference, Window
 from driftline._binning.layout import Layout
-from driftline._capture.reader import Batch
+from driftline._capture.captured import Batch, Unread
 from driftline._recording.backpressure import HELP_PENDING
 from driftline._recording.buffer import BUFFER_ROWS, CHUNK_ROWS, SHARE_ROWS, WAKE_ROWS
 from driftline._recording.durations import LARGE_PIECE, PIECE, DurationQueue
@@ -211,9 +211,9 @@ def test_calls_without_buffered_rows_are_bounded(layout, kind):
         if kind == "batches":
             recorder.record(batch, None, 0.1, None)
         elif kind == "unreadable":
-            recorder.record(None, 0.5, 0.1, None)
+            recorder.record(Unread("unreadable", None), 0.5, 0.1, None)
         else:
-            recorder.record_failure(None, 0.1, None, "ValueError")
+            recorder.record_failure(Unread("unreadable", None), 0.1, None, "ValueError")
         assert len(recorder._calls) + len(recorder._failures) <= BUFFER_ROWS + CHUNK_ROWS
         assert len(recorder._durations) <= BUFFER_ROWS + CHUNK_ROWS
     recorder.drain()
@@ -354,10 +354,11 @@ def test_unreadable_output_keeps_call_and_features(captured, output):
 def test_unreadable_output_of_unreadable_features_keeps_the_call(output, rows):
     reference = Reference.fit({"x": np.arange(100.0)}, predictions=np.arange(100.0))
     recorder, _ = recorder_of(Layout(reference.watched), Window(rows=10))
-    recorder.record(None, output, 0.0, None)
+    recorder.record(Unread("unreadable", None), output, 0.0, None)
     recorder.drain()
     tally = recorder.panes.read()
     assert (tally.served, tally.rows, int(tally.durations.sum())) == (rows, 0, 1)
+    assert tally.dropped == {"unreadable": rows}
 
 
 def test_conversion_of_a_value_may_predict(layout):

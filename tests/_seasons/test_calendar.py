@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,9 @@ def test_times_of_every_type_are_read():
     fitted = [Reference.fit({"x": np.arange(200.0)}, time=column, seasons=["hour"]) for column in columns]
     assert all(item == fitted[0] for item in fitted)
     frame = pd.DataFrame({"x": np.arange(200.0), "at": naive})
-    assert Reference.fit(frame, time="at", seasons=["hour"]) == fitted[0]
+    by_name = Reference.fit(frame, time="at", seasons=["hour"])
+    assert by_name.seasons.column == "at"
+    assert replace(by_name, seasons=replace(by_name.seasons, column=None)) == fitted[0]
     assert Reference.fit(np.stack([np.arange(200.0), seconds], axis=1), time="1").features[0].name == "0"
 
 

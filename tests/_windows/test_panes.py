@@ -11,8 +11,9 @@ import pytest
 import driftline as dl
 from driftline import Reference, Window
 from driftline._binning.layout import Layout
+from driftline._capture.captured import Batch
 from driftline._capture.columns import as_floats
-from driftline._capture.reader import SMALL_BATCH, Batch
+from driftline._capture.reader import SMALL_BATCH
 from driftline._derived.transform import StagedLayout
 from driftline._recording.recorder import Recorder
 from driftline._seasons.calendar import CELLS, WeekClock

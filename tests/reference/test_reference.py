@@ -278,7 +278,7 @@ def test_the_fingerprint_identifies_bins_and_names():
         ({"x": []}, {}, "data: 0 rows and 1 columns"),
         (5, {}, "data: got int, expected a dict of columns"),
         (np.arange(5), {}, "data: expected a 2-D array of rows and columns, got 1 dimension"),
-        ({"x": [1, 2], "y": [1]}, {}, r"data: columns differ in length: \[1, 2\]"),
+        ({"x": [1, 2], "y": [1]}, {}, "data: columns differ in length: 'x' has 2, 'y' has 1 rows"),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), {}, r"data: columns \['x'\] appear more than once"),
         ({"x": [1]}, {"categorical": ["y"]}, r"categorical=\['y'\]: no such columns"),
         ({"x": [1]}, {"numeric": ["y"]}, r"numeric=\['y'\]: no such columns"),

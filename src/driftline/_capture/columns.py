@@ -1,32 +1,32 @@
-"""Reads one column of any library as numbers, as codes with labels, or as Python values; copies only if necessary."""
+"""Columns as numbers, as codes with labels, or as Python values; copies only if necessary."""
 
 from __future__ import annotations
 
 import struct
-import sys
-from collections.abc import Iterator, Sequence
-from itertools import starmap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, starmap
 from numbers import Real
 from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._runtime.guard import returning_on_error
+from driftline._runtime.guard import is_contained, returning_on_error
 from driftline.typing import Column
 
 __all__ = [
     "FLOAT_BYTES",
     "CategoricalColumn",
+    "NullableColumn",
     "Row",
     "as_codes",
     "as_floats",
     "as_numbers",
     "as_objects",
     "count_codes",
-    "origin",
-    "read_column",
+    "holds_numbers",
     "read_matrix",
+    "without_mask",
 ]
 
 Row: TypeAlias = "tuple[object, ...] | bytes"
@@ -38,8 +38,11 @@ FLOAT_BYTES = 8
 SMALL_RANGE = 1_024
 """Largest range (maximum - minimum) of integers that are read as codes: their distances from the minimum."""
 
-MAX_POLARS_CODES = 1_000_000
-"""Most labels of all polars categoricals in this process for which a table over all of them is cheap."""
+PLAIN = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.longdouble, np.bool_})
+"""Types of a sum of numbers. The sum of one complex number or duration and any numbers has another type."""
+
+DECEPTIVE = (np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
+"""Types that have ``__float__`` and need not be numbers: it drops imaginary parts, units and masks."""
 
 FEW_LABELS = 8
 """Most labels for which comparing all codes with each code is faster than `numpy.bincount`."""
@@ -82,10 +85,84 @@ class CategoricalColumn(Sequence[object]):
         return CategoricalColumn(self.codes.copy(), self.labels)
 
 
+class NullableColumn(Sequence[object]):
+    """
+    A column of integers of which some are missing. As float64 they would not be exact above 2**53.
+
+    Args:
+        values: the integers, shape (rows,); any integer where the value is missing.
+        missing: whether the value of each row is missing, shape (rows,).
+    """
+
+    __slots__ = ("missing", "values")
+
+    def __init__(self, values: NDArray[np.integer[Any]], missing: NDArray[np.bool_]) -> None:
+        self.values = values
+        self.missing = missing
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> object: ...
+    @overload
+    def __getitem__(self, index: slice) -> NullableColumn: ...
+    def __getitem__(self, index: int | slice) -> object:
+        if isinstance(index, slice):
+            return NullableColumn(self.values[index], self.missing[index])
+        return None if self.missing[index] else int(self.values[index])
+
+    def __iter__(self) -> Iterator[object]:
+        objects = self.values.astype(object)
+        objects[self.missing] = None
+        return iter(objects.tolist())
+
+    def copy(self) -> NullableColumn:
+        """Return a column with copies of the integers."""
+        return NullableColumn(self.values.copy(), self.missing.copy())
+
+    def as_floats(self) -> NDArray[np.float64]:
+        """Return the integers as float64, shape (rows,), with nan for missing values."""
+        floats = self.values.astype(np.float64)
+        floats[self.missing] = np.nan
+        return floats
+
+
+def without_mask(values: NDArray[Any]) -> Column:
+    """Return an array of any subclass as a plain array, or as another column if a mask hides some of its values."""
+    if type(values) is np.ndarray:
+        return values
+    data: NDArray[Any] = np.asarray(np.ma.getdata(values))
+    if not np.ma.is_masked(values):
+        return data
+    mask = np.ma.getmaskarray(values)
+    kind = data.dtype.kind
+    if kind == "b" and data.ndim == 1:
+        return CategoricalColumn(np.where(mask, np.int8(-1), data.view(np.int8)), (False, True))
+    if kind in "iu" and data.ndim == 1:
+        return NullableColumn(data, mask)
+    if kind in "fiub":
+        floats = data.astype(data.dtype if kind == "f" else np.float64)
+        floats[mask] = np.nan
+        return floats
+    if kind in "cmMV":
+        return data
+    objects = data.astype(object)
+    objects[mask] = None
+    return objects
+
+
 def as_codes(column: Column) -> CategoricalColumn | None:
     """Return a column as codes if it is categorical, boolean, or of integers in a small range; else None."""
     if isinstance(column, CategoricalColumn):
         return column
+    if isinstance(column, NullableColumn):
+        present = as_codes(column.values[~column.missing])
+        if present is None:
+            return None
+        codes = np.full(len(column), -1, dtype=np.int16)
+        codes[~column.missing] = present.codes
+        return CategoricalColumn(codes, present.labels)
     if not isinstance(column, np.ndarray) or not len(column):
         return None
     if column.dtype.kind == "b":
@@ -112,7 +189,7 @@ def count_codes(column: CategoricalColumn) -> tuple[int, NDArray[np.int64]]:
 
 def as_numbers(column: Column) -> NDArray[np.generic]:
     """Return an array of integers or floats as it is, and any other column as float64 (see `as_floats`)."""
-    if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiu" and column.dtype.itemsize <= FLOAT_BYTES:
         return column
     return as_floats(column)
 
@@ -126,8 +203,31 @@ def read_matrix(rows: Sequence[Any], width: int) -> NDArray[np.float64] | None:
         rows: tuples of Python numbers, or the bytes of float64; all of one kind.
         width: values of a row.
     """
-    packed = b"".join(rows if isinstance(rows[0], bytes) else starmap(struct.Struct(f"{width}d").pack, rows))
+    if isinstance(rows[0], bytes):
+        packed = b"".join(rows)
+    elif holds_numbers(lambda: chain.from_iterable(rows)):
+        packed = b"".join(starmap(struct.Struct(f"{width}d").pack, rows))
+    else:
+        return None
     return np.frombuffer(packed).reshape(len(rows), width)
+
+
+def holds_numbers(values: Callable[[], Iterable[Any]]) -> bool:
+    """
+    Return whether no value is of a type in `DECEPTIVE`, so that ``float(value)`` is right where it does not raise.
+
+    Args:
+        values: returns an iterator over the values. It may be called twice.
+    """
+    # The sum takes a third of the time of a look at each type. It fails or has another type if it matters.
+    if type(_sum(values())) in PLAIN:
+        return True
+    return not any(issubclass(kind, DECEPTIVE) for kind in set(map(type, values())))
+
+
+@returning_on_error(None)
+def _sum(values: Iterable[Any]) -> object:
+    return sum(values)
 
 
 def as_floats(column: Column) -> NDArray[np.float64]:
@@ -137,10 +237,15 @@ def as_floats(column: Column) -> NDArray[np.float64]:
     None, NA, dates and other values that are not numbers become nan. Integers too large for a float become ±inf.
     """
     if isinstance(column, np.ndarray):
+        column = without_mask(column)
+    if isinstance(column, np.ndarray):
         if column.dtype.kind in "fiub":
-            return column.astype(np.float64, copy=False)
+            with np.errstate(over="ignore"):  # a longdouble may be too large
+                return column.astype(np.float64, copy=False)
         if column.dtype.kind in "cmMV":  # numpy would convert dates to numbers of days
             return np.full(len(column), np.nan)
+    if isinstance(column, NullableColumn):
+        return column.as_floats()
     if isinstance(column, CategoricalColumn):
         by_code = np.array([*as_floats(column.labels), np.nan], dtype=np.float64)
         floats: NDArray[np.float64] = by_code[np.maximum(column.codes, -1)]
@@ -158,132 +263,32 @@ def as_floats(column: Column) -> NDArray[np.float64]:
 def as_objects(column: Column) -> Sequence[object]:
     """Return the values of a column as Python objects, so that equal values of any library have equal hashes."""
     if isinstance(column, np.ndarray):
-        return column.tolist()  # type: ignore[no-any-return]
-    return list(column) if isinstance(column, CategoricalColumn) else column
+        column = without_mask(column)
+    if isinstance(column, np.ndarray):
+        # As Python values, dates in nanoseconds would be integers.
+        return list(column) if column.dtype.kind in "mM" else column.tolist()
+    return list(column) if isinstance(column, (CategoricalColumn, NullableColumn)) else column
 
 
 @returning_on_error(None)
 def _packed(values: Sequence[object]) -> NDArray[np.float64] | None:
     """Return Python numbers as float64; None if a value is not a number. Five times as fast as `numpy.array`."""
-    return np.frombuffer(struct.pack(f"{len(values)}d", *values))
+    return np.frombuffer(struct.pack(f"{len(values)}d", *values)) if holds_numbers(lambda: values) else None
 
 
 def _as_float(value: Any) -> float:
     """Return a value as a float; nan if it is not a number, ±inf if it is too large."""
-    if isinstance(value, np.ndarray) and value.ndim:
+    if isinstance(value, np.ndarray):
         if value.size != 1:
             return float("nan")
-        value = value.item()
+        value = as_objects(value.reshape(1))[0]
+    if isinstance(value, DECEPTIVE):
+        return float("nan")
     try:
         return float(value)
     except OverflowError:
         return float("-inf") if isinstance(value, Real) and value < 0 else float("inf")
-    except Exception:  # noqa: BLE001 - the values are the host's: their __float__ may raise anything
-        return float("nan")
-
-
-def origin(value: object) -> tuple[str, str]:
-    """Return (name of the top package of a value's class, name of the class), such as ("pandas", "DataFrame")."""
-    kind = type(value)
-    return kind.__module__.partition(".")[0], kind.__name__
-
-
-def read_column(values: Any) -> Column:
-    """
-    Read a column of any library.
-
-    Args:
-        values: an array, a list, a tuple, a pandas, polars or pyarrow column, or another iterable.
-
-    Returns:
-        Arrays, lists, tuples and `CategoricalColumn` as they are. Else an array of numbers, codes, or a list of values
-        in which missing ones are None.
-    """
-    if isinstance(values, (np.ndarray, list, tuple, CategoricalColumn)):
-        return values
-    library, _ = origin(values)
-    if library == "pandas":
-        return _pandas_column(values)
-    if library == "polars":
-        return _polars_column(values)
-    if library == "pyarrow":
-        return _arrow_column(values)
-    return list(values)
-
-
-def _pandas_column(values: Any) -> Column:
-    dtype = values.dtype
-    if isinstance(dtype, np.dtype):
-        array: NDArray[np.generic] = values.to_numpy()
-        return array if dtype.kind in "fiubmM" else array.tolist()
-    name = type(dtype).__name__
-    if name == "CategoricalDtype":
-        categorical = getattr(values, "array", values)
-        return CategoricalColumn(categorical.codes, _plain(categorical.categories))
-    if getattr(dtype, "kind", "O") in "fiu" and getattr(dtype, "_is_numeric", False):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
-    if name == "BooleanDtype":
-        return CategoricalColumn(values.to_numpy(dtype=np.int8, na_value=-1), (False, True))
-    if (name == "ArrowDtype" or getattr(dtype, "storage", None) == "pyarrow") and "pyarrow" in sys.modules:
-        return _arrow_column(sys.modules["pyarrow"].array(getattr(values, "array", values)))
-    return values.astype(object).where(values.notna(), None).tolist()  # type: ignore[no-any-return]
-
-
-def _plain(labels: Any) -> Sequence[object]:
-    """Return a pandas index of categories as Python values; intervals and dates stay objects of pandas."""
-    return labels.astype(object).tolist()  # type: ignore[no-any-return]
-
-
-def _polars_column(values: Any) -> Column:
-    dtype = values.dtype
-    if dtype.is_numeric() and not dtype.is_decimal():
-        return values.to_numpy()  # type: ignore[no-any-return]
-    kind = (dtype if isinstance(dtype, type) else type(dtype)).__name__
-    library = sys.modules["polars"]
-    if kind == "Boolean":
-        return CategoricalColumn(_integers(values, library.Int8), (False, True))
-    if kind == "Enum":
-        return CategoricalColumn(_integers(values, library.Int64), dtype.categories.to_list())
-    if kind == "Categorical":
-        return _polars_categorical(values, library)
-    if kind == "String":
-        # Unlike a Categorical, an Enum of these labels adds nothing to a table of the process.
-        labels = values.drop_nulls().unique()
-        return CategoricalColumn(_integers(values.cast(library.Enum(labels)), library.Int64), labels.to_list())
-    return values.to_list()  # type: ignore[no-any-return]
-
-
-def _polars_categorical(values: Any, library: Any) -> Column:
-    labels = values.drop_nulls().unique()
-    codes = _integers(labels, library.Int64)
-    if len(codes) and codes.max() >= MAX_POLARS_CODES:
-        return values.to_list()  # type: ignore[no-any-return]
-    # These codes number all labels of the process. The table maps them to indices of the labels of this column.
-    table = np.full(int(codes.max(initial=-1)) + 2, -1, dtype=np.int32)
-    table[codes] = np.arange(len(codes))
-    return CategoricalColumn(table[_integers(values, library.Int64)], labels.cast(library.String).to_list())
-
-
-def _integers(values: Any, kind: Any) -> NDArray[np.signedinteger[Any]]:
-    """Return the integers that a polars column stores, as the type *kind*, with -1 for missing values."""
-    physical = values if values.dtype == sys.modules["polars"].Boolean else values.to_physical()
-    return physical.cast(kind).fill_null(-1).to_numpy()  # type: ignore[no-any-return]
-
-
-def _arrow_column(values: Any) -> Column:
-    kind = str(values.type)
-    if kind.startswith(("int", "uint", "float", "double", "halffloat")):
-        return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    if kind in {"string", "large_string"}:
-        values = values.dictionary_encode()
-        kind = str(values.type)
-    if kind.startswith("dictionary"):
-        if hasattr(values, "chunks"):
-            values = values.unify_dictionaries().combine_chunks() if values.num_chunks else values
-            if hasattr(values, "chunks"):  # there are no chunks
-                return values.to_pylist()  # type: ignore[no-any-return]
-        codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-        return CategoricalColumn(codes, values.dictionary.to_pylist())
-    if kind == "bool":
-        return CategoricalColumn(values.cast("int8").fill_null(-1).to_numpy(zero_copy_only=False), (False, True))
-    return values.to_pylist()  # type: ignore[no-any-return]
+    except BaseException as error:  # the values are the host's: their __float__ may raise anything
+        if is_contained(error):
+            return float("nan")
+        raise

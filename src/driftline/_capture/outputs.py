@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.columns import read_column
-from driftline._capture.tables import is_column
+from driftline._capture.libraries import is_column, read_column
 from driftline._runtime.guard import returning_on_error
 from driftline.typing import Column
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from itertools import starmap
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain, starmap
 from operator import attrgetter, itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from driftline._capture.columns import CategoricalColumn, Row, as_objects, read_column
+from driftline._capture.captured import Batch, Captured, Unread
+from driftline._capture.columns import CategoricalColumn, NullableColumn, Row, as_objects, holds_numbers, without_mask
+from driftline._capture.libraries import is_column, read_column
+from driftline._capture.names import UnknownNames, field_names, is_named, names_of
 from driftline._capture.outputs import SCALARS
-from driftline._capture.tables import Table, is_column, is_table, read_table
-from driftline._runtime.guard import Report, UnreadableError, returning_on_error
+from driftline._capture.table_reader import TableReader
+from driftline._capture.tables import is_table
+from driftline._runtime.guard import Report, returning_on_error
 from driftline.typing import Column
 
-__all__ = ["SMALL_BATCH", "Batch", "Captured", "FeatureReader", "first_names", "names_of"]
+__all__ = ["SMALL_BATCH", "FeatureReader"]
 
 SMALL_BATCH = 32
 """Most rows of a batch that is captured as single rows, because this is cheaper than columns for small batches."""
@@ -31,59 +34,6 @@ request, and a reader that is kept would keep its class in memory.
 FLOAT64 = np.dtype(np.float64)
 
 
-class Batch:
-    """
-    The captured columns of a batch.
-
-    Attributes:
-        columns: one column per name, in the order of the reference; None for a column that the call does not have.
-        rows: number of rows.
-    """
-
-    __slots__ = ("columns", "rows")
-
-    def __init__(self, columns: Sequence[Column | None], rows: int) -> None:
-        self.columns = columns
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return self.rows
-
-
-Captured: TypeAlias = "Row | dict[str, object] | list[Row] | Batch | None"
-"""
-What a reader returns for one call.
-
-A row (a dict is put in order later), a list of rows for a small batch, a `Batch`, or None for unreadable features.
-"""
-
-
-def names_of(features: Any) -> tuple[str, ...] | None:
-    """Return the names of the features of a call, in their order; None if they have no names, as in an array."""
-    if isinstance(features, Mapping):
-        return tuple(str(name) for name in features)
-    if is_table(features):
-        return read_table(features).names
-    if hasattr(features, "_fields"):
-        return tuple(features._fields)
-    fields = _field_names(type(features))
-    if fields is not None:
-        return fields
-    index = getattr(features, "index", None)
-    if index is not None and not callable(index) and type(index).__name__ != "RangeIndex":
-        return tuple(str(name) for name in index)
-    return None
-
-
-def first_names(features: Any) -> tuple[str, ...]:
-    """Return the names of the features of a call, in their order: ``"0"``, ``"1"``, … if they have no names."""
-    names = names_of(features)
-    if names is None:
-        shape = getattr(features, "shape", None)
-        names = tuple(str(index) for index in range(shape[-1] if shape else len(features)))
-    return names
-
-
 class FeatureReader:
     """
     Reads the features of a call as rows in the order of the reference.
@@ -94,7 +44,10 @@ class FeatureReader:
     Args:
         names: names of the columns, in the order of the reference.
         report: called with ("unknown_feature" or "capture", message) for features that are unknown or cannot be read.
-        dropped: called with ("shape" or "unreadable", number of rows) for rows that cannot be read.
+        unknown: reports unknown names. By default each is reported once by this reader.
+        vectors: names of the columns whose values are vectors.
+        inputs: names of the other columns that are no features. Only user functions read them.
+        unread: names of the columns that not even user functions read.
         copies: whether a batch is copied. A model may change its input in place before the batch is counted. A batch
             that is counted immediately needs no copy.
         late: whether a dict is copied as a whole, and put in order by `align` when it is counted. The copy takes at
@@ -111,10 +64,11 @@ class FeatureReader:
     __slots__ = (
         "_align",
         "_copies",
-        "_dropped",
         "_known",
         "_pack",
         "_report",
+        "_tables",
+        "_unknown",
         "_values_of",
         "inline",
         "names",
@@ -125,8 +79,11 @@ class FeatureReader:
         self,
         names: tuple[str, ...],
         report: Report,
-        dropped: Callable[[str, int], None],
         *,
+        unknown: UnknownNames | None = None,
+        vectors: Collection[str] = (),
+        inputs: Collection[str] = (),
+        unread: Collection[str] = (),
         copies: bool = True,
         late: bool = True,
         packs: bool = False,
@@ -135,7 +92,10 @@ class FeatureReader:
         self._copies = copies
         self._known = frozenset(names)
         self._report = report
-        self._dropped = dropped
+        self._unknown = UnknownNames(report) if unknown is None else unknown
+        self._tables = TableReader(
+            names, report, self._unknown, vectors=vectors, inputs=inputs, unread=unread, mixes=not copies
+        )
         self._values_of = _values_of(names)
         self._pack = struct.Struct(f"{len(names)}d").pack if packs else None
         self._align = self._make_dict_reader()
@@ -143,7 +103,7 @@ class FeatureReader:
         self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._make_dict_copier() if late else self._align}
 
     def __call__(self, features: Any) -> Captured:
-        """Read the features of one call; if they cannot be read, report it and return None."""
+        """Read the features of one call. If they cannot be read, report it and return an `Unread`."""
         kind = type(features)
         reader = self.readers.get(kind)
         if reader is None:
@@ -175,8 +135,10 @@ class FeatureReader:
         return aligned
 
     @returning_on_error(None)
-    def _align_numbers(self, rows: Sequence[Any]) -> Sequence[Row]:
+    def _align_numbers(self, rows: Sequence[Any]) -> Sequence[Row] | None:
         """Return dicts as the bytes of their values as float64; None if a value is missing or not a number."""
+        if not holds_numbers(lambda: chain.from_iterable(map(dict.values, rows))):
+            return None
         return [*starmap(self._pack, map(self._values_of, rows))]  # type: ignore[arg-type] # there is a struct
 
     @returning_on_error(None)
@@ -198,7 +160,7 @@ class FeatureReader:
             return self._make_attribute_reader(features._fields)
         if isinstance(features, (list, tuple)):
             return self._read_sequence
-        fields = _field_names(type(features))
+        fields = field_names(type(features))
         if fields is not None:
             is_pydantic = hasattr(type(features), "model_fields")
             return self._make_pydantic_reader(fields) if is_pydantic else self._make_attribute_reader(fields)
@@ -222,7 +184,16 @@ class FeatureReader:
                 report(features)
             return row
 
-        return read
+        if self._copies:
+            return read
+
+        def read_values(features: Any) -> Captured:
+            row = read(features)
+            # A caller of `observe` has many rows more often than one, and the first value may be that of all rows.
+            plain = row.__class__ is not tuple or SCALARS.issuperset(map(type, row))
+            return row if plain else slow(features)
+
+        return read_values
 
     def _make_dict_copier(self) -> Callable[[Any], Captured]:
         """Return a function that copies a dict of single values, and reads other dicts as `_make_dict_reader` does."""
@@ -237,9 +208,7 @@ class FeatureReader:
         return read
 
     def _read_mapping(self, features: Any) -> Captured:
-        if features and all(is_column(value) for value in features.values()):
-            return self._read_frame(features)
-        return self._read_by_name(features)
+        return self._read_frame(features) if self._tables.holds_columns(features) else self._read_by_name(features)
 
     def _read_by_name(self, features: Mapping[Any, Any]) -> Row:
         if not all(isinstance(name, str) for name in features):
@@ -271,29 +240,36 @@ class FeatureReader:
         return read
 
     def _read_array_subclass(self, features: Any) -> Captured:
-        """Read a subclass of `numpy.ndarray`, such as a masked array, by its own ``tolist``."""
-        return self._read_array(features) if features.ndim != 1 else self._read_sequence(features.tolist())
+        """Read a subclass of `numpy.ndarray`, such as a masked array, whose masked values are missing."""
+        plain = without_mask(features)
+        if isinstance(plain, np.ndarray) and not np.ma.is_masked(features):
+            return self._read_array(plain)
+        if features.ndim == 2 and features.shape[1] == len(self.names):  # noqa: PLR2004 - rows and columns
+            return self._as_batch(Batch([without_mask(column) for column in features.T], len(features)))
+        return self._read_sequence(as_objects(plain)) if features.ndim == 1 else self._read_array(plain)
 
     def _read_array(self, features: Any) -> Captured:
         width = len(self.names)
         if features.ndim == 1:
             if len(features) != width:
-                return self._drop_width(len(features), 1)
+                return self._drop_width(len(features), None)
             # Bytes are the cheapest copy, and need no conversion when they are binned.
-            return features.tobytes() if features.dtype is FLOAT64 else tuple(features.tolist())
+            return features.tobytes() if features.dtype is FLOAT64 else tuple(as_objects(features))
         if features.ndim != 2:  # noqa: PLR2004 - rows and columns
-            return self._drop("shape", 1, f"features are an array of {features.ndim} dimensions: expected 1 or 2")
+            return self._drop(
+                "shape", None, f"features are an array of shape {features.shape}: expected 1 or 2 dimensions"
+            )
         if features.shape[1] != width:
             return self._drop_width(features.shape[1], features.shape[0])
-        if features.shape[0] <= SMALL_BATCH:
-            return [tuple(row) for row in features.tolist()]
+        if features.dtype.kind in "mM" or features.shape[0] <= SMALL_BATCH:
+            return self._as_rows([tuple(as_objects(row)) for row in features])
         # In the copy each column is contiguous, which makes counting fast.
         return Batch(tuple(features.T.copy() if self._copies else features.T), features.shape[0])
 
     def _read_sequence(self, features: Any) -> Captured:
         """Read a list or tuple: the values of one row, or rows that are sequences or have names."""
         if features and type(features[0]) not in SCALARS:
-            if all(map(_is_named, features)):
+            if all(map(is_named, features)):
                 return self._as_rows(
                     [self._read_by_name(row) if isinstance(row, Mapping) else self(row) for row in features]
                 )
@@ -302,8 +278,10 @@ class FeatureReader:
                 if wrong is not None:
                     return self._drop_width(wrong, len(features))
                 return self._as_rows([tuple(row.tolist() if isinstance(row, np.ndarray) else row) for row in features])
+        if not features:
+            return []
         if len(features) != len(self.names):
-            return self._drop_width(len(features), 1)
+            return self._drop_width(len(features), None)
         return tuple(features)
 
     def _as_rows(self, rows: list[Any]) -> Captured:
@@ -316,12 +294,11 @@ class FeatureReader:
         )
 
     def _read_frame(self, features: Any) -> Captured:
-        try:
-            batch = self._align_table(read_table(features))
-        except UnreadableError as error:
-            return self._drop("unreadable", 1, f"features cannot be read as a table: {error}")
-        if batch is None:
-            return None
+        batch = self._tables(features)
+        return self._as_batch(batch) if isinstance(batch, Batch) else batch
+
+    def _as_batch(self, batch: Batch) -> Captured:
+        """Return a batch as rows if it is small; else copy it, if this reader copies."""
         if batch.rows > SMALL_BATCH and not self._copies:
             return batch
         if batch.rows > SMALL_BATCH:
@@ -333,37 +310,24 @@ class FeatureReader:
     def _drop_unreadable(self, features: Any) -> Captured:
         return self._drop(
             "unreadable",
-            1,
+            None,
             f"features are a {type(features).__name__}: expected a dict, a row, a frame, a dataclass or a model; "
             "pass features= to extract them from the arguments",
         )
 
-    # --- alignment ---------------------------------------------------------------------------------------------------
-
-    def _align_table(self, table: Table) -> Batch | None:
-        """Return the columns of a table in the order of the reference; None if their number is wrong."""
-        if table.names is None:
-            if len(table.columns) != len(self.names):
-                self._drop_width(len(table.columns), table.rows)
-                return None
-            return Batch(table.columns, table.rows)
-        self._report_unknown(table.names)
-        columns = dict(zip(table.names, table.columns, strict=True))
-        return Batch([columns.get(name) for name in self.names], table.rows)
+    # --- problems ----------------------------------------------------------------------------------------------------
 
     def _report_unknown(self, names: Any) -> None:
-        unknown = [str(name) for name in names if name not in self._known]
-        if unknown:
-            self._report("unknown_feature", f"features {unknown[:10]} are not in the reference: not counted")
+        if not self._known.issuperset(names):
+            self._unknown.report([str(name) for name in names if name not in self._known])
 
-    def _drop_width(self, width: int, rows: int) -> Captured:
+    def _drop_width(self, width: int, rows: int | None) -> Captured:
         return self._drop("shape", rows, f"{width} features in a row without names: expected {len(self.names)}")
 
-    def _drop(self, reason: str, rows: int, message: str) -> Captured:
-        """Report that *rows* rows cannot be read, and return None, the result of the reader."""
-        self._dropped(reason, rows)
+    def _drop(self, reason: str, rows: int | None, message: str) -> Captured:
+        """Report that features cannot be read, and return the result of the reader. *rows* is None if unknown."""
         self._report("capture", message)
-        return None
+        return Unread(reason, rows)
 
 
 def _values_of(names: tuple[str, ...]) -> Callable[[Any], Row]:
@@ -375,22 +339,4 @@ def _values_of(names: tuple[str, ...]) -> Callable[[Any], Row]:
 
 
 def _copied(column: Column) -> Column:
-    return column.copy() if isinstance(column, (np.ndarray, CategoricalColumn)) else tuple(column)
-
-
-def _is_named(row: object) -> bool:
-    """Return whether a row names its values: a dict, namedtuple, dataclass, pydantic or attrs object, or series."""
-    if isinstance(row, Mapping) or hasattr(row, "_fields") or _field_names(type(row)) is not None:
-        return True
-    return is_column(row) and not isinstance(row, (list, tuple, np.ndarray)) and names_of(row) is not None
-
-
-def _field_names(kind: type) -> tuple[str, ...] | None:
-    """Return the names of the fields of a dataclass, a pydantic model or an attrs class; None for other classes."""
-    if dataclasses.is_dataclass(kind):
-        return tuple(field.name for field in dataclasses.fields(kind))
-    fields = getattr(kind, "model_fields", None)
-    if isinstance(fields, Mapping):
-        return tuple(fields)
-    attributes = getattr(kind, "__attrs_attrs__", None)
-    return None if attributes is None else tuple(attribute.name for attribute in attributes)
+    return column.copy() if isinstance(column, (np.ndarray, CategoricalColumn, NullableColumn)) else tuple(column)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from driftline._capture.columns import CategoricalColumn, origin, read_column
-from driftline._runtime.guard import UnreadableError
+from driftline._capture.columns import without_mask
+from driftline._capture.libraries import is_column, origin, read_column
+from driftline._runtime.guard import UnreadableError, is_contained, returning_on_error
 from driftline.typing import Column
 
-__all__ = ["Table", "is_column", "is_table", "read_table"]
+__all__ = ["OpenTable", "Table", "count_rows", "describe", "is_table", "open_table", "read_table"]
 
 _ARROW_BATCHES = frozenset({"Table", "RecordBatch"})
 
@@ -33,10 +35,30 @@ class Table:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class OpenTable:
+    """
+    A table of which no column has been read.
+
+    Attributes:
+        names: name of each column; None if the columns have no names.
+        width: number of columns.
+        rows: number of rows; None for a dict of columns, which may differ in length.
+        raw: returns the column at an index as its library has it.
+        read: reads the columns at some indices.
+    """
+
+    names: tuple[str, ...] | None
+    width: int
+    rows: int | None
+    raw: Callable[[int], Any]
+    read: Callable[[Sequence[int]], Sequence[Column]]
+
+
 def is_table(data: object) -> bool:
-    """Return whether *data* has rows and columns: a frame, a 2-D array, or a dict whose values are columns."""
+    """Return whether *data* has rows and columns: a frame, a 2-D or structured array, or a dict of columns."""
     if isinstance(data, np.ndarray):
-        return data.ndim == 2  # noqa: PLR2004 - rows and columns
+        return data.ndim == 2 or (data.ndim == 1 and data.dtype.names is not None)  # noqa: PLR2004 - rows and columns
     if isinstance(data, Mapping):
         return bool(data) and all(is_column(value) for value in data.values())
     library, kind = origin(data)
@@ -45,67 +67,78 @@ def is_table(data: object) -> bool:
     )
 
 
-def is_column(value: object) -> bool:
-    """Return whether *value* is a column: a list, tuple, 1-D array, `CategoricalColumn` or series of a library."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 1
-    if isinstance(value, (list, tuple, CategoricalColumn)):
-        return True
-    library, kind = origin(value)
-    return (
-        (library in {"pandas", "polars"} and (kind == "Series" or kind.endswith("Index")))
-        or (library == "pandas" and kind.endswith("Array"))
-        or (library == "pyarrow" and kind.endswith("Array"))
+@returning_on_error(None)
+def count_rows(data: Any) -> int | None:
+    """Return the number of rows of a table or of a list of rows, without reading them; None if *data* is neither."""
+    if isinstance(data, (list, tuple)) and data and (isinstance(data[0], Mapping) or is_column(data[0])):
+        return len(data)
+    if isinstance(data, Mapping):
+        return max((len(value) for value in data.values() if is_column(value)), default=None)
+    return open_table(data).rows if is_table(data) else None
+
+
+def describe(value: object) -> str:
+    """Return type and size of a value, such as "ndarray of shape (40, 2)", for the message of an error."""
+    kind = type(value).__name__
+    shape = returning_on_error(None)(lambda: tuple(value.shape))()  # type: ignore[attr-defined]
+    if shape is not None:
+        return f"{kind} of shape {shape}"
+    sized = isinstance(value, (list, tuple, dict, set)) or is_column(value)
+    return f"{kind} of length {len(value)}" if sized else kind  # type: ignore[arg-type]
+
+
+def open_table(data: Any) -> OpenTable:
+    """
+    Open a table: a dict of columns, a pandas or polars frame, a pyarrow table, a 2-D or a structured numpy array.
+
+    Raises:
+        UnreadableError: *data* is none of these.
+    """
+    if isinstance(data, np.ndarray):
+        return _open_array(data)
+    if isinstance(data, Mapping):
+        values = list(data.values())
+        return _opened([str(name) for name in data], None, values.__getitem__)
+    library, _ = origin(data) if is_table(data) else ("", "")
+    if library == "pandas":
+        # A frame without column names has a RangeIndex of columns. Like an array, it is aligned by order.
+        names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
+        rows, width = data.shape
+        return OpenTable(
+            names, width, rows, lambda index: data.iloc[:, index], lambda indices: _read_pandas(data, indices)
+        )
+    if library == "polars":
+        return _opened(data.columns, data.height, data.to_series)
+    if library == "pyarrow":
+        return _opened(data.schema.names, data.num_rows, data.column)
+    msg = (
+        f"got {type(data).__name__}, expected a dict of columns, a pandas or polars DataFrame, "
+        "a pyarrow Table or a 2-D numpy array"
+    )
+    raise UnreadableError(msg)
+
+
+def _opened(names: Sequence[str], rows: int | None, raw: Callable[[int], Any]) -> OpenTable:
+    return OpenTable(
+        tuple(names), len(names), rows, raw, lambda indices: [read_column(raw(index)) for index in indices]
     )
 
 
-def read_table(data: Any) -> Table:
-    """
-    Read a table: a dict of columns, a pandas or polars frame, a pyarrow table or a 2-D numpy array.
-
-    Raises:
-        UnreadableError: *data* is none of these, the columns differ in length, or two of them share a name.
-    """
-    if isinstance(data, np.ndarray):
-        if data.ndim != 2:  # noqa: PLR2004 - rows and columns
-            msg = f"expected a 2-D array of rows and columns, got {data.ndim} dimension(s)"
-            raise UnreadableError(msg)
-        return Table(None, tuple(data.T), data.shape[0])
-    names: tuple[str, ...] | None
-    if isinstance(data, Mapping):
-        names = tuple(str(name) for name in data)
-        columns = tuple(read_column(value) for value in data.values())
-        dimensions = [getattr(column, "ndim", 1) for column in columns]
-        if wrong := [name for name, number in zip(names, dimensions, strict=True) if number not in {1, 2}]:
-            msg = f"columns {wrong} are arrays of no or of more than two dimensions, expected values or vectors"
-            raise UnreadableError(msg)
-    elif is_table(data):
-        library, _ = origin(data)
-        if library == "pandas":
-            # A frame without column names has a RangeIndex of columns. Like an array, it is aligned by order.
-            names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
-            columns = _pandas_columns(data)
-        elif library == "polars":
-            names = tuple(data.columns)
-            columns = tuple(read_column(series) for series in data.get_columns())
-        else:
-            names = tuple(data.schema.names)
-            columns = tuple(read_column(data.column(index)) for index in range(data.num_columns))
-    else:
-        msg = (
-            f"got {type(data).__name__}, expected a dict of columns, a pandas or polars DataFrame, "
-            "a pyarrow Table or a 2-D numpy array"
-        )
+def _open_array(data: Any) -> OpenTable:
+    if data.dtype.names is not None and data.ndim == 1:
+        names = data.dtype.names
+        return _opened(names, len(data), lambda index: data[names[index]])
+    if data.ndim != 2:  # noqa: PLR2004 - rows and columns
+        msg = f"expected a 2-D array of rows and columns, got {data.ndim} dimension(s)"
         raise UnreadableError(msg)
-    lengths = {len(column) for column in columns}
-    if len(lengths) > 1:
-        msg = f"columns differ in length: {sorted(lengths)}"
-        raise UnreadableError(msg)
-    if names is not None and len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        msg = f"columns {twice} appear more than once"
-        raise UnreadableError(msg)
-    return Table(names, columns, lengths.pop() if lengths else 0)
+    columns = data.T
+    return OpenTable(
+        None,
+        data.shape[1],
+        data.shape[0],
+        columns.__getitem__,
+        lambda indices: [without_mask(columns[index]) for index in indices],
+    )
 
 
 def _unnamed(columns: Any) -> bool:
@@ -113,10 +146,88 @@ def _unnamed(columns: Any) -> bool:
     return type(columns).__name__ == "RangeIndex" and (columns.start, columns.step) == (0, 1)
 
 
-def _pandas_columns(frame: Any) -> tuple[Column, ...]:
-    kinds = set(frame.dtypes.tolist())
+def _read_pandas(frame: Any, indices: Sequence[int]) -> Sequence[Column]:
+    """Read the columns of a pandas frame at *indices*."""
+    dtypes = frame.dtypes.tolist()
+    kinds = {dtypes[index] for index in indices}
     if len(kinds) == 1:
         kind = kinds.pop()
         if isinstance(kind, np.dtype) and kind.kind in "fiub":
-            return tuple(frame.to_numpy().T)  # without a copy, and without making a Series per column
-    return tuple(read_column(series) for _, series in frame.items())
+            part = frame if len(indices) == len(dtypes) else frame.iloc[:, list(indices)]
+            columns = part.to_numpy().T  # without a copy, and without making a Series per column
+            return list(columns) if part is not frame else [columns[index] for index in indices]
+    return [read_column(frame.iloc[:, index]) for index in indices]
+
+
+def read_table(data: Any, unread: Collection[str] = ()) -> Table:
+    """
+    Read a table: a dict of columns, a pandas or polars frame, a pyarrow table, a 2-D or a structured numpy array.
+
+    Args:
+        data: the table.
+        unread: names of columns that are not read. All their values are missing.
+
+    Raises:
+        UnreadableError: *data* is none of these, the columns differ in length, two of them share a name, or one cannot
+            be read.
+    """
+    table = open_table(data)
+    names = table.names
+    if names is not None and len(set(names)) != len(names):
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
+        msg = f"columns {twice} appear more than once"
+        raise UnreadableError(msg)
+    wanted = [index for index in range(table.width) if names is None or names[index] not in unread]
+    columns: dict[int, Column] = {}
+    try:
+        columns.update(zip(wanted, table.read(wanted), strict=True))
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        _read_one_by_one(table, wanted, columns)
+    named = {str(index) if names is None else names[index]: column for index, column in columns.items()}
+    rows = common_length({name: len(column) for name, column in named.items()}, table.rows)
+    absent = np.broadcast_to(np.array(np.nan), rows)
+    return Table(names, tuple(columns.get(index, absent) for index in range(table.width)), rows)
+
+
+def _read_one_by_one(table: OpenTable, wanted: Sequence[int], columns: dict[int, Column]) -> None:
+    """Read columns into *columns*; raise UnreadableError for the first that cannot be read."""
+    for index in wanted:
+        try:
+            columns[index] = table.read([index])[0]
+        except BaseException as error:  # noqa: PERF203 - as rare as such columns
+            if not is_contained(error):
+                raise
+            name = index if table.names is None else table.names[index]
+            msg = f"column {name!r} cannot be read: {describe_column(table, index)}, {type(error).__name__}"
+            raise UnreadableError(msg) from error
+
+
+def describe_column(table: OpenTable, index: int) -> str:
+    """Return the library and the type of the values of a column that cannot be read."""
+    raw = returning_on_error(None)(table.raw)(index)
+    dtype = returning_on_error(None)(lambda: getattr(raw, "dtype", None) or getattr(raw, "type", None))()
+    library, _ = origin(raw)
+    return " ".join(filter(None, (library, describe(raw) if dtype is None else str(dtype)[:60])))
+
+
+def common_length(lengths: Mapping[str, int], rows: int | None = None) -> int:
+    """
+    Return the common length of columns.
+
+    Args:
+        lengths: name of each column to its length.
+        rows: the number of rows of the table, if it is known.
+
+    Raises:
+        UnreadableError: the lengths differ.
+    """
+    if len(set(lengths.values())) > 1:
+        examples: dict[int, str] = {}
+        for name, length in lengths.items():
+            examples.setdefault(length, name)
+        shown = ", ".join(f"{name!r} has {length}" for length, name in [*examples.items()][:3])
+        msg = f"columns differ in length: {shown} rows"
+        raise UnreadableError(msg)
+    return next(iter(lengths.values()), 0 if rows is None else rows)

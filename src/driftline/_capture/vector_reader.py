@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.reader import Batch, Captured, FeatureReader
-from driftline._capture.tables import is_column
+from driftline._capture.captured import Batch, Captured
+from driftline._capture.names import UnknownNames
+from driftline._capture.reader import FeatureReader
 from driftline._capture.vectors import copied_vector, is_vector
 from driftline._runtime.guard import Report
 from driftline.typing import Column
@@ -20,8 +21,10 @@ def make_reader(
     names: tuple[str, ...],
     vectors: Collection[str],
     report: Report,
-    dropped: Callable[[str, int], None],
     *,
+    unknown: UnknownNames | None = None,
+    inputs: Collection[str] = (),
+    unread: Collection[str] = (),
     late: bool = True,
     packs: bool = False,
 ) -> FeatureReader:
@@ -32,13 +35,15 @@ def make_reader(
         names: names of the columns, in the order of the reference.
         vectors: names of the columns whose values are vectors.
         report: see `FeatureReader`.
-        dropped: see `FeatureReader`.
+        unknown: see `FeatureReader`.
+        inputs: see `FeatureReader`.
+        unread: see `FeatureReader`.
         late: see `FeatureReader`; without effect if there are vectors.
         packs: see `FeatureReader`; without effect if there are vectors.
     """
     if vectors:
-        return VectorReader(names, vectors, report, dropped)
-    return FeatureReader(names, report, dropped, late=late, packs=packs)
+        return VectorReader(names, vectors, report, unknown, inputs, unread)
+    return FeatureReader(names, report, unknown=unknown, inputs=inputs, unread=unread, late=late, packs=packs)
 
 
 class VectorReader(FeatureReader):
@@ -49,7 +54,9 @@ class VectorReader(FeatureReader):
         names: names of the columns, in the order of the reference.
         vectors: names of the columns whose values are vectors.
         report: see `FeatureReader`.
-        dropped: see `FeatureReader`.
+        unknown: see `FeatureReader`.
+        inputs: see `FeatureReader`.
+        unread: see `FeatureReader`.
     """
 
     __slots__ = ("_indices", "_only", "_vectors")
@@ -59,9 +66,11 @@ class VectorReader(FeatureReader):
         names: tuple[str, ...],
         vectors: Collection[str],
         report: Report,
-        dropped: Callable[[str, int], None],
+        unknown: UnknownNames | None,
+        inputs: Collection[str],
+        unread: Collection[str],
     ) -> None:
-        super().__init__(names, report, dropped, late=False)
+        super().__init__(names, report, unknown=unknown, vectors=vectors, inputs=inputs, unread=unread, late=False)
         self._vectors = frozenset(vectors)
         self._indices = tuple(index for index, name in enumerate(names) if name in self._vectors)
         self._only = len(names) == 1
@@ -99,26 +108,6 @@ class VectorReader(FeatureReader):
         for index in self._indices:
             values[index] = copied_vector(values[index])
         return tuple(values)
-
-    def _read_mapping(self, features: Any) -> Captured:
-        if features and all(self._is_column(name, value) for name, value in features.items()):
-            return self._read_frame(features)
-        return self._read_by_name(features)
-
-    def _is_column(self, name: object, value: Any) -> bool:
-        if name not in self._vectors:
-            return is_column(value)
-        if isinstance(value, np.ndarray) and value.ndim == 2:  # noqa: PLR2004 - rows of vectors
-            return True
-        # A column of vectors holds vectors, or None; a vector holds numbers.
-        return is_column(value) and any(item is None or is_vector(item) for item in _first(value))
-
-
-def _first(column: Any) -> Any:
-    """Return a list of a column's first value; an empty list if the column is empty."""
-    if not len(column):
-        return []
-    return [column.iloc[0] if hasattr(column, "iloc") else column[0]]
 
 
 def _copied_column(column: Column | None) -> Column | None:

@@ -8,6 +8,7 @@ from functools import partial
 
 from driftline._binning.bins import PREDICTION, Feature
 from driftline._binning.layout import Layout
+from driftline._capture.names import UnknownNames
 from driftline._capture.reader import FeatureReader
 from driftline._capture.vector_reader import make_reader
 from driftline._derived.transform import Columns, Deriver, StagedLayout, fingerprint_of
@@ -93,6 +94,7 @@ class Assembly:
         settings: the checked arguments of the monitor.
         attributes: model, version and variant.
         guard: reports errors.
+        unknown: reports names of features that a reference lacks.
         on_change: called when a feature or detector changes its state.
         detectors: the stream detectors.
         instruments: limits the number of exported series. If None, nothing is exported.
@@ -103,6 +105,7 @@ class Assembly:
     settings: Settings
     attributes: Mapping[str, str]
     guard: Guard
+    unknown: UnknownNames
     on_change: Callable[[StateChange], None]
     detectors: StreamEvaluator | None
     instruments: Instruments | None
@@ -133,7 +136,7 @@ class Assembly:
         )
         panes.divide(wanted=evaluator.learning)
         turns = EvaluationTurns(evaluator, panes, self.detectors, guard)
-        capture = self._reader(reference, layout, panes)
+        capture = self._reader(reference, layout)
         recorder = Recorder(
             panes,
             len(reference.features),
@@ -141,7 +144,7 @@ class Assembly:
             # Batches that are counted before the caller goes on need no copy.
             capture
             if layout.defers
-            else FeatureReader(capture.names, guard.report, panes.drop, copies=False, late=False),
+            else FeatureReader(capture.names, guard.report, unknown=self._unknown(reference), copies=False, late=False),
             durations=self.durations,
             worker=self.worker,
             on_overdue=turns.evaluate_overdue,
@@ -178,12 +181,20 @@ class Assembly:
             if detectors is not None and not threaded:
                 detectors.feed()
 
+        unread = () if settings.derive else learn.ignore
         # A window that is never full.
         panes = Panes(Layout(()), Window(rows=2**40), settings.clock, None)
         return Learner(
             learn,
             panes,
-            lambda names: make_reader(names, learn.vectors, guard.report, panes.drop, late=False),
+            lambda names: make_reader(
+                names,
+                learn.vectors,
+                guard.report,
+                unknown=self.unknown,
+                unread=unread,
+                late=False,
+            ),
             on_learned=on_learned,
             report=guard.report,
             derive=settings.derive,
@@ -208,12 +219,25 @@ class Assembly:
         # The class alone: the message may quote the row, which must not leave the process.
         self.guard.report("derive", f"derive[{name!r}] raised {type(error).__name__}, its value is missing")
 
-    def _reader(self, reference: Reference, layout: Layout, panes: Panes) -> FeatureReader:
-        """Return a reader that copies the features of a call as a row. *panes* count unreadable rows as dropped."""
-        vectors = () if reference.derived is None else tuple(vector.column for vector in reference.derived.vectors)
-        columns = reference.columns
-        packs = layout.can_pack(len(columns))
-        return make_reader(columns, vectors, self.guard.report, panes.drop, packs=packs)
+    def _reader(self, reference: Reference, layout: Layout) -> FeatureReader:
+        """Return a reader that copies the features of a call as a row."""
+        columns, derived = reference.columns, reference.derived
+        vectors = () if derived is None else tuple(vector.column for vector in derived.vectors)
+        inputs = () if derived is None else tuple(name for name in derived.inputs if name not in vectors)
+        return make_reader(
+            columns,
+            vectors,
+            self.guard.report,
+            unknown=self._unknown(reference),
+            inputs=inputs,
+            unread=() if derived is None or derived.functions else inputs,
+            packs=layout.can_pack(len(columns)),
+        )
+
+    def _unknown(self, reference: Reference) -> UnknownNames:
+        """Return the report of names that the reference lacks. The column of its times is known, and no feature."""
+        column = None if reference.seasons is None else reference.seasons.column
+        return self.unknown.knowing(() if column is None else (column,))
 
     def _exported_names(self, watched: Sequence[Feature], layout: Layout) -> tuple[frozenset[str], frozenset[str]]:
         """

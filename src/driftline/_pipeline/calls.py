@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from driftline._capture.reader import Captured
+from driftline._capture.captured import Captured, Unread
+from driftline._capture.tables import count_rows
 from driftline._recording.buffer import CallBuffer, pop_head
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard, is_contained
-from driftline.otel import Tracing
+from driftline.otel import Tracing, current_context
 from driftline.outcomes import Outcomes
 from driftline.outcomes._joiner import is_id_batch
 from driftline.reference import Reference
@@ -64,23 +65,22 @@ class Calls:
         self.buffer: CallBuffer = recorder.buffer
 
     def capture(self, buffer: CallBuffer, features: Any) -> Captured:
-        """Read and copy the features of a call that begins in this buffer. Report an error, and return None then."""
+        """Read and copy the features of a call that begins in this buffer; if that raises, report the error."""
         return self._capture(buffer.capture, features)
 
     def _capture(self, read: Callable[[Any], Captured], features: Any) -> Captured:
-        """Return ``read(features)``, or report its error and return None."""
+        """Return ``read(features)``, or report its error and return an `Unread`."""
         try:
             return read(features)
         except BaseException as error:  # the guard, without a context manager on the path of a call
             if not is_contained(error):
                 raise
-            self.report_unreadable("capture", error)
-            return None
+            return self.report_unreadable("capture", error, features)
 
-    def report_unreadable(self, where: str, error: BaseException) -> None:
-        """Report the error that kept the features of a call from being read, and count one dropped row."""
-        self._recorder.panes.drop("unreadable", 1)
+    def report_unreadable(self, where: str, error: BaseException, features: object = None) -> Unread:
+        """Report the error that kept the features of a call from being read. Return their rows, which are dropped."""
         self._guard.report_error(where, error)
+        return Unread("unreadable", count_rows(features))
 
     def record(
         self,
@@ -109,15 +109,26 @@ class Calls:
             self._recorder.backpressure.start_worker()
             buffer.sink.record_failure(captured, seconds, context, self._guard.error_type(error))
 
-    def record_batch(self, features: Any, outputs: Any) -> None:
+    def record_batch(self, features: Any, outputs: Any, seconds: float | None) -> None:
         """
-        Record rows without a call. *outputs* are one value per row. If None, only the features are recorded.
+        Record rows without a call of a decorated function.
+
+        Args:
+            features: the features of the rows.
+            outputs: one value per row. If None, only the features are recorded.
+            seconds: how long the model took. If None, no duration is recorded.
 
         Raises:
             TypeError: the outputs are not one value per row.
         """
         buffer = self.buffer
-        captured = self._capture(buffer.capture_batch, features)
+        read = buffer.capture_batch if seconds is None else buffer.capture
+        # An empty dict has no columns, and thus no rows.
+        empty = isinstance(features, Mapping) and not features
+        captured = [] if empty else self._capture(read, features)
+        if seconds is not None:
+            self.record(buffer, captured, outputs, seconds, current_context(), None)
+            return
         self._recorder.backpressure.start_worker()
         buffer.sink.record_batch(captured, outputs)
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from driftline._capture.captured import Batch, Captured, Unread
 from driftline._capture.columns import as_objects
+from driftline._capture.names import first_names
 from driftline._capture.outputs import as_outputs
-from driftline._capture.reader import Batch, Captured, FeatureReader, first_names
+from driftline._capture.reader import FeatureReader
 from driftline._capture.vectors import vector_length
 from driftline._derived.spec import Derive
 from driftline._recording.buffer import ROWS
@@ -113,18 +115,17 @@ class Learner:
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """Record one successful call, and keep its rows."""
         rows = _rows_of(captured)
-        self.recorder.record(None if captured is None else [()] * len(rows), output, seconds, context)
+        self.recorder.record(_without_features(captured, rows), output, seconds, context)
         self._keep(rows, output)
 
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Record a call that raised. Its rows are not learned from."""
-        rows: Captured = None if captured is None else [()] * len(_rows_of(captured))
-        self.recorder.record_failure(rows, seconds, context, error)
+        self.recorder.record_failure(_without_features(captured, _rows_of(captured)), seconds, context, error)
 
     def record_batch(self, captured: Captured, outputs: Any) -> None:
         """Record rows without a call, and keep them."""
         rows = _rows_of(captured)
-        self.recorder.record_batch([()] * len(rows), outputs)
+        self.recorder.record_batch(_without_features(captured, rows), outputs)
         self._keep(rows, outputs)
 
     def _keep(self, rows: list[tuple[object, ...]], outputs: Any) -> None:
@@ -214,15 +215,20 @@ class Learner:
 
 
 def _rows_of(captured: Captured) -> list[tuple[object, ...]]:
-    """Return each captured row as a tuple of values. *captured* is a `Batch`, a list of rows, a row, or None."""
+    """Return each captured row as a tuple of values; none if the features could not be read."""
     if isinstance(captured, Batch):
         absent: Sequence[object] = [None] * captured.rows
         columns = [absent if column is None else _values_of(column) for column in captured.columns]
         return list(zip(*columns, strict=True))
-    if captured is None:
+    if isinstance(captured, Unread):
         return []
     rows = captured if isinstance(captured, list) else [captured]
     return [tuple(np.frombuffer(row).tolist()) if isinstance(row, bytes) else tuple(row) for row in rows]
+
+
+def _without_features(captured: Captured, rows: Sequence[object]) -> Captured:
+    """Return what a recorder without features counts: as many rows without values, or features that were not read."""
+    return captured if isinstance(captured, Unread) else [()] * len(rows)
 
 
 def _values_of(column: Column) -> Sequence[object]:

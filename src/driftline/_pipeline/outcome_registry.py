@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from driftline._binning.prediction_kind import Kind
-from driftline._capture.columns import as_objects, read_column
-from driftline._capture.tables import is_column
+from driftline._capture.columns import as_objects
+from driftline._capture.libraries import is_column, read_column
 from driftline._pipeline.redaction import RedactedEvents, Redactor
 from driftline._pipeline.settings import Settings, enabled_by_environment, model_attributes
 from driftline._runtime import validation as check

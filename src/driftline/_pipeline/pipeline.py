@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from driftline._capture.names import UnknownNames
 from driftline._pipeline.assembly import ActiveReference, Assembly
 from driftline._pipeline.calls import Calls
 from driftline._pipeline.outcome_registry import delist, enlist, name_of, outcomes_for
@@ -84,6 +85,7 @@ class Pipeline:
             settings,
             attributes,
             guard,
+            UnknownNames(guard.report),
             events.state_changed,
             detectors,
             self._instruments,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from driftline._capture.reader import Captured
+from driftline._capture.captured import Captured, Unread
 from driftline._pipeline.assembly import ActiveReference
 from driftline._pipeline.learning import Learner
 from driftline._recording.buffer import ROWS, Entry
@@ -61,9 +61,11 @@ class LateCalls:
 
 
 def _drop_rows(captured: Captured, recorder: Recorder) -> int:
-    """Count the rows of a call as dropped, and return their number. If *captured* is None, drop none and return 1."""
-    if captured is None:
-        return 1
+    """Count the rows of a call as dropped, and return their number. If it is not known, it is 1."""
+    if isinstance(captured, Unread):
+        rows = 1 if captured.rows is None else captured.rows
+        recorder.panes.drop(captured.reason, rows)
+        return rows
     rows = 1 if captured.__class__ in ROWS else len(captured)
     recorder.panes.drop("replaced", rows)
     return rows

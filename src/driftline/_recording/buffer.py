@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from driftline._capture.captured import Batch, Captured
 from driftline._capture.columns import Row
-from driftline._capture.reader import Batch, Captured, FeatureReader
+from driftline._capture.reader import FeatureReader
 
 __all__ = [
     "BUFFER_ROWS",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 ROWS = frozenset({tuple, bytes, dict})
-"""The classes of one captured row. A capture of another class is a batch, or None."""
+"""The classes of one captured row. A capture of another class is a batch, or was not read."""
 
 BUFFER_VALUES, BUFFER_ROWS = 160_000, 2_048
 """

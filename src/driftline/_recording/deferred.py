@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from driftline._capture.reader import Batch
+from driftline._capture.captured import Batch
 from driftline._recording.buffer import FIELDS
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.typing import Column

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
 
+from driftline._capture.captured import Batch, Captured, Unread
 from driftline._capture.columns import Row, as_objects
 from driftline._capture.outputs import as_output, as_outputs, is_scalar, rows_in
-from driftline._capture.reader import Batch, Captured
 from driftline._recording.backpressure import Backpressure
 from driftline._recording.buffer import (
     FIELDS,
@@ -118,7 +118,7 @@ class Recorder:
 
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """
-        Record one successful call. *context* is kept for exemplars. If *captured* is None, features were unreadable.
+        Record one successful call. *context* is kept for exemplars. Features that could not be read count as dropped.
 
         Raises:
             TypeError: the output is not one value per row. The call and its features are counted nevertheless.
@@ -134,7 +134,10 @@ class Recorder:
     def record_failure(self, captured: Captured, seconds: float, context: object, error: str) -> None:
         """Record a call that raised an error of type *error*. Its features are binned, and it has no prediction."""
         self._drain_ended_pane()
-        rows = 1 if captured is None or captured.__class__ in ROWS else len(captured)
+        if isinstance(captured, Unread):
+            rows = self._drop_unread(captured, 1)
+        else:
+            rows = 1 if captured.__class__ in ROWS else len(captured)
         self._failures.append((seconds, context, error, rows))
         if captured.__class__ in ROWS:
             self._bare.append(captured)
@@ -186,15 +189,19 @@ class Recorder:
     def _record_rows(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
         """Record a batch. Arguments and errors are as for `record`. *seconds* is None if there was no call."""
         self._drain_ended_pane()
+        if seconds is not None and captured == [] and rows_in(outputs):
+            captured = Unread("shape", None)  # one prediction of a row without values
+        if isinstance(captured, Unread):
+            # The features could not be read. The predictions were made nevertheless.
+            self._count_call(self._drop_unread(captured, rows_in(outputs)), seconds, context)
+            self.backpressure.relieve_if_crowded()
+            return
         if captured.__class__ in ROWS:
             captured = [captured]
-        rows = 0 if captured is None else len(captured)
+        rows = len(captured)
         column = as_outputs(outputs, rows) if self._has_prediction and outputs is not None else None
         lacks_prediction = column is None and self._has_prediction
-        if captured is None:
-            # The features could not be read. The predictions were made nevertheless.
-            self._count_call(rows_in(outputs), seconds, context)
-        elif isinstance(captured, Batch):
+        if isinstance(captured, Batch):
             self._record_columns(captured, column, seconds, context)
         elif not isinstance(captured, list) or not self.width or lacks_prediction:
             with self.panes.lock:
@@ -208,9 +215,15 @@ class Recorder:
             if seconds is None or not rows:
                 self._count_call(0, seconds, context)
         self.backpressure.relieve_if_crowded()
-        if lacks_prediction and outputs is not None and captured is not None:
+        if lacks_prediction and outputs is not None:
             msg = f"the output for {rows} rows is a {type(outputs).__name__}: expected one value per row"
             raise TypeError(msg)
+
+    def _drop_unread(self, unread: Unread, outputs: int) -> int:
+        """Count the rows of unread features as dropped, and return their number: if unknown, *outputs*."""
+        rows = outputs if unread.rows is None else unread.rows
+        self.panes.drop(unread.reason, rows)
+        return rows
 
     def _record_columns(self, batch: Batch, column: Column | None, seconds: float | None, context: object) -> None:
         """Record a batch that is stored as columns. *column* holds its outputs, or is None."""

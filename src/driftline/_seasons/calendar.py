@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._capture.columns import as_objects, read_column
+from driftline._capture.columns import as_objects
+from driftline._capture.libraries import read_column
 from driftline.errors import ConfigurationError
 from driftline.typing import Column, Counts
 

@@ -41,6 +41,7 @@ class Seasons:
         shown: kinds of season that the training data show, whether or not windows are compared by them.
         start: Unix time of the first row, in seconds.
         end: Unix time of the last row, in seconds.
+        column: name of the column of times; None if the times were not a column of the training data.
     """
 
     kinds: tuple[str, ...]
@@ -48,6 +49,7 @@ class Seasons:
     shown: tuple[str, ...]
     start: float
     end: float
+    column: str | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Seasons) and self._key() == other._key()
@@ -56,7 +58,7 @@ class Seasons:
         return hash(self._key())
 
     def _key(self) -> tuple[object, ...]:
-        return self.kinds, self.shown, self.start, self.end, *(counts.tobytes() for counts in self.counts)
+        return self.kinds, self.shown, self.start, self.end, self.column, *(counts.tobytes() for counts in self.counts)
 
     def __add__(self, other: Seasons) -> Seasons:
         """
@@ -76,6 +78,7 @@ class Seasons:
             tuple(kind for kind in KINDS if kind in {*self.shown, *other.shown}),
             min(self.start, other.start),
             max(self.end, other.end),
+            self.column or other.column,
         )
 
     def rows_per_day(self, rows: int) -> float:

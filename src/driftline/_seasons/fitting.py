@@ -107,7 +107,11 @@ def drop_time_column(table: Table, names: Sequence[str], time: Any) -> tuple[tup
 
 
 def fit_seasons(
-    features: Sequence[Feature], columns: Sequence[Column], seconds: Floats, kinds: tuple[str, ...]
+    features: Sequence[Feature],
+    columns: Sequence[Column],
+    seconds: Floats,
+    kinds: tuple[str, ...],
+    time_column: str | None = None,
 ) -> Seasons:
     """
     Count training data by season, and test which kinds of season they show.
@@ -117,6 +121,7 @@ def fit_seasons(
         columns: the values of each feature.
         seconds: Unix time of each row in seconds, shape (rows,).
         kinds: kinds of season by which windows will be compared. Only these are counted, but all are tested.
+        time_column: name of the column of times; None if the times were not a column.
     """
     cells = cell_of(seconds)
     tables: dict[str, list[Counts]] = {kind: [] for kind in kinds}
@@ -140,6 +145,7 @@ def fit_seasons(
         tuple(kind for kind in KINDS if shown[kind]),
         float(seconds.min()),
         float(seconds.max()),
+        time_column,
     )
 
 

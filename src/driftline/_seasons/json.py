@@ -19,9 +19,11 @@ __all__ = ["check_seasons", "read_seasons", "seasons_document"]
 
 def seasons_document(seasons: Seasons) -> dict[str, object]:
     """Return seasons as a JSON object: start, end, kinds that are shown, and kind to counts."""
+    column = {} if seasons.column is None else {"column": seasons.column}
     return {
         "start": seasons.start,
         "end": seasons.end,
+        **column,
         "shown": seasons.shown,
         "counts": {kind: counts.tolist() for kind, counts in zip(seasons.kinds, seasons.counts, strict=True)},
     }
@@ -73,13 +75,15 @@ def _read_counts(value: Any) -> dict[str, Counts]:
     return {kind: part(f".{kind}", _read_cells(kind), table) for kind, table in tables.items()}
 
 
-def _make_seasons(start: float, end: float, shown: tuple[str, ...], counts: dict[str, Counts]) -> Seasons:
+def _make_seasons(
+    start: float, end: float, shown: tuple[str, ...], counts: dict[str, Counts], column: str | None
+) -> Seasons:
     if end < start:
         actual = f"{end}"
         raise DocumentError(actual, f"at least the start, {start}", ".end")
     kinds = tuple(kind for kind in KINDS if kind in counts)
     ordered = tuple(kind for kind in KINDS if kind in shown)
-    return Seasons(kinds, tuple(counts[kind] for kind in kinds), ordered, start, end)
+    return Seasons(kinds, tuple(counts[kind] for kind in kinds), ordered, start, end, column)
 
 
 _read_kind = json.choice(*KINDS)
@@ -91,5 +95,10 @@ _read_time = json.check(
 _read_cell = json.array(json.count, most=MAX_BINS * (MAX_FEATURES + 1))
 
 read_seasons: Reader[Seasons] = json.record(
-    _make_seasons, start=_read_time, end=_read_time, shown=json.array(_read_kind, most=len(KINDS)), counts=_read_counts
+    _make_seasons,
+    start=_read_time,
+    end=_read_time,
+    shown=json.array(_read_kind, most=len(KINDS)),
+    counts=_read_counts,
+    column=json.nullable(json.name),
 )

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from driftline._capture.tables import is_column
+from driftline._capture.libraries import is_column
 from driftline._runtime.guard import GuardedBlock, returning_on_error
 from driftline.typing import Correct
 

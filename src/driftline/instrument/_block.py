@@ -62,7 +62,7 @@ class PredictionCall:
         self.output: Any = _UNSET
         # Copied now: the caller may change its features within the block.
         self._buffer = target.buffer
-        self._captured = target.capture(self._buffer, features) if target.enabled else None
+        self._captured = target.capture(self._buffer, features) if target.enabled else ()
 
     @property
     def id(self) -> Any:

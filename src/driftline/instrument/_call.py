@@ -9,8 +9,8 @@ from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from driftline._capture.captured import Captured
 from driftline._capture.outputs import is_hashable
-from driftline._capture.reader import Captured
 from driftline._recording.buffer import CallBuffer
 from driftline._runtime.guard import GuardedBlock, is_contained
 from driftline.instrument._arguments import Extractor, FirstArgument
@@ -48,11 +48,11 @@ class Target(Protocol):
     overflows: list[tuple[str, float | None]]
 
     def capture(self, buffer: CallBuffer, features: Any) -> Captured:
-        """Read and copy the features of a call that begins in this buffer, or return None if that fails."""
+        """Read and copy the features of a call that begins in this buffer; if that fails, report it."""
         ...
 
-    def report_unreadable(self, where: str, error: BaseException) -> None:
-        """Report the error that kept the features of a call from being read, under the place *where*."""
+    def report_unreadable(self, where: str, error: BaseException, features: object = None) -> Captured:
+        """Report the error that kept the features of a call from being read. Return their rows, which are dropped."""
         ...
 
     def record(
@@ -139,14 +139,13 @@ class Plan:
         self.first = extract.index if isinstance(extract, FirstArgument) else NO_INDEX
 
     def capture(self, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
-        """Extract, read and copy the features of a call. Report an error, and return None then."""
+        """Extract, read and copy the features of a call; if that raises, report the error."""
         try:
             return self.target.capture(buffer, self.extract(args, kwargs))
         except BaseException as error:
             if not is_contained(error):
                 raise
-            self.target.report_unreadable("features", error)  # of the user function features=
-            return None
+            return self.target.report_unreadable("features", error)  # of the user function features=
 
     # --- the fast path calls these after an error --------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ def fit_dependence(training: TrainingData, fitted: FittedFeatures) -> FittedDepe
     features, layout = fitted.watched, Layout(fitted.watched)
     seasons = ordered = None
     if training.times is not None:
-        seasons = fit_seasons(features, fitted.columns, training.times, fitted.seasons)
+        seasons = fit_seasons(features, fitted.columns, training.times, fitted.seasons, training.time_column)
         ordered = order_rows(training.times, seasons, features, layout)
     expectation = None if ordered is None else ordered.expectation
     lengths, freedom, cells = _block_sizes(training.rows, ordered)

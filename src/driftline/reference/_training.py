@@ -35,6 +35,7 @@ class TrainingData:
         correct: the user function of (prediction, outcome) that says whether the prediction is correct; None if there
             is none.
         times: Unix time of each row in seconds, shape (rows,); None if the times are not known.
+        time_column: name of the column of times; None if the times are not a column of the data.
         seasons: kinds of season by which windows are compared: some of ``"hour"`` and ``"weekday"``.
     """
 
@@ -46,6 +47,7 @@ class TrainingData:
     outcomes: Sequence[object] | None
     correct: Correct | None
     times: Floats | None
+    time_column: str | None
     seasons: tuple[str, ...]
 
     @classmethod
@@ -92,6 +94,7 @@ class TrainingData:
             outcomes=None if outcomes is None else as_objects(_read_outputs(outcomes, table.rows, "outcomes")),
             correct=correct,
             times=times,
+            time_column=time if isinstance(time, str) else None,
             seasons=kinds,
         )
 
