@@ -38,14 +38,15 @@ SMOOTHING = 0.5
 """Pseudo-count added to each bin (Jeffreys' prior for a share), so that an empty bin does not make PSI infinite."""
 
 
-def psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTHING) -> Any:
+def psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: ArrayLike = SMOOTHING) -> Any:
     """
     Population Stability Index: Σ (q − p) ln(q / p), in nats.
 
     Source: Kullback & Leibler (1951), the symmetric divergence J(1, 2); Yurdakul & Naranjo (2020) for its distribution.
 
     Args:
-        smoothing: pseudo-count added to every bin. With 0, a bin that is empty on one side makes PSI infinite.
+        smoothing: pseudo-count added to every bin, or of the shape of the counts, one for each bin. With 0, a bin that
+            is empty on one side makes PSI infinite.
 
     >>> psi([10, 10], [10, 10])
     0.0
@@ -53,13 +54,13 @@ def psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOT
     0.247
     """
     r, c = _counts(reference, current)
-    p, q = _shares(r + smoothing), _shares(c + smoothing)
+    p, q = _shares(r + np.asarray(smoothing)), _shares(c + np.asarray(smoothing))
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(p == q, 0.0, (q - p) * np.log(q / p))
     return _result(terms.sum(axis=-1), r, c)
 
 
-def corrected_psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTHING) -> Any:
+def corrected_psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: ArrayLike = SMOOTHING) -> Any:
     """
     PSI minus its expectation without drift: PSI − (B − 1)(1/n + 1/m), with B the number of filled bins.
 
@@ -81,20 +82,20 @@ def corrected_psi(reference: ArrayLike, current: ArrayLike, /, *, smoothing: flo
     return _result(np.asarray(psi(r, c, smoothing=smoothing)) - bias, r, c)
 
 
-def kl(reference: ArrayLike, current: ArrayLike, /, *, smoothing: float = SMOOTHING) -> Any:
+def kl(reference: ArrayLike, current: ArrayLike, /, *, smoothing: ArrayLike = SMOOTHING) -> Any:
     """
     Kullback-Leibler divergence of the current distribution from the reference: Σ q ln(q / p), in nats.
 
     Source: Kullback & Leibler (1951), *On information and sufficiency*.
 
     Args:
-        smoothing: pseudo-count added to every bin. With 0, a bin that only the current side fills makes it infinite.
+        smoothing: as for `psi`. With 0, a bin that only the current side fills makes the divergence infinite.
 
     >>> round(kl([10, 10], [15, 5]), 3)
     0.118
     """
     r, c = _counts(reference, current)
-    p, q = _shares(r + smoothing), _shares(c + smoothing)
+    p, q = _shares(r + np.asarray(smoothing)), _shares(c + np.asarray(smoothing))
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(q > 0, q * np.log(q / p), 0.0)
     return _result(terms.sum(axis=-1), r, c)

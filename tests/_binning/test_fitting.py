@@ -20,7 +20,8 @@ from driftline._binning.bins import (
     CategoricalBins,
     NumericBins,
 )
-from driftline._binning.fitting import FEW_VALUES, QUANTILES, fit_feature
+from driftline._binning.cuts import FEW_VALUES
+from driftline._binning.fitting import fit_feature
 
 DATE = dt.datetime(2013, 1, 1)  # noqa: DTZ001 - data have no zone
 
@@ -56,12 +57,6 @@ def test_bins_of_any_floats_survive_a_file(values):
     assert sum(reference.features[0].counts) == len(values)
 
 
-def test_inner_cuts_of_a_continuous_column_are_quantiles():
-    values = np.random.default_rng(0).normal(size=5_000)
-    cuts = fitted(values).bins.cuts
-    assert cuts[1:-1] == tuple(np.quantile(values, QUANTILES, method="inverted_cdf"))
-
-
 @pytest.mark.parametrize("value", [0.1, 0.3, 1e-300, -7.7, 3.4e38, 1e139])
 def test_a_constant_has_a_standard_deviation_of_zero(value):
     """Rounding gives a column of 0.1 a deviation of 1e-17, which would put every other value far away."""
@@ -81,9 +76,9 @@ def test_numbers_whose_squares_overflow_are_out_of_range(stand_in):
 
 @pytest.mark.parametrize("distinct", [1, 2, FEW_VALUES])
 def test_few_distinct_values_get_a_bin_each(distinct):
-    """Besides the bins below, above and for missing values."""
+    """Further bins are empty."""
     feature = fitted(np.repeat(np.arange(float(distinct)), 7))
-    assert feature.counts == (0, *[7] * distinct, 0, 0)
+    assert [count for count in feature.counts if count] == [7] * distinct
 
 
 @pytest.mark.parametrize(

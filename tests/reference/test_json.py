@@ -63,8 +63,8 @@ def test_a_truncated_file_is_refused(reference, tmp_path):
 
 def test_a_newer_schema_is_refused(document):
     """The message names both versions."""
-    with pytest.raises(ReferenceError, match="schema_version is 2, expected 1: a newer driftline wrote this document"):
-        Reference.from_json(json.dumps({**document, "schema_version": 2}))
+    with pytest.raises(ReferenceError, match="schema_version is 3, expected 1 to 2: a newer driftline wrote this"):
+        Reference.from_json(json.dumps({**document, "schema_version": 3}))
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
@@ -175,6 +175,9 @@ def test_any_other_json_is_refused(value):
         (("rows",), 0, "rows is 0, expected an integer of at least 1"),
         (("features",), [], "features is .*, expected at least one feature"),
         (("features", 0, "cuts"), [1.0, 1.0], r"features\[0\]\.cuts is .*strictly increasing"),
+        (("features", 0, "known_values"), [2.0, 1.0], r"features\[0\]\.known_values is .*increasing numbers"),
+        (("features", 0, "groups"), [0, 2], r"features\[0\]\.groups is .*the same number or 1 more"),
+        (("features", 0, "groups"), [0, 1], r"features\[0\]\.groups is .*expected \d+ numbers, one for each bin"),
         (("features", 0, "cuts"), [2.0], r"features\[0\]\.cuts is .*at least two"),
         (("features", 0, "counts"), [1, 2], r"features\[0\]\.counts is .*expected \d+ counts, one for each bin"),
         (("features", 0, "counts", 1), -4, r"features\[0\]\.counts\[1\] is -4, expected an integer of at least 0"),

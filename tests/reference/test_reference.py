@@ -133,10 +133,11 @@ def test_a_numeric_feature_has_bins_for_tails_range_and_missing():
 
 
 def test_few_distinct_numbers_get_a_bin_each():
-    """Cuts are half-way, so that rounding moves no value into another bin."""
+    """Further bins, for values that the training data do not have, are empty."""
     item = fitted(np.repeat([0.0, 0.5, 2.0], 50))
-    assert item.counts == (0, 50, 50, 50, 0, 0)
-    assert item.bins.cuts[1:3] == (0.25, 1.25)
+    assert item.bins.known_values == (0.0, 0.5, 2.0)
+    assert [count for count in item.counts if count] == [50, 50, 50]
+    assert [item.bins.label(number) for number, count in enumerate(item.counts) if count] == ["0", "0.5", "2"]
 
 
 def test_other_values_than_a_constant_are_out_of_range():

@@ -29,6 +29,9 @@ PREDICTION = "prediction"
 MAX_FEATURES = 10_000
 """Most features of one model. A file must not fill the memory, which grows with features times bins times panes."""
 
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""Smallest absolute value of a cut that is not shown as 0: the smallest float32 of full precision."""
+
 MAX_BINS = 4_096
 """Most bins of one feature, for the same reason as `MAX_FEATURES`."""
 
@@ -43,9 +46,15 @@ class NumericBins:
 
     Attributes:
         cuts: increasing numbers. If there are none, bin 0 holds all numbers and bin 1 is for missing values.
+        known_values: values of the training data that have their own bin, in ascending order.
+        groups: for each bin but that of missing values, the number of its group: 0, then the same or 1 more. Distances
+            that compare bin by bin, such as PSI, count a group as one bin. So a value that moves a little does not
+            count as one that left. If empty, each bin is a group.
     """
 
     cuts: tuple[float, ...]
+    known_values: tuple[float, ...] = ()
+    groups: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -58,7 +67,7 @@ class NumericBins:
         return len(self.cuts) + 1
 
     def label(self, number: int) -> str:
-        """Return the name of bin *number*: such as ``"1 to 2"``, ``"below 1"``, ``"above 9"`` or ``"missing"``."""
+        """Return the name of bin *number*: such as ``"1 to 2"``, ``"1.5"``, ``"below 1"``, ``"above 9"``."""
         last = len(self.cuts)
         if number == last + 1:
             return "missing"
@@ -68,12 +77,14 @@ class NumericBins:
             return f"below {_cut_label(self.cuts[0])}"
         if number == last:
             return f"above {_cut_label(self.cuts[-1])}"
-        return f"{_cut_label(self.cuts[number - 1])} to {_cut_label(self.cuts[number])}"
+        start, stop = self.cuts[number - 1 : number + 1]
+        value = next((value for value in self.known_values if start <= value < stop), None)
+        return f"{_cut_label(start)} to {_cut_label(stop)}" if value is None else f"{value:.6g}"
 
 
 def _cut_label(cut: float) -> str:
     """Return a cut as a string; "0" for a cut just below zero, which `fit_feature` makes for a minimum of 0."""
-    return "0" if abs(cut) < np.finfo(np.float32).tiny else f"{cut:.6g}"
+    return "0" if abs(cut) < SMALLEST else f"{cut:.6g}"
 
 
 @dataclass(frozen=True, slots=True)

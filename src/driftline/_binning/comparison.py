@@ -26,6 +26,12 @@ MAX_BOOLEANS = 2**19
 MAX_CUTS = 64
 """Most cuts of a feature for which comparing with each cut is cheaper than a binary search for each value."""
 
+WIDTH_CLASSES = (24, MAX_CUTS + 1)
+"""
+Largest number of edges of the columns that are compared together. So a column with sixty cuts does not widen the
+comparison of columns with fifteen. Each class costs the overhead of numpy's calls once per block.
+"""
+
 LANES = 8
 """Booleans in one 64-bit word."""
 
@@ -44,7 +50,7 @@ _BYTE, _THREE_PAIRS, _SEVEN_BYTES = np.uint64(8), np.uint64(48), np.uint64(56)
 
 class Comparison:
     """
-    Counts the values of several columns by comparing them with all cuts in one step.
+    Counts the values of several columns by comparing them with all cuts, columns of similar width in one step.
 
     Args:
         cuts: the cuts of each column, in increasing order.
@@ -55,20 +61,24 @@ class Comparison:
         rows: most rows that one call of `count` may have.
     """
 
-    __slots__ = ("_edges", "_from", "_missing", "_to", "rows", "width")
+    __slots__ = ("_parts", "rows", "width")
 
     def __init__(self, cuts: Sequence[Sequence[float]], offsets: Sequence[int]) -> None:
         self.width = len(cuts)
-        # Every value but nan is at or above the first edge. No value is above the spare edges, which are nan.
-        edges = np.full((len(cuts), 1 + max(map(len, cuts))), np.nan)
-        edges[:, 0] = -np.inf
-        for row, own in zip(edges, cuts, strict=True):
-            row[1 : 1 + len(own)] = own
-        self._edges = edges[:, :, np.newaxis]
-        self.rows = min(MAX_ROWS, max(MIN_ROWS, MAX_BOOLEANS // edges.size // LANES * LANES))
-        self._from = np.flatnonzero(~np.isnan(edges))
-        self._to = np.concatenate([offset + np.arange(1 + len(own)) for offset, own in zip(offsets, cuts, strict=True)])
-        self._missing = np.array([offset + 1 + len(own) for offset, own in zip(offsets, cuts, strict=True)])
+        classes: dict[int, list[int]] = {}
+        for column, own in enumerate(cuts):
+            edges = 1 + len(own)
+            classes.setdefault(next((limit for limit in WIDTH_CLASSES if edges <= limit), edges), []).append(column)
+        self._parts = tuple(
+            _Part(
+                None if len(classes) == 1 else np.array(columns),
+                [cuts[column] for column in columns],
+                [offsets[column] for column in columns],
+            )
+            for columns in classes.values()
+        )
+        booleans = max(part.edges.size for part in self._parts)
+        self.rows = min(MAX_ROWS, max(MIN_ROWS, MAX_BOOLEANS // booleans // LANES * LANES))
 
     def empty_block(self, rows: int) -> NDArray[np.float64]:
         """
@@ -89,6 +99,42 @@ class Comparison:
             rows: number of rows, at most the attribute *rows*.
             counts: the counts of all features, shape (bins,), which are changed.
         """
+        for part in self._parts:
+            part.count(block if part.columns is None else block[part.columns], rows, counts)
+
+
+class _Part:
+    """
+    The columns of a `Comparison` that are compared together.
+
+    Args:
+        columns: their indices; None for all columns.
+        cuts: the cuts of each of them.
+        offsets: the index of each one's first bin in the vector of counts.
+
+    Attributes:
+        columns: see above.
+        edges: shape (columns, edges, 1), -inf and the cuts.
+    """
+
+    __slots__ = ("_from", "_missing", "_to", "columns", "edges")
+
+    def __init__(
+        self, columns: NDArray[np.intp] | None, cuts: Sequence[Sequence[float]], offsets: Sequence[int]
+    ) -> None:
+        self.columns = columns
+        # Every value but nan is at or above the first edge. No value is above the spare edges, which are nan.
+        edges = np.full((len(cuts), 1 + max(map(len, cuts))), np.nan)
+        edges[:, 0] = -np.inf
+        for row, own in zip(edges, cuts, strict=True):
+            row[1 : 1 + len(own)] = own
+        self.edges = edges[:, :, np.newaxis]
+        self._from = np.flatnonzero(~np.isnan(edges))
+        self._to = np.concatenate([offset + np.arange(1 + len(own)) for offset, own in zip(offsets, cuts, strict=True)])
+        self._missing = np.array([offset + 1 + len(own) for offset, own in zip(offsets, cuts, strict=True)])
+
+    def count(self, block: NDArray[np.float64], rows: int, counts: Counts) -> None:
+        """Add the number of values in each bin to *counts*; see `Comparison.count`."""
         # One addition of 64-bit words adds eight booleans, because each byte sums its own eighth of the rows.
         words = np.einsum("ijk->ij", self._above(block, rows).view(np.uint64))
         if rows <= FEW_ROWS:
@@ -104,9 +150,9 @@ class Comparison:
     def _above(self, block: NDArray[np.float64], rows: int) -> NDArray[np.bool_]:
         """Return whether each value is at or above each edge (-inf or a cut), shape (columns, edges, rows)."""
         if rows <= FEW_ROWS:
-            return block[:, np.newaxis, :] >= self._edges
+            return block[:, np.newaxis, :] >= self.edges
         usual = np.setbufsize(BUFFER)
         try:
-            return block[:, np.newaxis, :] >= self._edges
+            return block[:, np.newaxis, :] >= self.edges
         finally:
             np.setbufsize(usual)

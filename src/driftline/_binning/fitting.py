@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins, NumericSummary
+from driftline._binning.cuts import MAX_ABSOLUTE, fit_numeric_bins, float_width
 from driftline._binning.layout import binner
 from driftline._capture.columns import CategoricalColumn, as_floats, as_objects, count_codes
 from driftline._capture.labels import is_missing, label_of
@@ -22,20 +23,11 @@ from driftline.typing import Column, Label
 
 __all__ = ["count_feature", "fit_feature"]
 
-QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""Shares of the training data below the cuts: deciles, and 1, 5, 95 and 99 % so that the tails have bins."""
-
-FEW_VALUES = 20
-"""Most distinct values of a numeric column for which each value gets its own bin."""
-
 FEW_CODES = 10
 """Most distinct values of a column of integers that are codes, so that it is categorical (see `ROWS_PER_CODE`)."""
 
 ROWS_PER_CODE = 5
 """Fewest rows per distinct integer, on average, for integers to be codes; with fewer they may be quantities."""
-
-MAX_ABSOLUTE = 1e140
-"""Largest absolute value that cuts and moments use. Sums of squares of larger numbers overflow."""
 
 KNOWN_CATEGORIES = 4_096
 """Most rare categories that are kept by name, to bound memory; a column with more is like an identifier."""
@@ -71,7 +63,7 @@ def fit_feature(name: str, column: Column, categorical: bool | None, max_categor
     if np.isnan(values).all() and not all(map(is_missing, as_objects(column))):
         msg = f"column {name!r} is named in numeric= and holds no number"
         raise ConfigurationError(msg)
-    return count_feature(name, NumericBins(_cuts(values)), column)
+    return count_feature(name, fit_numeric_bins(values, float_width(column)), column)
 
 
 def _check_values(name: str, column: Column, categorical: bool | None) -> None:  # noqa: FBT001 - as above
@@ -144,35 +136,6 @@ def _count_labels(column: Column) -> Counter[Label]:
         if rows and not is_missing(value):
             seen[label_of(value)] += rows
     return seen
-
-
-def _cuts(values: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the cuts between the bins of numeric values, from the minimum to the maximum; none without numbers."""
-    finite = np.sort(values[np.abs(values) <= MAX_ABSOLUTE])
-    if not len(finite):
-        return ()
-    distinct = np.unique(finite)
-    low, high = distinct[0], distinct[-1]
-    # The range is one float32 step wider, so that a service that rounds to float32 is not out of range.
-    bottom, top = _beyond(low, -np.inf), _beyond(high, np.inf)
-    if len(distinct) <= FEW_VALUES:
-        # Cuts are half-way between neighbours, so that rounding moves no value into another bin.
-        inner = distinct[:-1] + np.diff(distinct) / 2
-    else:
-        quantiles = np.quantile(finite, QUANTILES, method="inverted_cdf")
-        # A value at more than one quantile is a spike, such as the zeros of many columns. It gets its own bin.
-        spikes = {float(value) for value, times in Counter(quantiles.tolist()).items() if times > 1}
-        after = {float(distinct[np.searchsorted(distinct, value, side="right")]) for value in spikes if value < high}
-        inner = np.array(sorted({float(value) for value in quantiles if value > low} | after))
-    cuts = np.unique(np.array([bottom, *inner, top], dtype=np.float64))
-    return tuple(float(cut) for cut in cuts)
-
-
-def _beyond(value: float, direction: float) -> float:
-    """Return the next float32 towards *direction* (±inf), or the next float64 if the value is too large for float32."""
-    with np.errstate(over="ignore"):
-        beyond = float(np.nextafter(np.float32(value), np.float32(direction)))
-    return beyond if np.isfinite(beyond) else float(np.nextafter(value, direction))
 
 
 def count_feature(name: str, bins: Bins, column: Column) -> Feature:

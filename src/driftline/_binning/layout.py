@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from itertools import groupby
 from typing import Any, ClassVar, TypeAlias
 
@@ -32,6 +33,9 @@ Binner: TypeAlias = Callable[[Column], NDArray[np.intp]]
 
 MAX_COMPARISONS = 16
 """Most sets of columns whose `Comparison` is cached, because batches often have the same columns."""
+
+FIELDS_OF_0_1 = frozenset({"cuts", "categories", "others", "open"})
+"""Fields of bins in release 0.1, whose hash contains them even if they are empty."""
 
 
 def binner(bins: Bins) -> Binner:
@@ -255,5 +259,13 @@ def _is_packed(row: object) -> bool:
 
 def hash_bins(features: Sequence[Feature]) -> str:
     """Return a hash of the names and bins of features, which is the same in any process."""
-    bins = repr([(feature.name, feature.bins) for feature in features])
-    return hashlib.sha256(bins.encode()).hexdigest()[:16]
+    bins = ", ".join(f"({feature.name!r}, {_identity(feature.bins)})" for feature in features)
+    return hashlib.sha256(f"[{bins}]".encode()).hexdigest()[:16]
+
+
+def _identity(bins: Bins) -> str:
+    """Return bins as a string, in the form of 0.1 if they have nothing that it did not know: its counts add up."""
+    known = [f"{each.name}={getattr(bins, each.name)!r}" for each in fields(bins) if each.name in FIELDS_OF_0_1]
+    further = [each for each in fields(bins) if each.name not in FIELDS_OF_0_1]
+    known += [f"{each.name}={value!r}" for each in further if (value := getattr(bins, each.name)) != each.default]
+    return f"{type(bins).__name__}({', '.join(known)})"

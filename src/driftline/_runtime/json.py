@@ -337,14 +337,15 @@ def tagged(key: str, **readers: Reader[T]) -> Reader[T]:
 
 
 def versioned(supported: int, reader: Reader[T]) -> Reader[T]:
-    """Return *reader* with a check: the value must be an object whose ``schema_version`` is *supported*."""
+    """Return *reader* with a check: the value must be an object whose ``schema_version`` is 1 to *supported*."""
 
     def read_checked(value: Any) -> T:
         _check_object(value)
         version = value.get("schema_version", ABSENT)
-        if isinstance(version, bool) or version != supported:
+        if isinstance(version, bool) or version not in range(1, supported + 1):
             newer = isinstance(version, int) and version > supported
-            expected = f"{supported}" + ": a newer driftline wrote this document" * newer
+            versions = "1" if supported == 1 else f"1 to {supported}"
+            expected = versions + ": a newer driftline wrote this document" * newer
             raise DocumentError(shown(version), expected, ".schema_version")
         return reader(value)
 

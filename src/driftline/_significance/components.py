@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.bins import Feature, NumericBins
+from driftline._binning.groups import BinGroups
 from driftline._binning.layout import Layout
 from driftline.typing import Counts, Floats
 
@@ -75,6 +76,8 @@ class FeatureMatrix:
             rows (see `_latent_outside`).
         reliability: shape (features,), the share of the reference's rows that supports *latent_outside* (see
             `_reliability`).
+        groups: the groups of bins that count as one bin in the effect. Their counts have one more column, for missing
+            values. None if there are none.
     """
 
     indices: NDArray[np.intp]
@@ -88,6 +91,7 @@ class FeatureMatrix:
     reference_outside: Numbers
     latent_outside: Numbers
     reliability: Floats
+    groups: BinGroups | None
 
     def count_outside(self, counts: Numbers) -> Numbers:
         """
@@ -151,6 +155,7 @@ def _build_matrix(features: Sequence[Feature], layout: Layout, indices: list[int
         np.zeros(len(indices), dtype=np.int64),
         _latent_outside([features[index] for index in indices], ordered=ordered),
         _reliability([features[index] for index in indices], ordered=ordered),
+        BinGroups.of([features[index].bins for index in indices], width + 1),
     )
     return replace(matrix, reference_outside=matrix.count_outside(flat))
 

@@ -323,11 +323,14 @@ class TwoSample:
         r = np.concatenate([matrix.reference, matrix.reference_missing[:, None]], axis=1).astype(np.float64)
         c = np.concatenate([current, missing[:, None]], axis=1).astype(np.float64)
         smoothing = SMOOTHING * real
+        if matrix.groups is not None:
+            r, c = matrix.groups.merge(r), matrix.groups.merge(c)
+            smoothing = np.minimum(smoothing, matrix.groups.smoothing(r, c))
         p, q = r + smoothing, c + smoothing
         m, n = r.sum(axis=1), c.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
-            psi = ((q - p) * np.log(q / p, where=real, out=np.zeros_like(q))).sum(axis=1)
+            psi = ((q - p) * np.log(q / p, where=p > 0, out=np.zeros_like(q))).sum(axis=1)
             bias = (((r + c) > 0).sum(axis=1) - 1) * factor * (1 / m + 1 / n)
         known = n > 0
         result.psi[matrix.indices] = np.where(known, psi, np.nan)

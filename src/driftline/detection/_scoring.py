@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from driftline import distances as builtin
 from driftline._binning.bins import Feature
+from driftline._binning.groups import BinGroups
 from driftline._binning.layout import Layout
 from driftline._runtime import validation as check
 from driftline._runtime.guard import Report
@@ -23,7 +24,7 @@ from driftline.detection._explanation import describe_shift
 from driftline.detection._lazy import LazySequence
 from driftline.errors import ConfigurationError
 from driftline.results import Score
-from driftline.typing import Counts, Distance
+from driftline.typing import Counts, Distance, Floats
 
 __all__ = ["Group", "NamedDistance", "Scorer", "group_by_width", "resolve_distances"]
 
@@ -41,12 +42,14 @@ class NamedDistance:
         positioned: whether the function takes the positions of the bins as ``positions``.
         vectorised: whether the function takes counts of shape (features, bins), as the built-in ones do. If False, it
             takes one feature, shape (bins,).
+        smoothed: whether the function takes a pseudo-count for each bin as ``smoothing``; never a user function.
     """
 
     name: str
     function: Callable[..., Any]
     positioned: bool
     vectorised: bool
+    smoothed: bool = False
 
 
 def resolve_distances(distances: Sequence[str | Distance]) -> tuple[NamedDistance, ...]:
@@ -73,12 +76,14 @@ def _resolve(distance: str | Distance) -> NamedDistance:
             msg = f"distances: {distance!r} is unknown, expected one of {sorted(builtin.BY_NAME)} or a function"
             raise ConfigurationError(msg)
         function: Callable[..., Any] = builtin.BY_NAME[distance]
-        return NamedDistance(distance, function, _is_positioned(function), vectorised=True)
+        return NamedDistance(
+            distance, function, _takes(function, "positions"), vectorised=True, smoothed=_takes(function, "smoothing")
+        )
     if not callable(distance):
         msg = f"distances: {distance!r}: expected a name or a function of two vectors of counts"
         raise ConfigurationError(msg)
     name = getattr(distance, "__name__", type(distance).__name__)
-    positioned = _is_positioned(distance)
+    positioned = _takes(distance, "positions")
     counts = np.array([3, 5, 2], dtype=np.int64)
     keywords = {"positions": np.array([-1.0, 0.0, 1.0])} if positioned else {}
     # Call it here, so that a function with a wrong signature fails at configuration and not while serving.
@@ -87,12 +92,12 @@ def _resolve(distance: str | Distance) -> NamedDistance:
     return NamedDistance(name, distance, positioned, vectorised=False)
 
 
-def _is_positioned(function: Callable[..., object]) -> bool:
+def _takes(function: Callable[..., object], name: str) -> bool:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
         return False
-    return "positions" in parameters
+    return name in parameters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,12 +110,29 @@ class Group:
         bins: shape (features, bins), indices of each feature's bins in the counts of a window.
         reference: shape (features, bins), counts of the reference.
         positions: shape (features, bins), positions of the bins in standard deviations; nan where a bin has none.
+        groups: the groups of bins that count as one bin; None if there are none.
     """
 
     indices: tuple[int, ...]
     bins: NDArray[np.intp]
     reference: NDArray[Any]
     positions: NDArray[np.float64]
+    groups: BinGroups | None
+
+    def compared(self, current: Counts) -> tuple[NDArray[Any], NDArray[Any], Floats | float]:
+        """
+        Return the counts for a distance that compares bin by bin, and the pseudo-count of each bin.
+
+        Args:
+            current: shape (features, bins), counts of a window.
+
+        Returns:
+            (counts of the reference, counts of the window, pseudo-counts). Each group is in its first bin.
+        """
+        if self.groups is None:
+            return self.reference, current, builtin.SMOOTHING
+        before, after = self.groups.merge(self.reference), self.groups.merge(current)
+        return before, after, self.groups.smoothing(before, after)
 
 
 def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, ...]:
@@ -124,6 +146,7 @@ def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, 
                 np.array([np.arange(layout.offsets[index], layout.offsets[index] + width) for index in indices]),
                 np.array([features[index].counts for index in indices], dtype=np.int64),
                 np.array([features[index].positions() for index in indices]),
+                BinGroups.of([features[index].bins for index in indices], width),
             )
         )
     return tuple(groups)
@@ -191,7 +214,8 @@ class Scorer:
                 values = user_values[name][number] if name in user_values else _compute(distance, group, current)
                 corrected: Sequence[float | None] = [None] * len(group.indices)
                 if name == "psi":
-                    corrected = np.atleast_1d(builtin.corrected_psi(group.reference, current)).tolist()
+                    before, after, smoothing = group.compared(current)
+                    corrected = np.atleast_1d(builtin.corrected_psi(before, after, smoothing=smoothing)).tolist()
                 for row, index in enumerate(group.indices):
                     if math.isfinite(values[row]):
                         feature = self._features[index]
@@ -207,9 +231,13 @@ class Scorer:
 
     def _call_for_feature(self, distance: NamedDistance, group: Group, current: Counts, row: int) -> float:
         # Copies, so that a user function cannot change the counts.
+        before, after = group.reference[row].copy(), current[row].copy()
         keywords = {"positions": group.positions[row].copy()} if distance.positioned else {}
+        if group.groups is not None and not distance.positioned:
+            starts = np.unique(group.groups.owners[row])
+            before, after = np.add.reduceat(before, starts), np.add.reduceat(after, starts)
         try:
-            return float(distance.function(group.reference[row].copy(), current[row].copy(), **keywords))
+            return float(distance.function(before, after, **keywords))
         except Exception as error:  # noqa: BLE001 - a user function may raise anything; the other distances go on
             # The class alone: the message of a user function may quote a value.
             self._report("distance", f"distance {distance.name} raised {type(error).__name__}")
@@ -218,6 +246,10 @@ class Scorer:
 
 
 def _compute(distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
-    keywords = {"positions": group.positions} if distance.positioned else {}
-    values: list[float] = np.atleast_1d(distance.function(group.reference, current, **keywords)).tolist()
-    return values
+    if distance.positioned:
+        values = distance.function(group.reference, current, positions=group.positions)
+    else:
+        before, after, smoothing = group.compared(current)
+        values = distance.function(before, after, **({"smoothing": smoothing} if distance.smoothed else {}))
+    numbers: list[float] = np.atleast_1d(values).tolist()
+    return numbers

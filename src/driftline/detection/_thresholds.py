@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ class _EffectSizes:
             current = counts[group.bins]
             indices = list(group.indices)
             rows[indices] = current.sum(axis=1)
-            effect[indices] = np.atleast_1d(
-                corrected_psi(group.reference if expected is None else expected[group.bins], current)
-            )
+            known = group if expected is None else replace(group, reference=expected[group.bins])
+            before, after, smoothing = known.compared(current)
+            effect[indices] = np.atleast_1d(corrected_psi(before, after, smoothing=smoothing))
         return rows, effect

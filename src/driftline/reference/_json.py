@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from json import dumps
 from typing import Any
 
@@ -32,8 +33,14 @@ from driftline.reference._self_check import SelfCheck
 
 __all__ = ["SCHEMA_VERSION", "Document", "read_reference", "write_reference"]
 
-SCHEMA_VERSION = 1
-"""Version of the form of the file. It grows when older code would misread a new form."""
+SCHEMA_VERSION = 2
+"""
+Version of the form of the file. It grows when older code would misread a new form. Version 2 (of release 0.2) has
+`known_values` and `groups` of numeric features. A reference without anything new is written as version 1.
+"""
+
+KEYS_OF_2 = frozenset({"known_values", "groups"})
+"""Keys of a feature that version 1 does not have."""
 
 MAX_LABELS = 4_096
 """Most rare categories of one feature in a file, so that a file cannot fill the memory."""
@@ -67,11 +74,14 @@ class Document:
 
 def write_reference(reference: Document) -> str:
     """Return the fields of a reference as a JSON string; equal fields give the same string."""
+    features = [_feature_document(feature) for feature in reference.features]
+    prediction = None if reference.prediction is None else _feature_document(reference.prediction)
+    new = any(KEYS_OF_2 & feature.keys() for feature in (*features, prediction or {}))
     document = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION if new else 1,
         "rows": reference.rows,
-        "features": [_feature_document(feature) for feature in reference.features],
-        "prediction": None if reference.prediction is None else _feature_document(reference.prediction),
+        "features": features,
+        "prediction": prediction,
         "outcomes": None if reference.outcomes is None else json.members(reference.outcomes),
         "dependence": None if reference.dependence is None else _dependence_document(reference.dependence),
         "traffic": None if reference.traffic is None else _dependence_document(reference.traffic),
@@ -89,6 +99,7 @@ def _feature_document(feature: Feature) -> dict[str, object]:
     document: dict[str, object] = {"name": feature.name}
     if isinstance(feature.bins, NumericBins):
         document |= {"kind": "numeric", "cuts": feature.bins.cuts}
+        document |= {key: value for key in ("known_values", "groups") if (value := getattr(feature.bins, key))}
     else:
         document |= {"kind": "categorical", **json.members(feature.bins), "once": feature.once, "twice": feature.twice}
     document["counts"] = feature.counts
@@ -181,8 +192,12 @@ def _make_numeric(
     counts: tuple[int, ...],
     means: tuple[float, ...] | None,
     moments: NumericSummary | None,
+    known_values: tuple[float, ...],
+    groups: tuple[int, ...],
 ) -> Feature:
-    bins = NumericBins(cuts)
+    bins = NumericBins(cuts, known_values, groups)
+    if groups:
+        check_length(groups, bins.size - 1, "numbers, one for each bin but that of missing values", ".groups")
     check_length(counts, bins.size, "counts, one for each bin", ".counts")
     if moments is None:
         return Feature(name, bins, counts)
@@ -250,6 +265,17 @@ _read_numeric: Reader[Feature] = json.record(
     counts=_read_counts,
     means=json.nullable(json.array(json.number, most=MAX_BINS)),
     moments=json.nullable(_read_moments),
+    known_values=json.absent(
+        (), json.check(json.array(json.number, most=MAX_BINS), json.increasing, "increasing numbers")
+    ),
+    groups=json.absent(
+        (),
+        json.check(
+            json.array(json.count, most=MAX_BINS),
+            lambda groups: not groups or (groups[0] == 0 and all(b - a in {0, 1} for a, b in pairwise(groups))),
+            "0, then for each bin the same number or 1 more",
+        ),
+    ),
 )
 
 _read_categorical: Reader[Feature] = json.record(

@@ -1,0 +1,58 @@
+"""`BinGroups`: adds up the bins of a group, for distances that compare bin by bin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline._binning.bins import Bins, NumericBins
+from driftline.distances import SMOOTHING
+from driftline.typing import Floats
+
+__all__ = ["BinGroups"]
+
+
+class BinGroups:
+    """
+    The groups of the bins of several features (see `NumericBins.groups`), for counts of shape (features, bins).
+
+    Args:
+        bins: the bins of each feature.
+        width: number of columns of the counts. Columns after the last group are groups by themselves.
+    """
+
+    __slots__ = ("_flat", "_inner", "_smoothing", "owners")
+
+    def __init__(self, bins: Sequence[Bins], width: int) -> None:
+        self.owners = np.tile(np.arange(width), (len(bins), 1))
+        self._inner = np.zeros(self.owners.shape, dtype=np.bool_)
+        for row, each in enumerate(bins):
+            groups = each.groups if isinstance(each, NumericBins) else ()
+            if groups:
+                self.owners[row, : len(groups)] = np.searchsorted(groups, groups)
+                self._inner[row, 1 : len(groups) - 1] = True
+        self._flat = (self.owners + np.arange(len(bins))[:, None] * width).ravel()
+        self._smoothing = np.where(self.owners == np.arange(width), SMOOTHING, 0.0)
+
+    @classmethod
+    def of(cls, bins: Sequence[Bins], width: int) -> BinGroups | None:
+        """Return the groups; None if each bin of each feature is a group by itself."""
+        grouped = any(isinstance(each, NumericBins) and each.groups for each in bins)
+        return cls(bins, width) if grouped else None
+
+    def merge(self, counts: NDArray[Any]) -> Floats:
+        """Return counts in which the first bin of each group has the sum of the group, and its other bins have 0."""
+        merged: Floats = np.bincount(self._flat, weights=counts.ravel(), minlength=counts.size).astype(np.float64)
+        return merged.reshape(counts.shape)
+
+    def smoothing(self, reference: Floats, current: Floats) -> Floats:
+        """
+        Return the pseudo-count of each bin of merged counts.
+
+        It is 0 for a bin between known values that is empty on both sides. Else a window of few rows would seem to
+        differ from the reference, by the many bins that neither fills.
+        """
+        return np.where(self._inner & (reference + current == 0), 0.0, self._smoothing)
