@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import importlib.metadata
+import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from driftline._runtime import validation as check
 from driftline._runtime.process_hooks import at_exit_of_children, hook_forks
@@ -18,19 +21,31 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import TracerProvider
 
+    from driftline.otel._sdk import LossCounter
+
 __all__ = ["OtlpSetup", "configure_otlp"]
+
+_log = logging.getLogger("driftline")
 
 PROTOCOLS = ("http/protobuf", "grpc")
 """The protocols of OTLP, the default first."""
 
-OLDEST_SDK = "1.39"
-"""The oldest version of opentelemetry-sdk that has all the parts used here, as in ``pyproject.toml``."""
+SIGNALS = ("metrics", "logs", "traces")
+
+FLUSH_SECONDS = 30.0
+"""
+Seconds that a flush or the shutdown may take. A signal takes 10 s if the collector does not answer, by the default of
+OTEL_EXPORTER_OTLP_TIMEOUT. Kubernetes kills a pod after 30 s.
+"""
+
+COLLECT_SECONDS = 0.5
+"""Seconds that logs and spans wait for the metrics: collecting them may evaluate windows, which emits events."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtlpSetup:
     """
-    The providers that `configure_otlp` has set up. They flush and shut down when the process exits.
+    The providers that `configure_otlp` has set up or found. Those set up flush and shut down when the process exits.
 
     Attributes:
         meter_provider: exports metrics.
@@ -41,16 +56,20 @@ class OtlpSetup:
     meter_provider: MeterProvider
     logger_provider: LoggerProvider
     tracer_provider: TracerProvider
+    _losses: LossCounter | None = field(default=None, repr=False, compare=False)
 
     def force_flush(self) -> bool:
-        """Send all pending telemetry. Return whether everything was sent in time."""
-        flushes: tuple[Callable[[], bool], ...] = (
-            self.tracer_provider.force_flush,
-            self.logger_provider.force_flush,
-            self.meter_provider.force_flush,
-        )
-        results = [flush() for flush in flushes]
-        return all(results)
+        """
+        Send all pending telemetry. Return whether everything was sent in time.
+
+        The result is False if the collector refuses, rejects or does not answer the telemetry of any signal: metrics,
+        events or spans. A warning names the signal, and ``ml.monitor.telemetry.lost`` counts. It is also False after
+        `shutdown`, and if the flush takes longer than `FLUSH_SECONDS`. Of providers that the program has set up itself
+        only what they return is known.
+        """
+        before = self._lost
+        flushed = _run_together({signal: _flush_of(provider) for signal, provider in self._providers.items()})
+        return all(flushed.values()) and self._lost == before
 
     def send_what_is_left(self) -> None:
         """Flush at the end of a process that skips ``atexit``, such as a child of multiprocessing. Never raise."""
@@ -59,9 +78,17 @@ class OtlpSetup:
 
     def shutdown(self) -> None:
         """Send all pending telemetry, and stop the three providers."""
-        self.tracer_provider.shutdown()
-        self.logger_provider.shutdown()
-        self.meter_provider.shutdown()
+        _run_together({signal: _shutdown_of(provider) for signal, provider in self._providers.items()})
+
+    @property
+    def _providers(self) -> dict[str, Any]:
+        """The providers by signal; metrics come first, because collecting them may emit events."""
+        return dict(zip(SIGNALS, (self.meter_provider, self.logger_provider, self.tracer_provider), strict=True))
+
+    @property
+    def _lost(self) -> dict[str, int]:
+        """The number of items that were not sent, by signal."""
+        return {} if self._losses is None else self._losses.counts
 
 
 def configure_otlp(
@@ -71,7 +98,11 @@ def configure_otlp(
     Create providers that send metrics, events and spans through OTLP, and make them the global ones.
 
     All ``OTEL_*`` variables apply (endpoint, headers, protocol, intervals, temporality, resource). An argument
-    overrides its variable.
+    overrides its variable. If the program has a global provider of a signal already, that one is used, which a warning
+    says once; the arguments then do not apply to it.
+
+    Each process has a ``service.instance.id`` of its own. One that is set, for example for a pod, gets a suffix:
+    ``pod-1/4f3a9c21``.
 
     Args:
         service_name: the attribute ``service.name``. If None, the resource's default.
@@ -79,36 +110,76 @@ def configure_otlp(
         endpoint: the collector's base URL, such as ``"http://localhost:4318"``. If None, the exporter's default.
 
     Raises:
-        ConfigurationError: the protocol is unknown, the endpoint has no scheme, the extra ``otlp`` is not installed or
-            too old, or the program has set OpenTelemetry up already.
+        ConfigurationError: the protocol is unknown, the endpoint has no scheme, or the extra ``otlp`` is not installed.
     """
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
     check.one_of("protocol", protocol, PROTOCOLS)
     if endpoint is not None and (not isinstance(endpoint, str) or "://" not in endpoint):
         check.reject("endpoint", endpoint, "a URL such as 'http://localhost:4318'")
     check.optional(check.string, "service_name", service_name, at_least=1)
+    present = _global_providers()
+    if present:
+        _report_present(present)
+    if len(present) == len(SIGNALS):
+        before = [setup for setup in _setups if setup.meter_provider is present["metrics"]]
+        return before[0] if before else OtlpSetup(present["metrics"], present["logs"], present["traces"])
     try:
-        return _set_up(service_name, protocol, endpoint)
+        setup = _set_up(service_name, protocol, endpoint, present)
     except ModuleNotFoundError as error:
         msg = f"configure_otlp needs the extra otlp (pip install 'driftline[otlp]'): {error}"
         raise ConfigurationError(msg) from error
-    except ImportError as error:  # a part that this version of the SDK or of the exporters lacks
-        msg = (
-            f"configure_otlp needs opentelemetry-sdk {OLDEST_SDK} or newer and exporters of the same version "
-            f"(pip install --upgrade 'driftline[otlp]'), found {_sdk_version()}: {error}"
+    _setups.append(setup)
+    return setup
+
+
+_setups: list[OtlpSetup] = []
+"""The setups of this process, of which there is usually one."""
+
+_reported: list[bool] = []
+
+
+def _global_providers() -> dict[str, Any]:
+    """Return the global providers that are set, by signal. Stand-ins of the API are not set."""
+    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - importing driftline imports no OpenTelemetry
+    from opentelemetry._logs import _internal as logs_api  # noqa: PLC0415 - as above
+
+    from driftline.otel import actual_provider  # noqa: PLC0415 - as above
+
+    providers = {
+        "metrics": actual_provider(metrics.get_meter_provider()),
+        "logs": _logs.get_logger_provider(),
+        "traces": trace.get_tracer_provider(),
+    }
+    stand_ins = (logs_api.ProxyLoggerProvider, trace.ProxyTracerProvider)
+    return {
+        signal: provider
+        for signal, provider in providers.items()
+        if provider is not None and not isinstance(provider, stand_ins)
+    }
+
+
+def _report_present(providers: Mapping[str, Any]) -> None:
+    """Log once which signals go through providers that the program has set up."""
+    if not _reported:
+        _reported.append(True)
+        kinds = ", ".join(
+            f"{signal} through its {type(provider).__module__}.{type(provider).__qualname__}"
+            for signal, provider in providers.items()
         )
-        raise ConfigurationError(msg) from error
+        _log.warning(
+            "configure_otlp: the program has set OpenTelemetry up already. driftline sends %s. The arguments of "
+            "configure_otlp do not apply to that.",
+            kinds,
+        )
 
 
-def _sdk_version() -> str:
-    try:
-        return importlib.metadata.version("opentelemetry-sdk")
-    except importlib.metadata.PackageNotFoundError:
-        return "one without metadata"
+def _set_up(service_name: str | None, protocol: str, endpoint: str | None, present: Mapping[str, Any]) -> OtlpSetup:
+    """
+    Create the providers of the signals that are not *present*, and make them the global ones.
 
-
-def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> OtlpSetup:
-    """Do the work of `configure_otlp` with checked arguments. Raise ImportError without the extra ``otlp``."""
+    Raises:
+        ModuleNotFoundError: the extra ``otlp`` is not installed.
+    """
     from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - the extra otlp
     from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415 - as above
@@ -117,14 +188,51 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
+    from driftline.otel._identity import InstanceId  # noqa: PLC0415 - as above
     from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, RecordSender, SpanSender, survive_forks  # noqa: PLC0415
 
+    resource = Resource.create({} if service_name is None else {"service.name": service_name})
+    instance = InstanceId(resource)
+    resource = resource.merge(instance.resource())
+    hook_forks()
+    losses = LossCounter()
+    create = _exporters(protocol, endpoint)
+    providers = dict(present)
+    records, spans = RecordSender(create["logs"], losses), SpanSender(create["traces"], losses)
+    if "logs" not in present:
+        providers["logs"] = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        providers["logs"].add_log_record_processor(BatchLogRecordProcessor(records))
+    if "traces" not in present:
+        providers["traces"] = TracerProvider(resource=resource, shutdown_on_exit=False)
+        providers["traces"].add_span_processor(BatchSpanProcessor(spans))
+    created = [provider for signal, provider in providers.items() if signal not in present]
+    if "metrics" not in present:
+        points = MetricSender(create["metrics"], losses)
+        reader = ForkSafeReader(points)
+        providers["metrics"] = meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        created.append(meters)
+        survive_forks(meters, reader, (points, records, spans), losses, lambda: instance.renew(*created))
+        metrics.set_meter_provider(meters)
+    if "logs" not in present:
+        _logs.set_logger_provider(providers["logs"])
+    if "traces" not in present:
+        trace.set_tracer_provider(providers["traces"])
+    setup = OtlpSetup(providers["metrics"], providers["logs"], providers["traces"], losses)
+    # The providers' own hooks would send one signal after the other, and wait for each.
+    mine = {signal: _shutdown_of(provider) for signal, provider in providers.items() if signal not in present}
+    atexit.register(_run_together, mine)
+    at_exit_of_children(setup.send_what_is_left)
+    return setup
+
+
+def _exporters(protocol: str, endpoint: str | None) -> dict[str, Callable[[], Any]]:
+    """Return a function for each signal that returns a new exporter."""
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-        endpoints = dict.fromkeys(("metrics", "logs", "traces"), endpoint)
+        endpoints = dict.fromkeys(SIGNALS, endpoint)
     else:
         from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
             OTLPLogExporter,
@@ -137,32 +245,63 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None) -> Ot
         )
 
         base = None if endpoint is None else endpoint.rstrip("/")
-        endpoints = {signal: base and f"{base}/v1/{signal}" for signal in ("metrics", "logs", "traces")}
+        endpoints = {signal: base and f"{base}/v1/{signal}" for signal in SIGNALS}
+    return {
+        "metrics": lambda: OTLPMetricExporter(endpoint=endpoints["metrics"]),
+        "logs": lambda: OTLPLogExporter(endpoint=endpoints["logs"]),
+        "traces": lambda: OTLPSpanExporter(endpoint=endpoints["traces"]),
+    }
 
-    for signal, provider in (
-        ("meter", metrics.get_meter_provider()),
-        ("tracer", trace.get_tracer_provider()),
-        ("logger", _logs.get_logger_provider()),
-    ):
-        if "Proxy" not in type(provider).__name__:
-            msg = f"the program has a global {signal} provider already ({type(provider).__name__}): use that one"
-            raise ConfigurationError(msg)
-    resource = Resource.create({} if service_name is None else {"service.name": service_name})
-    hook_forks()
-    losses = LossCounter()
-    points = MetricSender(lambda: OTLPMetricExporter(endpoint=endpoints["metrics"]), losses)
-    records = RecordSender(lambda: OTLPLogExporter(endpoint=endpoints["logs"]), losses)
-    spans = SpanSender(lambda: OTLPSpanExporter(endpoint=endpoints["traces"]), losses)
-    reader = ForkSafeReader(points)
-    meters = MeterProvider([reader], resource=resource)
-    loggers = LoggerProvider(resource=resource)
-    loggers.add_log_record_processor(BatchLogRecordProcessor(records))
-    tracers = TracerProvider(resource=resource)
-    tracers.add_span_processor(BatchSpanProcessor(spans))
-    survive_forks(meters, reader, (points, records, spans), losses)
-    metrics.set_meter_provider(meters)
-    _logs.set_logger_provider(loggers)
-    trace.set_tracer_provider(tracers)
-    setup = OtlpSetup(meters, loggers, tracers)
-    at_exit_of_children(setup.send_what_is_left)
-    return setup
+
+def _flush_of(provider: Any) -> Callable[[], bool]:
+    """Return a function that flushes a provider, and returns whether it has not failed."""
+
+    def flush() -> bool:
+        flush_provider = getattr(provider, "force_flush", None)
+        # Providers without a flush have nothing pending. Those of vendors may return None.
+        return flush_provider is None or flush_provider() is not False
+
+    return flush
+
+
+def _shutdown_of(provider: Any) -> Callable[[], bool]:
+    """Return a function that shuts a provider down."""
+
+    def shutdown() -> bool:
+        if hasattr(provider, "shutdown"):
+            provider.shutdown()
+        return True
+
+    return shutdown
+
+
+def _run_together(functions: Mapping[str, Callable[[], bool]]) -> dict[str, bool]:
+    """
+    Run one function per signal, and return the results; False if one raises or takes longer than `FLUSH_SECONDS`.
+
+    Each runs in a thread of its own, so that an unreachable collector costs one timeout, not three. The first one gets
+    `COLLECT_SECONDS` by itself.
+    """
+    results = dict.fromkeys(functions, False)
+
+    def run(signal: str) -> None:
+        try:
+            results[signal] = functions[signal]()
+        except Exception as error:  # noqa: BLE001 - a provider of any kind; metrics raise if collecting takes too long
+            _log.warning("%s could not be sent: %s", signal, type(error).__name__)
+
+    end = time.monotonic() + FLUSH_SECONDS
+    threads = []
+    for signal in functions:
+        thread = threading.Thread(target=run, args=(signal,), name=f"driftline-{signal}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be started, as at the end of the interpreter
+            run(signal)
+            continue
+        threads.append(thread)
+        if len(threads) == 1:
+            thread.join(COLLECT_SECONDS)
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return dict(results)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Protocol
@@ -75,9 +77,25 @@ def _run_in_child() -> None:
 
 
 def at_exit(function: Callable[[], object]) -> None:
-    """Call a function when this process ends, and when a child ends that is forked from now on."""
+    """
+    Call a function when this process ends, and when a child ends that is forked from now on.
+
+    It is called before all functions of ``atexit`` that are registered until the process ends, such as those that shut
+    a provider down: a provider may be set up after the monitors that use it.
+    """
     atexit.register(function)
     at_exit_of_children(function, first=True)
+
+    def register_last() -> None:
+        atexit.unregister(function)
+        atexit.register(function)
+
+    # Python calls these functions before those of ``atexit``, which it calls in reverse order. The standard library's
+    # thread pools are its only users, so its absence only means the order of registration.
+    before_atexit = getattr(threading, "_register_atexit", None)
+    if before_atexit is not None:
+        with contextlib.suppress(RuntimeError):  # the process is ending already
+            before_atexit(register_last)
 
 
 def at_exit_of_children(function: Callable[[], object], *, first: bool = False) -> None:

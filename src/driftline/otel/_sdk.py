@@ -103,11 +103,15 @@ class LossCounter:
                 sc.METRIC_MONITOR_TELEMETRY_LOST.name,
             )
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of items that were not sent, by signal."""
+        with self._lock:
+            return dict(self._counts)
+
     def observe(self, _: CallbackOptions) -> Iterable[Observation]:
         """Return one observation per signal, as the callback of an observable counter."""
-        with self._lock:
-            counts = dict(self._counts)
-        return [Observation(count, {sc.ML_MONITOR_SIGNAL: signal}) for signal, count in counts.items()]
+        return [Observation(count, {sc.ML_MONITOR_SIGNAL: signal}) for signal, count in self.counts.items()]
 
 
 class MetricSender(MetricExporter):
@@ -289,6 +293,7 @@ def survive_forks(
     reader: ForkSafeReader,
     senders: Sequence[MetricSender | RecordSender | SpanSender],
     losses: LossCounter,
+    on_fork: Callable[[], object] | None = None,
 ) -> None:
     """
     Register hooks: a fork waits for a running collection, and each child starts empty with its own connections.
@@ -298,6 +303,7 @@ def survive_forks(
         reader: collects the metrics.
         senders: open new connections in the child.
         losses: the counts of lost telemetry, which the child resets.
+        on_fork: called in the child, before it exports anything.
     """
     meter_of(provider).create_observable_counter(
         sc.METRIC_MONITOR_TELEMETRY_LOST.name,
@@ -321,6 +327,8 @@ def survive_forks(
         if inherited is None:
             return
         losses.reset()
+        if on_fork is not None:
+            on_fork()
         for sender in senders:
             sender.renew()
         if blocked[0]:

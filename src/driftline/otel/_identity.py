@@ -1,0 +1,56 @@
+"""The identity of a process among those of its service: ``service.instance.id``."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from opentelemetry.sdk import resources
+from opentelemetry.sdk.resources import Resource
+
+__all__ = ["INSTANCE_ID", "InstanceId"]
+
+INSTANCE_ID = "service.instance.id"
+
+SUFFIX_DIGITS = 8
+"""Hexadecimal digits after an id that processes may share. Two of 1,000 processes have the same ones in 1 of 8,600."""
+
+
+class InstanceId:
+    """
+    An id of this process that no other process has, not even one with the same environment, or the parent of a fork.
+
+    Series of processes with one id overwrite each other in a backend. The SDK gives each process an id of its own since
+    1.43, but not if the id is set, as the Kubernetes operator does for a whole pod.
+
+    Args:
+        resource: the resource that the environment and its detectors describe.
+    """
+
+    def __init__(self, resource: Resource) -> None:
+        present = resource.attributes.get(INSTANCE_ID)
+        # The id that the SDK has made for this process, since 1.43.
+        own = getattr(resources, "_service_instance_id", None)
+        self._shared = None if present in {None, own} else str(present)
+
+    def resource(self) -> Resource:
+        """Return a resource with a new id: a random one, or the one of the environment, a slash and a suffix."""
+        random = uuid.uuid4()
+        return Resource(
+            {INSTANCE_ID: str(random) if self._shared is None else f"{self._shared}/{random.hex[:SUFFIX_DIGITS]}"}
+        )
+
+    def renew(self, *providers: Any) -> None:
+        """
+        Give the providers a new id, in the child of a fork.
+
+        SDKs before 1.43 have no method for that, and the spans of their existing tracers keep the id of the parent.
+        """
+        resource = self.resource()
+        for provider in providers:
+            if hasattr(provider, "_update_resource"):
+                provider._update_resource(resource)  # noqa: SLF001 - as the SDK does after a fork
+            elif hasattr(provider, "_sdk_config"):
+                provider._sdk_config.resource = provider._sdk_config.resource.merge(resource)  # noqa: SLF001 - as above
+            else:
+                provider._resource = provider._resource.merge(resource)  # noqa: SLF001 - as above

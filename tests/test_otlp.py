@@ -1,0 +1,96 @@
+"""One unreachable collector costs one timeout, not one for each signal."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import driftline as dl
+from driftline import otlp
+from driftline.otlp import OtlpSetup
+
+
+class Provider:
+    """A provider whose flush does what a test says."""
+
+    def __init__(self, flush):
+        self.force_flush = self.shutdown = flush
+
+
+class Bare:
+    """A provider without a flush."""
+
+
+def test_signals_are_flushed_side_by_side():
+    meeting = threading.Barrier(3, timeout=5.0)
+
+    def meet():
+        meeting.wait()
+        return True
+
+    assert OtlpSetup(*(Provider(meet) for _ in range(3))).force_flush()
+
+
+def test_metrics_come_first_because_collecting_them_emits_events():
+    order = []
+
+    def note(signal):
+        return Provider(lambda: order.append(signal) or True)
+
+    assert OtlpSetup(note("metrics"), note("logs"), note("traces")).force_flush()
+    assert order[0] == "metrics"
+
+
+def test_a_flush_that_does_not_return_ends_in_time(monkeypatch):
+    monkeypatch.setattr(otlp, "FLUSH_SECONDS", 0.3)
+    monkeypatch.setattr(otlp, "COLLECT_SECONDS", 0.1)
+    release = threading.Event()
+    setup = OtlpSetup(*(Provider(release.wait) for _ in range(3)))
+    began = time.monotonic()
+    assert not setup.force_flush()
+    setup.send_what_is_left()
+    setup.shutdown()
+    release.set()
+    assert time.monotonic() - began < 5.0
+
+
+def fail():
+    """Fail as the SDK does if a collection takes too long."""
+    raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("provider", "result"),
+    [
+        (Provider(lambda: True), True),
+        (Provider(lambda: None), True),
+        (Bare(), True),
+        (Provider(lambda: False), False),
+        (Provider(fail), False),
+    ],
+)
+@pytest.mark.parametrize("place", range(3))
+def test_every_signal_counts(provider, result, place):
+    providers = [Provider(lambda: True) for _ in range(3)]
+    providers[place] = provider
+    setup = OtlpSetup(*providers)
+    assert setup.force_flush() is result
+    setup.send_what_is_left()
+    setup.shutdown()
+
+
+def test_without_a_thread_the_signals_are_flushed_one_after_the_other(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert OtlpSetup(*(Provider(lambda: True) for _ in range(3))).force_flush()
+    assert not OtlpSetup(Provider(fail), Bare(), Bare()).force_flush()
+
+
+@pytest.mark.parametrize("name", ["", 3, "a\ud800"])
+def test_a_service_name_is_text(name):
+    with pytest.raises(dl.ConfigurationError, match="service_name"):
+        dl.configure_otlp(name)
