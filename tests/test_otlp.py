@@ -71,10 +71,10 @@ def fail():
         (Provider(fail), False),
     ],
 )
-@pytest.mark.parametrize("place", range(3))
-def test_every_signal_counts(provider, result, place):
+@pytest.mark.parametrize("signal", range(3))
+def test_every_signal_counts(provider, result, signal):
     providers = [Provider(lambda: True) for _ in range(3)]
-    providers[place] = provider
+    providers[signal] = provider
     setup = OtlpSetup(*providers)
     assert setup.force_flush() is result
     setup.send_what_is_left()
@@ -83,7 +83,8 @@ def test_every_signal_counts(provider, result, place):
 
 def test_without_a_thread_the_signals_are_flushed_one_after_the_other(monkeypatch):
     def refuse(_):
-        raise RuntimeError("can't start new thread")
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert OtlpSetup(*(Provider(lambda: True) for _ in range(3))).force_flush()

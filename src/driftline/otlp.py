@@ -101,7 +101,7 @@ def configure_otlp(
     overrides its variable. If the program has a global provider of a signal already, that one is used, which a warning
     says once; the arguments then do not apply to it.
 
-    Each process has a ``service.instance.id`` of its own. One that is set, for example for a pod, gets a suffix:
+    Each process has its own ``service.instance.id``. One that is set, for example for a pod, gets a suffix:
     ``pod-1/4f3a9c21``.
 
     Args:
@@ -121,8 +121,8 @@ def configure_otlp(
     if present:
         _report_present(present)
     if len(present) == len(SIGNALS):
-        before = [setup for setup in _setups if setup.meter_provider is present["metrics"]]
-        return before[0] if before else OtlpSetup(present["metrics"], present["logs"], present["traces"])
+        earlier = [setup for setup in _setups if setup.meter_provider is present["metrics"]]
+        return earlier[0] if earlier else OtlpSetup(present["metrics"], present["logs"], present["traces"])
     try:
         setup = _set_up(service_name, protocol, endpoint, present)
     except ModuleNotFoundError as error:
@@ -143,7 +143,7 @@ def _global_providers() -> dict[str, Any]:
     from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - importing driftline imports no OpenTelemetry
     from opentelemetry._logs import _internal as logs_api  # noqa: PLC0415 - as above
 
-    from driftline.otel import actual_provider  # noqa: PLC0415 - as above
+    from driftline.otel._stand_ins import actual_provider  # noqa: PLC0415 - as above
 
     providers = {
         "metrics": actual_provider(metrics.get_meter_provider()),
@@ -279,7 +279,7 @@ def _run_together(functions: Mapping[str, Callable[[], bool]]) -> dict[str, bool
     """
     Run one function per signal, and return the results; False if one raises or takes longer than `FLUSH_SECONDS`.
 
-    Each runs in a thread of its own, so that an unreachable collector costs one timeout, not three. The first one gets
+    Each runs in its own thread, so that an unreachable collector costs one timeout, not three. The first one gets
     `COLLECT_SECONDS` by itself.
     """
     results = dict.fromkeys(functions, False)

@@ -181,6 +181,7 @@ class Settings:
     def _check_fit(self, reference: Reference) -> None:
         check_functions(reference.derived, self.derive)
         check_streams(reference, self.detectors)
+        check.encodable("reference: feature", (feature.name for feature in reference.watched))
 
 
 def model_attributes(name: object, version: object, variant: object) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
@@ -23,6 +23,7 @@ __all__ = [
     "SECONDS_PER_UNIT",
     "boolean",
     "duration",
+    "encodable",
     "error",
     "function",
     "instance",
@@ -49,6 +50,8 @@ SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.
 
 MAX_SECONDS = 100 * 365.25 * 86400.0
 """Seconds in a century. A duration must be shorter, because a longer one is a mistake in the unit."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
 
@@ -204,7 +207,7 @@ def string(name: str, value: object, *, at_least: int = 0, at_most: int | None =
     Return a string whose length in characters is within bounds.
 
     Raises:
-        ConfigurationError: the value is no string, too short or too long.
+        ConfigurationError: the value is no string, too short or too long, or UTF-8 cannot encode it.
     """
     if not isinstance(value, str) or len(value) < at_least or (at_most is not None and len(value) > at_most):
         if at_most is not None:
@@ -212,7 +215,22 @@ def string(name: str, value: object, *, at_least: int = 0, at_most: int | None =
         else:
             expected = "a string" if at_least == 0 else "a string that is not empty"
         raise error(name, value, expected)
+    encodable(name, (value,))
     return value
+
+
+def encodable(argument: str, names: Iterable[str]) -> None:
+    """
+    Check that UTF-8 can encode names, because telemetry is sent in it. It cannot encode half of a surrogate pair.
+
+    Such names come from files that were read with ``errors="surrogateescape"``.
+
+    Raises:
+        ConfigurationError: UTF-8 cannot encode one of the names.
+    """
+    for name in names:
+        if _SURROGATE.search(name):
+            raise error(argument, name, "a name that UTF-8 can encode, without half of a surrogate pair")
 
 
 def one_of(name: str, value: object, choices: Collection[_String]) -> _String:

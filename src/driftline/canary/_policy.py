@@ -219,6 +219,7 @@ def _check_guardrails(name: str, value: object) -> dict[str, Guardrail]:
         if not isinstance(key, str) or not 0 < len(key) <= MAX_NAME_LENGTH:
             msg = f"{name}: {key!r}: expected a name of 1 to {MAX_NAME_LENGTH} characters"
             raise ConfigurationError(msg)
+        check.encodable(name, (key,))
         guardrail = inner
         if not isinstance(guardrail, Guardrail):
             margin = as_margin(f"{name}[{key!r}]", inner)

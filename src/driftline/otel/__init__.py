@@ -13,7 +13,6 @@ from driftline.otel._reading import Reading
 from driftline.otel._registry import instruments_for
 from driftline.otel._scope import flag_attributes
 from driftline.otel._spans import Tracing, current_context, error_type
-from driftline.otel._stand_ins import actual_provider
 
 __all__ = [
     "Emitter",
@@ -24,7 +23,6 @@ __all__ = [
     "Source",
     "TracerProvider",
     "Tracing",
-    "actual_provider",
     "current_context",
     "error_type",
     "flag_attributes",

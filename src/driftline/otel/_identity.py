@@ -20,8 +20,8 @@ class InstanceId:
     """
     An id of this process that no other process has, not even one with the same environment, or the parent of a fork.
 
-    Series of processes with one id overwrite each other in a backend. The SDK gives each process an id of its own since
-    1.43, but not if the id is set, as the Kubernetes operator does for a whole pod.
+    Series of processes with one id overwrite each other in a backend. The SDK gives each process its own id since 1.43,
+    but not if the id is set, as the Kubernetes operator does for a whole pod.
 
     Args:
         resource: the resource that the environment and its detectors describe.

@@ -106,6 +106,7 @@ def _classes(classes: Any) -> tuple[Label, ...]:
         check.reject("classes", classes, "a sequence of labels")
     if len(classes) > MAX_CLASSES or not all(isinstance(label, (str, int, float)) for label in classes):
         check.reject("classes", list(classes), f"at most {MAX_CLASSES} strings, numbers or booleans")
+    check.encodable("classes", (label for label in classes if isinstance(label, str)))
     return tuple(classes)
 
 

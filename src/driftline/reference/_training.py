@@ -79,6 +79,7 @@ class TrainingData:
             names, table = drop_time_column(table, names, time)
         functions = as_functions(derive)
         _check_names((*names, *functions), categorical, numeric)
+        check.encodable("data: column", (*names, *functions))
         kinds = check_kinds(seasons, timed=times is not None)
         if correct is not None:
             check.function("correct", correct, "a function of a prediction and an outcome")
