@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib.metadata
 import logging
 import os
 import threading
@@ -29,6 +30,9 @@ _log = logging.getLogger("driftline")
 
 PROTOCOLS = ("http/protobuf", "grpc")
 """The protocols of OTLP, the default first."""
+
+OLDEST_SDK = "1.39"
+"""The oldest version of opentelemetry-sdk that has all the parts used here, as in ``pyproject.toml``."""
 
 SIGNALS = ("metrics", "logs", "traces")
 
@@ -110,7 +114,8 @@ def configure_otlp(
         endpoint: the collector's base URL, such as ``"http://localhost:4318"``. If None, the exporter's default.
 
     Raises:
-        ConfigurationError: the protocol is unknown, the endpoint has no scheme, or the extra ``otlp`` is not installed.
+        ConfigurationError: the protocol is unknown, the endpoint has no scheme, or the extra ``otlp`` is not installed
+            or too old.
     """
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
     check.one_of("protocol", protocol, PROTOCOLS)
@@ -128,8 +133,21 @@ def configure_otlp(
     except ModuleNotFoundError as error:
         msg = f"configure_otlp needs the extra otlp (pip install 'driftline[otlp]'): {error}"
         raise ConfigurationError(msg) from error
+    except ImportError as error:  # a part that this version of the SDK or of the exporters lacks
+        msg = (
+            f"configure_otlp needs opentelemetry-sdk {OLDEST_SDK} or newer and exporters of the same version "
+            f"(pip install --upgrade 'driftline[otlp]'), found {_sdk_version()}: {error}"
+        )
+        raise ConfigurationError(msg) from error
     _setups.append(setup)
     return setup
+
+
+def _sdk_version() -> str:
+    try:
+        return importlib.metadata.version("opentelemetry-sdk")
+    except importlib.metadata.PackageNotFoundError:
+        return "one without metadata"
 
 
 _setups: list[OtlpSetup] = []
@@ -178,7 +196,7 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None, prese
     Create the providers of the signals that are not *present*, and make them the global ones.
 
     Raises:
-        ModuleNotFoundError: the extra ``otlp`` is not installed.
+        ImportError: the extra ``otlp`` is not installed, or too old.
     """
     from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - the extra otlp
     from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415 - as above
