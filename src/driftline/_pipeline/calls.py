@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -34,6 +35,7 @@ class Calls:
     Attributes:
         call_flag: in each context, None or the flag of the latest call: a list of one boolean, True until it ends. All
             functions of a monitor share it. A function that calls another one makes one prediction.
+        open_blocks: the blocks of this monitor that generators have open, by the generator's frame.
         buffer: the buffer in which calls begin.
         overflows: steps that the limit of recursion has prevented, as (place, seconds of a call to count or None).
         enabled: as above.
@@ -53,6 +55,7 @@ class Calls:
     ) -> None:
         self.call_flag: ContextVar[list[bool] | None] = ContextVar("driftline.call_flag", default=None)
         self.overflows: list[tuple[str, float | None]] = []
+        self.open_blocks: dict[int, weakref.ref[Any]] = {}
         self.enabled = enabled
         self.tracing = tracing
         self._outcomes, self._guard = outcomes, guard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from contextvars import Token
 from time import perf_counter
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftline._runtime.guard import GuardedBlock
 from driftline.instrument._call import Target, leave, user_text
+from driftline.instrument._open_blocks import add_block, generator_frame, in_call
 from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ class PredictionCall:
     """
     One prediction as a context manager. Decorated functions that the block calls belong to it.
 
+    A generator may yield within the block. What its consumer does meanwhile does not belong to it, a consumer that
+    leaves is no failure, and the span is not the current one.
+
     Args:
         target: records the prediction.
         features: one row or n rows, read and copied immediately.
@@ -37,11 +42,14 @@ class PredictionCall:
     """
 
     __slots__ = (
+        "__weakref__",
         "_buffer",
         "_captured",
         "_context",
         "_flag",
+        "_generator",
         "_id",
+        "_key",
         "_returned",
         "_span",
         "_start",
@@ -58,6 +66,8 @@ class PredictionCall:
         self._span: Any = None
         self._token: object = None
         self._flag: tuple[list[bool], Token[list[bool] | None]] | None = None
+        self._generator = False
+        self._key: int | None = None
         self._returned = False
         self.output: Any = _UNSET
         # Copied now: the caller may change its features within the block.
@@ -75,16 +85,23 @@ class PredictionCall:
         return self._id
 
     def __enter__(self) -> Self:
-        tracing = self._target.tracing
-        if tracing is not None and self._target.enabled:
-            with GuardedBlock(self._target.report_error, "span"):
+        target = self._target
+        frame = generator_frame(sys._getframe(1))  # noqa: SLF001 - documented, and in every CPython
+        self._generator = frame is not None
+        self._context: object = current_context()
+        tracing = target.tracing
+        if tracing is not None and target.enabled:
+            with GuardedBlock(target.report_error, "span"):
                 self._span = tracing.start(str(self.id), user_text(self._user))
-                self._token = tracing.attach(self._span)
-        outer = self._target.call_flag.get()
-        if outer is None or not outer[0]:
-            flag = [True]
-            self._flag = flag, self._target.call_flag.set(flag)
-        self._context = current_context()
+                self._context = tracing.context_of(self._span)
+                if frame is None:
+                    self._token = tracing.attach(self._span)
+        if not in_call(target.call_flag.get(), target.open_blocks):
+            if frame is None:
+                flag = [True]
+                self._flag = flag, target.call_flag.set(flag)
+            else:
+                self._key = add_block(target.open_blocks, frame, self)
         self._start = perf_counter()
         return self
 
@@ -95,18 +112,25 @@ class PredictionCall:
         target = self._target
         if self._flag is not None:
             leave(target.call_flag, *self._flag)
+        if self._key is not None:
+            target.open_blocks.pop(self._key, None)
+        if self._generator and isinstance(error, GeneratorExit):
+            error = None  # the consumer has left, which is no fault of the model
         if not target.enabled:
             return
-        if self._flag is not None:
+        within = self._flag is None and self._key is None
+        if not within:
             self._record(seconds, error)
         if error is None and self.output is not _UNSET:
             self._returned = True
-            if self._flag is None and self._id is not None:
+            if within and self._id is not None:
                 # The outer call is the prediction, but the outcome may arrive under the id of this block.
                 target.remember_output(self._id, self.output)
         if self._span is not None and target.tracing is not None:
             with GuardedBlock(target.report_error, "span"):
-                target.tracing.end(self._span, self._token, error)
+                if self._token is not None:
+                    target.tracing.detach(self._token)
+                target.tracing.end(self._span, error)
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
         """Record the block as a failure, as a call without an output, or with its output."""

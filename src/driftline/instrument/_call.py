@@ -14,6 +14,7 @@ from driftline._capture.outputs import is_hashable
 from driftline._recording.buffer import CallBuffer
 from driftline._runtime.guard import GuardedBlock, is_contained
 from driftline.instrument._arguments import Extractor, FirstArgument
+from driftline.instrument._open_blocks import OpenBlocks
 from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Target(Protocol):
         reference: the reference at work, or None while one is learned.
         buffer: the buffer in which calls begin.
         overflows: steps that the limit of recursion has prevented, as (place, seconds of a call to count or None).
+        open_blocks: the blocks that generators have open. It is always the same dict, which is empty as a rule.
     """
 
     call_flag: ContextVar[list[bool] | None]
@@ -46,6 +48,7 @@ class Target(Protocol):
     reference: Reference | None
     buffer: CallBuffer
     overflows: list[tuple[str, float | None]]
+    open_blocks: OpenBlocks
 
     def capture(self, buffer: CallBuffer, features: Any) -> Captured:
         """Read and copy the features of a call that begins in this buffer; if that fails, report it."""
@@ -117,10 +120,11 @@ class Plan:
     Attributes:
         target: as above, and so are *extract* and *output*.
         call_flag: the variable `Target.call_flag`.
+        open_blocks: the dict `Target.open_blocks`.
         first: the index of the argument that holds all features, or `NO_INDEX` if no single one does.
     """
 
-    __slots__ = ("_prediction_id", "_user_id", "call_flag", "extract", "first", "output", "target")
+    __slots__ = ("_prediction_id", "_user_id", "call_flag", "extract", "first", "open_blocks", "output", "target")
 
     def __init__(
         self,
@@ -136,6 +140,7 @@ class Plan:
         self._prediction_id = prediction_id
         self._user_id = user_id
         self.call_flag = target.call_flag
+        self.open_blocks = target.open_blocks
         self.first = extract.index if isinstance(extract, FirstArgument) else NO_INDEX
 
     def capture(self, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
@@ -241,7 +246,7 @@ class Plan:
 
 class OpenCall:
     """
-    A call under way of a function with a span, an id or ``output=``, or of a generator function.
+    A call under way of a function with a span, an id or ``output=``, or whose result is awaited or iterated.
 
     The fast path serves all other functions without such an object.
 
@@ -249,9 +254,25 @@ class OpenCall:
         plan: how to record the calls of the function.
         args: the positional arguments of the call.
         kwargs: its keyword arguments.
+
+    Attributes:
+        start: when the call began, by `perf_counter`.
+        seconds: how long the function ran before it returned what is awaited now.
+        inside: the context in which the body of a generator goes on.
     """
 
-    __slots__ = ("buffer", "captured", "context", "plan", "prediction_id", "span", "start", "token")
+    __slots__ = (
+        "buffer",
+        "captured",
+        "context",
+        "inside",
+        "plan",
+        "prediction_id",
+        "seconds",
+        "span",
+        "start",
+        "token",
+    )
 
     def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.plan = plan
@@ -265,13 +286,49 @@ class OpenCall:
             with GuardedBlock(plan.target.report_error, "span"):
                 self.span = tracing.start(_span_id(self.prediction_id), user)
         self.context = current_context() if self.span is None or tracing is None else tracing.context_of(self.span)
+        self.inside = self.context
+        self.seconds = 0.0
         self.start = perf_counter()
 
+    @classmethod
+    def begun(cls, plan: Plan, buffer: CallBuffer, captured: Captured, seconds: float, context: object) -> OpenCall:
+        """Return the call of the fast path that has run for *seconds*."""
+        call = cls.__new__(cls)
+        call.plan, call.buffer, call.captured = plan, buffer, captured
+        call.prediction_id = call.span = call.token = None
+        call.context = call.inside = context
+        call.seconds = seconds
+        call.start = perf_counter() - seconds
+        return call
+
     def attach(self) -> None:
-        """Make the span current. Not for generators, whose body runs in the context of the consumer that resumes it."""
+        """Make the span current, until `detach` or the end of the call."""
         tracing = self.plan.target.tracing
         if self.span is not None and tracing is not None:
             self.token = tracing.attach(self.span)
+
+    def detach(self) -> None:
+        """Make the span current that was so before, unless the call has ended."""
+        tracing = self.plan.target.tracing
+        if self.token is not None and tracing is not None:
+            tracing.detach(self.token)
+            self.token = None
+
+    def resume(self) -> None:
+        """Enter the context in which the body of a generator goes on. It runs in that of its consumer otherwise."""
+        tracing = self.plan.target.tracing
+        if self.span is not None and tracing is not None:
+            self.token = tracing.resume(self.inside)
+
+    def suspend(self) -> None:
+        """Leave the context of the body, before the consumer gets a value."""
+        if self.token is not None:
+            self.inside = current_context()
+            self.detach()
+
+    def drop(self) -> None:
+        """Record nothing, because the result is awaited within another call. End the span."""
+        self._end(None)
 
     def finish(self, result: Any) -> None:
         """Record that the call returned *result*, and end its span."""
@@ -291,7 +348,8 @@ class OpenCall:
         tracing = self.plan.target.tracing
         if self.span is not None and tracing is not None:
             with GuardedBlock(self.plan.target.report_error, "span"):
-                tracing.end(self.span, self.token, error)
+                self.detach()
+                tracing.end(self.span, error)
 
 
 def user_text(user_id: object) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -13,6 +14,9 @@ from driftline.instrument._arguments import feature_extractor, parameters_of, wi
 from driftline.instrument._call import Plan, Target, leave
 from driftline.instrument._fast_path import any_arguments, coroutine, one_argument
 from driftline.instrument._generators import async_generator, generator
+from driftline.instrument._late_results import finish, is_late
+from driftline.instrument._open_blocks import CO_ITERABLE_COROUTINE, in_call
+from driftline.instrument._stand_in import stand_in
 
 __all__ = ["Decorator", "instrument"]
 
@@ -87,12 +91,32 @@ def instrument(
         None if prediction_id is None else without_self(prediction_id, skip),
         None if user_id is None else without_self(user_id, skip),
     )
+    simple = target.tracing is None and prediction_id is None and output is None
+    wrapper = _wrapper(plan, function, parameters, simple=simple)
+    if isinstance(function, _FUNCTIONS):
+        return wrapper
+    return stand_in(function, {"__call__": wrapper})
+
+
+_FUNCTIONS = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.MethodWrapperType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+)
+"""The classes of functions. The wrapper replaces them. It cannot replace an object with attributes and methods."""
+
+
+def _wrapper(plan: Plan, function: Any, parameters: list[inspect.Parameter], *, simple: bool) -> Callable[..., Any]:
+    """Return the function that calls *function* and records each call. *simple*: no span, id or ``output=``."""
     called = function if inspect.isroutine(function) or isinstance(function, functools.partial) else function.__call__
     if inspect.isasyncgenfunction(called):
         return async_generator(plan, function)
-    if inspect.isgeneratorfunction(called):
+    if inspect.isgeneratorfunction(called) and not _code_flags(called) & CO_ITERABLE_COROUTINE:
         return generator(plan, function)
-    simple = target.tracing is None and prediction_id is None and output is None
     if inspect.iscoroutinefunction(called):
         return coroutine(plan, function) if simple else _coroutine(plan, function)
     if not simple:
@@ -106,14 +130,20 @@ def instrument(
     return one_argument(plan, function, parameters[0]) if alone else any_arguments(plan, function)
 
 
-def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+def _code_flags(function: Any) -> int:
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return 0 if code is None else int(code.co_flags)
+
+
+def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901 - handlers at the limit of recursion
     """Return the wrapper of a plain function with a span, an id or ``output=``."""
     call_flag = plan.call_flag
 
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        outer = call_flag.get()
-        if outer is not None and outer[0]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901 - as above
+        if in_call(call_flag.get(), plan.open_blocks):
             return function(*args, **kwargs)
         flag, token = [True], None
         try:
@@ -134,28 +164,33 @@ def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                 plan.target.overflows.append(("failure", None))
             raise
         else:
+            late = False
             try:
-                call.finish(result)
+                late = is_late(result)
+                if not late:
+                    call.finish(result)
             except RecursionError:
                 plan.target.overflows.append(("output", None))
-            return result
+            if not late:
+                return result
         finally:
             # First of all, so that no interrupt can come before it. The functions above may be interrupted.
             flag[0] = False
             if token is not None:
                 call_flag.reset(token)
+        call.detach()
+        return finish(call, result, flag)
 
     return wrapper
 
 
-def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
+def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901 - as `_plain`
     """Return the wrapper of a coroutine function with a span, an id or ``output=``."""
     call_flag = plan.call_flag
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        outer = call_flag.get()
-        if outer is not None and outer[0]:
+        if in_call(call_flag.get(), plan.open_blocks):
             return await function(*args, **kwargs)
         flag, token = [True], None
         try:
@@ -176,14 +211,20 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                 plan.target.overflows.append(("failure", None))
             raise
         else:
+            late = False
             try:
-                call.finish(result)
+                late = is_late(result)
+                if not late:
+                    call.finish(result)
             except RecursionError:
                 plan.target.overflows.append(("output", None))
-            return result
+            if not late:
+                return result
         finally:
             # First of all, so that no interrupt can come before it.
             flag[0] = False
             leave(call_flag, flag, token)
+        call.detach()
+        return finish(call, result, flag)
 
     return wrapper

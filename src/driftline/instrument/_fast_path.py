@@ -19,6 +19,8 @@ from typing import Any
 from driftline._capture.outputs import SCALARS
 from driftline._recording.buffer import ROWS
 from driftline.instrument._call import Plan
+from driftline.instrument._late_results import conclude
+from driftline.instrument._open_blocks import on_stack
 from driftline.otel import current_context
 
 __all__ = ["any_arguments", "coroutine", "one_argument"]
@@ -31,11 +33,11 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
     The function has one *parameter*, the features, so the wrapper need not pack and unpack arguments.
     """
     target = plan.target
-    get_flag, set_flag = plan.call_flag.get, plan.call_flag.set
+    get_flag, set_flag, open_blocks = plan.call_flag.get, plan.call_flag.set, plan.open_blocks
 
     def wrapper(features: Any) -> Any:
         outer = get_flag()
-        if outer is not None and outer[0]:
+        if (outer is not None and outer[0]) or (open_blocks and on_stack(open_blocks)):
             return function(features)
         buffer = target.buffer
         captured: Any
@@ -81,7 +83,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
                     target.relieve()
             else:
                 pending = False
-                target.record(buffer, captured, result, seconds, context, None)
+                result = conclude(plan, flag, buffer, captured, result, seconds, context)
         except BaseException as error:
             try:
                 plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
@@ -99,12 +101,12 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
 def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a wrapper that calls *function*, which is no coroutine function, and records each call as *plan* says."""
     target, first, capture = plan.target, plan.first, plan.capture
-    get_flag, set_flag = plan.call_flag.get, plan.call_flag.set
+    get_flag, set_flag, open_blocks = plan.call_flag.get, plan.call_flag.set, plan.open_blocks
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         outer = get_flag()
-        if outer is not None and outer[0]:
+        if (outer is not None and outer[0]) or (open_blocks and on_stack(open_blocks)):
             return function(*args, **kwargs)
         buffer = target.buffer
         captured: Any
@@ -143,7 +145,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
                     target.relieve()
             else:
                 pending = False
-                target.record(buffer, captured, result, seconds, context, None)
+                result = conclude(plan, flag, buffer, captured, result, seconds, context)
         except BaseException as error:
             try:
                 plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
@@ -157,12 +159,12 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
 def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a wrapper that awaits *function*, a coroutine function, and records each call as *plan* says."""
     target, first, capture = plan.target, plan.first, plan.capture
-    get_flag, set_flag = plan.call_flag.get, plan.call_flag.set
+    get_flag, set_flag, open_blocks = plan.call_flag.get, plan.call_flag.set, plan.open_blocks
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         outer = get_flag()
-        if outer is not None and outer[0]:
+        if (outer is not None and outer[0]) or (open_blocks and on_stack(open_blocks)):
             return await function(*args, **kwargs)
         buffer = target.buffer
         captured: Any
@@ -201,7 +203,7 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                     target.relieve()
             else:
                 pending = False
-                target.record(buffer, captured, result, seconds, context, None)
+                result = conclude(plan, flag, buffer, captured, result, seconds, context)
         except BaseException as error:
             try:
                 plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)

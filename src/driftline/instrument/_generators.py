@@ -1,14 +1,34 @@
-"""Wrappers of generator functions: each generator is one prediction."""
+"""Wrappers of generators: each generator is one prediction."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any
+from typing import Any, TypeAlias
 
-from driftline.instrument._call import Plan, leave
+from driftline.instrument._call import OpenCall, Plan, leave
+from driftline.instrument._open_blocks import in_call
 
-__all__ = ["async_generator", "generator"]
+__all__ = ["Begin", "async_generator", "async_steps", "generator", "steps"]
+
+Begin: TypeAlias = Callable[..., "tuple[OpenCall | Uncounted, Any]"]
+"""A function of a call's arguments that returns (the call to record, the generator that yields the values)."""
+
+
+class Uncounted:
+    """Replaces `OpenCall` for a generator within another call, because only that call is recorded."""
+
+    def resume(self) -> None:
+        """Make no span current."""
+
+    def suspend(self) -> None:
+        """Make no span current."""
+
+    def finish(self, result: Any) -> None:
+        """Record nothing."""
+
+    def fail(self, error: BaseException) -> None:
+        """Record nothing."""
 
 
 def generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -18,98 +38,104 @@ def generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     The output is the last value that the generator yields, also if the consumer abandons it. Calls within the generator
     belong to its prediction. Calls of the consumer between two values do not.
     """
-    call_flag = plan.call_flag
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        outer = call_flag.get()
-        if outer is not None and outer[0]:
-            return (yield from function(*args, **kwargs))
-        call = plan.call(args, kwargs)
-        last: Any = None
-        inner = function(*args, **kwargs)
-        try:
-            sent: Any = None
-            thrown: BaseException | None = None
-            while True:
-                flag, token = [True], None
-                try:
-                    token = call_flag.set(flag)
-                    last = inner.send(sent) if thrown is None else inner.throw(thrown)
-                except StopIteration as stop:
-                    call.finish(last)
-                    return stop.value
-                finally:
-                    # First of all, so that no interrupt can come before it.
-                    flag[0] = False
-                    leave(call_flag, flag, token)
-                thrown = None
-                try:
-                    sent = yield last
-                except GeneratorExit:
-                    inner.close()
-                    call.finish(last)
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the consumer threw it; the function may handle it
-                    thrown, sent = error, None
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            call.fail(error)
-            raise
-
-    return wrapper
+    return functools.wraps(function)(steps(plan, _beginning(plan, function)))
 
 
 def async_generator(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the wrapper of an async generator function, with the rules of `generator`."""
-    call_flag = plan.call_flag
+    return functools.wraps(function)(async_steps(plan, _beginning(plan, function)))
 
-    @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        outer = call_flag.get()
-        # An async generator has no ``yield from``. Within another call the same loop runs, and records nothing.
-        call = plan.call(args, kwargs) if outer is None or not outer[0] else _Uncounted()
-        last: Any = None
-        inner = function(*args, **kwargs)
+
+def _beginning(plan: Plan, function: Callable[..., Any]) -> Begin:
+    def begin(*args: Any, **kwargs: Any) -> tuple[OpenCall | Uncounted, Any]:
+        if in_call(plan.call_flag.get(), plan.open_blocks):
+            return Uncounted(), function(*args, **kwargs)
+        call = plan.call(args, kwargs)
         try:
-            sent: Any = None
-            thrown: BaseException | None = None
-            while True:
-                flag, token = [True], None
-                try:
-                    token = call_flag.set(flag)
-                    last = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
-                except StopAsyncIteration:
-                    call.finish(last)
-                    return
-                finally:
-                    # First of all, so that no interrupt can come before it.
-                    flag[0] = False
-                    leave(call_flag, flag, token)
-                thrown = None
-                try:
-                    sent = yield last
-                except GeneratorExit:
-                    await inner.aclose()
-                    call.finish(last)
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the consumer threw it; the function may handle it
-                    thrown, sent = error, None
-        except GeneratorExit:
-            raise
+            return call, function(*args, **kwargs)
         except BaseException as error:
             call.fail(error)
             raise
 
+    return begin
+
+
+def steps(plan: Plan, begin: Begin) -> Callable[..., Generator[Any, Any, Any]]:
+    """
+    Return a generator function that passes on all that the generator of *begin* and its consumer do to each other.
+
+    It is no ``yield from``, which would close the inner generator where the consumer throws GeneratorExit, and would
+    leave flag and span set while the consumer has the value.
+    """
+    call_flag = plan.call_flag
+
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        call, inner = begin(*args, **kwargs)
+        last: Any = None
+        sent: Any = None
+        thrown: list[BaseException] = []  # no local variable, which would make a cycle with the traceback
+        while True:
+            left = bool(thrown) and isinstance(thrown[0], GeneratorExit)
+            flag, token = [True], None
+            try:
+                token = call_flag.set(flag)
+                call.resume()
+                last = inner.throw(thrown.pop()) if thrown else inner.send(sent)
+            except StopIteration as stop:
+                call.finish(last)
+                return stop.value
+            except BaseException as error:
+                if left and isinstance(error, GeneratorExit):
+                    call.finish(last)
+                else:
+                    call.fail(error)
+                raise
+            finally:
+                # First of all, so that no interrupt can come before it.
+                flag[0] = False
+                leave(call_flag, flag, token)
+                call.suspend()
+            try:
+                sent = yield last
+            except BaseException as error:  # noqa: BLE001 - the consumer threw it; the generator may handle it
+                thrown.append(error)
+
     return wrapper
 
 
-class _Uncounted:
-    """Replaces `OpenCall` for an async generator within another call, because only that call is recorded."""
+def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """Return an async generator function that does as `steps`."""
+    call_flag = plan.call_flag
 
-    def finish(self, result: Any) -> None:
-        """Record nothing."""
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        call, inner = begin(*args, **kwargs)
+        last: Any = None
+        sent: Any = None
+        thrown: list[BaseException] = []
+        while True:
+            left = bool(thrown) and isinstance(thrown[0], GeneratorExit)
+            flag, token = [True], None
+            try:
+                token = call_flag.set(flag)
+                call.resume()
+                last = await (inner.athrow(thrown.pop()) if thrown else inner.asend(sent))
+            except StopAsyncIteration:
+                call.finish(last)
+                return
+            except BaseException as error:
+                if left and isinstance(error, GeneratorExit):
+                    call.finish(last)
+                else:
+                    call.fail(error)
+                raise
+            finally:
+                # First of all, so that no interrupt can come before it.
+                flag[0] = False
+                leave(call_flag, flag, token)
+                call.suspend()
+            try:
+                sent = yield last
+            except BaseException as error:  # noqa: BLE001 - as above
+                thrown.append(error)
 
-    def fail(self, error: BaseException) -> None:
-        """Record nothing."""
+    return wrapper

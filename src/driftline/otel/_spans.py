@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -33,6 +35,10 @@ def _context_reader() -> Callable[[], Context]:
 
 current_context = _context_reader()
 """Return the current OpenTelemetry context of this thread or task."""
+
+_runtime = getattr(otel_context, "_RUNTIME_CONTEXT", None)
+_detach: Callable[[Any], object] = getattr(_runtime, "detach", otel_context.detach)
+"""What `opentelemetry.context.detach` calls. It raises ValueError in another context than that of ``attach``."""
 
 ENDUSER_ID = "enduser.id"
 """
@@ -69,28 +75,33 @@ class Tracing:
 
     @staticmethod
     def attach(span: Span) -> object:
-        """Make a span the current one. Return the token that `end` needs."""
+        """Make a span the current one. Return the token that `detach` needs."""
         return otel_context.attach(trace.set_span_in_context(span))
 
     @staticmethod
-    def end(span: Span, token: object, error: BaseException | None) -> None:
+    def detach(token: object) -> None:
         """
-        End a span.
+        Make the span current that was so before `attach` or `resume`, which returned *token*.
 
-        Args:
-            span: the span.
-            token: the result of `attach`. None if the span was not attached.
-            error: the exception that the call raised. None if it returned.
+        If another context is at work by now, do nothing: an event loop closes a suspended coroutine where it likes, and
+        a web framework may leave a block in another thread. The SDK's own function logs an error then.
         """
-        try:
-            if error is not None:
-                # The class only: the message often quotes the value that the model rejected.
-                span.set_attribute("error.type", error_type(error))
-                span.set_status(Status(StatusCode.ERROR))
-            span.end()
-        finally:
-            if token is not None:
-                otel_context.detach(token)  # type: ignore[arg-type]
+        with suppress(ValueError):
+            _detach(token)
+
+    @staticmethod
+    def resume(context: object) -> object:
+        """Make *context* the current one for a step of a generator. Return the token that `detach` needs."""
+        return otel_context.attach(context)  # type: ignore[arg-type]
+
+    @staticmethod
+    def end(span: Span, error: BaseException | None) -> None:
+        """End a span. *error* is the exception that the call raised, or None if it returned."""
+        if error is not None:
+            # The class only: the message often quotes the value that the model rejected.
+            span.set_attribute("error.type", error_type(error))
+            span.set_status(Status(StatusCode.ERROR))
+        span.end()
 
     @staticmethod
     def context_of(span: Span) -> object:

@@ -1,0 +1,212 @@
+"""
+Results that stand for a prediction to come: coroutines, tasks, futures and generators that a function returns.
+
+What a function is does not say what it returns: a decorator of retries around a coroutine function is a plain function,
+and so are lambdas, partials and methods of clients. The type of the result does. The call ends with what it stands for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from types import CoroutineType, GeneratorType
+from typing import Any, TypeAlias
+
+from driftline._runtime.guard import GuardedBlock
+from driftline.instrument._call import OpenCall, Plan, leave
+from driftline.instrument._generators import async_steps, steps
+from driftline.instrument._open_blocks import CO_ITERABLE_COROUTINE, in_call
+from driftline.instrument._stand_in import stand_in
+
+__all__ = ["conclude", "is_late"]
+
+Follow: TypeAlias = Callable[[OpenCall, Any, "list[bool]"], Any]
+"""A function of (call, result, flag of the call) that returns what the caller gets, and later ends the call."""
+
+MAX_KINDS = 256
+"""Number of classes of results that are remembered at most. Programs may make classes without end."""
+
+kinds: dict[type, Follow | None] = {}
+"""By class of result: how to follow it, or None if it is the prediction itself."""
+
+
+def is_late(result: object) -> bool:
+    """Return whether a result is awaited or iterated before there is a prediction."""
+    return _follow_of(type(result)) is not None
+
+
+def conclude(
+    plan: Plan, flag: list[bool], buffer: Any, captured: Any, result: Any, seconds: float, context: object
+) -> Any:
+    """
+    Record a call of the fast path that returned *result* after *seconds*. Return what the caller gets.
+
+    That is the result itself, or an object that does the same and ends the call when it is awaited or iterated.
+    """
+    follow = _follow_of(type(result))
+    if follow is None:
+        plan.target.record(buffer, captured, result, seconds, context, None)
+        return result
+    plan.call_flag.set(None)  # *flag* is what tasks have that the call has started. It may become True again.
+    return follow(OpenCall.begun(plan, buffer, captured, seconds, context), result, flag)
+
+
+def finish(call: OpenCall, result: Any, flag: list[bool]) -> Any:
+    """End a call that returned *result*, as `conclude` does, after its flag is reset and its span no longer current."""
+    call.seconds = perf_counter() - call.start
+    follow = _follow_of(type(result))
+    if follow is None:
+        call.finish(result)
+        return result
+    return follow(call, result, flag)
+
+
+def _follow_of(kind: type) -> Follow | None:
+    try:
+        return kinds[kind]
+    except (KeyError, TypeError):  # a new class, or one whose metaclass has no hash
+        follow = _classify(kind)
+    if len(kinds) >= MAX_KINDS:
+        kinds.clear()
+    try:
+        kinds[kind] = follow
+    except TypeError:
+        return follow
+    return follow
+
+
+def _classify(kind: type) -> Follow | None:
+    # The names that a class defines, because `issubclass` with an ABC runs code of metaclasses.
+    names = {name for parent in kind.__mro__ for name in vars(parent) if name in _NAMES}
+    if kind is GeneratorType:
+        return _follow_generator
+    if "add_done_callback" in names and names & _FUTURES:
+        return _follow_future
+    if {"__await__", "send", "throw", "close"} <= names:
+        return _follow_coroutine
+    if "__await__" in names:
+        return _follow_awaitable
+    if {"__anext__", "asend", "athrow", "aclose"} <= names:
+        return _follow_async_generator
+    if {"__next__", "send", "throw", "close"} <= names:
+        return _follow_generator
+    return None
+
+
+_NAMES = {
+    *("__await__", "__next__", "__anext__", "send", "throw", "close", "asend", "athrow", "aclose"),
+    *("add_done_callback", "_asyncio_future_blocking", "set_running_or_notify_cancel"),
+}
+"""The methods by which kinds of results differ."""
+
+_FUTURES = {"_asyncio_future_blocking", "set_running_or_notify_cancel"}
+"""What `asyncio.isfuture` looks for, and what only futures of `concurrent.futures` have."""
+
+
+def _follow_coroutine(call: OpenCall, result: Any, _: list[bool]) -> Any:
+    coroutine = _await(call, _Unstarted(result))
+    _take_name(coroutine, result)
+    return coroutine
+
+
+class _Unstarted:
+    """A coroutine that is closed with the one that would have awaited it: Python warns once, or not after a close."""
+
+    __slots__ = ("_coroutine",)
+
+    def __init__(self, coroutine: Any) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Any:
+        coroutine, self._coroutine = self._coroutine, None
+        return coroutine.__await__()
+
+    def __del__(self) -> None:
+        coroutine = self._coroutine
+        if type(coroutine) is CoroutineType and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+            coroutine.close()
+
+
+def _follow_generator(call: OpenCall, result: Any, _: list[bool]) -> Any:
+    code = getattr(result, "gi_code", None)
+    if code is not None and code.co_flags & CO_ITERABLE_COROUTINE:  # of `types.coroutine`
+        return _await(call, result)
+    generator = steps(call.plan, lambda: (call, result))()
+    _take_name(generator, result)
+    return generator
+
+
+def _follow_async_generator(call: OpenCall, result: Any, _: list[bool]) -> Any:
+    generator = async_steps(call.plan, lambda: (call, result))()
+    _take_name(generator, result)
+    return generator
+
+
+def _take_name(generator: Any, result: Any) -> None:
+    for name in ("__name__", "__qualname__"):
+        value = getattr(result, name, None)
+        if isinstance(value, str):
+            setattr(generator, name, value)
+
+
+async def _await(call: OpenCall, result: Any) -> Any:
+    """Await a result, and end its call with the outcome. The time before the await does not count."""
+    plan = call.plan
+    if in_call(plan.call_flag.get(), plan.open_blocks):
+        call.drop()
+        return await result
+    call.start = perf_counter() - call.seconds
+    flag = [True]
+    token = plan.call_flag.set(flag)
+    call.attach()
+    try:
+        awaited = await result
+    except BaseException as error:  # a cancelled task is a failed prediction
+        call.fail(error)
+        raise
+    finally:
+        leave(plan.call_flag, flag, token)
+        call.detach()
+    return finish(call, awaited, flag)
+
+
+def _follow_future(call: OpenCall, result: Any, flag: list[bool]) -> Any:
+    """Let a future or task end its call. The caller gets the same object."""
+    if result.done():
+        _end(call, flag, result)
+    else:
+        flag[0] = True  # for the task that the future is, or that fulfils it
+        result.add_done_callback(partial(_end, call, flag))
+    return result
+
+
+def _end(call: OpenCall, flag: list[bool], future: Any) -> None:
+    flag[0] = False
+    with GuardedBlock(call.plan.target.report_error, "record"):
+        if future.cancelled():
+            # Loaded already. Its own `result()` would take the exception out of the future.
+            library = "asyncio" if hasattr(future, "_asyncio_future_blocking") else "concurrent.futures"
+            call.fail(sys.modules[library].CancelledError())
+            return
+        # `exception()` of asyncio would keep it from logging an exception that the host never reads.
+        error = future._exception if hasattr(future, "_exception") else future.exception()  # noqa: SLF001
+        if error is not None:
+            call.fail(error)
+        else:
+            call.finish(future.result())
+
+
+def _follow_awaitable(call: OpenCall, result: Any, _: list[bool]) -> Any:
+    """Return an object that is the result in all but its first await, which ends the call."""
+    first = [True]
+
+    def wait() -> Any:
+        if not first[0]:
+            return result.__await__()
+        first[0] = False
+        return _await(call, result).__await__()
+
+    return stand_in(result, {"__await__": wait})
