@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -40,10 +42,12 @@ def test_the_mean_drift_of_the_lesson():
 
 @given(SAMPLES, SAMPLES, st.floats(0.0, 5.0))
 def test_the_mean_drift_agrees_with_numpy(baseline, current, threshold):
-    """The threshold applies to the unrounded score."""
+    """The threshold applies to the unrounded score. The mean of a constant is the constant, without rounding."""
     report = compute_mean_drift(baseline, current, threshold=threshold)
     spread = 1e-6 if min(baseline) == max(baseline) else float(np.std(baseline)) or 1e-6
-    before, after = float(np.mean(baseline)), float(np.mean(current))
+    before, after = (
+        values[0] if min(values) == max(values) else float(np.mean(values)) for values in (baseline, current)
+    )
     score = abs(after - before) / spread
     assert (report.baseline_mean, report.current_mean) == (round(before, 4), round(after, 4))
     assert report.drift_score == round(score, 4)
@@ -96,6 +100,94 @@ def test_an_empty_sample_is_refused(empty):
         compute_mean_drift([1.0], empty)
     with pytest.raises(ValueError, match="baseline: an empty sample"):
         compute_mean_drift([], [1.0])
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@given(st.floats(-1e12, 1e12), st.integers(1, 2_000), st.integers(1, 2_000))
+def test_a_constant_has_not_drifted_from_itself(constant, before, after):
+    """However long the samples are: their means would differ by rounding."""
+    report = compute_mean_drift(np.full(before, constant), np.full(after, constant), threshold=1e-9)
+    assert (report.drift_score, report.triggered) == (0.0, False)
+
+
+WITH_GAPS = {
+    "list": list,
+    "generator": iter,
+    "object array": lambda values: np.array(values, dtype=object),
+    "masked array": lambda values: np.ma.masked_invalid([NAN if value is None else value for value in values]),
+    "half floats": lambda values: np.array([NAN if value is None else value for value in values], dtype=np.float16),
+    "long doubles": lambda values: np.array([NAN if value is None else value for value in values], dtype=np.longdouble),
+    "pandas": pd.Series,
+    "pandas, nullable": lambda values: pd.Series(values, dtype="Float64"),
+    "pandas, arrow": lambda values: pd.Series(values, dtype="double[pyarrow]"),
+    "pandas, category": lambda values: pd.Series(values, dtype="category"),
+    "polars": pl.Series,
+    "polars, decimal": lambda values: pl.Series(values).cast(pl.Decimal(10, 2)),
+    "arrow": pa.array,
+    "arrow, chunked": lambda values: pa.chunked_array([values[:1], values[1:]]),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_GAPS)
+def test_missing_values_are_not_part_of_a_sample(kind):
+    """They hid any drift: the mean of a sample with one of them is nan."""
+    make = WITH_GAPS[kind]
+    report = compute_mean_drift(make([1.0, None, 2.0, 3.0]), make([5.0, 6.0, None, 7.0]))
+    assert report == DriftReport("feature_value", 2.0, 6.0, 4.899, triggered=True)
+    with pytest.raises(ValueError, match="current: a sample of missing values, expected at least one value"):
+        compute_mean_drift([1.0], make([None, None]) if kind != "polars, decimal" else [None])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["u"] * 9, "str"),
+        ([1.0, "n/a", 2.0], "str"),
+        (pd.Series(["u", None]), "str"),
+        (pd.Series(["u", "v"], dtype="category"), "str"),
+        (pl.Series(["u", "v"]), "str"),
+        (pa.array(["u", None]), "str"),
+        (np.array(["u"]), "str"),
+        (pd.Series(pd.date_range("2020-01-01", periods=3)), "datetime64"),
+        ([1 + 2j], "complex"),
+        ([{}], "dict"),
+    ],
+)
+def test_values_that_are_no_numbers_are_refused(values, kind):
+    """The message names the sample, the type and the feature."""
+    with pytest.raises(ValueError, match=f"current: a value of type {kind}.*, expected numbers"):
+        compute_mean_drift([1.0, 2.0], values)
+    with pytest.raises(ValueError, match=f"baseline: a value of type {kind}.* in feature 'c', expected numbers"):
+        detect_drift_across_features({"c": values}, {"c": [1.0]})
+
+
+@pytest.mark.parametrize("current", [[INF, 1.0], [-INF], [INF, -INF], [10**400]])
+def test_an_infinite_value_is_the_largest_drift(current):
+    """In the baseline there is nothing to compare with."""
+    report = compute_mean_drift([1.0, 2.0], current)
+    assert (report.drift_score, report.triggered) == (INF, True)
+    with pytest.raises(ValueError, match="baseline: an infinite value, expected finite ones"):
+        compute_mean_drift(current, [1.0])
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e100, 1e200, 5e307])
+def test_numbers_whose_squares_overflow_have_the_same_score(unit):
+    """As numbers around 1."""
+    before, after = np.array([1.0, 2.0, 3.0]), np.array([3.0, 3.5])
+    assert compute_mean_drift(before * unit, after * unit).drift_score == compute_mean_drift(before, after).drift_score
+
+
+def test_a_limit_that_is_nan_is_refused():
+    """Nothing is above or below it."""
+    for call in (
+        lambda: compute_mean_drift([1.0], [1.0], threshold=NAN),
+        lambda: evaluate_canary({}, HEALTHY, min_accuracy=NAN),
+        lambda: evaluate_canary({}, HEALTHY, allowed_latency_delta=np.float32("nan")),
+    ):
+        with pytest.raises(ConfigurationError, match=r"=.*nan.*: expected a number"):
+            call()
 
 
 # --- detect_drift_across_features ------------------------------------------------------------------------------------
@@ -151,6 +243,13 @@ def test_retraining_is_due(report, accuracy, latency, due):
     assert should_trigger_retraining(report, accuracy=accuracy, latency=latency) is due
 
 
+@pytest.mark.parametrize("unknown", [NAN, None, np.float32("nan"), pd.NA, Decimal("nan")])
+def test_an_unknown_metric_asks_for_retraining(unknown):
+    """It is not within its limit."""
+    assert should_trigger_retraining(QUIET, accuracy=unknown, latency=0.1)
+    assert should_trigger_retraining(QUIET, accuracy=0.9, latency=unknown)
+
+
 def test_features_that_triggered_are_retrained():
     """All features are, if accuracy is too low or latency too high. Reports may be a mapping or a sequence."""
     reports = detect_drift_across_features({"a": [1.0, 2.0], "b": [1.0, 2.0]}, {"a": [5.0], "b": [1.5]})
@@ -194,6 +293,36 @@ def test_a_latency_difference_at_the_limit_is_allowed():
     assert verdict.promote
     verdict = evaluate_canary({"latency": 0.25}, {"accuracy": 0.9, "latency": 0.5}, allowed_latency_delta=0.24)
     assert verdict.reason == "Latency regression"
+
+
+UNKNOWN = [NAN, None, np.float64("nan"), pd.NA, Decimal("nan"), "unknown"]
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+def test_an_unknown_metric_never_promotes(unknown):
+    """An unknown accuracy counts as 0. An unknown latency or error rate of either variant is the reason."""
+    verdict = evaluate_canary(HEALTHY, {**HEALTHY, "accuracy": unknown})
+    assert verdict == CanaryVerdict(False, "Accuracy below threshold", {"accuracy": 0.0})
+    for name, reason in (("latency", "Latency unknown"), ("error_rate", "Error rate unknown")):
+        bad = {**HEALTHY, name: unknown}
+        for sides in ((HEALTHY, bad), (bad, HEALTHY), (bad, bad)):
+            assert evaluate_canary(*sides) == CanaryVerdict(False, reason, {})
+
+
+@given(
+    *[
+        st.dictionaries(st.sampled_from(list(HEALTHY)), st.floats() | st.none() | st.sampled_from([0.9, 0.1, 0.01]))
+        for _ in range(2)
+    ]
+)
+def test_a_promotion_has_only_known_numbers(baseline, candidate):
+    """And its metrics are finite."""
+    verdict = evaluate_canary(baseline, candidate)
+    if verdict.promote:
+        values = [metrics.get(name, 0.0) for metrics in (baseline, candidate) for name in ("latency", "error_rate")]
+        values += [candidate.get("accuracy"), *verdict.metrics.values()]
+        assert all(value is not None and np.isfinite(value) for value in values)
+    assert all(not np.isnan(value) for value in verdict.metrics.values())
 
 
 def test_an_absent_metric_is_0():
@@ -252,6 +381,16 @@ def test_a_snapshot_is_exported_as_metrics(telemetry):
         5,
         {"drift": {}, "canary": {}, "counters": {}},
         {"drift": {"feature": "a", "score": "high", "triggered": True}},
+        {
+            "drift": {"feature": "a", "score": NAN, "triggered": False},
+            "canary": {"promote": True},
+            "counters": {"predictions_served_total": 1},
+        },
+        {
+            "drift": {"feature": "a", "score": 1.0, "triggered": True},
+            "canary": {"promote": True},
+            "counters": {"predictions_served_total": INF},
+        },
         {
             "drift": {"feature": "a", "score": 1.0, "triggered": True},
             "canary": {"promote": True},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -10,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from driftline._capture.columns import as_floats
+from driftline._capture.columns import as_floats, as_objects
+from driftline._capture.labels import is_missing
 from driftline._capture.libraries import is_column, read_column
 from driftline._capture.tables import read_table
 from driftline.errors import ConfigurationError
 from driftline.otel import Instruments, MeterProvider, Reading, instruments_for
 from driftline.results import CanaryState, FeatureStatus, Score
 from driftline.semconv import ML_MODEL_NAME
+from driftline.typing import Column, Floats
 
 __all__ = [
     "CanaryVerdict",
@@ -36,6 +40,9 @@ FEATURE = "feature_value"
 
 MIN_SPREAD = 1e-6
 """Standard deviation that replaces the 0 of a constant baseline."""
+
+MAX_SQUARED = 1e150
+"""Largest absolute value whose square, summed up over a sample, does not overflow."""
 
 MIN_ACCURACY = 0.78
 """Accuracy below which `should_trigger_retraining` returns True."""
@@ -96,13 +103,16 @@ def compute_mean_drift(baseline: Any, current: Any, *, threshold: float = 0.2) -
     """
     Compare the means of two samples: |difference| / population standard deviation of the baseline.
 
+    Missing values (None, nan, NA) are not part of a sample. With an infinite value in *current*, the score is infinite.
+
     Args:
         baseline: a sequence, array, series or iterable of numbers.
         current: the sample to compare with it, of any of these types.
         threshold: score from which the report is triggered.
 
     Raises:
-        ValueError: a sample is empty.
+        ValueError: a sample has no values but missing ones, or a value that is not a number. The baseline has an
+            infinite value. The threshold is nan.
 
     >>> compute_mean_drift([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]).drift_score
     1.2247
@@ -111,33 +121,95 @@ def compute_mean_drift(baseline: Any, current: Any, *, threshold: float = 0.2) -
 
 
 def _report(feature: str, baseline: Any, current: Any, threshold: float) -> DriftReport:
-    before, after = _read_sample(baseline, "baseline"), _read_sample(current, "current")
+    _refuse_nan("threshold", threshold)
+    before, after = _read_sample(baseline, "baseline", feature), _read_sample(current, "current", feature)
+    if not np.isfinite(before).all():
+        msg = f"baseline: an infinite value{_of(feature)}, expected finite ones"
+        raise ValueError(msg)
+    unit = _unit(before, after)
+    with np.errstate(invalid="ignore"):  # the mean of inf and -inf is nan
+        first, second = _mean(before / unit), _mean(after / unit)
     # Compare the extremes, because rounding gives a constant such as 0.1, 0.1, 0.1 a deviation slightly above 0.
     constant = before.min() == before.max()
-    spread = MIN_SPREAD if constant else float(before.std()) or MIN_SPREAD
-    score = abs(float(after.mean()) - float(before.mean())) / spread
+    spread = (0.0 if constant else float((before / unit).std())) or MIN_SPREAD / unit
+    score = abs(second - first) / spread if math.isfinite(second) else math.inf
     return DriftReport(
         feature,
-        round(float(before.mean()), DECIMALS),
-        round(float(after.mean()), DECIMALS),
+        round(first * unit, DECIMALS),
+        round(second * unit, DECIMALS),
         round(score, DECIMALS),
         score >= threshold,
     )
 
 
-def _read_sample(values: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    sample = as_floats(read_column(values) if is_column(values) else list(values))
+def _mean(sample: Floats) -> float:
+    """Return the mean. That of a constant is the constant, without the error of rounding, which grows with the rows."""
+    return float(sample[0]) if sample.min() == sample.max() else float(sample.mean())
+
+
+def _unit(*samples: Floats) -> float:
+    """Return 1, or the largest finite absolute value if squares of the values would overflow."""
+    largest = max(float(np.abs(sample[np.isfinite(sample)]).max(initial=0.0)) for sample in samples)
+    return largest if largest > MAX_SQUARED else 1.0
+
+
+def _read_sample(values: Any, name: str, feature: str) -> Floats:
+    """
+    Return the numbers of a sample, without missing values.
+
+    Args:
+        values: the sample, of any type.
+        name: the argument that it belongs to, for messages.
+        feature: the name of its feature, for messages.
+
+    Raises:
+        ValueError: there are no numbers, or a value is neither a number nor missing.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.tolist()  # with None where a value is masked
+    column = read_column(values if is_column(values) else list(values))
+    sample = as_floats(column)
+    missing = np.isnan(sample)
+    if missing.any():
+        if kind := _other_type(column, missing):
+            msg = f"{name}: a value of type {kind}{_of(feature)}, expected numbers, or None where one is missing"
+            raise ValueError(msg)
+        sample = sample[~missing]
     if not len(sample):
-        msg = f"{name}: an empty sample, expected at least one value"
+        kind = "a sample of missing values" if len(missing) else "an empty sample"
+        msg = f"{name}: {kind}{_of(feature)}, expected at least one value"
         raise ValueError(msg)
     return sample
+
+
+def _other_type(column: Column, unread: NDArray[np.bool_]) -> str:
+    """Return the type of the first value that is not a number and not missing; empty if there is none."""
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind in "fiub":
+            return ""
+        if column.dtype.kind in "cmMV":
+            return str(column.dtype)
+    values = as_objects(column)
+    rows = np.flatnonzero(unread).tolist()
+    return next((type(values[row]).__name__ for row in rows if not is_missing(values[row])), "")
+
+
+def _of(feature: str) -> str:
+    return "" if feature == FEATURE else f" in feature {feature!r}"
+
+
+def _refuse_nan(name: str, value: float) -> None:
+    """Raise if a limit is nan, which no number is above or below."""
+    if value != value:  # noqa: PLR0124 - nan of any type
+        msg = f"{name}={value!r}: expected a number"
+        raise ConfigurationError(msg)
 
 
 def detect_drift_across_features(
     baseline_frame: Any, current_frame: Any, *, threshold: float = 0.2
 ) -> dict[str, DriftReport]:
     """
-    Apply `compute_mean_drift` to every column that both frames have.
+    Apply `compute_mean_drift` to every column that both frames have. Select the columns of numbers before.
 
     Args:
         baseline_frame: a dict of columns, or a data frame of any library.
@@ -149,7 +221,7 @@ def detect_drift_across_features(
 
     Raises:
         ConfigurationError: an argument is not a frame with named columns.
-        ValueError: a column is empty.
+        ValueError: a column has no numbers, or a value that is not a number, such as a text.
     """
     before, after = _read_columns(baseline_frame, "baseline_frame"), _read_columns(current_frame, "current_frame")
     return {name: _report(name, column, after[name], threshold) for name, column in before.items() if name in after}
@@ -170,8 +242,12 @@ def _read_columns(frame: Any, name: str) -> dict[str, Any]:
 
 
 def should_trigger_retraining(report: DriftReport, *, accuracy: float, latency: float) -> bool:
-    """Return True if the report is triggered, *accuracy* is below 0.78, or *latency* is above 0.5 seconds."""
-    return report.triggered or accuracy < MIN_ACCURACY or latency > MAX_LATENCY
+    """
+    Return True if the report is triggered, *accuracy* is below 0.78, or *latency* is above 0.5 seconds.
+
+    An unknown accuracy or latency (nan or None) is not within its limit.
+    """
+    return report.triggered or not _known(accuracy) >= MIN_ACCURACY or not _known(latency) <= MAX_LATENCY
 
 
 def enqueue_retraining_tasks(
@@ -197,7 +273,9 @@ def evaluate_canary(
     Decide a canary by its ``accuracy``, ``latency`` (seconds) and ``error_rate``, in this order.
 
     The candidate is promoted if it fails no criterion. Otherwise the first failed one is the reason. An absent metric
-    counts as 0. The error rate of the candidate may be at most 1.2 times that of the baseline.
+    counts as 0. The error rate of the candidate may be at most 1.2 times that of the baseline. A metric that is unknown
+    (nan, None or infinite) promotes nothing: an unknown accuracy counts as 0, and an unknown latency or error rate of
+    either variant is the reason.
 
     Args:
         baseline_metrics: the metrics of the baseline.
@@ -205,22 +283,43 @@ def evaluate_canary(
         allowed_latency_delta: seconds by which the latency of the candidate may exceed that of the baseline.
         min_accuracy: smallest accuracy of the candidate.
 
+    Raises:
+        ConfigurationError: a limit is nan.
+
     >>> evaluate_canary({"latency": 0.1}, {"accuracy": 0.9, "latency": 0.12}).reason
     'Canary healthy'
+    >>> evaluate_canary({"latency": 0.1}, {"accuracy": 0.9, "latency": float("nan")}).reason
+    'Latency unknown'
     """
-    accuracy = candidate_metrics.get("accuracy", 0.0)
+    _refuse_nan("allowed_latency_delta", allowed_latency_delta)
+    _refuse_nan("min_accuracy", min_accuracy)
+    accuracy = _known(candidate_metrics.get("accuracy", 0.0))
+    accuracy = accuracy if math.isfinite(accuracy) else 0.0
     if accuracy < min_accuracy:
         return CanaryVerdict(promote=False, reason="Accuracy below threshold", metrics={"accuracy": accuracy})
-    delta = candidate_metrics.get("latency", 0.0) - baseline_metrics.get("latency", 0.0)
+    before, after = (_known(metrics.get("latency", 0.0)) for metrics in (baseline_metrics, candidate_metrics))
+    if not math.isfinite(before) or math.isnan(after):
+        return CanaryVerdict(promote=False, reason="Latency unknown", metrics={})
+    delta = after - before
     rounded = round(delta, DECIMALS)
-    if delta > allowed_latency_delta:
+    if not -math.inf < delta <= allowed_latency_delta:
         return CanaryVerdict(promote=False, reason="Latency regression", metrics={"latency_delta": rounded})
-    errors = candidate_metrics.get("error_rate", 0.0)
-    if errors > baseline_metrics.get("error_rate", 0.0) * ERROR_RATIO:
+    usual, errors = (_known(metrics.get("error_rate", 0.0)) for metrics in (baseline_metrics, candidate_metrics))
+    if not math.isfinite(usual) or math.isnan(errors):
+        return CanaryVerdict(promote=False, reason="Error rate unknown", metrics={})
+    if errors > usual * ERROR_RATIO:
         return CanaryVerdict(promote=False, reason="Error rate increase", metrics={"error_rate": errors})
     return CanaryVerdict(
         promote=True, reason="Canary healthy", metrics={"accuracy": accuracy, "latency_delta": rounded}
     )
+
+
+def _known(value: Any) -> float:
+    """Return a metric as a float; nan if it is unknown: nan, None, NA, or no number at all."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def build_observability_snapshot(
@@ -284,13 +383,14 @@ def record_snapshot(snapshot: Mapping[str, Any], *, meter_provider: MeterProvide
         meter_provider: provider of the metrics. If None, the global one.
 
     Raises:
-        ConfigurationError: the snapshot lacks a part, or a part is of the wrong type.
+        ConfigurationError: the snapshot lacks a part, a part is of the wrong type, or the score is nan.
     """
     try:
         drift, canary = snapshot["drift"], snapshot["canary"]
         feature, score, triggered = str(drift["feature"]), float(drift["score"]), bool(drift["triggered"])
         promote, served = bool(canary["promote"]), int(snapshot["counters"]["predictions_served_total"])
-    except (KeyError, TypeError, ValueError) as error:
+        _refuse_nan("score", score)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         msg = f"snapshot={str(snapshot)[:200]}: expected what build_observability_snapshot returns ({error!r})"
         raise ConfigurationError(msg) from error
     instruments = instruments_for(meter_provider)
