@@ -33,10 +33,10 @@ def only_documented_places():
     unknown: set[str] = set()
     report = Guard.report
 
-    def checked(self, where, message):
+    def checked(self, where, message, *more):
         if where not in semconv.MONITOR_PLACES:
             unknown.add(where)
-        report(self, where, message)
+        report(self, where, message, *more)
 
     Guard.report = checked
     yield

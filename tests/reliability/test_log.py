@@ -132,7 +132,7 @@ def test_no_value_that_is_learned_from_is_in_a_warning(warnings):
     monitor = dl.Monitor("m", reference=learn, synchronous=True)
     predict = monitor.instrument(lambda row: 0.5)
     for _ in range(120):
-        predict({"x": Hostile(), "channel": HostileList([SECRET]), "z": 1.0})
+        predict({"x": Hostile(), "channel": [SECRET], "z": 1.0})
     monitor.flush()
     assert any("m, learn: " in line for line in warnings())
     assert not [line for line in warnings() if SECRET in line]

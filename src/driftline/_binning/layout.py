@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins
 from driftline._binning.comparison import MAX_CUTS, Comparison
+from driftline._binning.rejects import Rejects
 from driftline._capture.columns import (
     FLOAT_BYTES,
     CategoricalColumn,
@@ -118,7 +119,18 @@ class Layout:
         fingerprint: a hash of the names and bins of the features.
     """
 
-    __slots__ = ("_binners", "_comparisons", "_cuts", "breadth", "fingerprint", "offsets", "sizes", "slices", "total")
+    __slots__ = (
+        "_binners",
+        "_bins",
+        "_comparisons",
+        "_cuts",
+        "breadth",
+        "fingerprint",
+        "offsets",
+        "sizes",
+        "slices",
+        "total",
+    )
 
     defers: ClassVar[bool] = False
     """Whether batches are buffered like single rows; if False, the caller's thread bins them."""
@@ -131,6 +143,7 @@ class Layout:
         self.total = int(ends[-1])
         self.slices = tuple(slice(start, start + size) for start, size in zip(self.offsets, self.sizes, strict=True))
         self.fingerprint = hash_bins(features)
+        self._bins = tuple(feature.bins for feature in features)
         self._binners = tuple(binner(feature.bins) for feature in features)
         # None for a feature that a `Comparison` cannot count.
         self._cuts = tuple(_compared_cuts(feature.bins) for feature in features)
@@ -140,12 +153,16 @@ class Layout:
         """Return whether the first *width* features are numeric, so that a row may be stored as bytes of float64."""
         return None not in self._cuts[:width]
 
+    def is_numeric(self, index: int) -> bool:
+        """Return whether the feature *index* is numeric."""
+        return isinstance(self._bins[index], NumericBins)
+
     def derive(self, columns: Sequence[Column | None], rows: int) -> Sequence[Column | None]:
         """Return the columns that are counted; here they are the captured ones. Subclasses derive further columns."""
         del rows
         return columns
 
-    def count(self, columns: Sequence[Column | None], rows: int | slice) -> Counts:
+    def count(self, columns: Sequence[Column | None], rows: int | slice, rejects: Rejects | None = None) -> Counts:
         """
         Return the counts of a batch, shape (total,).
 
@@ -153,6 +170,8 @@ class Layout:
             columns: one column per feature, in the order of the features. If a column is None, all its values are
                 missing. There may be fewer columns than features; the last features are then not counted.
             rows: the number of rows, or a slice of the rows that are counted.
+            rejects: counts the values of a wrong type, and moves those of categorical features from the unknown
+                categories to the missing values.
         """
         selection = slice(0, rows) if isinstance(rows, int) else rows
         length = selection.stop - selection.start
@@ -164,9 +183,11 @@ class Layout:
                 continue
             part = column if length == len(column) else column[selection]
             if self._is_compared(index, part):
-                compared[index] = as_numbers(part)
+                compared[index] = numbers = as_numbers(part)
+                if rejects is not None:
+                    rejects.count_numbers(index, part, numbers)
             else:
-                counts[self.slices[index]] = self._count_column(index, part)
+                counts[self.slices[index]] = self._count_column(index, part, rejects)
         if compared:
             comparison = self._comparison(tuple(compared))
             for start in range(0, length, comparison.rows):
@@ -177,7 +198,9 @@ class Layout:
                 comparison.count(block, block_rows, counts)
         return counts
 
-    def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None = None) -> Counts:
+    def count_rows(
+        self, rows: Sequence[Row], outputs: Sequence[object] | None = None, rejects: Rejects | None = None
+    ) -> Counts:
         """
         Count rows that were captured one at a time.
 
@@ -186,29 +209,34 @@ class Layout:
         Args:
             rows: each a tuple of values in the order of the features, or the bytes of as many float64.
             outputs: the prediction of each row, which is counted as the last feature. If None, it is not counted.
+            rejects: as for `count`.
         """
         kinds = set(map(type, rows))
         if len(kinds) == 1:
-            return self._count_rows_of_one_kind(rows, outputs, packed=bytes in kinds)
+            return self._count_rows_of_one_kind(rows, outputs, rejects, packed=bytes in kinds)
         counts = np.zeros(self.total, dtype=np.int64)
         start = 0
         for packed, group in groupby(rows, _is_packed):
             part = list(group)
             predictions = None if outputs is None else outputs[start : start + len(part)]
-            counts += self._count_rows_of_one_kind(part, predictions, packed=packed)
+            counts += self._count_rows_of_one_kind(part, predictions, rejects, packed=packed)
             start += len(part)
         return counts
 
-    def _count_rows_of_one_kind(self, rows: Sequence[Any], outputs: Sequence[object] | None, *, packed: bool) -> Counts:
+    def _count_rows_of_one_kind(
+        self, rows: Sequence[Any], outputs: Sequence[object] | None, rejects: Rejects | None, *, packed: bool
+    ) -> Counts:
         """Return the counts of rows that are all bytes (*packed*) or all tuples; see `count_rows`."""
         width = len(rows[0]) // FLOAT_BYTES if packed else len(rows[0])
         matrix = read_matrix(rows, width) if packed or self.can_pack(width) else None
         if matrix is None or None in self._cuts[: width + 1]:
             columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
-            return self.count(columns if outputs is None else [*columns, outputs], len(rows))
+            return self.count(columns if outputs is None else [*columns, outputs], len(rows), rejects)
         counts = np.zeros(self.total, dtype=np.int64)
         comparison = self._comparison(tuple(range(width if outputs is None else width + 1)))
         predictions = None if outputs is None else as_floats(outputs)
+        if predictions is not None and outputs is not None and rejects is not None:
+            rejects.count_numbers(width, outputs, predictions)
         for start in range(0, len(rows), comparison.rows):
             stop = min(start + comparison.rows, len(rows))
             block = comparison.empty_block(stop - start)
@@ -235,17 +263,24 @@ class Layout:
             self._comparisons[indices] = comparison
         return comparison
 
-    def _count_column(self, index: int, column: Column) -> Counts:
+    def _count_column(self, index: int, column: Column, rejects: Rejects | None) -> Counts:
         """Return the counts of a column in the bins of the feature *index*, shape (bins,)."""
         size = self.sizes[index]
         codes = as_codes(column)
+        counts: Counts
         if codes is not None:
             counts = np.zeros(size, dtype=np.int64)
             missing, by_label = count_codes(codes)
-            np.add.at(counts, self._binners[index](codes.labels), by_label)
+            numbers = self._binners[index](codes.labels)
+            if rejects is not None:
+                numbers[rejects.find_labels(index, codes, by_label, numbers)] = size - 1
+            np.add.at(counts, numbers, by_label)
             counts[-1] += missing
             return counts
-        return np.bincount(self._binners[index](column), minlength=size)
+        numbers = self._binners[index](column)
+        if rejects is not None:
+            rejects.move(index, column, numbers)
+        return np.bincount(numbers, minlength=size)
 
 
 def _compared_cuts(bins: Bins) -> tuple[float, ...] | None:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from driftline._capture.libraries import is_column, read_column
-from driftline._runtime.guard import returning_on_error
+from driftline._capture.placeholders import Unreadable, describe_type
+from driftline._runtime.guard import UnreadableError, returning_on_error
 from driftline.typing import Column
 
-__all__ = ["SCALARS", "as_output", "as_outputs", "is_hashable", "is_scalar", "rows_in"]
+__all__ = [
+    "SCALARS",
+    "as_output",
+    "as_outputs",
+    "is_hashable",
+    "is_probabilities",
+    "is_scalar",
+    "rows_in",
+    "unreadable_output",
+]
 
 SCALARS = frozenset({float, int, str, bool, type(None), np.float64, np.float32, np.int64, np.bool_, np.str_})
 """Types whose values are single predictions or features. They are the common case, and a lookup by class is fast."""
+
+MAX_PROBABILITY = 1.0 + 1e-6
+"""Largest number that counts as a probability, because sums of float32 may exceed 1 by rounding."""
 
 PROBABILITY_COLUMNS = 2
 """Columns of a binary classifier's ``predict_proba``; the second has the probability of the positive class."""
@@ -33,15 +48,20 @@ def is_scalar(value: object) -> bool:
 
 
 @returning_on_error(None)
-def as_outputs(values: Any, rows: int) -> Column | None:
+def as_outputs(values: Any, rows: int, *, labels: bool = True) -> Column | None:
     """
     Return the outputs of *rows* rows as one column; None if they are not one value per row.
 
     An array of shape (rows, 1) is flattened. An array of shape (rows, 2) holds the probabilities of a binary
     classifier, so its second column is returned. A dict of labels and their probabilities becomes its most probable
-    label.
+    label; any other dict becomes an `Unreadable`.
+
+    Args:
+        values: the outputs.
+        rows: number of rows.
+        labels: whether an output may be a label. If False, every dict becomes an `Unreadable`.
     """
-    return _one_per_row(values, rows)
+    return _one_per_row(values, rows, labels)
 
 
 @returning_on_error(1)
@@ -59,57 +79,90 @@ def _is_proxy(kind: type) -> bool:
     return any("__class__" in vars(base) for base in kind.__mro__[:-1])
 
 
-def _one_per_row(values: Any, rows: int) -> Column | None:
+def _one_per_row(values: Any, rows: int, labels: bool) -> Column | None:  # noqa: FBT001 - as above
     if _is_proxy(type(values)):
         return None
-    if rows == 1 and not is_column(values) and not isinstance(values, np.ndarray):
-        return [_most_probable(values)]
-    if not isinstance(values, np.ndarray):
-        if not is_column(values):
-            return None
-        column = read_column(values)
+    if not isinstance(values, np.ndarray) and not is_column(values):
+        column: Column | None = _without_dicts([values], labels) if rows == 1 else None
     else:
-        column = values
+        column = _flat(values if isinstance(values, np.ndarray) else read_column(values), labels)
+    return column if column is not None and len(column) == rows else None
+
+
+def _flat(column: Column, labels: bool) -> Column | None:  # noqa: FBT001 - as above
+    """Return a column of outputs with one value per row; None if it has several."""
     if isinstance(column, np.ndarray):
         if column.ndim == PROBABILITY_COLUMNS and 1 <= column.shape[1] <= PROBABILITY_COLUMNS:
             column = column[:, -1]
-        if column.ndim != 1:
-            return None
-    elif len(column) and isinstance(column[0], (list, tuple, np.ndarray)):
+        return column if column.ndim == 1 else None
+    if len(column) and isinstance(column[0], (list, tuple, np.ndarray)):
         return None
-    elif len(column) and isinstance(column[0], Mapping):
-        column = [_most_probable(value) for value in column]
-    return column if len(column) == rows else None
+    return _without_dicts(column, labels) if len(column) and isinstance(column[0], Mapping) else column
 
 
-def _most_probable(value: Any) -> Any:
-    """Return the most probable label of a dict of labels and probabilities; any other value as it is."""
-    return max(value, key=value.__getitem__) if isinstance(value, Mapping) and value else value
+def _without_dicts(column: Sequence[object], labels: bool) -> Column | None:  # noqa: FBT001 - as above
+    """Return a column with the most probable label in place of each dict of probabilities; None if no dict is one."""
+    values = [_most_probable(value, labels=labels) for value in column]
+    return None if all(isinstance(value, Unreadable) for value in values) else values
 
 
-def as_output(value: Any) -> object:
+def is_probabilities(value: Mapping[Any, Any]) -> bool:
+    """Return whether a dict holds the probabilities of labels: numbers from 0 to 1."""
+    return bool(value) and all(
+        isinstance(each, (float, int, np.floating, np.integer)) and 0.0 <= each <= MAX_PROBABILITY
+        for each in value.values()
+    )
+
+
+def _most_probable(value: Any, *, labels: bool) -> Any:
+    """Return the most probable label of a dict of probabilities, `Unreadable` for other dicts, other values as is."""
+    if not isinstance(value, Mapping):
+        return value
+    return max(value, key=value.__getitem__) if labels and is_probabilities(value) else Unreadable(value)
+
+
+def as_output(value: Any, *, labels: bool = True) -> object:
     """
     Return the output of a call with one row as a number, string, boolean or None.
 
+    Args:
+        value: the output.
+        labels: whether it may be a label, as for `as_outputs`.
+
     Raises:
-        TypeError: the output is not a single value.
+        UnreadableError: the output is not a single value.
     """
     if is_scalar(value):
         return value
     if _is_proxy(type(value)):
         msg = f"the output is a {type(value).__name__}, a proxy: expected a plain value (output= extracts one)"
-        raise TypeError(msg)
+        raise UnreadableError(msg)
     if isinstance(value, np.generic):
         return value.item()
-    column = as_outputs(value, 1) if is_column(value) or isinstance(value, np.ndarray) else None
+    column = as_outputs(value, 1, labels=labels) if is_column(value) or isinstance(value, np.ndarray) else None
     if column is None:
         if isinstance(value, np.ndarray) and value.ndim == 0:
             return value.item()
-        if isinstance(value, (str, int, float)):
+        if isinstance(value, (str, int, float, Decimal, Fraction)):
             return value
-        if isinstance(value, Mapping) and value:
-            return _most_probable(value)
-        msg = f"the output is a {type(value).__name__}: expected a number, string or boolean (output= extracts one)"
-        raise TypeError(msg)
-    first = column[0]
+        first = _most_probable(value, labels=labels) if isinstance(value, Mapping) else Unreadable(value)
+    else:
+        first = column[0]
+    if isinstance(first, Unreadable):
+        raise unreadable_output(value, 1)
     return first.item() if isinstance(first, np.generic) else first
+
+
+def unreadable_output(value: Any, rows: int) -> UnreadableError:
+    """Return the error that says what came in place of the output of *rows* rows, what was expected, how to mend it."""
+    came = describe_type(value)
+    if rows == 1:
+        return UnreadableError(
+            f"the output is a {came}: expected a number, string or boolean (output= of instrument extracts one)"
+        )
+    first = value[0] if type(value) in {list, tuple} and value else None
+    if type(first) in {list, tuple, dict, np.ndarray}:
+        came = f"{came}, the first a {describe_type(first)}"
+    return UnreadableError(
+        f"the output for {rows} rows is a {came}: expected one value per row (output= of instrument extracts them)"
+    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from driftline._binning.bins import Feature, NumericBins
 from driftline._binning.layout import Layout, hash_bins
+from driftline._binning.rejects import Rejects
 from driftline._capture.columns import FLOAT_BYTES, as_floats, read_matrix
 from driftline._capture.vectors import as_matrix
 from driftline._derived.spec import Derive, Derived, NamedRow, Projections, VectorColumn
@@ -65,11 +66,13 @@ class Deriver:
             column = captured[index]
             derived.extend([None] * len(project_column.names) if column is None else project_column(column))
         if self._projector is not None:
-            for index in self._projected:
-                column = captured[index]
-                # Floats are read once, because they are both projected and binned.
-                captured[index] = None if column is None else np.ascontiguousarray(as_floats(column))
-            derived.extend(self._projector([captured[index] for index in self._projected], rows))
+            floats = [None if (column := captured[i]) is None else as_floats(column) for i in self._projected]
+            derived.extend(self._projector(floats, rows))
+            for index, numbers in zip(self._projected, floats, strict=True):
+                # Floats are read once, because they are both projected and binned. A column with values that are no
+                # numbers stays as it is, so that wrong types are not mistaken for missing values.
+                if numbers is not None and not np.isnan(numbers).any():
+                    captured[index] = np.ascontiguousarray(numbers)
         return [*(captured[index] for index in self._plain), *derived, *rest]
 
     def _call_functions(self, captured: Columns, rows: int) -> Iterable[list[object]]:
@@ -230,11 +233,14 @@ class StagedLayout(Layout):
             columns = stage(columns, rows)
         return columns
 
-    def _count_rows_of_one_kind(self, rows: Sequence[Any], outputs: Sequence[object] | None, *, packed: bool) -> Counts:
+    def _count_rows_of_one_kind(
+        self, rows: Sequence[Any], outputs: Sequence[object] | None, rejects: Rejects | None, *, packed: bool
+    ) -> Counts:
         width = len(rows[0]) // FLOAT_BYTES if packed else len(rows[0])
         matrix = read_matrix(rows, width) if packed or self.can_pack(width) else None
         columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
-        return self.count(self.derive(columns if outputs is None else [*columns, outputs], len(rows)), len(rows))
+        columns = columns if outputs is None else [*columns, outputs]
+        return self.count(self.derive(columns, len(rows)), len(rows), rejects)
 
 
 def fingerprint_of(features: Sequence[Feature], derived: Derived | None) -> str:

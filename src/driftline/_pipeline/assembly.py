@@ -8,6 +8,7 @@ from functools import partial
 
 from driftline._binning.bins import PREDICTION, Feature
 from driftline._binning.layout import Layout
+from driftline._binning.rejects import Rejects
 from driftline._capture.names import UnknownNames
 from driftline._capture.reader import FeatureReader
 from driftline._capture.vector_reader import make_reader
@@ -123,7 +124,8 @@ class Assembly:
         seasonal = reference.seasons is not None and reference.seasons.kinds
         # Seasons are compared by the hour of the week.
         week = WeekClock(settings.wall_clock) if seasonal else None
-        panes = Panes(layout, settings.window, settings.clock, week)
+        rejects = Rejects(watched, guard.report, _projected(reference))
+        panes = Panes(layout, settings.window, settings.clock, week, rejects)
         evaluator = WindowEvaluator(
             reference,
             layout,
@@ -133,6 +135,7 @@ class Assembly:
             settings.clock,
             self.on_change,
             guard.report,
+            rejects,
         )
         panes.divide(wanted=evaluator.learning)
         turns = EvaluationTurns(evaluator, panes, self.detectors, guard)
@@ -270,3 +273,9 @@ class Assembly:
         if names:
             shown = ", ".join(repr(name[:60]) for name in names[:5])
             self.guard.report("cardinality", f"{len(names)} features have no {metrics} in the export: {shown} …")
+
+
+def _projected(reference: Reference) -> dict[str, tuple[str, ...]]:
+    """Return the features that each projection of a reference combines, by the name of the projection."""
+    projections = None if reference.derived is None else reference.derived.projections
+    return {} if projections is None else dict.fromkeys(projections.names, projections.columns)

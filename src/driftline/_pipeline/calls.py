@@ -9,7 +9,7 @@ from typing import Any
 
 from driftline._capture.captured import Captured, Unread
 from driftline._capture.tables import count_rows
-from driftline._recording.buffer import CallBuffer, pop_head
+from driftline._recording.buffer import NO_OUTPUT, CallBuffer, pop_head
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Guard, is_contained
 from driftline.otel import Tracing, current_context
@@ -130,7 +130,8 @@ class Calls:
         empty = isinstance(features, Mapping) and not features
         captured = [] if empty else self._capture(read, features)
         if seconds is not None:
-            self.record(buffer, captured, outputs, seconds, current_context(), None)
+            output = NO_OUTPUT if outputs is None else outputs
+            self.record(buffer, captured, output, seconds, current_context(), None)
             return
         self._recorder.backpressure.start_worker()
         buffer.sink.record_batch(captured, outputs)

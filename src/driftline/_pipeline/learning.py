@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import numpy as np
 from driftline._capture.captured import Batch, Captured, Unread
 from driftline._capture.columns import as_objects
 from driftline._capture.names import first_names
-from driftline._capture.outputs import as_outputs
+from driftline._capture.outputs import as_outputs, unreadable_output
+from driftline._capture.placeholders import Unreadable
 from driftline._capture.reader import FeatureReader
 from driftline._capture.vectors import vector_length
 from driftline._derived.spec import Derive
-from driftline._recording.buffer import ROWS
+from driftline._recording.buffer import NO_OUTPUT, ROWS
 from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Report, public_message
@@ -27,6 +28,9 @@ from driftline.reference import Learn, Reference
 from driftline.typing import Column
 
 __all__ = ["Learner"]
+
+NO_OUTPUTS = (Unreadable, list, tuple, Mapping, np.ndarray)
+"""Types of values that are no prediction of one row."""
 
 _log = logging.getLogger("driftline")
 
@@ -115,6 +119,7 @@ class Learner:
     def record(self, captured: Captured, output: Any, seconds: float, context: object) -> None:
         """Record one successful call, and keep its rows."""
         rows = _rows_of(captured)
+        output = None if output is NO_OUTPUT else output
         self.recorder.record(_without_features(captured, rows), output, seconds, context)
         self._keep(rows, output)
 
@@ -130,8 +135,7 @@ class Learner:
 
     def _keep(self, rows: list[tuple[object, ...]], outputs: Any) -> None:
         """Keep rows and their outputs. Once there are enough, wake the worker thread, or fit if there is none."""
-        column = as_outputs(outputs, len(rows)) if rows and outputs is not None else None
-        values = [None] * len(rows) if column is None else np.asarray(column, dtype=object).tolist()
+        values = self._read_outputs(outputs, len(rows))
         with self._lock:
             if self._finished:
                 return
@@ -143,6 +147,17 @@ class Learner:
                 self.drain()
             else:
                 self._worker.wake()
+
+    def _read_outputs(self, outputs: Any, rows: int) -> list[object]:
+        """Return the outputs of *rows* rows, None for each that cannot be read. Report that some cannot be read."""
+        if not rows or outputs is None:
+            return [None] * rows
+        column = as_outputs(outputs, rows)
+        values: Sequence[object] = [Unreadable(outputs)] * rows if column is None else as_objects(column)
+        wrong = [value for value in values if isinstance(value, NO_OUTPUTS)]
+        if wrong:
+            self._report("output", str(unreadable_output(wrong[-1], 1)))
+        return [None if isinstance(value, NO_OUTPUTS) else value for value in values] if wrong else [*values]
 
     def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
         """

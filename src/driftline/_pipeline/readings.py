@@ -105,7 +105,7 @@ class Readings:
         active = self._serving.active
         if active is None or active.reference.outcomes is None:
             return None
-        counts = active.recorder.panes.snapshot().counts
+        counts = active.evaluator.usable_counts(active.recorder.panes.snapshot())
         return estimated_accuracy(active.reference.outcomes, counts[active.layout.slices[-1]])
 
     def evidence(self) -> VariantEvidence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from driftline._capture.captured import Batch, Captured
 from driftline._capture.columns import Row
@@ -16,6 +16,7 @@ __all__ = [
     "FIELDS",
     "MIN_ROWS",
     "NO_CALL",
+    "NO_OUTPUT",
     "ROWS",
     "START_LIMIT",
     "WAKE_ROWS",
@@ -84,6 +85,9 @@ Failure: TypeAlias = "tuple[float, object, str, int]"
 
 NO_CALL = math.nan
 """The seconds of a row that shares its call with others, as in a small batch, or that has no call."""
+
+NO_OUTPUT: Final = object()
+"""The output of rows of which only the features are recorded. None is what a function without a result returns."""
 
 
 def pop_head(items: list[Any], limit: int) -> list[Any]:

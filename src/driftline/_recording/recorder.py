@@ -8,11 +8,12 @@ from typing import Any
 
 from driftline._capture.captured import Batch, Captured, Unread
 from driftline._capture.columns import Row, as_objects
-from driftline._capture.outputs import as_output, as_outputs, is_scalar, rows_in
+from driftline._capture.outputs import as_output, as_outputs, is_scalar, rows_in, unreadable_output
 from driftline._recording.backpressure import Backpressure
 from driftline._recording.buffer import (
     FIELDS,
     NO_CALL,
+    NO_OUTPUT,
     ROWS,
     WAKE_ROWS,
     Call,
@@ -65,6 +66,7 @@ class Recorder:
         "_failures",
         "_has_prediction",
         "_on_stuck",
+        "_predicts_labels",
         "backpressure",
         "buffer",
         "deferred",
@@ -89,6 +91,7 @@ class Recorder:
         self.panes = panes
         self.width = width
         self._has_prediction = len(layout.sizes) > width
+        self._predicts_labels = self._has_prediction and not layout.is_numeric(width)
         self._defers = layout.defers
         self._durations = durations
         self._on_stuck = on_stuck
@@ -123,7 +126,7 @@ class Recorder:
         Raises:
             TypeError: the output is not one value per row. The call and its features are counted nevertheless.
         """
-        if captured.__class__ not in ROWS:
+        if captured.__class__ not in ROWS or output is NO_OUTPUT:
             self._record_rows(captured, output, seconds, context)
         elif not self._has_prediction or is_scalar(output):
             self.buffer.append((captured, output if self._has_prediction else None, seconds, context))
@@ -174,13 +177,14 @@ class Recorder:
     def _record_converted(self, row: Row, output: Any, seconds: float, context: object) -> None:
         """Record a row whose output is no plain number or string. Raise TypeError if it is not one value."""
         try:
-            value = as_output(output)
+            value = as_output(output, labels=self._predicts_labels)
         except Exception:
             self._drain_ended_pane()
             # Under the lock, so that a reading sees the call together with its row.
             with self.panes.lock:
                 self._calls.append((seconds, context, 1))
                 self._bare.append(row)
+                self.panes.reject_outputs(1, output)
             self.backpressure.relieve_if_crowded()
             raise
         self.buffer.append((row, value, seconds, context))
@@ -199,7 +203,7 @@ class Recorder:
         if captured.__class__ in ROWS:
             captured = [captured]
         rows = len(captured)
-        column = as_outputs(outputs, rows) if self._has_prediction and outputs is not None else None
+        column, unreadable = self._read_outputs(outputs, rows, called=seconds is not None)
         lacks_prediction = column is None and self._has_prediction
         if isinstance(captured, Batch):
             self._record_columns(captured, column, seconds, context)
@@ -215,9 +219,26 @@ class Recorder:
             if seconds is None or not rows:
                 self._count_call(0, seconds, context)
         self.backpressure.relieve_if_crowded()
-        if lacks_prediction and outputs is not None:
-            msg = f"the output for {rows} rows is a {type(outputs).__name__}: expected one value per row"
-            raise TypeError(msg)
+        if unreadable:
+            raise unreadable_output(outputs, rows)
+
+    def _read_outputs(self, outputs: Any, rows: int, *, called: bool) -> tuple[Column | None, bool]:
+        """
+        Return the outputs of *rows* rows as a column (None if there are none), and whether they are unreadable.
+
+        Args:
+            outputs: the outputs.
+            rows: number of rows.
+            called: whether a function returned the outputs. If it returned None, that is its output for each row.
+        """
+        if not self._has_prediction or outputs is NO_OUTPUT or (outputs is None and not called):
+            return None, False
+        if outputs is None:
+            return [None] * rows, False
+        column = as_outputs(outputs, rows, labels=self._predicts_labels)
+        if column is None:
+            self.panes.reject_outputs(rows, outputs)
+        return column, column is None
 
     def _drop_unread(self, unread: Unread, outputs: int) -> int:
         """Count the rows of unread features as dropped, and return their number: if unknown, *outputs*."""
@@ -236,6 +257,7 @@ class Recorder:
                 self._count_call(0, seconds, context)
                 self.panes.totals.served += batch.rows
                 self._add_batch(batch, column)
+            self.panes.report_rejects()
         self.backpressure.evaluate_overdue()
 
     def _count_call(self, rows: int, seconds: float | None, context: object) -> None:
@@ -323,7 +345,9 @@ class Recorder:
             return self._drain_deferred(limit)
         with self.panes.lock:
             drained = self._pop_calls(limit)
-            return self._bin(*self._pop_rows(limit)) or drained
+            drained = self._bin(*self._pop_rows(limit)) or drained
+        self.panes.report_rejects()
+        return drained
 
     def _drain_deferred(self, limit: int) -> bool:
         """Drain as `_drain_chunk`, with user functions under their own lock. Drop rows if one hangs elsewhere."""
@@ -338,6 +362,7 @@ class Recorder:
             lock.heartbeat()
         finally:
             lock.release()
+        self.panes.report_rejects()
         return drained
 
     def _drop_rows(self, limit: int) -> bool:

@@ -41,6 +41,9 @@ The ``error.type`` of all further classes, from
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/
 """
 
+MAX_SUBJECTS = 50
+"""Largest number of places and features whose first problem is logged, so that the log stays short."""
+
 MAX_CLOCK_SECONDS = 1e12
 """Largest number of seconds that a clock may show, about 31,000 years. A larger one overflows the panes."""
 
@@ -123,7 +126,7 @@ class Guard:
         counts: number of errors of this process by place.
     """
 
-    __slots__ = ("_error_types", "_lock", "_model", "_raises", "counts")
+    __slots__ = ("_error_types", "_lock", "_logged", "_model", "_raises", "counts")
 
     def __init__(self, model: str, on_error: str) -> None:
         self._model = model
@@ -135,18 +138,29 @@ class Guard:
         # Re-entrant, because the garbage collector may run a finalizer of the host here, which may call the model.
         self._lock = threading.RLock()
         self.counts: dict[str, int] = {}
+        self._logged: set[tuple[str, str]] = set()
         self._error_types: set[str] = set()
 
     def __call__(self, where: str) -> GuardedBlock:
         """Return a context manager, or decorator, that reports exceptions under the place *where*."""
         return GuardedBlock(self.report_error, where)
 
-    def report(self, where: str, message: str) -> None:
-        """Count a problem under the place *where*. Log *message* if it is the first of that place."""
+    def report(self, where: str, message: str, count: int = 1, subject: str = "") -> None:
+        """
+        Count problems under the place *where*. Log *message* if they are the first of that place and subject.
+
+        Args:
+            where: a value of the attribute ``ml.monitor.place``.
+            message: the problem, and how to mend it.
+            count: number of problems.
+            subject: the feature that has the problem. At most `MAX_SUBJECTS` of them are logged.
+        """
         with self._lock:
-            count = self.counts.get(where, 0) + 1
-            self.counts[where] = count
-        if count == 1:
+            self.counts[where] = self.counts.get(where, 0) + count
+            known = (where, subject) in self._logged or (subject != "" and len(self._logged) >= MAX_SUBJECTS)
+            if not known:
+                self._logged.add((where, subject))
+        if not known:
             _log.warning(
                 "model %s, %s: %s. The model still serves; ml.monitor.errors counts further problems of this place.",
                 self._model,

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from driftline._binning.layout import Layout
+from driftline._binning.rejects import Rejects
 from driftline._capture.columns import Row
+from driftline._capture.placeholders import describe_type
 from driftline._seasons.calendar import CELLS, WeekClock
 from driftline._windows.ring import TimeRing, WindowCounts, make_ring
 from driftline._windows.totals import Totals
@@ -30,6 +32,7 @@ class Panes:
         window: the window that is evaluated.
         clock: returns seconds, as `time.monotonic`.
         week: the clock of the hour of the week. If given, `CELLS` further bins count the rows of each hour.
+        rejects: counts and reports the values of a wrong type. If None, they count as missing or as unknown.
 
     Attributes:
         layout: the bins, as above.
@@ -39,10 +42,30 @@ class Panes:
         lock: a thread holds it while it changes or reads counts, but never while a user function in ``derive=`` runs.
     """
 
-    __slots__ = ("_clock", "_ring", "_time_ring", "_week", "_window", "layout", "lock", "pending", "timed", "totals")
+    __slots__ = (
+        "_clock",
+        "_rejects",
+        "_ring",
+        "_time_ring",
+        "_week",
+        "_window",
+        "layout",
+        "lock",
+        "pending",
+        "timed",
+        "totals",
+    )
 
-    def __init__(self, layout: Layout, window: Window, clock: Callable[[], float], week: WeekClock | None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        window: Window,
+        clock: Callable[[], float],
+        week: WeekClock | None,
+        rejects: Rejects | None = None,
+    ) -> None:
         self.layout = layout
+        self._rejects = rejects
         self._window = window
         self._clock = clock
         self._week = week
@@ -53,6 +76,8 @@ class Panes:
         # The lock is re-entrant. Counting may run code of the application (__float__, a finalizer) that predicts.
         self.lock = threading.RLock()
         self.pending: deque[WindowCounts] = deque()
+        if self._rejects is not None:
+            self._rejects.reset()
         if self._week is not None:
             self._week.advance()
         self._ring = make_ring(self._window, self._bins)
@@ -95,7 +120,7 @@ class Panes:
         start = 0
         while start < rows:
             stop = min(rows, start + self._ring.room())
-            self._add(self.layout.count(columns, slice(start, stop)), stop - start)
+            self._add(self.layout.count(columns, slice(start, stop), self._rejects), stop - start)
             start = stop
 
     def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None) -> None:
@@ -104,7 +129,7 @@ class Panes:
         while start < len(rows):
             stop = min(len(rows), start + self._ring.room())
             predictions = None if outputs is None else outputs[start:stop]
-            self._add(self.layout.count_rows(rows[start:stop], predictions), stop - start)
+            self._add(self.layout.count_rows(rows[start:stop], predictions, self._rejects), stop - start)
             start = stop
 
     def _add(self, counts: Counts, rows: int) -> None:
@@ -113,9 +138,21 @@ class Panes:
                 counts = self._week.append_cells(counts, rows)
             self.totals.counts += counts
             self.totals.rows += rows
-            window = self._ring.add(counts, rows)
+            rejected = None if self._rejects is None else self._rejects.take()
+            window = self._ring.add(counts, rows, rejected)
             if window is not None:
                 self.pending.append(window)
+
+    def reject_outputs(self, rows: int, outputs: object) -> None:
+        """Count the outputs of *rows* rows as of a wrong type. They are in no bin, and the caller reports them."""
+        if self._rejects is not None:
+            with self.lock:
+                self._rejects.add_outputs(rows, describe_type(outputs))
+
+    def report_rejects(self) -> None:
+        """Report the values of a wrong type that were counted since the last call. The caller holds no lock."""
+        if self._rejects is not None:
+            self._rejects.report()
 
     def divide(self, *, wanted: bool) -> None:
         """Set whether windows have blocks, from which the evaluator learns how rows depend on each other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -38,16 +39,35 @@ class WindowCounts:
     Attributes:
         counts: rows per bin, shape (bins,).
         rows: number of rows.
+        rejected: values of a wrong type, as `Rejects.take` returns them; None if there are none. Blocks have none.
         blocks: of a window, the counts of consecutive blocks that no earlier window had. Empty for panes and blocks,
             and while the attribute *divide* of the ring is false.
     """
 
-    __slots__ = ("blocks", "counts", "rows")
+    __slots__ = ("blocks", "counts", "rejected", "rows")
 
-    def __init__(self, counts: Counts, rows: int, blocks: tuple[WindowCounts, ...] = ()) -> None:
+    def __init__(
+        self, counts: Counts, rows: int, blocks: tuple[WindowCounts, ...] = (), rejected: Counts | None = None
+    ) -> None:
         self.counts = counts
         self.rows = rows
         self.blocks = blocks
+        self.rejected = rejected
+
+    @classmethod
+    def sum(cls, parts: Iterable[WindowCounts], bins: int) -> WindowCounts:
+        """Return the summed counts of *parts* over *bins* bins, without blocks; zeros if there are none."""
+        total = cls(np.zeros(bins, dtype=np.int64), 0)
+        for part in parts:
+            total.add(part.counts, part.rows, part.rejected)
+        return total
+
+    def add(self, counts: Counts, rows: int, rejected: Counts | None) -> None:
+        """Add the counts of further rows."""
+        self.counts += counts
+        self.rows += rows
+        if rejected is not None:
+            self.rejected = rejected.copy() if self.rejected is None else self.rejected + rejected
 
 
 class _Ring:
@@ -75,12 +95,10 @@ class _Ring:
     def _empty(self) -> WindowCounts:
         return WindowCounts(np.zeros(self._bins, dtype=np.int64), 0)
 
-    def _add(self, counts: Counts, rows: int) -> None:
-        self._open.counts += counts
-        self._open.rows += rows
+    def _add(self, counts: Counts, rows: int, rejected: Counts | None) -> None:
+        self._open.add(counts, rows, rejected)
         if self.divide:
-            self._block.counts += counts
-            self._block.rows += rows
+            self._block.add(counts, rows, None)
 
     def _close_block(self) -> None:
         if self.divide and self._block.rows:
@@ -99,7 +117,7 @@ class _Ring:
         self._open = self._empty()
         if not self.full:
             return None
-        window = _sum(self._closed, self._bins)
+        window = WindowCounts.sum(self._closed, self._bins)
         window.blocks = self._pop_blocks()
         return window
 
@@ -120,7 +138,7 @@ class _Ring:
 
     def snapshot(self) -> WindowCounts:
         """Return all counts, those of the open pane included, without blocks. This does not change the ring."""
-        return _sum([*self._closed, self._open], self._bins)
+        return WindowCounts.sum([*self._closed, self._open], self._bins)
 
 
 class RowRing(_Ring):
@@ -137,15 +155,16 @@ class RowRing(_Ring):
         pane = self._pane_rows - self._open.rows
         return min(pane, max(1, self._block_rows - self._block.rows)) if self.divide else pane
 
-    def add(self, counts: Counts, rows: int) -> WindowCounts | None:
+    def add(self, counts: Counts, rows: int, rejected: Counts | None = None) -> WindowCounts | None:
         """
         Add rows to the open pane, and return the window that they complete; None if they complete none.
 
         Args:
             counts: the counts of the rows, shape (bins,).
             rows: number of rows, at most `room`.
+            rejected: their values of a wrong type, as `Rejects.take` returns them; None if there are none.
         """
-        self._add(counts, rows)
+        self._add(counts, rows, rejected)
         if self._block.rows >= self._block_rows:
             self._close_block()
         # A pane may get more rows: a finalizer of the application may predict while rows are being counted.
@@ -174,9 +193,9 @@ class TimeRing(_Ring):
         """Return how many rows the next call of `add` may have: a huge number, because only time closes a pane."""
         return 2**62
 
-    def add(self, counts: Counts, rows: int) -> None:
-        """Add *rows* rows with these counts, shape (bins,), to the open pane."""
-        self._add(counts, rows)
+    def add(self, counts: Counts, rows: int, rejected: Counts | None = None) -> None:
+        """Add *rows* rows with these counts, shape (bins,), to the open pane. *rejected* is as for `RowRing.add`."""
+        self._add(counts, rows, rejected)
 
     def advance(self, now: float) -> list[WindowCounts]:
         """
@@ -206,11 +225,3 @@ def make_ring(window: Window, bins: int) -> RowRing | TimeRing:
     if window.pane_rows is not None:
         return RowRing(window.panes, bins, window.pane_rows)
     return TimeRing(window.panes, bins, window.pane_seconds or 0.0)
-
-
-def _sum(panes: deque[WindowCounts] | list[WindowCounts], bins: int) -> WindowCounts:
-    """Return the summed counts and rows of panes; zeros if there are none."""
-    counts = np.zeros(bins, dtype=np.int64)
-    for pane in panes:
-        counts += pane.counts
-    return WindowCounts(counts, sum(pane.rows for pane in panes))

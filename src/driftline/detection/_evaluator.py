@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial, reduce
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.layout import Layout
+from driftline._binning.rejects import Rejects
 from driftline._runtime.guard import Report
 from driftline._runtime.watched_lock import WatchedLock
 from driftline._seasons.expectation import Expectation, short_window
@@ -25,6 +27,7 @@ from driftline.detection._scoring import NamedDistance, Scorer, resolve_distance
 from driftline.detection._states import Episode, update_status
 from driftline.reference import Reference
 from driftline.results import FeatureStatus, Score, StateChange
+from driftline.typing import Counts
 
 __all__ = ["WindowEvaluator"]
 
@@ -48,6 +51,8 @@ class WindowEvaluator:
         clock: returns seconds.
         on_change: called when a feature changes its state.
         report: called with a value of ``ml.monitor.place`` and a message when a user function raises.
+        rejects: says which features of a window cannot be evaluated, because their values are of a wrong type. If None,
+            all can.
 
     Attributes:
         status: the state of each feature, by name. Each evaluation replaces the dict, so that a reader never sees a
@@ -65,7 +70,9 @@ class WindowEvaluator:
         clock: Callable[[], float],
         on_change: Callable[[StateChange], None],
         report: Report,
+        rejects: Rejects | None = None,
     ) -> None:
+        self._rejects = rejects
         further = [name for name in rule.distances if name not in {distance.name for distance in distances}]
         self._labels = {length: window.label_of(length) for length in rule.lengths}
         self._panes = window.panes
@@ -152,8 +159,10 @@ class WindowEvaluator:
             # the burn-in learns from it before the evaluation. It learns from later windows after their evaluation, and
             # not from drifting features: a drift is not dependence.
             first = self._burn_in is not None and self._burn_in.dependence is None
+            unusable = np.zeros(len(self._features), dtype=bool)
+            unusable[list(self._usable(window)[1])] = True
             if self._burn_in is not None and first:
-                self._burn_in.learn(window.blocks, window=not incomplete)
+                self._burn_in.learn(window.blocks, unusable, window=not incomplete)
             for length, (panes, seconds) in self._since.items():
                 self._since[length] = panes + 1, seconds + elapsed
             inflation = self._latest_inflation()
@@ -165,12 +174,16 @@ class WindowEvaluator:
             self._update_states()
             if self._burn_in is not None and not first:
                 drifting = np.array([status.state == "drifting" for status in self.status.values()])
-                self._burn_in.learn(window.blocks, drifting, window=not incomplete)
+                self._burn_in.learn(window.blocks, drifting | unusable, window=not incomplete)
 
     def explain_without_labels(self, name: str) -> str:
         """Describe the shift of a feature's latest drift without category names. If it never drifted, return *name*."""
         explain = self._explanations.get(name)
         return name if explain is None else explain()
+
+    def usable_counts(self, window: WindowCounts) -> Counts:
+        """Return the counts of a window without values of a wrong type, and without features that have many of them."""
+        return self._usable(window)[0].counts
 
     def _due_lengths(self, window: WindowCounts, *, incomplete: bool) -> list[tuple[int, WindowCounts]]:
         """
@@ -187,23 +200,36 @@ class WindowEvaluator:
             return due
         self._whole_windows.append(window)
         recent = list(self._whole_windows)
-        for length in self._labels:
-            if 1 < length <= len(recent):
-                parts = recent[-length:]
-                counts = np.add.reduce([part.counts for part in parts])
-                due.append((length, WindowCounts(counts, sum(part.rows for part in parts))))
-        return due
+        bins = len(window.counts)
+        longer = [length for length in self._labels if 1 < length <= len(recent)]
+        return [*due, *((length, WindowCounts.sum(recent[-length:], bins)) for length in longer)]
 
     def _evaluate_length(
         self, length: int, counts: WindowCounts, inflation: Callable[[float], Inflation] | None
     ) -> None:
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0
+        # Without counts a feature has no score, and no part in the level that the features share.
+        counts, unusable = self._usable(counts)
         expected = None if self._seasonal is None else self._seasonal(counts.counts[self._layout.total :])
         scores = self._scorer(counts, self._labels[length], expected)
         self._scores = {**self._scores, length: scores}
         self._compared[length] = counts, expected
-        self._evidence[length] = self._apply_rule(Look(counts, length, panes, seconds, scores, inflation, expected))
+        evidence = self._apply_rule(Look(counts, length, panes, seconds, scores, inflation, expected))
+        if unusable:
+            unknown = Evidence(enter=False, stay=False, p_value=None, effect=math.nan, rows=0, reason="")
+            evidence = tuple(
+                unknown._replace(unusable=unusable[index]) if index in unusable else each
+                for index, each in enumerate(evidence)
+            )
+        self._evidence[length] = evidence
+
+    def _usable(self, window: WindowCounts) -> tuple[WindowCounts, dict[int, str]]:
+        """Return what can be evaluated of a window, and why some features cannot be: see `Rejects.usable`."""
+        if self._rejects is None or window.rejected is None:
+            return window, {}
+        counts, reasons = self._rejects.usable(window.counts, window.rejected, self._layout.slices)
+        return WindowCounts(counts, window.rows), reasons
 
     def _latest_inflation(self) -> Callable[[float], Inflation] | None:
         """Return a function from a number of rows to their inflation. If no dependence is known, return None."""

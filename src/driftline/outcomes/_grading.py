@@ -19,7 +19,7 @@ from driftline._capture.labels import (
     is_missing,
     label_of,
 )
-from driftline._capture.outputs import SCALARS, as_output
+from driftline._capture.outputs import SCALARS, as_output, is_probabilities
 from driftline._runtime.guard import UnreadableError, returning_on_error
 from driftline.outcomes._snapshot import (
     ERROR_EDGES,
@@ -227,14 +227,15 @@ class Grader:
         probability = None
         is_correct: bool | None = None
         value: Any
-        if isinstance(output, Mapping):
+        labels = self.kind == "label"
+        if labels and isinstance(output, Mapping) and is_probabilities(output):
             value = max(output, key=output.__getitem__)
             probability = float(output[value])
-        elif self._correct is not None and type(output) not in SCALARS and not _is_plain(output):
+        elif self._correct is not None and type(output) not in SCALARS and not _is_plain(output, labels):
             # Only the user function understands such an output, a list for example.
             return _ParsedPair(None, bool(self._correct(output, actual)), None, None)
         else:
-            value = as_output(output)
+            value = as_output(output, labels=labels)
         if self.kind == "label":
             value, actual = label_of(value), label_of(actual)
             is_correct = value == actual
@@ -324,9 +325,9 @@ def _is_absent(value: object) -> bool:
 
 
 @returning_on_error(False)  # noqa: FBT003 - the default
-def _is_plain(output: object) -> bool:
+def _is_plain(output: object, labels: bool) -> bool:  # noqa: FBT001 - as above
     """Return True if driftline can read an output without the user function, and False if reading it raises."""
-    as_output(output)
+    as_output(output, labels=labels)
     return True
 
 
