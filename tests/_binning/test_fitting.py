@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import math
 import uuid
 from decimal import Decimal
 
@@ -96,8 +97,11 @@ def test_few_distinct_values_get_a_bin_each(distinct):
         ([b"a", b"b"], CategoricalBins),
         ([Colour.RED, Colour.BLUE], CategoricalBins),
         ([Decimal(1), Decimal(2)], NumericBins),
-        ([None, None], NumericBins),
-        ([], NumericBins),
+        ([None, None], CategoricalBins),
+        ([math.nan, math.nan], CategoricalBins),
+        (np.full(2, math.nan), CategoricalBins),
+        ([1.0, math.nan], NumericBins),
+        ([], CategoricalBins),
     ],
 )
 def test_values_decide_the_kind_of_a_column(values, kind):
@@ -205,6 +209,11 @@ def test_a_numeric_column_without_numbers_is_refused():
 
 
 def test_a_column_of_missing_values_is_accepted():
-    """None, nan, NA and NaT."""
+    """None, nan, NA and NaT. It has no category."""
     feature = fitted([None, float("nan"), pd.NA, pd.NaT])
-    assert feature.counts == (0, 4)
+    assert feature.counts == (0, 0, 4)
+
+
+def test_a_column_of_infinite_values_has_a_bin_for_finite_ones():
+    feature = fitted(np.array([math.inf, -math.inf, math.inf]))
+    assert feature.counts == (1, 0, 2, 0)

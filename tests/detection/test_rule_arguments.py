@@ -13,6 +13,8 @@ from driftline.detection import check_rule
     ("arguments", "message"),
     [
         ({}, r"Thresholds\(\): expected at least one limit"),
+        ({"psi": 0.2, "missing": 0}, r"missing=0: expected"),
+        ({"psi": 0.2, "unseen": 1.5}, r"unseen=1\.5: expected"),
         ({"psi": 0}, r"psi=0: expected a number above 0 and at most 1e\+09"),
         ({"psi": -0.1}, r"psi=-0.1: expected a number above 0 and at most 1e\+09"),
         ({"psi": True}, r"psi=True: expected a number above 0 and at most 1e\+09"),

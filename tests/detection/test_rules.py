@@ -77,7 +77,8 @@ def test_a_feature_drifts_at_the_limit_itself(two, name):
         evaluator, _, _ = evaluator_for(two, Thresholds(**{name: float(limit)}))
         evaluator.evaluate([window])
         assert evaluator.status["x"].state == state
-        assert evaluator.status["t"].state == "stable"
+        # Without an order of the categories these distances do not exist.
+        assert evaluator.status["t"].state == ("insufficient_data" if keywords else "stable")
 
 
 def test_evaluate_pauses_after_each_length_of_a_single_window(two):

@@ -79,7 +79,8 @@ def fit_numeric_bins(values: Floats, width: type[np.floating[Any]] | None = None
     """
     finite = np.sort(values[np.abs(values) <= MAX_ABSOLUTE])
     if not len(finite):
-        return NumericBins(())
+        # Without a number there is nothing to cut. A column of infinite values has a bin for finite ones.
+        return NumericBins((-MAX_ABSOLUTE, MAX_ABSOLUTE) if np.isinf(values).any() else ())
     distinct, times = np.unique(finite, return_counts=True)
     rounding = _Rounding.of(distinct, float(finite.std()) if len(distinct) > 1 else 0.0, width)
     # Twice as many values may be the same ones with different rounding errors, such as 0.3 and 0.1 * 3.
@@ -191,14 +192,14 @@ def _bins_of_values(known: Sequence[_Known], near: float) -> NumericBins:
 
     Args:
         known: the values, in ascending order, with limits that do not overlap.
-        near: width of the bins beside a value that count with it; 0 for a constant.
+        near: width of the bins beside a value that count with it; 0 for a constant, and for denormal numbers.
     """
     gaps = [above.low - below.high for below, above in pairwise(known)]
     ends = 2 * len(known) + 2
-    while (used := ends + sum(2 if gap > WIDE * near else 1 for gap in gaps)) > MOST_CUTS:
+    while (used := ends + sum(2 if gap > WIDE * near > 0 else 1 for gap in gaps)) > MOST_CUTS:
         near *= 2
     step = near * STEP / NEAR
-    widths = [gap - 2 * near for gap in gaps if gap > WIDE * near]
+    widths = [gap - 2 * near for gap in gaps if gap > WIDE * near > 0]
     while used + sum(math.ceil(width / step) - 1 for width in widths) > max(used, FEW_CUTS):
         step *= 2
     bins = _BinList()
@@ -208,7 +209,7 @@ def _bins_of_values(known: Sequence[_Known], near: float) -> NumericBins:
         bins.add(item.high, index)
         if index == len(gaps):
             bins.add(item.high + near)
-        elif gaps[index] > WIDE * near:
+        elif gaps[index] > WIDE * near > 0:
             start, stop = item.high + near, known[index + 1].low - near
             inner = np.linspace(start, stop, math.ceil((stop - start) / step) + 1).tolist()
             for cut in inner[:-1]:

@@ -88,16 +88,20 @@ def _refuse(name: str, content: str, hint: str = "") -> NoReturn:
 
 
 def _looks_categorical(column: Column) -> bool:
-    """Return whether the values are labels, or few distinct integers that repeat often; False if all are missing."""
+    """
+    Return whether the values are labels, or few distinct integers that repeat often.
+
+    A column of missing values is categorical without a category. So any value that it begins to hold is unseen.
+    """
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
         kind = column.dtype.kind
         if kind in "fb":
-            return kind == "b"
+            return kind == "b" or bool(np.isnan(column).all())
         present: Sequence[object] = column.tolist()
     else:
         present = [value for value in as_objects(column) if not is_missing(value)]
     if not present:
-        return False
+        return True
     if any(isinstance(value, LABELS) for value in present):
         return True
     distinct = set(present)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import Feature
+from driftline._binning.bins import CategoricalBins, Feature, NumericBins
 from driftline._binning.layout import Layout
 from driftline._runtime import validation as check
 from driftline._windows.window import Window
@@ -22,6 +23,12 @@ from driftline.typing import Counts
 
 __all__ = ["Thresholds"]
 
+MAX_CHANGE = 0.1
+"""
+Default limit of the share of missing values, and of unseen categories. Ten points of a hundred are more than chance in
+any window of `MIN_ROWS` rows, and more than the usual limits of PSI allow.
+"""
+
 MAX_LIMIT = 1e9
 """Largest limit that is accepted. No distance reaches it, so a larger one is a mistake."""
 
@@ -33,18 +40,35 @@ class Thresholds:
 
     The same limit is stricter or laxer depending on the number of rows. `FalseAlarms` does not have this problem.
 
+    Distances such as ``ks`` and ``mean`` do not see missing values, and are not defined for categories. So the shares
+    of missing and of unseen values have limits too. A feature for which no named distance is defined has the state
+    ``insufficient_data``, unless one of these shares is at or above its limit.
+
     Args:
         min_rows: rows below which a feature has no state.
+        missing: limit of the difference between the shares of missing values in the window and in the reference, in
+            (0, 1]. If None, there is no such limit.
+        unseen: limit of the share of unseen categories, less the share to be expected of new rows, in (0, 1]. If None,
+            there is no such limit.
         limits: distances by name, each with its limit: ``Thresholds(psi=0.2, mean=0.2)``.
 
     Raises:
-        ConfigurationError: there is no limit, a limit is not a positive number, or *min_rows* is below 1.
+        ConfigurationError: no distance has a limit, a limit is out of range, or *min_rows* is below 1.
     """
 
     limits: Mapping[str, float]
     min_rows: int
+    missing: float | None
+    unseen: float | None
 
-    def __init__(self, *, min_rows: int = MIN_ROWS, **limits: float) -> None:
+    def __init__(
+        self,
+        *,
+        min_rows: int = MIN_ROWS,
+        missing: float | None = MAX_CHANGE,
+        unseen: float | None = MAX_CHANGE,
+        **limits: float,
+    ) -> None:
         if not limits:
             msg = "Thresholds(): expected at least one limit, such as psi=0.2"
             raise ConfigurationError(msg)
@@ -52,6 +76,9 @@ class Thresholds:
             check.number(name, limit, above=0, at_most=MAX_LIMIT)
         object.__setattr__(self, "limits", dict(limits))
         object.__setattr__(self, "min_rows", check.integer("min_rows", min_rows, at_least=1))
+        for name, share in (("missing", missing), ("unseen", unseen)):
+            limit_of_share = None if share is None else float(check.number(name, share, above=0, at_most=1))
+            object.__setattr__(self, name, limit_of_share)
 
     @property
     def distances(self) -> tuple[str, ...]:
@@ -102,15 +129,58 @@ class Thresholds:
         counts: Counts,
         expected: NDArray[np.float64] | None,
     ) -> Evidence:
-        enter = any(score.value >= self.limits[score.distance] for score in scores)
-        near = [score for score in scores if score.value >= LEAVE_SHARE * self.limits[score.distance]]
-        reason = ""
+        values = [(score.distance, score.value, self.limits[score.distance]) for score in scores]
+        if rows:
+            reference = np.array(feature.counts) if expected is None else expected
+            shares = (("missing", _missing_change, self.missing), ("unseen", _unseen_excess, self.unseen))
+            values.extend((name, of(feature, counts, reference), limit) for name, of, limit in shares if limit)
+        near = [(name, value, limit) for name, value, limit in values if value >= LEAVE_SHARE * limit]
+        enter = any(value >= limit for _, value, limit in near)
         if near:
-            values = ", ".join(
-                f"{score.distance} {score.value:.3g} (limit {self.limits[score.distance]:g})" for score in near
-            )
-            reason = f"{describe_shift(feature, counts, expected=expected)}; {values}"
-        return Evidence(enter, bool(near), None, effect, rows, reason)
+            words = ", ".join(f"{name} {value:.3g} (limit {limit:g})" for name, value, limit in near)
+            reason = f"{describe_shift(feature, counts, expected=expected)}; {words}"
+            return Evidence(enter, stay=True, p_value=None, effect=effect, rows=rows, reason=reason)
+        unusable = "" if scores or rows < self.min_rows else self._undefined(feature)
+        return Evidence(enter, stay=False, p_value=None, effect=effect, rows=rows, reason="", unusable=unusable)
+
+    def _undefined(self, feature: Feature) -> str:
+        """Return why no distance with a limit is known for a feature, and what to do."""
+        names = " and ".join(sorted(self.limits))
+        verb = "is" if len(self.limits) == 1 else "are"
+        if isinstance(feature.bins, CategoricalBins):
+            return f"{names} {verb} not defined for categories: add a limit such as psi=0.2 to Thresholds"
+        return f"{names} {verb} not defined for the values of this window or of the training data"
+
+
+def _missing_change(feature: Feature, counts: Counts, reference: NDArray[Any]) -> float:
+    """
+    Return the difference of the shares of missing values.
+
+    Args:
+        feature: the feature.
+        counts: shape (bins,), counts of the window, which has rows.
+        reference: shape (bins,), counts to compare with.
+    """
+    missing = feature.bins.missing
+    return abs(float(counts[missing] / counts.sum()) - float(reference[missing] / max(reference.sum(), 1)))
+
+
+def _unseen_excess(feature: Feature, counts: Counts, reference: NDArray[Any]) -> float:
+    """
+    Return the share of unseen categories, less that to be expected of new rows; 0 if the feature is numeric.
+
+    The expected share is that of categories seen once in the training data (Good 1953).
+
+    Args:
+        feature: the feature.
+        counts: shape (bins,), counts of the window, which has rows.
+        reference: shape (bins,), counts to compare with.
+    """
+    bins = feature.bins
+    if isinstance(bins, NumericBins):
+        return 0.0
+    present = max(float(reference.sum() - reference[bins.missing]), 1.0)
+    return float(counts[bins.unseen] / counts.sum()) - min(feature.once / present, 1.0)
 
 
 class _EffectSizes:
