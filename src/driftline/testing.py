@@ -171,10 +171,8 @@ class Probe:
     def runs_user_functions(self) -> bool:
         """Whether a thread is computing derived features at this moment."""
         lock = self._active.recorder.deferred.lock
-        if lock.acquire():
-            lock.release()
-            return False
-        return True
+        with lock.hold() as held:
+            return not held
 
     # --- steering ----------------------------------------------------------------------------------------------------
 

@@ -158,6 +158,7 @@ def test_durations_are_bounded_when_recording_is_slow(layout):
     handed, most = [], []
 
     def record(durations):
+        durations = list(durations)
         time.sleep(len(durations) * 20e-6)
         handed.extend(durations)
 
@@ -196,7 +197,7 @@ def test_rows_and_durations_together_press_a_round(layout):
 
 def test_durations_are_recorded_in_larger_pieces_under_pressure():
     pieces, pressed = [], iter([False, True, True, False, False])
-    durations = DurationQueue(lambda some: pieces.append(len(some)))
+    durations = DurationQueue(lambda some: pieces.append(len(list(some))))
     durations.extend([(0.1, None, None)] * (2 * PIECE + 2 * LARGE_PIECE + 1))
     durations.record_all(lambda: next(pressed))
     assert pieces == [PIECE, PIECE, LARGE_PIECE, LARGE_PIECE, 1]

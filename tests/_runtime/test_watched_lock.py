@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -25,10 +26,9 @@ def hold(lock, until):
     acquired = threading.Event()
 
     def work():
-        lock.acquire()
-        acquired.set()
-        until.wait(60)
-        lock.release()
+        with lock.hold():
+            acquired.set()
+            until.wait(60)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -36,20 +36,68 @@ def hold(lock, until):
     return thread
 
 
+def acquired_elsewhere(lock):
+    """Return whether another thread can acquire a lock at once."""
+    held = []
+
+    def work():
+        with lock.hold(blocking=False) as acquired:
+            held.append(acquired)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return held[0]
+
+
+@pytest.mark.parametrize("moment", ["enter", "exit", "block"])
+def test_lock_of_an_interrupted_statement_is_free(moment):
+    """Also while the host keeps the exception, whose traceback refers to all frames."""
+    lock, kept = WatchedLock(), []
+
+    def interrupt(frame, event, argument):
+        if frame.f_code.co_name == {"enter": "__enter__", "exit": "release"}.get(moment):
+            if event == "return" or moment == "exit":
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return interrupt
+        return None
+
+    try:
+        sys.settrace(interrupt)
+        with lock.hold():
+            if moment == "block":
+                raise KeyboardInterrupt  # noqa: TRY301
+    except KeyboardInterrupt as error:
+        kept.append(error)
+    finally:
+        sys.settrace(None)
+    assert len(kept) == 1
+    assert acquired_elsewhere(lock)
+    with lock.hold() as held:
+        assert held
+
+
 def test_acquire_times_out_once(short_timeout):
     """The first caller waits for the timeout, later callers do not wait. The lock works again after its release."""
     lock, until = WatchedLock(), threading.Event()
     thread = hold(lock, until)
-    assert not lock.acquire()
+    with lock.hold() as held:
+        assert not held
     assert lock.stuck
     before = time.perf_counter()
-    assert not lock.acquire()
+    with lock.hold() as held:
+        assert not held
     assert time.perf_counter() - before < 0.1
     until.set()
     thread.join()
-    assert lock.acquire()
-    assert not lock.stuck
-    assert lock.acquire(), "the lock is re-entrant"
+    with lock.hold() as held:
+        assert held
+        assert not lock.stuck
+        with lock.hold() as held_again:
+            assert held_again, "the lock is re-entrant"
+        assert not acquired_elsewhere(lock)
+    assert acquired_elsewhere(lock)
 
 
 def test_acquire_waits_while_heartbeats_come(short_timeout):
@@ -66,8 +114,8 @@ def test_acquire_waits_while_heartbeats_come(short_timeout):
 
     worker = threading.Thread(target=work)
     worker.start()
-    assert lock.acquire()
-    lock.release()
+    with lock.hold() as held:
+        assert held
     worker.join()
     thread.join()
 
@@ -76,11 +124,13 @@ def test_acquire_without_blocking_returns_immediately():
     """A lock that another thread holds is not stuck because of it."""
     lock, until = WatchedLock(), threading.Event()
     thread = hold(lock, until)
-    assert not lock.acquire(blocking=False)
+    with lock.hold(blocking=False) as held:
+        assert not held
     assert not lock.stuck
     until.set()
     thread.join()
-    assert lock.acquire(blocking=False)
+    with lock.hold(blocking=False) as held:
+        assert held
 
 
 def test_is_responsive_tells_progress_from_a_standstill(short_timeout):

@@ -56,11 +56,11 @@ class EvaluationTurns:
 
         *pause* is as for `WindowEvaluator.evaluate`.
         """
-        if self._acquire():
-            try:
+        with self._evaluator.lock.hold() as held:
+            if held:
                 self._evaluate_pending(pause)
-            finally:
-                self._evaluator.lock.release()
+        if not held:
+            self._report_stuck()
 
     def _evaluate_pending(self, pause: Callable[[], bool] | None = None) -> None:
         """Evaluate the pending windows. The caller holds the evaluator's lock."""
@@ -72,13 +72,14 @@ class EvaluationTurns:
     def evaluate_partial(self) -> bool:
         """Evaluate the rows so far if the first window is not complete. Return whether any row was evaluated."""
         partial = self._panes.pop_partial()
-        if partial is None or not partial.rows or not self._acquire():
+        if partial is None or not partial.rows:
             return False
-        try:
-            self._evaluator.evaluate([partial], incomplete=True)
-        finally:
-            self._evaluator.lock.release()
-        return True
+        with self._evaluator.lock.hold() as held:
+            if held:
+                self._evaluator.evaluate([partial], incomplete=True)
+        if not held:
+            self._report_stuck()
+        return held
 
     def evaluate_overdue(self, threaded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
         """
@@ -95,11 +96,10 @@ class EvaluationTurns:
             self.evaluate()
             if self.stuck and (dropped := len(self._panes.pop_windows())):
                 self._guard.report("judging", f"{dropped} windows are dropped, since an evaluation does not return")
-        elif pending and lock.acquire(blocking=False):
-            try:
-                self._evaluate_pending()
-            finally:
-                lock.release()
+        elif pending:
+            with lock.hold(blocking=False) as held:
+                if held:
+                    self._evaluate_pending()
         if self._detectors is not None and not threaded:
             self._detectors.feed()
 
@@ -108,14 +108,11 @@ class EvaluationTurns:
         self._evaluator.reset()
         self._panes.divide(wanted=self._evaluator.learning)
 
-    def _acquire(self) -> bool:
-        """Acquire the evaluator's lock and return True. If its holder makes no progress, report it and return False."""
-        acquired = self._evaluator.lock.acquire()
-        if not acquired:
-            self._guard.report(
-                "judging", f"no window evaluated for {TIMEOUT_SECONDS:g} s: does one of your distances hang?"
-            )
-        return acquired
+    def _report_stuck(self) -> None:
+        """Report that the thread that evaluates makes no progress."""
+        self._guard.report(
+            "judging", f"no window evaluated for {TIMEOUT_SECONDS:g} s: does one of your distances hang?"
+        )
 
 
 class WorkerRounds:

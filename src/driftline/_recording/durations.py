@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, TypeAlias
+
+from driftline._runtime.watched_lock import WatchedLock
 
 __all__ = ["Duration", "DurationQueue"]
 
@@ -25,14 +25,14 @@ class DurationQueue:
     The durations that are still to be recorded in a histogram, first in, first out.
 
     Args:
-        record: records a sequence of durations in the histogram.
+        record: records durations in the histogram.
         is_wanted: returns whether an SDK is set up, which reads the histogram.
     """
 
     __slots__ = ("_items", "_lock", "_record", "is_wanted")
 
     def __init__(
-        self, record: Callable[[Sequence[Duration]], None], is_wanted: Callable[[], bool] = lambda: True
+        self, record: Callable[[Iterable[Duration]], None], is_wanted: Callable[[], bool] = lambda: True
     ) -> None:
         self._record = record
         self.is_wanted = is_wanted
@@ -40,8 +40,8 @@ class DurationQueue:
 
     def reset(self) -> None:
         """Remove all durations, and renew the lock, as the child of a fork must."""
-        self._lock = threading.RLock()
-        self._items: deque[Any] = deque()
+        self._lock = WatchedLock()
+        self._items: list[Any] = []
 
     def __len__(self) -> int:
         """Return the number of durations."""
@@ -56,7 +56,7 @@ class DurationQueue:
         """
         wanted = self.is_wanted()
         if wanted:
-            self._items.extend(chain.from_iterable(durations))
+            self._items.extend([*chain.from_iterable(durations)])
         return wanted
 
     def record(self, limit: int, *, wait: bool) -> None:
@@ -70,14 +70,28 @@ class DurationQueue:
             wait: if another thread is recording, wait for it; if False, return without recording. A drain before a
                 collection must wait, or the collection would miss the durations of that thread.
         """
-        if self._lock.acquire(blocking=wait):
-            try:
-                pop = self._items.popleft
-                durations = [(pop(), pop(), pop()) for _ in range(min(limit, len(self)))]
-                if durations:
-                    self._record(durations)
-            finally:
-                self._lock.release()
+        with self._lock.hold(blocking=wait) as held:
+            if held:
+                self._record_oldest(min(limit, len(self)))
+
+    def _record_oldest(self, number: int) -> None:
+        """Remove the oldest durations and record them. After an interrupt, those that are not recorded remain."""
+        items, done = self._items[: number * PARTS], 0
+
+        def durations() -> Iterator[Duration]:
+            nonlocal done
+            for start in range(0, len(items), PARTS):
+                done = start + PARTS
+                yield items[start], items[start + 1], items[start + 2]
+                self._lock.heartbeat()
+
+        try:
+            if items:
+                self._record(durations())
+                done = len(items)
+        finally:
+            # In one step, without a call, so that no interrupt comes between.
+            del self._items[:done]
 
     def record_all(self, pause: Callable[[], bool] | None) -> None:
         """

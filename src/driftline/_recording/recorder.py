@@ -352,16 +352,15 @@ class Recorder:
     def _drain_deferred(self, limit: int) -> bool:
         """Drain as `_drain_chunk`, with user functions under their own lock. Drop rows if one hangs elsewhere."""
         lock = self.deferred.lock
-        if not lock.acquire():
+        with lock.hold() as held:
+            if held:
+                with self.panes.lock:
+                    drained = self._pop_calls(limit)
+                    rows = self._pop_rows(limit)
+                drained = self._bin(*rows) or drained
+                lock.heartbeat()
+        if not held:
             return self._drop_rows(limit)
-        try:
-            with self.panes.lock:
-                drained = self._pop_calls(limit)
-                rows = self._pop_rows(limit)
-            drained = self._bin(*rows) or drained
-            lock.heartbeat()
-        finally:
-            lock.release()
         self.panes.report_rejects()
         return drained
 

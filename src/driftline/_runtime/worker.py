@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 __all__ = ["Worker"]
 
@@ -16,10 +18,11 @@ class Worker:
     """
     A daemon thread that calls a method every second, and when `wake` is called. `start` starts it.
 
-    It holds only a weak reference to the method's object, so that the thread of a discarded monitor ends.
+    It holds only a weak reference to the method's object, so that the thread of a discarded monitor ends. If the method
+    raises, the thread ends, and `start` starts another one.
 
     Args:
-        work: the method, which must not raise.
+        work: the method. It reports its errors itself.
 
     Attributes:
         running: whether the thread runs in this process.
@@ -27,9 +30,15 @@ class Worker:
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = weakref.WeakMethod(work)
-        self._wake = threading.Event()
         self._stopped = False
-        self._lock = threading.Lock()
+        self._renew()
+
+    def _renew(self) -> None:
+        # A queue in C: an interrupt in `threading.Event.set` would leave the event's lock locked for ever.
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        # Re-entrant, because the garbage collector may run a finalizer of the host here, which may call the model.
+        self._lock = threading.RLock()
+        self._thread: object = None
         self.running = False
 
     @property
@@ -42,10 +51,15 @@ class Worker:
         with self._lock:
             if self.running or self._stopped:
                 return
-            thread = threading.Thread(target=_run, args=(weakref.ref(self), self._wake), name="driftline", daemon=True)
-            # The thread may work before `start` returns.
-            self.running, started = True, False
+            started = False
+            # A thread that an interrupted start has left behind ends, because it is not this one.
+            key = object()
+            thread = threading.Thread(
+                target=_run, args=(weakref.ref(self), self._wake, key), name="driftline", daemon=True
+            )
             try:
+                # The thread may work before `start` returns.
+                self._thread, self.running = key, True
                 thread.start()
                 started = True
             except RuntimeError:
@@ -53,27 +67,36 @@ class Worker:
                 self._stopped = True
             finally:
                 if not started:
-                    self.running = False
+                    self._thread, self.running = None, False
 
     def wake(self) -> None:
         """Make the thread start its next round immediately."""
-        if not self._wake.is_set():
-            self._wake.set()
+        if self._wake.empty():
+            self._wake.put(None)
 
     def stop(self) -> None:
         """End the thread. It does not start again."""
         self._stopped, self.running = True, False
-        self._wake.set()
+        self._wake.put(None)
 
     def after_fork(self) -> None:
         """Mark the thread as not running, because the child of a fork does not have it."""
-        self._wake = threading.Event()
-        self._lock = threading.Lock()
-        self.running = False
+        self._renew()
+
+    def runs_in(self, thread: object) -> bool:
+        """Return whether the thread with this key is the one at work."""
+        return self._thread is thread
+
+    def end(self, thread: object) -> None:
+        """Mark the thread as not running, because the one with this key has ended."""
+        if self._thread is thread:
+            self._thread, self.running = None, False
 
     def run_round(self) -> bool:
         """Run one round and return True. Return False if the thread was stopped or the method's object is gone."""
-        self._wake.clear()
+        with suppress(Empty):
+            while True:
+                self._wake.get_nowait()
         work = self._work()
         if work is None or self._stopped:
             return False
@@ -81,10 +104,16 @@ class Worker:
         return True
 
 
-def _run(reference: weakref.ref[Worker], wake: threading.Event) -> None:
-    while True:
-        wake.wait(INTERVAL_SECONDS)
+def _run(reference: weakref.ref[Worker], wake: SimpleQueue[None], thread: object) -> None:
+    try:
+        while True:
+            with suppress(Empty):
+                wake.get(timeout=INTERVAL_SECONDS)
+            worker = reference()
+            if worker is None or not worker.runs_in(thread) or not worker.run_round():
+                return
+            del worker
+    finally:
         worker = reference()
-        if worker is None or not worker.run_round():
-            return
-        del worker
+        if worker is not None:
+            worker.end(thread)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline._capture.columns import as_floats
-from driftline._runtime.guard import Report
+from driftline._runtime.guard import Report, is_contained
 from driftline._runtime.watched_lock import WatchedLock
 from driftline._windows.window import Window
 from driftline.detection._stream_detectors import ERROR, NamedDetector
@@ -213,50 +213,66 @@ class StreamEvaluator:
 
         If another thread is feeding and a detector does not return, report that and leave the values pending.
         """
-        if not self._lock.acquire():
+        with self._lock.hold() as held:
+            if held:
+                self._feed_pending()
+        if not held:
             self._report("detector", "a detector does not return")
-            return
-        try:
-            for _ in range(len(self._pending)):
-                stream, values = self._pending.popleft()
-                self._pending_values[stream] -= len(values)
-                for running in self._running:
-                    if running.named.stream == stream and running.detector is not None:
-                        self._feed_detector(running, values.tolist())
-                self._lock.heartbeat()
-            for running in self._running:
-                self._update_state(running)
-            status = {running.named.name: running.status for running in self._running}
-            if status != self.status:
-                self.status = status
-        finally:
-            self._lock.release()
 
-    def _feed_detector(self, running: _RunningDetector, values: Iterable[float]) -> None:
-        named, detector = running.named, running.detector
-        update = detector.update
-        hold = self._window.rows
-        for value in values:
-            try:
-                update(value)
-                changed = bool(getattr(detector, named.flag))
-                if changed and named.resets:
-                    detector.reset()
-            except Exception as error:
-                running.detector = None
-                self._set_status(running, "insufficient_data", f"skipped: it raised {type(error).__name__}")
-                if self._raises:
-                    raise
-                # Only the type: the message may quote a value, and values must not leave the process.
-                self._report("detector", f"{named.name} raised {type(error).__name__}, it is skipped from now on")
-                return
-            running.rows += 1
-            if changed:
-                running.changed_at, running.changed_time, running.drifting = running.rows, self._clock(), True
-                self._update_state(running)
-            elif running.drifting and hold is not None and running.rows - running.changed_at >= hold:
-                running.drifting = False
-                self._update_state(running)
+    def _feed_pending(self) -> None:
+        """Feed all pending values, and update the states. The caller holds the lock."""
+        for _ in range(len(self._pending)):
+            self._feed_oldest()
+            self._lock.heartbeat()
+        for running in self._running:
+            self._update_state(running)
+        status = {running.named.name: running.status for running in self._running}
+        if status != self.status:
+            self.status = status
+
+    def _feed_oldest(self) -> None:
+        """Feed the oldest pending values, and remove them. After an interrupt, those that are not fed remain."""
+        stream, values = self._pending[0]
+        detectors = [running for running in self._running if running.named.stream == stream]
+        fed, number = 0, len(values)
+        try:
+            self._pending_values[stream] -= number
+            for value in values.tolist() if detectors else ():
+                fed += 1
+                for running in detectors:
+                    if running.detector is not None:
+                        self._feed_detector(running, value)
+            fed = number
+        finally:
+            # Without a call, so that no interrupt comes between.
+            self._pending_values[stream] += number - fed
+            self._pending[0] = stream, values[fed:]
+        self._pending.popleft()
+
+    def _feed_detector(self, running: _RunningDetector, value: float) -> None:
+        named, detector, hold = running.named, running.detector, self._window.rows
+        try:
+            detector.update(value)
+            changed = bool(getattr(detector, named.flag))
+            if changed and named.resets:
+                detector.reset()
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            running.detector = None
+            self._set_status(running, "insufficient_data", f"skipped: it raised {type(error).__name__}")
+            if self._raises:
+                raise
+            # Only the type: the message may quote a value, and values must not leave the process.
+            self._report("detector", f"{named.name} raised {type(error).__name__}, it is skipped from now on")
+            return
+        running.rows += 1
+        if changed:
+            running.changed_at, running.changed_time, running.drifting = running.rows, self._clock(), True
+            self._update_state(running)
+        elif running.drifting and hold is not None and running.rows - running.changed_at >= hold:
+            running.drifting = False
+            self._update_state(running)
 
     def _update_state(self, running: _RunningDetector) -> None:
         """Set the state and its reason from the values so far. Without values, or if skipped, do nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context, create_key, set_value
@@ -148,7 +148,7 @@ class Instruments:
         # A provider that takes no callbacks at all, such as one without an SDK.
         self.duration, self._callbacks, self._observables = before
 
-    def record(self, durations: Sequence[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
+    def record(self, durations: Iterable[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
         """
         Record durations in the histogram, each in the context of its call. Do nothing without an SDK.
 

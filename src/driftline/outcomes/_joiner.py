@@ -151,16 +151,14 @@ class Outcomes:
         self._run_locked(self._settle)
 
     def _run_locked(self, work: Callable[[], object]) -> None:
-        if not self._lock.acquire():
+        with self._lock.hold() as held:
+            if held:
+                # The file may be locked, full or missing. The events stay pending.
+                with GuardedBlock(self._on_error, "outcomes"):
+                    work()
+        if not held:
             self._drop_excess()
             self._on_error("outcomes", TimeoutError("the user function that compares outcomes does not return"))
-            return
-        try:
-            # The file may be locked, full or missing. The events stay pending.
-            with GuardedBlock(self._on_error, "outcomes"):
-                work()
-        finally:
-            self._lock.release()
 
     def _settle(self) -> None:
         while self._join_chunk():
