@@ -18,6 +18,7 @@ from driftline._binning.cuts import MAX_ABSOLUTE, fit_numeric_bins, float_width
 from driftline._binning.layout import binner
 from driftline._capture.columns import CategoricalColumn, as_floats, as_objects, count_codes
 from driftline._capture.labels import is_missing, label_of
+from driftline._runtime.guard import is_contained
 from driftline.errors import ConfigurationError
 from driftline.typing import Column, Label
 
@@ -133,7 +134,10 @@ def _count_labels(column: Column) -> Counter[Label]:
         try:
             # Equal values have the same label, so labels are made once for each distinct value.
             counted = Counter(values).items()
-        except Exception:  # noqa: BLE001 - the hash of a value of the host may raise anything
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # the hash of a value of the host may raise anything
             counted = ((value, 1) for value in values)
     seen: Counter[Label] = Counter()
     for value, rows in counted:

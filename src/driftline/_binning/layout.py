@@ -26,6 +26,7 @@ from driftline._capture.columns import (
     read_matrix,
 )
 from driftline._capture.labels import is_missing, label_of
+from driftline._runtime.guard import is_contained
 from driftline.typing import Column, Counts
 
 __all__ = ["Binner", "Layout", "binner", "hash_bins"]
@@ -71,7 +72,10 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
             if number is not None:
                 return number
             return missing if is_missing(value) else numbers.get(label_of(value), unknown)
-        except Exception:  # noqa: BLE001 - a list where a label was expected; a __hash__ or __str__ that raises
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # a list where a label was expected; a __hash__ or __str__ that raises
             return unknown
 
     def bin_column(column: Column) -> NDArray[np.intp]:
@@ -83,7 +87,10 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
         try:
             # In the common case all labels are known. This is one pass without a Python call per value.
             return np.fromiter(map(numbers.__getitem__, values), dtype=np.intp, count=len(values))
-        except Exception:  # noqa: BLE001 - an unknown label, or a value that cannot be compared
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # an unknown label, or a value that cannot be compared
             return np.fromiter(map(bin_value, values), dtype=np.intp, count=len(values))
 
     return bin_column

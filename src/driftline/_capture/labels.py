@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from driftline._runtime.guard import is_contained
 from driftline.typing import Label
 
 __all__ = ["MAX_LABEL", "is_missing", "label_of", "shorten_label"]
@@ -37,7 +38,10 @@ def is_missing(value: object) -> bool:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124
-    except Exception:  # noqa: BLE001 - pandas.NA; a value of the host may raise anything
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        # pandas.NA; a value of the host may raise anything
         return True
 
 

@@ -16,6 +16,7 @@ from driftline._binning.rejects import Rejects
 from driftline._capture.columns import FLOAT_BYTES, as_floats, read_matrix
 from driftline._capture.vectors import as_matrix
 from driftline._derived.spec import Derive, Derived, NamedRow, Projections, VectorColumn
+from driftline._runtime.guard import is_contained
 from driftline.typing import Column, Counts, Floats
 
 __all__ = ["Columns", "Deriver", "OnError", "StagedLayout", "fingerprint_of", "project", "project_vectors"]
@@ -90,7 +91,10 @@ class Deriver:
     def _call(self, name: str, function: Callable[[NamedRow], object], row: NamedRow) -> object:
         try:
             return function(row)
-        except Exception as error:  # noqa: BLE001 - a user function: its value is missing
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # a user function: its value is missing
             self._on_error(name, error)
             return None
 

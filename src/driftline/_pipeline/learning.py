@@ -20,7 +20,7 @@ from driftline._derived.spec import Derive
 from driftline._recording.buffer import NO_OUTPUT, ROWS
 from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
-from driftline._runtime.guard import Report, public_message
+from driftline._runtime.guard import Report, is_contained, public_message
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
 from driftline.errors import ConfigurationError
@@ -194,7 +194,10 @@ class Learner:
                 derive=self._derive,
                 ignore=[name for name in self._learn.ignore if name in columns],
             )
-        except Exception as error:  # noqa: BLE001 - the rows are the host's: the next ones may do
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # the rows are the host's: the next ones may do
             self._report("learn", f"the rows served make no reference: {public_message(error)}")
             _log.debug("the rows served make no reference: %r", error)
             return

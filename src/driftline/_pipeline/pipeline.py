@@ -199,7 +199,7 @@ class Pipeline:
 
     def _run_round(self) -> None:
         """Settle in the worker thread, with pauses in which calls get the interpreter. Report an error."""
-        with self.guard("drain"):
+        with self.guard.in_thread("drain"):
             self._rounds.run(partial(self.settle, Throttle(self._is_falling_behind)))
 
     def _is_falling_behind(self) -> bool:
@@ -217,9 +217,12 @@ class Pipeline:
 
     def reading(self) -> Reading | None:
         """Settle, and return the values of one collection, or None before the first prediction in this process."""
-        with self.guard("collect"):
+        guarding = self.guard.in_callback("collect")
+        with guarding:
             self._settle_for_collection()
-        return self.readings.reading(self._canaries)
+        with guarding:
+            return self.readings.reading(self._canaries)
+        return None
 
     def _settle_for_collection(self) -> None:
         """

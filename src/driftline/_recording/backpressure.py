@@ -116,7 +116,8 @@ class Backpressure:
         buffer, backlog = self._buffer, self._longest()
         if buffer.limit <= START_LIMIT:
             buffer.relieve_at(self._threshold(self.worker))
-            self.start_worker()
+        # Each time: an error may have ended the thread.
+        self.start_worker()
         worker = self.worker
         if worker is None or self._helped_rounds or backlog >= self._buffer_rows:
             if worker is not None and not self._helped_rounds and self._callers_may_bin:

@@ -178,7 +178,7 @@ class Recorder:
         """Record a row whose output is no plain number or string. Raise TypeError if it is not one value."""
         try:
             value = as_output(output, labels=self._predicts_labels)
-        except Exception:
+        except BaseException:
             self._drain_ended_pane()
             # Under the lock, so that a reading sees the call together with its row.
             with self.panes.lock:

@@ -21,6 +21,7 @@ __all__ = [
     "GuardedBlock",
     "Report",
     "UnreadableError",
+    "every",
     "guarded_clock",
     "is_contained",
     "public_message",
@@ -79,12 +80,27 @@ def is_contained(error: BaseException) -> bool:
     if type(error) is RecursionError:
         # It is raised at a limit. No frames are left for a look at it, and no interrupt is of this class.
         return True
+    return is_no_interrupt(error)
+
+
+def is_no_interrupt(error: BaseException) -> bool:
+    """
+    Return whether neither a signal handler nor another thread has raised an exception.
+
+    Raises:
+        BaseException: the interrupt that *error* has replaced.
+    """
     interrupt = interrupt_in(error)
     if interrupt is None:
         return True
     if interrupt is error:
         return False
     raise interrupt
+
+
+def every(error: BaseException) -> bool:  # noqa: ARG001 - a `GuardedBlock` calls it
+    """Return True: nobody else waits for an exception in a thread of driftline."""
+    return True
 
 
 def _is_panic(error: BaseException) -> bool:
@@ -145,6 +161,18 @@ class Guard:
         """Return a context manager, or decorator, that reports exceptions under the place *where*."""
         return GuardedBlock(self.report_error, where)
 
+    def in_thread(self, where: str) -> GuardedBlock:
+        """Return the same for a thread of driftline, which no exception may end: every ``BaseException`` is caught."""
+        return GuardedBlock(self.report_error, where, every)
+
+    def in_callback(self, where: str) -> GuardedBlock:
+        """
+        Return the same for a callback of an SDK, whose thread no value may end.
+
+        Every ``BaseException`` is caught, but for interrupts, because a host may collect in its main thread.
+        """
+        return GuardedBlock(self.report_error, where, is_no_interrupt)
+
     def report(self, where: str, message: str, count: int = 1, subject: str = "") -> None:
         """
         Count problems under the place *where*. Log *message* if they are the first of that place and subject.
@@ -201,13 +229,20 @@ class GuardedBlock:
     Args:
         report: called with *where* and the exception: `Guard.report_error`, or a callback that calls it.
         where: a value of the attribute ``ml.monitor.place``.
+        contains: returns whether an exception is reported. If not, it goes on.
     """
 
-    __slots__ = ("_report", "_where")
+    __slots__ = ("_contains", "_report", "_where")
 
-    def __init__(self, report: Callable[[str, BaseException], None], where: str) -> None:
+    def __init__(
+        self,
+        report: Callable[[str, BaseException], None],
+        where: str,
+        contains: Callable[[BaseException], bool] = is_contained,
+    ) -> None:
         self._report = report
         self._where = where
+        self._contains = contains
 
     def __enter__(self) -> None:
         """Do nothing, because only the exit of the block matters."""
@@ -215,7 +250,7 @@ class GuardedBlock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or not is_contained(error):
+        if error is None or not self._contains(error):
             return False
         self._report(self._where, error)
         return True

@@ -250,7 +250,7 @@ def _refuse_foreign(path: Path, file_format: FileFormat) -> None:
         return  # another process may be writing: `FileFormat.prepare` waits, and decides
 
 
-def is_unavailable(error: Exception) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     """Return whether a file cannot be used at present, whatever is written. Otherwise the written values are wrong."""
     wrong_value = sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError
     return isinstance(error, (sqlite3.Error, OSError)) and not isinstance(error, wrong_value)

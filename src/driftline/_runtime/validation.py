@@ -16,7 +16,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
-from driftline._runtime.guard import returning_on_error
+from driftline._runtime.guard import is_contained, returning_on_error
 from driftline.errors import ConfigurationError
 
 __all__ = [
@@ -77,7 +77,7 @@ def reject(name: str, value: object, expected: str) -> NoReturn:
 
 
 @contextmanager
-def trial(describe: Callable[[Exception], str]) -> Iterator[None]:
+def trial(describe: Callable[[BaseException], str]) -> Iterator[None]:
     """
     Guard a block that tries a user function or object at configuration, so that it does not fail while a model serves.
 
@@ -89,7 +89,9 @@ def trial(describe: Callable[[Exception], str]) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as raised:
+    except BaseException as raised:
+        if not is_contained(raised):
+            raise
         raise ConfigurationError(describe(raised)) from raised
 
 

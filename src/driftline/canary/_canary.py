@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from driftline._binning.bins import Feature
 from driftline._binning.prediction_kind import default_correct
 from driftline._runtime import validation as check
-from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.guard import GuardedBlock, is_contained
 from driftline.canary._arguments import check_functions, check_variants
 from driftline.canary._collector import EvidenceCollector
 from driftline.canary._decision import judge_canary
@@ -191,7 +191,10 @@ class Canary:
             collector.sticky = True
         try:
             return choose_side(collector.share, key, self._salt)
-        except Exception as error:  # noqa: BLE001 - the guard
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # the guard
             self._owner.caught("route", error)
             return "baseline"
 

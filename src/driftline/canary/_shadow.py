@@ -7,14 +7,15 @@ import functools
 import inspect
 import queue
 import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from driftline._capture.libraries import is_column
-from driftline._runtime.guard import GuardedBlock, returning_on_error
+from driftline._runtime.guard import GuardedBlock, every
+from driftline._runtime.watched_lock import POLL_SECONDS
 from driftline.typing import Correct
 
 __all__ = ["Agree", "Shadow", "default_agreement"]
@@ -89,9 +90,11 @@ class Shadow:
 
     def reset(self) -> None:
         """Create an empty queue, at the start and in the child of a fork. The next call starts the thread."""
-        self._lock = threading.Lock()
-        self._queue: queue.Queue[Any] = queue.Queue(self._size)
-        self._running = False
+        self._lock = threading.RLock()
+        # A queue in C: an interrupt within `queue.Queue.put` would leave its lock locked for ever.
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._queued = self._compared = 0
+        self._thread: object = None
 
     def wrap(self, baseline: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that behaves like *baseline*, and queues each call for the candidate."""
@@ -125,19 +128,19 @@ class Shadow:
 
     def flush(self, seconds: float) -> bool:
         """Wait at most *seconds* until all queued calls are processed; return whether all of them are."""
-        pending = self._queue
-        with pending.all_tasks_done:
-            return pending.all_tasks_done.wait_for(lambda: not pending.unfinished_tasks, seconds)
+        end = time.monotonic() + seconds
+        while self._compared < self._queued:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
 
     def close(self, seconds: float) -> None:
         """Wait at most *seconds* until the queue is processed, then end the thread. Later calls are not queued."""
         self.flush(seconds)
         self._closed = True
-        with self._lock:
-            if self._running:
-                # The queue is full only if the candidate hangs. The thread is a daemon, so it does not block the exit.
-                with suppress(queue.Full):
-                    self._queue.put_nowait(_STOP)
+        # If the candidate hangs, the thread never ends. It is a daemon, so it does not block the exit.
+        self._queue.put(_STOP)
 
     # --- the caller's thread -----------------------------------------------------------------------------------------
 
@@ -169,37 +172,55 @@ class Shadow:
         if arguments is None:
             return
         with GuardedBlock(self._on_error, "shadow"):
-            if not self._running:
+            if self._thread is None:
                 self._start_thread()
-            try:
-                self._queue.put_nowait((*arguments, _copy(result)))
-            except queue.Full:
+            if self._queue.qsize() >= self._size:
                 self._on_dropped(_row_count(result))
+                return
+            item = (*arguments, _copy(result))
+            with self._lock:
+                self._queue.put(item)
+                self._queued += 1
 
     def _start_thread(self) -> None:
         with self._lock:
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, args=(self._queue,), name="driftline-shadow", daemon=True).start()
+            if self._thread is None:
+                # A thread that an interrupted start has left behind ends, because it is not this one.
+                self._thread = key = object()
+                thread = threading.Thread(
+                    target=self._run, args=(self._queue, key), name="driftline-shadow", daemon=True
+                )
+                started = False
+                try:
+                    thread.start()
+                    started = True
+                finally:
+                    if not started:
+                        self._thread = None
 
     # --- the shadow's thread -----------------------------------------------------------------------------------------
 
-    def _run(self, pending: queue.Queue[Any]) -> None:
-        while True:
-            item = pending.get()
-            try:
-                if item is _STOP:
-                    return
-                self._compare(*item)
-            finally:
-                pending.task_done()
+    def _run(self, pending: queue.SimpleQueue[Any], thread: object) -> None:
+        try:
+            while self._thread is thread and (item := pending.get()) is not _STOP:
+                try:
+                    with GuardedBlock(self._on_error, "agree", every):
+                        self._compare(*item)
+                finally:
+                    self._compared += 1
+        finally:
+            if self._thread is thread:
+                self._thread = None
 
     def _compare(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any
     ) -> None:
         # Errors of the candidate are not reported here, because its monitor counts them.
-        result = returning_on_error(_FAILED)(context.run)(self._predict, args, kwargs)
-        if expected is _FAILED or result is _FAILED:
+        try:
+            result = context.run(self._predict, args, kwargs)
+        except BaseException:  # noqa: BLE001 - in a thread of driftline, which SystemExit must not end either
+            return
+        if expected is _FAILED:
             return
         with GuardedBlock(self._on_error, "agree"):
             agrees = np.ravel(self._agree(expected, result))

@@ -18,7 +18,7 @@ from driftline._binning.bins import Feature
 from driftline._binning.groups import BinGroups
 from driftline._binning.layout import Layout
 from driftline._runtime import validation as check
-from driftline._runtime.guard import Report
+from driftline._runtime.guard import Report, is_contained
 from driftline._windows.ring import WindowCounts
 from driftline.detection._explanation import describe_shift
 from driftline.detection._lazy import LazySequence
@@ -238,7 +238,10 @@ class Scorer:
             before, after = np.add.reduceat(before, starts), np.add.reduceat(after, starts)
         try:
             return float(distance.function(before, after, **keywords))
-        except Exception as error:  # noqa: BLE001 - a user function may raise anything; the other distances go on
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # a user function may raise anything; the other distances go on
             # The class alone: the message of a user function may quote a value.
             self._report("distance", f"distance {distance.name} raised {type(error).__name__}")
             _log.debug("distance %s: %r", distance.name, error)

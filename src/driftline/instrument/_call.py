@@ -216,12 +216,18 @@ class Plan:
         # Guarded separately: an error in user_id= must not lose the outcome of the prediction.
         try:
             prediction_id = None if self._prediction_id is None else self._prediction_id(args, kwargs)
-        except Exception as error:  # noqa: BLE001 - the user function prediction_id=
+        except BaseException as error:
+            if not is_contained(error):
+                raise
+            # the user function prediction_id=
             self.target.report_error("prediction_id", error)
         if self._user_id is not None and self.target.tracing is not None:
             try:
                 user = user_text(self._user_id(args, kwargs))
-            except Exception as error:  # noqa: BLE001 - the user function user_id=
+            except BaseException as error:
+                if not is_contained(error):
+                    raise
+                # the user function user_id=
                 self.target.report_error("user_id", error)
         return prediction_id, user
 
@@ -238,7 +244,10 @@ class Plan:
         if self.output is not None:
             try:
                 result = self.output(result)
-            except Exception as error:  # noqa: BLE001 - the user function output=
+            except BaseException as error:
+                if not is_contained(error):
+                    raise
+                # the user function output=
                 result = None
                 self.target.report_error("output", error)
         self.target.record(buffer, captured, result, seconds, context, prediction_id)

@@ -20,7 +20,7 @@ from driftline._capture.labels import (
     label_of,
 )
 from driftline._capture.outputs import SCALARS, as_output, is_probabilities
-from driftline._runtime.guard import UnreadableError, returning_on_error
+from driftline._runtime.guard import UnreadableError, is_contained, returning_on_error
 from driftline.outcomes._snapshot import (
     ERROR_EDGES,
     ERROR_VALUES,
@@ -86,7 +86,7 @@ class GradingResult:
     grader: Grader
     counts: Counts
     results: Mapping[str, int]
-    errors: Sequence[Exception] = ()
+    errors: Sequence[BaseException] = ()
     parsed: Sequence[tuple[object, object, bool | None]] = ()
 
 
@@ -192,13 +192,16 @@ class Grader:
         if pairs and self.kind is None:
             self.kind = _infer_kind(*pairs[0])
         counts = np.zeros(self.size, dtype=np.int64)
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
         parsed: list[_ParsedPair] = []
         triples = []
         for output, actual in pairs:
             try:
                 pair = None if _is_absent(output) or _is_absent(actual) else self._parse(output, actual)
-            except Exception as error:  # noqa: BLE001 - values and the user function may raise anything
+            except BaseException as error:
+                if not is_contained(error):
+                    raise
+                # values and the user function may raise anything
                 errors.append(error)
                 pair = None
             if pair is not None:

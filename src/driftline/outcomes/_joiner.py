@@ -14,7 +14,7 @@ from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
-from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.guard import GuardedBlock, is_contained
 from driftline._runtime.sqlite import is_unavailable
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.outcomes._grading import GradingResult
@@ -182,7 +182,9 @@ class Outcomes:
         while events:
             try:
                 gradings = self._join(events[:size])
-            except Exception as error:
+            except BaseException as error:
+                if not is_contained(error):
+                    raise
                 if is_unavailable(error):
                     self._events[:0] = events
                     self._drop_excess()
@@ -200,7 +202,7 @@ class Outcomes:
                 self._ledger_of(source).report_errors(grading.errors)
         return True
 
-    def _drop(self, event: Event, error: Exception) -> None:
+    def _drop(self, event: Event, error: BaseException) -> None:
         """Count an event that cannot be joined as ``dropped``, and report its error."""
         self.ledger.add_results({"dropped": 1})
         kind = "an outcome" if event.is_outcome else "a prediction"

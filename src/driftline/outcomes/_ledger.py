@@ -205,7 +205,7 @@ class Ledger:
             self._closed_panes.append(self._open_pane)
             self._open_pane = np.zeros(self._grader.size, dtype=np.int64)
 
-    def report_errors(self, errors: Iterable[Exception]) -> None:
+    def report_errors(self, errors: Iterable[BaseException]) -> None:
         """Pass exceptions that a value or the user function raised to the callback *on_error*."""
         for error in errors:
             self._on_error("outcome", error)
