@@ -37,7 +37,7 @@ def hold(lock, until):
 
 
 def acquired_elsewhere(lock):
-    """Return whether another thread can acquire a lock at once."""
+    """Return whether another thread can acquire a lock immediately."""
     held = []
 
     def work():

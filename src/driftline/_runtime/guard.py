@@ -99,7 +99,7 @@ def is_no_interrupt(error: BaseException) -> bool:
 
 
 def every(error: BaseException) -> bool:  # noqa: ARG001 - a `GuardedBlock` calls it
-    """Return True: nobody else waits for an exception in a thread of driftline."""
+    """Return True: no caller waits for an exception in a thread of driftline."""
     return True
 
 
