@@ -207,7 +207,8 @@ class Monitor:
 
         Its types, signature, docstring, results and exceptions stay as they are. A call whose features are n rows is n
         predictions and one duration. A generator is one prediction, whose output is the last value that it yields. A
-        decorated function that calls another one of the same monitor is one prediction.
+        call that returns an awaitable or a future ends with that. A decorated function that calls another one of the
+        same monitor is one prediction.
 
         Args:
             function: the function, if the decorator is used without parentheses.

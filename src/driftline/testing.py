@@ -132,6 +132,11 @@ class Probe:
         return self._pipeline.outcomes.ledger
 
     @property
+    def open_blocks(self) -> int:
+        """Number of blocks that generators have open."""
+        return len(self._pipeline.calls.open_blocks)
+
+    @property
     def errors(self) -> dict[str, int]:
         """Number of errors, the metric ``ml.monitor.errors``, by ``ml.monitor.place``."""
         return dict(self._pipeline.guard.counts)

@@ -95,7 +95,13 @@ def instrument(
     wrapper = _wrapper(plan, function, parameters, simple=simple)
     if isinstance(function, _FUNCTIONS):
         return wrapper
-    return stand_in(function, {"__call__": wrapper})
+
+    def rebuild(copied: Any) -> Any:
+        return instrument(
+            target, copied, features=features, output=output, prediction_id=prediction_id, user_id=user_id
+        )
+
+    return stand_in(function, {"__call__": wrapper}, rebuild)
 
 
 _FUNCTIONS = (

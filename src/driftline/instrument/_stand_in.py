@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
-from types import BuiltinMethodType, MethodType
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
 __all__ = ["stand_in"]
@@ -13,56 +14,86 @@ _OWN = {
     *("__class__", "__new__", "__init__", "__init_subclass__", "__subclasshook__", "__class_getitem__"),
     *("__getattribute__", "__getattr__", "__setattr__", "__delattr__", "__dict__", "__slots__", "__weakref__"),
     *("__del__", "__doc__", "__module__", "__mro_entries__", "__getstate__", "__setstate__", "__sizeof__"),
-    *("__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__get__", "__set__", "__delete__", "__set_name__"),
+    *("__reduce__", "__get__", "__set__", "__delete__", "__set_name__"),
 }
 """Special names that a class of stand-ins does not pass on, or not as the others."""
 
+_COPYING = {"__copy__", "__deepcopy__", "__reduce_ex__"}
+"""The special methods of stand-ins themselves."""
 
-def stand_in(original: Any, methods: Mapping[str, Callable[..., Any]]) -> Any:
+_METHODS = {MethodType, BuiltinMethodType, FunctionType}
+"""Classes of bound methods. A function is one if it is that of a stand-in, which has ``__self__`` as a method has."""
+
+
+def stand_in(
+    original: Any, methods: Mapping[str, Callable[..., Any]], rebuild: Callable[[Any], Any] | None = None
+) -> Any:
     """
     Return an object that behaves like *original*, but for the special methods of *methods*.
 
     Attributes are read from the original and written to it. ``isinstance`` says the class of the original. A method
-    that returns the original returns the stand-in. The original is the attribute ``__wrapped__``.
+    that returns the original returns the stand-in. The original is the attribute ``__wrapped__``. A stand-in cannot be
+    pickled, because what *methods* do stays in this process.
 
     Args:
         original: the object.
         methods: functions without ``self``, by the name of the special method that they replace.
+        rebuild: makes the stand-in of a copy, in `copy.copy` and `copy.deepcopy`. If None, a copy has none.
     """
     kind = type(original)
     names = {name for parent in kind.__mro__ for name in vars(parent) if name.startswith("__") and name.endswith("__")}
-    namespace: dict[str, Any] = {"__slots__": ("__weakref__",)}
 
     def itself(result: Any) -> Any:
         return substitute if result is original else result
 
-    def passed_on(name: str) -> Callable[..., Any]:
-        def method(_: Any, *args: Any, **kwargs: Any) -> Any:
-            return itself(getattr(original, name)(*args, **kwargs))
+    def passed_on(name: str) -> Callable[..., Any] | None:
+        if getattr(kind, name, None) is None:  # switched off, as ``__hash__ = None`` does
+            return None
+        return lambda _, *args, **kwargs: itself(getattr(original, name)(*args, **kwargs))
 
-        return method
-
-    def get(_: Any, name: str) -> Any:
+    def read(self: Any, name: str) -> Any:
         if name == "__wrapped__":
             return original
         if name in methods:
             return methods[name]
+        if name in _COPYING:
+            return object.__getattribute__(self, name)
         value = getattr(original, name)
-        if type(value) in {MethodType, BuiltinMethodType} and value.__self__ is original:
-            return functools.wraps(value)(lambda *args, **kwargs: itself(value(*args, **kwargs)))
-        return value
+        if type(value) not in _METHODS or getattr(value, "__self__", None) is not original:
+            return value
+        method: Any = functools.wraps(value)(lambda *args, **kwargs: itself(value(*args, **kwargs)))
+        method.__self__ = substitute
+        return method
 
-    for name in names - _OWN:
-        unavailable = getattr(kind, name, None) is None
-        namespace[name] = None if unavailable else passed_on(name)
-    namespace |= {name: staticmethod(method) for name, method in methods.items()}
-    namespace["__getattribute__"] = get
-    namespace["__setattr__"] = lambda _, name, value: setattr(original, name, value)
-    namespace["__delattr__"] = lambda _, name: delattr(original, name)
+    namespace: dict[str, Any] = {
+        "__slots__": ("__weakref__",),
+        **{name: passed_on(name) for name in names - _OWN},
+        **{name: staticmethod(method) for name, method in methods.items()},
+        **_copying(original, rebuild),
+        "__getattribute__": read,
+        "__setattr__": lambda _, name, value: setattr(original, name, value),
+        "__delattr__": lambda _, name: delattr(original, name),
+    }
     if "__get__" in names:  # it binds like a function, so a class may have it as a method
         namespace["__get__"] = _bind
     substitute = type(kind.__name__, (), namespace)()
     return substitute
+
+
+def _copying(original: Any, rebuild: Callable[[Any], Any] | None) -> dict[str, Callable[..., Any]]:
+    def again(copied: Any) -> Any:
+        return copied if rebuild is None else rebuild(copied)
+
+    def refuse(*_: Any) -> Any:
+        name = type(original).__name__
+        msg = f"an instrumented {name} cannot be pickled: pickle the object itself, its attribute __wrapped__"
+        raise TypeError(msg)
+
+    return {
+        "__copy__": lambda _: again(copy.copy(original)),
+        "__deepcopy__": lambda _, memo: again(copy.deepcopy(original, memo)),
+        "__reduce_ex__": refuse,
+    }
 
 
 def _bind(self: Any, instance: object, _owner: type | None = None) -> Any:
