@@ -140,6 +140,15 @@ def test_few_distinct_numbers_get_a_bin_each():
     assert [item.bins.label(number) for number, count in enumerate(item.counts) if count] == ["0", "0.5", "2"]
 
 
+def test_a_reference_prints_as_one_line():
+    """However many features and bins it has."""
+    reference = Reference.fit({f"x{index}": np.arange(500.0) for index in range(50)}, predictions=np.arange(500.0))
+    expected = f"Reference(rows=500, features=50, prediction, fingerprint={reference.fingerprint})"
+    assert str(reference) == repr(reference) == expected
+    bare = Reference.fit({"x": [1.0, 2.0]})
+    assert repr(bare) == f"Reference(rows=2, features=1, fingerprint={bare.fingerprint})"
+
+
 def test_other_values_than_a_constant_are_out_of_range():
     item = fitted(np.full(100, 3.5))
     assert item.counts == (0, 100, 0, 0)

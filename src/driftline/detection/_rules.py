@@ -70,8 +70,8 @@ class Evidence(NamedTuple):
         rows: rows of the feature in the window.
         reason: an explanation, or a function that returns it. Empty unless *stay*.
         components: the parts of the difference, each with its own p-value; empty if the rule does not test.
-        unusable: the reason why the feature cannot be evaluated, such as values of a wrong type; else empty. The
-            monitor sets it.
+        unusable: the reason why the feature cannot be evaluated, such as values of a wrong type (which the monitor
+            sets), or a distance that is not defined; else empty.
     """
 
     enter: bool

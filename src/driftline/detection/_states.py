@@ -38,7 +38,7 @@ def update_status(
     A drift begins when any window length shows it. It ends when the shortest length that has shown it no longer does.
     So a large drift ends with the first quiet short window, although longer windows still hold its rows. A small drift
     that only a long window shows continues through quiet short windows. A feature with too few rows at every length has
-    the state ``insufficient_data``, and so has one whose latest values are of a wrong type.
+    the state ``insufficient_data``, and so has one whose latest values cannot be evaluated.
 
     Args:
         episode: the memory so far.
@@ -49,7 +49,7 @@ def update_status(
     """
     latest = next(iter(evidence.values()), None)
     if latest is not None and latest.unusable:
-        # The latest rows cannot be read. What longer windows hold of earlier rows says nothing about them.
+        # The latest rows cannot be evaluated. What longer windows hold of earlier rows says nothing about them.
         return FeatureStatus("insufficient_data", None, None, latest.rows, latest.unusable), Episode(0, episode.ended)
     if not episode.length:
         # The fast path: a rule evaluates hundreds of features, and nearly all of them are stable.

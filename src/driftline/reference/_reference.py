@@ -284,6 +284,11 @@ class Reference:
             raise ReferenceError(msg)
         return _read(text, "reference")
 
+    def __repr__(self) -> str:
+        parts = [f"rows={self.rows}", f"features={len(self.features)}"]
+        parts += [name for name in ("prediction", "outcomes", "derived", "seasons") if getattr(self, name) is not None]
+        return f"Reference({', '.join(parts)}, fingerprint={self.fingerprint})"
+
     @property
     def watched(self) -> tuple[Feature, ...]:
         """All that a window counts: the features, then the prediction if it is known."""
