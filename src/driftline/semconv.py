@@ -66,7 +66,7 @@ RETRAINING_STATES: Final = ("pending", "acknowledged")
 
 MONITOR_PLACES: Final = ("agree", "canary", "capture", "cardinality", "clock", "collect", "derive", "detector", "distance", "drain", "failure", "features", "flush", "guardrail", "judging", "learn", "observe", "on_verdict", "outcome", "outcomes", "output", "prediction_id", "record", "retraining", "route", "shadow", "span", "unknown_feature", "user_id", "value")
 
-MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "replaced", "derive")
+MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "replaced", "derive", "learning")
 
 MONITOR_SIGNALS: Final = ("metrics", "logs", "traces")
 

@@ -32,6 +32,9 @@ __all__ = ["Learner"]
 NO_OUTPUTS = (Unreadable, list, tuple, Mapping, np.ndarray)
 """Types of values that are no prediction of one row."""
 
+FIT_SECONDS = 60.0
+"""Longest time that `Monitor.flush` waits for a fit. A million rows of twenty features take about half of it."""
+
 _log = logging.getLogger("driftline")
 
 
@@ -79,10 +82,10 @@ class Learner:
         self._report = report
         self._derive = derive
         self._worker = worker
-        self._lock = threading.RLock()
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
-        self._finished = self._fitting = False
+        self._finished = self._stopped = False
+        self._renew_lock()
         self.recorder = Recorder(
             panes,
             0,
@@ -101,9 +104,16 @@ class Learner:
 
     def reset(self) -> None:
         """Remove all rows, as the child of a fork must."""
-        self._lock = threading.RLock()
-        self._rows, self._outputs, self._fitting = [], [], False
+        self._renew_lock()
+        self._rows, self._outputs = [], []
         self.recorder.reset()
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
+        self._fitting = False
+        self._fitting_thread = 0
+        self._fitted = threading.Event()
+        self._fitted.set()
 
     def capture(self, features: Any) -> Captured:
         """Read and copy the features of a call. The first call determines the names of the columns."""
@@ -137,11 +147,12 @@ class Learner:
         """Keep rows and their outputs. Once there are enough, wake the worker thread, or fit if there is none."""
         values = self._read_outputs(outputs, len(rows))
         with self._lock:
-            if self._finished:
-                return
-            room = self._learn.rows - len(self._rows)
+            room = 0 if self._finished or self._fitting else self._learn.rows - len(self._rows)
             self._rows.extend(rows[:room])
             self._outputs.extend(values[:room])
+        if len(rows) > room and not self._stopped:
+            # The other rows come after the last row to learn from, and before there are bins to count them in.
+            self.recorder.panes.drop("learning", len(rows) - room)
         if len(self._rows) >= self._learn.rows:
             if self._worker is None or self._worker.stopped:
                 self.drain()
@@ -173,15 +184,30 @@ class Learner:
             if without_user_functions or self._finished or self._fitting or len(self._rows) < self._learn.rows:
                 return
             self._fitting = True
+            self._fitting_thread = threading.get_ident()
+            self._fitted.clear()
         # Under no lock: a fit takes a while, and calls user functions.
+        learned = False
         try:
-            self._fit(dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True)))
+            learned = self._fit(dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True)))
         finally:
             with self._lock:
-                self._rows, self._outputs, self._fitting = [], [], False
+                rows, self._rows, self._outputs, self._fitting = len(self._rows), [], [], False
+            if not learned:
+                self.recorder.panes.drop("learning", rows)
+            self._fitted.set()
 
-    def _fit(self, columns: dict[str, list[object]]) -> None:
-        """Fit the reference and pass it to *on_learned*. If that fails, report it and do not call *on_learned*."""
+    def wait_for_fit(self) -> None:
+        """Wait until a fit that another thread has begun is over, `FIT_SECONDS` at most."""
+        if self._fitting_thread != threading.get_ident():
+            self._fitted.wait(FIT_SECONDS)
+
+    def _fit(self, columns: dict[str, list[object]]) -> bool:
+        """
+        Fit the reference, pass it to *on_learned*, and return True.
+
+        If the fit fails, report that. Return False then, or if the user has set a reference meanwhile.
+        """
         predictions = None if all(output is None for output in self._outputs) else self._outputs
         try:
             columns = self._usable(columns)
@@ -200,12 +226,13 @@ class Learner:
             # the rows are the host's: the next ones may do
             self._report("learn", f"the rows served make no reference: {public_message(error)}")
             _log.debug("the rows served make no reference: %r", error)
-            return
+            return False
         with self._lock:
             if self._finished:
-                return
+                return False
             self._finished = True
         self._on_learned(reference)
+        return True
 
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
         """Return the columns that can be fitted. A column of dates, for example, is skipped."""
@@ -226,9 +253,9 @@ class Learner:
         return True
 
     def stop(self) -> None:
-        """Remove all rows and keep no more, because the user has set a reference."""
+        """Remove all rows and keep no more, because the user has set a reference in place of what they would make."""
         with self._lock:
-            self._finished = True
+            self._finished = self._stopped = True
             self._rows, self._outputs = [], []
 
 

@@ -191,6 +191,10 @@ class Pipeline:
         """Settle, compute the verdicts of the canaries, and evaluate the rows so far if no window is complete yet."""
         with self.guard("flush"):
             self.settle()
+            learner = self.serving.learner
+            if learner is not None:
+                learner.wait_for_fit()
+                self.settle()
             for canary in self._canaries:
                 canary.verdict()
             active = self.serving.active

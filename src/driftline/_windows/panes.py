@@ -160,6 +160,8 @@ class Panes:
 
     def drop(self, reason: str, rows: int) -> None:
         """Count *rows* as dropped, in `totals.dropped`. *reason* says why they are in no window."""
+        if not rows:
+            return
         with self.lock:
             dropped = self.totals.dropped
             dropped[reason] = dropped.get(reason, 0) + rows

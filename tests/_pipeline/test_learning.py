@@ -1,0 +1,107 @@
+"""While a reference is learned, each row is learned from, counted in a window, or counted as dropped."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import driftline as dl
+from driftline.testing import Probe
+
+LEARNED = 1_000
+
+
+def columns(rows, seed=0):
+    seeded = np.random.default_rng(seed)
+    return {"x": seeded.normal(size=rows), "y": seeded.normal(size=rows)}
+
+
+@pytest.fixture
+def make(telemetry):
+    monitors = []
+
+    def make(**options):
+        monitors.append(dl.Monitor("m", reference=dl.Reference.learn(rows=LEARNED), **telemetry.providers, **options))
+        return monitors[-1]
+
+    yield make
+    for monitor in monitors:
+        monitor.shutdown()
+
+
+def assert_each_row_is_somewhere(monitor, served, learned=LEARNED):
+    monitor.flush()
+    totals = Probe(monitor).totals
+    assert totals.served == served
+    assert learned + totals.rows + totals.dropped.get("learning", 0) == served
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+@pytest.mark.parametrize("batches", [(5_000,), (999, 2), (1_000, 1), (1_001,), (30,) * 100, (999, 3_000, 7)])
+def test_rows_after_the_last_learned_row_of_a_batch_are_counted(make, batches, synchronous):
+    monitor = make(synchronous=synchronous)
+    for seed, rows in enumerate(batches):
+        monitor.observe(columns(rows, seed))
+    assert_each_row_is_somewhere(monitor, sum(batches))
+
+
+def test_rows_that_come_while_the_reference_is_fitted_are_counted_and_flush_waits(make, telemetry):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(row):
+        begun.set()
+        go_on.wait(10)
+        return row["x"]
+
+    monitor = make(derive={"slow": slow})
+    monitor.observe(columns(LEARNED))
+    assert begun.wait(10)
+    monitor.observe(columns(500, 1))
+    threading.Timer(0.2, go_on.set).start()
+    monitor.flush()
+    assert monitor.reference is not None
+    monitor.observe(columns(100, 2))
+    assert_each_row_is_somewhere(monitor, LEARNED + 600)
+    assert telemetry.value("ml.monitor.rows.dropped", ml__monitor__reason="learning") == 500
+
+
+def test_flush_within_a_fit_does_not_wait_for_itself(make):
+    calls = []
+
+    def flushes(row):
+        if not calls:
+            calls.append(row)
+            monitor.flush()
+        return row["x"]
+
+    monitor = make(derive={"flushes": flushes}, synchronous=True)
+    monitor.observe(columns(LEARNED))
+    assert monitor.reference is not None
+
+
+def test_rows_of_a_fit_that_fails_are_counted(make):
+    def fails(row):
+        raise RuntimeError
+
+    monitor = make(derive={"fails": fails}, synchronous=True)
+    monitor.observe(columns(2 * LEARNED))
+    assert_each_row_is_somewhere(monitor, 2 * LEARNED, learned=0)
+    assert Probe(monitor).errors["learn"] >= 1
+
+
+def test_eight_threads_lose_no_row(make):
+    monitor = make(window=dl.Window(rows=500))
+    predict = monitor.instrument(lambda row: 0.5)
+
+    def serve(seed):
+        for row in np.random.default_rng(seed).normal(size=(1_000, 2)).tolist():
+            predict(dict(zip("xy", row, strict=True)))
+
+    threads = [threading.Thread(target=serve, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_each_row_is_somewhere(monitor, 8_000)
