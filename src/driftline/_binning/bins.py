@@ -158,6 +158,10 @@ class Feature:
         once: number of categories that occur once in the training data. Of as many new rows,
             about this number have an unseen category (Good 1953, *The population frequencies of species*).
         twice: number of categories that occur twice, from which the accuracy of *once* is estimated.
+        rare: rows of the training data with each of the categories ``bins.others``; empty if they are not known.
+        expected: rows with each of the categories ``bins.categories`` that as many new rows should have. They are fewer
+            than in the training data, which selected the categories (see `_binning.selection`). Empty if the counts
+            are not selected.
     """
 
     name: str
@@ -167,6 +171,15 @@ class Feature:
     moments: NumericSummary | None = None
     once: int = 0
     twice: int = 0
+    rare: tuple[int, ...] = ()
+    expected: tuple[float, ...] = ()
+
+    @property
+    def unseen_share(self) -> float:
+        """Share of the rows that should have a category that the training data do not have, without the missing."""
+        if not isinstance(self.bins, CategoricalBins) or self.bins.open or not self.once:
+            return 0.0
+        return self.once / max(sum(self.counts[:-1]), 1)
 
     def positions(self) -> NDArray[np.float64]:
         """

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from enum import Enum
 from numbers import Real
@@ -13,25 +12,22 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins, NumericSummary
+from driftline._binning.bins import CategoricalBins, Feature, NumericBins, NumericSummary
+from driftline._binning.categories import count_categories, fit_categories
 from driftline._binning.cuts import MAX_ABSOLUTE, fit_numeric_bins, float_width
 from driftline._binning.layout import binner
-from driftline._capture.columns import CategoricalColumn, as_floats, as_objects, count_codes
-from driftline._capture.labels import is_missing, label_of
-from driftline._runtime.guard import is_contained
+from driftline._capture.columns import as_floats, as_objects
+from driftline._capture.labels import is_missing
 from driftline.errors import ConfigurationError
-from driftline.typing import Column, Label
+from driftline.typing import Column
 
-__all__ = ["count_feature", "fit_feature"]
+__all__ = ["count_like", "fit_feature"]
 
 FEW_CODES = 10
 """Most distinct values of a column of integers that are codes, so that it is categorical (see `ROWS_PER_CODE`)."""
 
 ROWS_PER_CODE = 5
 """Fewest rows per distinct integer, on average, for integers to be codes; with fewer they may be quantities."""
-
-KNOWN_CATEGORIES = 4_096
-"""Most rare categories that are kept by name, to bound memory; a column with more is like an identifier."""
 
 
 LABELS = (str, bytes, bool, np.bool_, Enum)
@@ -59,12 +55,12 @@ def fit_feature(name: str, column: Column, categorical: bool | None, max_categor
     if categorical is None:
         categorical = _looks_categorical(column)
     if categorical:
-        return count_feature(name, _categories(column, max_categories), column)
+        return fit_categories(name, column, max_categories)
     values = as_floats(column)
     if np.isnan(values).all() and not all(map(is_missing, as_objects(column))):
         msg = f"column {name!r} is named in numeric= and holds no number"
         raise ConfigurationError(msg)
-    return count_feature(name, fit_numeric_bins(values, float_width(column)), column)
+    return _count_numbers(name, fit_numeric_bins(values, float_width(column)), column)
 
 
 def _check_values(name: str, column: Column, categorical: bool | None) -> None:  # noqa: FBT001 - as above
@@ -113,46 +109,17 @@ def _looks_categorical(column: Column) -> bool:
     )
 
 
-def _categories(column: Column, max_categories: int) -> CategoricalBins:
-    """Return bins for the *max_categories* most frequent categories of a column."""
-    seen = _count_labels(column)
-    # Ties are ordered by name, so that the order of the rows does not change the bins.
-    ordered = sorted(seen, key=lambda label: (-seen[label], str(label), type(label).__name__))
-    kept, rare = ordered[:max_categories], ordered[max_categories:]
-    if len(rare) > KNOWN_CATEGORIES:
-        return CategoricalBins(tuple(kept), (), open=True)
-    return CategoricalBins(tuple(kept), tuple(rare))
+def count_like(like: Feature, column: Column) -> Feature:
+    """Return the feature with the bins of *like*, and with the counts and moments of another column."""
+    if isinstance(like.bins, CategoricalBins):
+        return count_categories(like, column)
+    return _count_numbers(like.name, like.bins, column)
 
 
-def _count_labels(column: Column) -> Counter[Label]:
-    """Return the rows of each label of a column; missing values are not counted."""
-    counted: Iterable[tuple[object, int]]
-    if isinstance(column, CategoricalColumn):
-        counted = zip(column.labels, count_codes(column)[1].tolist(), strict=True)
-    else:
-        values = as_objects(column)
-        try:
-            # Equal values have the same label, so labels are made once for each distinct value.
-            counted = Counter(values).items()
-        except BaseException as error:
-            if not is_contained(error):
-                raise
-            # the hash of a value of the host may raise anything
-            counted = ((value, 1) for value in values)
-    seen: Counter[Label] = Counter()
-    for value, rows in counted:
-        if rows and not is_missing(value):
-            seen[label_of(value)] += rows
-    return seen
-
-
-def count_feature(name: str, bins: Bins, column: Column) -> Feature:
+def _count_numbers(name: str, bins: NumericBins, column: Column) -> Feature:
     """Return the feature *name* with these bins, and with the counts and moments of a column."""
     numbers = binner(bins)(column)
     counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
-    if isinstance(bins, CategoricalBins):
-        once, twice = _rarely_seen(column)
-        return Feature(name, bins, counts, once=once, twice=twice)
     values = as_floats(column)
     usable = np.abs(values) <= MAX_ABSOLUTE
     values, numbers = values[usable], numbers[usable]
@@ -166,12 +133,6 @@ def count_feature(name: str, bins: Bins, column: Column) -> Feature:
     mean, std = (low, 0.0) if low == high else (float(values.mean()), float(values.std()))
     moments = NumericSummary(len(values), mean, std, low, high)
     return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
-
-
-def _rarely_seen(column: Column) -> tuple[int, int]:
-    """Return (number of categories that occur once in a column, number of categories that occur twice)."""
-    times = Counter(_count_labels(column).values())
-    return times[1], times[2]
 
 
 def _centres(bins: NumericBins) -> NDArray[np.float64]:

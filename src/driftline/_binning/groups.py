@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import Bins, NumericBins
+from driftline._binning.bins import Bins, CategoricalBins, NumericBins
 from driftline.distances import SMOOTHING
 from driftline.typing import Floats
 
@@ -34,13 +34,15 @@ class BinGroups:
             if groups:
                 self.owners[row, : len(groups)] = np.searchsorted(groups, groups)
                 self._inner[row, 1 : len(groups) - 1] = True
+            if isinstance(each, CategoricalBins) and _is_selected(each):
+                self._inner[row, : each.other] = True
         self._flat = (self.owners + np.arange(len(bins))[:, None] * width).ravel()
         self._smoothing = np.where(self.owners == np.arange(width), SMOOTHING, 0.0)
 
     @classmethod
     def of(cls, bins: Sequence[Bins], width: int) -> BinGroups | None:
         """Return the groups; None if each bin of each feature is a group by itself."""
-        grouped = any(isinstance(each, NumericBins) and each.groups for each in bins)
+        grouped = any((isinstance(each, NumericBins) and each.groups) or _is_selected(each) for each in bins)
         return cls(bins, width) if grouped else None
 
     def merge(self, counts: NDArray[Any]) -> Floats:
@@ -52,7 +54,12 @@ class BinGroups:
         """
         Return the pseudo-count of each bin of merged counts.
 
-        It is 0 for a bin between known values that is empty on both sides. Else a window of few rows would seem to
-        differ from the reference, by the many bins that neither fills.
+        It is 0 for a bin between known values that is empty on both sides, and for a category of many that is. Else a
+        window of few rows would seem to differ from the reference, by the many bins that neither fills.
         """
         return np.where(self._inner & (reference + current == 0), 0.0, self._smoothing)
+
+
+def _is_selected(bins: Bins) -> bool:
+    """Return whether the categories that have bins are some of many, so that new rows may have none of them."""
+    return isinstance(bins, CategoricalBins) and bool(bins.others or bins.open)

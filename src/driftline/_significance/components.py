@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from driftline._binning.bins import Feature, NumericBins
 from driftline._binning.groups import BinGroups
 from driftline._binning.layout import Layout
-from driftline.typing import Counts, Floats
+from driftline._binning.selection import NewRows
+from driftline.typing import Floats
 
 __all__ = [
     "CATEGORICAL",
@@ -48,6 +49,15 @@ NUMERIC = ("location", "spread", "shape", "out of range", "missing")
 CATEGORICAL = ("", "", "mix", "unseen", "missing")
 """Names of the parts of a categorical feature. An empty name marks a part that it does not have."""
 
+LATENT_NUMBERS = 1
+"""
+Values of a reference that would be out of range if its range came from other rows.
+
+The range is the reference's smallest and largest value, so no value of it is out of range, which is too few to compare
+a window with. j or more of n new rows are beyond one extreme of m rows with the probability (n / (n + m))^j. This
+equals the test of a rate with no event in the reference, and the two extremes add one event.
+"""
+
 WIDTH_CLASSES = (24, 64, 256, 1024)
 """
 Largest number of bins of the features that share a matrix, for each matrix. So a feature with a thousand categories
@@ -69,12 +79,16 @@ class FeatureMatrix:
         missing: shape (features,), index of the bin of missing values in the flat vector.
         outside: shape (features, 2), indices of the bins below and above the range. For categories, both are the bin of
             unseen ones.
-        reference: shape (features, bins), counts of the reference without missing values.
+        unseen: shape (features,), column of the bin of unseen categories; 0 for numbers, which have none.
+        selected: shape (features,), whether the categories with bins are the most frequent of more in the reference.
+        reference: shape (features, bins), counts of the reference without missing values. For categories, they are
+            those to expect of as many new rows (see `NewRows`).
         reference_missing: shape (features,), missing values of the reference.
-        reference_outside: shape (features,), values of the reference out of range.
-        latent_outside: shape (features,), estimated rows of the reference out of range if its range came from other
-            rows (see `_latent_outside`).
-        reliability: shape (features,), the share of the reference's rows that supports *latent_outside* (see
+        reference_outside: shape (features,), values of the reference out of range; for categories, unseen rows to
+            expect of as many new rows.
+        latent_outside: shape (features,), rows of the reference out of range if its range came from other rows: 1 for
+            numbers (see `LATENT_NUMBERS`); 0 for categories, because *reference_outside* holds the estimate.
+        reliability: shape (features,), the share of the reference's rows that supports *reference_outside* (see
             `_reliability`).
         groups: the groups of bins that count as one bin in the effect. Their counts have one more column, for missing
             values. None if there are none.
@@ -86,6 +100,8 @@ class FeatureMatrix:
     real: NDArray[np.bool_]
     missing: NDArray[np.intp]
     outside: NDArray[np.intp]
+    unseen: NDArray[np.intp]
+    selected: NDArray[np.bool_]
     reference: Numbers
     reference_missing: Numbers
     reference_outside: Numbers
@@ -110,18 +126,24 @@ class FeatureMatrix:
         Args:
             reference: flat counts over all bins, with the empty bin for padding at the end. They need not be whole.
         """
-        bins, missing = reference[self.bins], reference[self.missing]
-        # The range comes from all rows of the reference, so its estimate stays. The number of categories seen once is
-        # reduced in proportion to the rows.
-        rows = self.reference.sum(axis=1) + self.reference_missing
-        share = 1.0 if self.ordered else (bins.sum(axis=1) + missing) / np.maximum(rows, 1)
         return replace(
             self,
-            reference=bins,
-            reference_missing=missing,
+            reference=reference[self.bins],
+            reference_missing=reference[self.missing],
             reference_outside=self.count_outside(reference),
-            latent_outside=self.latent_outside * share,
         )
+
+    def without_unseen(self, counts: Numbers) -> Numbers:
+        """
+        Return counts, shape (features, bins), without those of unseen categories; numbers stay as they are.
+
+        So the shares of known categories are compared, and *unseen* is tested by itself.
+        """
+        if self.ordered:
+            return counts
+        known: Numbers = counts.copy()
+        known[np.arange(len(counts)), self.unseen] = 0
+        return known
 
 
 def group_features(features: Sequence[Feature], layout: Layout) -> tuple[FeatureMatrix, ...]:
@@ -142,7 +164,8 @@ def _build_matrix(features: Sequence[Feature], layout: Layout, indices: list[int
         bins[row, :size] = np.arange(layout.offsets[index], layout.offsets[index] + size)
     missing = np.array([layout.offsets[index] + size for index, size in zip(indices, present, strict=True)])
     outside = np.stack([bins[:, 0] if ordered else missing - 1, missing - 1], axis=1)
-    flat = np.concatenate([*(np.array(feature.counts, dtype=np.int64) for feature in features), [0]])
+    counts = np.concatenate([np.array(feature.counts, dtype=np.int64) for feature in features])
+    flat = np.append(NewRows(features)(counts), 0)
     matrix = FeatureMatrix(
         np.array(indices),
         ordered,
@@ -150,40 +173,34 @@ def _build_matrix(features: Sequence[Feature], layout: Layout, indices: list[int
         bins < layout.total,
         missing,
         outside,
+        np.zeros(len(indices), dtype=np.intp) if ordered else np.array(present, dtype=np.intp) - 1,
+        np.array([bool(features[index].expected) for index in indices]),
         flat[bins],
         flat[missing],
         np.zeros(len(indices), dtype=np.int64),
-        _latent_outside([features[index] for index in indices], ordered=ordered),
-        _reliability([features[index] for index in indices], ordered=ordered),
+        np.full(len(indices), LATENT_NUMBERS if ordered else 0, dtype=np.int64),
+        _reliability([features[index] for index in indices]),
         BinGroups.of([features[index].bins for index in indices], width + 1),
     )
     return replace(matrix, reference_outside=matrix.count_outside(flat))
 
 
-def _latent_outside(features: Sequence[Feature], *, ordered: bool) -> Counts:
+def _reliability(features: Sequence[Feature]) -> Floats:
     """
-    Estimate the rows of the reference that would be out of range if its range came from other rows, shape (features,).
+    Return the share of the reference's rows that supports its number of rows out of range, shape (features,).
 
-    The range is the reference's smallest and largest value, and none of its categories is unseen. So no row of it is
-    out of range, which is too few to compare a window with. For numbers, the estimate is 1. The reason is that j or
-    more of n new rows are beyond one extreme of m rows with the probability (n / (n + m))^j. This equals the test of a
-    rate with no event in the reference, and the two extremes add one event. For categories, the estimate is the number
-    of categories seen once (Good 1953).
+    It is 1 for numbers. For categories, the number of rows that should be unseen has a larger variance than a count,
+    because a category is unseen with all of its rows. Of f1 categories seen once, f2 seen twice and m rows, the
+    variance is f1 (1 - f1 / m) + 2 f2, where that of a count of f1 is f1 (1 - f1 / m) (Esty 1983, *A normal limit law
+    for a nonparametric estimator of the coverage of a random sample*). The share is the quotient of the two. An added 1
+    keeps it at 1 if f1 and f2 are 0.
     """
-    return np.array([1 if ordered else feature.once for feature in features], dtype=np.int64)
-
-
-def _reliability(features: Sequence[Feature], *, ordered: bool) -> Floats:
-    """
-    Return the share of the reference's rows that supports the estimate of `_latent_outside`, shape (features,).
-
-    It is 1 for numbers. For categories it is (f1 + 1) / (f1 + 1 + 2 f2), with f1 categories seen once and f2 seen
-    twice. The estimate has the variance f1 + 2 f2, where a mere count of f1 has the variance f1 (Good 1953). The reason
-    is that a category is unseen with all of its rows. The added 1 keeps the share at 1 if f1 and f2 are 0.
-    """
-    return np.array(
-        [1.0 if ordered else (feature.once + 1.0) / (feature.once + 1.0 + 2.0 * feature.twice) for feature in features]
-    )
+    shares = []
+    for feature in features:
+        share = feature.unseen_share
+        variance = feature.once * (1.0 - share) + 1.0
+        shares.append(variance / (variance + 2.0 * feature.twice) if share else 1.0)
+    return np.array(shares)
 
 
 def orthonormal_polynomials(shares: Floats) -> tuple[Floats, Floats]:

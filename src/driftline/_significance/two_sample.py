@@ -23,6 +23,7 @@ from driftline._significance.components import (
     group_features,
     orthonormal_polynomials,
 )
+from driftline._significance.effect import NO_ROWS, measure_effect
 from driftline._significance.inflation import Inflation
 from driftline._significance.pooling import pool_bins, sum_groups
 from driftline.typing import Counts, Floats
@@ -52,14 +53,8 @@ it, because it belongs to the shift. Computed from quantiles, it is 0.05 for a n
 distributions, but for those the variance of the blocks contains it.
 """
 
-NO_ROWS = 1e-9
-"""Number of rows that replaces 0 in a denominator. With so few rows, no difference is significant."""
-
 MAX_FREEDOM = 1e7
 """Degrees of freedom that replace infinitely many. The tails are the same."""
-
-SMOOTHING = 0.5
-"""Pseudo-count per bin, as in `driftline.distances.psi`. The effect is the corrected form of that distance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +185,7 @@ class TwoSample:
                 events, reference_events, trials, reference_trials, factor[:, part], freedom[:, part], latent_events
             )
         result.parts[indices], result.direction[indices], result.rows[indices] = parts, direction, rows
-        self._measure_effect(matrix, current, missing, factor[:, SHAPE], result)
+        result.psi[indices], result.effect[indices] = measure_effect(matrix, current, missing, factor[:, SHAPE])
 
     def _test_distribution(
         self,
@@ -206,13 +201,13 @@ class TwoSample:
         Args:
             matrix: the features.
             current: shape (features, bins), counts of the window. Bins that expect less than `MIN_EXPECTED` rows are
-                pooled.
+                pooled. Unseen categories are dropped, because `_test_rate` tests them.
             inflation: factor, freedom and directions of the `Inflation` of these features.
             parts: shape (features, parts), the p-values to write.
             direction: shape (features, parts), the directions to write.
         """
         factor, freedom, directions = inflation
-        reference = matrix.reference
+        reference, current = matrix.without_unseen(matrix.reference), matrix.without_unseen(current)
         n = np.maximum(current.sum(axis=1, keepdims=True), NO_ROWS)
         m = np.maximum(reference.sum(axis=1, keepdims=True), NO_ROWS)
         pooled = (reference + current) / (m + n)
@@ -222,7 +217,13 @@ class TwoSample:
         shares = sum_groups(pooled, groups)
         difference = shares_c - shares_r
         scale = 1 / n[:, 0] + 1 / m[:, 0]
-        root = np.sqrt(shares)
+        variances = shares
+        if matrix.selected.any():
+            # Categories were selected for being frequent in the reference. The variance of one that was so by luck is
+            # that of its count there, even if a large window shows that it is rare.
+            of_selected = (shares / n + np.maximum(shares, shares_r) / m) / scale[:, None]
+            variances = np.where(matrix.selected[:, None], of_selected, shares)
+        root = np.sqrt(variances)
         deviates = difference / np.where(shares > 0, root, 1.0)
         dependent = np.isfinite(directions)
         if dependent.any():
@@ -285,8 +286,8 @@ class TwoSample:
             reference_rows: shape (features,), rows of the reference.
             factor: shape (features,), variance inflation.
             freedom: shape (features,), degrees of freedom of *factor*; inf for independent rows.
-            latent: shape (features,), events that the reference would have if its range came from other rows. With
-                them, only an increase counts. If None, both directions count.
+            latent: shape (features,), further events that the reference would have if its range came from other rows.
+                With them, only an increase counts. If None, both directions count.
         """
         special = self._special
         if not events.any() and not reference_events.any():
@@ -296,7 +297,8 @@ class TwoSample:
             total = events + reference_events
             rate = total / (rows + reference_rows)
             share = rows / (rows + reference_rows)
-            weight = 1.0 / (factor * np.maximum(1.0 - rate, 1e-12))
+            # One row less than all is the nearest rate to 1 that rows can show.
+            weight = 1.0 / (factor * np.maximum(1.0 - rate, 1.0 / (rows + reference_rows)))
             here, there = events * weight, reference_events * weight + (0 if latent is None else latent)
             upper = np.where(here > 0, special.betainc(np.maximum(here, 1e-12), there + 1.0, share), 1.0)
             more = events >= share * total
@@ -307,34 +309,10 @@ class TwoSample:
             dependent = np.isfinite(freedom)
             student = special.stdtr(np.minimum(freedom, MAX_FREEDOM), special.ndtri(np.maximum(p, 1e-300)))
             p = np.where(dependent, np.maximum(student, p), p)
-        applies = (total > 0) & (rows > 0) & (reference_rows > 0) & (rate < 1.0)
+        # All rows of an identifier are unseen on both sides, which is no difference. Missing ones tell nothing.
+        all_may_be = np.zeros(len(events), dtype=np.bool_) if latent is None else latent == 0
+        applies = (total > 0) & (rows > 0) & (reference_rows > 0) & ((rate < 1.0) | all_may_be)
         return np.where(applies, p, np.nan), np.where(more, 1.0, -1.0)
-
-    @staticmethod
-    def _measure_effect(
-        matrix: FeatureMatrix, current: Counts, missing: Counts, factor: Floats, result: TwoSampleResult
-    ) -> None:
-        """
-        Write PSI over all bins to *result*, and the effect: PSI minus its expectation without drift.
-
-        Source of the expectation: Yurdakul & Naranjo (2020). It is multiplied by *factor*, the variance inflation.
-        """
-        real = np.concatenate([matrix.real, np.ones((len(missing), 1), dtype=bool)], axis=1)
-        r = np.concatenate([matrix.reference, matrix.reference_missing[:, None]], axis=1).astype(np.float64)
-        c = np.concatenate([current, missing[:, None]], axis=1).astype(np.float64)
-        smoothing = SMOOTHING * real
-        if matrix.groups is not None:
-            r, c = matrix.groups.merge(r), matrix.groups.merge(c)
-            smoothing = np.minimum(smoothing, matrix.groups.smoothing(r, c))
-        p, q = r + smoothing, c + smoothing
-        m, n = r.sum(axis=1), c.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
-            psi = ((q - p) * np.log(q / p, where=p > 0, out=np.zeros_like(q))).sum(axis=1)
-            bias = (((r + c) > 0).sum(axis=1) - 1) * factor * (1 / m + 1 / n)
-        known = n > 0
-        result.psi[matrix.indices] = np.where(known, psi, np.nan)
-        result.effect[matrix.indices] = np.where(known, psi - bias, np.nan)
 
 
 def cauchy_combination(p: Floats) -> Floats:

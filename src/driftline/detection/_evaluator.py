@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from driftline._binning.layout import Layout
 from driftline._binning.rejects import Rejects
+from driftline._binning.selection import NewRows
 from driftline._runtime.guard import Report
 from driftline._runtime.watched_lock import WatchedLock
 from driftline._seasons.expectation import Expectation, short_window
@@ -86,6 +87,7 @@ class WindowEvaluator:
         seasons = reference.seasons
         self._layout = layout
         self._seasonal = Expectation(seasons, watched, layout) if seasons and seasons.kinds else None
+        self._new_rows = NewRows(watched)
         self._burn_in = BurnIn(watched, layout, seasonal=self._seasonal) if learns else None
         self._scorer = Scorer(watched, layout, (*distances, *resolve_distances(further)), report)
         self._apply_rule = rule.prepare(watched, layout, window)
@@ -211,7 +213,9 @@ class WindowEvaluator:
         self._since[length] = 0, 0.0
         # Without counts a feature has no score, and no part in the level that the features share.
         counts, unusable = self._usable(counts)
-        expected = None if self._seasonal is None else self._seasonal(counts.counts[self._layout.total :])
+        expected = None
+        if self._seasonal is not None:
+            expected = self._new_rows(self._seasonal(counts.counts[self._layout.total :]))
         scores = self._scorer(counts, self._labels[length], expected)
         self._scores = {**self._scores, length: scores}
         self._compared[length] = counts, expected

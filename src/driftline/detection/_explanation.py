@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.bins import CategoricalBins, Feature, NumericBins
+from driftline._binning.selection import NewRows
 from driftline._significance.components import CATEGORICAL, NUMERIC
 from driftline.results import Component
 from driftline.typing import Counts
@@ -23,13 +24,16 @@ NAMED_COMPONENTS = 2
 NAMED_P = 0.01
 """Largest p-value at which an explanation names a second part. It always names the first."""
 
+UNSEEN = "unseen categories"
+"""The name of the bin of unseen categories, and the words for more of them."""
+
 DIRECTIONS = {
     "location": ("location down", "location up"),
     "spread": ("spread narrower", "spread wider"),
     "shape": ("shape changed", "shape changed"),
     "mix": ("mix changed", "mix changed"),
     "out of range": ("less out of range", "more out of range"),
-    "unseen": ("fewer unseen categories", "unseen categories"),
+    "unseen": ("fewer unseen categories", UNSEEN),
     "missing": ("fewer missing", "more missing"),
 }
 """The words for each part of the difference, by its name: for a negative direction, and for a positive one."""
@@ -78,22 +82,38 @@ def describe_shift(
     now = current.astype(np.float64)
     if not reference.sum() or not now.sum():
         return feature.name
-    before, after = reference / reference.sum(), now / now.sum()
+    usual = NewRows([feature])(reference) if expected is None else expected
+    before, after, usual = reference / reference.sum(), now / now.sum(), usual / usual.sum()
+    order = np.argsort(-np.abs(after - usual), kind="stable").tolist()
+    if components and isinstance(feature.bins, CategoricalBins) and _names_unseen(components):
+        order.sort(key=lambda index: index != feature.bins.unseen)
     parts = [_name_components(components)] if components else []
     if isinstance(feature.bins, NumericBins) and feature.moments is not None:
         medians = _median(feature, reference), _median(feature, now)
         if medians[0] != medians[1]:
             parts.append("median {:.4g} to {:.4g}".format(*medians))
-    parts.extend(
-        f"{_name_bin(feature, index, labels=labels)} from {before[index]:.1%} to {after[index]:.1%}"
-        for index in np.argsort(-np.abs(after - before), kind="stable")[:NAMED_BINS].tolist()
-    )
+    for index in order[:NAMED_BINS]:
+        name = _name_bin(feature, index, labels=labels)
+        if name == UNSEEN and usual[index] > 0:
+            # The training data have none. Some are to be expected of new rows.
+            parts.append(f"{name} {after[index]:.1%} where {usual[index]:.1%} are expected")
+        else:
+            parts.append(f"{name} from {before[index]:.1%} to {after[index]:.1%}")
     return f"{feature.name}: {', '.join(parts)}"
 
 
 def _name_components(components: Sequence[Component]) -> str:
-    further = [component.words for component in components[1:NAMED_COMPONENTS] if component.p_value <= NAMED_P]
-    return " and ".join([components[0].words, *further])
+    return " and ".join(component.words for component in _named(components))
+
+
+def _named(components: Sequence[Component]) -> list[Component]:
+    """Return the components that an explanation names: the first, and further significant ones."""
+    further = [component for component in components[1:NAMED_COMPONENTS] if component.p_value <= NAMED_P]
+    return [components[0], *further]
+
+
+def _names_unseen(components: Sequence[Component]) -> bool:
+    return any(component.words == UNSEEN for component in _named(components))
 
 
 def _median(feature: Feature, counts: NDArray[np.float64]) -> float:

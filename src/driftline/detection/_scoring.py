@@ -17,6 +17,7 @@ from driftline import distances as builtin
 from driftline._binning.bins import Feature
 from driftline._binning.groups import BinGroups
 from driftline._binning.layout import Layout
+from driftline._binning.selection import NewRows
 from driftline._runtime import validation as check
 from driftline._runtime.guard import Report, is_contained
 from driftline._windows.ring import WindowCounts
@@ -108,7 +109,8 @@ class Group:
     Attributes:
         indices: index of each feature in the layout, one per row of the matrices.
         bins: shape (features, bins), indices of each feature's bins in the counts of a window.
-        reference: shape (features, bins), counts of the reference.
+        reference: shape (features, bins), counts of the reference. For categories, they are those to expect of as many
+            new rows (see `NewRows`), so that categories that the training data cannot have seen are no drift.
         positions: shape (features, bins), positions of the bins in standard deviations; nan where a bin has none.
         groups: the groups of bins that count as one bin; None if there are none.
     """
@@ -138,13 +140,16 @@ class Group:
 def group_by_width(features: Sequence[Feature], layout: Layout) -> tuple[Group, ...]:
     """Return one `Group` for each number of bins that occurs among *features*, in ascending order of that number."""
     groups = []
+    counts = [np.array(feature.counts, dtype=np.int64) for feature in features]
+    expected = NewRows(features)(np.concatenate(counts))
     for width in sorted(set(layout.sizes)):
         indices = tuple(index for index, size in enumerate(layout.sizes) if size == width)
+        bins = np.array([np.arange(layout.offsets[index], layout.offsets[index] + width) for index in indices])
         groups.append(
             Group(
                 indices,
-                np.array([np.arange(layout.offsets[index], layout.offsets[index] + width) for index in indices]),
-                np.array([features[index].counts for index in indices], dtype=np.int64),
+                bins,
+                expected[bins],
                 np.array([features[index].positions() for index in indices]),
                 BinGroups.of([features[index].bins for index in indices], width),
             )

@@ -39,7 +39,7 @@ Version of the form of the file. It grows when older code would misread a new fo
 `known_values` and `groups` of numeric features. A reference without anything new is written as version 1.
 """
 
-KEYS_OF_2 = frozenset({"known_values", "groups"})
+KEYS_OF_2 = frozenset({"known_values", "groups", "rare", "expected"})
 """Keys of a feature that version 1 does not have."""
 
 MAX_LABELS = 4_096
@@ -102,6 +102,7 @@ def _feature_document(feature: Feature) -> dict[str, object]:
         document |= {key: value for key in ("known_values", "groups") if (value := getattr(feature.bins, key))}
     else:
         document |= {"kind": "categorical", **json.members(feature.bins), "once": feature.once, "twice": feature.twice}
+        document |= {key: rows for key, rows in (("rare", feature.rare), ("expected", feature.expected)) if rows}
     document["counts"] = feature.counts
     if feature.moments is not None:
         document |= {"means": feature.means, "moments": json.members(feature.moments)}
@@ -213,13 +214,20 @@ def _make_categorical(
     counts: tuple[int, ...],
     once: int,
     twice: int,
+    rare: tuple[int, ...],
+    expected: tuple[float, ...],
 ) -> Feature:
     if not json.unique((*categories, *others)):
         actual = "an array in which a category appears twice"
         raise DocumentError(actual, "different categories, in others too", ".categories")
     bins = CategoricalBins(categories, others, open)
     check_length(counts, bins.size, "counts, one for each bin", ".counts")
-    return Feature(name, bins, counts, once=once, twice=twice)
+    for key, rows, labels, noun in (("rare", rare, others, "others"), ("expected", expected, categories, "categories")):
+        if rows:
+            check_length(rows, len(labels), f"numbers of rows, one for each of {noun}", f".{key}")
+    if rare and sum(rare) > counts[bins.other]:
+        raise DocumentError(shown(rare), f"at most the {counts[bins.other]} rows of other categories", ".rare")
+    return Feature(name, bins, counts, once=once, twice=twice, rare=rare, expected=expected)
 
 
 def _make_dependence(
@@ -287,6 +295,8 @@ _read_categorical: Reader[Feature] = json.record(
     counts=_read_counts,
     once=json.absent(0, json.count),
     twice=json.absent(0, json.count),
+    rare=json.absent((), json.array(json.count, most=MAX_LABELS)),
+    expected=json.absent((), json.array(_read_at_least_0, most=MAX_BINS - 3)),
 )
 
 _read_feature: Reader[Feature] = json.tagged("kind", numeric=_read_numeric, categorical=_read_categorical)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from driftline._binning.bins import Feature, NumericSummary, OutcomeCounts
+from driftline._binning.bins import CategoricalBins, Feature, NumericSummary, OutcomeCounts
+from driftline._binning.categories import merge_categories
 from driftline._significance.dependence import Dependence
 
-__all__ = ["merge_dependence", "merge_features", "merge_outcomes"]
+__all__ = ["merge_dependence", "merge_features", "merge_outcomes", "without_rare"]
+
+
+def without_rare(feature: Feature) -> Feature:
+    """Return a feature without its rare categories. Features that are then equal have bins that can be merged."""
+    if not isinstance(feature.bins, CategoricalBins):
+        return feature
+    return replace(feature, bins=CategoricalBins(feature.bins.categories))
 
 
 def merge_dependence(a: Dependence | None, b: Dependence | None) -> Dependence | None:
@@ -29,11 +37,13 @@ def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeC
 
 
 def merge_features(a: Feature, b: Feature) -> Feature:
-    """Return a feature with the counts and moments of two features that have the same bins."""
+    """Return a feature with the counts and moments of two features that have the same bins but for rare categories."""
+    if isinstance(a.bins, CategoricalBins):
+        return merge_categories(a, b)
     counts = _sum(a.counts, b.counts)
     if a.moments is None or b.moments is None:
         known = a if b.moments is None else b
-        return replace(known, counts=counts, once=a.once + b.once, twice=a.twice + b.twice)
+        return replace(known, counts=counts)
     means = tuple(
         (mean * n + other * m) / (n + m) if n + m else mean
         for mean, other, n, m in zip(a.means, b.means, a.counts, b.counts, strict=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from driftline._binning.bins import MAX_BINS, PREDICTION, Feature, OutcomeCounts
-from driftline._binning.fitting import count_feature
+from driftline._binning.bins import MAX_BINS, Feature, OutcomeCounts
+from driftline._binning.fitting import count_like
 from driftline._derived.fitting import DerivedRequest, check_projections, derive_columns
 from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
@@ -19,7 +19,7 @@ from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
 from driftline.reference._dependence import fit_dependence
 from driftline.reference._features import FittedFeatures, count_outcomes, fit_features
-from driftline.reference._merging import merge_dependence, merge_features, merge_outcomes
+from driftline.reference._merging import merge_dependence, merge_features, merge_outcomes, without_rare
 from driftline.reference._self_check import SelfCheck
 from driftline.reference._training import TrainingData, column_names
 from driftline.typing import Correct
@@ -304,14 +304,22 @@ class Reference:
         """A hash of names, bins and derived features. Counts of references and snapshots that share it may be added."""
         return fingerprint_of(self.watched, self.derived)
 
+    @property
+    def _own_bins(self) -> str:
+        """A hash of names, bins and derived features, without the rare categories that have no bin of their own."""
+        return fingerprint_of(tuple(map(without_rare, self.watched)), self.derived)
+
     def merge(self, other: Reference) -> Reference:
         """
         Return the reference of the rows of both this reference and *other*, which has the same bins.
 
+        Rare categories may differ: the result has those of both. It is the reference that one fit with ``like=`` to all
+        rows returns.
+
         Raises:
             ConfigurationError: the bins or the seasons differ.
         """
-        if not isinstance(other, Reference) or self.fingerprint != other.fingerprint:
+        if not isinstance(other, Reference) or self._own_bins != other._own_bins:
             msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"
             raise ConfigurationError(msg)
         merged = tuple(merge_features(*pair) for pair in zip(self.features, other.features, strict=True))
@@ -353,11 +361,11 @@ def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:
     if (like.prediction is None) != (training.predictions is None):
         msg = "predictions= must be given exactly when the reference given as like= has predictions"
         raise ConfigurationError(msg)
-    features = tuple(count_feature(feature.name, feature.bins, columns[feature.name]) for feature in like.features)
+    features = tuple(count_like(feature, columns[feature.name]) for feature in like.features)
     counted = [columns[feature.name] for feature in like.features]
     prediction = None
     if like.prediction is not None and training.predictions is not None:
-        prediction = count_feature(PREDICTION, like.prediction.bins, training.predictions)
+        prediction = count_like(like.prediction, training.predictions)
         counted.append(training.predictions)
     outcomes = count_outcomes(training, prediction)
     return FittedFeatures(features, tuple(counted), prediction, outcomes, like.derived, seasons)
