@@ -20,7 +20,9 @@ import driftline as dl
 from driftline import semconv
 from driftline._runtime.guard import Guard
 
-collect_ignore = ["typing/api.py"]  # for the type checkers; its monitor must not run beside those of the tests
+# For the type checkers; its monitor must not run beside those of the tests.
+# Its import takes os.fork and others away from the whole process.
+collect_ignore = ["typing/api.py", "without_posix"]
 
 # A slow machine must not fail a test.
 hypothesis.settings.register_profile("driftline", deadline=None)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 SOURCES = sorted((ROOT / "src" / "driftline").rglob("*.py"))
 
-REPORTERS = re.compile(r"guard|report|report_error|report_unreadable|on_error|caught")
+REPORTERS = re.compile(r"guard|in_thread|in_callback|report|report_error|report_unreadable|on_error|caught")
 """Names of callables whose first argument is a place: the guard, its methods, and callables that forward to them."""
 
 BINDERS = {"partial", "GuardedBlock"}
