@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import tracemalloc
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from driftline._runtime import json
 from driftline._runtime.json import DocumentError
@@ -77,3 +83,65 @@ def test_a_text_that_is_not_json_is_refused(text):
 def test_a_newer_version_is_refused_by_name():
     message = "schema_version is 3, expected 1: a newer driftline wrote this document"
     assert error_of('{"schema_version": 3}', json.versioned(1, POINT)) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" + "[]," * 3_000_000 + "[]]", "JSON of 6,000,002 values|JSON of 3,000,002 arrays and objects"),
+        ("[" + "1," * 8_000_001 + "1]", "JSON of 8,000,002 values, expected at most 8,000,000"),
+        ("[" + "[[[[]]]]," * 260_000 + "[]]", "JSON of 1,040,002 arrays and objects, expected at most 1,000,000"),
+        (
+            '[{"a": 1}' + ',{"a": 1}' * 1_000_000 + "]",
+            "JSON of 1,000,002 arrays and objects, expected at most 1,000,000",
+        ),
+        ('["a"' + ',"a"' * 2_000_000 + "]", "JSON of 2,000,001 strings, expected at most 2,000,000"),
+        ("[" * 100_000 + "]" * 100_000, "expected JSON: "),
+    ],
+    ids=["arrays", "numbers", "nested", "objects", "strings", "deep"],
+)
+def test_a_document_of_many_values_is_refused_before_it_is_parsed(text, message):
+    """They would take a hundred times the memory of the text."""
+    tracemalloc.start()
+    assert re.search(message, error_of(text, json.number))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_a_number_of_many_digits_is_refused(monkeypatch):
+    """Also where the host has switched Python's limit off."""
+    text = "[" + "9" * 5_000 + "]"
+    assert error_of(text, json.number).startswith("expected JSON: Exceeds the limit")
+    monkeypatch.setattr(sys, "get_int_max_str_digits", lambda: 0, raising=False)
+    assert (
+        error_of(text, json.number)
+        == "the document is JSON with a number of more than 4300 digits, expected shorter ones"
+    )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+)
+
+
+@given(VALUES)
+def test_a_value_is_shown_as_its_repr(value):
+    """Cut off, and without a conversion of the rest."""
+    whole = repr(value)
+    assert json.shown(value)[:80] == whole[:80]
+    assert len(json.shown(value)) <= 81
+
+
+def test_only_the_beginning_of_a_value_is_converted():
+    """A repr of the whole takes as much memory as the document."""
+
+    class Item:
+        def __repr__(self):
+            shown.append(self)
+            return "an item"
+
+    shown = []
+    assert json.shown([[Item() for _ in range(1_000)]] * 1_000).startswith("[[an item, an item, ")
+    assert len(shown) < 20

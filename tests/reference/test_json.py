@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import time
 import tracemalloc
 
 import pytest
@@ -121,6 +123,26 @@ def test_other_json_is_refused(text):
     """Empty, nested a hundred thousand levels deep, of another kind."""
     with pytest.raises(ReferenceError):
         Reference.from_json(text)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no pipes in folders")
+def test_a_pipe_without_content_is_refused(tmp_path):
+    """It would hang the host at its start."""
+    os.mkfifo(tmp_path / "pipe")
+    for load in (Reference.load, lambda path: Monitor("m", reference=path)):
+        with pytest.raises(ReferenceError, match="pipe: cannot be read: it is a pipe that does not give its content"):
+            load(tmp_path / "pipe")
+
+
+def test_a_reference_of_too_many_values_is_refused_quickly(tmp_path):
+    """Before it is parsed, whether they are bins of features or nested lists."""
+    start = time.monotonic()
+    for text in ("[" + "[]," * 5_000_000 + "[]]", '{"features": [' + "1," * 9_000_000 + "1]}"):
+        path = tmp_path / "many.json"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ReferenceError, match=r"many.json: the document is JSON of [\d,]+ values, expected at most"):
+            Reference.load(path)
+    assert time.monotonic() - start < 10.0
 
 
 def test_a_device_is_read_up_to_the_limit():

@@ -19,7 +19,7 @@ CHUNK_BYTES = 2**20
 
 def read_file(path: Path, most: int, pipe_seconds: float = 1.0) -> bytes:
     """
-    Return the content of a regular file or of a pipe.
+    Return the content of a file. Of a device or a pipe, which have no size, no more than the limit is read.
 
     Args:
         path: the file.
@@ -27,15 +27,12 @@ def read_file(path: Path, most: int, pipe_seconds: float = 1.0) -> bytes:
         pipe_seconds: seconds within which a pipe must have given its whole content.
 
     Raises:
-        OSError: the file cannot be read, is a device, a socket or a folder, or is a pipe that takes too long.
+        OSError: the file cannot be read, is a folder, or is a device or a pipe that does not give its content in time.
         ValueError: the file has more than *most* bytes.
     """
     with open(path, "rb", buffering=0, opener=_open_without_waiting) as stream:
         status = os.fstat(stream.fileno())
         is_pipe = stat.S_ISFIFO(status.st_mode)
-        if not is_pipe and not stat.S_ISREG(status.st_mode):
-            msg = "it is a device or a socket, expected a file"
-            raise OSError(msg)
         if status.st_size > most:
             raise _too_large(status.st_size, most)
         end = time.monotonic() + pipe_seconds
@@ -44,8 +41,8 @@ def read_file(path: Path, most: int, pipe_seconds: float = 1.0) -> bytes:
         while True:
             if is_pipe:
                 _wait_for_data(stream, end)
-            chunk = stream.read(CHUNK_BYTES)
-            if chunk is None:  # a file of the kernel that has nothing at present
+            chunk = stream.read(min(CHUNK_BYTES, most + 1 - size))
+            if chunk is None:  # a terminal, or a file of the kernel, that has nothing at present
                 msg = "it gives no content at present"
                 raise OSError(msg)
             if not chunk:

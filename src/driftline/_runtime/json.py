@@ -14,11 +14,12 @@ The error has the position in the document: ``points[3].x is 'a', expected a fin
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Final, TypeAlias, TypeVar
+
+from driftline._runtime.json_text import MAX_SHOWN, DocumentError, parse, shown
 
 __all__ = [
     "MAX_COUNT",
@@ -59,30 +60,6 @@ Reader: TypeAlias = Callable[[Any], T]
 MAX_COUNT = 2**53
 """Largest accepted integer. Larger ones are not exact in other programs that read JSON numbers as floats."""
 
-MAX_SHOWN = 80
-"""Largest number of characters of a value, or of a key, in an error message."""
-
-
-class DocumentError(Exception):
-    """
-    A part of a document that its reader does not accept.
-
-    Args:
-        actual: the value in the document, for the message; empty if there is none to show.
-        expected: the values that the reader accepts, for the message.
-        at: the position of the part within the value that was read, such as ``".points[3].x"``; empty for the value.
-    """
-
-    def __init__(self, actual: str, expected: str, at: str = "") -> None:
-        super().__init__(actual, expected)
-        self.actual = actual
-        self.expected = expected
-        self.at = at
-
-    def __str__(self) -> str:
-        actual = f"{self.at.lstrip('.') or 'the document'} is {self.actual}, " if self.actual else ""
-        return f"{actual}expected {self.expected}"
-
 
 class _Absent:
     """The class of `ABSENT`, the value that a reader gets for a key that an object does not have."""
@@ -101,22 +78,12 @@ def read(text: str, reader: Reader[T]) -> T:
     Raises:
         DocumentError: the string is not JSON, or *reader* does not accept it.
     """
-    try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        actual = ""
-        raise DocumentError(actual, f"JSON: {error}") from error
-    return reader(document)
+    return reader(parse(text))
 
 
 def members(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass instance by name, in order. `record` reads the JSON of this dict."""
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-
-
-def _refuse_constant(name: str) -> float:
-    msg = f"{name} is not a JSON number"
-    raise ValueError(msg)
 
 
 def part(at: str, reader: Reader[T], value: Any) -> T:
@@ -126,12 +93,6 @@ def part(at: str, reader: Reader[T], value: Any) -> T:
     except DocumentError as error:
         error.at = at + error.at
         raise
-
-
-def shown(value: object) -> str:
-    """Return a value as a string for an error message, cut off at `MAX_SHOWN` characters."""
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 # --- readers of single values -----------------------------------------------------------------------------------

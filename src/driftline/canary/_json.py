@@ -89,6 +89,9 @@ def _make_variant(durations: dict[str, int], edges: tuple[float, ...], **fields:
             actual = f"an object with the key {shown(key)}"
             raise DocumentError(actual, f"numbers of bins from 0 to {len(edges)}", ".durations")
         calls[int(key)] = value
+    if sum(durations.values()) > json.MAX_COUNT:
+        actual = f"counts of {sum(durations.values())} together"
+        raise DocumentError(actual, f"at most {json.MAX_COUNT}", ".durations")
     evidence = VariantEvidence(durations=calls, edges=edges, **fields)
     if evidence.correct > evidence.known:
         raise DocumentError(shown(evidence.correct), f"at most {evidence.known}, the known outcomes", ".correct")
@@ -107,11 +110,15 @@ def _read_counts(value: Any) -> Counts:
     return np.array(_read_bins(value), dtype=np.int64)
 
 
-read_count = json.integer(most=2**63 - 1)
+read_count = json.count
 
 read_number = json.check(json.number, lambda value: -MAX_NUMBER < value < MAX_NUMBER, "a finite number")
 
-_read_bins = json.array(read_count, most=MAX_BINS)
+_read_bins = json.check(
+    json.array(read_count, most=MAX_BINS),
+    lambda counts: sum(counts) <= json.MAX_COUNT,  # so that the sum of a thousand hosts does not overflow
+    f"counts of at most {json.MAX_COUNT} together",
+)
 
 _read_names = json.array(json.string, most=MAX_NAMES)
 

@@ -13,6 +13,7 @@ from driftline._derived.fitting import DerivedRequest, check_projections, derive
 from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
 from driftline._runtime import validation as check
+from driftline._runtime.files import read_file, write_file
 from driftline._seasons.expectation import Seasons, add_seasons
 from driftline._seasons.fitting import kinds_like
 from driftline._significance.dependence import Dependence
@@ -236,25 +237,22 @@ class Reference:
         """
         file = check.path("path", path)
         try:
-            size = file.stat().st_size
-            with file.open("rb") as stream:
-                # Devices and pipes have no size, so the length of what is read is limited too.
-                data = stream.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""
-            text = data.decode("utf-8")
+            text = read_file(file, MAX_FILE_BYTES).decode("utf-8")
         except (OSError, ValueError) as error:
             msg = f"{file}: cannot be read: {error}"
             raise ReferenceError(msg) from error
-        if max(size, len(data)) > MAX_FILE_BYTES:
-            msg = f"{file}: {max(size, len(data))} bytes, expected at most {MAX_FILE_BYTES}"
-            raise ReferenceError(msg)
         return _read(text, str(file))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
         Write the reference to a JSON file; equal references give the same bytes.
 
+        The file is written in one step: a full disk or a power failure leaves the old one. Its mode stays. A new file
+        gets the mode that the umask allows.
+
         Raises:
             ReferenceError: `load` would refuse the file. Nothing is written.
+            OSError: the folder cannot be written to, or the disk is full.
         """
         file, text = check.path("path", path), self.to_json()
         data = text.encode("utf-8")
@@ -263,7 +261,7 @@ class Reference:
             raise ReferenceError(msg)
         # Read it back here, where the training data are at hand, and not only where the model is served.
         _read(text, str(file))
-        file.write_bytes(data)
+        write_file(file, data)
 
     def to_json(self) -> str:
         """Return the reference as a JSON string, which the file ``reference.schema.json`` of this package describes."""
