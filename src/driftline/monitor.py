@@ -124,11 +124,12 @@ class Monitor:
         self.name, self.version, self.variant = name, version, variant
         self._attributes = settings.attributes
         self._pipeline = Pipeline(settings)
+        self._calls = self._pipeline.take_calls()
 
     @property
     def reference(self) -> Reference | None:
         """The reference that windows are compared with, or None while it is being learned."""
-        return self._pipeline.calls.reference
+        return self._calls.reference
 
     @property
     def dependence(self) -> Dependence | None:
@@ -225,7 +226,7 @@ class Monitor:
         """
         decorate = partial(
             instrumentation.instrument,
-            self._pipeline.calls,
+            self._calls,
             features=features,
             output=output,
             prediction_id=prediction_id,
@@ -248,7 +249,7 @@ class Monitor:
             prediction_id: the id that joins the prediction with its outcome. If None, ``call.id`` creates one.
             user_id: the attribute ``enduser.id`` of the span.
         """
-        return instrumentation.PredictionCall(self._pipeline.calls, features, prediction_id, user_id)
+        return instrumentation.PredictionCall(self._calls, features, prediction_id, user_id)
 
     def observe(
         self,
@@ -267,7 +268,7 @@ class Monitor:
             prediction_ids: n ids, which join the predictions with their outcomes.
             seconds: how long the model took for all n rows together. If None, no duration is recorded.
         """
-        calls = self._pipeline.calls
+        calls = self._calls
         if not calls.enabled:
             return
         with self._pipeline.guard("observe"):
@@ -388,7 +389,7 @@ class Monitor:
 
     def dropped(self, reason: str, rows: int) -> None:
         """Used by canaries: count *rows* rows that a shadow did not predict, for *reason*."""
-        self._pipeline.calls.drop(reason, rows)
+        self._calls.drop(reason, rows)
 
     def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
         """Used by canaries: emit the event of a verdict whose state differs from the state *previous*."""

@@ -80,14 +80,14 @@ class Probe:
     """
 
     def __init__(self, monitor: Monitor) -> None:
-        self._pipeline = monitor._pipeline
+        self._pipeline, self._calls = monitor._pipeline, monitor._calls
 
     # --- sizes: what must not grow with traffic ----------------------------------------------------------------------
 
     @property
     def backlog(self) -> int:
         """Number of rows that no thread has binned yet."""
-        return self._pipeline.calls.buffer.rows
+        return self._calls.buffer.rows
 
     @property
     def pending_windows(self) -> int:
@@ -208,7 +208,7 @@ class Probe:
 
     def begin_batch(self, features: Any) -> Callable[[], None]:
         """Read a batch as `Monitor.observe` does, and return the function that records it when it is called."""
-        buffer = self._pipeline.calls.buffer
+        buffer = self._calls.buffer
         captured = buffer.capture_batch(features)
         return lambda: buffer.sink.record_batch(captured, None)
 

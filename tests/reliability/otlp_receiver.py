@@ -139,7 +139,7 @@ class Receiver:
 
     def _metrics(self, message):
         for resource in message.resource_metrics:
-            instance = plain(resource.resource.attributes)["service.instance.id"]
+            instance = plain(resource.resource.attributes).get("service.instance.id", "")
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
                     kind = metric.WhichOneof("data")

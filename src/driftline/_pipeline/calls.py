@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from driftline._capture.captured import Captured, Unread
 from driftline._capture.tables import count_rows
 from driftline._recording.buffer import NO_OUTPUT, CallBuffer, pop_head
 from driftline._recording.recorder import Recorder
+from driftline._runtime.abandoned import abandon
 from driftline._runtime.guard import Guard, is_contained
 from driftline.otel import Tracing, current_context
 from driftline.outcomes import Outcomes
@@ -20,9 +21,29 @@ from driftline.reference import Reference
 __all__ = ["Calls"]
 
 
+class Owner(Protocol):
+    """The pipeline of a monitor, as its `Calls` see it."""
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether a worker thread of the pipeline runs."""
+        ...
+
+    def is_abandoned(self) -> bool:
+        """Take note that no user is left. Return whether there is something to finish."""
+        ...
+
+    def finish(self) -> None:
+        """Flush, end the worker thread, and hand the counts on."""
+        ...
+
+
 class Calls:
     """
     The `Target` of a monitor's decorators and context managers: it records their calls.
+
+    The monitor, its decorated functions and its open calls refer to this object, and this object to the pipeline. The
+    pipeline does not refer back. So when this object is unused, the monitor is, and another thread finishes it.
 
     Args:
         enabled: whether anything is recorded.
@@ -37,11 +58,14 @@ class Calls:
             functions of a monitor share it. A function that calls another one makes one prediction.
         open_blocks: the blocks of this monitor that generators have open, by the generator's frame.
         buffer: the buffer in which calls begin.
+        owner: the pipeline.
         overflows: steps that the limit of recursion has prevented, as (place, seconds of a call to count or None).
         enabled: as above.
         reference: as above.
         tracing: as above.
     """
+
+    owner: Owner | None = None
 
     def __init__(
         self,
@@ -60,6 +84,22 @@ class Calls:
         self.tracing = tracing
         self._outcomes, self._guard = outcomes, guard
         self.switch(recorder, reference)
+
+    def __del__(self) -> None:
+        if self.owner is not None and self.owner.is_abandoned():
+            abandon(self)
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether a worker thread runs, which finishes an abandoned monitor."""
+        return self.owner is not None and self.owner.has_thread
+
+    def finish(self) -> None:
+        """Flush the monitor, which is no longer used, end its worker thread, and hand its counts on. Never raise."""
+        if self.owner is not None:
+            with self._guard("drain"):
+                self.report_overflows()
+                self.owner.finish()
 
     def switch(self, recorder: Recorder, reference: Reference | None) -> None:
         """Let calls begin in another recorder. *reference* is its reference, or None while one is learned."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from driftline._pipeline.replacement import Serving
 from driftline._pipeline.scheduling import WorkerRounds
 from driftline._pipeline.settings import Settings
 from driftline._recording.durations import DurationQueue
+from driftline._runtime.abandoned import finish_abandoned
 from driftline._runtime.guard import Guard, guarded_clock
 from driftline._runtime.pacing import Throttle
 from driftline._runtime.process_hooks import register
@@ -40,7 +42,6 @@ class Pipeline:
         settings: the checked arguments of the monitor.
 
     Attributes:
-        calls: records calls.
         readings: reads scores, states and counts.
         outcomes: the outcomes of predictions.
         emitter: emits events.
@@ -60,7 +61,7 @@ class Pipeline:
             wall_clock=guarded_clock(settings.wall_clock, guard),
         )
         self._name = name_of(attributes)
-        self._closed = False
+        self._closed = self._unused = False
         self._renew_lock()
         self.emitter = Emitter(attributes, settings.logger_provider)
         self._redactor = Redactor(labels=settings.export_labels, named=settings.outcomes.classes)
@@ -95,14 +96,31 @@ class Pipeline:
         tracing = Tracing(attributes, settings.tracer_provider) if settings.trace else None
         reference = None if isinstance(settings.reference, Learn) else settings.reference
         self.serving = self._start(settings.reference)
-        self.calls = Calls(self.serving.recorder, reference, self.outcomes, tracing, guard, enabled=self.enabled)
+        calls = Calls(self.serving.recorder, reference, self.outcomes, tracing, guard, enabled=self.enabled)
+        calls.owner = self
+        self._new_calls: Calls | None = calls
+        self._find_calls = weakref.ref(calls)
         self.readings = Readings(
             attributes, self.serving, self.outcomes, detectors, self._trigger, self._redactor, guard
         )
+        finish_abandoned(threadless=True)
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
             register(self)
+
+    def take_calls(self) -> Calls:
+        """
+        Return the object that records calls, once. The monitor is in use as long as somebody holds that object.
+
+        Raises:
+            RuntimeError: it has been taken already.
+        """
+        calls, self._new_calls = self._new_calls, None
+        if calls is None:
+            msg = "the calls of a pipeline can be taken once"
+            raise RuntimeError(msg)
+        return calls
 
     def _start(self, reference: Reference | Learn) -> Serving:
         """Return the first `Serving`: with this reference, or with a learner that fits one."""
@@ -156,7 +174,9 @@ class Pipeline:
         with self.serving.lock:
             self.serving.switch(active)
             self._redactor.switch(active.reference, active.evaluator)
-            self.calls.switch(active.recorder, active.reference)
+            calls = self._find_calls()
+            if calls is not None:
+                calls.switch(active.recorder, active.reference)
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
@@ -168,7 +188,9 @@ class Pipeline:
         """
         if not self.enabled:
             return
-        self.calls.report_overflows()
+        calls = self._find_calls()
+        if calls is not None:
+            calls.report_overflows()
         self.serving.drain(pause, without_user_functions=without_user_functions)
         active = self.serving.active
         if active is not None:
@@ -205,6 +227,8 @@ class Pipeline:
         """Settle in the worker thread, with pauses in which calls get the interpreter. Report an error."""
         with self.guard.in_thread("drain"):
             self._rounds.run(partial(self.settle, Throttle(self._is_falling_behind)))
+        if self._unused:
+            finish_abandoned()
 
     def _is_falling_behind(self) -> bool:
         """Return whether the worker thread must not pause for long: a collection waits, or the backlog is long."""
@@ -219,11 +243,27 @@ class Pipeline:
 
     # --- for metrics and canaries ------------------------------------------------------------------------------------
 
-    def reading(self) -> Reading | None:
-        """Settle, and return the values of one collection, or None before the first prediction in this process."""
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """Model, version and variant."""
+        return self._settings.attributes
+
+    def prepare(self) -> None:
+        """Wake the worker thread for a collection, which then calls `reading`. It wakes those of all monitors first."""
+        if self.has_thread and self.worker is not None:
+            self._rounds.request(self.worker)
+
+    def reading(self, *, settle: bool = True) -> Reading | None:
+        """
+        Return the values of one collection, or None before the first prediction in this process.
+
+        Args:
+            settle: whether to settle first. If False, what is pending goes out with the next collection.
+        """
         guarding = self.guard.in_callback("collect")
-        with guarding:
-            self._settle_for_collection()
+        if settle:
+            with guarding:
+                self._settle_for_collection()
         with guarding:
             return self.readings.reading(self._canaries)
         return None
@@ -263,8 +303,9 @@ class Pipeline:
         """Add the attributes of the feature flag that chose this variant to spans and events."""
         attributes = flag_attributes(key, variant, provider)
         self.emitter.add(attributes)
-        if self.calls.tracing is not None:
-            self.calls.tracing.add(attributes)
+        calls = self._find_calls()
+        if calls is not None and calls.tracing is not None:
+            calls.tracing.add(attributes)
 
     # --- the end, and forks ------------------------------------------------------------------------------------------
 
@@ -279,6 +320,20 @@ class Pipeline:
         if self._instruments is not None:
             self._instruments.close(self)
         delist(self._name, self.outcomes.ledger)
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether a worker thread runs, which finishes the pipeline once it is unused."""
+        return self.worker is not None and self.worker.running and self.worker.attached
+
+    def is_abandoned(self) -> bool:
+        """Take note that the monitor is unused. Return whether it has to be finished."""
+        self._unused = True
+        return self.enabled and not self._closed
+
+    def finish(self) -> None:
+        """Shut the pipeline of an unused monitor down."""
+        self.shutdown()
 
     def after_fork(self) -> None:
         """Reset counts, scores and locks in the child of a fork. Its first call starts a new worker thread."""

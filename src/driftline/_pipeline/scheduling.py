@@ -123,7 +123,7 @@ class WorkerRounds:
         awaited: whether a collection waits. The worker thread then takes no long pauses.
     """
 
-    __slots__ = ("_begun", "_ended", "awaited")
+    __slots__ = ("_begun", "_ended", "_requested", "awaited")
 
     def __init__(self) -> None:
         self.reset()
@@ -132,6 +132,7 @@ class WorkerRounds:
         """Start at zero, as the child of a fork must."""
         self.awaited = False
         self._begun = self._ended = 0
+        self._requested: tuple[int, float] | None = None
 
     def run(self, settle: Callable[[], None]) -> None:
         """Run *settle* as one round of the worker thread, and count the round."""
@@ -141,15 +142,22 @@ class WorkerRounds:
         finally:
             self._ended = self._begun
 
+    def request(self, worker: Worker) -> tuple[int, float]:
+        """Wake the worker thread. Return the number of the round that `wait_for_next` awaits, and until when."""
+        self.awaited = True
+        requested = self._begun + 1, time.monotonic() + COLLECTION_SECONDS
+        self._requested = requested
+        worker.wake()
+        return requested
+
     def wait_for_next(self, worker: Worker, is_stuck: Callable[[], bool]) -> None:
         """
-        Wake the worker thread and wait until it has completed a round that begins now or later.
+        Wait until the worker thread has completed a round that begins now, or that began after `request`.
 
         The wait ends early after `COLLECTION_SECONDS`, when the worker thread stops, or when *is_stuck* returns True.
         """
-        self.awaited = True
-        end, wanted = time.monotonic() + COLLECTION_SECONDS, self._begun + 1
-        worker.wake()
+        wanted, end = self._requested or self.request(worker)
+        self._requested = None
         while self._ended < wanted and worker.running and not is_stuck() and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
         self.awaited = False

@@ -11,10 +11,16 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from driftline._runtime.abandoned import finish_abandoned, forget_abandoned
+
 __all__ = ["Component", "at_exit", "at_exit_of_children", "hook_forks", "in_children", "register"]
 
 _in_children: list[Callable[[], object]] = []
 _hooked: list[bool] = []
+
+
+FINISH_SECONDS = 2.0
+"""Seconds that the exit waits for threads that finish monitors which were dropped. One takes a few milliseconds."""
 
 
 class Component(Protocol):
@@ -44,11 +50,13 @@ def register(component: Component) -> None:
 
 
 def _flush_components() -> None:
+    finish_abandoned(wait=FINISH_SECONDS)
     for component in list(_components):
         component.flush()
 
 
 def _empty_components() -> None:
+    forget_abandoned()
     for component in list(_components):
         component.after_fork()
 

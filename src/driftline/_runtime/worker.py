@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+from driftline._runtime.abandoned import finish_abandoned
+
 __all__ = ["Worker"]
 
 INTERVAL_SECONDS = 1.0
@@ -40,6 +42,11 @@ class Worker:
         self._lock = threading.RLock()
         self._thread: object = None
         self.running = False
+
+    @property
+    def attached(self) -> bool:
+        """Whether the method's object is in use. If not, the thread ends."""
+        return self._work() is not None
 
     @property
     def stopped(self) -> bool:
@@ -117,3 +124,4 @@ def _run(reference: weakref.ref[Worker], wake: SimpleQueue[None], thread: object
         worker = reference()
         if worker is not None:
             worker.end(thread)
+        finish_abandoned()

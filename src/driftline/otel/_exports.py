@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from driftline._runtime.abandoned import finish_abandoned
 from driftline.otel._observations import Readings
 from driftline.otel._reading import Reading
 from driftline.otel._series import Model, SeriesBudget, model_of
@@ -22,6 +24,15 @@ Features whose last states are kept for readers that have not collected since th
 series each are about the limit of the metric, so that more could not be exported.
 """
 
+SETTLE_SECONDS = 3.0
+"""
+Seconds of a collection in which sources bin and evaluate what is pending. Counts of later sources go out with the next
+collection: if callbacks take 10 s, the SDK raises, and no metric of the whole process is exported.
+"""
+
+FINISH_SECONDS = 0.5
+"""Seconds of a collection to wait for threads that hand on the counts of monitors that were dropped."""
+
 MAX_FRAMES = 40
 """Stack frames between a callback and the SDK's collection that `collecting_reader` looks at. The SDK has about 5."""
 
@@ -32,6 +43,46 @@ class Source(Protocol):
     def reading(self) -> Reading | None:
         """Bin and evaluate all that is pending, and return the reading, or None before the first prediction."""
         ...
+
+
+@runtime_checkable
+class PreparedSource(Source, Protocol):
+    """A source with a thread, which works for a collection while the sources before it are read."""
+
+    def prepare(self) -> None:
+        """Begin to work for a collection, without waiting."""
+        ...
+
+    def reading(self, *, settle: bool = True) -> Reading | None:
+        """As above. If *settle* is False, what is pending goes out with the next collection."""
+        ...
+
+
+class Entry:
+    """
+    One source. It is held weakly, so that a monitor that is no longer used can be finished.
+
+    Args:
+        source: the source.
+
+    Attributes:
+        counters: its last counters. They are exported between the end of the source and its `Exports.close`.
+    """
+
+    __slots__ = ("_id", "_source", "counters")
+
+    def __init__(self, source: Source) -> None:
+        self._id, self._source = id(source), weakref.ref(source)
+        self.counters: Reading | None = None
+
+    def source(self) -> Source | None:
+        """Return the source, or None if the garbage collector has found it to be unused."""
+        return self._source()
+
+    def belongs_to(self, source: Source) -> bool:
+        """Return whether this is the entry of *source*, which may have been revived to be closed."""
+        present = self._source()
+        return present is source or (present is None and self._id == id(source))
 
 
 @dataclass(slots=True)
@@ -72,7 +123,7 @@ class Exports:
 
     def __init__(self) -> None:
         self.budget = SeriesBudget()
-        self._sources: tuple[Source, ...] = ()
+        self._entries: tuple[Entry, ...] = ()
         self._closed: dict[Model, Reading] = {}
         self._last: dict[Model, LastStates] = {}
         self._heir: Exports | None = None
@@ -86,7 +137,7 @@ class Exports:
         """Export the readings of *source* from now on."""
         with self._lock:
             if self._heir is None:
-                self._sources = (*self._sources, source)
+                self._entries = (*self._entries, Entry(source))
                 return
         self._heir.add(source)
 
@@ -103,7 +154,7 @@ class Exports:
         """
         with self._lock:
             if self._heir is None:
-                self._sources = tuple(each for each in self._sources if each is not source)
+                self._entries = tuple(each for each in self._entries if not each.belongs_to(source))
                 if reading is not None:
                     self._keep(reading)
                 return
@@ -124,32 +175,47 @@ class Exports:
 
     def take_readings(self) -> Readings:
         """Return the readings of one collection, in the thread that collects."""
+        finish_abandoned(threadless=True, wait=FINISH_SECONDS)
         with self._lock:
-            sources, closed = self._sources, tuple(self._closed.values())
-        readings = [reading for source in sources if (reading := source.reading()) is not None]
+            entries, closed = self._entries, tuple(self._closed.values())
+        sources = [(entry, entry.source()) for entry in entries]
+        for _, source in sources:
+            if isinstance(source, PreparedSource):
+                source.prepare()
+        ended = tuple(entry.counters for entry, source in sources if source is None and entry.counters is not None)
+        end = time.monotonic() + SETTLE_SECONDS
+        readings = []
+        for entry, source in sources:
+            if source is not None and (reading := _read(source, settle=time.monotonic() < end)) is not None:
+                entry.counters = reading.counters()
+                readings.append(reading)
         with self._lock:
             reader = collecting_reader() if self._last else None
             last = [each.reading for each in self._last.values() if each.export(reader)]
         for reading in readings:
             self.budget.mark_exported(model_of(reading.attributes))
-        return Readings((*closed, *readings), (*last, *readings))
+        return Readings((*closed, *ended, *readings), (*last, *readings))
 
     def absorb(self, other: Exports) -> None:
         """Read the sources of *other* from now on, and keep what is left of its closed ones."""
         with self._lock, other._lock:
-            self._sources = (*self._sources, *other._sources)
+            self._entries = (*self._entries, *other._entries)
             for model, reading in other._closed.items():
                 before = self._closed.get(model)
                 self._closed[model] = reading if before is None else before.plus(reading)
             self._last = {**other._last, **self._last}
             self.budget.absorb(other.budget)
-            other._sources, other._closed, other._last, other._heir = (), {}, {}, self
+            other._entries, other._closed, other._last, other._heir = (), {}, {}, self
 
     def reset(self) -> None:
         """Forget closed sources, and replace the locks, in the child of a fork."""
         self._lock = threading.RLock()
         self.budget.renew_lock()
         self._closed, self._last = {}, {}
+
+
+def _read(source: Source, *, settle: bool) -> Reading | None:
+    return source.reading(settle=settle) if isinstance(source, PreparedSource) else source.reading()
 
 
 def collecting_reader() -> object:
