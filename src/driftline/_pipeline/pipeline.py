@@ -111,7 +111,7 @@ class Pipeline:
 
     def take_calls(self) -> Calls:
         """
-        Return the object that records calls, once. The monitor is in use as long as somebody holds that object.
+        Return the object that records calls, once. The monitor is in use as long as that object is.
 
         Raises:
             RuntimeError: it has been taken already.

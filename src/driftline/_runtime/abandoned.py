@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Protocol
 
 __all__ = ["Abandoned", "abandon", "finish_abandoned", "forget_abandoned"]
@@ -60,7 +61,8 @@ def finish_abandoned(*, threadless: bool = False, wait: float = 0.0) -> None:
         except IndexError:  # another thread was faster
             break
         finally:
-            _finishing.remove(thread)
+            with suppress(ValueError):  # the child of a fork in this block
+                _finishing.remove(thread)
     end = time.monotonic() + wait
     while any(other != thread for other in _finishing) and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
