@@ -134,7 +134,7 @@ class Probe:
     @property
     def open_blocks(self) -> int:
         """Number of blocks that generators have open."""
-        return len(self._pipeline.calls.open_blocks)
+        return len(self._calls.open_blocks)
 
     @property
     def errors(self) -> dict[str, int]:

@@ -97,7 +97,7 @@ class Calls:
     def finish(self) -> None:
         """Flush the monitor, which is no longer used, end its worker thread, and hand its counts on. Never raise."""
         if self.owner is not None:
-            with self._guard("drain"):
+            with self._guard.in_callback("drain"):
                 self.report_overflows()
                 self.owner.finish()
 
