@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from driftline._runtime.guard import GuardedBlock
 from driftline.instrument._call import Target, leave, user_text
-from driftline.instrument._open_blocks import add_block, generator_frame, in_call
+from driftline.instrument._open_blocks import ENTERING, GENERATORS, add_block, generator_frame, on_stack
 from driftline.otel import current_context, error_type
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from typing_extensions import Self
 
@@ -86,8 +86,11 @@ class PredictionCall:
 
     def __enter__(self) -> Self:
         target = self._target
-        frame = generator_frame(sys._getframe(1))  # noqa: SLF001 - documented, and in every CPython
-        self._generator = frame is not None
+        code = sys._getframe(1).f_code  # noqa: SLF001 - documented, and in every CPython
+        frame: FrameType | None = None
+        if code.co_flags & GENERATORS or code.co_name in ENTERING:
+            frame = generator_frame(sys._getframe(1))  # noqa: SLF001 - as above
+            self._generator = frame is not None
         self._context: object = current_context()
         tracing = target.tracing
         if tracing is not None and target.enabled:
@@ -96,7 +99,8 @@ class PredictionCall:
                 self._context = tracing.context_of(self._span)
                 if frame is None:
                     self._token = tracing.attach(self._span)
-        if not in_call(target.call_flag.get(), target.open_blocks):
+        outer = target.call_flag.get()
+        if not ((outer is not None and outer[0]) or (target.open_blocks and on_stack(target.open_blocks))):
             if frame is None:
                 flag = [True]
                 self._flag = flag, target.call_flag.set(flag)

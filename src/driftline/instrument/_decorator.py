@@ -15,7 +15,7 @@ from driftline.instrument._call import Plan, Target, leave
 from driftline.instrument._fast_path import any_arguments, coroutine, one_argument
 from driftline.instrument._generators import async_generator, generator
 from driftline.instrument._late_results import finish, is_late
-from driftline.instrument._open_blocks import CO_ITERABLE_COROUTINE, in_call
+from driftline.instrument._open_blocks import CO_ITERABLE_COROUTINE, on_stack
 from driftline.instrument._stand_in import stand_in
 
 __all__ = ["Decorator", "instrument"]
@@ -145,11 +145,12 @@ def _code_flags(function: Any) -> int:
 
 def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901 - handlers at the limit of recursion
     """Return the wrapper of a plain function with a span, an id or ``output=``."""
-    call_flag = plan.call_flag
+    call_flag, open_blocks = plan.call_flag, plan.open_blocks
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901 - as above
-        if in_call(call_flag.get(), plan.open_blocks):
+        outer = call_flag.get()
+        if (outer is not None and outer[0]) or (open_blocks and on_stack(open_blocks)):
             return function(*args, **kwargs)
         flag, token = [True], None
         try:
@@ -192,11 +193,12 @@ def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # n
 
 def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901 - as `_plain`
     """Return the wrapper of a coroutine function with a span, an id or ``output=``."""
-    call_flag = plan.call_flag
+    call_flag, open_blocks = plan.call_flag, plan.open_blocks
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if in_call(call_flag.get(), plan.open_blocks):
+        outer = call_flag.get()
+        if (outer is not None and outer[0]) or (open_blocks and on_stack(open_blocks)):
             return await function(*args, **kwargs)
         flag, token = [True], None
         try:

@@ -19,7 +19,7 @@ from typing import Any
 from driftline._capture.outputs import SCALARS
 from driftline._recording.buffer import ROWS
 from driftline.instrument._call import Plan
-from driftline.instrument._late_results import conclude
+from driftline.instrument._late_results import conclude, kinds
 from driftline.instrument._open_blocks import on_stack
 from driftline.otel import current_context
 
@@ -33,7 +33,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
     The function has one *parameter*, the features, so the wrapper need not pack and unpack arguments.
     """
     target = plan.target
-    get_flag, set_flag, open_blocks = plan.call_flag.get, plan.call_flag.set, plan.open_blocks
+    get_flag, set_flag, open_blocks, kind_of = plan.call_flag.get, plan.call_flag.set, plan.open_blocks, kinds.get
 
     def wrapper(features: Any) -> Any:
         outer = get_flag()
@@ -81,6 +81,9 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
                 pending = False
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
+            elif kind_of(type(result), conclude) is None:
+                pending = False
+                target.record(buffer, captured, result, seconds, context, None)
             else:
                 pending = False
                 result = conclude(plan, flag, buffer, captured, result, seconds, context)
@@ -101,7 +104,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
 def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a wrapper that calls *function*, which is no coroutine function, and records each call as *plan* says."""
     target, first, capture = plan.target, plan.first, plan.capture
-    get_flag, set_flag, open_blocks = plan.call_flag.get, plan.call_flag.set, plan.open_blocks
+    get_flag, set_flag, open_blocks, kind_of = plan.call_flag.get, plan.call_flag.set, plan.open_blocks, kinds.get
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -143,6 +146,9 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
                 pending = False
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
+            elif kind_of(type(result), conclude) is None:
+                pending = False
+                target.record(buffer, captured, result, seconds, context, None)
             else:
                 pending = False
                 result = conclude(plan, flag, buffer, captured, result, seconds, context)
@@ -159,7 +165,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
 def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a wrapper that awaits *function*, a coroutine function, and records each call as *plan* says."""
     target, first, capture = plan.target, plan.first, plan.capture
-    get_flag, set_flag, open_blocks = plan.call_flag.get, plan.call_flag.set, plan.open_blocks
+    get_flag, set_flag, open_blocks, kind_of = plan.call_flag.get, plan.call_flag.set, plan.open_blocks, kinds.get
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -201,6 +207,9 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                 pending = False
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
+            elif kind_of(type(result), conclude) is None:
+                pending = False
+                target.record(buffer, captured, result, seconds, context, None)
             else:
                 pending = False
                 result = conclude(plan, flag, buffer, captured, result, seconds, context)

@@ -18,6 +18,8 @@ Begin: TypeAlias = Callable[..., "tuple[OpenCall | Uncounted, Any]"]
 class Uncounted:
     """Replaces `OpenCall` for a generator within another call, because only that call is recorded."""
 
+    span = None
+
     def resume(self) -> None:
         """Make no span current."""
 
@@ -71,6 +73,7 @@ def steps(plan: Plan, begin: Begin) -> Callable[..., Generator[Any, Any, Any]]:
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         call, inner = begin(*args, **kwargs)
+        traced = call.span is not None
         last: Any = None
         sent: Any = None
         thrown: list[BaseException] = []  # no local variable, which would make a cycle with the traceback
@@ -79,7 +82,8 @@ def steps(plan: Plan, begin: Begin) -> Callable[..., Generator[Any, Any, Any]]:
             flag, token = [True], None
             try:
                 token = call_flag.set(flag)
-                call.resume()
+                if traced:
+                    call.resume()
                 last = inner.throw(thrown.pop()) if thrown else inner.send(sent)
             except StopIteration as stop:
                 call.finish(last)
@@ -94,7 +98,8 @@ def steps(plan: Plan, begin: Begin) -> Callable[..., Generator[Any, Any, Any]]:
                 # First of all, so that no interrupt can come before it.
                 flag[0] = False
                 leave(call_flag, flag, token)
-                call.suspend()
+                if traced:
+                    call.suspend()
             try:
                 sent = yield last
             except BaseException as error:  # noqa: BLE001 - the consumer threw it; the generator may handle it
@@ -109,6 +114,7 @@ def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, A
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         call, inner = begin(*args, **kwargs)
+        traced = call.span is not None
         last: Any = None
         sent: Any = None
         thrown: list[BaseException] = []
@@ -117,7 +123,8 @@ def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, A
             flag, token = [True], None
             try:
                 token = call_flag.set(flag)
-                call.resume()
+                if traced:
+                    call.resume()
                 last = await (inner.athrow(thrown.pop()) if thrown else inner.asend(sent))
             except StopAsyncIteration:
                 call.finish(last)
@@ -132,7 +139,8 @@ def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, A
                 # First of all, so that no interrupt can come before it.
                 flag[0] = False
                 leave(call_flag, flag, token)
-                call.suspend()
+                if traced:
+                    call.suspend()
             try:
                 sent = yield last
             except BaseException as error:  # noqa: BLE001 - as above

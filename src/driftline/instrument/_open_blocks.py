@@ -12,7 +12,7 @@ import weakref
 from types import FrameType
 from typing import Any, TypeAlias
 
-__all__ = ["OpenBlocks", "add_block", "generator_frame", "in_call", "on_stack"]
+__all__ = ["ENTERING", "GENERATORS", "OpenBlocks", "add_block", "generator_frame", "in_call", "on_stack"]
 
 OpenBlocks: TypeAlias = dict[int, "weakref.ref[Any]"]
 """
@@ -24,6 +24,8 @@ lives, because the block is one of the values of the frame.
 
 CO_GENERATOR, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x100, 0x200
 """Flags of code objects, as in `inspect`."""
+
+GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 
 ENTERING = {"__enter__", "__aenter__", "enter_context", "enter_async_context"}
 """Names of functions that open a block for their caller: other context managers, and `contextlib.ExitStack`."""
@@ -40,7 +42,7 @@ def generator_frame(frame: FrameType | None) -> FrameType | None:
     while frame is not None:
         code = frame.f_code
         flags = code.co_flags
-        if flags & (CO_GENERATOR | CO_ASYNC_GENERATOR) and not flags & CO_ITERABLE_COROUTINE:
+        if flags & GENERATORS and not flags & CO_ITERABLE_COROUTINE:
             consumer = frame.f_back
             if consumer is None or consumer.f_code.co_name not in ENTERING:
                 return frame
