@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import uuid
+import weakref
 from contextvars import Token
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.with_statements import ExitMethod, Held
 from driftline.instrument._call import Target, leave, user_text
 from driftline.instrument._open_blocks import ENTERING, GENERATORS, add_block, generator_frame, on_stack
 from driftline.otel import current_context, error_type
@@ -24,7 +26,24 @@ _UNSET = object()
 """The output of a block that has set none so far."""
 
 
-class PredictionCall:
+class _BlockFlag(list[bool]):
+    """The flag of a block: True until its ``with`` statement ends, also if an interrupt keeps ``__exit__`` from it."""
+
+    __slots__ = ("_block",)
+
+    def __init__(self, block: Held) -> None:
+        super().__init__((True,))
+        # A weak reference, because a task that was started within the block keeps the flag.
+        self._block = weakref.ref(block)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not super().__getitem__(index):
+            return False
+        block = self._block()
+        return block is not None and not block.ended
+
+
+class PredictionCall(Held):
     """
     One prediction as a context manager. Decorated functions that the block calls belong to it.
 
@@ -60,6 +79,7 @@ class PredictionCall:
     )
 
     def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
+        super().__init__()
         self._target = target
         self._id = prediction_id
         self._user = user_id
@@ -102,13 +122,14 @@ class PredictionCall:
         outer = target.call_flag.get()
         if not ((outer is not None and outer[0]) or (target.open_blocks and on_stack(target.open_blocks))):
             if frame is None:
-                flag = [True]
+                flag = _BlockFlag(self)
                 self._flag = flag, target.call_flag.set(flag)
             else:
                 self._key = add_block(target.open_blocks, frame, self)
         self._start = perf_counter()
         return self
 
+    @ExitMethod
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -149,6 +170,7 @@ class PredictionCall:
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
+    @ExitMethod
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

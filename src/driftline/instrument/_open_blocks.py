@@ -70,7 +70,9 @@ def on_stack(blocks: OpenBlocks) -> bool:
     """Return whether a generator that has a block open runs at the moment, and has led to this call."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and in every CPython
     while frame is not None:
-        if id(frame) in blocks:
+        reference = blocks.get(id(frame))
+        block = None if reference is None else reference()
+        if block is not None and not block.ended:
             return True
         frame = frame.f_back
     return False
