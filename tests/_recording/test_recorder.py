@@ -198,7 +198,7 @@ def test_rows_and_durations_together_press_a_round(layout):
 def test_durations_are_recorded_in_larger_pieces_under_pressure():
     pieces, pressed = [], iter([False, True, True, False, False])
     durations = DurationQueue(lambda some: pieces.append(len(list(some))))
-    durations.extend([(0.1, None, None)] * (2 * PIECE + 2 * LARGE_PIECE + 1))
+    durations.items += [0.1, None, None] * (2 * PIECE + 2 * LARGE_PIECE + 1)
     durations.record_all(lambda: next(pressed))
     assert pieces == [PIECE, PIECE, LARGE_PIECE, LARGE_PIECE, 1]
 

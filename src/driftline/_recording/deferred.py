@@ -33,7 +33,7 @@ class DeferredWork:
 
     def __init__(self) -> None:
         self.lock = WatchedLock()
-        self._count_lock = threading.Lock()
+        self._count_lock = threading.RLock()
         self._last = 0
         self.batch_rows = 0
 
@@ -51,6 +51,11 @@ class DeferredWork:
         """Subtract the rows of a batch that was removed from the buffer."""
         with self._count_lock:
             self.batch_rows -= rows
+
+    def count(self, entries: list[Any]) -> None:
+        """Count the rows of the batches among all entries of the buffer anew, after an interrupt."""
+        with self._count_lock:
+            self.batch_rows = sum(captured.rows for captured in entries[::FIELDS] if captured.__class__ is Batch)
 
     def remove_entries(self, entries: list[Any]) -> int:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from typing import Any, TypeAlias
 
 from driftline._runtime.watched_lock import WatchedLock
@@ -27,9 +26,13 @@ class DurationQueue:
     Args:
         record: records durations in the histogram.
         is_wanted: returns whether an SDK is set up, which reads the histogram.
+
+    Attributes:
+        is_wanted: as above.
+        items: the durations, `PARTS` items each. Callers append to it in one step, if durations are wanted.
     """
 
-    __slots__ = ("_items", "_lock", "_record", "is_wanted")
+    __slots__ = ("_lock", "_record", "is_wanted", "items")
 
     def __init__(
         self, record: Callable[[Iterable[Duration]], None], is_wanted: Callable[[], bool] = lambda: True
@@ -41,23 +44,11 @@ class DurationQueue:
     def reset(self) -> None:
         """Remove all durations, and renew the lock, as the child of a fork must."""
         self._lock = WatchedLock()
-        self._items: list[Any] = []
+        self.items: list[Any] = []
 
     def __len__(self) -> int:
         """Return the number of durations."""
-        return len(self._items) // PARTS
-
-    def extend(self, durations: Iterable[Duration]) -> bool:
-        """
-        Append durations and return True. If no SDK is set up so far, drop them and return False.
-
-        Args:
-            durations: durations of any number of calls.
-        """
-        wanted = self.is_wanted()
-        if wanted:
-            self._items.extend([*chain.from_iterable(durations)])
-        return wanted
+        return len(self.items) // PARTS
 
     def record(self, limit: int, *, wait: bool) -> None:
         """
@@ -76,7 +67,7 @@ class DurationQueue:
 
     def _record_oldest(self, number: int) -> None:
         """Remove the oldest durations and record them. After an interrupt, those that are not recorded remain."""
-        items, done = self._items[: number * PARTS], 0
+        items, done = self.items[: number * PARTS], 0
 
         def durations() -> Iterator[Duration]:
             nonlocal done
@@ -91,7 +82,7 @@ class DurationQueue:
                 done = len(items)
         finally:
             # In one step, without a call, so that no interrupt comes between.
-            del self._items[:done]
+            del self.items[:done]
 
     def record_all(self, pause: Callable[[], bool] | None) -> None:
         """

@@ -26,10 +26,11 @@ from driftline._recording.buffer import (
 )
 from driftline._recording.deferred import DeferredWork, group_by_kind, split_batch
 from driftline._recording.durations import Duration, DurationQueue
+from driftline._runtime.with_statements import RunningBlock
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
 from driftline._windows.totals import count_seconds
-from driftline.typing import Column
+from driftline.typing import Column, Counts
 
 __all__ = ["Recorder"]
 
@@ -62,6 +63,7 @@ class Recorder:
         "_calls",
         "_chunk",
         "_defers",
+        "_draining",
         "_durations",
         "_failures",
         "_has_prediction",
@@ -116,6 +118,7 @@ class Recorder:
         # Rows without an output.
         self._bare: list[Row] = []
         self.deferred = DeferredWork()
+        self._draining = RunningBlock()
 
     # --- in the caller's thread --------------------------------------------------------------------------------------
 
@@ -254,9 +257,9 @@ class Recorder:
         else:
             # In one step, so that a reading sees as many rows served as there are in the bins.
             with self.panes.lock:
+                self._add_batch(batch, column)
                 self._count_call(0, seconds, context)
                 self.panes.totals.served += batch.rows
-                self._add_batch(batch, column)
             self.panes.report_rejects()
         self.backpressure.evaluate_overdue()
 
@@ -281,7 +284,9 @@ class Recorder:
                 worker.wake()
             return
         with self.panes.lock:
-            self._bin(*self._pop_rows(max(self.buffer.rows, len(self._bare))))
+            if not self._draining.is_running():
+                with self._draining:
+                    self._bin_oldest(max(self.buffer.rows, len(self._bare)))
             self.panes.count_columns(columns, batch.rows)
 
     # --- in the thread that drains -----------------------------------------------------------------------------------
@@ -344,30 +349,59 @@ class Recorder:
         if self._defers:
             return self._drain_deferred(limit)
         with self.panes.lock:
-            drained = self._pop_calls(limit)
-            drained = self._bin(*self._pop_rows(limit)) or drained
+            if self._draining.is_running():
+                return False  # a finalizer of the host predicts while rows are binned
+            with self._draining:
+                drained = self._count_calls(limit)
+                drained = self._bin_oldest(limit) or drained
         self.panes.report_rejects()
         return drained
 
     def _drain_deferred(self, limit: int) -> bool:
         """Drain as `_drain_chunk`, with user functions under their own lock. Drop rows if one hangs elsewhere."""
-        lock = self.deferred.lock
+        lock, totals = self.deferred.lock, self.panes.totals
         with lock.hold() as held:
             if held:
                 with self.panes.lock:
-                    drained = self._pop_calls(limit)
-                    rows = self._pop_rows(limit)
-                drained = self._bin(*rows) or drained
+                    drained = self._count_calls(limit)
+                    entries, bare = self._pop_rows(limit)
+                before = totals.rows
+                try:
+                    drained = self._bin(entries, bare) or drained
+                except BaseException:
+                    self._put_back(entries, bare, totals.rows - before)
+                    raise
                 lock.heartbeat()
         if not held:
             return self._drop_rows(limit)
         self.panes.report_rejects()
         return drained
 
+    def _put_back(self, entries: list[Any], bare: list[Row], done: int) -> None:
+        """Put rows of `_pop_rows` back after an interrupt. *done* is the number of those that are binned."""
+        rest: list[Any] = []
+        singles = 0
+        for start in range(0, len(entries), FIELDS):
+            captured, output, _, context = entries[start : start + FIELDS]
+            rows = captured.rows if captured.__class__ is Batch else 1
+            left, done = max(0, rows - done), max(0, done - rows)
+            if left and captured.__class__ is Batch:
+                columns = [None if column is None else column[rows - left :] for column in captured.columns]
+                rest += Batch(columns, left), None, NO_CALL, None
+            elif left:
+                # The duration of its call is counted already.
+                rest += captured, output, NO_CALL, context
+                singles += 1
+        with self.panes.lock:
+            self.panes.totals.served -= singles
+            self._bare[:0] = bare[done:]
+            self.buffer.entries[:0] = rest
+            self.deferred.count(self.buffer.entries)
+
     def _drop_rows(self, limit: int) -> bool:
         """Drain as `_drain_chunk`, but drop the rows, because a user function does not return."""
         with self.panes.lock:
-            drained = self._pop_calls(limit)
+            drained = self._count_calls(limit)
             entries, bare = self._pop_rows(limit)
         rows = self.deferred.remove_entries(entries) + len(bare)
         if rows:
@@ -376,21 +410,67 @@ class Recorder:
                 self._on_stuck()
         return drained or bool(rows)
 
-    def _pop_calls(self, limit: int) -> bool:
-        """Remove and count at most *limit* calls and *limit* failures. Return whether there were any."""
-        calls, failures = pop_head(self._calls, limit), pop_head(self._failures, limit)
-        totals = self.panes.totals
-        totals.failed_calls += len(failures)
-        if calls:
-            seconds, contexts, rows = zip(*calls, strict=True)
-            totals.served += sum(rows)
-            self._add_durations(seconds, contexts)
+    def _count_calls(self, limit: int) -> bool:
+        """
+        Remove and count at most *limit* calls and *limit* failures. Return whether there were any.
+
+        After an interrupt either all or none of them are counted. The caller holds the lock of the panes.
+        """
+        calls, failures = self._calls[:limit], self._failures[:limit]
+        if not calls and not failures:
+            return False
+        totals, queue = self.panes.totals, self._durations
+        seconds, contexts, numbers = zip(*calls, strict=True) if calls else ((), (), ())
+        counts, durations = self._measure(seconds, contexts)
+        served, failed = sum(numbers), dict(totals.failed)
         for _, _, error, rows in failures:
-            totals.failed[error] = totals.failed.get(error, 0) + rows
-        if failures and self._durations is not None:
-            failed = ((seconds, context, error) for seconds, context, error, _ in failures)
-            self.buffer.exemplars = self._durations.extend(failed)
-        return bool(calls or failures)
+            failed[error] = failed.get(error, 0) + rows
+        if failures and queue is not None:
+            self.buffer.exemplars = queue.is_wanted()
+        if failures and queue is not None and self.buffer.exemplars:
+            durations += chain.from_iterable((seconds, context, error) for seconds, context, error, _ in failures)
+        answered, raised = len(calls), len(failures)
+        # Without a call from here on, so that no interrupt comes between.
+        totals.served += served
+        totals.failed = failed
+        totals.failed_calls += raised
+        totals.durations += counts
+        if queue is not None:
+            queue.items += durations
+        del self._calls[:answered]
+        del self._failures[:raised]
+        return True
+
+    def _bin_oldest(self, limit: int) -> bool:
+        """
+        Bin and count at most *limit* entries, and *limit* rows without an output. Return whether there were any.
+
+        After an interrupt, what is not binned remains in the buffers. The caller holds the lock of the panes.
+        """
+        buffer, totals, queue = self.buffer, self.panes.totals, self._durations
+        entries, bare = buffer.entries[: limit * FIELDS], self._bare[:limit]
+        size, further, before = len(entries) // FIELDS, len(bare), totals.rows
+        if not size and not further:
+            return False
+        counts, durations = self._measure(entries[2::FIELDS], entries[3::FIELDS])
+        try:
+            self._bin(entries, bare)
+        except BaseException:
+            # Without a call here too.
+            done = totals.rows - before
+            taken = min(size, done)
+            totals.served += taken
+            del buffer.entries[: taken * FIELDS]
+            del self._bare[: done - taken]
+            totals.durations += self._measure(entries[2 : taken * FIELDS : FIELDS], ())[0]
+            raise
+        totals.served += size
+        totals.durations += counts
+        if queue is not None:
+            queue.items += durations
+        del buffer.entries[: size * FIELDS]
+        del self._bare[:further]
+        return True
 
     def _pop_rows(self, limit: int) -> tuple[list[Any], list[Row]]:
         """Count and remove at most *limit* entries, and *limit* rows without an output. Return the two lists."""
@@ -399,7 +479,10 @@ class Recorder:
             # The call of a batch has been counted by itself.
             batches = sum(row.__class__ is Batch for row in entries[::FIELDS]) if self._defers else 0
             self.panes.totals.served += len(entries) // FIELDS - batches
-            self._add_durations(entries[2::FIELDS], entries[3::FIELDS])
+            counts, durations = self._measure(entries[2::FIELDS], entries[3::FIELDS])
+            self.panes.totals.durations += counts
+            if self._durations is not None:
+                self._durations.items += durations
         return entries, pop_head(self._bare, limit)
 
     def _bin(self, entries: list[Any], bare: list[Row]) -> bool:
@@ -426,12 +509,22 @@ class Recorder:
         if self.width and rows:
             self.panes.count_rows(rows if align is None else align(rows), outputs)
 
-    def _add_durations(self, seconds: Sequence[float], contexts: Sequence[object]) -> None:
-        """Count durations of successful calls in the totals and queue them with their contexts. Skip `NO_CALL`."""
+    def _measure(self, seconds: Sequence[float], contexts: Sequence[object]) -> tuple[Counts | int, list[Any]]:
+        """
+        Return the counts of the durations of successful calls, and the items of the queue of durations.
+
+        `NO_CALL` is skipped. There are no items if no SDK is set up so far.
+        """
+        if not seconds:
+            return 0, []
         counts, known = count_seconds(seconds)
-        self.panes.totals.durations += counts
-        if self._durations is not None:
-            durations: Iterable[Duration] = zip(seconds, contexts, repeat(None))
-            if known < len(seconds):
-                durations = [duration for duration in durations if duration[0] == duration[0]]
-            self.buffer.exemplars = self._durations.extend(durations)
+        queue = self._durations
+        if queue is None:
+            return counts, []
+        self.buffer.exemplars = wanted = queue.is_wanted()
+        if not wanted:
+            return counts, []
+        durations: Iterable[Duration] = zip(seconds, contexts, repeat(None))
+        if known < len(seconds):
+            durations = [duration for duration in durations if duration[0] == duration[0]]
+        return counts, [*chain.from_iterable(durations)]

@@ -50,6 +50,9 @@ class Database:
         keep_open: if False, close the connection after each use.
         on_replaced: called with an exception when the file is found to have been deleted, replaced or emptied.
 
+    Attributes:
+        rolled_back: whether the last transaction was rolled back because of an exception within it.
+
     Raises:
         ConfigurationError: the file cannot be opened or created, is another program's, or is of a newer version.
     """
@@ -65,6 +68,7 @@ class Database:
     ) -> None:
         self._path = _IN_MEMORY if path is None else os.fspath(path)
         self._format = file_format
+        self.rolled_back = False
         self._closed = False
         self._keep_open = keep_open
         self._on_replaced = on_replaced
@@ -105,13 +109,16 @@ class Database:
             sqlite3.Error: as for `connection`. The transaction is rolled back.
         """
         with self.connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                # Within the block, because an interrupt may come as soon as the transaction has begun.
+                connection.execute("BEGIN IMMEDIATE")
+                self.rolled_back = False
                 yield connection
                 connection.execute("COMMIT")
             finally:
                 # SQLite rolls back by itself after some errors, such as a full disk.
                 if connection is self._connection and connection.in_transaction:
+                    self.rolled_back = True
                     connection.execute("ROLLBACK")
 
     def close(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
-from types import MethodType
+from types import FrameType, MethodType
 from typing import Any
 
-__all__ = ["ExitMethod", "Held"]
+__all__ = ["ExitMethod", "Held", "RunningBlock"]
 
 
 class Held:
@@ -53,3 +54,32 @@ class ExitMethod:
         method = MethodType(self._function, held)
         held.observe(method)
         return method
+
+
+class RunningBlock:
+    """
+    Tells whether a block of code runs already, in a frame that has led to this call. One thread at a time uses it.
+
+    ``with running:`` marks the block of a frame. A mark that an interrupt has left has no effect, because a frame that
+    has ended is on no stack.
+    """
+
+    __slots__ = ("_frame",)
+
+    def __init__(self) -> None:
+        self._frame: FrameType | None = None
+
+    def is_running(self) -> bool:
+        """Return whether the marked frame is one of those that have led to this call."""
+        if self._frame is None:
+            return False
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and in every CPython
+        while frame is not None and frame is not self._frame:
+            frame = frame.f_back
+        return frame is not None
+
+    def __enter__(self) -> None:
+        self._frame = sys._getframe(1)  # noqa: SLF001 - as above
+
+    def __exit__(self, *_: object) -> None:
+        self._frame = None

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from driftline._runtime.guard import is_contained
+
 __all__ = ["Event", "GradePairs", "JoinResult", "MemoryStore", "Record", "Store", "advance_record", "join_key"]
 
 WAITING, EARLY, DONE, EXPIRED = "waiting", "early", "done", "expired"
@@ -106,7 +108,15 @@ A function that grades joined pairs. It returns the number of pairs by (source, 
 
 
 class Store(Protocol):
-    """Keeps predictions until their outcomes arrive."""
+    """
+    Keeps predictions until their outcomes arrive.
+
+    Attributes:
+        unfinished: what `apply` has done when an interrupt ended it. The next `apply` of the same events goes on with
+            that. The caller sets it to None when it has what `apply` returned.
+    """
+
+    unfinished: Any
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
         """
@@ -193,6 +203,29 @@ def advance_record(record: Record | None, event: Event, joined: JoinResult) -> R
     return Record(WAITING, event.value, None, event.at)
 
 
+class _Progress:
+    """
+    What `MemoryStore.apply` has done before an interrupt.
+
+    Args:
+        first: the first of the events.
+
+    Attributes:
+        first: as above.
+        events: the number of events that are joined.
+        results: the result of each event that has one.
+        pairs: the joined pairs.
+    """
+
+    __slots__ = ("events", "first", "pairs", "results")
+
+    def __init__(self, first: Event | None) -> None:
+        self.first = first
+        self.events = 0
+        self.results: list[tuple[Source, str]] = []
+        self.pairs: list[Pair] = []
+
+
 class MemoryStore:
     """
     A bounded store in the memory of one process.
@@ -203,7 +236,7 @@ class MemoryStore:
         expire: seconds after which a record expires. If None, records never expire by age.
     """
 
-    __slots__ = ("_capacity", "_expire_seconds", "_states")
+    __slots__ = ("_capacity", "_expire_seconds", "_states", "unfinished")
 
     def __init__(self, capacity: int, expire: float | None) -> None:
         self._capacity = capacity
@@ -218,16 +251,47 @@ class MemoryStore:
             EARLY: OrderedDict(),
             DONE: OrderedDict(),
         }
+        self.unfinished: _Progress | None = None
 
     def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
         """See `Store`."""
-        joined = JoinResult()
-        for event in events:
-            self._insert(event.key, advance_record(self._remove(event.key), event, joined), joined)
-        if self._expire_seconds is not None:
-            self._expire_before(now - self._expire_seconds, now, joined)
-        joined.results.update(grade(joined.pairs))
+        progress = self.unfinished
+        if progress is None or not events or progress.first is not events[0]:
+            self.unfinished = progress = _Progress(events[0] if events else None)
+        try:
+            joined = self._join(events, progress)
+            if self._expire_seconds is not None:
+                self._expire_before(now - self._expire_seconds, now, joined)
+            joined.results.update(grade(joined.pairs))
+        except BaseException as error:
+            if is_contained(error):
+                self.unfinished = None
+            raise
         return joined
+
+    def _join(self, events: Sequence[Event], progress: _Progress) -> JoinResult:
+        """Join the events after those of *progress*. After an interrupt, none is joined twice, and none is left out."""
+        results, pairs, change = progress.results, progress.pairs, JoinResult()
+        waiting, early, done = self._states.values()
+        for event in events[progress.events :]:
+            key = event.key
+            former = waiting if key in waiting else early if key in early else done if key in done else None
+            record = advance_record(None if former is None else former[key], event, change)
+            records = self._states[DONE if record.state == EXPIRED else record.state]
+            # Without a call, so that no interrupt comes between.
+            if former is not None:
+                del former[key]
+            records[key] = record
+            results += change.results
+            pairs += change.pairs
+            progress.events += 1
+            change.results.clear()
+            change.pairs.clear()
+            if len(records) > self._capacity:
+                expired = JoinResult()
+                self._expire_oldest(records, record.at, expired)
+                results += expired.results
+        return JoinResult(Counter(results), [*pairs])
 
     @property
     def pending(self) -> int:
@@ -236,14 +300,6 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return sum(map(len, self._states.values()))
-
-    def _remove(self, key: str) -> Record | None:
-        """Remove and return the record of an id; None if it is unknown."""
-        for records in self._states.values():
-            record = records.pop(key, None)
-            if record is not None:
-                return record
-        return None
 
     def _insert(self, key: str, record: Record, joined: JoinResult) -> None:
         """Add a record as the newest of its state. Beyond the capacity, expire the oldest."""

@@ -92,6 +92,8 @@ class Outcomes:
     def _start_empty(self) -> None:
         self._lock = WatchedLock()
         self._events: list[Event] = []
+        self._joined: list[tuple[Source, Counter[str] | GradingResult]] = []
+        self._gradings: list[tuple[Source, GradingResult]] = []
         self._has_dropped = False
         self._last_expiry_check = self._clock()
 
@@ -174,10 +176,10 @@ class Outcomes:
         If the file is unavailable, this raises, and they stay pending. If an event makes the join fail, that event is
         dropped, and the others are joined.
         """
+        self._count_joined()
         events = self._events[:CHUNK_EVENTS]
         if not events:
             return False
-        del self._events[: len(events)]
         size = len(events)
         while events:
             try:
@@ -185,14 +187,14 @@ class Outcomes:
             except BaseException as error:
                 if not is_contained(error):
                     raise
+                self._store.unfinished = None
                 if is_unavailable(error):
-                    self._events[:0] = events
                     self._drop_excess()
                     raise
                 if size > 1:
                     size = (size + 1) // 2
                     continue
-                self._events[:0] = events[1:]
+                del self._events[:1]
                 self._drop(events[0], error)
                 return True
             del events[:size]
@@ -225,24 +227,40 @@ class Outcomes:
             self.ledger.add_results({"dropped": excess})
 
     def _join(self, events: Sequence[Event]) -> list[tuple[Source, GradingResult]]:
-        """Apply *events* to the store and count the results. Return the gradings of the joined pairs by source."""
-        gradings: list[tuple[Source, GradingResult]] = []
+        """Apply the oldest pending events to the store and count the results. Return the gradings of joined pairs."""
+        if self._store.unfinished is None:
+            self._gradings = []
+        gradings = self._gradings
         self._last_expiry_check = now = self._clock()
         joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, gradings))
-        # Count only after the store has succeeded. If it raises, the same events are joined again later.
         results: dict[Source, Counter[str]] = {}
         for (source, result), count in joined.results.items():
             results.setdefault(source, Counter())[result] += count
-        for source, counts in results.items():
-            self._ledger_of(source).add_results(counts)
-        for source, grading in gradings:
-            self._ledger_of(source).add_grading(grading, {})
+        number = len(events)
+        counts: list[tuple[Source, Counter[str] | GradingResult]] = [*results.items(), *gradings]
+        # Without a call, so that no interrupt comes between. If the store raises, the same events are joined later.
+        del self._events[:number]
+        self._store.unfinished = None
+        self._joined += counts
+        self._count_joined()
         return gradings
+
+    def _count_joined(self) -> None:
+        """Add what was joined to the ledgers, one after the other. After an interrupt, the rest follows later."""
+        while self._joined:
+            source, counts = self._joined[0]
+            ledger = self._ledger_of(source)
+            if isinstance(counts, GradingResult):
+                ledger.add_grading(counts, {})
+            else:
+                ledger.add_results(counts)
+            del self._joined[0]
 
     def _grade(
         self, pairs: Sequence[Pair], gradings: list[tuple[Source, GradingResult]]
     ) -> Counter[tuple[Source, str]]:
         """Grade joined pairs, append to *gradings*, and return the number of pairs by (source, result)."""
+        gradings.clear()
         by_source: dict[Source, list[tuple[object, object]]] = {}
         for source, output, actual in pairs:
             by_source.setdefault(source, []).append((output, actual))

@@ -148,6 +148,9 @@ class Ledger:
             self._policy.kind or kind_of(self._prediction), self._correct, self._prediction, self.classes
         )
         self._earlier = earlier
+        # What was counted last, and how many of its pairs were passed on.
+        self._counted: object = None
+        self._told = 0
         self._results: Counter[str] = Counter()
         self._totals = np.zeros(self._grader.size, dtype=np.int64)
         self._closed_panes: deque[Counts] = deque(maxlen=self._policy.window.panes)
@@ -177,33 +180,48 @@ class Ledger:
         self.report_errors(error for grading in gradings for error in grading.errors)
 
     def add_results(self, results: Mapping[str, int]) -> None:
-        """Add to the number of outcomes by result."""
+        """Add to the number of outcomes by result. The same object again, after an interrupt, adds nothing."""
         with self._lock:
-            self._results.update(results)
+            if results is not self._counted:
+                total = self._results.copy()
+                total.update(results)
+                self._results, self._counted = total, results
 
     def add_grading(self, grading: GradingResult, results: Mapping[str, int]) -> None:
-        """Add the counts of graded pairs to totals and window, and *results* to the number of outcomes by result."""
+        """
+        Add the counts of graded pairs to totals and window, and *results* to the number of outcomes by result.
+
+        A second call with the same grading, after an interrupt, adds only what the first call did not.
+        """
         counts = grading.counts
         with self._lock:
-            self._results.update(results)
-            if grading.grader is not self._grader:
-                # The reference was replaced after this grading. Its bins and its window no longer exist.
-                late = grading.grader.snapshot(counts)
-                self._earlier += replace(late, bins=np.zeros((0, 2), dtype=np.int64))
-            else:
-                self._add_counts(counts)
+            told = self._told if grading is self._counted else 0
+            if grading is not self._counted:
+                total = self._results.copy()
+                total.update(results)
+                if grading.grader is not self._grader:
+                    # The reference was replaced after this grading. Its bins and its window no longer exist.
+                    late = grading.grader.snapshot(counts)
+                    earlier = self._earlier + replace(late, bins=np.zeros((0, 2), dtype=np.int64))
+                    self._earlier, self._results, self._counted = earlier, total, grading
+                else:
+                    # Without a call, so that no interrupt comes between.
+                    self._totals += counts
+                    self._open_pane += counts
+                    self._cached_performance, self._limits_are_stale = None, True
+                    self._results, self._counted = total, grading
+            self._close_full_pane()
         if self._on_pair is not None:
-            for output, actual, is_correct in grading.parsed:
+            for output, actual, is_correct in grading.parsed[told:]:
+                self._told = told = told + 1
                 self._on_pair(output, actual, is_correct)
 
-    def _add_counts(self, counts: Counts) -> None:
-        self._totals += counts
-        self._open_pane += counts
-        self._cached_performance, self._limits_are_stale = None, True
+    def _close_full_pane(self) -> None:
         # Ungraded pairs count too: the errors of a regression without a user function also need a window.
         if self._open_pane_rows >= self._pane_size:
-            self._closed_panes.append(self._open_pane)
-            self._open_pane = np.zeros(self._grader.size, dtype=np.int64)
+            closed = deque([*self._closed_panes, self._open_pane], self._closed_panes.maxlen)
+            empty = np.zeros(self._grader.size, dtype=np.int64)
+            self._closed_panes, self._open_pane = closed, empty
 
     def report_errors(self, errors: Iterable[BaseException]) -> None:
         """Pass exceptions that a value or the user function raised to the callback *on_error*."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from driftline._runtime import validation as check
+from driftline._runtime.guard import is_contained
 from driftline._runtime.sqlite import Database, FileFormat, open_read_only
 from driftline._runtime.sqlite_format import storable
 from driftline.outcomes._join import (
@@ -108,9 +109,11 @@ class FileStore:
         self._own_number = 0
         self._registered_in: sqlite3.Connection | None = None
         self._database = Database(path, FORMAT, "outcomes", on_replaced=on_replaced)
+        self.unfinished: JoinResult | None = None
 
     def reset(self) -> None:
-        """Do nothing, because the child of a fork opens a new connection and shares the records of the file."""
+        """Forget an interrupted join. The child of a fork opens a new connection and shares the records of the file."""
+        self.unfinished = None
 
     def close(self) -> None:
         """Close the file. The store cannot be used afterwards."""
@@ -124,36 +127,50 @@ class FileStore:
             sqlite3.Error: the file is locked, full or gone. Nothing has changed.
             Exception: a value cannot be written as JSON. Nothing has changed.
         """
-        with self._database.transaction() as connection:
-            if connection is not self._registered_in:
-                # The numbers of another file, or of a transaction that was rolled back, may be those of other sources.
-                self._sources.clear()
-                self._own_number, self._registered_in = _register(connection, *self._own_source), None
-            joined = JoinResult()
-            before = self._load(connection, {event.key for event in events})
-            after = dict(before)
-            arrived: Counter[tuple[Source, str]] = Counter()
-            for event in events:
-                after[event.key] = advance_record(after.get(event.key), event, joined)
-                arrived[None, OUTCOMES if event.is_outcome else PREDICTIONS] += 1
-            changed = {key: record for key, record in after.items() if record is not before.get(key)}
-            sizes: Counter[int] = Counter()
-            for key, record in changed.items():
-                previous = before.get(key)
-                if previous is not None:
-                    sizes[_NUMBERS[previous.state]] -= 1
-                sizes[_NUMBERS[record.state]] += 1
-            connection.executemany(
-                "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
-                [self._row(key, record) for key, record in changed.items()],
-            )
-            self._expire(connection, now, sizes, joined)
-            connection.executemany(
-                "UPDATE size SET rows = rows + ? WHERE state = ?", [(n, s) for s, n in sizes.items()]
-            )
-            joined.results.update(grade(joined.pairs))
-            self._add_totals(connection, joined.results + arrived)
+        if self.unfinished is not None:
+            return self.unfinished
+        finished: JoinResult | None = None
+        try:
+            with self._database.transaction() as connection:
+                finished = self._apply(connection, events, now, grade)
+        except BaseException as error:
+            if finished is not None and not is_contained(error) and not self._database.rolled_back:
+                # An interrupt came after the commit.
+                self.unfinished = finished
+            raise
         self._registered_in = connection
+        return finished
+
+    def _apply(
+        self, connection: sqlite3.Connection, events: Sequence[Event], now: float, grade: GradePairs
+    ) -> JoinResult:
+        """Join events and expire records within a transaction."""
+        if connection is not self._registered_in:
+            # The numbers of another file, or of a transaction that was rolled back, may be those of other sources.
+            self._sources.clear()
+            self._own_number, self._registered_in = _register(connection, *self._own_source), None
+        joined = JoinResult()
+        before = self._load(connection, {event.key for event in events})
+        after = dict(before)
+        arrived: Counter[tuple[Source, str]] = Counter()
+        for event in events:
+            after[event.key] = advance_record(after.get(event.key), event, joined)
+            arrived[None, OUTCOMES if event.is_outcome else PREDICTIONS] += 1
+        changed = {key: record for key, record in after.items() if record is not before.get(key)}
+        sizes: Counter[int] = Counter()
+        for key, record in changed.items():
+            previous = before.get(key)
+            if previous is not None:
+                sizes[_NUMBERS[previous.state]] -= 1
+            sizes[_NUMBERS[record.state]] += 1
+        connection.executemany(
+            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
+            [self._row(key, record) for key, record in changed.items()],
+        )
+        self._expire(connection, now, sizes, joined)
+        connection.executemany("UPDATE size SET rows = rows + ? WHERE state = ?", [(n, s) for s, n in sizes.items()])
+        joined.results.update(grade(joined.pairs))
+        self._add_totals(connection, joined.results + arrived)
         return joined
 
     # --- rows --------------------------------------------------------------------------------------------------------
