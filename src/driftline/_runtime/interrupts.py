@@ -80,21 +80,44 @@ def _is_asynchronous(last: TracebackType, error: BaseException) -> bool:
     """Return whether another thread, or Ctrl-C without a handler in Python, raised the exception at this entry."""
     if last.tb_frame.f_code.co_code in COMPILED:
         return False
-    if last.tb_lasti < 0:
-        # Python 3.10 looks before the first instruction of a function.
-        return True
-    instruction = last.tb_frame.f_code.co_code[last.tb_lasti : last.tb_lasti + 1]
-    name = opcode.opname[instruction[0]] if instruction else ""
+    name = _instruction(last)
     if name in NEVER_RAISES:
         return True
     if name.startswith(("RAISE", "RERAISE")) or isinstance(error, NOT_ASYNCHRONOUS):
         return False
     if type(error) is KeyboardInterrupt:
         return True
+    return _makes(type(error), error.args)
+
+
+def _makes(kind: type[BaseException], arguments: tuple[object, ...]) -> bool:
+    """Return whether a class makes exceptions with these arguments when it is called without any."""
     try:
-        return bool(type(error)().args == error.args)
-    except Exception:  # noqa: BLE001 - the class is the host's
+        return bool(kind().args == arguments)
+    except BaseException as error:
+        # The class is the host's. An interrupt may come here too.
+        if not isinstance(error, Exception) or _was_interrupted(error):
+            raise
         return False
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Return whether an exception certainly is an interrupt, without a call of its class."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        outer, trace = trace.tb_frame, trace.tb_next
+        if _is_handler(trace.tb_frame, outer):
+            return True
+    return trace is not None and _instruction(trace) in NEVER_RAISES
+
+
+def _instruction(entry: TracebackType) -> str:
+    """Return the name of the instruction at which an exception was raised; ``RESUME`` for the start of a function."""
+    if entry.tb_lasti < 0:
+        # Python 3.10 looks for interrupts before the first instruction.
+        return "RESUME"
+    code = entry.tb_frame.f_code.co_code[entry.tb_lasti : entry.tb_lasti + 1]
+    return opcode.opname[code[0]] if code else ""
 
 
 def _replaced(error: BaseException, frames: list[FrameType]) -> BaseException | None:

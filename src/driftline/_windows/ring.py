@@ -113,8 +113,9 @@ class _Ring:
     def _close_pane(self) -> WindowCounts | None:
         """Close the open pane and open another; return the window that this completes, None until the ring is full."""
         self._close_block()
-        self._closed.append(self._open)
-        self._open = self._empty()
+        closed, empty = deque([*self._closed, self._open], self._closed.maxlen), self._empty()
+        # In one step, so that an interrupt leaves no pane both open and closed.
+        self._closed, self._open = closed, empty
         if not self.full:
             return None
         window = WindowCounts.sum(self._closed, self._bins)
