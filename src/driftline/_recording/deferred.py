@@ -53,7 +53,7 @@ class DeferredWork:
             self.batch_rows -= rows
 
     def count(self, entries: list[Any]) -> None:
-        """Count the rows of the batches among all entries of the buffer anew, after an interrupt."""
+        """Count the rows of the batches among all entries of the buffer again, after an interrupt."""
         with self._count_lock:
             self.batch_rows = sum(captured.rows for captured in entries[::FIELDS] if captured.__class__ is Batch)
 

@@ -270,7 +270,7 @@ class MemoryStore:
         return joined
 
     def _join(self, events: Sequence[Event], progress: _Progress) -> JoinResult:
-        """Join the events after those of *progress*. After an interrupt, none is joined twice, and none is left out."""
+        """Join the events after those of *progress*. After an interrupt, none is joined twice or skipped."""
         results, pairs, change = progress.results, progress.pairs, JoinResult()
         waiting, early, done = self._states.values()
         for event in events[progress.events :]:

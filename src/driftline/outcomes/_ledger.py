@@ -150,7 +150,7 @@ class Ledger:
         self._earlier = earlier
         # What was counted last, and how many of its pairs were passed on.
         self._counted: object = None
-        self._told = 0
+        self._passed = 0
         self._results: Counter[str] = Counter()
         self._totals = np.zeros(self._grader.size, dtype=np.int64)
         self._closed_panes: deque[Counts] = deque(maxlen=self._policy.window.panes)
@@ -195,7 +195,7 @@ class Ledger:
         """
         counts = grading.counts
         with self._lock:
-            told = self._told if grading is self._counted else 0
+            passed = self._passed if grading is self._counted else 0
             if grading is not self._counted:
                 total = self._results.copy()
                 total.update(results)
@@ -212,8 +212,8 @@ class Ledger:
                     self._results, self._counted = total, grading
             self._close_full_pane()
         if self._on_pair is not None:
-            for output, actual, is_correct in grading.parsed[told:]:
-                self._told = told = told + 1
+            for output, actual, is_correct in grading.parsed[passed:]:
+                self._passed = passed = passed + 1
                 self._on_pair(output, actual, is_correct)
 
     def _close_full_pane(self) -> None:
