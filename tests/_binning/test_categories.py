@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import Reference
-from driftline._binning.bins import CategoricalBins, Feature
+from driftline._binning.bins import CategoricalBins, Feature, NumericBins
 from driftline._binning.categories import KNOWN_CATEGORIES
 from driftline._binning.layout import Layout
 from driftline._binning.selection import NewRows, expect_selected
+from driftline._capture.libraries import read_column
 from driftline._significance.components import OUTSIDE
 from driftline._significance.two_sample import TwoSample
 
@@ -55,7 +59,7 @@ def test_merged_parts_are_one_fit(parts, window, most):
     times = Counter(Counter(rows).values())
     assert (summed.once, summed.twice) == (times[1], times[2])
     assert summed.counts[summed.bins.unseen] == 0
-    np.testing.assert_equal(unseen_p(summed, window), unseen_p(whole, window))
+    np.testing.assert_allclose(unseen_p(summed, window), unseen_p(whole, window))
     # The own categories of one fit may be others; what is unseen is the same.
     np.testing.assert_allclose(unseen_p(summed, window), unseen_p(feature_of(rows, max_categories=most), window))
     assert Reference.from_json(merged.to_json()) == merged
@@ -163,3 +167,87 @@ def test_expected_rows_add_up_and_leave_other_features_alone():
 def test_a_feature_whose_every_category_was_seen_once_has_no_more_rows_than_before():
     feature = Feature("c", CategoricalBins(("a", "b")), (1, 1, 0, 0, 0), once=2)
     assert NewRows([feature])(np.array(feature.counts)).tolist() == [0.0, 0.0, 0.0, 2.0, 0.0]
+
+
+# --- columns that say that they are categorical, and identifiers -----------------------------------------------------
+
+CODES = np.repeat(np.arange(1, 201) * 10, 20)
+CATEGORIES_OF = {
+    "pandas": lambda values: pd.Series(values).astype("category"),
+    "ordered": lambda values: pd.Series(pd.Categorical(values, ordered=True)),
+    "index": pd.CategoricalIndex,
+    "arrow": lambda values: pa.array(values).dictionary_encode(),
+    "chunks": lambda values: pa.chunked_array([values[:30], values[30:]]).dictionary_encode(),
+    "pandas of arrow": lambda values: pd.Series(pd.arrays.ArrowExtensionArray(pa.array(values).dictionary_encode())),
+}
+
+
+@pytest.mark.parametrize("served", [np.int16, np.int64, np.float32, np.float64, object])
+@pytest.mark.parametrize("codes", [CODES, CODES.astype(np.float64), CODES / 4], ids=["int", "float", "fraction"])
+@pytest.mark.parametrize("kind", CATEGORIES_OF)
+def test_a_column_of_codes_is_categorical_whatever_its_labels(kind, codes, served):
+    """Also where the service sends the codes as plain numbers. Codes that never were are unseen."""
+    reference = Reference.fit({"store": CATEGORIES_OF[kind](codes)}, max_categories=250)
+    feature = reference.features[0]
+    assert isinstance(feature.bins, CategoricalBins)
+    layout = Layout([feature])
+    if issubclass(served, np.integer) and not (codes == codes.astype(int)).all():
+        return
+    for column in (codes.astype(served), CATEGORIES_OF[kind](codes)):
+        assert tuple(layout.count([read_column(column)], len(codes))) == feature.counts
+    counts = layout.count([read_column((codes + 1).astype(served))], len(codes))
+    assert counts[feature.bins.unseen] == len(codes)
+
+
+def test_a_missing_code_is_missing_and_numeric_overrides_the_type():
+    codes = pd.Series([*CODES, None]).astype("category")
+    categorical = Reference.fit({"store": codes}, max_categories=250).features[0]
+    assert categorical.counts[categorical.bins.missing] == 1
+    assert categorical.bins.categories[0] == 10
+    numeric = Reference.fit({"store": codes}, numeric=["store"]).features[0]
+    assert isinstance(numeric.bins, NumericBins)
+    assert numeric.counts[numeric.bins.missing] == 1
+
+
+def test_intervals_of_a_category_have_their_names_as_labels():
+    """`pandas.cut` makes them."""
+    ages = pd.cut(pd.Series(range(100)), [0, 20, 60, 100], right=False)
+    feature = Reference.fit({"age": ages}).features[0]
+    assert set(feature.bins.categories) == {"[0, 20)", "[20, 60)", "[60, 100)"}
+    assert tuple(Layout([feature]).count([read_column(ages)], 100)) == feature.counts
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([f"person{number}" for number in range(50)], "50 of 50 values occur once"),
+        ([f"u{number}" for number in range(95)] + ["someone"] * 5, "95 of 100 values occur once"),
+        ([f"anna.{number}@example.org" for number in range(9)] * 30, "most labels look like e-mail addresses"),
+    ],
+)
+def test_a_column_like_identifiers_is_warned_of_once(values, why, caplog):
+    """The warning names the column and the remedy, and no value."""
+    with caplog.at_level(logging.WARNING, "driftline"):
+        Reference.fit({"contact": values})
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"column 'contact' looks like an identifier or personal data: {why}.")
+    assert "expected ignore=['contact']" in message
+    assert not any(value in message for value in values)
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_other_columns_are_not_warned_of(ignored, caplog):
+    values = [f"person{number}" for number in range(500)]
+    with caplog.at_level(logging.WARNING, "driftline"):
+        if ignored:
+            Reference.fit({"contact": values, "x": np.arange(500.0)}, ignore=["contact"])
+        else:
+            Reference.fit({"few": list("abcde") * 3, "zipf": [1, 2, 3] * 5}, categorical=["zipf"])
+    assert caplog.records == []
+
+
+def test_predictions_like_identifiers_are_warned_of(caplog):
+    with caplog.at_level(logging.WARNING, "driftline"):
+        Reference.fit({"x": np.arange(50.0)}, predictions=[f"answer {number}" for number in range(50)])
+    assert "the output 'prediction' looks like an identifier" in caplog.text
+    assert "predictions= of classes or numbers" in caplog.text

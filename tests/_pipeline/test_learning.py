@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import driftline as dl
@@ -105,3 +106,27 @@ def test_eight_threads_lose_no_row(make):
     for thread in threads:
         thread.join()
     assert_each_row_is_somewhere(monitor, 8_000)
+
+
+@pytest.mark.parametrize("kind", ["category", "int64"])
+def test_a_column_of_codes_is_learned_as_its_type_says(make, kind):
+    """The rows that are kept do not have the type of the column."""
+    monitor = make(synchronous=True)
+    for _ in range(2):
+        monitor.observe({"store": pd.Series(np.arange(500) % 200 * 10).astype(kind)})
+    (store,) = monitor.reference.features
+    assert type(store.bins).__name__ == ("CategoricalBins" if kind == "category" else "NumericBins")
+
+
+def test_one_column_that_cannot_be_fitted_does_not_keep_others_from_being_learned(make, caplog):
+    """And a column like identifiers is warned of once."""
+    monitor = make(synchronous=True)
+    monitor.observe(
+        {
+            "day": np.arange(LEARNED).astype("datetime64[D]").tolist(),
+            "id": [f"id{number}" for number in range(LEARNED)],
+            **columns(LEARNED),
+        }
+    )
+    assert [feature.name for feature in monitor.reference.features] == ["id", "x", "y"]
+    assert caplog.text.count("column 'id' looks like an identifier") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,13 +17,22 @@ from driftline._capture.labels import is_missing, label_of
 from driftline._runtime.guard import is_contained
 from driftline.typing import Column, Label
 
-__all__ = ["count_categories", "fit_categories", "merge_categories"]
+__all__ = ["count_categories", "describe_identifiers", "fit_categories", "merge_categories"]
 
 KNOWN_CATEGORIES = 4_096
 """Most rare categories that are kept by name, to bound memory; a column with more is like an identifier."""
 
 DIGITS = 2
 """Decimals of expected rows. Their standard errors are larger than 0.1."""
+
+MIN_IDENTIFIERS = 20
+"""Fewest values of a column that may look like identifiers. Fewer may all differ by chance."""
+
+IDENTIFIER_SHARE = 0.9
+"""Share of the rows whose value occurs once, from which the values look like identifiers."""
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+"""An e-mail address."""
 
 
 def fit_categories(name: str, column: Column, max_categories: int) -> Feature:
@@ -111,6 +121,21 @@ def merge_categories(a: Feature, b: Feature) -> Feature:
     once, twice = (0, 0) if is_open else _seen_rarely([*own, *rare_rows])
     bins = CategoricalBins(first.categories, others, is_open)
     return replace(merged, bins=bins, once=once, twice=twice, rare=rare_rows)
+
+
+def describe_identifiers(feature: Feature) -> str:
+    """
+    Return why the categories of a feature look like identifiers or personal data; an empty string if they do not.
+
+    The sentence has no label.
+    """
+    bins, present = feature.bins, sum(feature.counts[:-1])
+    if not isinstance(bins, CategoricalBins) or present < MIN_IDENTIFIERS:
+        return ""
+    if feature.once >= IDENTIFIER_SHARE * present:
+        return f"{feature.once} of {present} values occur once"
+    addresses = sum(isinstance(label, str) and EMAIL.fullmatch(label) is not None for label in bins.categories)
+    return "most labels look like e-mail addresses" if 2 * addresses > len(bins.categories) else ""
 
 
 def knows_rare(feature: Feature) -> bool:

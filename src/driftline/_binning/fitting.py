@@ -16,7 +16,7 @@ from driftline._binning.bins import CategoricalBins, Feature, NumericBins, Numer
 from driftline._binning.categories import count_categories, fit_categories
 from driftline._binning.cuts import MAX_ABSOLUTE, fit_numeric_bins, float_width
 from driftline._binning.layout import binner
-from driftline._capture.columns import as_floats, as_objects
+from driftline._capture.columns import CategoricalColumn, as_floats, as_objects
 from driftline._capture.labels import is_missing
 from driftline.errors import ConfigurationError
 from driftline.typing import Column
@@ -44,13 +44,16 @@ def fit_feature(name: str, column: Column, categorical: bool | None, max_categor
     Args:
         name: the name of the feature.
         column: its values.
-        categorical: whether the feature is categorical. If None, its values decide.
+        categorical: whether the feature is categorical. If None, the type of the column decides, then its values: a
+            pandas category, an arrow dictionary and the like are categorical, whatever their labels.
         max_categories: most categories that get their own bin.
 
     Raises:
         ConfigurationError: the column holds dates, records or objects, or *categorical* is False and it holds no
             number.
     """
+    if categorical is None and isinstance(column, CategoricalColumn):
+        categorical = True
     _check_values(name, column, categorical)
     if categorical is None:
         categorical = _looks_categorical(column)

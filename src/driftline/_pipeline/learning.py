@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from driftline._capture.captured import Batch, Captured, Unread
-from driftline._capture.columns import as_objects
+from driftline._capture.columns import CategoricalColumn, as_objects
 from driftline._capture.names import first_names
 from driftline._capture.outputs import as_outputs, unreadable_output
 from driftline._capture.placeholders import Unreadable
@@ -84,6 +84,8 @@ class Learner:
         self._worker = worker
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
+        # Names of columns whose type says that they are categorical. The rows no longer say it.
+        self._coded = set(learn.categorical)
         self._finished = self._stopped = False
         self._renew_lock()
         self.recorder = Recorder(
@@ -123,6 +125,9 @@ class Learner:
                 if self._reader is None:
                     self.names, self._reader = names, self._make_reader(names)
         captured = self._reader(features)
+        if isinstance(captured, Batch):
+            named = zip(self.names, captured.columns, strict=False)
+            self._coded.update(name for name, column in named if isinstance(column, CategoricalColumn))
         # A batch of one row: a plain row would take the fast path, past the learner.
         return [captured] if captured.__class__ in ROWS else captured
 
@@ -210,16 +215,12 @@ class Learner:
         """
         predictions = None if all(output is None for output in self._outputs) else self._outputs
         try:
-            columns = self._usable(columns)
-            categorical = [name for name in self._learn.categorical if name in columns]
-            reference = Reference.fit(
-                columns,
-                categorical=categorical,
-                predictions=predictions,
-                projections=self._learn.projections or False,
-                derive=self._derive,
-                ignore=[name for name in self._learn.ignore if name in columns],
-            )
+            columns = {name: column for name, column in columns.items() if self._is_declared(name, column)}
+            try:
+                reference = self._fitted_to(columns, predictions)
+            except ConfigurationError:
+                # Perhaps a column is to blame, such as one of dates. The others can be watched.
+                reference = self._fitted_to(self._usable(columns), predictions)
         except BaseException as error:
             if not is_contained(error):
                 raise
@@ -234,19 +235,33 @@ class Learner:
         self._on_learned(reference)
         return True
 
+    def _fitted_to(self, columns: dict[str, list[object]], predictions: list[object] | None) -> Reference:
+        return Reference.fit(
+            columns,
+            categorical=[name for name in columns if name in self._coded],
+            predictions=predictions,
+            projections=self._learn.projections or False,
+            derive=self._derive,
+            ignore=[name for name in self._learn.ignore if name in columns],
+        )
+
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:
         """Return the columns that can be fitted. A column of dates, for example, is skipped."""
         return {name: column for name, column in columns.items() if self._is_usable(name, column)}
+
+    def _is_declared(self, name: str, column: list[object]) -> bool:
+        """Return whether a column needs no name in ``vectors=``, or has it, and report one that has not."""
+        if vector_length(column) is None or name in {*self._learn.ignore, *self._learn.vectors}:
+            return True
+        self._report("learn", f"not watched: column {name!r} holds vectors: expected its name in vectors=")
+        return False
 
     def _is_usable(self, name: str, column: list[object]) -> bool:
         """Return whether a column can be fitted, and report one that cannot."""
         if name in self._learn.ignore:
             return True
-        if vector_length(column) is not None and name not in self._learn.vectors:
-            self._report("learn", f"not watched: column {name!r} holds vectors: expected its name in vectors=")
-            return False
         try:
-            Reference.fit({name: column}, categorical=[name] if name in self._learn.categorical else [])
+            Reference.fit({name: column}, categorical=[name] if name in self._coded else [])
         except ConfigurationError as error:
             self._report("learn", f"not watched: {public_message(error)}")
             return False

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from driftline._binning.bins import MAX_FEATURES, PREDICTION, Feature, OutcomeCounts
+from driftline._binning.categories import describe_identifiers
 from driftline._binning.fitting import fit_feature
 from driftline._binning.layout import binner
 from driftline._binning.prediction_kind import default_correct
@@ -20,6 +23,8 @@ from driftline.reference._training import TrainingData
 from driftline.typing import Column
 
 __all__ = ["FittedFeatures", "count_outcomes", "fit_features"]
+
+_log = logging.getLogger("driftline")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +86,25 @@ def fit_features(training: TrainingData, request: DerivedRequest, max_categories
     if training.predictions is not None:
         prediction = fit_feature(PREDICTION, training.predictions, None, max_categories)
         counted.append(training.predictions)
+    _warn_of_identifiers(features, prediction)
     outcomes = count_outcomes(training, prediction)
     return FittedFeatures(features, tuple(counted), prediction, outcomes, derived, training.seasons)
+
+
+def _warn_of_identifiers(features: Sequence[Feature], prediction: Feature | None) -> None:
+    """Log a warning for each feature whose labels should not be in a file, and the warning that names the remedy."""
+    for feature in (*features, *(() if prediction is None else (prediction,))):
+        if why := describe_identifiers(feature):
+            is_output = feature is prediction
+            remedy = "predictions= of classes or numbers" if is_output else f"ignore=[{feature.name!r}]"
+            _log.warning(
+                "%s %r looks like an identifier or personal data: %s. Its labels are part of the reference and of its "
+                "file; expected %s if they should not be",
+                "the output" if is_output else "column",
+                feature.name,
+                why,
+                remedy,
+            )
 
 
 def count_outcomes(training: TrainingData, prediction: Feature | None) -> OutcomeCounts | None:
