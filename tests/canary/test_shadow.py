@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 
@@ -135,6 +136,56 @@ def test_async_functions_are_compared(canary, pair, row):
     assert asyncio.run(predict(row)) == 0.7
     canary.flush()
     assert (canary.evidence().compared, canary.evidence().agreed) == (1, 1)
+
+
+async def answer(value):
+    """A coroutine function."""
+    await asyncio.sleep(0)
+    return value
+
+
+LATE = {
+    "coroutine": lambda value: lambda features: answer(value),
+    "task": lambda value: lambda features: asyncio.ensure_future(answer(value)),
+    "future": lambda value: lambda features: POOL.submit(lambda: value),
+}
+"""Plain functions whose result is awaited, by the value that they predict."""
+
+POOL = concurrent.futures.ThreadPoolExecutor(1)
+
+
+@pytest.mark.parametrize("make", LATE.values(), ids=LATE)
+def test_functions_whose_result_is_awaited_are_compared(canary, pair, row, make):
+    """The outputs that they lead to, not the coroutines and futures."""
+
+    async def main(function):
+        result = function(row)
+        return await (result if hasattr(result, "__await__") else asyncio.wrap_future(result))
+
+    for other in (0.9, 0.1):
+        predict = canary.shadow(*instrumented(pair, make(0.7), make(other)))
+        assert asyncio.run(main(predict)) == 0.7
+        assert canary.flush()
+    evidence = canary.evidence()
+    assert (evidence.compared, evidence.agreed) == (2, 1)
+    assert [side.calls for side in evidence.pooled()] == [2, 2]
+
+
+def test_generators_are_repeated_and_not_compared(make_monitor, row, telemetry):
+    """The candidate's monitor counts them, and each is an error of the comparison."""
+    monitors = [make_monitor("m", version=str(number), on_error="log", synchronous=True) for number in (1, 2)]
+    canary = dl.Canary(*monitors)
+
+    def stream(features):
+        yield 0.7
+
+    predict = canary.shadow(*instrumented(monitors, stream, stream))
+    assert list(predict(row)) == [0.7]
+    canary.close()
+    evidence = canary.evidence()
+    assert (evidence.compared, evidence.agreed) == (0, 0)
+    assert [side.calls for side in evidence.pooled()] == [1, 1]
+    assert telemetry.value("ml.monitor.errors", ml__monitor__place="agree") == 1
 
 
 def test_the_shadows_span_belongs_to_the_callers_trace(make_monitor, row, telemetry):

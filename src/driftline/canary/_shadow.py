@@ -15,6 +15,7 @@ import numpy as np
 
 from driftline._capture.libraries import is_column
 from driftline._runtime.guard import GuardedBlock, every
+from driftline._runtime.late_results import Late, late_kind
 from driftline._runtime.watched_lock import POLL_SECONDS
 from driftline.typing import Correct
 
@@ -121,10 +122,43 @@ class Shadow:
             except Exception:
                 self._enqueue(arguments, _FAILED)
                 raise
-            self._enqueue(arguments, result)
-            return result
+            late = late_kind(type(result))
+            if late is None:
+                self._enqueue(arguments, result)
+                return result
+            return self._follow(arguments, result, late)
 
         return serve
+
+    def _follow(self, arguments: Any, result: Any, late: Late) -> Any:
+        """Queue a call of the baseline when the output is known that *result* leads to. Return what the caller gets."""
+        if late == "coroutine":
+
+            async def awaited() -> Any:
+                try:
+                    output = await result
+                except Exception:
+                    self._enqueue(arguments, _FAILED, in_loop=True)
+                    raise
+                self._enqueue(arguments, output, in_loop=True)
+                return output
+
+            return awaited()
+        in_loop = hasattr(result, "__await__")
+        if late == "future":
+
+            def on_done(future: Any) -> None:
+                # `exception()` of asyncio would keep it from logging an exception that the host never reads.
+                failed = future.cancelled() or getattr(future, "_exception", None) is not None
+                self._enqueue(arguments, _FAILED if failed else future.result(), in_loop=in_loop)
+
+            result.add_done_callback(on_done)
+            return result
+        self._enqueue(arguments, _FAILED, in_loop=in_loop)
+        with GuardedBlock(self._on_error, "agree"):
+            msg = f"the baseline returns a {type(result).__name__}: outputs of an iteration are not compared"
+            raise TypeError(msg)
+        return result
 
     def flush(self, seconds: float) -> bool:
         """Wait at most *seconds* until all queued calls are processed; return whether all of them are."""
@@ -161,13 +195,14 @@ class Shadow:
             )
         return None
 
-    def _enqueue(self, arguments: Any, result: Any) -> None:
+    def _enqueue(self, arguments: Any, result: Any, *, in_loop: bool = False) -> None:
         """
         Queue a call of the baseline, or count its rows as dropped if the queue is full.
 
         Args:
             arguments: the result of `_copy_arguments`; None queues nothing.
-            result: the output of the baseline; `_FAILED` if it raised.
+            result: the output of the baseline; `_FAILED` if it raised, or if it cannot be compared.
+            in_loop: whether the candidate runs in an event loop.
         """
         if arguments is None:
             return
@@ -177,7 +212,7 @@ class Shadow:
             if self._queue.qsize() >= self._size:
                 self._on_dropped(_row_count(result))
                 return
-            item = (*arguments, _copy(result))
+            item = (*arguments, _copy(result), in_loop)
             with self._lock:
                 self._queue.put(item)
                 self._queued += 1
@@ -213,11 +248,16 @@ class Shadow:
                 self._thread = None
 
     def _compare(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, expected: Any
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        context: contextvars.Context,
+        expected: Any,
+        in_loop: bool,  # noqa: FBT001 - an item of the queue
     ) -> None:
         # Errors of the candidate are not reported here, because its monitor counts them.
         try:
-            result = context.run(self._predict, args, kwargs)
+            result = context.run(self._predict, args, kwargs, in_loop)
         except BaseException:  # noqa: BLE001 - in a thread of driftline, which SystemExit must not end either
             return
         if expected is _FAILED:
@@ -226,14 +266,39 @@ class Shadow:
             agrees = np.ravel(self._agree(expected, result))
             self._on_compared(len(agrees), int(np.count_nonzero(agrees)))
 
-    def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the candidate, which may be async, and return its output."""
-        result = self._candidate(*args, **kwargs)
-        if not inspect.iscoroutine(result):
-            return result
-        import asyncio  # noqa: PLC0415 - a sixth of importing numpy, paid only by shadows that are coroutines
+    def _predict(self, args: tuple[Any, ...], kwargs: dict[str, Any], in_loop: bool) -> Any:  # noqa: FBT001 - as above
+        """Call the candidate, and return its output, or that which its result leads to."""
+        if in_loop:
+            import asyncio  # noqa: PLC0415 - a sixth of importing numpy, paid only by shadows that are coroutines
 
-        return asyncio.run(result)
+            async def run() -> Any:
+                return await _output(self._candidate(*args, **kwargs))
+
+            return asyncio.run(run())
+        result = self._candidate(*args, **kwargs)
+        late = late_kind(type(result))
+        if late is None:
+            return result
+        if late == "generator":
+            return functools.reduce(lambda _, value: value, result, None)
+        if late == "future" and not hasattr(result, "__await__"):
+            return result.result()
+        import asyncio  # noqa: PLC0415 - as above
+
+        return asyncio.run(_output(result))
+
+
+async def _output(result: Any) -> Any:
+    """Return the output that the result of a candidate leads to, within an event loop."""
+    late = late_kind(type(result))
+    if late == "async generator":
+        last = None
+        async for value in result:
+            last = value
+        return last
+    if late == "generator":
+        return functools.reduce(lambda _, value: value, result, None)
+    return await result if hasattr(result, "__await__") else result
 
 
 def _copy(value: Any) -> Any:

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from types import CoroutineType, GeneratorType
+from types import CoroutineType
 from typing import Any, TypeAlias
 
 from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.late_results import Late, late_kind
 from driftline.instrument._call import OpenCall, Plan, leave
 from driftline.instrument._generators import async_steps, steps
 from driftline.instrument._open_blocks import CO_ITERABLE_COROUTINE, in_call
@@ -68,7 +69,8 @@ def _follow_of(kind: type) -> Follow | None:
     try:
         return kinds[kind]
     except (KeyError, TypeError):  # a new class, or one whose metaclass has no hash
-        follow = _classify(kind)
+        late = late_kind(kind)
+        follow = None if late is None else _FOLLOW[late]
     if len(kinds) >= MAX_KINDS:
         kinds.clear()
     try:
@@ -76,34 +78,6 @@ def _follow_of(kind: type) -> Follow | None:
     except TypeError:
         return follow
     return follow
-
-
-def _classify(kind: type) -> Follow | None:
-    # The names that a class defines, because `issubclass` with an ABC runs code of metaclasses.
-    names = {name for parent in kind.__mro__ for name in vars(parent) if name in _NAMES}
-    if kind is GeneratorType:
-        return _follow_generator
-    if "add_done_callback" in names and names & _FUTURES:
-        return _follow_future
-    if {"__await__", "send", "throw", "close"} <= names:
-        return _follow_coroutine
-    if "__await__" in names:
-        return _follow_awaitable
-    if {"__anext__", "asend", "athrow", "aclose"} <= names:
-        return _follow_async_generator
-    if {"__next__", "send", "throw", "close"} <= names:
-        return _follow_generator
-    return None
-
-
-_NAMES = {
-    *("__await__", "__next__", "__anext__", "send", "throw", "close", "asend", "athrow", "aclose"),
-    *("add_done_callback", "_asyncio_future_blocking", "set_running_or_notify_cancel"),
-}
-"""The methods by which kinds of results differ."""
-
-_FUTURES = {"_asyncio_future_blocking", "set_running_or_notify_cancel"}
-"""What `asyncio.isfuture` looks for, and what only futures of `concurrent.futures` have."""
 
 
 def _follow_coroutine(call: OpenCall, result: Any, _: list[bool]) -> Any:
@@ -210,3 +184,12 @@ def _follow_awaitable(call: OpenCall, result: Any, _: list[bool]) -> Any:
         return _await(call, result).__await__()
 
     return stand_in(result, {"__await__": wait})
+
+
+_FOLLOW: dict[Late, Follow] = {
+    "coroutine": _follow_coroutine,
+    "future": _follow_future,
+    "awaitable": _follow_awaitable,
+    "generator": _follow_generator,
+    "async generator": _follow_async_generator,
+}

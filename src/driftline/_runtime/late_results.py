@@ -1,0 +1,37 @@
+"""Tells by the class of a result whether it is the prediction, or something that leads to it later."""
+
+from __future__ import annotations
+
+from types import CoroutineType, GeneratorType
+from typing import Literal, TypeAlias
+
+__all__ = ["Late", "late_kind"]
+
+Late: TypeAlias = Literal["coroutine", "future", "awaitable", "generator", "async generator"]
+"""What is awaited, calls back, is awaited but is nothing else, or is iterated."""
+
+_NAMES = {
+    *("__await__", "__next__", "__anext__", "send", "throw", "close", "asend", "athrow", "aclose"),
+    *("add_done_callback", "_asyncio_future_blocking", "set_running_or_notify_cancel"),
+}
+"""The methods by which the classes differ."""
+
+_FUTURES = {"_asyncio_future_blocking", "set_running_or_notify_cancel"}
+"""What `asyncio.isfuture` looks for, and what only futures of `concurrent.futures` have."""
+
+
+def late_kind(kind: type) -> Late | None:
+    """Return what a result of this class leads to the prediction by, or None if it is the prediction itself."""
+    if kind is CoroutineType:
+        return "coroutine"
+    if kind is GeneratorType:
+        return "generator"
+    # The names that a class defines, because `issubclass` with an ABC runs code of metaclasses.
+    names = {name for parent in kind.__mro__ for name in vars(parent) if name in _NAMES}
+    if "add_done_callback" in names and names & _FUTURES:
+        return "future"
+    if "__await__" in names:
+        return "coroutine" if {"send", "throw", "close"} <= names else "awaitable"
+    if {"__anext__", "asend", "athrow", "aclose"} <= names:
+        return "async generator"
+    return "generator" if {"__next__", "send", "throw", "close"} <= names else None
