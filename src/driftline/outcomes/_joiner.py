@@ -17,6 +17,7 @@ from driftline._binning.bins import (
 from driftline._runtime.guard import GuardedBlock, is_contained
 from driftline._runtime.sqlite import is_unavailable
 from driftline._runtime.watched_lock import WatchedLock
+from driftline.outcomes._clock import WallClock
 from driftline.outcomes._grading import GradingResult
 from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, join_key
 from driftline.outcomes._ledger import Ledger, OutcomeTally
@@ -55,7 +56,7 @@ class Outcomes:
         policy: where predictions are stored and for how long.
         source: model, version and variant of the monitor.
         ledger: counts the outcomes of this monitor.
-        clock: returns seconds. With a file, `time.time` replaces `time.monotonic`, because processes share the file.
+        clock: returns seconds. With a file, `WallClock` replaces `time.monotonic`, because processes share the file.
         find_ledger: returns the ledger of another version or variant, whose prediction is in the same file.
         on_error: called with a value of ``ml.monitor.place`` and the exception, for errors of the user function or the
             file.
@@ -83,7 +84,10 @@ class Outcomes:
             self._store = FileStore(
                 policy.path, *source, policy.capacity, policy.expire, lambda error: on_error("outcomes", error)
             )
-        self._clock = time.time if policy.path is not None and clock is time.monotonic else clock
+        self._clock = self._now = clock
+        if policy.path is not None and clock is time.monotonic:
+            wall_clock = WallClock()
+            self._clock, self._now = wall_clock.stamp, wall_clock.now
         self._find_ledger = find_ledger
         self._on_error = on_error
         self._wake = wake
@@ -95,7 +99,7 @@ class Outcomes:
         self._joined: list[tuple[Source, Counter[str] | GradingResult]] = []
         self._gradings: list[tuple[Source, GradingResult]] = []
         self._has_dropped = False
-        self._last_expiry_check = self._clock()
+        self._last_expiry_check = self._now()
 
     def reset(self) -> None:
         """Drop pending events, counts and records in memory, as the child of a fork must. Records in a file stay."""
@@ -165,7 +169,7 @@ class Outcomes:
     def _settle(self) -> None:
         while self._join_chunk():
             pass
-        if self._clock() >= self._last_expiry_check + EXPIRY_CHECK_SECONDS:
+        if not 0.0 <= self._now() - self._last_expiry_check < EXPIRY_CHECK_SECONDS:
             self._join([])
         self.ledger.evaluate_limits()
 
@@ -231,7 +235,7 @@ class Outcomes:
         if self._store.unfinished is None:
             self._gradings = []
         gradings = self._gradings
-        self._last_expiry_check = now = self._clock()
+        self._last_expiry_check = now = self._now()
         joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, gradings))
         results: dict[Source, Counter[str]] = {}
         for (source, result), count in joined.results.items():
