@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from driftline._runtime import sqlite
 from driftline.canary import CanaryEvidence, _prometheus
 from driftline.canary._prometheus import SPELLINGS
 from driftline.canary._store import CanaryStore
@@ -245,6 +246,14 @@ def test_a_rollback_counts_in_an_incomplete_response():
 # --- the file of a canary --------------------------------------------------------------------------------------------
 
 
+def damaged(change):
+    """Return the file of a canary of 0.1 with some bytes replaced."""
+    start, data = change
+    content = bytearray((DATA / "canary.sqlite").read_bytes())
+    content[start : start + len(data)] = data
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -295,6 +304,40 @@ def test_a_file_that_is_none_of_a_canary(name, tmp_path, capsys):
     assert "expected the file of a canary" in capsys.readouterr().err
     assert (path.read_bytes() if path.is_file() else None) == before
     assert [file.name for file in tmp_path.iterdir()] == ["other.db"] * (name != "absent")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.binary(max_size=300)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=40)).map(damaged)
+)
+def test_no_file_is_a_verdict_by_accident(tmp_path, content):
+    """Neither as evidence, nor as a policy, nor as the file of a canary, though it may be a damaged one."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    for arguments in (["--evidence", path], ["--evidence", DATA / "evidence.json", "--policy", path]):
+        assert main(["canary", *map(str, arguments)]) in {2, 3}
+    code = main(["canary", "--path", str(path)])
+    assert code in {2, 3} or (code == 0 and b'["promote"' in content)
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_is_written_to_is_read_later(tmp_path, monkeypatch, capsys):
+    """With `--wait`; else the code is 3."""
+    path = tmp_path / "canary.db"
+    CanaryStore(path, {}).save_verdict("promote", "good")
+    errors = [sqlite3.OperationalError("database is locked"), sqlite3.OperationalError("database is locked"), None]
+
+    def connect(file, *, shared):
+        if error := errors.pop(0):
+            raise error
+        return connect_read_only(file, shared=shared)
+
+    connect_read_only = sqlite._connect_read_only  # noqa: SLF001 - to let it fail
+    monkeypatch.setattr(sqlite, "_connect_read_only", connect)
+    assert main(["canary", "--path", str(path)]) == 3
+    assert main(["canary", "--path", str(path), "--wait", "--interval", "1ms"]) == 0
 
 
 def test_a_file_of_0_1_is_read_as_it_is(tmp_path, capsys):

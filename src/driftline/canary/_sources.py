@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,9 +35,15 @@ def read_path(path: str) -> Verdict:
 
     Raises:
         ConfigurationError: the file does not exist, is not a canary's file, or is damaged.
+        OSError: another process is writing to the file; it can be read later.
     """
-    with open_read_only(Path(path), FORMAT, "--path") as connection:
-        decision = read_decision(connection)
+    try:
+        with open_read_only(Path(path), FORMAT, "--path") as connection:
+            decision = read_decision(connection)
+    except ConfigurationError as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            raise OSError(str(error)) from error
+        raise
     return Verdict("inconclusive", "nothing is decided yet") if decision is None else Verdict(*decision)
 
 
