@@ -75,7 +75,10 @@ def _check_values(name: str, column: Column, categorical: bool | None) -> None: 
         _refuse(name, f"values of dtype {column.dtype}")  # type: ignore[union-attr]
     for kind, value in {type(value): value for value in as_objects(column)}.items():
         if array in "mM" or (issubclass(kind, DATES) and not is_missing(value)):
-            _refuse(name, "dates", " (derive a number, such as an age)")
+            _refuse(name, "dates", " (derive a number, such as an age, or name the column in ignore= or time=)")
+        shape = getattr(value, "shape", ())
+        if isinstance(shape, tuple) and shape:
+            _refuse(name, f"arrays of shape {shape}", ", or vectors of one length (ignore= skips a column)")
         known = issubclass(kind, (*LABELS, Real, Decimal)) or is_missing(value)
         # An object of a column in categorical= has str(object) as its label. A list or dict has no label.
         if not known and (not categorical or isinstance(value, (Collection, complex))):

@@ -65,7 +65,7 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
     missing = bins.missing
 
     def bin_value(value: object) -> int:
-        if value is None:
+        if value is None or value is np.ma.masked:
             return missing
         try:
             number = numbers.get(value)

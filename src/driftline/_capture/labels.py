@@ -34,7 +34,7 @@ MAX_NUMBER = int(sys.float_info.max)
 
 def is_missing(value: object) -> bool:
     """Return whether a value is None, or like nan, NaT and NA: it differs from itself or raises when compared."""
-    if value is None:
+    if value is None or value is np.ma.masked:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124
@@ -52,6 +52,8 @@ def label_of(value: object) -> Label:
     The label of a label is that label. A number has the same label at every width of float, as a `Decimal` and as a
     `Fraction`.
     """
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return str(value)  # the item of one in nanoseconds would be an integer
     if isinstance(value, np.generic):
         # A long double is its own item.
         value = float(value) if isinstance(value, np.longdouble) else value.item()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import UserList, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline._capture.columns import CategoricalColumn, NullableColumn, without_mask
-from driftline._runtime.guard import returning_on_error
+from driftline._runtime.guard import UnreadableError, returning_on_error
 from driftline.typing import Column
 
 __all__ = ["is_column", "origin", "read_column"]
@@ -55,9 +55,10 @@ def is_column(value: object) -> bool:
     return kind == "Series" if package == "polars" else kind.endswith("Array")
 
 
+@returning_on_error(False)  # noqa: FBT003 - the default
 def _is_tensor(value: Any) -> bool:
     """Return whether *value* has one dimension and numpy can read it, such as a tensor of torch or jax."""
-    return hasattr(type(value), "__array__") and len(value.shape) == 1
+    return hasattr(type(value), "__array__") and not isinstance(value, np.generic) and len(value.shape) == 1
 
 
 def read_column(values: Any) -> Column:
@@ -82,9 +83,10 @@ def read_column(values: Any) -> Column:
         return _polars_column(values)
     if package == "pyarrow":
         return _arrow_column(values)
-    if hasattr(type(values), "__array__"):
-        return np.asarray(values)
-    return list(values)
+    if isinstance(values, (str, bytes, Mapping)):
+        msg = f"got {type(values).__name__}, expected a column: a list, an array or a series"
+        raise UnreadableError(msg)
+    return np.asarray(values) if hasattr(type(values), "__array__") else list(values)
 
 
 # --- pandas ----------------------------------------------------------------------------------------------------------

@@ -66,8 +66,10 @@ def as_outputs(values: Any, rows: int, *, labels: bool = True) -> Column | None:
 
 @returning_on_error(1)
 def rows_in(outputs: Any) -> int:
-    """Return the number of predictions in the outputs of a call: the length of a column, 1 for anything else."""
-    return len(outputs) if not _is_proxy(type(outputs)) and is_column(outputs) else 1
+    """Return the number of predictions in the outputs of a call: the length of a column or array, else 1."""
+    if _is_proxy(type(outputs)):
+        return 1
+    return len(outputs) if is_column(outputs) or (isinstance(outputs, np.ndarray) and outputs.ndim) else 1
 
 
 def _is_proxy(kind: type) -> bool:
@@ -85,7 +87,7 @@ def _one_per_row(values: Any, rows: int, labels: bool) -> Column | None:  # noqa
     if not isinstance(values, np.ndarray) and not is_column(values):
         column: Column | None = _without_dicts([values], labels) if rows == 1 else None
     else:
-        column = _flat(values if isinstance(values, np.ndarray) else read_column(values), labels)
+        column = _flat(read_column(values), labels)
     return column if column is not None and len(column) == rows else None
 
 
@@ -138,11 +140,11 @@ def as_output(value: Any, *, labels: bool = True) -> object:
         msg = f"the output is a {type(value).__name__}, a proxy: expected a plain value (output= extracts one)"
         raise UnreadableError(msg)
     if isinstance(value, np.generic):
-        return value.item()
+        return _item(value)
     column = as_outputs(value, 1, labels=labels) if is_column(value) or isinstance(value, np.ndarray) else None
     if column is None:
         if isinstance(value, np.ndarray) and value.ndim == 0:
-            return value.item()
+            return _item(value[()])
         if isinstance(value, (str, int, float, Decimal, Fraction)):
             return value
         first = _most_probable(value, labels=labels) if isinstance(value, Mapping) else Unreadable(value)
@@ -150,7 +152,16 @@ def as_output(value: Any, *, labels: bool = True) -> object:
         first = column[0]
     if isinstance(first, Unreadable):
         raise unreadable_output(value, 1)
-    return first.item() if isinstance(first, np.generic) else first
+    return _item(first)
+
+
+def _item(value: Any) -> object:
+    """Return a scalar of numpy as a Python value; None for a masked one, and dates as they are."""
+    if value is np.ma.masked:
+        return None
+    # The item of a date in nanoseconds would be an integer.
+    is_date = isinstance(value, (np.datetime64, np.timedelta64))
+    return value.item() if isinstance(value, np.generic) and not is_date else value
 
 
 def unreadable_output(value: Any, rows: int) -> UnreadableError:

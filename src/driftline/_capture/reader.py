@@ -250,6 +250,8 @@ class FeatureReader:
 
     def _read_array(self, features: Any) -> Captured:
         width = len(self.names)
+        if features.dtype.names is not None:
+            return self._read_frame(features)
         if features.ndim == 1:
             if len(features) != width:
                 return self._drop_width(len(features), None)
@@ -259,6 +261,8 @@ class FeatureReader:
             return self._drop(
                 "shape", None, f"features are an array of shape {features.shape}: expected 1 or 2 dimensions"
             )
+        if not len(features):
+            return []
         if features.shape[1] != width:
             return self._drop_width(features.shape[1], features.shape[0])
         if features.dtype.kind in "mM" or features.shape[0] <= SMALL_BATCH:

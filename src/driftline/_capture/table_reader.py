@@ -83,6 +83,8 @@ class TableReader:
         try:
             table = open_table(features)
             indices = self._indices(table)
+            if indices is None and table.rows == 0:
+                return Batch([None] * len(self._names), 0)
             if indices is None:
                 self._report("capture", f"{table.width} columns without names: expected {len(self._names)}")
                 return Unread("shape", table.rows)
@@ -133,7 +135,7 @@ class TableReader:
         rows = table.rows
         if rows is None:
             lengths = {name: len(values[name] if column is None else column) for name, column in columns.items()}
-            rows = common_length(lengths, _most_frequent_length(table))
+            rows = common_length(lengths) if lengths else _most_frequent_length(table)
         columns.update((name, [value] * rows) for name, value in single.items())
         return Batch([columns.get(name) for name in self._names], rows)
 

@@ -159,13 +159,14 @@ def _read_pandas(frame: Any, indices: Sequence[int]) -> Sequence[Column]:
     return [read_column(frame.iloc[:, index]) for index in indices]
 
 
-def read_table(data: Any, unread: Collection[str] = ()) -> Table:
+def read_table(data: Any, *, unread: Collection[str] = (), inputs: Collection[str] = ()) -> Table:
     """
     Read a table: a dict of columns, a pandas or polars frame, a pyarrow table, a 2-D or a structured numpy array.
 
     Args:
         data: the table.
         unread: names of columns that are not read. All their values are missing.
+        inputs: names of columns whose values may be of any kind, because only user functions read them.
 
     Raises:
         UnreadableError: *data* is none of these, the columns differ in length, two of them share a name, or one cannot
@@ -174,9 +175,10 @@ def read_table(data: Any, unread: Collection[str] = ()) -> Table:
     table = open_table(data)
     names = table.names
     if names is not None and len(set(names)) != len(names):
-        twice = sorted(name for name, times in Counter(names).items() if times > 1)
-        msg = f"columns {twice} appear more than once"
-        raise UnreadableError(msg)
+        twice = sorted(name for name, times in Counter(names).items() if times > 1 and name not in unread)
+        if twice:
+            msg = f"columns {twice} appear more than once"
+            raise UnreadableError(msg)
     wanted = [index for index in range(table.width) if names is None or names[index] not in unread]
     columns: dict[int, Column] = {}
     try:
@@ -186,7 +188,11 @@ def read_table(data: Any, unread: Collection[str] = ()) -> Table:
             raise
         _read_one_by_one(table, wanted, columns)
     named = {str(index) if names is None else names[index]: column for index, column in columns.items()}
-    rows = common_length({name: len(column) for name, column in named.items()}, table.rows)
+    for name, column in named.items():
+        if getattr(column, "ndim", 1) not in {1, 2} and name not in inputs:
+            msg = f"column {name!r} is an {describe(column)}: expected one value, or one vector, for each row"
+            raise UnreadableError(msg)
+    rows = common_length({name: len(column) for name, column in named.items()}) if named else count_rows(data) or 0
     absent = np.broadcast_to(np.array(np.nan), rows)
     return Table(names, tuple(columns.get(index, absent) for index in range(table.width)), rows)
 
@@ -200,7 +206,10 @@ def _read_one_by_one(table: OpenTable, wanted: Sequence[int], columns: dict[int,
             if not is_contained(error):
                 raise
             name = index if table.names is None else table.names[index]
-            msg = f"column {name!r} cannot be read: {describe_column(table, index)}, {type(error).__name__}"
+            msg = (
+                f"column {name!r} cannot be read ({describe_column(table, index)}, {type(error).__name__}): "
+                "expected numbers, strings or booleans (ignore= skips a column)"
+            )
             raise UnreadableError(msg) from error
 
 
@@ -212,13 +221,12 @@ def describe_column(table: OpenTable, index: int) -> str:
     return " ".join(filter(None, (library, describe(raw) if dtype is None else str(dtype)[:60])))
 
 
-def common_length(lengths: Mapping[str, int], rows: int | None = None) -> int:
+def common_length(lengths: Mapping[str, int]) -> int:
     """
-    Return the common length of columns.
+    Return the common length of columns, 0 if there are none.
 
     Args:
         lengths: name of each column to its length.
-        rows: the number of rows of the table, if it is known.
 
     Raises:
         UnreadableError: the lengths differ.
@@ -230,4 +238,4 @@ def common_length(lengths: Mapping[str, int], rows: int | None = None) -> int:
         shown = ", ".join(f"{name!r} has {length}" for length, name in [*examples.items()][:3])
         msg = f"columns differ in length: {shown} rows"
         raise UnreadableError(msg)
-    return next(iter(lengths.values()), 0 if rows is None else rows)
+    return next(iter(lengths.values()), 0)

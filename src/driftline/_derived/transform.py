@@ -149,7 +149,7 @@ def project(scaled: Floats, directions: Floats, leading: int) -> Floats:
         directions: the directions, shape (p, directions).
         leading: number of leading directions, which are orthonormal.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # the squares of huge numbers overflow
+    with np.errstate(all="ignore"):  # the squares of huge numbers overflow
         projected = scaled @ directions
         rest = np.square(scaled).sum(axis=1) - np.square(projected[:, :leading]).sum(axis=1)
         return np.vstack([projected.T, np.sqrt(np.maximum(rest, 0.0) / scaled.shape[1])])
@@ -192,7 +192,7 @@ def project_vectors(matrix: Floats, centre: Floats, directions: Floats, leading:
         directions: the directions, shape (length, directions).
         leading: number of leading directions, which are orthonormal.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         norms = np.linalg.norm(matrix, axis=1)
         return np.vstack([norms[None], project(matrix - centre, directions, leading)])
 

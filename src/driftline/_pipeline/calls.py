@@ -170,8 +170,9 @@ class Calls:
         empty = isinstance(features, Mapping) and not features
         captured = [] if empty else self._capture(read, features)
         if seconds is not None:
-            output = NO_OUTPUT if outputs is None else outputs
-            self.record(buffer, captured, output, seconds, current_context(), None)
+            if outputs is None:
+                outputs = [] if captured == [] else NO_OUTPUT
+            self.record(buffer, captured, outputs, seconds, current_context(), None)
             return
         self._recorder.backpressure.start_worker()
         buffer.sink.record_batch(captured, outputs)

@@ -19,6 +19,7 @@ from driftline._pipeline.scheduling import WorkerRounds
 from driftline._pipeline.settings import Settings
 from driftline._recording.durations import DurationQueue
 from driftline._runtime.abandoned import finish_abandoned
+from driftline._runtime.floats import without_float_errors
 from driftline._runtime.guard import Guard, guarded_clock
 from driftline._runtime.pacing import Throttle
 from driftline._runtime.process_hooks import register
@@ -180,6 +181,7 @@ class Pipeline:
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
+    @without_float_errors
     def settle(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
         """
         Drain, evaluate windows, join outcomes, feed detectors, refresh canaries, apply the retraining policy.
@@ -209,6 +211,7 @@ class Pipeline:
             readings.evaluated(), readings.states, self.outcomes.tally(), lambda: self.evidence().latency(0.5)
         )
 
+    @without_float_errors
     def flush(self) -> None:
         """Settle, compute the verdicts of the canaries, and evaluate the rows so far if no window is complete yet."""
         with self.guard("flush"):
@@ -253,6 +256,7 @@ class Pipeline:
         if self.has_thread and self.worker is not None:
             self._rounds.request(self.worker)
 
+    @without_float_errors
     def reading(self, *, settle: bool = True) -> Reading | None:
         """
         Return the values of one collection, or None before the first prediction in this process.
@@ -289,6 +293,7 @@ class Pipeline:
         active = self.serving.active
         return active is not None and active.turns.stuck
 
+    @without_float_errors
     def evidence(self) -> VariantEvidence:
         """Drain, join outcomes, and return the counts of this variant since the start of the process."""
         self.serving.drain()

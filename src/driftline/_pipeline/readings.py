@@ -8,6 +8,7 @@ from dataclasses import replace
 from driftline._binning.bins import PREDICTION, CategoricalBins, Feature
 from driftline._pipeline.redaction import Redactor
 from driftline._pipeline.replacement import Serving, ServingCounts
+from driftline._runtime.floats import without_float_errors
 from driftline._runtime.guard import Guard
 from driftline._significance.dependence import Dependence
 from driftline._windows.totals import DURATION_EDGES, Totals
@@ -100,6 +101,7 @@ class Readings:
         window = active.recorder.panes.snapshot()
         return Snapshot(window.counts, window.rows, active.layout.fingerprint)
 
+    @without_float_errors
     def estimated_accuracy(self) -> Performance | None:
         """Return the accuracy expected of the predictions in the window. None if the reference has no outcomes."""
         active = self._serving.active

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from driftline._runtime.floats import without_float_errors
 from driftline._runtime.guard import Guard
 from driftline._runtime.watched_lock import POLL_SECONDS, TIMEOUT_SECONDS
 from driftline._runtime.worker import Worker
@@ -48,6 +49,7 @@ class EvaluationTurns:
         """Whether an evaluation does not return."""
         return self._evaluator.lock.stuck
 
+    @without_float_errors
     def evaluate(self, pause: Callable[[], bool] | None = None) -> None:
         """
         Evaluate the pending windows. If another thread evaluates, wait for it.
@@ -69,6 +71,7 @@ class EvaluationTurns:
             self._evaluator.evaluate(windows, pause=pause)
             self._panes.divide(wanted=self._evaluator.learning)
 
+    @without_float_errors
     def evaluate_partial(self) -> bool:
         """Evaluate the rows so far if the first window is not complete. Return whether any row was evaluated."""
         partial = self._panes.pop_partial()
@@ -81,6 +84,7 @@ class EvaluationTurns:
             self._report_stuck()
         return held
 
+    @without_float_errors
     def evaluate_overdue(self, threaded: bool) -> None:  # noqa: FBT001 - a callback of `Backpressure`
         """
         Evaluate pending windows in a caller's thread, unless another thread is evaluating.

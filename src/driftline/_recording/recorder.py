@@ -198,7 +198,8 @@ class Recorder(Drain):
     def _drop_unread(self, unread: Unread, outputs: int) -> int:
         """Count the rows of unread features as dropped, and return their number: if unknown, *outputs*."""
         rows = outputs if unread.rows is None else unread.rows
-        self.panes.drop(unread.reason, rows)
+        if rows:
+            self.panes.drop(unread.reason, rows)
         return rows
 
     def _record_columns(self, batch: Batch, column: Column | None, seconds: float | None, context: object) -> None:

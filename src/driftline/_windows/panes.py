@@ -12,6 +12,7 @@ from driftline._binning.layout import Layout
 from driftline._binning.rejects import Rejects
 from driftline._capture.columns import Row
 from driftline._capture.placeholders import describe_type
+from driftline._runtime.floats import without_float_errors
 from driftline._seasons.calendar import CELLS, WeekClock
 from driftline._windows.ring import TimeRing, WindowCounts, make_ring
 from driftline._windows.totals import Totals
@@ -106,6 +107,7 @@ class Panes:
         if self._week is not None:
             self._week.advance()
 
+    @without_float_errors
     def count_columns(self, columns: Sequence[Column | None], rows: int) -> None:
         """
         Count a batch of *rows* rows.
@@ -123,6 +125,7 @@ class Panes:
             self._add(self.layout.count(columns, slice(start, stop), self._rejects), stop - start)
             start = stop
 
+    @without_float_errors
     def count_rows(self, rows: Sequence[Row], outputs: Sequence[object] | None) -> None:
         """Count captured rows, and the prediction of each row in *outputs*; None if the predictions are not known."""
         start = 0

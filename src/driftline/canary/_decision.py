@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from driftline._runtime.floats import without_float_errors
 from driftline.canary._criteria import criterion_tests
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._policy import CanaryPolicy
@@ -17,6 +18,7 @@ __all__ = ["judge_canary"]
 NOTHING_TO_DECIDE = "nothing to decide: no calls yet, or the predictions are not watched"
 
 
+@without_float_errors
 def judge_canary(evidence: CanaryEvidence, policy: CanaryPolicy | ThresholdPolicy) -> Verdict:
     """
     Return the verdict on a candidate, as a pure function of evidence and policy.

@@ -16,6 +16,7 @@ from driftline._binning.bins import (
     OutcomeCounts,
 )
 from driftline._binning.prediction_kind import kind_of
+from driftline._runtime.floats import without_float_errors
 from driftline.outcomes._grading import CORRECT, GRADED, UNGRADED, Grader, GradingResult
 from driftline.outcomes._limits import Limit, evaluate_limit, limits_for, outcomes_needed
 from driftline.outcomes._metrics import Performance, estimated_accuracy, performance
@@ -263,6 +264,7 @@ class Ledger:
         with self._lock:
             return self._grader.snapshot(self._open_pane + sum(self._closed_panes))
 
+    @without_float_errors
     def performance(self) -> tuple[Performance, ...]:
         """Return the metrics of the window. They are cached until the next outcome."""
         with self._lock:

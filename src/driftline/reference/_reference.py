@@ -14,6 +14,7 @@ from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
 from driftline._runtime import validation as check
 from driftline._runtime.files import read_file, write_file
+from driftline._runtime.floats import without_float_errors
 from driftline._seasons.expectation import Seasons, add_seasons
 from driftline._seasons.fitting import kinds_like
 from driftline._significance.dependence import Dependence
@@ -93,6 +94,7 @@ class Reference:
     seasons: Seasons | None = None
 
     @classmethod
+    @without_float_errors
     def fit(
         cls,
         data: Any,
@@ -145,6 +147,10 @@ class Reference:
         Raises:
             ConfigurationError: there are no rows or columns, lengths differ, a column is unknown, or a value is wrong.
         """
+        if like is None:
+            ignored = column_names(ignore, "ignore")
+        else:
+            ignored = _inputs_of(check.instance("like", like, Reference, "a Reference"))
         training = TrainingData.read(
             data,
             categorical=categorical,
@@ -155,14 +161,14 @@ class Reference:
             correct=correct,
             time=time,
             seasons=seasons,
+            ignored=ignored,
         )
         most_categories = check.integer("max_categories", max_categories, at_least=1, at_most=MAX_BINS - 3)
         if like is None:
-            ignored = column_names(ignore, "ignore")
             request = DerivedRequest.checked(training.columns, projections, training.functions, ignored)
             fitted = fit_features(training, request, most_categories)
         else:
-            fitted = _count_features(training, check.instance("like", like, Reference, "a Reference"))
+            fitted = _count_features(training, like)
         dependence = fit_dependence(training, fitted)
         _log.info("reference of %d rows: %s", training.rows, dependence.check.words)
         return cls(
@@ -335,6 +341,13 @@ class Reference:
             traffic=merge_dependence(self.traffic, other.traffic),
             seasons=add_seasons(self.seasons, other.seasons),
         )
+
+
+def _inputs_of(reference: Reference) -> tuple[str, ...]:
+    """Return the names of the captured columns that are no features and no vectors."""
+    derived = reference.derived
+    vectors = () if derived is None else tuple(vector.column for vector in derived.vectors)
+    return () if derived is None else tuple(name for name in derived.inputs if name not in vectors)
 
 
 def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:

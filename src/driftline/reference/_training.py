@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from driftline._binning.bins import MAX_FEATURES, PREDICTION
 from driftline._capture.columns import as_objects
 from driftline._capture.outputs import as_outputs
-from driftline._capture.tables import Table, read_table
+from driftline._capture.tables import Table, describe, read_table
 from driftline._derived.spec import Derive, as_functions
 from driftline._runtime import validation as check
 from driftline._seasons.calendar import time_column
@@ -63,6 +63,7 @@ class TrainingData:
         correct: Correct | None,
         time: Any,
         seasons: Sequence[str],
+        ignored: Collection[str],
     ) -> TrainingData:
         """
         Read and check the arguments of `Reference.fit`, which describes them.
@@ -71,7 +72,8 @@ class TrainingData:
             ConfigurationError: an argument is of the wrong type, names an unknown column, or has another length than
                 the data.
         """
-        table = _read_table(data)
+        # Columns that are no features are read only if there are functions that may read them.
+        table = _read_table(data, unread=() if derive else ignored, inputs=ignored)
         names = table.names or tuple(str(index) for index in range(len(table.columns)))
         times = None
         if time is not None:
@@ -124,9 +126,9 @@ def column_names(names: Sequence[str], argument: str) -> tuple[str, ...]:
     return checked
 
 
-def _read_table(data: Any) -> Table:
+def _read_table(data: Any, *, unread: Collection[str], inputs: Collection[str]) -> Table:
     try:
-        table = read_table(data)
+        table = read_table(data, unread=unread, inputs=inputs)
     except (TypeError, ValueError) as error:
         msg = f"data: {error}"
         raise ConfigurationError(msg) from error
@@ -165,6 +167,6 @@ def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequ
 def _read_outputs(values: Any, rows: int, argument: str) -> Column:
     column = as_outputs(values, rows)
     if column is None:
-        msg = f"{argument}: expected one value for each of the {rows} rows, got {type(values).__name__}"
+        msg = f"{argument}: expected one value for each of the {rows} rows, got {describe(values)}"
         raise ConfigurationError(msg)
     return column

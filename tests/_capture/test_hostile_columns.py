@@ -1,0 +1,464 @@
+"""Columns of any type in a batch: those that are no features are not touched, and features never cost the others."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from array import array
+from collections import deque
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import driftline as dl
+from driftline.testing import Probe, in_memory_monitor
+
+ROWS = 2_000
+RNG = np.random.default_rng(0)
+NUMBERS, LABELS = RNG.normal(size=ROWS), RNG.choice(["a", "b"], ROWS).tolist()
+GOOD = {"x": NUMBERS, "c": LABELS}
+REFERENCE = dl.Reference.fit({"x": RNG.normal(size=9_000), "c": RNG.choice(["a", "b"], 9_000)})
+
+
+class Frame(pd.DataFrame):
+    """A frame such as that of geopandas."""
+
+
+class Column(pd.Series):
+    """A series such as that of geopandas."""
+
+
+class Polars(pl.DataFrame):
+    """A frame of a subclass of polars."""
+
+
+class Values(np.ndarray):
+    """An array of a subclass, such as a quantity with a unit."""
+
+
+class Items(list):
+    """A list of a subclass."""
+
+
+class Untouchable:
+    """A column that raises whatever is done with it."""
+
+    def _raise(self, *_):
+        raise RuntimeError
+
+    __len__ = __iter__ = __getitem__ = __array__ = __getattr__ = _raise
+
+
+@pytest.fixture
+def monitor():
+    """A monitor that logs errors, as it serves."""
+    return in_memory_monitor(reference=REFERENCE, window=dl.Window(rows=1_000), on_error="log")
+
+
+def counts(monitor):
+    """(rows served, rows dropped by reason, rows in the bins, errors by place) after all rows are counted."""
+    monitor.status()
+    totals = Probe(monitor).totals
+    return totals.served, totals.dropped, totals.rows, dict(Probe(monitor).errors)
+
+
+def far_dates(kind=pl.Date):
+    """A polars column of dates that Python cannot hold."""
+    return pl.Series([2**31 - 1] * ROWS, dtype=pl.Int32).cast(kind)
+
+
+UNKNOWN = {
+    "twice": lambda: pd.concat([pd.DataFrame(GOOD), *[pd.DataFrame({"id": range(ROWS)})] * 2], axis=1),
+    "Int128": lambda: pl.DataFrame({**GOOD, "hash": pl.Series([1] * ROWS, dtype=pl.Int128)}),
+    "UInt128": lambda: pl.DataFrame({**GOOD, "hash": pl.Series([1] * ROWS, dtype=pl.UInt128)}),
+    "far dates": lambda: pl.DataFrame({**GOOD, "day": far_dates()}),
+    "list of far dates": lambda: pl.DataFrame({**GOOD, "day": far_dates().reshape((ROWS, 1)).arr.to_list()}),
+    "struct of far dates": lambda: pl.DataFrame({**GOOD, "day": pl.DataFrame({"d": far_dates()}).to_struct()}),
+    "far arrow dates": lambda: pa.table({**GOOD, "day": pa.array([2**62] * ROWS, pa.timestamp("us"))}),
+    "nested arrow": lambda: pa.table({**GOOD, "more": [[{"a": 1}]] * ROWS}),
+    "longer": lambda: {**GOOD, "meta": ["v1"] * (ROWS + 1)},
+    "shorter": lambda: {**GOOD, "meta": ["v1"]},
+    "scalar": lambda: {**GOOD, "model": "v1"},
+    "None": lambda: {**GOOD, "model": None},
+    "dict": lambda: {**GOOD, "model": {"name": "v1"}},
+    "image": lambda: {**GOOD, "image": np.zeros((ROWS, 2, 2))},
+    "images": lambda: {**GOOD, "image": [np.zeros((2, 2))] * ROWS},
+    "complex": lambda: {**GOOD, "wave": np.zeros(ROWS, complex)},
+    "generator": lambda: {**GOOD, "stream": (item for item in ())},
+    "untouchable": lambda: {**GOOD, "image": Untouchable()},
+    "first": lambda: {"model": "v1", **GOOD},
+    "objects": lambda: pd.DataFrame({**GOOD, "any": [object()] * ROWS}),
+}
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+@pytest.mark.parametrize("decorated", [False, True], ids=["observe", "decorator"])
+def test_a_column_that_is_no_feature_costs_nothing(monitor, kind, decorated):
+    """It is reported once, in however many batches it is."""
+    batch = UNKNOWN[kind]()
+    record = monitor.instrument(lambda features: [0.5] * ROWS) if decorated else monitor.observe
+    for _ in range(3):
+        record(batch)
+    assert counts(monitor) == (3 * ROWS, {}, 3 * ROWS, {"unknown_feature": 1})
+    assert {feature: status.state for feature, status in monitor.status().items()} == {"x": "stable", "c": "stable"}
+
+
+def test_an_unknown_column_is_reported_with_the_argument_that_names_it(monitor, caplog):
+    """Once, with its name and not its values."""
+    for _ in range(3):
+        monitor.observe({**GOOD, "email": ["a@b.c"] * ROWS})
+    (record,) = caplog.records
+    assert "features ['email'] are not in the reference" in record.message
+    assert "ignore=" in record.message
+    assert "a@b.c" not in caplog.text
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_new_names_without_end_are_reported_for_a_while(monitor, replaced):
+    """A dict whose keys are ids has new names in each call."""
+    for turn in range(3_000):
+        monitor.observe({"x": 0.0, "c": "a", str(turn): 1})
+        if replaced and turn == 500:
+            monitor.replace_reference(REFERENCE)
+    errors = Probe(monitor).errors
+    assert errors["unknown_feature"] <= 1_000
+
+
+KNOWN = {
+    "subclass of pandas": lambda: Frame(GOOD),
+    "subclass of polars": lambda: Polars(GOOD),
+    "dict of a subclass of a series": lambda: {name: Column(values) for name, values in GOOD.items()},
+    "dict of a subclass of an array": lambda: {"x": NUMBERS.view(Values), "c": LABELS},
+    "dict of a subclass of a list": lambda: {"x": Items(NUMBERS), "c": Items(LABELS)},
+    "dict of categoricals": lambda: {"x": NUMBERS, "c": pd.Categorical(LABELS)},
+    "dict of any iterable": lambda: {"x": array("d", NUMBERS), "c": deque(LABELS)},
+    "structured": lambda: np.array(list(zip(NUMBERS, LABELS, strict=True)), dtype=[("x", "f8"), ("c", "U1")]),
+    "arrow dictionaries": lambda: pl.DataFrame({**GOOD, "c": pl.Series(LABELS, dtype=pl.Categorical)}).to_arrow(),
+    "arrow enums": lambda: pl.DataFrame({**GOOD, "c": pl.Series(LABELS, dtype=pl.Enum(["a", "b"]))}).to_arrow(),
+    "column of one value a row": lambda: {"x": NUMBERS.reshape(-1, 1), "c": LABELS},
+}
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+@pytest.mark.parametrize("decorated", [False, True], ids=["observe", "decorator"])
+def test_tables_of_subclasses_and_other_kinds_are_tables(monitor, kind, decorated):
+    batch = KNOWN[kind]()
+    record = monitor.instrument(lambda features: [0.5] * ROWS) if decorated else monitor.observe
+    record(batch)
+    assert counts(monitor) == (ROWS, {}, ROWS, {})
+    assert {feature: status.state for feature, status in monitor.status().items()} == {"x": "stable", "c": "stable"}
+
+
+@pytest.mark.parametrize("index", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+@pytest.mark.parametrize("rows", [1, 32, 33, 500])
+@pytest.mark.parametrize("missing", [False, True])
+def test_dictionaries_with_indices_of_any_width_are_read(index, rows, missing):
+    """In a table, a record batch, a chunked array, and a series of pandas; at fit too."""
+    codes = pa.array([None if missing and row % 5 == 4 else row % 2 for row in range(rows)], getattr(pa, index)())
+    column = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b"]))
+    other = pa.DictionaryArray.from_arrays(codes, pa.array(["b", "a"]))
+    plain = {"c": column.to_pylist(), "x": [0.5] * rows}
+    chunked = pa.chunked_array([column, other])
+    for table, expected in (
+        (pa.table({"c": column, "x": plain["x"]}), plain),
+        (pa.RecordBatch.from_pydict({"c": column, "x": pa.array(plain["x"])}), plain),
+        ({"c": column, "x": plain["x"]}, plain),
+        (pd.DataFrame({"c": pd.Series(pd.array(column, dtype=pd.ArrowDtype(column.type))), "x": plain["x"]}), plain),
+        ({"c": chunked, "x": [0.5] * 2 * rows}, {"c": chunked.to_pylist(), "x": [0.5] * 2 * rows}),
+    ):
+        bins = []
+        for batch in (table, expected):
+            monitor = in_memory_monitor(reference=REFERENCE)
+            monitor.observe(batch)
+            bins.append(monitor.snapshot().counts.tolist())
+        assert bins[0] == bins[1]
+        assert dl.Reference.fit(table).features == dl.Reference.fit(expected).features
+
+
+def test_dictionaries_that_cannot_be_unified_are_read():
+    """Two chunks of int8 indices with 200 labels together."""
+    chunks = [
+        pa.DictionaryArray.from_arrays(
+            pa.array(range(100), pa.int8()), pa.array([f"{part}{row}" for row in range(100)])
+        )
+        for part in "ab"
+    ]
+    chunked = pa.chunked_array(chunks)
+    reference = dl.Reference.fit({"c": chunked})
+    assert reference.features == dl.Reference.fit({"c": chunked.to_pylist()}).features
+
+
+BAD = {
+    "twice": (lambda: pd.DataFrame(np.zeros((ROWS, 3)), columns=["x", "c", "x"]), "unreadable"),
+    "lengths": (lambda: {"x": [0.0] * ROWS, "c": ["a"] * 7}, "unreadable"),
+    "width": (lambda: np.zeros((ROWS, 3)), "shape"),
+    "frame without names": (lambda: pd.DataFrame(np.zeros((ROWS, 3))), "shape"),
+    "rows of another width": (lambda: [[0.0, "a", 1]] * ROWS, "shape"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("way", ["observe", "seconds", "outputs", "decorator", "failing", "block", "learn"])
+def test_a_batch_that_cannot_be_read_counts_its_rows(kind, way, caplog):
+    """As served and as dropped."""
+    make, reason = BAD[kind]
+    reference = REFERENCE
+    if way == "learn":
+        reference = dl.Reference.learn(rows=10_000)
+    monitor = in_memory_monitor(reference=reference, on_error="log")
+    batch = make()
+    if way == "learn":
+        monitor.observe({"x": 0.0, "c": "a"})
+        monitor.observe(batch)
+    elif way in {"observe", "outputs"}:
+        monitor.observe(batch, [0.5] * ROWS if way == "outputs" else None)
+    elif way == "seconds":
+        monitor.observe(batch, seconds=0.1)
+    elif way == "block":
+        with monitor.prediction(batch) as call:
+            call.output = [0.5] * ROWS
+    elif way == "decorator":
+        monitor.instrument(lambda features: [0.5] * ROWS)(batch)
+    else:
+        with pytest.raises(ZeroDivisionError):
+            monitor.instrument(lambda features: 1 / 0)(batch)
+    monitor.flush()
+    totals = Probe(monitor).totals
+    assert totals.dropped == {reason: ROWS}
+    assert totals.served + sum(totals.failed.values()) - (way == "learn") == ROWS
+    assert dict(Probe(monitor).errors) == {"capture": 1}
+
+
+@pytest.mark.parametrize("output", [[0.5] * 40, np.full(40, 0.5), np.full((40, 2), 0.5), pd.Series([0.5] * 40)])
+def test_features_of_an_unreadable_type_count_as_many_rows_as_outputs(output):
+    monitor = in_memory_monitor(reference=REFERENCE, on_error="log")
+    monitor.observe(iter([1, 2, 3]), output)
+    monitor.instrument(lambda features: output)(object())
+    assert counts(monitor) == (80, {"unreadable": 80}, 0, {"capture": 2})
+
+
+FEATURE = {
+    "far dates": (lambda: pl.DataFrame({**GOOD, "x": far_dates()}), {"capture": 1}),
+    "images": (lambda: {**GOOD, "x": np.zeros((ROWS, 2, 2))}, {"capture": 1}),
+    "pairs": (lambda: {**GOOD, "x": np.zeros((ROWS, 2))}, {"capture": 1}),
+    "nested": (lambda: pa.table({**GOOD, "x": [[1.0]] * ROWS}), {}),
+    "absent": (lambda: {"c": LABELS}, {}),
+}
+
+
+@pytest.mark.parametrize("kind", FEATURE)
+def test_a_feature_that_cannot_be_read_is_missing_and_costs_no_other(monitor, kind, caplog):
+    make, errors = FEATURE[kind]
+    monitor.observe(make())
+    assert counts(monitor) == (ROWS, {}, ROWS, errors)
+    assert monitor.status()["c"].state == "stable"
+    assert monitor.snapshot().counts[REFERENCE.features[0].bins.size - 1] in {ROWS, ROWS // 2}
+    if errors:
+        assert "column 'x' cannot be read (" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "empty", [[], (), {}, {"x": [], "c": []}, np.empty((0, 2)), pd.DataFrame(), pl.DataFrame(GOOD)[:0]]
+)
+@pytest.mark.parametrize("seconds", [None, 0.1])
+def test_nothing_is_no_row(monitor, empty, seconds):
+    monitor.observe(empty, seconds=seconds)
+    served, dropped, rows, errors = counts(monitor)
+    assert (served, dropped, rows) == (0, {}, 0)
+    assert errors == {}
+
+
+def test_an_empty_batch_of_a_call_has_no_rows_and_an_empty_row_is_one(monitor):
+    """The result of the call decides."""
+    monitor.instrument(lambda features: [])([])
+    assert counts(monitor) == (0, {}, 0, {})
+    monitor.instrument(lambda features: 0.5)([])
+    assert counts(monitor)[:3] == (1, {"shape": 1}, 0)
+
+
+@pytest.mark.parametrize("rows", [1, 32, 33, 500])
+@pytest.mark.parametrize("kind", [float, np.float32, int, bool])
+def test_masked_values_are_missing(rows, kind):
+    """As None in a list, in arrays of one and two dimensions, in dicts of columns, and at fit."""
+    data = RNG.integers(0, 2, (rows, 2)).astype(kind)
+    mask = RNG.random((rows, 2)) < 0.3
+    masked = np.ma.MaskedArray(data, mask)
+    plain = [
+        [None if hidden else value for value, hidden in zip(*row, strict=True)]
+        for row in zip(data.tolist(), mask, strict=True)
+    ]
+    training = RNG.integers(0, 2, (500, 2)).astype(kind)
+    for reference in (dl.Reference.fit(training), dl.Reference.fit(training, categorical=["0", "1"])):
+        bins = []
+        for batch in (
+            plain,
+            masked,
+            {"0": masked[:, 0], "1": masked[:, 1]},
+            list(masked),
+            [tuple(row) for row in masked],
+        ):
+            monitor = in_memory_monitor(reference=reference)
+            monitor.observe(batch)
+            bins.append(monitor.snapshot().counts.tolist())
+        for row in masked:
+            monitor.observe({"0": row[0], "1": row[1]})
+        assert all(item == bins[0] for item in bins)
+        assert (monitor.snapshot().counts == 2 * np.array(bins[0])).all()
+    columns = {name: [row[index] for row in plain] for index, name in enumerate("01")}
+    assert dl.Reference.fit(masked).features == dl.Reference.fit({"0": masked[:, 0], "1": masked[:, 1]}).features
+    if kind is not np.float32:
+        assert dl.Reference.fit(masked).features == dl.Reference.fit(columns).features
+
+
+STRANGE = [
+    np.complex128(1 + 2j),
+    np.complex64(1 + 2j),
+    1 + 2j,
+    np.datetime64("2020-01-01", "ns"),
+    np.datetime64("2020-01-01", "D"),
+    np.timedelta64(5, "ns"),
+    np.timedelta64(5, "s"),
+    np.datetime64("NaT"),
+    pd.Timestamp("2020-01-01"),
+    pd.Timedelta("5s"),
+    np.ma.masked,
+]
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=repr)
+@pytest.mark.parametrize("rows", [1, 32, 33, 300])
+@pytest.mark.parametrize("strict", [False, True])
+def test_values_that_are_no_numbers_are_missing_however_they_come(value, rows, strict):
+    """No warning reaches the host, and no settings of the host change a count."""
+    reference = dl.Reference.fit({"x": np.arange(-50.0, 50.0), "y": np.arange(-50.0, 50.0)})
+    batches = [
+        [{"x": value, "y": 0.5}] * rows,
+        {"x": [value] * rows, "y": [0.5] * rows},
+        [(value, 0.5)] * rows,
+    ]
+    if value is not np.ma.masked:  # numpy makes nan of it, with a warning
+        whole, objects = np.array([value] * rows), np.empty(rows, object)
+        objects[:] = [value] * rows
+        batches += [
+            {"x": whole, "y": [0.5] * rows},
+            {"x": objects, "y": [0.5] * rows},
+            pd.DataFrame({"x": [value] * rows, "y": [0.5] * rows}),
+        ]
+    with warnings.catch_warnings(record=True) as emitted, np.errstate(all="raise" if strict else "warn"):
+        warnings.simplefilter("error" if strict else "always")
+        for batch in batches:
+            monitor = in_memory_monitor(reference=reference, on_error="log")
+            monitor.observe(batch)
+            single = monitor.instrument(lambda features: 0.5)
+            single({"x": value, "y": 0.5})
+            single({"y": 0.5, "x": value})
+            assert counts(monitor)[:3] == (rows + 2, {}, rows + 2), type(batch)
+            missing = monitor.snapshot().counts[reference.features[0].bins.size - 1]
+            assert missing == rows + 2, type(batch)
+    assert not emitted
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.skipif(sys.platform == "win32", reason="a longdouble is a double there")
+def test_long_doubles_mean_the_nearest_float(strict):
+    """Beyond the range of a float they are infinite."""
+    huge = np.array([1.5, 2.5] * 150, dtype=np.longdouble)
+    huge[0] = np.longdouble("1e4000")
+    tiny = RNG.normal(size=500).astype(np.longdouble) * np.longdouble("1e-4900")
+    with warnings.catch_warnings(record=True) as emitted, np.errstate(all="raise" if strict else "warn"):
+        warnings.simplefilter("error" if strict else "always")
+        dl.Reference.fit({"x": tiny})
+        reference = dl.Reference.fit({"x": RNG.normal(size=500)})
+        monitor = in_memory_monitor(reference=reference, on_error="log")
+        monitor.observe({"x": huge})
+        for value in huge:
+            monitor.observe({"x": value})
+        assert counts(monitor) == (600, {}, 600, {})
+        bins = reference.features[0].bins.size
+        assert monitor.snapshot().counts[bins - 2] == int((huge > reference.features[0].bins.cuts[-1]).sum()) * 2
+    assert not emitted
+
+
+@pytest.mark.parametrize("scale", [1e-308, 1e-320, 1e300, 1e140])
+def test_settings_of_the_host_fail_nothing(scale):
+    """Numbers whose squares are too small or too large are in every step from the fit to the scores."""
+    data = {"x": RNG.normal(size=2_000) * scale, "y": RNG.normal(size=2_000)}
+    outcomes = (RNG.random(2_000) < 0.5).tolist()
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        reference = dl.Reference.fit(data, predictions=RNG.random(2_000), outcomes=outcomes, projections=True)
+        monitor = in_memory_monitor(reference=reference, window=dl.Window(rows=500), on_error="log")
+        monitor.observe(data, RNG.random(2_000), prediction_ids=list(range(2_000)))
+        monitor.outcomes(range(2_000), outcomes)
+        monitor.flush()
+        assert monitor.status()
+        assert monitor.scores()
+        assert monitor.performance()
+        assert monitor.estimated_accuracy()
+        other = in_memory_monitor(reference=reference, variant="candidate", on_error="log")
+        other.observe(data, RNG.random(2_000))
+        assert dl.Canary(baseline=monitor, candidate=other).verdict()
+    assert dict(Probe(monitor).errors) == {}
+
+
+def test_columns_that_a_fit_ignores_are_not_read():
+    """Of any type, and while serving too."""
+    frame = pl.DataFrame({**GOOD, "day": far_dates(), "hash": pl.Series([1] * ROWS, dtype=pl.Int128)})
+    reference = dl.Reference.fit(frame, ignore=["day", "hash"])
+    assert [feature.name for feature in reference.features] == ["x", "c"]
+    monitor = in_memory_monitor(reference=reference, on_error="log")
+    monitor.observe(frame)
+    assert counts(monitor) == (ROWS, {}, ROWS, {})
+    images = {**GOOD, "image": np.zeros((ROWS, 2, 2)), "tag": "v1"}
+    reference = dl.Reference.fit(images, ignore=["image", "tag"])
+    monitor = in_memory_monitor(reference=reference, on_error="log")
+    monitor.observe(images)
+    assert counts(monitor) == (ROWS, {}, ROWS, {})
+
+
+def test_the_column_of_times_is_known(tmp_path):
+    """It is no feature and no error, as long as it is in the file."""
+    frame = pd.DataFrame({**GOOD, "at": pd.date_range("2024-01-01", periods=ROWS, freq="min")})
+    fitted = dl.Reference.fit(frame, time="at")
+    fitted.save(tmp_path / "r.json")
+    for reference in (fitted, dl.Reference.load(tmp_path / "r.json"), fitted.merge(fitted)):
+        monitor = in_memory_monitor(reference=reference, on_error="log")
+        monitor.observe(frame)
+        monitor.observe(frame.iloc[0].to_dict())
+        assert counts(monitor) == (ROWS + 1, {}, ROWS + 1, {})
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([np.zeros((8, 8))] * 50, r"column 'v' holds arrays of shape \(8, 8\)"),
+        (np.zeros((50, 8, 8)), r"column 'v' is an ndarray of shape \(50, 8, 8\)"),
+        ([[[1.0]]] * 50, "column 'v' holds values of type list"),
+        (np.array(5.0), "column 'v' is an ndarray of shape"),
+        ("v1", "column 'v' cannot be read"),
+        (far_dates(), r"column 'v' cannot be read \(polars Date"),
+        (pd.date_range("2024-01-01", periods=50), "ignore= or time="),
+    ],
+)
+def test_columns_that_are_no_features_are_refused_at_fit(column, message):
+    """The message names the shape or the type, and the argument."""
+    rows = len(column) if getattr(column, "ndim", 1) and not isinstance(column, str) else 50
+    with pytest.raises(dl.ConfigurationError, match=message):
+        dl.Reference.fit({"x": np.arange(float(rows)), "v": column})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0.5] * 9, "predictions: expected one value for each of the 10 rows, got list of length 9"),
+        (np.zeros(9), r"got ndarray of shape \(9,\)"),
+        (np.zeros((10, 3)), r"got ndarray of shape \(10, 3\)"),
+        (pd.Series([0.5] * 11), r"got Series of shape \(11,\)"),
+    ],
+)
+def test_a_wrong_length_names_both_numbers(values, message):
+    with pytest.raises(dl.ConfigurationError, match=message):
+        dl.Reference.fit({"x": np.arange(10.0)}, predictions=values)
