@@ -17,14 +17,18 @@ class Unreadable:
     """
     Replaces a value that cannot be read. It says what came, and does not keep the value itself.
 
+    Args:
+        value: the value.
+        came: the description of its type and shape. By default `describe_type` returns it.
+
     Attributes:
-        came: the type and the shape of the value, as `describe_type` returns them.
+        came: as above.
     """
 
     __slots__ = ("came",)
 
-    def __init__(self, value: object) -> None:
-        self.came = describe_type(value)
+    def __init__(self, value: object, came: str | None = None) -> None:
+        self.came = describe_type(value) if came is None else came
 
     def __repr__(self) -> str:
         return f"Unreadable({self.came})"

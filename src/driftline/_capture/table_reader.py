@@ -11,6 +11,7 @@ import numpy as np
 from driftline._capture.captured import Batch, Unread
 from driftline._capture.libraries import is_column
 from driftline._capture.names import UnknownNames
+from driftline._capture.placeholders import Unreadable
 from driftline._capture.tables import OpenTable, common_length, count_rows, describe_column, open_table
 from driftline._capture.vectors import is_vector
 from driftline._runtime.guard import Report, UnreadableError, is_contained
@@ -23,12 +24,12 @@ class TableReader:
     """
     Reads tables as columns in the order of the reference.
 
-    Other columns are not touched, so that a column that is no feature cannot cost the batch. A feature that cannot be
-    read is reported, and its values count as missing.
+    Other columns are not touched, so that a column that is no feature cannot cost the batch. Each value of a feature
+    that cannot be read becomes an `Unreadable`.
 
     Args:
         names: names of the columns, in the order of the reference.
-        report: called with ("capture", message) for tables and columns that cannot be read.
+        report: called with ("capture", message) for tables that cannot be read.
         unknown: reports names that the reference lacks.
         vectors: names of the columns whose values are vectors.
         inputs: names of the other columns that are no features.
@@ -134,50 +135,47 @@ class TableReader:
         columns = self._read_columns(table, {name: index for name, index in wanted.items() if name not in single})
         rows = table.rows
         if rows is None:
-            lengths = {name: len(values[name] if column is None else column) for name, column in columns.items()}
+            lengths = {
+                name: len(values[name] if isinstance(column, Unreadable) else column)
+                for name, column in columns.items()
+            }
             rows = common_length(lengths) if lengths else _most_frequent_length(table)
-        columns.update((name, [value] * rows) for name, value in single.items())
-        return Batch([columns.get(name) for name in self._names], rows)
+        single.update((name, column) for name, column in columns.items() if isinstance(column, Unreadable))
+        aligned = [[single[name]] * rows if name in single else columns.get(name) for name in self._names]
+        return Batch(aligned, rows)  # type: ignore[arg-type] # no column is an Unreadable
 
-    def _read_columns(self, table: OpenTable, wanted: Mapping[str, int]) -> dict[str, Column | None]:
-        """Return name to column; None for a column that is reported because it cannot be read."""
-        columns: dict[str, Column | None] = {}
+    def _read_columns(self, table: OpenTable, wanted: Mapping[str, int]) -> dict[str, Column | Unreadable]:
+        """Return name to column, or to an `Unreadable` that stands for each of its values."""
+        columns: dict[str, Column | Unreadable] = {}
         try:
             columns.update(zip(wanted, table.read(list(wanted.values())), strict=True))
         except BaseException as error:
             if not is_contained(error):
                 raise
             for name, index in wanted.items():
-                columns[name] = self._read_or_report(table, name, index)
+                columns[name] = _read_alone(table, index)
         for name, column in columns.items():
-            if column is not None and getattr(column, "ndim", 1) != 1 and name not in self._inputs:
+            if getattr(column, "ndim", 1) != 1 and name not in self._inputs:
                 columns[name] = self._fit(name, column)
         return columns
 
-    def _read_or_report(self, table: OpenTable, name: str, index: int) -> Column | None:
-        try:
-            return table.read([index])[0]
-        except BaseException as error:
-            if not is_contained(error):
-                raise
-            self._miss(name, f"{describe_column(table, index)}, {type(error).__name__}")
-            return None
-
-    def _fit(self, name: str, column: Any) -> Column | None:
-        """Return an array of several dimensions as a column of vectors or of numbers; report it if it is neither."""
+    def _fit(self, name: str, column: Any) -> Column | Unreadable:
+        """Return an array of several dimensions as a column of vectors or of numbers, if it is one."""
         if name in self._vectors and column.ndim == 2:  # noqa: PLR2004 - rows of vectors
             return column  # type: ignore[no-any-return]
         if column.ndim == 2 and column.shape[1] == 1:  # noqa: PLR2004 - rows of one value
             return column[:, 0]  # type: ignore[no-any-return]
-        self._miss(name, f"an array of shape {column.shape}")
-        return None
+        return Unreadable(None, f"a column of shape {column.shape}")
 
-    def _miss(self, name: str, content: str) -> None:
-        self._report(
-            "capture",
-            f"column {name[:60]!r} cannot be read ({content}): its values count as missing, expected one number, "
-            "string or boolean for each row",
-        )
+
+def _read_alone(table: OpenTable, index: int) -> Column | Unreadable:
+    """Return one column of a table, or an `Unreadable` if reading it raises."""
+    try:
+        return table.read([index])[0]
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return Unreadable(None, f"a column of {describe_column(table, index)}, which raises {type(error).__name__}")
 
 
 def _first(column: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from driftline._capture.columns import without_mask
 from driftline._capture.libraries import is_column, origin, read_column
+from driftline._capture.placeholders import describe_type
 from driftline._runtime.guard import UnreadableError, is_contained, returning_on_error
 from driftline.typing import Column
 
@@ -78,13 +79,10 @@ def count_rows(data: Any) -> int | None:
 
 
 def describe(value: object) -> str:
-    """Return type and size of a value, such as "ndarray of shape (40, 2)", for the message of an error."""
-    kind = type(value).__name__
-    shape = returning_on_error(None)(lambda: tuple(value.shape))()  # type: ignore[attr-defined]
-    if shape is not None:
-        return f"{kind} of shape {shape}"
-    sized = isinstance(value, (list, tuple, dict, set)) or is_column(value)
-    return f"{kind} of length {len(value)}" if sized else kind  # type: ignore[arg-type]
+    """Return the type of a value and its size, as `describe_type`; for a column of a library its length too."""
+    if is_column(value) and origin(value)[0]:
+        return f"{type(value).__name__} of {len(value)} values"  # type: ignore[arg-type]
+    return describe_type(value)
 
 
 def open_table(data: Any) -> OpenTable:
@@ -190,7 +188,7 @@ def read_table(data: Any, *, unread: Collection[str] = (), inputs: Collection[st
     named = {str(index) if names is None else names[index]: column for index, column in columns.items()}
     for name, column in named.items():
         if getattr(column, "ndim", 1) not in {1, 2} and name not in inputs:
-            msg = f"column {name!r} is an {describe(column)}: expected one value, or one vector, for each row"
+            msg = f"column {name!r} is a {describe(column)}: expected one value, or one vector, for each row"
             raise UnreadableError(msg)
     rows = common_length({name: len(column) for name, column in named.items()}) if named else count_rows(data) or 0
     absent = np.broadcast_to(np.array(np.nan), rows)
