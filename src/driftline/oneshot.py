@@ -17,7 +17,6 @@ from driftline._capture.columns import as_floats, as_objects
 from driftline._capture.labels import is_missing
 from driftline._capture.libraries import is_column, read_column
 from driftline._capture.tables import read_table
-from driftline._runtime.floats import without_float_errors
 from driftline.errors import ConfigurationError
 from driftline.otel import Instruments, MeterProvider, Reading, instruments_for
 from driftline.results import CanaryState, FeatureStatus, Score
@@ -100,7 +99,6 @@ class CanaryVerdict:
     metrics: dict[str, float]
 
 
-@without_float_errors
 def compute_mean_drift(baseline: Any, current: Any, *, threshold: float = 0.2) -> DriftReport:
     """
     Compare the means of two samples: |difference| / population standard deviation of the baseline.
@@ -129,7 +127,7 @@ def _report(feature: str, baseline: Any, current: Any, threshold: float) -> Drif
         msg = f"baseline: an infinite value{_of(feature)}, expected finite ones"
         raise ValueError(msg)
     unit = _unit(before, after)
-    with np.errstate(invalid="ignore"):  # the mean of inf and -inf is nan
+    with np.errstate(all="ignore"):  # the mean of inf and -inf is nan
         first, second = _mean(before / unit), _mean(after / unit)
     # Compare the extremes, because rounding gives a constant such as 0.1, 0.1, 0.1 a deviation slightly above 0.
     constant = before.min() == before.max()
@@ -207,7 +205,6 @@ def _refuse_nan(name: str, value: float) -> None:
         raise ConfigurationError(msg)
 
 
-@without_float_errors
 def detect_drift_across_features(
     baseline_frame: Any, current_frame: Any, *, threshold: float = 0.2
 ) -> dict[str, DriftReport]:

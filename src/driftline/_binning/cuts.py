@@ -367,7 +367,7 @@ def _between(low: float, high: float) -> float:
 
 def _rounded(values: NDArray[np.float64], width: type[np.floating[Any]]) -> Floats:
     """Return values rounded to a narrower float, as float64; ±inf beyond its range."""
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):
         rounded: Floats = values.astype(width).astype(np.float64)
     return rounded
 
