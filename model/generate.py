@@ -140,6 +140,7 @@ def markdown(registry: dict[str, list[dict[str, Any]]]) -> str:
             f"| `{metric['name']}` | `{prometheus_name(metric)}` | {metric['instrument']} | `{metric['unit']}` "
             f"| {attributes} | {metric['brief']} |"
         )
+    lines += ["", *(MODEL / "series.md").read_text(encoding="utf-8").splitlines()]
     lines += ["", "## Events", "", "| event | attributes | meaning |", "|---|---|---|"]
     for event in registry["events"]:
         attributes = ", ".join(f"`{ref['ref']}`" for ref in event["attributes"] if ref["ref"] not in model)

@@ -111,8 +111,8 @@ class Probe:
 
     @property
     def exported_features(self) -> frozenset[str]:
-        """Names of the features and detectors whose states or scores are exported."""
-        return self._active.exported
+        """Names of the features and detectors whose states are exported."""
+        return self._active.exported.states
 
     # --- counts ------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from driftline._capture.vector_reader import make_reader
 from driftline._derived.transform import Columns, Deriver, StagedLayout, fingerprint_of
 from driftline._pipeline.learning import Learner
 from driftline._pipeline.scheduling import EvaluationTurns
+from driftline._pipeline.series import ExportedSeries
 from driftline._pipeline.settings import Settings
 from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
@@ -47,8 +48,7 @@ class ActiveReference:
         turns: lets one thread at a time use the evaluator.
         recorder: counts calls and rows.
         fingerprints: by feature, the fingerprint of its bins. Counts of equal fingerprints add up.
-        exported: the names of the features and detectors whose states and scores are exported. Names beyond the limit
-            of series are absent.
+        exported: the states and scores that are exported, within the limit of series.
         binned: the names of the features whose counts per bin are exported.
     """
 
@@ -58,7 +58,7 @@ class ActiveReference:
     turns: EvaluationTurns
     recorder: Recorder
     fingerprints: Mapping[str, str]
-    exported: frozenset[str]
+    exported: ExportedSeries
     binned: frozenset[str]
 
     def exported_counts(self, totals: Totals) -> dict[tuple[str, str], Counts]:
@@ -158,7 +158,9 @@ class Assembly:
             feature.name: fingerprint_of([feature], None if feature.name == PREDICTION else reference.derived)
             for feature in watched
         }
-        exported, binned = self._exported_names(watched, layout)
+        exported = self._exported_series(watched)
+        sizes = {feature.name: feature.bins.size for feature in watched}
+        binned = exported.bins(layout.fingerprint, sizes) if settings.export_bins else frozenset[str]()
         return ActiveReference(reference, layout, evaluator, turns, recorder, fingerprints, exported, binned)
 
     def watch_streams(self, reference: Reference) -> None:
@@ -242,37 +244,12 @@ class Assembly:
         column = None if reference.seasons is None else reference.seasons.column
         return self.unknown.knowing(() if column is None else (column,))
 
-    def _exported_names(self, watched: Sequence[Feature], layout: Layout) -> tuple[frozenset[str], frozenset[str]]:
-        """
-        Reserve series of the export, and report the features that exceed the limit of series.
-
-        Returns:
-            the attributes *exported* and *binned* of `ActiveReference`.
-        """
-        settings, instruments = self.settings, self.instruments
-        names = tuple(feature.name for feature in watched)
+    def _exported_series(self, watched: Sequence[Feature]) -> ExportedSeries:
+        """Reserve the series of the states of features and detectors."""
         detectors = () if self.detectors is None else self.detectors.names
-        if instruments is None:
-            return frozenset((*names, *detectors)), frozenset()
-        # A state has three series per feature, scores have one per distance and length: the larger number counts.
-        computed = {*(distance.name for distance in settings.distances), *settings.rule.distances}
-        series = max(3, len(computed) * len(settings.rule.lengths))
-        # A detector has a state, and no scores.
-        wanted = {**dict.fromkeys(names, series), **dict.fromkeys(detectors, 3)}
-        exported, binned = instruments.reserve("features", self.attributes, wanted), frozenset[str]()
-        self._report_dropped("states and scores", [name for name in wanted if name not in exported])
-        if settings.export_bins:
-            sizes = {(layout.fingerprint, feature.name): feature.bins.size for feature in watched}
-            granted = instruments.reserve("bins", self.attributes, sizes)
-            binned = frozenset(name for _, name in granted)
-            self._report_dropped("bins", [name for name in names if name not in binned])
-        return exported, binned
-
-    def _report_dropped(self, metrics: str, names: Sequence[str]) -> None:
-        """Report that the features *names* have no series of *metrics*. Do nothing if *names* is empty."""
-        if names:
-            shown = ", ".join(repr(name[:60]) for name in names[:5])
-            self.guard.report("cardinality", f"{len(names)} features have no {metrics} in the export: {shown} …")
+        names = (*(feature.name for feature in watched), *detectors)
+        computed = {*(distance.name for distance in self.settings.distances), *self.settings.rule.distances}
+        return ExportedSeries(self.instruments, self.attributes, self.guard.report, names, len(computed))
 
 
 def _projected(reference: Reference) -> dict[str, tuple[str, ...]]:

@@ -153,9 +153,9 @@ class Readings:
         estimate = self.estimated_accuracy()
         return replace(
             reading,
-            scores=[score for score in active.evaluator.reliable_scores if score.feature in active.exported],
+            scores=active.exported.scores(active.evaluator.reliable_scores),
             status={
-                **{name: status for name, status in self.states().items() if name in active.exported},
+                **{name: status for name, status in self.states().items() if name in active.exported.states},
                 **reading.status,
             },
             bins=counts.exported_counts(),

@@ -18,10 +18,10 @@ from driftline.otel._series import Model, SeriesBudget, model_of
 
 __all__ = ["Exports", "Source", "collecting_reader"]
 
-MAX_LAST_STATES = 600
+MAX_LAST_STATES = 400
 """
 Features whose last states are kept for readers that have not collected since their monitor was shut down. Their three
-series each are about the limit of the metric, so that more could not be exported.
+series each are two thirds of the limit of the metric. The others are for the monitors at work.
 """
 
 SETTLE_SECONDS = 3.0
@@ -66,13 +66,16 @@ class Entry:
         source: the source.
 
     Attributes:
+        model: the attributes of its model, if it has any.
         counters: its last counters. They are exported between the end of the source and its `Exports.close`.
     """
 
-    __slots__ = ("_id", "_source", "counters")
+    __slots__ = ("_id", "_source", "counters", "model")
 
     def __init__(self, source: Source) -> None:
         self._id, self._source = id(source), weakref.ref(source)
+        attributes = getattr(source, "attributes", None)
+        self.model = None if attributes is None else model_of(attributes)
         self.counters: Reading | None = None
 
     def source(self) -> Source | None:
@@ -154,9 +157,12 @@ class Exports:
         """
         with self._lock:
             if self._heir is None:
-                self._entries = tuple(each for each in self._entries if not each.belongs_to(source))
+                closed = [each for each in self._entries if each.belongs_to(source)]
+                self._entries = tuple(each for each in self._entries if each not in closed)
                 if reading is not None:
                     self._keep(reading)
+                for each in closed:
+                    self._release(each.model)
                 return
         self._heir.close(source, reading)
 
@@ -172,6 +178,12 @@ class Exports:
         while excess > 0 and len(self._last) > 1:
             oldest = next(iter(self._last))
             excess -= len(self._last.pop(oldest).reading.status) or 1
+            self._release(oldest)
+
+    def _release(self, model: Model | None) -> None:
+        """Take back the series of a model, unless it has another source or states that are yet to be exported."""
+        if model is not None and model not in self._last and all(each.model != model for each in self._entries):
+            self.budget.release(model)
 
     def take_readings(self) -> Readings:
         """Return the readings of one collection, in the thread that collects."""
@@ -192,7 +204,7 @@ class Exports:
         with self._lock:
             reader = collecting_reader() if self._last else None
             last = [each.reading for each in self._last.values() if each.export(reader)]
-        for reading in readings:
+        for reading in (*last, *readings):
             self.budget.mark_exported(model_of(reading.attributes))
         return Readings((*closed, *ended, *readings), (*last, *readings))
 

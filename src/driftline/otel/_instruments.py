@@ -14,6 +14,7 @@ from driftline import semconv as sc
 from driftline._runtime.version import VERSION
 from driftline.otel._exports import Exports, Source
 from driftline.otel._observations import COUNTERS, STATES, Callback, Collector, Readings
+from driftline.otel._reading import Reading
 from driftline.otel._scope import SCOPE
 from driftline.otel._series import model_of
 from driftline.otel._stand_ins import actual_provider
@@ -32,6 +33,9 @@ thread that records the duration.
 
 COPY_ATTRIBUTE = "driftline.copy"
 """The attribute of the instrumentation scope, if the provider has instruments of another copy of driftline."""
+
+STATE_SERIES = len(sc.FEATURE_DRIFT_STATES)
+"""Series of the state of one feature: one for each state."""
 
 MAX_COPIES = 16
 """Scopes that are tried, one for each copy of driftline. A reload of its modules makes a copy."""
@@ -65,7 +69,7 @@ class Instruments:
         self.meter = meter
         self.exports = Exports()
         self._find_others = find_others
-        self._collector = Collector(self._take_readings, self._admit)
+        self._collector = Collector(self._take_readings, self._admit, self._refuse)
         self._tried: object = None
         self._create(meter)
 
@@ -203,6 +207,18 @@ class Instruments:
     def _admit(self, metric: str, attributes: Mapping[str, str], series: int) -> bool:
         """Return whether *series* series of a model may be exported within the limit of a metric."""
         return bool(self.exports.end().budget.reserve(metric, model_of(attributes), {"": series}))
+
+    def _refuse(self, reading: Reading) -> set[str]:
+        """Return the names of a reading whose states exceed the limit of their metric."""
+        metric, model, budget = (
+            sc.METRIC_FEATURE_DRIFT_STATUS.name,
+            model_of(reading.attributes),
+            self.exports.end().budget,
+        )
+        unreserved = budget.unreserved(metric, model, reading.status)
+        return unreserved and unreserved - budget.reserve(
+            metric, model, dict.fromkeys(sorted(unreserved), STATE_SERIES)
+        )
 
 
 class Callbacks(Sequence[Callback]):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -59,12 +61,16 @@ class Collector:
         take_readings: takes the readings of one collection.
         admit: called with the name of a metric, the attributes of a model and a number of series. It returns whether
             they may be exported within the limit of the metric.
+        refuse: returns the names of a reading whose states exceed the limit of their metric.
     """
 
     def __init__(
-        self, take_readings: Callable[[], Readings], admit: Callable[[str, Mapping[str, str], int], bool]
+        self,
+        take_readings: Callable[[], Readings],
+        admit: Callable[[str, Mapping[str, str], int], bool],
+        refuse: Callable[[Reading], AbstractSet[str]],
     ) -> None:
-        self._take_readings, self._admit = take_readings, admit
+        self._take_readings, self._admit, self._refuse = take_readings, admit, refuse
         self._reported: set[sc.Metric] = set()
         self.reset()
 
@@ -105,7 +111,14 @@ class Collector:
         """Return the observations of a metric that holds a present value, without those beyond its limit of series."""
         observe, limited = STATES[metric], metric not in RESERVED
         observations: list[Observation] = []
-        for reading in readings:
+        for present in readings:
+            reading = present
+            if metric == sc.METRIC_FEATURE_DRIFT_STATUS:
+                # A monitor reserves its features, but not the limits of its outcomes.
+                unreserved = self._refuse(reading)
+                if unreserved:
+                    known = {name: status for name, status in reading.status.items() if name not in unreserved}
+                    reading = replace(reading, status=known)
             states = list(observe(reading))
             if states and limited and not self._admit(metric.name, reading.attributes, len(states)):
                 self._report(metric, "Further models are not exported.")

@@ -1,0 +1,100 @@
+"""Which states, scores and bins of a monitor are exported, within the limits on the series of each metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from driftline import semconv as sc
+from driftline.otel import Instruments
+from driftline.results import Score
+
+__all__ = ["ExportedSeries"]
+
+STATES = len(sc.FEATURE_DRIFT_STATES)
+"""Series of ``ml.feature.drift.status`` for each feature: one for each state."""
+
+SHOWN = 5
+"""Names in a message about features that are not exported."""
+
+
+class ExportedSeries:
+    """
+    Reserves the series of one monitor under one reference. Each metric has its own limit.
+
+    Args:
+        instruments: grant the series. If None, nothing is exported, and everything is granted.
+        attributes: model, version and variant.
+        report: `Guard.report`.
+        names: the features and the detectors, which have states.
+        distances: the number of scores of a feature at each window length.
+    """
+
+    def __init__(
+        self,
+        instruments: Instruments | None,
+        attributes: Mapping[str, str],
+        report: Callable[[str, str, int, str], None],
+        names: Iterable[str],
+        distances: int,
+    ) -> None:
+        self._instruments, self._attributes, self._report = instruments, attributes, report
+        self._distances = distances
+        self._granted: set[tuple[str, str]] = set()
+        self._refused: set[tuple[str, str]] = set()
+        states = dict.fromkeys(names, STATES)
+        self.states = frozenset(states)
+        """The names whose states are exported."""
+        if instruments is not None:
+            self.states = instruments.reserve(sc.METRIC_FEATURE_DRIFT_STATUS.name, attributes, states)
+            self._report_refused("states", [name for name in states if name not in self.states])
+
+    def bins(self, fingerprint: str, sizes: Mapping[str, int]) -> frozenset[str]:
+        """
+        Reserve the series of the counts per bin, and return the features that are exported.
+
+        Args:
+            fingerprint: that of the reference.
+            sizes: the number of bins by feature.
+        """
+        if self._instruments is None:
+            return frozenset()
+        wanted = {(fingerprint, name): size for name, size in sizes.items()}
+        metric = sc.METRIC_FEATURE_OBSERVATIONS.name
+        granted = {name for _, name in self._instruments.reserve(metric, self._attributes, wanted)}
+        self._report_refused("bins", [name for name in sizes if name not in granted])
+        return frozenset(granted)
+
+    def scores(self, scores: Sequence[Score]) -> Sequence[Score]:
+        """
+        Return the scores that are exported. Their series are reserved when they appear first, shortest length first.
+
+        Only the latest evaluation of each window length has scores, so that a short job needs no series of long ones.
+        """
+        if self._instruments is None:
+            return scores
+        present = dict.fromkeys((score.feature, score.length) for score in scores)
+        present = dict.fromkeys(key for key in present if key not in self._granted and key not in self._refused)
+        if present:
+            wanted = dict.fromkeys(present, self._distances)
+            granted = self._instruments.reserve(sc.METRIC_FEATURE_DRIFT_SCORE.name, self._attributes, wanted)
+            self._granted |= granted
+            self._refused |= present.keys() - granted
+            for length in dict.fromkeys(length for _, length in present):
+                names = [name for name, other in present if other == length and (name, length) not in granted]
+                self._report_refused(f"scores over {length}", names)
+        if not self._refused:
+            return scores
+        return [score for score in scores if (score.feature, score.length) in self._granted]
+
+    def _report_refused(self, values: str, names: Sequence[str]) -> None:
+        """Report that the features *names* have no series for *values*. Do nothing if *names* is empty."""
+        if names:
+            shown = ", ".join(repr(name[:60]) for name in names[:SHOWN])
+            more = ", …" if len(names) > SHOWN else ""
+            self._report(
+                "cardinality",
+                f"{len(names)} features have no {values} in the export: {shown}{more}. OpenTelemetry limits the series "
+                f"of a metric in a process, see docs/metrics.md: watch fewer features, or export fewer distances",
+                1,
+                values,
+            )
