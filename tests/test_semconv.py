@@ -53,6 +53,7 @@ def copy(tmp_path):
         "model/metrics.yaml",
         "model/events.yaml",
         "model/manifest.yaml",
+        "model/series.md",
         "src/driftline/semconv.py",
         "docs/metrics.md",
     ):

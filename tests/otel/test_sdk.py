@@ -76,3 +76,21 @@ def test_sdk_calls_the_overridden_methods():
         (1, {"ml.monitor.signal": "metrics"})
     ]
     provider.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("sender", "signal", "items"),
+    [(MetricSender, "metrics", 1), (_sdk.RecordSender, "logs", 2), (_sdk.SpanSender, "traces", 2)],
+)
+def test_an_exporter_that_raises_is_a_loss(exporter, sender, signal, items):
+    """Before SDK 1.40 exporters raise if nothing listens."""
+
+    def fail(*_, **__):
+        raise ConnectionError
+
+    losses = LossCounter()
+    sending = sender(lambda: exporter, losses)
+    exporter.export = fail
+    with pytest.raises(ConnectionError):
+        sending.export([None, None])
+    assert losses.counts == {signal: items}

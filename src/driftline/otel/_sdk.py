@@ -11,7 +11,8 @@ import netrc  # noqa: F401 - requests imports it while it sends for the first ti
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -103,6 +104,15 @@ class LossCounter:
                 sc.METRIC_MONITOR_TELEMETRY_LOST.name,
             )
 
+    @contextmanager
+    def counting(self, signal: str, items: int) -> Iterator[None]:
+        """Count *items* as not sent if the block raises, as exporters before SDK 1.40 do without a connection."""
+        try:
+            yield
+        except Exception:
+            self.add(signal, items)
+            raise
+
     @property
     def counts(self) -> dict[str, int]:
         """The number of items that were not sent, by signal."""
@@ -132,7 +142,8 @@ class MetricSender(MetricExporter):
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """Send one collection, count a failure as a loss, and return the SDK's result."""
-        result = self._inner.export(metrics_data, timeout_millis, **kwargs)
+        with self._losses.counting("metrics", 1):
+            result = self._inner.export(metrics_data, timeout_millis, **kwargs)
         if result is not MetricExportResult.SUCCESS:
             self._losses.add("metrics", 1)
         return result
@@ -158,7 +169,8 @@ class RecordSender(LogRecordExporter):
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Send a batch, count its items as lost if that fails, and return the SDK's result."""
-        result = self._inner.export(batch)
+        with self._losses.counting("logs", len(batch)):
+            result = self._inner.export(batch)
         if result is not LogRecordExportResult.SUCCESS:
             self._losses.add("logs", len(batch))
         return result
@@ -184,7 +196,8 @@ class SpanSender(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch, count its items as lost if that fails, and return the SDK's result."""
-        result = self._inner.export(spans)
+        with self._losses.counting("traces", len(spans)):
+            result = self._inner.export(spans)
         if result is not SpanExportResult.SUCCESS:
             self._losses.add("traces", len(spans))
         return result
