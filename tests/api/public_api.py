@@ -101,7 +101,7 @@ def members(path, cls):
         value = inspect.getattr_static(cls, name)
         if isinstance(value, property):
             lines[f"{path}.{name}"] = f": {annotation(value.fget.__annotations__.get('return'))}"
-        elif isinstance(value, (staticmethod, classmethod)) or inspect.isfunction(value):
+        elif isinstance(value, classmethod) or inspect.isfunction(getattr(cls, name)):  # also by a descriptor
             lines[f"{path}.{name}"] = signature_of(getattr(cls, name))
         elif inspect.ismemberdescriptor(value):
             lines[f"{path}.{name}"] = ""

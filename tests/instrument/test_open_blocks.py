@@ -12,6 +12,8 @@ import types
 
 import pytest
 
+from driftline._runtime.with_statements import ExitMethod
+from driftline.instrument import PredictionCall
 from driftline.testing import Probe
 
 
@@ -352,3 +354,21 @@ def test_spans_of_blocks(make_monitor, telemetry, row, caplog):
     }
     assert len(spans) == 10
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_block_whose_exit_an_interrupt_has_prevented_has_ended(monkeypatch, monitor, inner, row, counted):
+    """Calls in the rest of the generator count for themselves."""
+
+    @ExitMethod
+    def interrupt(self, *error):
+        raise KeyboardInterrupt
+
+    def generate():
+        with contextlib.suppress(KeyboardInterrupt), monitor.prediction(row) as call:
+            yield inner(row)
+        assert call.output is not None
+        yield inner(row)
+
+    monkeypatch.setattr(PredictionCall, "__exit__", interrupt)
+    assert list(generate()) == [0.25, 0.25]
+    assert counted() == (1, 0, 1)
