@@ -12,6 +12,7 @@ from driftline._recording.backpressure import Backpressure
 from driftline._recording.buffer import FIELDS, NO_CALL, Call, CallBuffer, Failure, chunk_rows, pop_head
 from driftline._recording.deferred import DeferredWork, group_by_kind, split_batch
 from driftline._recording.durations import Duration, DurationQueue
+from driftline._runtime.guard import is_no_interrupt
 from driftline._runtime.with_statements import RunningBlock
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
@@ -180,8 +181,14 @@ class Drain:
                 before = totals.rows
                 try:
                     drained = self._bin(entries, bare) or drained
-                except BaseException:
-                    self._put_back(entries, bare, totals.rows - before)
+                except BaseException as error:
+                    if is_no_interrupt(error):
+                        # A value or a user function raises, and would do so again.
+                        left = self.deferred.remove_entries(entries) + len(bare) - (totals.rows - before)
+                        self.panes.drop("unreadable", left)
+                        self.deferred.count(self.buffer.entries)
+                    else:
+                        self._put_back(entries, bare, totals.rows - before)
                     raise
                 lock.heartbeat()
         if not held:
@@ -267,14 +274,16 @@ class Drain:
         counts, durations = self._measure(entries[2::FIELDS], entries[3::FIELDS])
         try:
             self._bin(entries, bare)
-        except BaseException:
+        except BaseException as error:
             # Without a call here too.
             done = totals.rows - before
-            taken = min(size, done)
+            taken = done if done < size else size  # noqa: FURB136
             totals.served += taken
             del buffer.entries[: taken * FIELDS]
             del self._bare[: done - taken]
             totals.durations += self._measure(entries[2 : taken * FIELDS : FIELDS], ())[0]
+            if is_no_interrupt(error):
+                self._bin_singly(size - taken, further - (done - taken))
             raise
         totals.served += size
         totals.durations += counts
@@ -283,6 +292,31 @@ class Drain:
         del buffer.entries[: size * FIELDS]
         del self._bare[:further]
         return True
+
+    def _bin_singly(self, size: int, further: int) -> None:
+        """Bin the next *size* entries and *further* rows one by one, because a value raises. Drop rows that do."""
+        totals = self.panes.totals
+        for number, is_entry in ((size, True), (further, False)):
+            for _ in range(number):
+                entries, bare = (self.buffer.entries[:FIELDS], []) if is_entry else ([], self._bare[:1])
+                counts, dropped = self._measure(entries[2::FIELDS], ())[0], dict(totals.dropped)
+                dropped["unreadable"] = dropped.get("unreadable", 0) + 1
+                raises = False
+                try:
+                    self._bin(entries, bare)
+                except BaseException as error:
+                    if not is_no_interrupt(error):
+                        raise
+                    raises = True
+                # Without a call from here on, so that no interrupt comes between.
+                if raises:
+                    totals.dropped = dropped
+                if is_entry:
+                    totals.served += 1
+                    totals.durations += counts
+                    del self.buffer.entries[:FIELDS]
+                else:
+                    del self._bare[:1]
 
     def _pop_rows(self, limit: int) -> tuple[list[Any], list[Row]]:
         """Count and remove at most *limit* entries, and *limit* rows without an output. Return the two lists."""

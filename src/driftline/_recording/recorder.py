@@ -20,6 +20,7 @@ from driftline._recording.buffer import (
 )
 from driftline._recording.draining import Drain
 from driftline._recording.durations import DurationQueue
+from driftline._runtime.guard import is_no_interrupt
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
 from driftline.typing import Column
@@ -210,9 +211,19 @@ class Recorder(Drain):
         else:
             # In one step, so that a reading sees as many rows served as there are in the bins.
             with self.panes.lock:
-                self._add_batch(batch, column)
+                totals = self.panes.totals
+                before = totals.rows
+                try:
+                    self._add_batch(batch, column)
+                except BaseException as error:
+                    if is_no_interrupt(error):
+                        # A value raises. The predictions were made nevertheless.
+                        self.panes.drop("unreadable", max(0, batch.rows - (totals.rows - before)))
+                        self._count_call(0, seconds, context)
+                        totals.served += batch.rows
+                    raise
                 self._count_call(0, seconds, context)
-                self.panes.totals.served += batch.rows
+                totals.served += batch.rows
             self.panes.report_rejects()
         self.backpressure.evaluate_overdue()
 

@@ -24,6 +24,7 @@ __all__ = [
     "every",
     "guarded_clock",
     "is_contained",
+    "is_no_interrupt",
     "public_message",
     "returning_on_error",
 ]

@@ -14,7 +14,7 @@ from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
-from driftline._runtime.guard import GuardedBlock, is_contained
+from driftline._runtime.guard import GuardedBlock, is_contained, is_no_interrupt
 from driftline._runtime.sqlite import is_unavailable
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.outcomes._clock import WallClock
@@ -189,7 +189,7 @@ class Outcomes:
             try:
                 gradings = self._join(events[:size])
             except BaseException as error:
-                if not is_contained(error):
+                if not is_no_interrupt(error):
                     raise
                 self._store.unfinished = None
                 if is_unavailable(error):
@@ -200,6 +200,8 @@ class Outcomes:
                     continue
                 del self._events[:1]
                 self._drop(events[0], error)
+                if not is_contained(error):
+                    raise
                 return True
             del events[:size]
             size = min(2 * size, len(events))
