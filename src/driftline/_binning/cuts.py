@@ -39,8 +39,8 @@ WIDE = 4.0
 STEP = 0.25
 """Largest width, in standard deviations, of the bins in the middle of a gap, as far as `FEW_CUTS` allows."""
 
-FEW_CUTS = 22
-"""Cuts among which gaps are divided further. A feature with more bins is tested in a wider matrix."""
+FEW_CUTS = len(QUANTILES) + 2
+"""Cuts up to which gaps are divided further: as many as a column of many values has, which costs the same to count."""
 
 MOST_CUTS = 62
 """Most cuts of a feature whose values have their own bins. With three more bins it fits the next wider matrix."""
