@@ -12,7 +12,22 @@ from driftline._binning.bins import Bins, CategoricalBins, NumericBins
 from driftline.distances import SMOOTHING
 from driftline.typing import Floats
 
-__all__ = ["BinGroups"]
+__all__ = ["BinGroups", "add_up_groups"]
+
+
+def add_up_groups(bins: Bins, counts: NDArray[Any]) -> NDArray[Any]:
+    """
+    Return the sum of the counts of each group of bins, then the count of missing values, shape (groups + 1,).
+
+    Args:
+        bins: the bins of one feature. If they have no groups, the counts are returned as they are.
+        counts: shape (bins,).
+    """
+    groups = bins.groups if isinstance(bins, NumericBins) else ()
+    if not groups:
+        return counts
+    starts = np.flatnonzero(np.diff((*groups, groups[-1] + 1), prepend=-1))
+    return np.add.reduceat(counts, starts)
 
 
 class BinGroups:
@@ -24,20 +39,20 @@ class BinGroups:
         width: number of columns of the counts. Columns after the last group are groups by themselves.
     """
 
-    __slots__ = ("_flat", "_inner", "_smoothing", "owners")
+    __slots__ = ("_flat", "_inner", "_smoothing")
 
     def __init__(self, bins: Sequence[Bins], width: int) -> None:
-        self.owners = np.tile(np.arange(width), (len(bins), 1))
-        self._inner = np.zeros(self.owners.shape, dtype=np.bool_)
+        owners = np.tile(np.arange(width), (len(bins), 1))
+        self._inner = np.zeros(owners.shape, dtype=np.bool_)
         for row, each in enumerate(bins):
             groups = each.groups if isinstance(each, NumericBins) else ()
             if groups:
-                self.owners[row, : len(groups)] = np.searchsorted(groups, groups)
+                owners[row, : len(groups)] = np.searchsorted(groups, groups)
                 self._inner[row, 1 : len(groups) - 1] = True
             if isinstance(each, CategoricalBins) and _is_selected(each):
                 self._inner[row, : each.other] = True
-        self._flat = (self.owners + np.arange(len(bins))[:, None] * width).ravel()
-        self._smoothing = np.where(self.owners == np.arange(width), SMOOTHING, 0.0)
+        self._flat = (owners + np.arange(len(bins))[:, None] * width).ravel()
+        self._smoothing = np.where(owners == np.arange(width), SMOOTHING, 0.0)
 
     @classmethod
     def of(cls, bins: Sequence[Bins], width: int) -> BinGroups | None:

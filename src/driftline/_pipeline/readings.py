@@ -105,10 +105,11 @@ class Readings:
     def estimated_accuracy(self) -> Performance | None:
         """Return the accuracy expected of the predictions in the window. None if the reference has no outcomes."""
         active = self._serving.active
-        if active is None or active.reference.outcomes is None:
+        if active is None or active.reference.outcomes is None or active.reference.prediction is None:
             return None
         counts = active.evaluator.usable_counts(active.recorder.panes.snapshot())
-        return estimated_accuracy(active.reference.outcomes, counts[active.layout.slices[-1]])
+        predicted, bins = counts[active.layout.slices[-1]], active.reference.prediction.bins
+        return estimated_accuracy(active.reference.outcomes, predicted, bins)
 
     def evidence(self) -> VariantEvidence:
         """Return the counts of this variant since the start of the process."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from driftline import distances as builtin
 from driftline._binning.bins import Feature
-from driftline._binning.groups import BinGroups
+from driftline._binning.groups import BinGroups, add_up_groups
 from driftline._binning.layout import Layout
 from driftline._binning.selection import NewRows
 from driftline._runtime import validation as check
@@ -238,9 +238,9 @@ class Scorer:
         # Copies, so that a user function cannot change the counts.
         before, after = group.reference[row].copy(), current[row].copy()
         keywords = {"positions": group.positions[row].copy()} if distance.positioned else {}
-        if group.groups is not None and not distance.positioned:
-            starts = np.unique(group.groups.owners[row])
-            before, after = np.add.reduceat(before, starts), np.add.reduceat(after, starts)
+        if not distance.positioned:
+            bins = self._features[group.indices[row]].bins
+            before, after = add_up_groups(bins, before), add_up_groups(bins, after)
         try:
             return float(distance.function(before, after, **keywords))
         except BaseException as error:

@@ -314,7 +314,8 @@ class Ledger:
         """Return the accuracy expected from the predictions of a window. None if the reference has no outcomes."""
         if self._reference is None or len(window.bins) != len(self._reference.known):
             return None
-        estimate = estimated_accuracy(self._reference, window.bins[:, 0])
+        bins = None if self._prediction is None else self._prediction.bins
+        estimate = estimated_accuracy(self._reference, window.bins[:, 0], bins)
         return None if estimate is None else estimate.value
 
     def _frequent_classes(self) -> Sequence[Label]:

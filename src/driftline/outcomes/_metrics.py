@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftline._binning.bins import OutcomeCounts
+from driftline._binning.bins import Bins, OutcomeCounts
+from driftline._binning.groups import add_up_groups
 from driftline.outcomes._snapshot import ERROR_VALUES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
 from driftline.typing import (
     Counts,
@@ -78,7 +79,7 @@ def performance(counts: OutcomeSnapshot, classes: Sequence[Label]) -> tuple[Perf
     return tuple(_iter_metrics(counts, classes))
 
 
-def estimated_accuracy(reference: OutcomeCounts, current: Counts) -> Performance | None:
+def estimated_accuracy(reference: OutcomeCounts, current: Counts, bins: Bins | None = None) -> Performance | None:
     """
     Estimate the accuracy of a window from its predictions alone, before any outcome arrives.
 
@@ -94,6 +95,8 @@ def estimated_accuracy(reference: OutcomeCounts, current: Counts) -> Performance
     Args:
         reference: outcomes and correct predictions of the reference by bin of the prediction.
         current: shape (bins,), predictions of the window by bin.
+        bins: the bins of the prediction. A prediction close to a known one then has the accuracy of that one (see
+            `NumericBins.groups`). If None, each bin is by itself.
 
     Returns:
         The estimate, or None if no prediction falls into a bin of known accuracy.
@@ -102,12 +105,14 @@ def estimated_accuracy(reference: OutcomeCounts, current: Counts) -> Performance
     >>> round(estimate.value, 2), round(estimate.lower, 2), round(estimate.upper, 2)
     (0.8, 0.74, 0.86)
     """
-    known = np.array(reference.known, dtype=np.float64)
+    known, correct = (np.array(counts, dtype=np.float64) for counts in (reference.known, reference.correct))
+    if bins is not None:
+        known, correct, current = (add_up_groups(bins, counts) for counts in (known, correct, current))
     usable = (known > 0) & (current > 0)
     rows = float(current[usable].sum())
     if not rows:
         return None
-    known, correct = known[usable], np.array(reference.correct, dtype=np.float64)[usable]
+    known, correct = known[usable], correct[usable]
     share, accuracy = current[usable] / rows, correct / known
     # A bin with few outcomes, all right, is not certain. So the variance adds one right and one wrong outcome
     # (Agresti & Coull 1998, whose interval is close to Wilson's).
