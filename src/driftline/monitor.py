@@ -30,6 +30,7 @@ __all__ = ["Monitor"]
 T = TypeVar("T")
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class Monitor:
@@ -174,14 +175,14 @@ class Monitor:
     @overload
     def instrument(
         self,
-        function: Callable[P, R],
+        function: F,
         /,
         *,
         features: Callable[..., Any] | None = None,
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
-    ) -> Callable[P, R]: ...
+    ) -> F: ...
     @overload
     def instrument(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -293,3 +294,23 @@ def modules(path: Path) -> None:
     queue = dl.RetrainingQueue()
     assert_type(queue.pending(), tuple[dl.RetrainingRequest, ...])
     assert_type(queue.acknowledge("id"), bool)
+
+
+class Net:
+    """A callable object with a method."""
+
+    def __call__(self, features: dict[str, float]) -> float:
+        return features["age"]
+
+    def eval(self) -> Net:
+        return self
+
+
+def use_callable_objects() -> None:
+    """They keep their attributes, and are callable with the same arguments."""
+    net = MONITOR.instrument(Net())
+    assert_type(net, Net)
+    assert_type(net.eval()({"age": 1.0}), float)
+    assert_type(MONITOR.instrument(user_id=None)(Net()), Net)
+    MONITOR.instrument(functools.lru_cache(len)).cache_clear()
+    net("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -23,6 +23,7 @@ __all__ = ["Decorator", "instrument"]
 T = TypeVar("T")
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
@@ -33,7 +34,7 @@ class Decorator(Protocol):
     @overload
     def __call__(self, function: classmethod[T, P, R], /) -> classmethod[T, P, R]: ...
     @overload
-    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+    def __call__(self, function: F, /) -> F: ...
     def __call__(self, function: Any, /) -> Any:
         """Return the instrumented function."""
         ...
