@@ -12,7 +12,7 @@ from driftline._capture.libraries import is_column
 from driftline._capture.tables import is_table, open_table
 from driftline._runtime.guard import Report
 
-__all__ = ["UnknownNames", "field_names", "first_names", "is_named", "names_of"]
+__all__ = ["MAX_UNKNOWN", "UnknownNames", "field_names", "first_names", "is_named", "names_of"]
 
 MAX_UNKNOWN = 1_000
 """Most unknown names that are remembered. A dict whose keys are ids has new names in each call."""

@@ -13,7 +13,7 @@ import numpy as np
 from driftline._capture.captured import Batch, Captured, Unread
 from driftline._capture.columns import CategoricalColumn, NullableColumn, Row, as_objects, holds_numbers, without_mask
 from driftline._capture.libraries import is_column, read_column
-from driftline._capture.names import UnknownNames, field_names, is_named, names_of
+from driftline._capture.names import MAX_UNKNOWN, UnknownNames, field_names, is_named, names_of
 from driftline._capture.outputs import SCALARS
 from driftline._capture.table_reader import TableReader
 from driftline._capture.tables import is_table
@@ -90,7 +90,7 @@ class FeatureReader:
     ) -> None:
         self.names = names
         self._copies = copies
-        self._known = frozenset(names)
+        self._known: set[object] = set(names)
         self._report = report
         self._unknown = UnknownNames(report) if unknown is None else unknown
         self._tables = TableReader(
@@ -322,8 +322,12 @@ class FeatureReader:
     # --- problems ----------------------------------------------------------------------------------------------------
 
     def _report_unknown(self, names: Any) -> None:
-        if not self._known.issuperset(names):
-            self._unknown.report([str(name) for name in names if name not in self._known])
+        known = self._known
+        if not known.issuperset(names):
+            unknown = [name for name in names if name not in known]
+            self._unknown.report(map(str, unknown))
+            if len(known) < len(self.names) + MAX_UNKNOWN:
+                known.update(unknown)  # later calls with the same names then take one lookup for all
 
     def _drop_width(self, width: int, rows: int | None) -> Captured:
         return self._drop("shape", rows, f"{width} features in a row without names: expected {len(self.names)}")
