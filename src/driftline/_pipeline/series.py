@@ -39,6 +39,9 @@ class ExportedSeries:
     ) -> None:
         self._instruments, self._attributes, self._report = instruments, attributes, report
         self._distances = distances
+        self._evaluated: Score | None = None
+        self._evaluated_scores = 0
+        self._exported: Sequence[Score] = ()
         self._granted: set[tuple[str, str]] = set()
         self._refused: set[tuple[str, str]] = set()
         states = dict.fromkeys(names, STATES)
@@ -70,13 +73,21 @@ class ExportedSeries:
 
         Only the latest evaluation of each window length has scores, so that a short job needs no series of long ones.
         """
-        if self._instruments is None:
+        if self._instruments is None or not scores:
             return scores
+        # Each evaluation replaces the scores of the shortest length, which come first.
+        if scores[0] is not self._evaluated or len(scores) != self._evaluated_scores:
+            self._evaluated, self._evaluated_scores = scores[0], len(scores)
+            self._exported = self._granted_of(self._instruments, scores)
+        return self._exported
+
+    def _granted_of(self, instruments: Instruments, scores: Sequence[Score]) -> Sequence[Score]:
+        """Return the scores whose series are granted, and reserve those of new features and lengths."""
         present = dict.fromkeys((score.feature, score.length) for score in scores)
         present = dict.fromkeys(key for key in present if key not in self._granted and key not in self._refused)
         if present:
             wanted = dict.fromkeys(present, self._distances)
-            granted = self._instruments.reserve(sc.METRIC_FEATURE_DRIFT_SCORE.name, self._attributes, wanted)
+            granted = instruments.reserve(sc.METRIC_FEATURE_DRIFT_SCORE.name, self._attributes, wanted)
             self._granted |= granted
             self._refused |= present.keys() - granted
             for length in dict.fromkeys(length for _, length in present):
