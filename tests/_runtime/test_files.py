@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def test_a_file_without_a_size_is_read_up_to_the_limit():
 
 
 @posix
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in files here")
 def test_a_pipe_is_read_if_something_writes_to_it(path):
     os.mkfifo(path)
     thread = threading.Thread(target=lambda: path.write_bytes(b"a" * 200_000))
@@ -49,6 +51,7 @@ def test_a_pipe_is_read_if_something_writes_to_it(path):
 
 
 @posix
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in files here")
 @pytest.mark.parametrize("written", [b"", b"some"])
 def test_a_pipe_that_does_not_end_is_given_up(path, written):
     """With and without a process at its other end."""
@@ -114,6 +117,7 @@ def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
 
 
 @posix
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit of a file's size here")
 def test_a_full_disk_leaves_the_old_reference(path):
     """A limit on the size of files has the effect of a full disk."""
     script = (
@@ -130,6 +134,7 @@ def test_a_full_disk_leaves_the_old_reference(path):
 
 
 @posix
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in files here")
 def test_a_pipe_is_written_to(path):
     """Such as the standard output of a command."""
     os.mkfifo(path)
