@@ -18,6 +18,7 @@ from driftline import Reference
 from driftline._binning.layout import Layout
 from driftline._capture.captured import Batch, Unread
 from driftline._capture.names import names_of
+from driftline._capture.ownership import TRIAL_READS
 from driftline._capture.reader import SMALL_BATCH, FeatureReader
 
 NAMES = ("a", "b", "c")
@@ -300,3 +301,53 @@ def test_a_reader_of_one_feature_reads_rows(calls):
 def test_names_of_features_are_found(features, names):
     """A reference that is learned from traffic uses them."""
     assert names_of(features) == names
+
+
+class Point:
+    """A dataclass-like row whose value is an array."""
+
+    _fields = ("a", "b", "c")
+
+    def __init__(self, a, b, c):
+        self.a, self.b, self.c = a, b, c
+
+
+MUTABLE = {
+    "dict": lambda value: {"a": 1.0, "b": "x", "c": value},
+    "dict in another order": lambda value: {"c": value, "a": 1.0, "b": "x"},
+    "list": lambda value: [1.0, "x", value],
+    "tuple": lambda value: (1.0, "x", value),
+    "object": lambda value: Point(1.0, "x", value),
+    "list of dicts": lambda value: [{"a": 1.0, "b": "x", "c": value}] * 2,
+    "list of lists": lambda value: [[1.0, "x", value]] * 2,
+}
+
+
+@pytest.mark.parametrize("make", MUTABLE.values(), ids=MUTABLE)
+@pytest.mark.parametrize("shape", [(1,), (1, 1), ()])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_value_that_the_caller_changes_after_the_call_is_the_old_one(make, shape, late):
+    reader = FeatureReader(NAMES, lambda *_: None, late=late)
+    for _ in range(3):
+        value = np.full(shape, 2.0)
+        captured = reader(make(value))
+        value[...] = 9.0
+        for row in captured if isinstance(captured, list) else [captured]:
+            assert reader.align([row])[0] == (1.0, "x", 2.0)
+
+
+def test_a_reader_is_trusted_after_plain_rows_and_not_after_others():
+    reader = FeatureReader(("a", "b"), lambda *_: None)
+    assert reader.inline is None
+    for _ in range(TRIAL_READS):
+        reader({"a": 1.0, "b": 2.0})
+    assert reader.inline is dict
+    reader.inspect({"a": 1.0, "b": np.array([2.0])})
+    assert reader.inline is None
+    for _ in range(2 * TRIAL_READS):
+        reader({"a": 1.0, "b": 2.0})
+    assert reader.inline is None
+    value = np.array([2.0])
+    captured = reader({"a": 1.0, "b": value})
+    value[0] = 9.0
+    assert captured == (1.0, 2.0)

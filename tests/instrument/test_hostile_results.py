@@ -159,6 +159,10 @@ def test_a_call_near_the_limit_of_recursion_has_the_result_of_the_bare_one_a_fra
     options = {"plain": {"output": lambda result: result}, "plan": {"prediction_id": lambda features: 1}}
     instrumented = monitor.instrument(function, **options.get(wraps, {}))
     bare = outcomes_by_depth(lambda features: function(features))  # noqa: PLW0108 - takes a frame
+    # A reader that is trusted needs fewer frames.
+    warm = 300 if wraps == "single" and not fails else 0
+    for _ in range(warm):
+        instrumented({"x": 1.0})
     ran.clear()
     # The answer of the model, or its error, is never replaced.
     assert outcomes_by_depth(instrumented) == bare
@@ -166,6 +170,7 @@ def test_a_call_near_the_limit_of_recursion_has_the_result_of_the_bare_one_a_fra
     evidence = monitor.evidence()
     # A call that could not be counted is an error, as is one whose features could not be read.
     errors = sum(Probe(monitor).errors.values())
-    assert evidence.served + evidence.failed <= len(ran) <= evidence.served + evidence.failed + errors
-    if wraps == "single" and not fails:
-        assert evidence.served == len(ran)
+    counted = evidence.served + evidence.failed - warm
+    assert counted <= len(ran) <= counted + errors
+    if warm:
+        assert counted == len(ran)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import gc
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 import driftline as dl
 from driftline._capture.reader import MAX_CLASSES
-from driftline.testing import in_memory_monitor
+from driftline.testing import Probe, in_memory_monitor
 
 NAMES = ("a", "b")
 REQUESTS = 300
@@ -89,3 +90,107 @@ def _caller(monitor, path):
 
         return within
     return monitor.observe if path == "observe" else monitor.instrument(lambda row: 0.5)
+
+
+LARGE = 100_000
+"""Characters of a large value."""
+
+CALLS = 600
+
+
+def _growth(call):
+    """Return the bytes that are held after many calls with a new large value each."""
+    for _ in range(64):
+        call(1)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(CALLS):
+            call(LARGE + number)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def _large_rows():
+    return {
+        "text in a category": lambda size: {"a": 1.0, "b": 2.0, "c": "x" * size},
+        "text for a number": lambda size: {"a": 1.0, "b": "x" * size, "c": "u"},
+        "list for a number": lambda size: {"a": 1.0, "b": [0.0] * (size // 8), "c": "u"},
+        "array for a number": lambda size: {"a": 1.0, "b": np.zeros(size // 8), "c": "u"},
+        "bytes in a category": lambda size: {"a": 1.0, "b": 2.0, "c": b"x" * size},
+        "unknown key in place of a feature": lambda size: {"a": 1.0, "b": 2.0, "image": "x" * size},
+        "unknown key": lambda size: {"a": 1.0, "b": 2.0, "c": "u", "image": "x" * size},
+        "list of values": lambda size: [1.0, 2.0, "x" * size],
+        "namedtuple": lambda size: Values(1.0, 2.0, "x" * size),
+    }
+
+
+Values = collections.namedtuple("Values", ("a", "b", "c"))  # noqa: PYI024 - as above
+
+
+@pytest.fixture
+def monitor():
+    """A monitor whose worker thread never drains, so that rows wait as long as they can."""
+    seeded = np.random.default_rng(0)
+    columns = {"a": seeded.normal(size=999), "b": seeded.normal(size=999), "c": ["u", "v", "w"] * 333}
+    reference = dl.Reference.fit(columns, predictions=["yes", "no", "so"] * 333)
+    monitor = dl.Monitor("m", reference=reference)
+    Probe(monitor).hold_worker()
+    return monitor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", _large_rows().values(), ids=_large_rows())
+@pytest.mark.parametrize("path", ["one_argument", "features=", "block", "observe"])
+def test_memory_does_not_depend_on_the_size_of_features(monitor, make, path):
+    predict = _caller(monitor, path)
+    assert _growth(lambda size: predict(make(size))) < 300 * LARGE
+    assert _growth(lambda size: predict(make(size))) < 20 * LARGE, "once it is known that values are large"
+
+
+def test_memory_does_not_depend_on_the_size_of_outputs(monitor):
+    sizes = []
+    predict = monitor.instrument(lambda row: "x" * sizes[-1])
+
+    def call(size):
+        sizes.append(size)
+        predict({"a": 1.0, "b": 2.0, "c": "u"})
+
+    assert _growth(call) < 300 * LARGE
+    assert _growth(call) < 20 * LARGE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "array", "list", "dict"])
+def test_memory_does_not_depend_on_the_size_of_what_waits_for_outcomes(monitor, kind):
+    make = {
+        "text": lambda size: "x" * size,
+        "array": lambda size: np.zeros(size // 8),
+        "list": lambda size: ["x" * size],
+        "dict": lambda size: {"x" * size: 0.9},
+    }[kind]
+    ids = iter(range(10**6))
+    predict = monitor.instrument(lambda row, key, size: make(size), prediction_id=lambda row, key, size: key)
+
+    def call(size):
+        predict({"a": 1.0, "b": 2.0, "c": "u"}, next(ids), size)
+        monitor.outcome(f"early {next(ids)}", make(size))
+
+    assert _growth(call) < 300 * LARGE
+
+
+def test_a_long_label_is_the_same_at_fit_while_serving_and_as_outcome():
+    long = {name: name + "x" * 5_000 for name in "abc"}
+    column = [long[name] for name in "abc"] * 400
+    monitor = in_memory_monitor(
+        reference=dl.Reference.fit({"c": column}, predictions=column), window=dl.Window(rows=1_200)
+    )
+    predict = monitor.instrument(lambda row, key: row["c"], prediction_id=lambda row, key: key)
+    for key, value in enumerate(column):
+        predict({"c": value}, key)
+        monitor.outcome(key, value)
+    assert {status.state for status in monitor.status().values()} == {"stable"}
+    assert monitor.accuracy() == 1.0

@@ -15,6 +15,7 @@ from driftline._capture.columns import CategoricalColumn, NullableColumn, Row, a
 from driftline._capture.libraries import is_column, read_column
 from driftline._capture.names import MAX_UNKNOWN, UnknownNames, field_names, is_named, names_of
 from driftline._capture.outputs import SCALARS
+from driftline._capture.ownership import Ownership
 from driftline._capture.table_reader import TableReader
 from driftline._capture.tables import is_table
 from driftline._runtime.guard import Report, returning_on_error
@@ -53,10 +54,13 @@ class FeatureReader:
         late: whether a dict is copied as a whole, and put in order by `align` when it is counted. The copy takes at
             most half as long as reading the values in order. A dict with more items than features is not copied.
         packs: whether `align` may pack the values of such dicts as floats, because all features are numeric.
+        ownership: makes the values independent of the caller. By default, `Ownership` of *names*.
 
     Attributes:
         inline: `dict` if the recorder may copy a dict itself instead of calling the reader, else None. The dict must
-            have as many items as there are features, and a single value for the first feature.
+            have as many items as there are features, and a single value for the first feature. None until the reader
+            is trusted to get plain values, and again once it got others.
+        late: whether rows may be dicts, as above.
         names: names of the columns, as above.
         readers: the function that reads a class of features, for the latest `MAX_CLASSES` classes.
     """
@@ -64,13 +68,17 @@ class FeatureReader:
     __slots__ = (
         "_align",
         "_copies",
+        "_inspects",
         "_known",
+        "_ownership",
         "_pack",
+        "_read_dict",
         "_report",
         "_tables",
         "_unknown",
         "_values_of",
         "inline",
+        "late",
         "names",
         "readers",
     )
@@ -87,8 +95,10 @@ class FeatureReader:
         copies: bool = True,
         late: bool = True,
         packs: bool = False,
+        ownership: Ownership | None = None,
     ) -> None:
         self.names = names
+        self._ownership = Ownership(names, vectors=vectors) if ownership is None else ownership
         self._copies = copies
         self._known: set[object] = set(names)
         self._report = report
@@ -99,8 +109,36 @@ class FeatureReader:
         self._values_of = _values_of(names)
         self._pack = struct.Struct(f"{len(names)}d").pack if packs else None
         self._align = self._make_dict_reader()
-        self.inline: type[dict[Any, Any]] | None = dict if late else None
-        self.readers: dict[type, Callable[[Any], Captured]] = {dict: self._make_dict_copier() if late else self._align}
+        self._read_dict = self._make_dict_copier() if late else self._align
+        self.late = late
+        self.readers: dict[type, Callable[[Any], Captured]] = {}
+        self._inspect_reads(inspects=True)
+
+    def _inspect_reads(self, *, inspects: bool) -> None:
+        """Reset all readers: with an inspection of the values, or without one."""
+        self._inspects = inspects
+        self.inline: type[dict[Any, Any]] | None = dict if self.late and not inspects else None
+        self.readers[dict] = self._owning(self._read_dict) if inspects else self._read_dict
+        for kind in [known for known in tuple(self.readers) if known is not dict]:
+            self.readers.pop(kind, None)
+
+    def _owning(self, read: Callable[[Any], Captured]) -> Callable[[Any], Captured]:
+        """Return a function that returns what *read* returns, with values that the caller cannot change."""
+        ownership, align = self._ownership, self._align
+
+        def read_owned(features: Any) -> Captured:
+            captured = ownership.own(read(features), align)
+            if ownership.trusted and self._inspects:
+                self._inspect_reads(inspects=False)
+            return captured
+
+        return read_owned
+
+    def inspect(self, captured: Captured) -> None:
+        """Inspect all reads from now on, if a captured row has large values, or values that the caller may change."""
+        if not self._inspects and not self._ownership.is_plain(captured):
+            self._ownership.distrust()
+            self._inspect_reads(inspects=True)
 
     def __call__(self, features: Any) -> Captured:
         """Read the features of one call. If they cannot be read, report it and return an `Unread`."""
@@ -108,6 +146,8 @@ class FeatureReader:
         reader = self.readers.get(kind)
         if reader is None:
             reader = self._make_reader(features)
+            if self._inspects:
+                reader = self._owning(reader)
             self._keep_reader(kind, reader)
         return reader(features)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from driftline._capture.captured import Batch, Captured
 from driftline._capture.names import UnknownNames
+from driftline._capture.ownership import Ownership
 from driftline._capture.reader import FeatureReader
 from driftline._capture.vectors import copied_vector, is_vector
 from driftline._runtime.guard import Report
@@ -27,6 +28,7 @@ def make_reader(
     unread: Collection[str] = (),
     late: bool = True,
     packs: bool = False,
+    ownership: Ownership | None = None,
 ) -> FeatureReader:
     """
     Return a `VectorReader` if some columns hold vectors, else a `FeatureReader`.
@@ -40,10 +42,13 @@ def make_reader(
         unread: see `FeatureReader`.
         late: see `FeatureReader`; without effect if there are vectors.
         packs: see `FeatureReader`; without effect if there are vectors.
+        ownership: see `FeatureReader`.
     """
     if vectors:
-        return VectorReader(names, vectors, report, unknown, inputs, unread)
-    return FeatureReader(names, report, unknown=unknown, inputs=inputs, unread=unread, late=late, packs=packs)
+        return VectorReader(names, vectors, report, unknown, inputs, unread, ownership)
+    return FeatureReader(
+        names, report, unknown=unknown, inputs=inputs, unread=unread, late=late, packs=packs, ownership=ownership
+    )
 
 
 class VectorReader(FeatureReader):
@@ -57,6 +62,7 @@ class VectorReader(FeatureReader):
         unknown: see `FeatureReader`.
         inputs: see `FeatureReader`.
         unread: see `FeatureReader`.
+        ownership: see `FeatureReader`.
     """
 
     __slots__ = ("_indices", "_only", "_vectors")
@@ -69,13 +75,23 @@ class VectorReader(FeatureReader):
         unknown: UnknownNames | None,
         inputs: Collection[str],
         unread: Collection[str],
+        ownership: Ownership | None,
     ) -> None:
-        super().__init__(names, report, unknown=unknown, vectors=vectors, inputs=inputs, unread=unread, late=False)
+        super().__init__(
+            names,
+            report,
+            unknown=unknown,
+            vectors=vectors,
+            inputs=inputs,
+            unread=unread,
+            late=False,
+            ownership=ownership,
+        )
         self._vectors = frozenset(vectors)
         self._indices = tuple(index for index, name in enumerate(names) if name in self._vectors)
         self._only = len(names) == 1
-        self.inline = None
-        self.readers = {dict: self._copying(self._align)}
+        self._read_dict = self._copying(self._align)
+        self._inspect_reads(inspects=True)
 
     def _make_reader(self, features: Any) -> Callable[[Any], Captured]:
         return self._copying(super()._make_reader(features))

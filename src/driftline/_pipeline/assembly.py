@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +10,7 @@ from driftline._binning.bins import PREDICTION, Feature
 from driftline._binning.layout import Layout
 from driftline._binning.rejects import Rejects
 from driftline._capture.names import UnknownNames
+from driftline._capture.ownership import Ownership, copy_value, keep_value, own_value
 from driftline._capture.reader import FeatureReader
 from driftline._capture.vector_reader import make_reader
 from driftline._derived.transform import Columns, Deriver, StagedLayout, fingerprint_of
@@ -147,7 +148,14 @@ class Assembly:
             # Batches that are counted before the caller goes on need no copy.
             capture
             if layout.defers
-            else FeatureReader(capture.names, guard.report, unknown=self._unknown(reference), copies=False, late=False),
+            else FeatureReader(
+                capture.names,
+                guard.report,
+                unknown=self._unknown(reference),
+                copies=False,
+                late=False,
+                ownership=self._ownership(reference, ()),
+            ),
             durations=self.durations,
             worker=self.worker,
             on_overdue=turns.evaluate_overdue,
@@ -199,6 +207,7 @@ class Assembly:
                 unknown=self.unknown,
                 unread=unread,
                 late=False,
+                ownership=Ownership(names, copy_value if settings.derive else keep_value, learn.vectors, trial=0),
             ),
             on_learned=on_learned,
             report=guard.report,
@@ -237,7 +246,14 @@ class Assembly:
             inputs=inputs,
             unread=() if derived is None or derived.functions else inputs,
             packs=layout.can_pack(len(columns)),
+            ownership=self._ownership(reference, vectors),
         )
+
+    def _ownership(self, reference: Reference, vectors: Collection[str]) -> Ownership:
+        """Return what a reader keeps of the values: all of them if user functions read them, else what bins need."""
+        derived = reference.derived
+        hold = copy_value if derived is not None and derived.functions else own_value
+        return Ownership(reference.columns, hold, vectors)
 
     def _unknown(self, reference: Reference) -> UnknownNames:
         """Return the report of names that the reference lacks. The column of its times is known, and no feature."""

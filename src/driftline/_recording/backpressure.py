@@ -114,6 +114,7 @@ class Backpressure:
     def relieve(self) -> None:
         """Start the worker thread, wake it, or bin a share in this thread, depending on the length of the backlog."""
         buffer, backlog = self._buffer, self._longest()
+        buffer.inspect()
         if buffer.limit <= START_LIMIT:
             buffer.relieve_at(self._threshold(self.worker))
         # Each time: an error may have ended the thread.

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from driftline._capture.captured import Batch, Captured
 from driftline._capture.columns import Row
+from driftline._capture.ownership import shorten
 from driftline._capture.reader import FeatureReader
 
 __all__ = [
@@ -83,6 +84,9 @@ Call: TypeAlias = "tuple[float, object, int]"
 Failure: TypeAlias = "tuple[float, object, str, int]"
 """Seconds of a call that raised, its context, its error type, and the number of predictions that it did not make."""
 
+INSPECTED_ROWS = 256
+"""Rows between two inspections of the buffer. Fewer would be in the p99 of the calls."""
+
 NO_CALL = math.nan
 """The seconds of a row that shares its call with others, as in a small batch, or that has no call."""
 
@@ -156,11 +160,13 @@ class CallBuffer:
         append: appends an entry.
         entries: the entries, `FIELDS` items each.
         limit: the length of *entries* at which a caller calls `Backpressure.relieve`.
+        shortens: whether outputs that are long strings are kept as their labels.
         exemplars: whether the context of a call is wanted.
     """
 
     __slots__ = (
         "_append",
+        "_inspected",
         "align",
         "append",
         "capture",
@@ -171,6 +177,7 @@ class CallBuffer:
         "inline",
         "limit",
         "readers",
+        "shortens",
         "sink",
         "width",
     )
@@ -188,20 +195,50 @@ class CallBuffer:
         self.exemplars = True
         self.width, self.first = 0, ""
         self.inline: type[dict[Any, Any]] | None = None
+        self._inspected = [each for each in (capture, capture_batch) if isinstance(each, FeatureReader)]
+        self.shortens = False
         self.align: Callable[[Sequence[Any]], Sequence[Row]] | None = None
         self.readers: Mapping[type, Callable[[Any], Any]] = {}
         if isinstance(capture, FeatureReader):
             self.width, self.first = len(capture.names), capture.names[0]
-            self.inline = capture.inline
-            self.align = None if capture.inline is None else capture.align
+            self.align = capture.align if capture.late else None
             self.readers = capture.readers
         self.clear()
 
     def clear(self) -> None:
         """Remove all entries, and let the next caller start the worker thread."""
         self.entries: list[Any] = []
-        self.append: Callable[[Entry], None] = self._append or self.entries.extend
+        self.append: Callable[[Entry], None] = (
+            self._append_shortened if self.shortens else self._append or self.entries.extend
+        )
         self.limit = START_LIMIT
+
+    def _append_shortened(self, entry: Entry) -> None:
+        """Append an entry, with the label of its output if that is a long string."""
+        row, output, seconds, context = entry
+        (self._append or self.entries.extend)((row, shorten(output), seconds, context))
+
+    def inspect(self) -> None:
+        """
+        Look at the newest entry, and bound the memory of later ones if it is large.
+
+        Entries wait by the thousand, and their values as they are. Most hosts have small ones, so that a look at one of
+        `INSPECTED_ROWS` is enough to find out about those that have not.
+        """
+        newest = self.entries[-FIELDS:]
+        if newest:
+            self.inspect_row(newest[0])
+        if not self.shortens and newest and shorten(newest[1]) is not newest[1]:
+            self.shortens = True
+            if self.append is not None and self.append == (self._append or self.entries.extend):
+                self.append = self._append_shortened
+
+    def inspect_row(self, row: Any) -> None:
+        """Inspect all further reads if a captured row is large, or holds values that the caller may change."""
+        for reader in self._inspected:
+            reader.inspect(row)
+        if isinstance(self.capture, FeatureReader):
+            self.inline = self.capture.inline
 
     def redirect(self, sink: CallSink, append: Callable[[Entry], None]) -> None:
         """Let *sink* record the calls that end from now on. The fast path calls *append* instead."""
@@ -213,5 +250,5 @@ class CallBuffer:
         return len(self.entries) // FIELDS
 
     def relieve_at(self, rows: int) -> None:
-        """Let callers call `Backpressure.relieve` once the buffer holds this number of entries."""
-        self.limit = rows * FIELDS
+        """Let callers call `Backpressure.relieve` once the buffer holds this number of entries, or needs `inspect`."""
+        self.limit = min(rows * FIELDS, len(self.entries) + INSPECTED_ROWS * FIELDS)

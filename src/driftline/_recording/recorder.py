@@ -9,6 +9,7 @@ from typing import Any
 from driftline._capture.captured import Batch, Captured, Unread
 from driftline._capture.columns import Row, as_objects
 from driftline._capture.outputs import as_output, as_outputs, is_scalar, rows_in, unreadable_output
+from driftline._capture.ownership import shorten
 from driftline._recording.buffer import (
     NO_CALL,
     NO_OUTPUT,
@@ -100,6 +101,7 @@ class Recorder(Drain):
         self._failures.append((seconds, context, error, rows))
         if captured.__class__ in ROWS:
             self._bare.append(captured)
+            self.buffer.inspect_row(captured)
         elif isinstance(captured, list):
             self._bare.extend(captured)
         elif isinstance(captured, Batch):
@@ -168,8 +170,9 @@ class Recorder(Drain):
                 self._count_call(rows, seconds, context)
                 if self.width and isinstance(captured, list):
                     self._bare.extend(captured)
+                    self.buffer.inspect_row(captured[-1] if captured else None)
         else:
-            values = [None] * rows if column is None else as_objects(column)
+            values = [None] * rows if column is None else [*map(shorten, as_objects(column))]
             times = [NO_CALL if seconds is None else seconds, *[NO_CALL] * (rows - 1)]
             self.buffer.entries.extend([*chain.from_iterable(zip(captured, values, times, repeat(context)))])
             if seconds is None or not rows:

@@ -19,7 +19,9 @@ from driftline._capture.labels import (
     is_missing,
     label_of,
 )
-from driftline._capture.outputs import SCALARS, as_output, is_probabilities
+from driftline._capture.outputs import SCALARS, as_output, is_probabilities, is_scalar
+from driftline._capture.ownership import copy_value, is_small, own_value, shorten
+from driftline._capture.placeholders import Unreadable
 from driftline._runtime.guard import UnreadableError, is_contained, returning_on_error
 from driftline.outcomes._snapshot import (
     ERROR_EDGES,
@@ -40,6 +42,7 @@ from driftline.typing import (
 __all__ = [
     "Grader",
     "GradingResult",
+    "essence_of",
 ]
 
 GRADED, CORRECT, UNGRADED = 0, 1, 2
@@ -227,9 +230,13 @@ class Grader:
         Raises:
             Exception: *output* or *actual* is not what the kind of prediction needs, or the user function raised.
         """
+        value: Any
+        for value in (output, actual):
+            if type(value) is Unreadable:
+                msg = f"got {value.came}: expected a number, string or boolean"
+                raise UnreadableError(msg)
         probability = None
         is_correct: bool | None = None
-        value: Any
         labels = self.kind == "label"
         if labels and isinstance(output, Mapping) and is_probabilities(output):
             value = max(output, key=output.__getitem__)
@@ -320,6 +327,24 @@ class Grader:
                 return MAX_CLASSES
             slot = self._slots[label] = len(self._slots)
         return slot
+
+
+def essence_of(value: Any) -> object:
+    """
+    Return the part of an output or outcome that its grade needs: a scalar, or a label with its probability.
+
+    It takes little memory, while predictions wait for their outcomes by the hundred thousand. A long string becomes its
+    label. A large container or array becomes an `Unreadable`, whose grade is an error.
+    """
+    if is_scalar(value):
+        return shorten(value)
+    try:
+        if issubclass(type(value), Mapping) and is_probabilities(value):
+            best = max(value, key=value.__getitem__)
+            return {shorten(best): float(value[best])}
+        return shorten(as_output(value))
+    except Exception:  # noqa: BLE001 - an output of another type, or a value of the host
+        return copy_value(value) if is_small(value) else own_value(value)
 
 
 def _is_absent(value: object) -> bool:

@@ -8,17 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
+from driftline._capture.ownership import copy_value
 from driftline._runtime.guard import GuardedBlock, is_contained, is_no_interrupt
 from driftline._runtime.sqlite import is_unavailable
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.outcomes._clock import WallClock
-from driftline.outcomes._grading import GradingResult
+from driftline.outcomes._grading import GradingResult, essence_of
 from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, join_key
 from driftline.outcomes._ledger import Ledger, OutcomeTally
 from driftline.outcomes._policy import OutcomePolicy
@@ -121,10 +120,8 @@ class Outcomes:
 
     def remember(self, prediction_id: object, output: Any) -> None:
         """Keep the output of a prediction until its outcome arrives, or until it expires."""
-        if issubclass(type(output), np.ndarray):  # `isinstance` would compute a lazy output
-            # The caller may reuse its array.
-            output = output.copy()
-        self._events.append(Event(join_key(prediction_id), False, output, self._clock()))  # noqa: FBT003 - a field
+        kept = copy_value(output) if self.ledger.asks_user else essence_of(output)
+        self._events.append(Event(join_key(prediction_id), False, kept, self._clock()))  # noqa: FBT003 - a field
         if len(self._events) >= WAKE_EVENTS:
             self._relieve_backlog()
 
@@ -135,7 +132,8 @@ class Outcomes:
 
     def add_outcome(self, prediction_id: object, actual: object) -> None:
         """Add the outcome of the prediction with an id, which may also arrive later."""
-        self._events.append(Event(join_key(prediction_id), True, actual, self._clock()))  # noqa: FBT003 - a field
+        kept = copy_value(actual) if self.ledger.asks_user else essence_of(actual)
+        self._events.append(Event(join_key(prediction_id), True, kept, self._clock()))  # noqa: FBT003 - a field
         if len(self._events) >= WAKE_EVENTS:
             self._relieve_backlog()
 

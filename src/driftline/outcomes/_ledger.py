@@ -302,6 +302,11 @@ class Ledger:
             self._on_state_change(change)
 
     @property
+    def asks_user(self) -> bool:
+        """Whether a user function compares outputs with outcomes, so that it needs them whole."""
+        return self._correct is not None
+
+    @property
     def limits(self) -> tuple[Limit, ...]:
         """The limits of the policy, and the limit on accuracy that is derived from the reference, if there is one."""
         return self._limits

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from driftline._capture.placeholders import Unreadable
 from driftline._runtime import validation as check
 from driftline._runtime.guard import is_contained
 from driftline._runtime.sqlite import Database, FileFormat, open_read_only
@@ -297,6 +298,8 @@ def _decode(text: str | None) -> Any:
 
 
 def _to_plain(value: Any) -> Any:
+    if isinstance(value, Unreadable):
+        return None
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 
 
