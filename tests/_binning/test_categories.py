@@ -17,7 +17,7 @@ from driftline import Reference
 from driftline._binning.bins import CategoricalBins, Feature, NumericBins
 from driftline._binning.categories import KNOWN_CATEGORIES
 from driftline._binning.layout import Layout
-from driftline._binning.selection import NewRows, expect_selected
+from driftline._binning.selection import NewRows, expect_selected, expected_rows, known_bins
 from driftline._capture.libraries import read_column
 from driftline._significance.components import OUTSIDE
 from driftline._significance.two_sample import TwoSample
@@ -251,3 +251,26 @@ def test_predictions_like_identifiers_are_warned_of(caplog):
         Reference.fit({"x": np.arange(50.0)}, predictions=[f"answer {number}" for number in range(50)])
     assert "the output 'prediction' looks like an identifier" in caplog.text
     assert "predictions= of classes or numbers" in caplog.text
+
+
+@pytest.mark.parametrize("rows", [1_000, 4_000])
+def test_a_reference_of_an_earlier_release_is_corrected_approximately(rows):
+    """It has the number of rare categories, and of those seen once and twice."""
+    random = np.random.default_rng(0)
+    for values in (np.arange(rows), random.integers(0, 500, rows), random.zipf(1.5, rows)):
+        reference = Reference.fit({"c": values.tolist()}, categorical=["c"])
+        new, old = reference.features[0], _as_released(reference, reference).features[0]
+        assert (len(new.expected), old.expected) == (50, ())
+        np.testing.assert_allclose(expected_rows(old).sum(), sum(new.expected), rtol=0.2, atol=1.0)
+    first = Reference.fit({"c": random.integers(0, 500, rows).tolist()}, categorical=["c"])
+    later = _as_released(Reference.fit({"c": random.integers(0, 600, rows).tolist()}, like=first), first)
+    assert expected_rows(later.features[0]).tolist() == []
+
+
+@pytest.mark.parametrize(("values", "known"), [("uniform", 45), ("Zipf", 0), ("few", 0)])
+def test_the_rates_of_equally_frequent_categories_are_known(values, known):
+    """Those of categories that differ in frequency are as uncertain as their counts."""
+    random = np.random.default_rng(0)
+    shares = {"uniform": np.ones(200), "Zipf": 1 / np.arange(1, 201), "few": np.ones(20)}[values]
+    feature = feature_of(random.choice(len(shares), 4_000, p=shares / shares.sum()).tolist())
+    assert known_bins(feature) == pytest.approx(known, abs=8)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driftline._binning.bins import CategoricalBins, Feature
 from driftline.typing import Counts, Floats
 
-__all__ = ["NewRows", "expect_selected"]
+__all__ = ["NewRows", "expect_selected", "expected_rows", "known_bins"]
 
 REACH = 6.0
 """
@@ -30,6 +30,9 @@ STEP = 0.2
 
 LEAST_RATE = 1e-3
 """Smallest rate of the mixture, in rows. A category with it is seen again in one of a thousand references."""
+
+LEAST_CORRECTION = 0.01
+"""Rows by which a count differs from its expectation if it is corrected: more than their rounding in a file."""
 
 STEPS = 300
 """Steps of the expectation-maximisation algorithm. Further ones change no rate by a tenth of its standard error."""
@@ -74,6 +77,49 @@ def expect_selected(counts: Counts, selected: int) -> Floats:
     return expected
 
 
+def expected_rows(feature: Feature) -> Floats:
+    """
+    Return the rows with each own category to expect of as many new rows; empty if the counts are not selected.
+
+    A reference of 0.1 does not have them. There they come from the number of rare categories, of those seen once and
+    twice, and from the mean of the others.
+    """
+    bins, counts = feature.bins, feature.counts
+    if feature.expected or not isinstance(bins, CategoricalBins) or not bins.others:
+        return np.array(feature.expected)
+    own = np.array(counts[: bins.other])
+    if feature.rare or counts[bins.unseen] or (own < 1).any():
+        # Another part of the data has determined the bins.
+        return np.array([])
+    once, twice = (max(rows - int((own == times).sum()), 0) for rows, times in ((feature.once, 1), (feature.twice, 2)))
+    further = len(bins.others) - once - twice
+    mean = (counts[bins.other] - once - 2 * twice) // further if further > 0 else 0
+    rare = np.sort([*np.ones(once, int), *np.full(twice, 2), *np.full(max(further, 0), max(mean, 1))])[::-1]
+    every = np.concatenate([np.sort(own)[::-1], np.minimum(rare, own.min())])
+    expected = np.empty(len(own))
+    expected[np.argsort(-own, kind="stable")] = expect_selected(every, len(own))
+    return expected
+
+
+def known_bins(feature: Feature) -> float:
+    """
+    Return how many of the bins of a feature the correction for selection makes free of chance; 0 without a correction.
+
+    Of a hundred equally frequent categories, the rates of all are known by the mean of their counts. The variance of a
+    rate, given a count, is the rate times the increase of the expectation by one more row (Robbins 1956). So one minus
+    the slope of the expectations over the counts is the part of a bin that is free of chance.
+    """
+    expected = expected_rows(feature)
+    counts = np.array(feature.counts[: len(expected)], dtype=np.float64)
+    lifted = np.abs(counts - expected) > LEAST_CORRECTION
+    counts, expected = counts[lifted], expected[lifted]
+    variance = float(counts.var()) if len(counts) else 0.0
+    if not variance:
+        return 0.0
+    slope = float(((counts - counts.mean()) * expected).mean()) / variance
+    return len(counts) * (1.0 - min(max(slope, 0.0), 1.0))
+
+
 class NewRows:
     """
     Converts the counts of training data to those that as many new rows should have.
@@ -98,10 +144,11 @@ class NewRows:
         start = 0
         for feature in features:
             stop = start + feature.bins.size
-            if isinstance(feature.bins, CategoricalBins) and (feature.expected or feature.unseen_share):
+            rows = expected_rows(feature)
+            if isinstance(feature.bins, CategoricalBins) and (len(rows) or feature.unseen_share):
                 factors = np.ones(feature.bins.other)
-                if feature.expected:
-                    factors = np.array(feature.expected) / np.maximum(feature.counts[: feature.bins.other], 1)
+                if len(rows):
+                    factors = rows / np.maximum(feature.counts[: feature.bins.other], 1)
                 self._corrections.append((slice(start, stop), factors, feature.unseen_share))
             start = stop
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from driftline._binning.bins import Feature, NumericBins
 from driftline._binning.groups import BinGroups
 from driftline._binning.layout import Layout
-from driftline._binning.selection import NewRows
+from driftline._binning.selection import NewRows, expected_rows, known_bins
 from driftline.typing import Floats
 
 __all__ = [
@@ -81,6 +81,7 @@ class FeatureMatrix:
             unseen ones.
         unseen: shape (features,), column of the bin of unseen categories; 0 for numbers, which have none.
         selected: shape (features,), whether the categories with bins are the most frequent of more in the reference.
+        known: shape (features,), bins whose rows in the reference are free of chance (see `known_bins`).
         reference: shape (features, bins), counts of the reference without missing values. For categories, they are
             those to expect of as many new rows (see `NewRows`).
         reference_missing: shape (features,), missing values of the reference.
@@ -102,6 +103,7 @@ class FeatureMatrix:
     outside: NDArray[np.intp]
     unseen: NDArray[np.intp]
     selected: NDArray[np.bool_]
+    known: Floats
     reference: Numbers
     reference_missing: Numbers
     reference_outside: Numbers
@@ -174,7 +176,8 @@ def _build_matrix(features: Sequence[Feature], layout: Layout, indices: list[int
         missing,
         outside,
         np.zeros(len(indices), dtype=np.intp) if ordered else np.array(present, dtype=np.intp) - 1,
-        np.array([bool(features[index].expected) for index in indices]),
+        np.array([len(expected_rows(features[index])) > 0 for index in indices]),
+        np.array([known_bins(features[index]) for index in indices]),
         flat[bins],
         flat[missing],
         np.zeros(len(indices), dtype=np.int64),

@@ -47,7 +47,8 @@ def measure_effect(matrix: FeatureMatrix, current: Counts, missing: Counts, fact
     with np.errstate(invalid="ignore", divide="ignore"):
         p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
         psi = ((q - p) * np.log(q / p, where=p > 0, out=np.zeros_like(q))).sum(axis=1)
-        bias = (((r + c) > 0).sum(axis=1) - 1) * factor * (1 / m + 1 / n)
+        free = ((r + c) > 0).sum(axis=1) - 1
+        bias = factor * (free / n + np.maximum(free - matrix.known, 0) / m)
     known = n > 0
     return np.where(known, psi, np.nan), np.where(known, psi - bias, np.nan)
 
