@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,11 +85,18 @@ def expected_rows(feature: Feature) -> Floats:
     A reference of 0.1 does not have them. There they come from the number of rare categories, of those seen once and
     twice, and from the mean of the others.
     """
-    bins, counts = feature.bins, feature.counts
-    if feature.expected or not isinstance(bins, CategoricalBins) or not bins.others:
+    bins = feature.bins
+    if feature.expected or not isinstance(bins, CategoricalBins) or not bins.others or feature.rare:
         return np.array(feature.expected)
+    return _approximate_rows(feature, bins)
+
+
+@lru_cache(maxsize=1_024)
+def _approximate_rows(feature: Feature, bins: CategoricalBins) -> Floats:
+    """Return `expected_rows` for a reference of 0.1."""
+    counts = feature.counts
     own = np.array(counts[: bins.other])
-    if feature.rare or counts[bins.unseen] or (own < 1).any():
+    if counts[bins.unseen] or (own < 1).any():
         # Another part of the data has determined the bins.
         return np.array([])
     once, twice = (max(rows - int((own == times).sum()), 0) for rows, times in ((feature.once, 1), (feature.twice, 2)))

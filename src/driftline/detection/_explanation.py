@@ -85,16 +85,20 @@ def describe_shift(
     usual = NewRows([feature])(reference) if expected is None else expected
     before, after, usual = reference / reference.sum(), now / now.sum(), usual / usual.sum()
     order = np.argsort(-np.abs(after - usual), kind="stable").tolist()
-    if components and isinstance(feature.bins, CategoricalBins) and _names_unseen(components):
-        order.sort(key=lambda index: index != feature.bins.unseen)
-    parts = [_name_components(components)] if components else []
+    unseen = feature.bins.unseen if isinstance(feature.bins, CategoricalBins) else -1
+    words = _name_components(components)
+    if UNSEEN in words:
+        # The share of the bin says it, with figures.
+        words.remove(UNSEEN)
+        order.sort(key=lambda index: index != unseen)
+    parts = [" and ".join(words)] if words else []
     if isinstance(feature.bins, NumericBins) and feature.moments is not None:
         medians = _median(feature, reference), _median(feature, now)
         if medians[0] != medians[1]:
             parts.append("median {:.4g} to {:.4g}".format(*medians))
     for index in order[:NAMED_BINS]:
         name = _name_bin(feature, index, labels=labels)
-        if name == UNSEEN and usual[index] > 0:
+        if index == unseen and usual[index] > 0:
             # The training data have none. Some are to be expected of new rows.
             parts.append(f"{name} {after[index]:.1%} where {usual[index]:.1%} are expected")
         else:
@@ -102,18 +106,10 @@ def describe_shift(
     return f"{feature.name}: {', '.join(parts)}"
 
 
-def _name_components(components: Sequence[Component]) -> str:
-    return " and ".join(component.words for component in _named(components))
-
-
-def _named(components: Sequence[Component]) -> list[Component]:
-    """Return the components that an explanation names: the first, and further significant ones."""
-    further = [component for component in components[1:NAMED_COMPONENTS] if component.p_value <= NAMED_P]
-    return [components[0], *further]
-
-
-def _names_unseen(components: Sequence[Component]) -> bool:
-    return any(component.words == UNSEEN for component in _named(components))
+def _name_components(components: Sequence[Component]) -> list[str]:
+    """Return the words for the components that an explanation names: the first, and further significant ones."""
+    further = [component.words for component in components[1:NAMED_COMPONENTS] if component.p_value <= NAMED_P]
+    return [component.words for component in components[:1]] + further
 
 
 def _median(feature: Feature, counts: NDArray[np.float64]) -> float:
