@@ -172,3 +172,15 @@ def test_page_hinkley_finds_a_jump(part):
     alarms = streaming.page_hinkley(values, 200.0)
     assert set(alarms[:, 0]) == {1}
     assert 2_000 < alarms[0, 1] < 2_600
+
+
+def test_categories_alarm_with_drift_and_not_without(part, monkeypatch):
+    categories = part("categories")
+    monkeypatch.setattr(categories, "REFERENCES", 3)
+    monkeypatch.setattr(categories, "WINDOWS", 3)
+    case = categories.Case("Zipf", 200, 2_000, seed=1)
+    assert case.alarms(1_000, 1)["default"] == 0.0
+    assert case.alarms(1_000, 1, "new 20 %")["default"] == 1.0
+    assert (case.psi(1_000) < 0.2).all()
+    identifiers = categories.Case("id", 1_000, 1_000, seed=1)
+    assert identifiers.alarms(1_000, 1)["any effect"] == 0.0
