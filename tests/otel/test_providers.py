@@ -308,6 +308,50 @@ def test_a_provider_without_instruments_is_no_fault(make, caplog):
     assert "already" not in caplog.text
 
 
+class Later:
+    """A stand-in that a team has written: it creates instruments once there is a provider."""
+
+    def __init__(self):
+        self.provider, self.waiting = None, []
+
+    def get_meter(self, *args):
+        """A meter that waits."""
+        return LaterMeter(self, args)
+
+    def resolve(self, provider):
+        """Create what was asked for before."""
+        self.provider = provider
+        for create in self.waiting:
+            create()
+
+
+class LaterMeter:
+    """Creates instruments when its provider is there."""
+
+    def __init__(self, owner, args):
+        self.owner, self.args = owner, args
+
+    def __getattr__(self, name):
+        def create(*args, **kwargs):
+            handle = ForgetfulInstrument(name, args, kwargs)
+            self.owner.waiting.append(lambda: handle.create(self.owner.provider.get_meter(*self.args)))
+            handle.record = lambda *_: None
+            return handle
+
+        return create
+
+
+def test_a_stand_in_of_another_kind_is_exported_once(make, caplog):
+    monitor, use = make
+    setup, provider = Setup(), Later()
+    use(watched := monitor("A", provider))
+    provider.resolve(setup.provider)
+    use(watched)
+    assert setup.scopes() == [{}]
+    assert setup.served() == {"A": 20}
+    assert "already" not in caplog.text
+
+
 def test_a_second_copy_of_driftline_is_exported(make, caplog):
     """Modules that are removed from sys.modules and imported again know nothing of the instruments of before."""
     program = """
@@ -334,10 +378,10 @@ for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics:
     for metric in scope.metrics:
         if metric.name == "ml.predictions.served":
             for point in metric.data.data_points:
-                print(dict(scope.scope.attributes or {}), point.attributes["ml.model.name"], point.value)
+                print(list(scope.scope.attributes or {}), point.attributes["ml.model.name"], point.value)
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout.splitlines() == ["{} before 300", "{'driftline.copy': '2'} after 300"]
+    assert ended.stdout.splitlines() == ["[] before 300", "['driftline.copy'] after 300"]
     assert "has driftline's instruments already" in ended.stderr
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from opentelemetry.context import Context, create_key, set_value
 from opentelemetry.metrics import Meter, MeterProvider
@@ -36,9 +37,6 @@ COPY_ATTRIBUTE = "driftline.copy"
 
 STATE_SERIES = len(sc.FEATURE_DRIFT_STATES)
 """Series of the state of one feature: one for each state."""
-
-MAX_COPIES = 16
-"""Scopes that are tried, one for each copy of driftline. A reload of its modules makes a copy."""
 
 _collecting = threading.local()
 _absorbing = threading.RLock()
@@ -126,31 +124,29 @@ class Instruments:
 
     def _register_copy(self, provider: MeterProvider) -> None:
         """
-        Register in a scope of our own, if the provider has ignored the callbacks.
+        Register in a separate scope, if the provider has ignored the callbacks.
 
         It does so if another object has created the same instruments: a copy of driftline that was loaded before a
-        reload of the modules, or the instruments of a provider around this one.
+        reload of the modules, or the instruments of a provider around this one. A provider that takes no callback at
+        all yet, such as one without an SDK or a stand-in, may take these later.
         """
-        before = self.duration, self._callbacks, self._observables
-        for number in range(2, MAX_COPIES):
-            try:
-                meter = provider.get_meter(SCOPE, VERSION, sc.SCHEMA_URL, {COPY_ATTRIBUTE: str(number)})
-                if meter is self.meter:
-                    break
-                self._create(meter)
-            except Exception as error:  # noqa: BLE001 - a provider of any kind, whose meters may have no attributes
-                _log.debug("no meter with attributes: %r", error)
-                break
-            if self.registered:
-                _log.warning(
-                    "The meter provider has driftline's instruments already. Metrics of the monitors made since are in "
-                    "a scope with the attribute %s=%s. Pass the same provider to all monitors to avoid that.",
-                    COPY_ATTRIBUTE,
-                    number,
-                )
+        number = uuid4().hex[:8]
+        probe = Callbacks([lambda _: ()])
+        try:
+            self.meter.create_observable_gauge(f"driftline.probe.{number}", callbacks=probe)
+            if not probe.taken:
                 return
-        # A provider that takes no callbacks at all, such as one without an SDK.
-        self.duration, self._callbacks, self._observables = before
+            self._create(provider.get_meter(SCOPE, VERSION, sc.SCHEMA_URL, {COPY_ATTRIBUTE: number}))
+        except Exception as error:  # noqa: BLE001 - a provider of any kind, whose meters may have no attributes
+            _log.debug("no meter with attributes: %r", error)
+        consequence = (
+            f"are in a scope with the attribute {COPY_ATTRIBUTE}={number}" if self.registered else "are not exported"
+        )
+        _log.warning(
+            "The meter provider has driftline's instruments already. Metrics of the monitors made since %s. Pass the "
+            "same provider to all monitors to avoid that.",
+            consequence,
+        )
 
     def record(self, durations: Iterable[tuple[float, Any, str | None]], attributes: Mapping[str, str]) -> None:
         """
