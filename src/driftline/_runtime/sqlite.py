@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from driftline._runtime.sqlite_format import FileFormat, ForeignFileError
@@ -317,13 +317,15 @@ def _hook_forks() -> None:
 
 def _before_fork() -> None:
     for database in list(_databases):
-        database.before_fork()
+        # Listed first: a lock that an interrupt comes after must be released too.
         _locked.append(database.lock)
+        database.before_fork()
 
 
 def _after_fork_in_parent() -> None:
     while _locked:
-        _locked.pop().release()
+        with suppress(RuntimeError):  # an interrupt came before the lock was acquired
+            _locked.pop().release()
 
 
 def _after_fork_in_child() -> None:

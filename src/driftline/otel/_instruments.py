@@ -192,8 +192,8 @@ class Instruments:
     def _take_readings(self) -> Readings:
         """Return the readings of one collection."""
         provider = actual_provider(self.providers[0])
-        _collecting.active = True
         try:
+            _collecting.active = True
             for other in self._find_others(self, provider):
                 self.absorb(other)
             return self.exports.end().take_readings()

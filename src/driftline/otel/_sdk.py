@@ -12,7 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -234,12 +234,14 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         with self._order:
             if self._abandoned:
                 return
-            self._start_collecting()
             try:
+                # Within the block, because an interrupt may come as soon as the lock is acquired.
+                self._start_collecting()
                 # The SDK limits the last collection to its interval. A short one fails on a busy host.
                 super().collect(max(timeout_millis, COLLECT_MILLISECONDS))
             finally:
-                self._collecting.release()
+                with suppress(RuntimeError):  # an interrupt came before the lock was acquired
+                    self._collecting.release()
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         self._collecting.release()
