@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline import Reference
+from driftline import Reference, ReferenceError
 from driftline._binning.bins import CategoricalBins, Feature, NumericBins
 from driftline._binning.categories import KNOWN_CATEGORIES
 from driftline._binning.layout import Layout
@@ -274,3 +274,19 @@ def test_the_rates_of_equally_frequent_categories_are_known(values, known):
     shares = {"uniform": np.ones(200), "Zipf": 1 / np.arange(1, 201), "few": np.ones(20)}[values]
     feature = feature_of(random.choice(len(shares), 4_000, p=shares / shares.sum()).tolist())
     assert known_bins(feature) == pytest.approx(known, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("expected", [1e300] * 50, r"features\[0\].expected\[0\] is 1e\+300, expected a number from 0"),
+        ("expected", [1.0], r"features\[0\].expected is an array of 1, expected 50 numbers"),
+        ("rare", [1], r"features\[0\].rare is an array of 1, expected 150 numbers"),
+        ("rare", [10**6] * 150, r"features\[0\].rare is .*, expected at most the \d+ rows of other categories"),
+    ],
+)
+def test_rows_of_categories_that_cannot_be_are_refused(key, value, message):
+    document = json.loads(Reference.fit({"c": list(range(200)) * 2}, categorical=["c"]).to_json())
+    document["features"][0][key] = value
+    with pytest.raises(ReferenceError, match=message):
+        Reference.from_json(json.dumps(document))

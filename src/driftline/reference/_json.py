@@ -247,6 +247,8 @@ def _make_dependence(
 
 _read_at_least_0 = json.check(json.number, lambda value: value >= 0.0, "a number of at least 0")
 
+_read_rows = json.check(json.number, lambda value: 0.0 <= value <= MAX_COUNT, f"a number from 0 to {MAX_COUNT}")
+
 _read_counts = json.array(json.count, most=MAX_BINS)
 
 _read_moments: Reader[NumericSummary] = json.check(
@@ -296,7 +298,7 @@ _read_categorical: Reader[Feature] = json.record(
     once=json.absent(0, json.count),
     twice=json.absent(0, json.count),
     rare=json.absent((), json.array(json.count, most=MAX_LABELS)),
-    expected=json.absent((), json.array(_read_at_least_0, most=MAX_BINS - 3)),
+    expected=json.absent((), json.array(_read_rows, most=MAX_BINS - 3)),
 )
 
 _read_feature: Reader[Feature] = json.tagged("kind", numeric=_read_numeric, categorical=_read_categorical)
