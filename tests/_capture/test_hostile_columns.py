@@ -320,7 +320,7 @@ STRANGE = [
     np.datetime64("2020-01-01", "D"),
     np.timedelta64(5, "ns"),
     np.timedelta64(5, "s"),
-    np.datetime64("NaT"),
+    np.datetime64("NaT", "ns"),
     pd.Timestamp("2020-01-01"),
     pd.Timedelta("5s"),
     np.ma.masked,

@@ -144,7 +144,9 @@ def test_booleans_mean_the_same_in_every_column(values):
         check(bins, values, [np.ma.MaskedArray([bool(value) for value in values], mask)])
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), np.ma.masked], ids=repr)
+@pytest.mark.parametrize(
+    "missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "ns"), np.ma.masked], ids=repr
+)
 @pytest.mark.parametrize("values", [[1, 2, 3], [0.1, 0.2, 0.3], ["a", "b"]], ids=str)
 def test_every_kind_of_missing_value_is_missing(values, missing):
     """Alone and among others."""
