@@ -95,8 +95,11 @@ def _makes(kind: type[BaseException], arguments: tuple[object, ...]) -> bool:
     try:
         return bool(kind().args == arguments)
     except BaseException as error:
-        # The class is the host's. An interrupt may come here too.
-        if not isinstance(error, Exception) or _was_interrupted(error):
+        # The class is the host's. An interrupt may come here too. Only a TypeError, of a class that needs arguments,
+        # comes out of this frame itself.
+        trace = error.__traceback__
+        here = trace is not None and trace.tb_next is None and not isinstance(error, TypeError)
+        if not isinstance(error, Exception) or here or _was_interrupted(error):
             raise
         return False
 
