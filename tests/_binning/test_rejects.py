@@ -183,6 +183,16 @@ def test_few_values_of_a_wrong_type_do_not_hide_the_others(make, share):
     assert snapshot.counts[Probe(monitor).bins_of("x")].sum() == snapshot.rows
 
 
+def test_every_window_of_buffered_rows_says_which_outputs_cannot_be_read(make):
+    """Buffered rows are counted together, and fall into several windows."""
+    monitor = make()
+    predict = monitor.instrument(lambda row: [0.2, 0.8])
+    for row in rows_of() * 3:
+        predict(row)
+    status = monitor.status()["prediction"]
+    assert (status.state, status.reason.partition(":")[0]) == ("insufficient_data", f"{ROWS} of {ROWS} rows")
+
+
 def test_longer_windows_do_not_hide_that_the_latest_cannot_be_read(make):
     monitor = make()
     for column in ([0.1, -0.2, 0.3] * 100, ["word"] * 30 + [0.0] * 270):

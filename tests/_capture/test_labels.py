@@ -147,6 +147,15 @@ def test_numbers_of_different_types_are_one_category():
     assert label_of(uuid.UUID(int=1)) == str(uuid.UUID(int=1))
 
 
+def test_bytes_of_an_earlier_release_keep_their_bin():
+    """Release 0.1 wrote bytes as in Python source."""
+    text = Reference.fit({"x": ["one", "one", "two"]}).to_json()
+    old = text.replace('"one"', "\"b'one'\"").replace('"two"', "\"b'\\\\xff'\"")
+    bins = Reference.from_json(old).features[0].bins
+    assert bins.categories == ("b'one'", "b'\\xff'")
+    assert binner(bins)([b"one", "one", b"\xff", "b'"]).tolist() == [0, 0, 1, bins.unseen]
+
+
 def test_a_label_of_an_earlier_release_keeps_its_bin():
     """A reference of 0.1 may hold long labels and the digits of a float32."""
     text = Reference.fit({"x": ["long", "long", "number"]}).to_json()

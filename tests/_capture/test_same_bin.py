@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from decimal import Decimal
 
 import numpy as np
@@ -130,8 +131,23 @@ def test_strings_mean_the_same_in_every_column(values):
     texts = [value if value is None else value.encode("utf-8", "replace").decode() for value in values]
     check(bins, texts, columns(texts, pl.String))
     check(bins, texts, [pd.Series(texts, dtype="string"), pl.Series(texts, dtype=pl.String).cast(pl.Categorical)])
+    arrays = [pd.Series(texts, dtype=object).array, pd.array(texts, dtype="string")]
+    encoded = [value if value is None else value.encode() for value in texts]
+    check(bins, texts, [*arrays, encoded, pd.Series(encoded, dtype=object), pl.Series(encoded, dtype=pl.Binary)])
+    check(bins, texts, [pa.array(encoded, pa.binary()), pa.array(encoded, pa.binary()).dictionary_encode()])
     if None not in texts and not any(text.endswith("\x00") for text in texts):  # numpy cuts them
-        check(bins, texts, [np.array(texts)])
+        check(bins, texts, [np.array(texts), np.array(encoded)])
+
+
+class Answer(enum.Enum):
+    YES = "yes"
+    NO = "no"
+
+
+@pytest.mark.parametrize("fitted", [[*Answer], ["yes", "no"]], ids=["members", "values"])
+def test_a_member_of_an_enumeration_means_its_value_if_the_training_data_have_that(fitted):
+    find = binner(Reference.fit({"v": column_of(fitted)}).features[0].bins)
+    assert find([*Answer, None]).tolist() == find([*fitted, None]).tolist()
 
 
 @given(values=st.lists(st.none() | st.booleans(), min_size=1, max_size=9))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from enum import Enum
 from itertools import groupby
 from typing import Any, ClassVar, TypeAlias
 
@@ -25,7 +26,7 @@ from driftline._capture.columns import (
     count_codes,
     read_matrix,
 )
-from driftline._capture.labels import is_missing, label_of
+from driftline._capture.labels import is_missing, label_of, old_bytes_label
 from driftline._runtime.guard import is_contained
 from driftline.typing import Column, Counts
 
@@ -68,10 +69,11 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
         if value is None or value is np.ma.masked:
             return missing
         try:
-            number = numbers.get(value)
+            # With -bb, Python raises where bytes are compared with strings.
+            number = None if isinstance(value, bytes) else numbers.get(value)
             if number is not None:
                 return number
-            return missing if is_missing(value) else numbers.get(label_of(value), unknown)
+            return missing if is_missing(value) else _number_of(value, numbers, unknown)
         except BaseException as error:
             if not is_contained(error):
                 raise
@@ -96,6 +98,15 @@ def _categorical_binner(bins: CategoricalBins) -> Binner:
     return bin_column
 
 
+def _number_of(value: object, numbers: Mapping[object, int], unknown: int) -> int:
+    """Return the number of the bin of a value by its label, or *unknown*."""
+    number = numbers.get(label_of(value))
+    if number is None and isinstance(value, Enum):
+        # The training data may have the value of a member in place of the member.
+        number = numbers.get(label_of(value.value))
+    return unknown if number is None else number
+
+
 def _numbers_by_label(bins: CategoricalBins) -> dict[object, int]:
     """Return the number of the bin of each known label, and of each value that has such a label as a narrower float."""
     numbers: dict[object, int] = dict.fromkeys(bins.others, bins.other)
@@ -103,6 +114,8 @@ def _numbers_by_label(bins: CategoricalBins) -> dict[object, int]:
     for label, number in tuple(numbers.items()):
         # A reference of 0.1 may hold labels that are longer, or that have the digits of a float32.
         numbers.setdefault(label_of(label), number)
+        if (text := old_bytes_label(label)) is not None:
+            numbers.setdefault(text, number)
         if isinstance(label, float):
             with np.errstate(all="ignore"):
                 narrower = [float(np.float16(label)), float(np.float32(label))]

@@ -189,17 +189,25 @@ class Rejects:
             self._unbinned += rows
             self._came[self.prediction] = came
 
-    def take(self) -> Counts | None:
+    def take(self, counts: Counts, rows: int, slices: Sequence[slice]) -> Counts | None:
         """
-        Return the number of values that were rejected since the last call; None if none were.
+        Return how many values of some rows were rejected; None if none were.
 
-        Its shape is (features + 1,): the last number is that of outputs which are in no bin.
+        Its shape is (features + 1,): the last number is that of outputs which are in no bin. Rows that are buffered may
+        fall into several windows, so at most as many outputs are returned as these rows have no prediction.
+
+        Args:
+            counts: the counts of these rows, which were the last to be counted.
+            rows: the number of these rows.
+            slices: the slice of each feature's bins.
         """
         if not self._unbinned and not self._counts.any():
             return None
-        counts = np.append(self._counts, self._unbinned)
-        self._counts[:] = self._unbinned = 0
-        return counts
+        unbinned = min(self._unbinned, rows - int(counts[slices[self.prediction]].sum())) if self._unbinned else 0
+        rejected = np.append(self._counts, unbinned)
+        self._counts[:] = 0
+        self._unbinned -= unbinned
+        return rejected if rejected.any() else None
 
     def usable(self, counts: Counts, rejected: Counts | None, slices: Sequence[slice]) -> tuple[Counts, dict[int, str]]:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import math
 import re
@@ -14,7 +15,7 @@ import numpy as np
 from driftline._runtime.guard import is_contained
 from driftline.typing import Label
 
-__all__ = ["MAX_LABEL", "is_missing", "label_of", "shorten_label"]
+__all__ = ["MAX_LABEL", "is_missing", "label_of", "old_bytes_label", "shorten_label"]
 
 MAX_LABEL = 128
 """Most characters of a label. With it, 8,000 labels of a feature take at most a megabyte, in memory and in a file."""
@@ -50,7 +51,7 @@ def label_of(value: object) -> Label:
     Return the category of a value as a plain string, number or boolean, which JSON does not change.
 
     The label of a label is that label. A number has the same label at every width of float, as a `Decimal` and as a
-    `Fraction`.
+    `Fraction`. Bytes have the label of the string that they encode, because string tensors hold bytes.
     """
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return str(value)  # the item of one in nanoseconds would be an integer
@@ -66,6 +67,8 @@ def label_of(value: object) -> Label:
         return shorten_label(str.__str__(value))
     if isinstance(value, int):
         return _integer_label(value)
+    if isinstance(value, bytes):
+        return shorten_label(_decoded(value))
     if isinstance(value, (Decimal, Fraction)) and -MAX_NUMBER <= value <= MAX_NUMBER:
         return _integer_label(int(value)) if value == int(value) else _float_label(float(value))
     if isinstance(value, Decimal) and value.is_infinite():
@@ -85,6 +88,25 @@ def shorten_label(label: str) -> str:
         return label
     digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[: 2 * DIGEST_BYTES]
     return f"{label[: MAX_LABEL - len(digest) - 1]}…{digest}"
+
+
+def old_bytes_label(label: object) -> Label | None:
+    """Return the label of the bytes whose label was *label* in release 0.1, which wrote them as in Python source."""
+    if not isinstance(label, str) or not label.startswith(("b'", 'b"')):
+        return None
+    try:
+        value = ast.literal_eval(label)
+    except (ValueError, SyntaxError):
+        return None
+    return label_of(value) if isinstance(value, bytes) else None
+
+
+def _decoded(value: bytes) -> str:
+    """Return the string that bytes encode as UTF-8; the bytes as in Python source if they encode none."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return repr(value)
 
 
 def _integer_label(value: int) -> Label:

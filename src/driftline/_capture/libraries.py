@@ -15,7 +15,7 @@ from driftline._capture.columns import CategoricalColumn, NullableColumn, withou
 from driftline._runtime.guard import UnreadableError, returning_on_error
 from driftline.typing import Column
 
-__all__ = ["is_column", "origin", "read_column"]
+__all__ = ["count_dimensions", "is_column", "origin", "read_column"]
 
 LIBRARIES = frozenset({"pandas", "polars", "pyarrow"})
 """Packages whose columns and tables are read."""
@@ -49,16 +49,20 @@ def is_column(value: object) -> bool:
         return True
     package, kind = origin(value)
     if not package:
-        return _is_tensor(value)
+        return count_dimensions(value) == 1
     if package == "pandas":
         return kind in {"Series", "Categorical"} or kind.endswith(("Index", "Array"))
     return kind == "Series" if package == "polars" else kind.endswith("Array")
 
 
-@returning_on_error(False)  # noqa: FBT003 - the default
-def _is_tensor(value: Any) -> bool:
-    """Return whether *value* has one dimension and numpy can read it, such as a tensor of torch or jax."""
-    return hasattr(type(value), "__array__") and not isinstance(value, np.generic) and len(value.shape) == 1
+@returning_on_error(0)
+def count_dimensions(value: Any) -> int:
+    """Return the number of dimensions of an array, or of what numpy reads as one, such as a tensor of torch; else 0."""
+    if isinstance(value, np.ndarray):
+        return value.ndim
+    if origin(value)[0] or isinstance(value, np.generic) or not hasattr(type(value), "__array__"):
+        return 0
+    return len(value.shape)
 
 
 def read_column(values: Any) -> Column:
@@ -114,7 +118,10 @@ def _pandas_column(values: Any) -> Column:
         return values.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
     if name == "BooleanDtype":
         return CategoricalColumn(values.to_numpy(dtype=np.int8, na_value=-1), (False, True))
-    return values.astype(object).where(values.notna(), None).tolist()  # type: ignore[no-any-return]
+    # Unlike a series, an array of pandas has no `where`.
+    objects = np.array(values.astype(object), dtype=object)
+    objects[np.asarray(values.isna())] = None
+    return objects.tolist()  # type: ignore[no-any-return]
 
 
 def _plain(labels: Any) -> Sequence[object]:

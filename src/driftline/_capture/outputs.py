@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from typing import Any
 
@@ -27,6 +28,9 @@ __all__ = [
 
 SCALARS = frozenset({float, int, str, bool, type(None), np.float64, np.float32, np.int64, np.bool_, np.str_})
 """Types whose values are single predictions or features. They are the common case, and a lookup by class is fast."""
+
+ABSENT = frozenset({"NAType", "NaTType"})
+"""Names of the types of missing values in pandas."""
 
 MAX_PROBABILITY = 1.0 + 1e-6
 """Largest number that counts as a probability, because sums of float32 may exceed 1 by rounding."""
@@ -145,8 +149,10 @@ def as_output(value: Any, *, labels: bool = True) -> object:
     if column is None:
         if isinstance(value, np.ndarray) and value.ndim == 0:
             return _item(value[()])
-        if isinstance(value, (str, int, float, Decimal, Fraction)):
+        if isinstance(value, (str, bytes, int, float, Decimal, Fraction, Enum)):
             return value
+        if type(value).__name__ in ABSENT:
+            return None
         first = _most_probable(value, labels=labels) if isinstance(value, Mapping) else Unreadable(value)
     else:
         first = column[0]

@@ -17,7 +17,7 @@ from driftline._capture.names import MAX_UNKNOWN, UnknownNames, field_names, is_
 from driftline._capture.outputs import SCALARS
 from driftline._capture.ownership import Ownership
 from driftline._capture.table_reader import TableReader
-from driftline._capture.tables import is_table
+from driftline._capture.tables import count_rows, is_table
 from driftline._runtime.guard import Report, returning_on_error
 from driftline.typing import Column
 
@@ -317,11 +317,11 @@ class FeatureReader:
                 return self._as_rows(
                     [self._read_by_name(row) if isinstance(row, Mapping) else self(row) for row in features]
                 )
-            if all(isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim) for row in features):
+            if all(is_column(row) or (isinstance(row, np.ndarray) and row.ndim) for row in features):
                 wrong = next((len(row) for row in features if len(row) != len(self.names)), None)
                 if wrong is not None:
                     return self._drop_width(wrong, len(features))
-                return self._as_rows([tuple(row.tolist() if isinstance(row, np.ndarray) else row) for row in features])
+                return self._as_rows([_values_in(row) for row in features])
         if not features:
             return []
         if len(features) != len(self.names):
@@ -354,7 +354,7 @@ class FeatureReader:
     def _drop_unreadable(self, features: Any) -> Captured:
         return self._drop(
             "unreadable",
-            None,
+            count_rows(features),
             f"features are a {type(features).__name__}: expected a dict, a row, a frame, a dataclass or a model; "
             "pass features= to extract them from the arguments",
         )
@@ -384,6 +384,11 @@ def _values_of(names: tuple[str, ...]) -> Callable[[Any], Row]:
         return itemgetter(*names)
     name = names[0]
     return lambda features: (features[name],)
+
+
+def _values_in(row: Any) -> tuple[object, ...]:
+    """Return the values of a row without names: a list, a tuple, an array, a series or a tensor."""
+    return tuple(row if isinstance(row, (list, tuple)) else as_objects(read_column(row)))
 
 
 def _copied(column: Column) -> Column:

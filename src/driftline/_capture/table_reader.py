@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from driftline._capture.captured import Batch, Unread
-from driftline._capture.libraries import is_column
+from driftline._capture.libraries import count_dimensions, is_column
 from driftline._capture.names import UnknownNames
 from driftline._capture.placeholders import Unreadable
 from driftline._capture.tables import OpenTable, common_length, count_rows, describe_column, open_table
@@ -73,8 +71,8 @@ class TableReader:
 
     def _is_column(self, name: str, value: Any) -> bool:
         if name not in self._vectors:
-            return is_column(value) or (isinstance(value, np.ndarray) and value.ndim > 1)
-        if isinstance(value, np.ndarray) and value.ndim == 2:  # noqa: PLR2004 - rows of vectors
+            return is_column(value) or count_dimensions(value) > 1
+        if count_dimensions(value) == 2:  # noqa: PLR2004 - rows of vectors
             return True
         # A column of vectors holds vectors, or None; a vector holds numbers.
         return is_column(value) and any(item is None or is_vector(item) for item in _first(value))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from driftline._capture.columns import without_mask
-from driftline._capture.libraries import is_column, origin, read_column
+from driftline._capture.libraries import count_dimensions, is_column, origin, read_column
 from driftline._capture.placeholders import describe_type
 from driftline._runtime.guard import UnreadableError, is_contained, returning_on_error
 from driftline.typing import Column
@@ -57,9 +57,11 @@ class OpenTable:
 
 
 def is_table(data: object) -> bool:
-    """Return whether *data* has rows and columns: a frame, a 2-D or structured array, or a dict of columns."""
+    """Return whether *data* has rows and columns: a frame, a 2-D or structured array or tensor, a dict of columns."""
+    if count_dimensions(data) == 2:  # noqa: PLR2004 - rows and columns
+        return True
     if isinstance(data, np.ndarray):
-        return data.ndim == 2 or (data.ndim == 1 and data.dtype.names is not None)  # noqa: PLR2004 - rows and columns
+        return data.ndim == 1 and data.dtype.names is not None
     if isinstance(data, Mapping):
         return bool(data) and all(is_column(value) for value in data.values())
     library, kind = origin(data)
@@ -70,12 +72,19 @@ def is_table(data: object) -> bool:
 
 @returning_on_error(None)
 def count_rows(data: Any) -> int | None:
-    """Return the number of rows of a table or of a list of rows, without reading them; None if *data* is neither."""
+    """
+    Return the number of rows of a table or of a list of rows, without reading them; None if *data* is neither.
+
+    A sparse matrix and the frames of other libraries are not read, but their shape says how many rows they have.
+    """
     if isinstance(data, (list, tuple)) and data and (isinstance(data[0], Mapping) or is_column(data[0])):
         return len(data)
     if isinstance(data, Mapping):
         return max((len(value) for value in data.values() if is_column(value)), default=None)
-    return open_table(data).rows if is_table(data) else None
+    if is_table(data) and not count_dimensions(data):
+        return open_table(data).rows
+    shape: tuple[Any, ...] = getattr(data, "shape", ())
+    return int(shape[0]) if len(shape) > 1 else None
 
 
 def describe(value: object) -> str:
@@ -92,8 +101,8 @@ def open_table(data: Any) -> OpenTable:
     Raises:
         UnreadableError: *data* is none of these.
     """
-    if isinstance(data, np.ndarray):
-        return _open_array(data)
+    if isinstance(data, np.ndarray) or count_dimensions(data):
+        return _open_array(np.asanyarray(data))
     if isinstance(data, Mapping):
         values = list(data.values())
         return _opened([str(name) for name in data], None, values.__getitem__)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from driftline._capture.captured import Batch, Captured
+from driftline._capture.libraries import count_dimensions
 from driftline._capture.names import UnknownNames
 from driftline._capture.ownership import Ownership
 from driftline._capture.reader import FeatureReader
@@ -103,8 +104,8 @@ class VectorReader(FeatureReader):
             if self._only and not isinstance(features, Mapping):
                 if is_vector(features):
                     return (copied_vector(features),)
-                if isinstance(features, np.ndarray) and features.ndim == 2:  # noqa: PLR2004 - rows of vectors
-                    return Batch([features.copy()], len(features))
+                if count_dimensions(features) == 2:  # noqa: PLR2004 - rows of vectors
+                    return Batch([np.array(features)], len(features))
             captured = read(features)
             if isinstance(captured, tuple):
                 return self._copy_vectors(captured)

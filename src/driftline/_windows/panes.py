@@ -141,7 +141,7 @@ class Panes:
                 counts = self._week.append_cells(counts, rows)
             self.totals.counts += counts
             self.totals.rows += rows
-            rejected = None if self._rejects is None else self._rejects.take()
+            rejected = None if self._rejects is None else self._rejects.take(counts, rows, self.layout.slices)
             window = self._ring.add(counts, rows, rejected)
             if window is not None:
                 self.pending.append(window)
