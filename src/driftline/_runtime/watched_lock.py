@@ -55,7 +55,7 @@ class WatchedLock:
         """Let *hold* own the lock if it is free, or was left by an interrupt. Return whether its thread owns it now."""
         with self._mutex:
             holder = self._holder
-            if holder is None or holder.ended:
+            if holder is None or holder.statement_ended:
                 self._holder = hold
                 self.stuck = False
                 return True

@@ -27,11 +27,11 @@ class Held:
         self._exit_method = None
 
     @property
-    def ended(self) -> bool:
+    def statement_ended(self) -> bool:
         """Whether the ``with`` statement has ended. False for `contextlib.ExitStack`, which holds no such method."""
         return self._exit_method is not None and self._exit_method() is None
 
-    def observe(self, method: MethodType) -> None:
+    def observe_statement(self, method: MethodType) -> None:
         """Observe the ``with`` statement that has looked up this method, unless an earlier one has."""
         if self._exit_method is None:
             self._exit_method = weakref.ref(method)
@@ -52,7 +52,7 @@ class ExitMethod:
         if held is None:
             return self._function
         method = MethodType(self._function, held)
-        held.observe(method)
+        held.observe_statement(method)
         return method
 
 

@@ -40,7 +40,7 @@ class _BlockFlag(list[bool]):
         if not super().__getitem__(index):
             return False
         block = self._block()
-        return block is not None and not block.ended
+        return block is not None and not block.statement_ended
 
 
 class PredictionCall(Held):

@@ -72,7 +72,7 @@ def on_stack(blocks: OpenBlocks) -> bool:
     while frame is not None:
         reference = blocks.get(id(frame))
         block = None if reference is None else reference()
-        if block is not None and not block.ended:
+        if block is not None and not block.statement_ended:
             return True
         frame = frame.f_back
     return False
