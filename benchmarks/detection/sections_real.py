@@ -135,7 +135,7 @@ def timing_section(results: Results, plots: str) -> list[str]:
         "## Cost of an evaluation",
         "",
         (
-            "Time from the row that completes a window to readable states, for 200 features of 20 bins with all window "
+            "Time from the row that completes a window to readable states, for 200 features of 17 bins with all window "
             "lengths and components. The rows of the table ran in turns. Aim: below 5 ms."
         ),
         *table(("step", "evaluations", "median, ms", "quartiles", "fastest"), rows),

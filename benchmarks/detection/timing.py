@@ -13,9 +13,10 @@ from streams import generator
 __all__ = ["evaluations"]
 
 FEATURES = 200
-BINS = 20
-VALUES = 17
-"""Distinct values of a column. With one bin below, one above and one for missing values they make `BINS`."""
+BINS = 17
+"""Bins of a continuous column, with one below, one above and one for missing values."""
+
+FLOOR = f"floor: one chi-square of {FEATURES} × {BINS}"
 
 ROWS = 1_000
 BEFORE = 40
@@ -38,7 +39,7 @@ def evaluations(rounds: int) -> list[dict[str, Any]]:
             reference, ROWS, None, distances=("psi", "js", "wasserstein", "mean")
         ),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in (*watches, "floor: one chi-square of 200 × 20")}
+    seconds: dict[str, list[float]] = {name: [] for name in (*watches, FLOOR)}
     base = np.array([feature.counts for feature in reference.features], dtype=np.float64)
     for number in range(BEFORE + rounds):
         window = dict(zip(names, _values(random, ROWS), strict=True))
@@ -53,7 +54,7 @@ def evaluations(rounds: int) -> list[dict[str, Any]]:
         current = random.poisson(base / 20.0)
         start = time.perf_counter()
         _chi_square(base, current)
-        seconds["floor: one chi-square of 200 × 20"].append(time.perf_counter() - start)
+        seconds[FLOOR].append(time.perf_counter() - start)
         if number == BEFORE - 1:
             for values in seconds.values():
                 values.clear()
@@ -63,7 +64,7 @@ def evaluations(rounds: int) -> list[dict[str, Any]]:
 
 
 def _values(random: np.random.Generator, rows: int) -> Any:
-    return np.clip(np.round(random.normal(8.0, 3.0, size=(FEATURES, rows))), 0, VALUES - 1)
+    return random.normal(8.0, 3.0, size=(FEATURES, rows))
 
 
 def _chi_square(reference: Any, current: Any) -> Any:
