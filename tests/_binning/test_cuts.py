@@ -229,6 +229,16 @@ def test_a_small_move_of_few_values_is_a_small_score(top):
     assert scores["ks"] == pytest.approx(stats.ks_2samp(trained, served).statistic, abs=0.01)
 
 
+@pytest.mark.parametrize("values", [21, 25, 40, 60])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_small_move_of_the_largest_of_many_values_is_no_drift(values, sign):
+    """With more than `FEW_VALUES`, too."""
+    random, known = np.random.default_rng(5), sign * np.linspace(0, 1, values)
+    trained, served = random.choice(known, 20_000), random.choice(known, 5_000)
+    assert watched(trained, served + sign * 0.1 / values)[0] == "stable"
+    assert watched(trained, served + sign * 0.2)[0] == "drifting"
+
+
 def test_rare_values_between_known_ones_are_no_score_of_a_small_window():
     """Bins that neither side fills add nothing, however many they are."""
     random = np.random.default_rng(4)

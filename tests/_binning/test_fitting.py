@@ -201,6 +201,14 @@ def test_records_and_objects_are_refused(values, categorical, message):
         fitted(values, categorical)
 
 
+def test_columns_of_several_texts_in_each_row_are_refused():
+    """One text in each row of a matrix is a column."""
+    texts = np.array(["a", "b"] * 50)
+    assert Reference.fit({"x": texts[:, None]}) == Reference.fit({"x": texts})
+    with pytest.raises(ConfigurationError, match=r"column 'x' holds arrays of shape \(2,\)"):
+        Reference.fit({"x": texts.reshape(50, 2)})
+
+
 def test_a_numeric_column_without_numbers_is_refused():
     """Strings that are numbers are numbers."""
     with pytest.raises(ConfigurationError, match="column 'x' is named in numeric= and holds no number"):

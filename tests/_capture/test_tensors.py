@@ -110,6 +110,17 @@ def test_missing_outputs_of_pandas_are_missing(missing):
     assert monitor.snapshot().counts[Probe(monitor).bins_of("prediction")][-1] == ROWS / 2
 
 
+@pytest.mark.parametrize("wrap", [lambda value: [value], np.array, lambda value: np.array([[value]])])
+def test_outputs_that_hold_one_value_each_are_values(wrap):
+    outputs = RNG.random(ROWS).tolist()
+    snapshots = []
+    for batch in (outputs, [wrap(value) for value in outputs]):
+        monitor = monitor_of(REFERENCE)
+        monitor.observe(DATA, batch)
+        snapshots.append(monitor.snapshot())
+    assert snapshots[0] == snapshots[1]
+
+
 @pytest.mark.parametrize("output", [b"yes", np.bytes_(b"yes")], ids=repr)
 def test_bytes_are_labels_of_predictions(output):
     reference = dl.Reference.fit(RNG.normal(size=(ROWS, 2)), predictions=["yes", "no"] * (ROWS // 2))

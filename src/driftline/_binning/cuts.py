@@ -246,9 +246,8 @@ def _bins_of_quantiles(finite: Floats, distinct: Floats, times: Counts, rounding
         cut = gaps.cut(index, step=-1)
         if index not in taken and not any(low <= cut <= high for low, high in zones):
             starts.append((cut, None))
-    lowest, highest = float(distinct[0]), float(distinct[-1])
-    starts.extend([(rounding.known(lowest, lowest).low, None)] if 0 not in spikes else [])
-    starts.extend([(rounding.known(highest, highest).high, None)] if len(distinct) - 1 not in spikes else [])
+    ends = zip((0, len(distinct) - 1), gaps.ends(rounding, 1 - QUANTILES[-1]), strict=True)
+    starts.extend((end, None) for index, end in ends if index not in spikes)
     bins = _BinList()
     for cut, key in sorted(starts, key=itemgetter(0)):
         bins.add(cut, key)
@@ -268,14 +267,15 @@ def _starts_of_spike(index: int, gaps: _Gaps, rounding: _Rounding) -> list[_Star
     """
     value, near = float(gaps.values[index]), rounding.near
     known = rounding.known(value, value)
-    starts: list[_Start] = [(known.low, index)]
+    lowest, highest = gaps.ends(rounding)
+    starts: list[_Start] = [(lowest, index), (known.low, index)]
     if index > 0:
         below = float(gaps.values[index - 1])
         low = max(known.low, _between(below, value))
         wide = low - below > WIDE * near
         starts = [(low - near, index), (low, index)] if wide else [(gaps.cut(index, step=-1), index)]
     if index == len(gaps.values) - 1:
-        return [*starts, (known.high, None)]
+        return [*starts, (known.high, index), (highest, None)]
     above = float(gaps.values[index + 1])
     high = min(known.high, _between(value, above))
     if above - high > WIDE * near:
@@ -293,7 +293,7 @@ class _Gaps:
     """
 
     def __init__(self, values: Floats, times: Counts) -> None:
-        self.values = values
+        self.values, self._times = values, times
         self._before = np.concatenate([[0], np.cumsum(times)])
         self._levels = []
         low, high = values[:-1], values[1:]
@@ -302,6 +302,19 @@ class _Gaps:
             # The values below and above the gap, with their roundings to this width and the wider ones.
             low, high = np.maximum(low, rounded[:-1]), np.minimum(high, rounded[1:])
             self._levels.append((low, high, np.flatnonzero(low < high) + 1, share * self._before[-1]))
+
+    def ends(self, rounding: _Rounding, share: float = 0.0) -> tuple[float, float]:
+        """
+        Return the smallest number of the range of the column, and the number after the largest one.
+
+        If a *share* of the rows has the extreme value, values near it are in the range. Otherwise, a small move of this
+        value would look like a large one. They are nearer than the next value.
+        """
+        low, high = float(self.values[0]), float(self.values[-1])
+        gaps = float(self.values[1]) - low, high - float(self.values[-2])
+        many = [bool(times >= share * self._before[-1]) for times in (self._times[0], self._times[-1])]
+        below, above = (min(rounding.near, gap / WIDE) * each for gap, each in zip(gaps, many, strict=True))
+        return rounding.known(low, low).low - below, rounding.known(high, high).high + above
 
     def cut(self, index: int, *, step: int) -> float:
         """

@@ -68,6 +68,8 @@ def fit_feature(name: str, column: Column, categorical: bool | None, max_categor
 
 def _check_values(name: str, column: Column, categorical: bool | None) -> None:  # noqa: FBT001 - as above
     """Raise ConfigurationError if a column holds values that are neither labels nor numbers nor missing."""
+    if isinstance(column, np.ndarray) and column.ndim > 1:
+        _refuse(name, f"arrays of shape {column.shape[1:]}", ", or vectors of one length (ignore= skips a column)")
     array = column.dtype.kind if isinstance(column, np.ndarray) else "O"
     if array in "fiubU":
         return

@@ -56,9 +56,9 @@ def as_outputs(values: Any, rows: int, *, labels: bool = True) -> Column | None:
     """
     Return the outputs of *rows* rows as one column; None if they are not one value per row.
 
-    An array of shape (rows, 1) is flattened. An array of shape (rows, 2) holds the probabilities of a binary
-    classifier, so its second column is returned. A dict of labels and their probabilities becomes its most probable
-    label; any other dict becomes an `Unreadable`.
+    An array of shape (rows, 1) is flattened, and so is a list of as many lists with one value. An array of shape
+    (rows, 2) holds the probabilities of a binary classifier, so its second column is returned. A dict of labels and
+    their probabilities becomes its most probable label; any other dict becomes an `Unreadable`.
 
     Args:
         values: the outputs.
@@ -102,8 +102,14 @@ def _flat(column: Column, labels: bool) -> Column | None:  # noqa: FBT001 - as a
             column = column[:, -1]
         return column if column.ndim == 1 else None
     if len(column) and isinstance(column[0], (list, tuple, np.ndarray)):
-        return None
+        return _unpacked(column)
     return _without_dicts(column, labels) if len(column) and isinstance(column[0], Mapping) else column
+
+
+def _unpacked(column: Sequence[object]) -> Column | None:
+    """Return a column of arrays or lists of one value each as these values; None if they have several."""
+    values = np.array(column)
+    return values.reshape(-1) if values.size == len(column) else None
 
 
 def _without_dicts(column: Sequence[object], labels: bool) -> Column | None:  # noqa: FBT001 - as above

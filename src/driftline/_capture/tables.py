@@ -194,6 +194,9 @@ def read_table(data: Any, *, unread: Collection[str] = (), inputs: Collection[st
         if not is_contained(error):
             raise
         _read_one_by_one(table, wanted, columns)
+    for index, column in columns.items():
+        if isinstance(column, np.ndarray) and column.shape[1:] == (1,) and column.dtype.kind not in "fiub":
+            columns[index] = column[:, 0]  # numbers would be vectors of one number
     named = {str(index) if names is None else names[index]: column for index, column in columns.items()}
     for name, column in named.items():
         if getattr(column, "ndim", 1) not in {1, 2} and name not in inputs:
