@@ -201,6 +201,23 @@ def test_records_and_objects_are_refused(values, categorical, message):
         fitted(values, categorical)
 
 
+@pytest.mark.parametrize(
+    ("values", "part", "came"),
+    [
+        ([1.5, 2.5], ["a", "b"], "str, expected numbers"),
+        ([1.5, 2.5], [dt.date(2020, 1, 1)] * 2, "date, expected numbers"),
+        (["a", "b"], [1.5, 2.5], "float, expected strings"),
+        (["a", "b"], [["a"], ["b"]], "list of 1 item, expected strings"),
+    ],
+)
+def test_a_part_of_another_type_than_the_first_is_refused(values, part, came):
+    """Its values would be missing ones, which training data do not have."""
+    first = Reference.fit({"x": values * 50})
+    with pytest.raises(ConfigurationError, match=f"column 'x': got {came}"):
+        Reference.fit({"x": part * 50}, like=first)
+    assert Reference.fit({"x": [None] * 9}, like=first).features[0].counts[-1] == 9
+
+
 def test_columns_of_several_texts_in_each_row_are_refused():
     """One text in each row of a matrix is a column."""
     texts = np.array(["a", "b"] * 50)

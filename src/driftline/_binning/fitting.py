@@ -16,6 +16,7 @@ from driftline._binning.bins import CategoricalBins, Feature, NumericBins, Numer
 from driftline._binning.categories import count_categories, fit_categories
 from driftline._binning.cuts import MAX_ABSOLUTE, fit_numeric_bins, float_width
 from driftline._binning.layout import binner
+from driftline._binning.rejects import describe_rejected
 from driftline._capture.columns import CategoricalColumn, as_floats, as_objects
 from driftline._capture.labels import is_missing
 from driftline.errors import ConfigurationError
@@ -118,7 +119,16 @@ def _looks_categorical(column: Column) -> bool:
 
 
 def count_like(like: Feature, column: Column) -> Feature:
-    """Return the feature with the bins of *like*, and with the counts and moments of another column."""
+    """
+    Return the feature with the bins of *like*, and with the counts and moments of another column.
+
+    Raises:
+        ConfigurationError: the column holds values of another type than *like*.
+    """
+    came = describe_rejected(like, column, binner(like.bins)(column))
+    if came:
+        msg = f"column {like.name!r}: got {came}, as in the reference given as like="
+        raise ConfigurationError(msg)
     if isinstance(like.bins, CategoricalBins):
         return count_categories(like, column)
     return _count_numbers(like.name, like.bins, column)

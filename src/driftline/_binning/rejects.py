@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Number
 from typing import Any
 
@@ -16,7 +17,7 @@ from driftline._capture.labels import label_of
 from driftline._capture.placeholders import Unreadable, describe_type, is_absent, is_unreadable_number
 from driftline.typing import Column, Counts
 
-__all__ = ["MAX_REJECTED_SHARE", "Rejects"]
+__all__ = ["MAX_REJECTED_SHARE", "Rejects", "describe_rejected"]
 
 MAX_REJECTED_SHARE = 0.01
 """
@@ -259,15 +260,38 @@ class Rejects:
     def sentence(self, index: int) -> str:
         """Return what came in place of the values of a feature, what was expected, and how to mend it."""
         feature, came = self._features[index], self._came.get(index, "values of a wrong type")
-        numeric = isinstance(feature.bins, NumericBins)
-        kinds = self._kinds[index]
-        expected = "numbers" if numeric else " or ".join(sorted(kinds)) or "categories"
+        expected = self._expected(index)
         if index == self.prediction:
             return f"the output cannot be read: got {came}, expected {expected} (output= of instrument extracts them)"
         return (
             f"values of {feature.name!r} cannot be read: got {came}, expected {expected} (convert them before the call "
             f"or in features= of instrument, or fit the reference to such values with categorical=[{feature.name!r}])"
         )
+
+    def latest(self, index: int) -> str:
+        """Return which values of a wrong type came last, in place of which; an empty string if none came."""
+        came = self._came.get(index)
+        return "" if came is None else f"{came}, expected {self._expected(index)}"
+
+    def _expected(self, index: int) -> str:
+        if isinstance(self._features[index].bins, NumericBins):
+            return "numbers"
+        return " or ".join(sorted(self._kinds[index])) or "categories"
+
+
+def describe_rejected(feature: Feature, column: Column, numbers: NDArray[np.intp]) -> str:
+    """
+    Return which values of a wrong type are in a column, in place of which; an empty string if none are.
+
+    Args:
+        feature: the feature whose values were expected.
+        column: the values.
+        numbers: the number of each value's bin.
+    """
+    # An output that is always None is rejected while serving only.
+    rejects = Rejects([replace(feature, name="")], lambda *_: None)
+    rejects.move(0, column, numbers.copy())
+    return rejects.latest(0)
 
 
 def _take(column: Column, indices: NDArray[np.intp]) -> list[object]:

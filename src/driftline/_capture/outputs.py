@@ -107,9 +107,14 @@ def _flat(column: Column, labels: bool) -> Column | None:  # noqa: FBT001 - as a
 
 
 def _unpacked(column: Sequence[object]) -> Column | None:
-    """Return a column of arrays or lists of one value each as these values; None if they have several."""
+    """
+    Return a column of arrays or lists of one value each as these values; None if they have several.
+
+    A list in a list is no output of a single row, because a model that answers so may answer with several values.
+    """
     values = np.array(column)
-    return values.reshape(-1) if values.size == len(column) else None
+    nested = isinstance(column[0], (list, tuple)) and (values.ndim > 2 or len(column) == 1)  # noqa: PLR2004
+    return values.reshape(-1) if values.size == len(column) and not nested else None
 
 
 def _without_dicts(column: Sequence[object], labels: bool) -> Column | None:  # noqa: FBT001 - as above
