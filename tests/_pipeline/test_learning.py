@@ -130,3 +130,40 @@ def test_one_column_that_cannot_be_fitted_does_not_keep_others_from_being_learne
     )
     assert [feature.name for feature in monitor.reference.features] == ["id", "x", "y"]
     assert caplog.text.count("column 'id' looks like an identifier") == 2
+
+
+FRAME = pd.DataFrame({"x": np.random.default_rng(4).normal(size=1_200), "c": ["a", "b", "c"] * 400})
+
+RECORDS = {
+    "dicts": (FRAME.to_dict("records"), ["x", "c"]),
+    "dicts with other keys": ([{"c": "a"}, *FRAME.to_dict("records")[1:]], ["c", "x"]),
+    "named tuples": (list(FRAME.itertuples(index=False)), ["x", "c"]),
+    "series": ([row for _, row in FRAME.iterrows()], ["x", "c"]),
+    "lists": (FRAME.to_numpy().tolist(), ["0", "1"]),
+    "arrays": (list(FRAME[["x", "x"]].to_numpy()), ["0", "1"]),
+}
+
+
+@pytest.mark.parametrize(("records", "names"), RECORDS.values(), ids=RECORDS)
+def test_a_list_of_rows_has_the_names_in_its_rows(make, records, names):
+    monitor = make(synchronous=True)
+    for start in range(0, LEARNED, 100):
+        monitor.observe(records[start : start + 100])
+    monitor.flush()
+    assert [feature.name for feature in monitor.reference.features] == names
+    assert all(feature.counts[-1] <= 1 for feature in monitor.reference.features), "no value is missing"
+
+
+UNNAMED = ["text", b"bytes", 1.0, None, {1, 2}, [], (), {}, pd.DataFrame(), np.zeros((1, 2, 3))]
+
+
+@pytest.mark.parametrize("features", UNNAMED, ids=lambda value: type(value).__name__)
+def test_features_that_cannot_be_read_do_not_determine_the_columns(make, features, caplog):
+    monitor = make(synchronous=True)
+    monitor.observe(features)
+    monitor.observe(FRAME)
+    monitor.flush()
+    assert [feature.name for feature in monitor.reference.features] == ["x", "c"]
+    lines = [line.getMessage() for line in caplog.records]
+    assert all("features are a" in line and "expected" in line for line in lines)
+    assert len(lines) <= 1

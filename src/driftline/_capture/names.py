@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,26 @@ def names_of(features: Any) -> tuple[str, ...] | None:
 
 
 def first_names(features: Any) -> tuple[str, ...]:
-    """Return the names of the features of a call, in their order: ``"0"``, ``"1"``, … if they have no names."""
+    """
+    Return the names of the features of a call, in their order: ``"0"``, ``"1"``, … if they have no names.
+
+    A list of rows has the names in its rows. There are no names if the features are empty or cannot be read.
+    """
     names = names_of(features)
-    if names is None:
-        shape = getattr(features, "shape", None)
-        names = tuple(str(index) for index in range(shape[-1] if shape else len(features)))
-    return names
+    if names is not None:
+        return names
+    if isinstance(features, (list, tuple)) and features:
+        if all(map(is_named, features)):
+            return tuple(dict.fromkeys(chain.from_iterable(map(first_names, features))))
+        if all(map(is_column, features)):
+            return first_names(features[0])
+    if is_table(features):
+        return _numbered(features.shape[1])
+    return _numbered(len(features)) if is_column(features) else ()
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
 
 
 def is_named(row: object) -> bool:

@@ -118,9 +118,12 @@ class Learner:
         self._fitted.set()
 
     def capture(self, features: Any) -> Captured:
-        """Read and copy the features of a call. The first call determines the names of the columns."""
+        """Read and copy the features of a call. The first call that has names or values determines the columns."""
         if self._reader is None:
             names = first_names(features)
+            if not names:
+                # The reader of one column says why it cannot read them. Empty features have no rows.
+                return self._make_reader(("0",))(features)
             with self._lock:
                 if self._reader is None:
                     self.names, self._reader = names, self._make_reader(names)
