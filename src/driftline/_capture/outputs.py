@@ -12,7 +12,7 @@ import numpy as np
 
 from driftline._capture.libraries import is_column, read_column
 from driftline._capture.placeholders import Unreadable, describe_type
-from driftline._runtime.guard import UnreadableError, returning_on_error
+from driftline._runtime.guard import UnreadableError, is_contained, returning_on_error
 from driftline.typing import Column
 
 __all__ = [
@@ -35,6 +35,12 @@ ABSENT = frozenset({"NAType", "NaTType"})
 MAX_PROBABILITY = 1.0 + 1e-6
 """Largest number that counts as a probability, because sums of float32 may exceed 1 by rounding."""
 
+NUMBERS = frozenset("fiub")
+"""Kinds of arrays whose items are numbers or booleans."""
+
+FLAT = frozenset({(), (1,), (1, 1), (1, 2)})
+"""Shapes of arrays that hold the output of one row as their last item; see `as_outputs`. Most models return one."""
+
 PROBABILITY_COLUMNS = 2
 """Columns of a binary classifier's ``predict_proba``; the second has the probability of the positive class."""
 
@@ -48,7 +54,12 @@ def is_hashable(kind: type) -> bool:
 
 def is_scalar(value: object) -> bool:
     """Return whether the class of a value is one of `SCALARS`. The class that a lazy proxy pretends is not asked."""
-    return is_hashable(type(value)) and type(value) in SCALARS
+    try:
+        return type(value) in SCALARS
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return False  # a class without a hash, as in `is_hashable`
 
 
 @returning_on_error(None)
@@ -82,14 +93,20 @@ def _is_proxy(kind: type) -> bool:
 
     ``isinstance`` asks them for that class, and a lazy object then computes its value.
     """
-    return any("__class__" in vars(base) for base in kind.__mro__[:-1])
+    for base in kind.__mro__[:-1]:  # noqa: SIM110 - a generator would take as long as the rest
+        if "__class__" in base.__dict__:
+            return True
+    return False
 
 
 def _one_per_row(values: Any, rows: int, labels: bool) -> Column | None:  # noqa: FBT001 - as above
+    column: Column | None
     if _is_proxy(type(values)):
         return None
-    if not isinstance(values, np.ndarray) and not is_column(values):
-        column: Column | None = _without_dicts([values], labels) if rows == 1 else None
+    if type(values) is np.ndarray:
+        column = _flat(values, labels)
+    elif not isinstance(values, np.ndarray) and not is_column(values):
+        column = _without_dicts([values], labels) if rows == 1 else None
     else:
         column = _flat(read_column(values), labels)
     return column if column is not None and len(column) == rows else None
@@ -151,6 +168,10 @@ def as_output(value: Any, *, labels: bool = True) -> object:
     """
     if is_scalar(value):
         return value
+    if type(value) is np.ndarray and value.dtype.kind in NUMBERS and value.shape in FLAT:
+        return value.item(-1)
+    if type(value) is list and len(value) == 1 and is_scalar(value[0]):
+        return _item(value[0])
     if _is_proxy(type(value)):
         msg = f"the output is a {type(value).__name__}, a proxy: expected a plain value (output= extracts one)"
         raise UnreadableError(msg)
