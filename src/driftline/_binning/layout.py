@@ -16,6 +16,7 @@ from driftline._binning.bins import Bins, CategoricalBins, Feature, NumericBins
 from driftline._binning.comparison import MAX_CUTS, Comparison
 from driftline._binning.rejects import Rejects
 from driftline._capture.columns import (
+    FLOAT64,
     FLOAT_BYTES,
     CategoricalColumn,
     Row,
@@ -197,12 +198,21 @@ class Layout:
         length = selection.stop - selection.start
         counts = np.zeros(self.total, dtype=np.int64)
         compared: dict[int, NDArray[np.generic]] = {}
+        prediction = -1 if rejects is None else rejects.prediction
+        all_cuts = self._cuts
         for index, column in enumerate(columns):
             if column is None:
                 counts[self.slices[index].stop - 1] = length
                 continue
             part = column if length == len(column) else column[selection]
-            if self._is_compared(index, part):
+            if (
+                type(part) is np.ndarray
+                and part.dtype is FLOAT64
+                and all_cuts[index] is not None
+                and index != prediction
+            ):
+                compared[index] = part  # the common case, which the next branch treats alike
+            elif self._is_compared(index, part):
                 compared[index] = numbers = as_numbers(part)
                 if rejects is not None:
                     rejects.count_numbers(index, part, numbers)

@@ -15,6 +15,7 @@ from driftline._runtime.guard import is_contained, returning_on_error
 from driftline.typing import Column
 
 __all__ = [
+    "FLOAT64",
     "FLOAT_BYTES",
     "CategoricalColumn",
     "NullableColumn",
@@ -31,6 +32,9 @@ __all__ = [
 
 Row: TypeAlias = "tuple[object, ...] | bytes"
 """The values of one row in the order of the reference: a tuple, or the bytes of as many float64."""
+
+FLOAT64 = np.dtype(np.float64)
+"""The dtype of most arrays. numpy has one such object, so that ``is`` tells it fast; another is read all the same."""
 
 FLOAT_BYTES = 8
 """Bytes of a float64."""

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from driftline._capture.captured import Batch, Captured, Unread
-from driftline._capture.columns import CategoricalColumn, NullableColumn, Row, as_objects, holds_numbers, without_mask
+from driftline._capture.columns import (
+    FLOAT64,
+    CategoricalColumn,
+    NullableColumn,
+    Row,
+    as_objects,
+    holds_numbers,
+    without_mask,
+)
 from driftline._capture.libraries import is_column, read_column
 from driftline._capture.names import MAX_UNKNOWN, UnknownNames, field_names, is_named, names_of
 from driftline._capture.outputs import SCALARS
@@ -31,8 +39,6 @@ MAX_CLASSES = 32
 Most classes of features whose reader is kept. ``DataFrame.itertuples`` and ``make_dataclass`` may make a class per
 request, and a reader that is kept would keep its class in memory.
 """
-
-FLOAT64 = np.dtype(np.float64)
 
 
 class FeatureReader:
@@ -305,8 +311,10 @@ class FeatureReader:
             return []
         if features.shape[1] != width:
             return self._drop_width(features.shape[1], features.shape[0])
-        if features.dtype.kind in "mM" or features.shape[0] <= SMALL_BATCH:
+        if features.dtype.kind in "mM":
             return self._as_rows([tuple(as_objects(row)) for row in features])
+        if features.shape[0] <= SMALL_BATCH:
+            return [*map(tuple, features.tolist())]
         # In the copy each column is contiguous, which makes counting fast.
         return Batch(tuple(features.T.copy() if self._copies else features.T), features.shape[0])
 
