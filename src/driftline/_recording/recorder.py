@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any
+
+import numpy as np
 
 from driftline._capture.captured import Batch, Captured, Unread
 from driftline._capture.columns import Row, as_objects
@@ -172,7 +174,7 @@ class Recorder(Drain):
                     self._bare.extend(captured)
                     self.buffer.inspect_row(captured[-1] if captured else None)
         else:
-            values = [None] * rows if column is None else [*map(shorten, as_objects(column))]
+            values = [None] * rows if column is None else _small_objects(column)
             times = [NO_CALL if seconds is None else seconds, *[NO_CALL] * (rows - 1)]
             self.buffer.entries.extend([*chain.from_iterable(zip(captured, values, times, repeat(context)))])
             if seconds is None or not rows:
@@ -255,3 +257,10 @@ class Recorder(Drain):
                 with self._draining:
                     self._bin_oldest(max(self.buffer.rows, len(self._bare)))
             self.panes.count_columns(columns, batch.rows)
+
+
+def _small_objects(column: Column) -> Sequence[object]:
+    """Return the values of a column as Python objects, with the labels of long strings."""
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
+        return as_objects(column)
+    return [*map(shorten, as_objects(column))]
