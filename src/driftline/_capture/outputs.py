@@ -62,7 +62,6 @@ def is_scalar(value: object) -> bool:
         return False  # a class without a hash, as in `is_hashable`
 
 
-@returning_on_error(None)
 def as_outputs(values: Any, rows: int, *, labels: bool = True) -> Column | None:
     """
     Return the outputs of *rows* rows as one column; None if they are not one value per row.
@@ -76,6 +75,8 @@ def as_outputs(values: Any, rows: int, *, labels: bool = True) -> Column | None:
         rows: number of rows.
         labels: whether an output may be a label. If False, every dict becomes an `Unreadable`.
     """
+    if type(values) is np.ndarray and values.ndim == 1:
+        return values if len(values) == rows else None
     return _one_per_row(values, rows, labels)
 
 
@@ -99,14 +100,12 @@ def _is_proxy(kind: type) -> bool:
     return False
 
 
+@returning_on_error(None)
 def _one_per_row(values: Any, rows: int, labels: bool) -> Column | None:  # noqa: FBT001 - as above
-    column: Column | None
     if _is_proxy(type(values)):
         return None
-    if type(values) is np.ndarray:
-        column = _flat(values, labels)
-    elif not isinstance(values, np.ndarray) and not is_column(values):
-        column = _without_dicts([values], labels) if rows == 1 else None
+    if not isinstance(values, np.ndarray) and not is_column(values):
+        column: Column | None = _without_dicts([values], labels) if rows == 1 else None
     else:
         column = _flat(read_column(values), labels)
     return column if column is not None and len(column) == rows else None
