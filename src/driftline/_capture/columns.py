@@ -268,7 +268,7 @@ def as_floats(column: Column) -> NDArray[np.float64]:
 
 def as_objects(column: Column) -> Sequence[object]:
     """Return the values of a column as Python objects, so that equal values of any library have equal hashes."""
-    if isinstance(column, np.ndarray):
+    if type(column) is not np.ndarray and isinstance(column, np.ndarray):
         column = without_mask(column)
     if isinstance(column, np.ndarray):
         # As Python values, dates in nanoseconds would be integers.

@@ -101,6 +101,8 @@ class TableReader:
         """Return the index of each column of the reference in a table; None if their number is wrong."""
         if table.names is None:
             return [*range(table.width)] if table.width == len(self._names) else None
+        if table.names == self._names:
+            return [*range(table.width)]
         places: dict[str, int] = {}
         twice = []
         wanted = frozenset(self._names)

@@ -109,7 +109,7 @@ def open_table(data: Any) -> OpenTable:
     library, _ = origin(data) if is_table(data) else ("", "")
     if library == "pandas":
         # A frame without column names has a RangeIndex of columns. Like an array, it is aligned by order.
-        names = None if _unnamed(data.columns) else tuple(str(name) for name in data.columns)
+        names = None if _unnamed(data.columns) else tuple(map(str, data.columns.tolist()))
         rows, width = data.shape
         return OpenTable(
             names, width, rows, lambda index: data.iloc[:, index], lambda indices: _read_pandas(data, indices)
