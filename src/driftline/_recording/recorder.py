@@ -88,8 +88,7 @@ class Recorder(Drain):
         if captured.__class__ not in ROWS or output is NO_OUTPUT:
             self._record_rows(captured, output, seconds, context)
         elif not self._has_prediction or is_scalar(output):
-            self.buffer.append((captured, output if self._has_prediction else None, seconds, context))
-            self.backpressure.relieve_if_crowded()
+            self._append((captured, output if self._has_prediction else None, seconds, context))
         else:
             self._record_converted(captured, output, seconds, context)
 
@@ -124,6 +123,13 @@ class Recorder(Drain):
             self._failures.append((seconds, context, error, rows))
         self.backpressure.relieve_if_crowded()
 
+    def _append(self, entry: Entry) -> None:
+        """Append an entry, and call `Backpressure.relieve` if the buffer is as long as the fast path lets it be."""
+        buffer = self.buffer
+        buffer.append(entry)
+        if len(buffer.entries) >= buffer.limit:
+            self.backpressure.relieve()
+
     def _append_timed(self, entry: Entry) -> None:
         """Append an entry. If the pane of the buffered rows has ended, drain them first."""
         self._drain_ended_pane()
@@ -147,8 +153,7 @@ class Recorder(Drain):
                 self.panes.reject_outputs(1, output)
             self.backpressure.relieve_if_crowded()
             raise
-        self.buffer.append((row, value, seconds, context))
-        self.backpressure.relieve_if_crowded()
+        self._append((row, value, seconds, context))
 
     def _record_rows(self, captured: Captured, outputs: Any, seconds: float | None, context: object) -> None:
         """Record a batch. Arguments and errors are as for `record`. *seconds* is None if there was no call."""
