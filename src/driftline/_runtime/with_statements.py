@@ -31,11 +31,6 @@ class Held:
         """Whether the ``with`` statement has ended. False for `contextlib.ExitStack`, which holds no such method."""
         return self._exit_method is not None and self._exit_method() is None
 
-    def observe_statement(self, method: MethodType) -> None:
-        """Observe the ``with`` statement that has looked up this method, unless an earlier one has."""
-        if self._exit_method is None:
-            self._exit_method = weakref.ref(method)
-
 
 class ExitMethod:
     """
@@ -52,7 +47,8 @@ class ExitMethod:
         if held is None:
             return self._function
         method = MethodType(self._function, held)
-        held.observe_statement(method)
+        if held._exit_method is None:  # noqa: SLF001 - of this module; else an earlier statement has looked it up
+            held._exit_method = weakref.ref(method)  # noqa: SLF001
         return method
 
 

@@ -29,17 +29,16 @@ _UNSET = object()
 class _BlockFlag(list[bool]):
     """The flag of a block: True until its ``with`` statement ends, also if an interrupt keeps ``__exit__`` from it."""
 
-    __slots__ = ("_block",)
+    # Set right after the construction, which then is that of `list`, in C.
+    __slots__ = ("block",)
 
-    def __init__(self, block: Held) -> None:
-        super().__init__((True,))
-        # A weak reference, because a task that was started within the block keeps the flag.
-        self._block = weakref.ref(block)
+    block: weakref.ref[Held]
+    """A weak reference, because a task that was started within the block keeps the flag."""
 
     def __getitem__(self, index: Any) -> Any:
         if not super().__getitem__(index):
             return False
-        block = self._block()
+        block = self.block()
         return block is not None and not block.statement_ended
 
 
@@ -79,7 +78,7 @@ class PredictionCall(Held):
     )
 
     def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
-        super().__init__()
+        self._exit_method = None  # as `Held.__init__`, without a call
         self._target = target
         self._id = prediction_id
         self._user = user_id
@@ -122,7 +121,8 @@ class PredictionCall(Held):
         outer = target.call_flag.get()
         if not ((outer is not None and outer[0]) or (target.open_blocks and on_stack(target.open_blocks))):
             if frame is None:
-                flag = _BlockFlag(self)
+                flag = _BlockFlag((True,))
+                flag.block = weakref.ref(self)
                 self._flag = flag, target.call_flag.set(flag)
             else:
                 self._key = add_block(target.open_blocks, frame, self)
