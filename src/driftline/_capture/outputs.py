@@ -171,6 +171,11 @@ def as_output(value: Any, *, labels: bool = True) -> object:
         return value.item(-1)
     if type(value) is list and len(value) == 1 and is_scalar(value[0]):
         return _item(value[0])
+    return _rare_output(value, labels=labels)
+
+
+def _rare_output(value: Any, *, labels: bool) -> object:
+    """Return the output of a call with one row, as `as_output` does, whatever its type and shape."""
     if _is_proxy(type(value)):
         msg = f"the output is a {type(value).__name__}, a proxy: expected a plain value (output= extracts one)"
         raise UnreadableError(msg)
