@@ -42,14 +42,14 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
         buffer = target.buffer
         captured: Any
         context: object
+        seconds: float | None
         try:
-            kind = type(features)
-            if kind is buffer.inline and len(features) == buffer.width:
+            if type(features) is buffer.inline and len(features) == buffer.width:
                 captured = features.copy()
                 if type(captured[buffer.first]) not in SCALARS:
                     captured = target.capture(buffer, features)
             else:
-                captured = buffer.readers[kind](features)
+                captured = buffer.readers[type(features)](features)
             context = current_context() if buffer.exemplars else None
         except BaseException as error:
             try:
@@ -74,24 +74,24 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
                 target.overflows.append(("failure", None))
             raise
         flag[0] = False
-        seconds, pending = perf_counter() - start, True
+        seconds = perf_counter() - start  # None once the call is recorded, or its record has begun
         try:
-            if type(result) in SCALARS and type(captured) in ROWS:
+            if type(result) in SCALARS and captured.__class__ in ROWS:
                 buffer.append((captured, result, seconds, context))
-                pending = False
+                seconds = None
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
             elif kind_of(type(result), conclude) is None:
-                pending = False
-                target.record(buffer, captured, result, seconds, context, None)
+                spent, seconds = seconds, None
+                target.record(buffer, captured, result, spent, context, None)
             else:
-                pending = False
-                result = conclude(plan, flag, buffer, captured, result, seconds, context)
+                spent, seconds = seconds, None
+                result = conclude(plan, flag, buffer, captured, result, spent, context)
         except BaseException as error:
             try:
-                plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
+                plan.record_anew(error, buffer, captured, result, seconds, context)
             except RecursionError:
-                target.overflows.append(("record", seconds if pending else None))
+                target.overflows.append(("record", seconds))
         return result
 
     # With the parameter's name, a call by keyword works and a wrong call raises the same message.
@@ -114,6 +114,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
         buffer = target.buffer
         captured: Any
         context: object
+        seconds: float | None
         try:
             if len(args) > first:
                 features = args[first]
@@ -139,24 +140,24 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
                 target.overflows.append(("failure", None))
             raise
         flag[0] = False
-        seconds, pending = perf_counter() - start, True
+        seconds = perf_counter() - start
         try:
-            if type(result) in SCALARS and type(captured) in ROWS:
+            if type(result) in SCALARS and captured.__class__ in ROWS:
                 buffer.append((captured, result, seconds, context))
-                pending = False
+                seconds = None
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
             elif kind_of(type(result), conclude) is None:
-                pending = False
-                target.record(buffer, captured, result, seconds, context, None)
+                spent, seconds = seconds, None
+                target.record(buffer, captured, result, spent, context, None)
             else:
-                pending = False
-                result = conclude(plan, flag, buffer, captured, result, seconds, context)
+                spent, seconds = seconds, None
+                result = conclude(plan, flag, buffer, captured, result, spent, context)
         except BaseException as error:
             try:
-                plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
+                plan.record_anew(error, buffer, captured, result, seconds, context)
             except RecursionError:
-                target.overflows.append(("record", seconds if pending else None))
+                target.overflows.append(("record", seconds))
         return result
 
     return wrapper
@@ -175,6 +176,7 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         buffer = target.buffer
         captured: Any
         context: object
+        seconds: float | None
         try:
             if len(args) > first:
                 features = args[first]
@@ -200,24 +202,24 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                 target.overflows.append(("failure", None))
             raise
         flag[0] = False
-        seconds, pending = perf_counter() - start, True
+        seconds = perf_counter() - start
         try:
-            if type(result) in SCALARS and type(captured) in ROWS:
+            if type(result) in SCALARS and captured.__class__ in ROWS:
                 buffer.append((captured, result, seconds, context))
-                pending = False
+                seconds = None
                 if len(buffer.entries) >= buffer.limit:
                     target.relieve()
             elif kind_of(type(result), conclude) is None:
-                pending = False
-                target.record(buffer, captured, result, seconds, context, None)
+                spent, seconds = seconds, None
+                target.record(buffer, captured, result, spent, context, None)
             else:
-                pending = False
-                result = conclude(plan, flag, buffer, captured, result, seconds, context)
+                spent, seconds = seconds, None
+                result = conclude(plan, flag, buffer, captured, result, spent, context)
         except BaseException as error:
             try:
-                plan.record_anew(error, buffer, captured, result, seconds if pending else None, context)
+                plan.record_anew(error, buffer, captured, result, seconds, context)
             except RecursionError:
-                target.overflows.append(("record", seconds if pending else None))
+                target.overflows.append(("record", seconds))
         return result
 
     return wrapper
