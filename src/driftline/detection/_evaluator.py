@@ -119,13 +119,14 @@ class WindowEvaluator:
     @property
     def scores(self) -> tuple[Score, ...]:
         """The latest scores of each window length, the shortest length first; empty before the first evaluation."""
-        return tuple(score for _, scores in sorted(self._scores.items()) for score in scores)
+        return tuple([score for _, scores in sorted(self._scores.items()) for score in scores])
 
     @property
     def reliable_scores(self) -> tuple[Score, ...]:
         """The scores that are exported: of at least ``min_rows`` rows, and of a feature that has enough data."""
         unknown = {name for name, status in self.status.items() if status.state == "insufficient_data"}
-        return tuple(score for score in self.scores if score.rows >= self._min_rows and score.feature not in unknown)
+        least = self._min_rows
+        return tuple([score for score in self.scores if score.rows >= least and score.feature not in unknown])
 
     @property
     def learning(self) -> bool:
