@@ -209,7 +209,7 @@ OUTPUTS = {
     "an answer of KServe": {"outputs": [{"name": "p", "data": [0.7]}]},
     "a dict of one": {"score": 0.7},
     "a list": [0.1, 0.2, 0.7],
-    "a list of lists": [[0.7]],
+    "a list of lists": [[0.3, 0.7]],
     "a tuple": (0.1, 0.2, 0.7),
     "an array": np.zeros((1, 3)),
     "a word": "yes",
