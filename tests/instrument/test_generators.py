@@ -85,6 +85,14 @@ def test_abandoned_generators_count_once(monitor, counted, row):
     asyncio.run(main())
     assert counted() == (2, 0, 2)
 
+    async def end():
+        async for _ in stream(row):
+            break
+
+    # The loop ends, and cancels the task that would have closed the generator.
+    asyncio.run(end())
+    assert counted() == (3, 0, 3)
+
 
 def conversation(features):
     """A generator that collects sent values and thrown exceptions, and returns them."""

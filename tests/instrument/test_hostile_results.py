@@ -40,6 +40,27 @@ class UnhashableFloat(float, metaclass=EqualWithoutHash):
     """A number whose class has no hash."""
 
 
+class RaisingAttributes(type):
+    """A metaclass whose classes do not say what they are."""
+
+    def __getattribute__(cls, name):
+        if name in {"__mro__", "__dict__", "__qualname__", "__module__"}:
+            raise LookupError(name)
+        return super().__getattribute__(name)
+
+
+class RaisingHash(type):
+    """A metaclass whose classes have a hash that raises."""
+
+    def __hash__(cls):
+        raise LookupError
+
+
+def instance_of(metaclass, *parents):
+    kind = type.__call__(metaclass, "Hostile", parents, {})
+    return (parents or (object,))[0].__new__(kind)
+
+
 class Referent:
     """An object that can be referred to weakly."""
 
@@ -81,7 +102,16 @@ def call_of_each_kind(monitor, result):
     return [predict, several, lambda features: asyncio.run(awaited(features)), plain, block]
 
 
-@pytest.mark.parametrize("make", [Unhashable, lambda: UnhashableFloat(0.5), dead_proxy])
+HOSTILE = {
+    "unhashable": Unhashable,
+    "unhashable number": lambda: UnhashableFloat(0.5),
+    "dead": dead_proxy,
+    "attributes": lambda: instance_of(RaisingAttributes),
+    "hash": lambda: instance_of(RaisingHash),
+}
+
+
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("kind", range(5))
 def test_a_result_of_any_class_is_returned_and_its_call_counted(monitor, make, kind):
     result = make()
@@ -90,6 +120,22 @@ def test_a_result_of_any_class_is_returned_and_its_call_counted(monitor, make, k
     monitor.flush()
     assert monitor.evidence().served == 1
     assert monitor.snapshot().rows == 1
+
+
+def test_an_error_of_a_class_that_cannot_be_asked_is_raised_and_counted(monitor):
+    error = instance_of(RaisingAttributes, Exception)
+
+    @monitor.instrument
+    def fail(features):
+        raise error
+
+    caught = None
+    try:
+        fail({"x": 1.0})
+    except Exception as raised:  # noqa: BLE001 - whichever comes
+        caught = raised
+    assert caught is error
+    assert monitor.evidence().failed == 1
 
 
 @pytest.mark.parametrize("kind", range(5))

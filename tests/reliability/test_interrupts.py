@@ -7,13 +7,14 @@ Each reaches the host. It leaves no flag set and no lock locked, and costs no co
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 import json
 import re
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 
@@ -69,7 +70,9 @@ class Interrupter:
         self.seen, self.kind, self.raised = seen, kind, None
 
     def __call__(self, frame, event, argument):
-        if not frame.f_code.co_filename.startswith(PACKAGE) or self.raised is not None:
+        code = frame.f_code
+        # Python discards what is raised in a finalizer.
+        if not code.co_filename.startswith(PACKAGE) or code.co_name == "__del__" or self.raised is not None:
             return None
         visited = set()
 
@@ -116,9 +119,20 @@ ROW = {"x": 0.5, "color": "red"}
 BATCH = {"x": np.linspace(0, 1, 40), "color": ["red"] * 40}
 
 
+def step(coroutine):
+    """Run a coroutine that waits for nothing, in the context of the caller, as a task runs several in turn."""
+    with suppress(StopIteration), closing(coroutine):
+        coroutine.send(None)
+
+
 def calls(monitor):
     """Return functions that call *monitor* in each way that a host does."""
     ids = count()
+    done = concurrent.futures.Future()
+    done.set_result(0.5)
+
+    async def later():
+        return 0.5
 
     @monitor.instrument
     def predict(features):
@@ -154,6 +168,22 @@ def calls(monitor):
         yield 0.4
         yield 0.5
 
+    @monitor.instrument
+    def predict_later(features):
+        return later()
+
+    @monitor.instrument(output=lambda result: result)
+    def predict_output_later(features):
+        return later()
+
+    @monitor.instrument
+    def generate_later(features):
+        return (value for value in (0.4, 0.5))
+
+    @monitor.instrument
+    def predict_in_future(features):
+        return done
+
     def block():
         with monitor.prediction(ROW) as call:
             call.output = 0.5
@@ -186,6 +216,12 @@ def calls(monitor):
         "keyword": lambda: predict_keyword(features=ROW),
         "failing": failing,
         "async": lambda: asyncio.run(predict_async(ROW)),
+        "async_step": lambda: step(predict_async(ROW)),
+        "output_async_step": lambda: step(predict_output_async(ROW)),
+        "later": lambda: step(predict_later(ROW)),
+        "output_later": lambda: step(predict_output_later(ROW)),
+        "generator_later": lambda: list(generate_later(ROW)),
+        "future": lambda: predict_in_future(ROW),
         "output": lambda: predict_output(ROW),
         "output_async": lambda: asyncio.run(predict_output_async(ROW)),
         "generator": lambda: list(generate(ROW)),
@@ -214,6 +250,7 @@ def without_collector():
 
 
 @pytest.mark.usefixtures("without_collector")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")  # because of the interrupt
 @pytest.mark.parametrize("kind", [TimedOut, Stopped, KeyboardInterrupt])
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exception_at_any_line_of_a_call_leaves_nothing_behind(reference, name, kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import CoroutineType, GeneratorType
 from typing import Literal, TypeAlias
 
@@ -19,6 +20,9 @@ _NAMES = {
 _FUTURES = {"_asyncio_future_blocking", "set_running_or_notify_cancel"}
 """What `asyncio.isfuture` looks for, and what only futures of `concurrent.futures` have."""
 
+_parents: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_namespace: Callable[[type], Mapping[str, object]] = type.__dict__["__dict__"].__get__
+
 
 def late_kind(kind: type) -> Late | None:
     """Return what a result of this class leads to the prediction by, or None if it is the prediction itself."""
@@ -26,8 +30,8 @@ def late_kind(kind: type) -> Late | None:
         return "coroutine"
     if kind is GeneratorType:
         return "generator"
-    # The names that a class defines, because `issubclass` with an ABC runs code of metaclasses.
-    names = {name for parent in kind.__mro__ for name in vars(parent) if name in _NAMES}
+    # The names that a class defines, because `issubclass` with an ABC runs code of metaclasses, as an attribute may.
+    names = {name for parent in _parents(kind) for name in _namespace(parent) if name in _NAMES}
     if "add_done_callback" in names and names & _FUTURES:
         return "future"
     if "__await__" in names:

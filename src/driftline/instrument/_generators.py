@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, TypeAlias
 
@@ -119,7 +120,7 @@ def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, A
         sent: Any = None
         thrown: list[BaseException] = []
         while True:
-            left = bool(thrown) and isinstance(thrown[0], GeneratorExit)
+            left = bool(thrown) and _leaves(thrown[0])
             flag, token = [True], None
             try:
                 token = call_flag.set(flag)
@@ -130,7 +131,7 @@ def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, A
                 call.finish(last)
                 return
             except BaseException as error:
-                if left and isinstance(error, GeneratorExit):
+                if left and _leaves(error):
                     call.finish(last)
                 else:
                     call.fail(error)
@@ -147,3 +148,13 @@ def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, A
                 thrown.append(error)
 
     return wrapper
+
+
+def _leaves(error: BaseException) -> bool:
+    """
+    Return whether a consumer that throws this into a suspended async generator wants no more values.
+
+    A loop that ends cancels the tasks that close the generators which nobody refers to any more.
+    """
+    asyncio = sys.modules.get("asyncio")  # loaded already if the error is its own
+    return isinstance(error, GeneratorExit) or (asyncio is not None and isinstance(error, asyncio.CancelledError))

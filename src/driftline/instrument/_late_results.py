@@ -15,7 +15,7 @@ from time import perf_counter
 from types import CoroutineType
 from typing import Any, TypeAlias
 
-from driftline._runtime.guard import GuardedBlock
+from driftline._runtime.guard import GuardedBlock, is_contained
 from driftline._runtime.late_results import Late, late_kind
 from driftline.instrument._call import OpenCall, Plan, leave
 from driftline.instrument._generators import async_steps, steps
@@ -68,15 +68,17 @@ def finish(call: OpenCall, result: Any, flag: list[bool]) -> Any:
 def _follow_of(kind: type) -> Follow | None:
     try:
         return kinds[kind]
-    except (KeyError, TypeError):  # a new class, or one whose metaclass has no hash
-        late = late_kind(kind)
-        follow = None if late is None else _FOLLOW[late]
-    if len(kinds) >= MAX_KINDS:
-        kinds.clear()
-    try:
+    except BaseException as error:
+        # A new class, or one whose metaclass has no hash, or one that raises.
+        if type(error) is not KeyError and not is_contained(error):
+            raise
+        hashable = type(error) is KeyError
+    late = late_kind(kind)
+    follow = None if late is None else _FOLLOW[late]
+    if hashable:
+        if len(kinds) >= MAX_KINDS:
+            kinds.clear()
         kinds[kind] = follow
-    except TypeError:
-        return follow
     return follow
 
 
@@ -86,8 +88,8 @@ def _follow_coroutine(call: OpenCall, result: Any, _: list[bool]) -> Any:
     return coroutine
 
 
-class _Unstarted:
-    """A coroutine that is closed with the one that would have awaited it: Python warns once, or not after a close."""
+class _Started:
+    """A coroutine that is awaited."""
 
     __slots__ = ("_coroutine",)
 
@@ -95,11 +97,19 @@ class _Unstarted:
         self._coroutine = coroutine
 
     def __await__(self) -> Any:
+        # From now on without a finalizer: Python discards an interrupt in one.
+        self.__class__ = _Started
         coroutine, self._coroutine = self._coroutine, None
         return coroutine.__await__()
 
+
+class _Unstarted(_Started):
+    """A coroutine that is closed with the one that would have awaited it: Python warns once, or not after a close."""
+
+    __slots__ = ()
+
     def __del__(self) -> None:
-        coroutine = self._coroutine
+        coroutine = getattr(self, "_coroutine", None)  # none if an interrupt came before
         if type(coroutine) is CoroutineType and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
             coroutine.close()
 
@@ -133,15 +143,17 @@ async def _await(call: OpenCall, result: Any) -> Any:
         call.drop()
         return await result
     call.start = perf_counter() - call.seconds
-    flag = [True]
-    token = plan.call_flag.set(flag)
-    call.attach()
+    flag, token = [True], None
     try:
+        token = plan.call_flag.set(flag)
+        call.attach()
         awaited = await result
     except BaseException as error:  # a cancelled task is a failed prediction
         call.fail(error)
         raise
     finally:
+        # First of all, so that no interrupt can come before it.
+        flag[0] = False
         leave(plan.call_flag, flag, token)
         call.detach()
     return finish(call, awaited, flag)

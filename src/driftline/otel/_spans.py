@@ -109,7 +109,13 @@ class Tracing:
         return trace.set_span_in_context(span)
 
 
+# Attributes of a class may run code of its metaclass, whose error would replace that of the model.
+_name_of: Callable[[type], str] = type.__dict__["__qualname__"].__get__
+_module_of: Callable[[type], object] = type.__dict__["__module__"].__get__
+
+
 def error_type(error: BaseException) -> str:
     """Return the attribute ``error.type``: the name of the class, with its module unless it is a builtin."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name, module = _name_of(kind), _module_of(kind)
+    return name if module == "builtins" else f"{module}.{name}"
