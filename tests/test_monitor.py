@@ -45,6 +45,7 @@ DELTA = {ObservableCounter: AggregationTemporality.DELTA, Histogram: Aggregation
         ({"retraining": True}, "retraining=True: expected a RetrainingPolicy"),
         ({"on_error": "ignore"}, "on_error='ignore': expected 'log' or 'raise'"),
         ({"on_error": []}, "on_error=[]: expected 'log' or 'raise'"),
+        ({"meter_provider": MeterProvider}, "expected an OpenTelemetry provider with get_meter()"),
         ({"meter_provider": "otlp"}, "meter_provider='otlp': expected an OpenTelemetry provider with get_meter()"),
         ({"logger_provider": 1}, "logger_provider=1: expected an OpenTelemetry provider with get_logger()"),
         ({"tracer_provider": {}}, "tracer_provider={}: expected an OpenTelemetry provider with get_tracer()"),

@@ -107,6 +107,7 @@ NONSENSE = {
     "a list": http("[]"),
     "a string": http('"success"'),
     "an error": http(json.dumps({"status": "error", "data": {"result": [{"metric": state("promote")}]}})),
+    "pairs": http(json.dumps({"status": "success", "data": [["result", [{"metric": state("promote")}]]]})),
     "no status": http(json.dumps({"data": {"result": [{"metric": state("promote")}]}})),
     "a matrix": http(json.dumps({"status": "success", "data": {"resultType": "matrix", "result": []}})),
     "a result that is no list": http(json.dumps({"status": "success", "data": {"result": {}}})),

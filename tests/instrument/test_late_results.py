@@ -251,6 +251,20 @@ def test_awaitable_of_another_class_keeps_its_methods_and_class(monitor, counted
     assert counted() == (1, 0, 1)
 
 
+class Probability(float):
+    """A number that may be awaited too."""
+
+    def __await__(self):
+        """The number itself."""
+        return iter(())
+
+
+def test_awaitable_that_functions_in_c_read_is_the_prediction(monitor, counted, row):
+    """Such as a number or a reference of Ray. Nothing else has its memory."""
+    assert type(monitor.instrument(lambda features: Probability(0.5))(row)) is Probability
+    assert counted() == (1, 0, 1)
+
+
 def values(features):
     """A generator that fails for an age above 100."""
     yield 0.1

@@ -48,6 +48,16 @@ class Slotted:
         return self.inner.get_meter(*args, **kwargs)
 
 
+class NotLoaded(Slotted):
+    """A lazy provider that raises when it is asked for its class."""
+
+    __slots__ = ()
+
+    @property
+    def __class__(self):
+        raise LookupError
+
+
 class EqualToAll(Slotted):
     """A provider that is equal to every other one."""
 
@@ -175,7 +185,7 @@ def test_the_api_has_the_private_parts_that_late_providers_need():
     assert hasattr(STAND_IN(), _stand_ins.PRIVATE_PARTS[1]), message
 
 
-@pytest.mark.parametrize("wrap", [Unhashable, Slotted, EqualToAll, Forgetful])
+@pytest.mark.parametrize("wrap", [Unhashable, Slotted, EqualToAll, Forgetful, NotLoaded])
 def test_any_object_with_get_meter_is_a_provider(make, wrap):
     monitor, use = make
     first, second = Setup(), Setup()

@@ -91,7 +91,8 @@ def _enabled(name: str, value: object) -> bool:
 
 def _provider(name: str, value: object) -> Any:
     method = "get_" + name.removesuffix("_provider")
-    if value is not None and not hasattr(value, method):
+    # A class has the method too, if the parentheses of the call are missing.
+    if value is not None and (issubclass(type(value), type) or not hasattr(value, method)):
         raise check.error(name, value, f"an OpenTelemetry provider with {method}()")
     return value
 

@@ -20,6 +20,9 @@ _NAMES = {
 _FUTURES = {"_asyncio_future_blocking", "set_running_or_notify_cancel"}
 """What `asyncio.isfuture` looks for, and what only futures of `concurrent.futures` have."""
 
+HEAP_TYPE = 1 << 9
+"""The flag ``Py_TPFLAGS_HEAPTYPE`` of classes that a ``class`` statement made, not C."""
+
 _parents: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _namespace: Callable[[type], Mapping[str, object]] = type.__dict__["__dict__"].__get__
 
@@ -35,7 +38,10 @@ def late_kind(kind: type) -> Late | None:
     if "add_done_callback" in names and names & _FUTURES:
         return "future"
     if "__await__" in names:
-        return "coroutine" if {"send", "throw", "close"} <= names else "awaitable"
+        if {"send", "throw", "close"} <= names:
+            return "coroutine"
+        # Nothing can stand for an object whose memory functions in C read, such as a number or a reference of Ray.
+        return "awaitable" if all(parent.__flags__ & HEAP_TYPE for parent in _parents(kind)[:-1]) else None
     if {"__anext__", "asend", "athrow", "aclose"} <= names:
         return "async generator"
     return "generator" if {"__next__", "send", "throw", "close"} <= names else None

@@ -142,7 +142,9 @@ def query_prometheus(url: str, labels: Mapping[str, str], seconds: float = TIMEO
 
 def _series(document: Any) -> list[Any]:
     """Return the series of a successful response; raise a `ValueError`, `KeyError` or `TypeError` for any other."""
-    data = dict(document["data"])
+    data = document["data"]
+    if not isinstance(data, dict):
+        raise TypeError
     if document["status"] != "success" or data.get("resultType", "vector") != "vector":
         raise ValueError
     if not isinstance(data["result"], list):

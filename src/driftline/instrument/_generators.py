@@ -154,7 +154,7 @@ def _leaves(error: BaseException) -> bool:
     """
     Return whether a consumer that throws this into a suspended async generator wants no more values.
 
-    A loop that ends cancels the tasks that close the generators which nobody refers to any more.
+    A loop that ends cancels the tasks that would close the generators without a reference.
     """
     asyncio = sys.modules.get("asyncio")  # loaded already if the error is its own
     return isinstance(error, GeneratorExit) or (asyncio is not None and isinstance(error, asyncio.CancelledError))
