@@ -403,3 +403,10 @@ def test_a_snapshot_of_another_form_is_refused(snapshot, telemetry):
     with pytest.raises(ConfigurationError, match="expected what build_observability_snapshot returns"):
         record_snapshot(snapshot, meter_provider=telemetry.meter_provider)
     assert telemetry.points() == []
+
+
+@pytest.mark.parametrize("scale", [1e-308, 1e-160, 1.0, 1e300])
+def test_settings_of_the_host_for_float_errors_raise_nothing(scale):
+    samples = scale * np.array([1.0, 2.0, 4.0]), scale * np.array([2.0, 4.0, 5.0])
+    with np.errstate(all="raise"):
+        compute_mean_drift(*samples)

@@ -127,11 +127,11 @@ def _report(feature: str, baseline: Any, current: Any, threshold: float) -> Drif
         msg = f"baseline: an infinite value{_of(feature)}, expected finite ones"
         raise ValueError(msg)
     unit = _unit(before, after)
-    with np.errstate(all="ignore"):  # the mean of inf and -inf is nan
-        first, second = _mean(before / unit), _mean(after / unit)
     # Compare the extremes, because rounding gives a constant such as 0.1, 0.1, 0.1 a deviation slightly above 0.
     constant = before.min() == before.max()
-    spread = (0.0 if constant else float((before / unit).std())) or MIN_SPREAD / unit
+    with np.errstate(all="ignore"):  # the mean of inf and -inf is nan; squares of small numbers are 0
+        first, second = _mean(before / unit), _mean(after / unit)
+        spread = (0.0 if constant else float((before / unit).std())) or MIN_SPREAD / unit
     score = abs(second - first) / spread if math.isfinite(second) else math.inf
     return DriftReport(
         feature,
