@@ -77,7 +77,8 @@ def integer_columns(values):
         if not any(mask):
             yield data
             yield pd.Series(data)
-    yield pl.Series(values, dtype=pl.Int128)
+    if hasattr(pl, "Int128"):  # not in the oldest polars
+        yield pl.Series(values, dtype=pl.Int128)
     yield from columns(values, pl.Int64 if high < 2**63 else pl.UInt64)
 
 
@@ -122,6 +123,8 @@ def test_floats_mean_the_same_in_every_column(kind, data):
 
 
 LABELS = st.sampled_from(["a", "b", "", "1", "0.1", "nan", "é", "\x00"]) | st.text(max_size=3)
+if len(pd.Series(["", "\x00"], dtype=object).astype("category").cat.categories) == 1:
+    LABELS = LABELS.filter(lambda label: "\x00" not in label)  # the oldest pandas ends strings there
 
 
 @given(values=st.lists(st.none() | LABELS, min_size=1, max_size=9))
