@@ -56,11 +56,8 @@ ERROR_RATIO = 1.2
 DECIMALS = 4
 """Number of decimals to which reports and verdicts are rounded."""
 
-MODEL = "oneshot"
-"""``ml.model.name`` of the metrics of `record_snapshot`, because a snapshot does not know its model."""
-
-LENGTH = "sample"
-"""``ml.window.length`` of the metrics of `record_snapshot`, because two samples are not a window."""
+MODEL, LENGTH = "oneshot", "sample"
+"""``ml.model.name`` and ``ml.window.length`` of `record_snapshot`, because a snapshot has no model and no window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +232,10 @@ def _read_columns(frame: Any, name: str) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         msg = f"{name}: {error}"
         raise ConfigurationError(msg) from error
-    if table.names is None:
-        msg = f"{name}: columns without names, expected named ones"
-        raise ConfigurationError(msg)
-    return dict(zip(table.names, table.columns, strict=True))
+    if table.names is not None:
+        return dict(zip(table.names, table.columns, strict=True))
+    msg = f"{name}: columns without names, expected named ones"
+    raise ConfigurationError(msg)
 
 
 def should_trigger_retraining(report: DriftReport, *, accuracy: float, latency: float) -> bool:
@@ -259,7 +256,7 @@ def enqueue_retraining_tasks(
     The caller enqueues them; this function only selects them.
     """
     items = reports.values() if isinstance(reports, Mapping) else reports
-    return [report.feature for report in items if should_trigger_retraining(report, accuracy=accuracy, latency=latency)]
+    return [each.feature for each in items if should_trigger_retraining(each, accuracy=accuracy, latency=latency)]
 
 
 def evaluate_canary(
@@ -272,10 +269,9 @@ def evaluate_canary(
     """
     Decide a canary by its ``accuracy``, ``latency`` (seconds) and ``error_rate``, in this order.
 
-    The candidate is promoted if it fails no criterion. Otherwise the first failed one is the reason. An absent metric
-    counts as 0. The error rate of the candidate may be at most 1.2 times that of the baseline. A metric that is unknown
-    (nan, None or infinite) promotes nothing: an unknown accuracy counts as 0, and an unknown latency or error rate of
-    either variant is the reason.
+    The first failed criterion is the reason. An absent metric counts as 0. The error rate of the candidate may be at
+    most 1.2 times that of the baseline. An unknown metric (nan, None or infinite) promotes nothing: an unknown accuracy
+    counts as 0, and an unknown latency or error rate of either variant is the reason.
 
     Args:
         baseline_metrics: the metrics of the baseline.
@@ -318,7 +314,7 @@ def _known(value: Any) -> float:
     """Return a metric as a float; nan if it is unknown: nan, None, NA, or no number at all."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

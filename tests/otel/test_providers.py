@@ -14,7 +14,6 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 from opentelemetry.metrics import _internal as api
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.util._once import Once
 
 import driftline as dl
 from driftline.otel import _stand_ins
@@ -114,81 +113,15 @@ class ForgetfulInstrument:
         self.created.record(*args, **kwargs)
 
 
-class Setup:
-    """A provider of the SDK with a reader."""
-
-    def __init__(self):
-        self.reader = InMemoryMetricReader()
-        self.provider = SdkMeterProvider([self.reader], shutdown_on_exit=False)
-
-    def names(self, model=None):
-        """The metrics of one collection, of a model or of all."""
-        return {name for name, attributes, _ in self.points() if model in {None, attributes["ml.model.name"]}}
-
-    def served(self):
-        """The predictions of each model."""
-        return {attributes["ml.model.name"]: value for name, attributes, value in self.points() if name == SERVED}
-
-    def scopes(self):
-        """The attributes of the scopes."""
-        data = self.reader.get_metrics_data()
-        return [dict(each.scope.attributes) for resource in data.resource_metrics for each in resource.scope_metrics]
-
-    def points(self):
-        """(metric, attributes, value) of each point of one collection."""
-        data = self.reader.get_metrics_data()
-        return [
-            (metric.name, dict(point.attributes), getattr(point, "value", None))
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            for point in metric.data.data_points
-        ]
-
-
-@pytest.fixture
-def forget_global(monkeypatch):
-    """Return a function after which no global provider is set, as test suites do it. It is called at the start."""
-
-    def forget():
-        monkeypatch.setattr(api, "_METER_PROVIDER_SET_ONCE", Once())
-        monkeypatch.setattr(api, "_METER_PROVIDER", None)
-        monkeypatch.setattr(api, "_PROXY_METER_PROVIDER", STAND_IN())
-
-    forget()
-    return forget
-
-
-@pytest.fixture
-def make(reference, row):
-    """Return a function that makes a monitor, and one that lets it serve."""
-    monitors = []
-
-    def monitor(name, provider=None):
-        monitors.append(dl.Monitor(name, reference=reference, meter_provider=provider, on_error="raise"))
-        return monitors[-1]
-
-    def use(*used, calls=10):
-        for each in used:
-            predict = each.instrument(lambda features: 0.5)
-            for _ in range(calls):
-                predict(row)
-            each.flush()
-
-    yield monitor, use
-    for each in monitors:
-        each.shutdown()
-
-
 def test_the_api_has_the_private_parts_that_late_providers_need():
     message = "the API has no such part: adapt driftline.otel._stand_ins, or bound opentelemetry-api in pyproject.toml"
     assert hasattr(STAND_IN(), _stand_ins.PRIVATE_PARTS[1]), message
 
 
 @pytest.mark.parametrize("wrap", [Unhashable, Slotted, EqualToAll, Forgetful, NotLoaded])
-def test_any_object_with_get_meter_is_a_provider(make, wrap):
+def test_any_object_with_get_meter_is_a_provider(make, wrap, new_setup):
     monitor, use = make
-    first, second = Setup(), Setup()
+    first, second = new_setup(), new_setup()
     providers = wrap(first.provider), wrap(second.provider)
     use(monitor("A", providers[0]), monitor("B", providers[1]), monitor("C", providers[0]))
     assert [each.served() for each in (first, second)] == [{"A": 10, "C": 10}, {"B": 10}]
@@ -196,9 +129,9 @@ def test_any_object_with_get_meter_is_a_provider(make, wrap):
 
 
 @pytest.mark.parametrize("wrap", [Unhashable, Slotted, EqualToAll, Forgetful])
-def test_any_object_may_be_the_global_provider(make, wrap, forget_global):
+def test_any_object_may_be_the_global_provider(make, wrap, forget_global, new_setup):
     monitor, use = make
-    setup = Setup()
+    setup = new_setup()
     early = monitor("early")
     api.set_meter_provider(wrap(setup.provider))
     use(early, monitor("late"))
@@ -206,17 +139,17 @@ def test_any_object_may_be_the_global_provider(make, wrap, forget_global):
 
 
 @pytest.mark.parametrize("wrap", [Unhashable, Slotted, Forgetful])
-def test_two_objects_around_one_provider_lose_nothing(make, wrap, caplog):
+def test_two_objects_around_one_provider_lose_nothing(make, wrap, caplog, new_setup):
     monitor, use = make
-    setup = Setup()
+    setup = new_setup()
     use(monitor("A", setup.provider), monitor("B", wrap(setup.provider)), monitor("C", wrap(setup.provider)))
     assert setup.served() == {"A": 10, "B": 10, "C": 10}
     assert setup.names("C") > GAUGES
 
 
-def test_meters_that_hold_instruments_weakly_can_create_them_again(make):
+def test_meters_that_hold_instruments_weakly_can_create_them_again(make, new_setup):
     monitor, use = make
-    first, second = Setup(), Setup()
+    first, second = new_setup(), new_setup()
     provider = Forgetful(first.provider)
     use(watched := monitor("A", provider))
     gc.collect()
@@ -229,9 +162,9 @@ def test_meters_that_hold_instruments_weakly_can_create_them_again(make):
 
 @pytest.mark.parametrize("first", ["A", "B"])
 @pytest.mark.parametrize("wrap", [lambda provider: provider, Unhashable])
-def test_explicit_then_global(make, forget_global, first, wrap):
+def test_explicit_then_global(make, forget_global, first, wrap, new_setup):
     monitor, use = make
-    setup = Setup()
+    setup = new_setup()
     explicit = {"A": None, "B": setup.provider}
     monitors = [monitor(name, explicit[name]) for name in sorted(explicit, key=lambda name: name != first)]
     api.set_meter_provider(wrap(setup.provider))
@@ -241,9 +174,9 @@ def test_explicit_then_global(make, forget_global, first, wrap):
     assert all(setup.names(model) > GAUGES for model in "ABC")
 
 
-def test_explicit_then_global_without_another_monitor_or_a_prediction_of_the_first(make, forget_global):
+def test_explicit_then_global_without_another_monitor_or_a_prediction_of_the_first(make, forget_global, new_setup):
     monitor, use = make
-    setup = Setup()
+    setup = new_setup()
     early, explicit = monitor("A"), monitor("B", setup.provider)
     api.set_meter_provider(setup.provider)
     use(explicit)
@@ -254,33 +187,33 @@ def test_explicit_then_global_without_another_monitor_or_a_prediction_of_the_fir
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_stand_in_that_was_kept_is_the_provider_that_it_passes_on_to(make, forget_global, when):
+def test_a_stand_in_that_was_kept_is_the_provider_that_it_passes_on_to(make, forget_global, when, new_setup):
     monitor, use = make
-    setup, kept = Setup(), api.get_meter_provider()
+    setup, kept = new_setup(), api.get_meter_provider()
     early = [monitor("early", kept)] if when == "before" else []
     api.set_meter_provider(setup.provider)
     use(*early, monitor("A"), monitor("B", kept), monitor("C", setup.provider))
     assert setup.served() == {each.name: 10 for each in early} | {"A": 10, "B": 10, "C": 10}
 
 
-def test_reset_between_tests(make, forget_global):
+def test_reset_between_tests(make, forget_global, new_setup):
     monitor, use = make
     application = monitor("application")
-    first = Setup()
+    first = new_setup()
     api.set_meter_provider(first.provider)
     use(application)
     forget_global()
-    second = Setup()
+    second = new_setup()
     tested = monitor("tested")
     api.set_meter_provider(second.provider)
     use(tested)
     assert [first.served(), second.served()] == [{"application": 10}, {"tested": 10}]
 
 
-def test_reset_before_the_first_collection(make, forget_global):
+def test_reset_before_the_first_collection(make, forget_global, new_setup):
     monitor, use = make
     application = monitor("application")
-    first, second = Setup(), Setup()
+    first, second = new_setup(), new_setup()
     api.set_meter_provider(first.provider)
     forget_global()
     api.set_meter_provider(second.provider)
@@ -288,9 +221,9 @@ def test_reset_before_the_first_collection(make, forget_global):
     assert [first.served(), second.served()] == [{"application": 10}, {"tested": 10}]
 
 
-def test_shut_down_before_the_provider_is_set(make, forget_global):
+def test_shut_down_before_the_provider_is_set(make, forget_global, new_setup):
     monitor, use = make
-    setup = Setup()
+    setup = new_setup()
     use(job := monitor("job"))
     job.shutdown()
     api.set_meter_provider(setup.provider)
@@ -299,8 +232,8 @@ def test_shut_down_before_the_provider_is_set(make, forget_global):
 
 
 @pytest.mark.parametrize("wrap", [lambda provider: provider, Unhashable, Slotted])
-def test_providers_that_were_shut_down_are_freed(reference, row, wrap):
-    setup = Setup()
+def test_providers_that_were_shut_down_are_freed(reference, row, wrap, new_setup):
+    setup = new_setup()
     gone = weakref.ref(setup.provider)
     monitor = dl.Monitor("A", reference=reference, meter_provider=wrap(setup.provider))
     monitor.observe(row, 0.5)
@@ -351,9 +284,9 @@ class LaterMeter:
         return create
 
 
-def test_a_stand_in_of_another_kind_is_exported_once(make, caplog):
+def test_a_stand_in_of_another_kind_is_exported_once(make, caplog, new_setup):
     monitor, use = make
-    setup, provider = Setup(), Later()
+    setup, provider = new_setup(), Later()
     use(watched := monitor("A", provider))
     provider.resolve(setup.provider)
     use(watched)
@@ -395,9 +328,9 @@ for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics:
     assert "has driftline's instruments already" in ended.stderr
 
 
-def test_every_reader_exports_the_last_states_once(make):
+def test_every_reader_exports_the_last_states_once(make, new_setup):
     monitor, use = make
-    setups = [Setup() for _ in range(4)]
+    setups = [new_setup() for _ in range(4)]
     for setup in setups:
         setup.reader = InMemoryMetricReader()
     provider = SdkMeterProvider([setup.reader for setup in setups], shutdown_on_exit=False)
@@ -407,9 +340,9 @@ def test_every_reader_exports_the_last_states_once(make):
     assert not any(setup.names() & GAUGES for setup in setups)
 
 
-def test_the_last_states_of_a_later_monitor_of_the_same_name_are_exported_too(make):
+def test_the_last_states_of_a_later_monitor_of_the_same_name_are_exported_too(make, new_setup):
     monitor, use = make
-    setup = Setup()
+    setup = new_setup()
     for expected in (10, 20):
         use(job := monitor("job", setup.provider))
         job.shutdown()
@@ -419,9 +352,9 @@ def test_the_last_states_of_a_later_monitor_of_the_same_name_are_exported_too(ma
     assert not setup.names() & GAUGES
 
 
-def test_no_warning_for_one_provider(make, caplog):
+def test_no_warning_for_one_provider(make, caplog, new_setup):
     monitor, use = make
-    setup = Setup()
+    setup = new_setup()
     with caplog.at_level(logging.INFO):
         use(monitor("A", setup.provider), monitor("B", setup.provider))
     assert setup.scopes() == [{}]

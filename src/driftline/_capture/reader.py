@@ -103,11 +103,9 @@ class FeatureReader:
         packs: bool = False,
         ownership: Ownership | None = None,
     ) -> None:
-        self.names = names
+        self.names, self.late, self._copies, self._report = names, late, copies, report
         self._ownership = Ownership(names, vectors=vectors) if ownership is None else ownership
-        self._copies = copies
         self._known: set[object] = set(names)
-        self._report = report
         self._unknown = UnknownNames(report) if unknown is None else unknown
         self._tables = TableReader(
             names, report, self._unknown, vectors=vectors, inputs=inputs, unread=unread, mixes=not copies
@@ -116,7 +114,6 @@ class FeatureReader:
         self._pack = struct.Struct(f"{len(names)}d").pack if packs else None
         self._align = self._make_dict_reader()
         self._read_dict = self._make_dict_copier() if late else self._align
-        self.late = late
         self.readers: dict[type, Callable[[Any], Captured]] = {}
         self._inspect_reads(inspects=True)
 
@@ -151,9 +148,8 @@ class FeatureReader:
         kind = type(features)
         reader = self.readers.get(kind)
         if reader is None:
-            reader = self._make_reader(features)
-            if self._inspects:
-                reader = self._owning(reader)
+            read = self._make_reader(features)
+            reader = self._owning(read) if self._inspects else read
             self._keep_reader(kind, reader)
         return reader(features)
 
@@ -174,11 +170,10 @@ class FeatureReader:
         would not fit the processor's cache.
         """
         aligned = None if self._pack is None else self._align_numbers(rows)
-        if aligned is None:
-            aligned = self._align_dicts(rows)
-        if aligned is None:
-            aligned = [self._align(row) if type(row) is dict else row for row in rows]  # type: ignore[misc]
-        return aligned
+        aligned = self._align_dicts(rows) if aligned is None else aligned
+        if aligned is not None:
+            return aligned
+        return [self._align(row) if type(row) is dict else row for row in rows]  # type: ignore[misc]
 
     @returning_on_error(None)
     def _align_numbers(self, rows: Sequence[Any]) -> Sequence[Row] | None:

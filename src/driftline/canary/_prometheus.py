@@ -157,7 +157,7 @@ def _state(entry: Any, labels: Mapping[str, str]) -> CanaryState | None:
     metric = entry["metric"]
     spell = next((spell for spell in SPELLINGS if spell(STATE) in metric), _underscores)
     state = metric[spell(STATE)]
-    if state not in STATES or float(entry.get("value", (0, 1))[1]) != 1.0:
+    if state not in STATES or float(entry["value"][1]) != 1.0:
         raise ValueError
     # The server has selected those of the usual spelling. An empty label is an absent one.
     usual = spell is _underscores
