@@ -38,7 +38,7 @@ def prometheus():
                 return
             body = response
             if isinstance(response, list):
-                series = [{"metric": {"ml_canary_state": state}} for state in response]
+                series = [{"metric": {"ml_canary_state": state}, "value": [0, "1"]} for state in response]
                 body = json.dumps({"status": "success", "data": {"result": series}})
             self.send_response(200)
             self.end_headers()

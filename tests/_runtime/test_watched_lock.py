@@ -53,7 +53,7 @@ def acquired_elsewhere(lock):
 @pytest.mark.parametrize("moment", ["enter", "exit", "block"])
 def test_lock_of_an_interrupted_statement_is_free(moment):
     """Also while the host keeps the exception, whose traceback refers to all frames."""
-    lock, kept = WatchedLock(), []
+    lock, kept, before = WatchedLock(), [], sys.gettrace()  # that of the coverage, which must go on
 
     def interrupt(frame, event, argument):
         if frame.f_code.co_name == {"enter": "__enter__", "exit": "release"}.get(moment):
@@ -71,7 +71,7 @@ def test_lock_of_an_interrupted_statement_is_free(moment):
     except KeyboardInterrupt as error:
         kept.append(error)
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     assert len(kept) == 1
     assert acquired_elsewhere(lock)
     with lock.hold() as held:
