@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from driftline.otlp import OLDEST_SDK
 
 WATCH = """
@@ -83,6 +85,7 @@ print(loaded, status.state, status.rows)
     assert output == "[] drifting 500"
 
 
+@pytest.mark.slow
 def test_everything_works_as_on_windows(tmp_path):
     """Without fork, most signals and `resource`: every module, a file of outcomes, threads and the end of a process."""
     without_posix = Path(__file__).parent / "without_posix"

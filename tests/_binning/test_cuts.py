@@ -165,6 +165,7 @@ def test_a_constant_of_another_width_is_stable(constant, trained, served):
 # --- few values -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(FEW, st.randoms(use_true_random=False))
 def test_scores_of_few_values_are_those_of_the_sample(values, generator):
     """`ks` is off by the largest share in one bin at most, `wasserstein` and `mean` by half of its width."""

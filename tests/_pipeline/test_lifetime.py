@@ -82,6 +82,7 @@ def no_others():
     abandoned.finish_abandoned()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [lambda number: "same", lambda number: f"model {number}"])
 @pytest.mark.parametrize("synchronous", [False, True])
 @pytest.mark.parametrize("listened_to", [True, False])
@@ -108,6 +109,7 @@ def test_dropped_monitors_are_freed(small, setup, name, synchronous, listened_to
     assert len(living()) <= before
 
 
+@pytest.mark.slow
 def test_a_decorated_function_keeps_its_monitor(small, setup):
     provider, points = setup
     predict = dl.Monitor("m", reference=small, meter_provider=provider).instrument(lambda features: 0.5)
@@ -205,6 +207,7 @@ def test_counters_do_not_fall_while_a_monitor_is_finished(small, setup):
     assert totals[-1] == 5
 
 
+@pytest.mark.slow
 def test_a_canary_lives_as_long_as_its_candidate(small, setup):
     provider, points = setup
     before = len(living())

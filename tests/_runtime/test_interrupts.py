@@ -166,6 +166,7 @@ def test_errors_while_the_host_handles_an_interrupt_are_contained(alarm):
     assert guard.counts == {"output": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [TimedOut, TimedOutWithMessage, TimeoutError, ValueError, KeyboardInterrupt])
 def test_what_another_thread_raises_passes_the_guard(kind):
     """Repeated, so that it hits calls of Python and C, jumps, and the starts of functions."""

@@ -118,6 +118,7 @@ def test_series_of_longer_windows_are_reserved_when_they_appear(setup, wide, cap
     monitor.shutdown()
 
 
+@pytest.mark.slow
 def test_monitors_that_nobody_exported_give_their_series_back(wide, setup, caplog):
     for version in range(15):
         monitor = serve((setup[0], None), wide, 120, str(version))

@@ -125,6 +125,7 @@ def test_other_json_is_refused(text):
         Reference.from_json(text)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no pipes in folders")
 def test_a_pipe_without_content_is_refused(tmp_path):
     """It would hang the host at its start."""
