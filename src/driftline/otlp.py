@@ -283,10 +283,11 @@ def _flush_of(provider: Any) -> Callable[[], bool]:
 
 
 def _shutdown_of(provider: Any) -> Callable[[], bool]:
-    """Return a function that shuts a provider down."""
+    """Return a function that shuts a provider down, unless the program has done so."""
 
     def shutdown() -> bool:
-        if hasattr(provider, "shutdown"):
+        # Meter providers of the SDK mark themselves so, and warn of a second shutdown.
+        if hasattr(provider, "shutdown") and getattr(provider, "_shutdown", False) is not True:
             provider.shutdown()
         return True
 
