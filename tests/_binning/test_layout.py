@@ -17,6 +17,7 @@ from driftline._binning.bins import (
     NumericBins,
 )
 from driftline._binning.layout import Layout, binner
+from driftline._capture.columns import CategoricalColumn
 
 ANYTHING = (
     st.none()
@@ -92,6 +93,29 @@ def test_rows_and_columns_have_the_same_counts(reference, training):
     parts.append(layout.count(columns, slice(999 * len(parts), len(rows))))
     assert sum(parts).tolist() == whole.tolist()
     assert whole.tolist() == [count for feature in reference.watched for count in feature.counts]
+
+
+def test_only_labels_that_occur_get_a_bin():
+    """A batch is counted in parts. A part with fewer rows than labels does not bin all labels of the batch."""
+
+    class Label(str):
+        __slots__ = ()
+        binned = 0
+
+        def __hash__(self):
+            Label.binned += 1
+            return super().__hash__()
+
+    reference = Reference.fit({"shop": ["a"] * 6 + ["b"] * 4})
+    layout = Layout(reference.watched)
+    labels = [Label(name) for name in ("a", "b", *map(str, range(1_000)))]
+    column = CategoricalColumn(np.array([0, 1, 1, 2, 3, -1], dtype=np.int16), labels)
+    counts = layout.count([column], 6)
+    feature = reference.features[0]
+    assert counts[feature.bins.categories.index("b")] == 2
+    assert counts[feature.bins.unseen] == 2
+    assert counts[feature.bins.missing] == 1
+    assert Label.binned < 20
 
 
 def test_an_absent_column_is_missing_in_every_row(reference):

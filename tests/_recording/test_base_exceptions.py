@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -15,6 +16,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 import driftline as dl
+from driftline._windows.ring import make_ring
 from driftline.testing import Probe
 
 SECONDS = 30
@@ -143,3 +145,57 @@ def test_other_exceptions_of_values_reach_the_caller_and_leave_sound_counts(refe
     totals = Probe(monitor).totals
     assert totals.served == 3
     assert totals.rows + sum(totals.dropped.values()) == 3
+
+
+@pytest.mark.parametrize("rows", [3, 1_000])
+def test_the_durations_of_calls_beside_a_raising_value_reach_the_histogram_once(reference, telemetry, rows):
+    """Panes of three rows are complete before the value raises, so that a part of the calls is binned by then."""
+    monitor = dl.Monitor(
+        "flights",
+        reference=reference,
+        synchronous=True,
+        window=dl.Window(rows=rows),
+        meter_provider=telemetry.meter_provider,
+    )
+    predict, probe = monitor.instrument(lambda features: 0.5), Probe(monitor)
+    assert telemetry.value("ml.prediction.duration") is None
+    for number in range(8):
+        predict({"x": Raising(Exit) if number == 4 else 1.0, "color": "red"})
+    with pytest.raises(Exit):
+        monitor.flush()
+    monitor.flush()
+    assert telemetry.value("ml.prediction.duration") == telemetry.value("ml.predictions.served") == 8
+    assert int(probe.totals.durations.sum()) == probe.totals.served == 8
+    assert (probe.totals.rows, probe.totals.dropped) == (7, {"unreadable": 1})
+
+
+class InterruptedRing:
+    """A ring of panes that raises an interrupt after it has added one row, once."""
+
+    def __init__(self, ring):
+        self._ring, self._due = ring, True
+
+    def __getattr__(self, name):
+        return getattr(self._ring, name)
+
+    def add(self, counts, rows, *more):
+        window = self._ring.add(counts, rows, *more)
+        if rows == 1 and self._due:
+            self._due = False
+            signal.raise_signal(signal.SIGINT)
+        return window
+
+
+def test_a_row_that_is_binned_alone_is_counted_once_if_an_interrupt_follows(reference, telemetry, monkeypatch):
+    monkeypatch.setattr("driftline._windows.panes.make_ring", lambda *options: InterruptedRing(make_ring(*options)))
+    monitor = dl.Monitor("flights", reference=reference, synchronous=True, meter_provider=telemetry.meter_provider)
+    predict, probe = monitor.instrument(lambda features: 0.5), Probe(monitor)
+    for number in range(8):
+        predict({"x": Raising(Exit) if number == 4 else 1.0, "color": "red"})
+    with pytest.raises(KeyboardInterrupt):
+        monitor.flush()
+    assert probe.totals.rows == probe.totals.served == 1
+    with pytest.raises(Exit):
+        monitor.flush()
+    assert telemetry.value("ml.prediction.duration") == probe.totals.served == 8
+    assert (probe.totals.rows, probe.totals.dropped) == (7, {"unreadable": 1})

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from driftline.typing import Label
 
 __all__ = [
+    "DECIMAL_STEPS",
     "MAX_BINS",
     "MAX_FEATURES",
     "PREDICTION",
     "Bins",
     "CategoricalBins",
+    "ConfidenceBins",
+    "ConfidenceCounts",
     "Feature",
     "NumericBins",
     "NumericSummary",
@@ -31,6 +34,9 @@ MAX_FEATURES = 10_000
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Smallest absolute value of a cut that is not shown as 0: the smallest float32 of full precision."""
+
+DECIMAL_STEPS = (1.0, 0.1, 0.01, 0.001)
+"""Units of the last decimal that are recognised. With more decimals, a value is as good as continuous."""
 
 MAX_BINS = 4_096
 """Most bins of one feature, for the same reason as `MAX_FEATURES`."""
@@ -162,6 +168,10 @@ class Feature:
         expected: rows with each of the categories ``bins.categories`` that as many new rows should have. They are fewer
             than in the training data, which selected the categories (see `_binning.selection`). Empty if the counts
             are not selected.
+        quartiles: lower quartile, median and upper quartile of the values of a numeric feature, as `numpy.quantile`
+            returns them; empty if they are not known, as after a merge.
+        step: the unit of the last decimal of the values of a numeric feature, such as 1 for whole numbers and 0.01 for
+            prices; 0 if they have more decimals, or if it is not known.
     """
 
     name: str
@@ -173,6 +183,8 @@ class Feature:
     twice: int = 0
     rare: tuple[int, ...] = ()
     expected: tuple[float, ...] = ()
+    quartiles: tuple[float, ...] = ()
+    step: float = 0.0
 
     @property
     def unseen_share(self) -> float:
@@ -203,6 +215,70 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfidenceBins:
+    """
+    The bins of confidences: a row of cells for each label, which a probability has only one of.
+
+    With k cuts a row has k+1 cells: below the first cut, between two cuts, and from the last cut.
+
+    Attributes:
+        cuts: increasing numbers from 0 to 1. A confidence that equals a cut is in the cell above.
+        labels: number of the most frequent labels that have a row each. They are followed by a row for the other
+            labels, and one for labels that the training data do not have. 0 if predictions are probabilities of the
+            positive label: then there is one row.
+        threshold: smallest probability that predicts the positive label; None if predictions are labels.
+    """
+
+    cuts: tuple[float, ...]
+    labels: int = 0
+    threshold: float | None = None
+
+    @property
+    def cells(self) -> int:
+        """The number of cells in a row."""
+        return len(self.cuts) + 1
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return 1 if self.labels == 0 else self.labels + 2
+
+    @property
+    def groups(self) -> int:
+        """The number of predicted labels, or groups of labels: 2 for probabilities, which predict one of two."""
+        return 2 if self.labels == 0 else self.rows
+
+    @property
+    def unseen(self) -> int:
+        """The number of the group of labels that the training data do not have; -1 if predictions are probabilities."""
+        return -1 if self.labels == 0 else self.rows - 1
+
+    @property
+    def size(self) -> int:
+        """The number of cells in all rows."""
+        return self.rows * self.cells
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceCounts:
+    """
+    Counts of the outcomes of the training data, per cell of the confidence.
+
+    Attributes:
+        bins: the bins of confidences.
+        known: rows per cell whose outcome is known.
+        correct: rows per cell whose prediction is correct.
+        excess: covariance of correct predictions between groups of labels because rows depend on each other, per row
+            (see `driftline._significance.dispersion.excess_covariance`). Empty if it is not known.
+    """
+
+    bins: ConfidenceBins
+    known: tuple[int, ...]
+    correct: tuple[int, ...]
+    excess: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeCounts:
     """
     Counts of the outcomes of the training data, per bin of the prediction.
@@ -212,8 +288,10 @@ class OutcomeCounts:
         correct: rows per bin whose prediction is correct.
         dispersion: variance of the number of correct predictions in blocks of rows, divided by that of independent
             rows; at least 1.
+        confidence: the counts by confidence; None if predictions have none, or if an older release wrote the file.
     """
 
     known: tuple[int, ...]
     correct: tuple[int, ...]
     dispersion: float = 1.0
+    confidence: ConfidenceCounts | None = None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from driftline.typing import Counts
 
-__all__ = ["MAX_CUTS", "Comparison"]
+__all__ = ["MAX_CUTS", "Comparison", "padded"]
 
 MAX_ROWS = 2_040
 """Most rows of one comparison: each of eight bytes counts an eighth of the rows, and a byte holds at most 255."""
@@ -86,7 +86,7 @@ class Comparison:
 
         The caller fills ``[:, :rows]``. Further rows are nan, and `count` ignores them.
         """
-        block = np.empty((self.width, rows + -rows % LANES))
+        block = np.empty((self.width, padded(rows)))
         block[:, rows:] = np.nan
         return block
 
@@ -99,8 +99,24 @@ class Comparison:
             rows: number of rows, at most the attribute *rows*.
             counts: the counts of all features, shape (bins,), which are changed.
         """
+        self.count_parts(block, (rows,), counts[np.newaxis])
+
+    def count_parts(self, block: NDArray[np.float64], sizes: Sequence[int], counts: Counts) -> None:
+        """
+        Add the number of values in each bin to the counts of the part of the batch that they are in.
+
+        Args:
+            block: the values, shape (columns, rows). Each part begins at a multiple of 8, and is followed by nan.
+            sizes: number of rows of each part. With the padding, they are at most the attribute *rows*.
+            counts: the counts of all features for each part, shape (parts, bins), which are changed.
+        """
         for part in self._parts:
-            part.count(block if part.columns is None else block[part.columns], rows, counts)
+            part.count(block if part.columns is None else block[part.columns], sizes, counts)
+
+
+def padded(rows: int) -> int:
+    """Return *rows* rounded up to a multiple of 8."""
+    return rows + -rows % LANES
 
 
 class _Part:
@@ -133,10 +149,19 @@ class _Part:
         self._to = np.concatenate([offset + np.arange(1 + len(own)) for offset, own in zip(offsets, cuts, strict=True)])
         self._missing = np.array([offset + 1 + len(own) for offset, own in zip(offsets, cuts, strict=True)])
 
-    def count(self, block: NDArray[np.float64], rows: int, counts: Counts) -> None:
-        """Add the number of values in each bin to *counts*; see `Comparison.count`."""
+    def count(self, block: NDArray[np.float64], sizes: Sequence[int], counts: Counts) -> None:
+        """Add the number of values in each bin to *counts*; see `Comparison.count_parts`."""
+        words = self._above(block).view(np.uint64)
+        start = 0
+        for rows, of_part in zip(sizes, counts, strict=True):
+            stop = start + padded(rows) // LANES
+            self._add(words[:, :, start:stop], rows, of_part)
+            start = stop
+
+    def _add(self, words: NDArray[np.uint64], rows: int, counts: Counts) -> None:
+        """Add the *words* of some rows, each of which holds eight booleans, to *counts*, shape (bins,)."""
         # One addition of 64-bit words adds eight booleans, because each byte sums its own eighth of the rows.
-        words = np.einsum("ijk->ij", self._above(block, rows).view(np.uint64))
+        words = np.einsum("ijk->ij", words)
         if rows <= FEW_ROWS:
             sums = (words * _BYTE_ONES) >> _SEVEN_BYTES
         else:
@@ -147,9 +172,9 @@ class _Part:
         totals[:, :-1] -= totals[:, 1:]
         counts[self._to] += totals.ravel()[self._from]
 
-    def _above(self, block: NDArray[np.float64], rows: int) -> NDArray[np.bool_]:
+    def _above(self, block: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return whether each value is at or above each edge (-inf or a cut), shape (columns, edges, rows)."""
-        if rows <= FEW_ROWS:
+        if block.shape[1] <= FEW_ROWS:
             return block[:, np.newaxis, :] >= self.edges
         usual = np.setbufsize(BUFFER)
         try:

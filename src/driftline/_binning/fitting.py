@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from enum import Enum
@@ -12,13 +11,13 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._binning.bins import CategoricalBins, Feature, NumericBins, NumericSummary
+from driftline._binning.bins import DECIMAL_STEPS, CategoricalBins, Feature, NumericBins, NumericSummary
 from driftline._binning.categories import count_categories, fit_categories
-from driftline._binning.cuts import MAX_ABSOLUTE, fit_numeric_bins, float_width
+from driftline._binning.cuts import FEW_VALUES, MAX_ABSOLUTE, fit_numeric_bins, float_width
 from driftline._binning.layout import binner
 from driftline._binning.rejects import describe_rejected
 from driftline._capture.columns import CategoricalColumn, as_floats, as_objects
-from driftline._capture.labels import is_missing
+from driftline._capture.labels import DATES, is_missing
 from driftline.errors import ConfigurationError
 from driftline.typing import Column
 
@@ -31,11 +30,20 @@ ROWS_PER_CODE = 5
 """Fewest rows per distinct integer, on average, for integers to be codes; with fewer they may be quantities."""
 
 
+QUARTILES = (0.25, 0.5, 0.75)
+"""Shares of the values below the lower quartile, the median and the upper quartile."""
+
+STEP_ERROR = 2.0**-22
+"""Largest distance from a multiple of a step, as a share of the value: two steps of float32."""
+
+FAR = 1e-3
+"""Largest distance from a multiple of a step, in steps, whatever the value is."""
+
+MAX_STEPS = 2.0**40
+"""Largest multiple of a step. The decimals of larger float64 are rounded, so that all of them look like multiples."""
+
 LABELS = (str, bytes, bool, np.bool_, Enum)
 """Types of values that are labels."""
-
-DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
-"""Types of values that are dates or times, which are rejected because traffic never has those of training data."""
 
 
 def fit_feature(name: str, column: Column, categorical: bool | None, max_categories: int) -> Feature:  # noqa: FBT001
@@ -140,6 +148,7 @@ def _count_numbers(name: str, bins: NumericBins, column: Column) -> Feature:
     counts = tuple(int(count) for count in np.bincount(numbers, minlength=bins.size))
     values = as_floats(column)
     usable = np.abs(values) <= MAX_ABSOLUTE
+    quartiles = _quartiles(values)
     values, numbers = values[usable], numbers[usable]
     if not len(values):
         return Feature(name, bins, counts)
@@ -150,7 +159,43 @@ def _count_numbers(name: str, bins: NumericBins, column: Column) -> Feature:
     # A constant is detected by its range, because rounding gives 0.1, 0.1, 0.1 a deviation that is not exactly 0.
     mean, std = (low, 0.0) if low == high else (float(values.mean()), float(values.std()))
     moments = NumericSummary(len(values), mean, std, low, high)
-    return Feature(name, bins, counts, tuple(float(mean) for mean in means), moments)
+    return Feature(
+        name,
+        bins,
+        counts,
+        tuple(float(mean) for mean in means),
+        moments,
+        quartiles=quartiles,
+        step=_step(values),
+    )
+
+
+def _quartiles(values: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the quartiles of the values that are not nan; empty if one of them is beyond `MAX_ABSOLUTE`."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return ()
+    with np.errstate(invalid="ignore"):
+        quartiles = np.quantile(known, QUARTILES)
+    return tuple(quartiles.tolist()) if (np.abs(quartiles) <= MAX_ABSOLUTE).all() else ()
+
+
+def _step(values: NDArray[np.float64]) -> float:
+    """Return the largest of `DECIMAL_STEPS` of which all values, which are finite, are multiples; 0 if none is."""
+    for step in DECIMAL_STEPS:
+        # Most columns fail for their first values already.
+        if all(_are_multiples(part, step) for part in (values[:FEW_VALUES], values)):
+            return step
+    return 0.0
+
+
+def _are_multiples(values: NDArray[np.float64], step: float) -> bool:
+    multiples = values * round(1.0 / step)
+    sizes = np.abs(multiples)
+    return bool(
+        (np.abs(multiples - np.rint(multiples)) <= np.minimum(STEP_ERROR * sizes, FAR)).all()
+        and sizes.max() <= MAX_STEPS
+    )
 
 
 def _centres(bins: NumericBins) -> NDArray[np.float64]:

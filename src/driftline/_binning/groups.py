@@ -1,4 +1,4 @@
-"""`BinGroups`: adds up the bins of a group, for distances that compare bin by bin."""
+"""Adds up the counts of bins that belong together: sums per group, and `BinGroups` for distances bin by bin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftline._binning.bins import Bins, CategoricalBins, NumericBins
 from driftline.distances import SMOOTHING
 from driftline.typing import Floats
 
-__all__ = ["BinGroups", "add_up_groups"]
+__all__ = ["BinGroups", "add_up_groups", "sum_groups"]
 
 
 def add_up_groups(bins: Bins, counts: NDArray[Any]) -> NDArray[Any]:
@@ -28,6 +28,30 @@ def add_up_groups(bins: Bins, counts: NDArray[Any]) -> NDArray[Any]:
         return counts
     starts = np.flatnonzero(np.diff((*groups, groups[-1] + 1), prepend=-1))
     return np.add.reduceat(counts, starts)
+
+
+def sum_groups(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
+    """
+    Return the sums of each row of a matrix over the groups of its columns, in the same shape.
+
+    Column g holds the sums of group g. Other columns are 0.
+
+    >>> sum_groups(np.array([[1, 2, 3, 4]]), np.array([[0, 0, 1, 1]])).tolist()
+    [[3.0, 7.0, 0.0, 0.0]]
+    """
+    return _sum_places(values, _places(groups))
+
+
+def _places(groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the index in a flattened matrix to which each of its values is added, shape (features · bins,)."""
+    size, width = groups.shape
+    flat: NDArray[np.intp] = (groups + np.arange(size)[:, None] * width).ravel()
+    return flat
+
+
+def _sum_places(values: NDArray[Any], flat: NDArray[np.intp]) -> Floats:
+    sums: Floats = np.bincount(flat, weights=values.ravel(), minlength=values.size).astype(np.float64)
+    return sums.reshape(values.shape)
 
 
 class BinGroups:
@@ -51,7 +75,7 @@ class BinGroups:
                 self._inner[row, 1 : len(groups) - 1] = True
             if isinstance(each, CategoricalBins) and _is_selected(each):
                 self._inner[row, : each.other] = True
-        self._flat = (owners + np.arange(len(bins))[:, None] * width).ravel()
+        self._flat = _places(owners)
         self._smoothing = np.where(owners == np.arange(width), SMOOTHING, 0.0)
 
     @classmethod
@@ -62,8 +86,7 @@ class BinGroups:
 
     def merge(self, counts: NDArray[Any]) -> Floats:
         """Return counts in which the first bin of each group has the sum of the group, and its other bins have 0."""
-        merged: Floats = np.bincount(self._flat, weights=counts.ravel(), minlength=counts.size).astype(np.float64)
-        return merged.reshape(counts.shape)
+        return _sum_places(counts, self._flat)
 
     def smoothing(self, reference: Floats, current: Floats) -> Floats:
         """

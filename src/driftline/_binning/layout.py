@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from itertools import groupby
@@ -183,7 +183,13 @@ class Layout:
         del rows
         return columns
 
-    def count(self, columns: Sequence[Column | None], rows: int | slice, rejects: Rejects | None = None) -> Counts:
+    def count(
+        self,
+        columns: Sequence[Column | None],
+        rows: int | slice,
+        rejects: Rejects | None = None,
+        counted: Container[int] = (),
+    ) -> Counts:
         """
         Return the counts of a batch, shape (total,).
 
@@ -193,6 +199,7 @@ class Layout:
             rows: the number of rows, or a slice of the rows that are counted.
             rejects: counts the values of a wrong type, and moves those of categorical features from the unknown
                 categories to the missing values.
+            counted: indices of the features that are counted elsewhere.
         """
         selection = slice(0, rows) if isinstance(rows, int) else rows
         length = selection.stop - selection.start
@@ -201,6 +208,8 @@ class Layout:
         prediction = -1 if rejects is None else rejects.prediction
         all_cuts = self._cuts
         for index, column in enumerate(columns):
+            if index in counted:
+                continue
             if column is None:
                 counts[self.slices[index].stop - 1] = length
                 continue
@@ -219,7 +228,7 @@ class Layout:
             else:
                 counts[self.slices[index]] = self._count_column(index, part, rejects)
         if compared:
-            comparison = self._comparison(tuple(compared))
+            comparison = self.comparison(tuple(compared))
             for start in range(0, length, comparison.rows):
                 block_rows = min(comparison.rows, length - start)
                 block = comparison.empty_block(block_rows)
@@ -263,7 +272,7 @@ class Layout:
             columns: list[Column] = list(zip(*rows, strict=True)) if matrix is None else list(matrix.T)
             return self.count(columns if outputs is None else [*columns, outputs], len(rows), rejects)
         counts = np.zeros(self.total, dtype=np.int64)
-        comparison = self._comparison(tuple(range(width if outputs is None else width + 1)))
+        comparison = self.comparison(tuple(range(width if outputs is None else width + 1)))
         predictions = None if outputs is None else as_floats(outputs)
         if predictions is not None and outputs is not None and rejects is not None:
             rejects.count_numbers(width, outputs, predictions)
@@ -282,7 +291,7 @@ class Layout:
             return self._cuts[index] is not None and column.dtype.kind != "b"
         return self._cuts[index] is not None and not isinstance(column, CategoricalColumn)
 
-    def _comparison(self, indices: tuple[int, ...]) -> Comparison:
+    def comparison(self, indices: tuple[int, ...]) -> Comparison:
         """Return the comparison that counts the features *indices*, from the cache if possible."""
         comparison = self._comparisons.get(indices)
         if comparison is None:
@@ -301,16 +310,56 @@ class Layout:
         if codes is not None:
             counts = np.zeros(size, dtype=np.int64)
             missing, by_label = count_codes(codes)
-            numbers = self._binners[index](codes.labels)
+            labels = codes.labels
+            if len(labels) > len(codes):
+                # A batch is counted in parts, each with all labels of the batch. Most occur in few of its parts.
+                present = np.flatnonzero(by_label)
+                labels, by_label = [labels[code] for code in present.tolist()], by_label[present]
+            numbers = self._binners[index](labels)
             if rejects is not None:
-                numbers[rejects.find_labels(index, codes, by_label, numbers)] = size - 1
+                numbers[rejects.find_labels(index, labels, by_label, numbers)] = size - 1
             np.add.at(counts, numbers, by_label)
             counts[-1] += missing
             return counts
-        numbers = self._binners[index](column)
+        return self.count_numbers(index, column, self.bin_column(index, column), rejects)
+
+    def bin_column(self, index: int, column: Column) -> NDArray[np.intp]:
+        """Return the number of the bin of each value of the feature *index*, shape (rows,)."""
+        numbers: NDArray[np.intp] = self._binners[index](column)
+        return numbers
+
+    def count_numbers(self, index: int, column: Column, numbers: NDArray[np.intp], rejects: Rejects | None) -> Counts:
+        """Return the counts of values with these *numbers* of bins, which *rejects* may change, shape (bins,)."""
         if rejects is not None:
             rejects.move(index, column, numbers)
-        return np.bincount(numbers, minlength=size)
+        counts: Counts = np.bincount(numbers, minlength=self.sizes[index])
+        return counts
+
+    def together(
+        self, columns: Sequence[Column | None], rejects: Rejects | None
+    ) -> tuple[dict[int, NDArray[Any]], dict[int, NDArray[Any]]]:
+        """
+        Return the columns whose values may be binned together for several parts of a batch, by the feature's index.
+
+        Args:
+            columns: as for `count`.
+            rejects: as for `count`.
+
+        Returns:
+            The columns of float64 that are compared, and those of labels one by one.
+        """
+        prediction = -1 if rejects is None else rejects.prediction
+        plain: dict[int, NDArray[Any]] = {}
+        labels: dict[int, NDArray[Any]] = {}
+        for index, column in enumerate(columns):
+            if type(column) is not np.ndarray or index == prediction:
+                continue
+            if self._cuts[index] is None:
+                if column.dtype.kind in "OUS":
+                    labels[index] = column
+            elif column.dtype is FLOAT64:
+                plain[index] = column
+        return plain, labels
 
 
 def _compared_cuts(bins: Bins) -> tuple[float, ...] | None:

@@ -1,40 +1,15 @@
-"""The kind of a model's predictions, and the rule by which a prediction of that kind is correct."""
+"""The kind of a model's predictions."""
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
 from driftline._binning.bins import CategoricalBins, Feature
-from driftline.typing import Correct
 
-__all__ = ["Kind", "default_correct", "kind_of"]
+__all__ = ["Kind", "is_probable", "kind_of"]
 
-
-def default_correct(prediction: Feature) -> Correct | None:
-    """
-    Return a function of a prediction and its outcome that says whether the prediction is correct.
-
-    A label is correct if it equals the outcome. If all predictions of the training data lie in [0, 1], they are
-    probabilities. A probability of at least 0.5 predicts that the outcome is true. For other numbers, return None,
-    because only the user knows which error is acceptable.
-
-    Args:
-        prediction: the prediction, as the reference describes it.
-    """
-    if isinstance(prediction.bins, CategoricalBins):
-        return _equal
-    moments = prediction.moments
-    if moments is not None and moments.minimum >= 0.0 and moments.maximum <= 1.0:
-        return _agrees_with_probability
-    return None
-
-
-def _equal(prediction: object, actual: object) -> bool:
-    return bool(prediction == actual)
-
-
-def _agrees_with_probability(prediction: object, actual: object) -> bool:
-    return (float(prediction) >= 0.5) == bool(actual)  # type: ignore[arg-type]  # noqa: PLR2004 - the usual cut
+ROUNDING = 1e-6
+"""By how much a probability may leave the range from 0 to 1, because sums of float32 do."""
 
 
 Kind: TypeAlias = Literal["probability", "label", "quantity"]
@@ -51,6 +26,10 @@ def kind_of(prediction: Feature | None) -> Kind | None:
         return None
     if isinstance(prediction.bins, CategoricalBins):
         return "label"
+    return "probability" if is_probable(prediction) else "quantity"
+
+
+def is_probable(prediction: Feature) -> bool:
+    """Return whether all predictions of the training data lie in [0, 1], as probabilities do."""
     moments = prediction.moments
-    probable = moments is not None and moments.minimum >= 0.0 and moments.maximum <= 1.0
-    return "probability" if probable else "quantity"
+    return moments is not None and moments.minimum >= -ROUNDING and moments.maximum <= 1.0 + ROUNDING

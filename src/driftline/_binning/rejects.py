@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Number
@@ -12,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._binning.bins import PREDICTION, Feature, NumericBins
-from driftline._capture.columns import CategoricalColumn
-from driftline._capture.labels import label_of
+from driftline._capture.labels import DATES, label_of
 from driftline._capture.placeholders import Unreadable, describe_type, is_absent, is_unreadable_number
+from driftline._runtime.guard import is_contained
 from driftline.typing import Column, Counts
 
 __all__ = ["MAX_REJECTED_SHARE", "Rejects", "describe_rejected"]
@@ -27,9 +26,6 @@ a tail, so that the other values would be a biased sample.
 
 MISSING_NUMBERS = frozenset({float, int, bool, type(None), np.float64, np.float32, np.int64, np.bool_})
 """Types of which a value that is not a number is missing."""
-
-DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
-"""Types of dates, which `Reference.fit` refuses too."""
 
 
 class Rejects:
@@ -116,24 +112,28 @@ class Rejects:
         """
         numbers[self._find(index, column, self._candidates(index, numbers))] = self._features[index].bins.missing
 
+    def may_reject(self, index: int, numbers: NDArray[np.intp]) -> bool:
+        """Return whether some values of a feature with these *numbers* of bins may be of a wrong type."""
+        return len(self._candidates(index, numbers)) > 0
+
     def find_labels(
-        self, index: int, column: CategoricalColumn, rows: Counts, numbers: NDArray[np.intp]
+        self, index: int, labels: Sequence[object], rows: Counts, numbers: NDArray[np.intp]
     ) -> NDArray[np.bool_]:
         """
         Count the values of a column of codes that are of a wrong type, and return which labels these are.
 
         Args:
             index: the index of the feature.
-            column: the codes and labels.
+            labels: the labels.
             rows: number of rows with each label.
             numbers: the number of each label's bin.
         """
         rejected = np.zeros(len(numbers), dtype=bool)
         self._sees_outputs |= index == self.prediction
         for code in self._candidates(index, numbers).tolist():
-            if rows[code] and self._is_rejected(index, column.labels[code]):
+            if rows[code] and self._is_rejected(index, labels[code]):
                 rejected[code] = True
-                self._add(index, int(rows[code]), describe_type(column.labels[code]))
+                self._add(index, int(rows[code]), describe_type(labels[code]))
         return rejected
 
     def _candidates(self, index: int, numbers: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -304,8 +304,10 @@ def _take(column: Column, indices: NDArray[np.intp]) -> list[object]:
 def _is_one_of(value: object, categories: Sequence[object]) -> bool:
     try:
         return label_of(value) in categories
-    except Exception:  # noqa: BLE001 - a list, or a value of the host
-        return False
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return False  # a list, or a value of the host
 
 
 def _kinds_of(feature: Feature) -> frozenset[str]:
@@ -337,8 +339,10 @@ def _is_rejected_label(value: Any, kinds: frozenset[str]) -> bool:
         return True
     try:
         label = label_of(value)
-    except Exception:  # noqa: BLE001 - the method of a value may raise anything
-        return True
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return True  # the method of a value may raise anything
     kind = _kind(label)
     if kind == "strings" and not isinstance(value, (str, bytes)) and _has_no_words(value):
         return True

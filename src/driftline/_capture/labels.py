@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import hashlib
 import math
 import re
@@ -15,7 +16,10 @@ import numpy as np
 from driftline._runtime.guard import is_contained
 from driftline.typing import Label
 
-__all__ = ["MAX_LABEL", "is_missing", "label_of", "old_bytes_label", "shorten_label"]
+__all__ = ["DATES", "MAX_LABEL", "is_missing", "label_of", "old_bytes_label", "shorten_label"]
+
+DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
+"""Types of dates and times. They are no features, because traffic never has the dates of training data."""
 
 MAX_LABEL = 128
 """Most characters of a label. With it, 8,000 labels of a feature take at most a megabyte, in memory and in a file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime as dt
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
@@ -14,17 +13,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from driftline._capture.captured import Batch, Captured
-from driftline._capture.labels import MAX_LABEL, label_of, shorten_label
+from driftline._capture.labels import DATES, MAX_LABEL, label_of, shorten_label
 from driftline._capture.outputs import SCALARS
 from driftline._capture.placeholders import Unreadable
+from driftline._runtime.guard import is_contained
 
 __all__ = ["Ownership", "copy_value", "is_small", "keep_value", "own_value", "shorten"]
 
 TRIAL_READS = 32
 """Reads that are inspected before a reader is trusted. A service has rows of the same types nearly always."""
 
-IMMUTABLE = (int, float, complex, np.number, np.bool_, np.datetime64, np.timedelta64, Decimal, Fraction, Enum, dt.date,
-             dt.time, dt.timedelta)  # fmt: skip
+IMMUTABLE = (int, float, complex, np.number, np.bool_, Decimal, Fraction, Enum, *DATES)
 """Types whose values are small and never change, so that they are kept as they are."""
 
 CONTAINERS = (list, tuple, set, frozenset, Mapping)
@@ -82,8 +81,10 @@ def _only_element(array: Any) -> object:
 def _own_tensor(value: Any) -> object:
     try:
         array = np.asarray(value)
-    except Exception:  # noqa: BLE001 - a tensor on another device, or a value of the host
-        return value
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return value  # a tensor on another device, or a value of the host
     return own_value(array) if array.dtype != object else value
 
 
@@ -94,8 +95,10 @@ def copy_value(value: Any) -> object:
         return value
     try:
         return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 - an item of the host that cannot be copied
-        return value
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return value  # an item of the host that cannot be copied
 
 
 def keep_value(value: Any) -> object:

@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Unreadable", "describe_type", "is_absent", "is_unreadable_number"]
+from driftline._runtime.guard import is_contained
+
+__all__ = ["ABSENT", "Unreadable", "describe_type", "is_absent", "is_unreadable_number"]
+
+ABSENT = frozenset({"NAType", "NaTType"})
+"""Names of the types of missing values in pandas."""
 
 MAX_NAME = 60
 """Most characters of the name of a class in a sentence."""
@@ -53,8 +58,10 @@ def describe_type(value: Any) -> str:
         if issubclass(kind, (list, tuple, set, frozenset, Mapping)):
             size = len(value)
             return f"{name} of {size} item{'s' * (size != 1)}" if size else name
-    except Exception:  # noqa: BLE001 - a subclass of the host may raise anything
-        return name
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return name  # a subclass of the host may raise anything
     return name
 
 
@@ -64,8 +71,10 @@ def is_absent(value: Any) -> bool:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124
-    except Exception:  # noqa: BLE001 - an array, or a value of the host
-        return type(value).__name__ == "NAType"
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return type(value).__name__ in ABSENT  # an array, or a value of the host
 
 
 def is_unreadable_number(value: Any) -> bool:
@@ -80,6 +89,8 @@ def is_unreadable_number(value: Any) -> bool:
         return False
     try:
         float(value)
-    except Exception:  # noqa: BLE001 - the method of a subclass may raise anything
-        return True
+    except BaseException as error:
+        if not is_contained(error):
+            raise
+        return True  # the method of a subclass may raise anything
     return False

@@ -9,6 +9,7 @@ from typing import Any
 from driftline._capture.captured import Batch, Unread
 from driftline._capture.libraries import count_dimensions, is_column
 from driftline._capture.names import UnknownNames
+from driftline._capture.outputs import is_scalar
 from driftline._capture.placeholders import Unreadable
 from driftline._capture.tables import OpenTable, common_length, count_rows, describe_column, open_table
 from driftline._capture.vectors import is_vector
@@ -70,6 +71,8 @@ class TableReader:
         )
 
     def _is_column(self, name: str, value: Any) -> bool:
+        if is_scalar(value):  # the common case, in a dict that lacks a feature
+            return False
         if name not in self._vectors:
             return is_column(value) or count_dimensions(value) > 1
         if count_dimensions(value) == 2:  # noqa: PLR2004 - rows of vectors

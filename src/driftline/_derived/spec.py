@@ -97,6 +97,12 @@ class Derived:
         return tuple(name for name in self.columns if name not in self.inputs)
 
     @property
+    def other_inputs(self) -> tuple[str, ...]:
+        """Names of the captured columns that are neither features nor columns of vectors."""
+        vectors = {vector.column for vector in self.vectors}
+        return tuple(name for name in self.inputs if name not in vectors)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the derived features, in the order in which they follow the plain ones."""
         names = [*self.functions, *(name for vector in self.vectors for name in vector.names)]

@@ -62,7 +62,7 @@ the calls.
 
 Entry: TypeAlias = "tuple[Row | dict[str, object] | Batch, object, float, object]"
 """
-A row, its output, the seconds of its call, and the OpenTelemetry context (None if no exemplar is wanted).
+A row, its output, the seconds of its call, and what the call keeps of its context (`split_context`).
 
 If the first item is a `Batch`, the output is None. Its rows pass through user functions after the rows before it.
 """
@@ -79,10 +79,12 @@ The collector does not scan dicts of numbers and strings.
 """
 
 Call: TypeAlias = "tuple[float, object, int]"
-"""Seconds of a call, its OpenTelemetry context, and its number of predictions."""
+"""Seconds of a call, what it keeps of its context, and its number of predictions."""
 
 Failure: TypeAlias = "tuple[float, object, str, int]"
-"""Seconds of a call that raised, its context, its error type, and the number of predictions that it did not make."""
+"""
+Seconds of a call that raised, what it keeps of its context, its error type, and the predictions that it did not make.
+"""
 
 INSPECTED_ROWS = 256
 """Rows between two inspections of the buffer. Fewer would be in the p99 of the calls."""
@@ -156,12 +158,14 @@ class CallBuffer:
         width: the number of features.
         first: the name of the first feature.
         align: brings rows that are dicts into the order of the reference. If None, no row is a dict.
+        has_keys: whether calls keep the bucket of their key.
         readers: by class, a function that turns features into a row. Other classes are read by *capture*.
         append: appends an entry.
         entries: the entries, `FIELDS` items each.
         limit: the length of *entries* at which a caller calls `Backpressure.relieve`.
         shortens: whether outputs that are long strings are kept as their labels.
-        exemplars: whether the context of a call is wanted.
+        read_context: returns what a call keeps of its context (`driftline._recording.call_contexts`). If None, that is
+            nothing.
     """
 
     __slots__ = (
@@ -172,10 +176,11 @@ class CallBuffer:
         "capture",
         "capture_batch",
         "entries",
-        "exemplars",
         "first",
+        "has_keys",
         "inline",
         "limit",
+        "read_context",
         "readers",
         "shortens",
         "sink",
@@ -192,7 +197,8 @@ class CallBuffer:
         self.sink = sink
         self.capture, self.capture_batch = capture, capture_batch
         self._append = append
-        self.exemplars = True
+        self.read_context: Callable[[], object] | None = None
+        self.has_keys = False
         self.width, self.first = 0, ""
         self.inline: type[dict[Any, Any]] | None = None
         self._inspected = [each for each in (capture, capture_batch) if isinstance(each, FeatureReader)]
@@ -239,6 +245,11 @@ class CallBuffer:
             reader.inspect(row)
         if isinstance(self.capture, FeatureReader):
             self.inline = self.capture.inline
+
+    def append_with(self, append: Callable[[Entry], None]) -> None:
+        """Let calls append their entries with this function from now on."""
+        self._append = append
+        self.append = self._append_shortened if self.shortens else append
 
     def redirect(self, sink: CallSink, append: Callable[[Entry], None]) -> None:
         """Let *sink* record the calls that end from now on. The fast path calls *append* instead."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from driftline._capture.captured import Batch
-from driftline._recording.buffer import FIELDS
+from driftline._recording.buffer import FIELDS, NO_CALL
 from driftline._runtime.watched_lock import WatchedLock
 from driftline.typing import Column
 
@@ -41,11 +41,14 @@ class DeferredWork:
         """Return the number of pending rows in batches. If *threaded*, skip the last batch, which may be large."""
         return self.batch_rows - self._last if threaded else self.batch_rows
 
-    def add(self, rows: int) -> None:
-        """Add the rows of a batch that is about to be appended to the buffer."""
+    def append(self, batch: Batch, entries: list[Any]) -> None:
+        """Append a batch to the entries of the buffer, and add its rows, so that `count` sees both or neither."""
+        entry = (batch, None, NO_CALL, None)
         with self._count_lock:
-            self._last = rows
-            self.batch_rows += rows
+            # Without a call, so that no interrupt comes between.
+            self._last = batch.rows
+            self.batch_rows += batch.rows
+            entries += entry
 
     def remove(self, rows: int) -> None:
         """Subtract the rows of a batch that was removed from the buffer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any
 
 from driftline._capture.captured import Batch
@@ -11,13 +11,13 @@ from driftline._capture.columns import Row
 from driftline._recording.backpressure import Backpressure
 from driftline._recording.buffer import FIELDS, NO_CALL, Call, CallBuffer, Failure, chunk_rows, pop_head
 from driftline._recording.deferred import DeferredWork, group_by_kind, split_batch
-from driftline._recording.durations import Duration, DurationQueue
+from driftline._recording.durations import DurationQueue
+from driftline._recording.measuring import CallMeter
 from driftline._runtime.guard import is_no_interrupt
 from driftline._runtime.with_statements import RunningBlock
 from driftline._runtime.worker import Worker
+from driftline._windows.call_log import Logging
 from driftline._windows.panes import Panes
-from driftline._windows.totals import count_seconds
-from driftline.typing import Counts
 
 __all__ = ["Drain"]
 
@@ -56,6 +56,7 @@ class Drain:
         "_durations",
         "_failures",
         "_has_prediction",
+        "_meter",
         "_on_stuck",
         "backpressure",
         "buffer",
@@ -84,7 +85,7 @@ class Drain:
         self._on_stuck = on_stuck
         self._chunk = chunk_rows(layout.breadth)
         self.buffer = buffer
-        self.buffer.exemplars = durations is not None and durations.is_wanted()
+        self._meter = CallMeter(panes, buffer, durations)
         share = self._bin_share
         self.backpressure = Backpressure(panes, self.buffer, durations, self._backlog, share, worker, on_overdue)
         self._clear()
@@ -95,6 +96,12 @@ class Drain:
         self.panes.reset()
         self.buffer.clear()
         self._clear()
+
+    def start_log(self, logging: Logging) -> None:
+        """Count calls by block of time and by key from now on, as `Panes.start_log`."""
+        if self.panes.log is None:
+            self.panes.start_log(logging, threaded=self.backpressure.worker is not None)
+            self._meter.start_keys(logging.call_bucket)
 
     def _clear(self) -> None:
         self._calls: list[Call] = []
@@ -165,6 +172,7 @@ class Drain:
             if self._draining.is_running():
                 return False  # a finalizer of the host predicts while rows are binned
             with self._draining:
+                self.panes.advance_log()
                 drained = self._count_calls(limit)
                 drained = self._bin_oldest(limit) or drained
         self.panes.report_rejects()
@@ -176,6 +184,7 @@ class Drain:
         with lock.hold() as held:
             if held:
                 with self.panes.lock:
+                    self.panes.advance_log()
                     drained = self._count_calls(limit)
                     entries, bare = self._pop_rows(limit)
                 before = totals.rows
@@ -186,7 +195,8 @@ class Drain:
                         # A value or a user function raises, and would do so again.
                         left = self.deferred.remove_entries(entries) + len(bare) - (totals.rows - before)
                         self.panes.drop("unreadable", left)
-                        self.deferred.count(self.buffer.entries)
+                        with self.panes.lock:  # under which other threads remove entries and subtract their rows
+                            self.deferred.count(self.buffer.entries)
                     else:
                         self._put_back(entries, bare, totals.rows - before)
                     raise
@@ -220,9 +230,10 @@ class Drain:
     def _drop_rows(self, limit: int) -> bool:
         """Drain as `_drain_chunk`, but drop the rows, because a user function does not return."""
         with self.panes.lock:
+            self.panes.advance_log()
             drained = self._count_calls(limit)
             entries, bare = self._pop_rows(limit)
-        rows = self.deferred.remove_entries(entries) + len(bare)
+            rows = self.deferred.remove_entries(entries) + len(bare)
         if rows:
             self.panes.drop("derive", rows)
             if self._on_stuck is not None:
@@ -240,20 +251,22 @@ class Drain:
             return False
         totals, queue = self.panes.totals, self._durations
         seconds, contexts, numbers = zip(*calls, strict=True) if calls else ((), (), ())
-        counts, durations = self._measure(seconds, contexts)
+        counts, durations, keys, warm_up = self._meter.measure(seconds, contexts)
         served, failed = sum(numbers), dict(totals.failed)
         for _, _, error, rows in failures:
             failed[error] = failed.get(error, 0) + rows
-        if failures and queue is not None:
-            self.buffer.exemplars = queue.is_wanted()
-        if failures and queue is not None and self.buffer.exemplars:
-            durations += chain.from_iterable((seconds, context, error) for seconds, context, error, _ in failures)
+        if failures:
+            more, raised_keys = self._meter.measure_failures(failures)
+            durations += more
+            keys = keys + raised_keys
         answered, raised = len(calls), len(failures)
         # Without a call from here on, so that no interrupt comes between.
         totals.served += served
         totals.failed = failed
         totals.failed_calls += raised
         totals.durations += counts
+        totals.keys += keys
+        totals.warm_up = warm_up
         if queue is not None:
             queue.items += durations
         del self._calls[:answered]
@@ -271,22 +284,27 @@ class Drain:
         size, further, before = len(entries) // FIELDS, len(bare), totals.rows
         if not size and not further:
             return False
-        counts, durations = self._measure(entries[2::FIELDS], entries[3::FIELDS])
+        seconds, contexts = entries[2::FIELDS], entries[3::FIELDS]
+        counts, durations, keys, warm_up = self._meter.measure(seconds, contexts)
+        calls = zip(seconds, contexts, repeat(0))
         try:
             self._bin(entries, bare)
         except BaseException as error:
-            # Without a call here too.
+            # Without a call here too. So the durations of what is binned become those of calls that have no rows.
             done = totals.rows - before
             taken = done if done < size else size  # noqa: FURB136
             totals.served += taken
+            self._calls[:0] = [*calls][:taken]
             del buffer.entries[: taken * FIELDS]
             del self._bare[: done - taken]
-            totals.durations += self._measure(entries[2 : taken * FIELDS : FIELDS], ())[0]
+            self._count_calls(taken)
             if is_no_interrupt(error):
                 self._bin_singly(size - taken, further - (done - taken))
             raise
         totals.served += size
         totals.durations += counts
+        totals.keys += keys
+        totals.warm_up = warm_up
         if queue is not None:
             queue.items += durations
         del buffer.entries[: size * FIELDS]
@@ -295,28 +313,38 @@ class Drain:
 
     def _bin_singly(self, size: int, further: int) -> None:
         """Bin the next *size* entries and *further* rows one by one, because a value raises. Drop rows that do."""
-        totals = self.panes.totals
+        totals, queue = self.panes.totals, self._durations
         for number, is_entry in ((size, True), (further, False)):
             for _ in range(number):
                 entries, bare = (self.buffer.entries[:FIELDS], []) if is_entry else ([], self._bare[:1])
-                counts, dropped = self._measure(entries[2::FIELDS], ())[0], dict(totals.dropped)
+                counts, durations, keys, warm_up = self._meter.measure(entries[2::FIELDS], entries[3::FIELDS])
+                dropped, before = dict(totals.dropped), totals.rows
                 dropped["unreadable"] = dropped.get("unreadable", 0) + 1
-                raises = False
+                raises, late = False, None
                 try:
                     self._bin(entries, bare)
                 except BaseException as error:
-                    if not is_no_interrupt(error):
+                    if totals.rows != before:
+                        late = error  # it came after the row was binned
+                    elif is_no_interrupt(error):
+                        raises = True
+                    else:
                         raise
-                    raises = True
                 # Without a call from here on, so that no interrupt comes between.
                 if raises:
                     totals.dropped = dropped
                 if is_entry:
                     totals.served += 1
                     totals.durations += counts
+                    totals.keys += keys
+                    totals.warm_up = warm_up
+                    if queue is not None:
+                        queue.items += durations
                     del self.buffer.entries[:FIELDS]
                 else:
                     del self._bare[:1]
+                if late is not None:
+                    raise late
 
     def _pop_rows(self, limit: int) -> tuple[list[Any], list[Row]]:
         """Count and remove at most *limit* entries, and *limit* rows without an output. Return the two lists."""
@@ -325,8 +353,10 @@ class Drain:
             # The call of a batch has been counted by itself.
             batches = sum(row.__class__ is Batch for row in entries[::FIELDS]) if self._defers else 0
             self.panes.totals.served += len(entries) // FIELDS - batches
-            counts, durations = self._measure(entries[2::FIELDS], entries[3::FIELDS])
+            counts, durations, keys, warm_up = self._meter.measure(entries[2::FIELDS], entries[3::FIELDS])
             self.panes.totals.durations += counts
+            self.panes.totals.keys += keys
+            self.panes.totals.warm_up = warm_up
             if self._durations is not None:
                 self._durations.items += durations
         return entries, pop_head(self._bare, limit)
@@ -354,23 +384,3 @@ class Drain:
         align = self.buffer.align
         if self.width and rows:
             self.panes.count_rows(rows if align is None else align(rows), outputs)
-
-    def _measure(self, seconds: Sequence[float], contexts: Sequence[object]) -> tuple[Counts | int, list[Any]]:
-        """
-        Return the counts of the durations of successful calls, and the items of the queue of durations.
-
-        `NO_CALL` is skipped. There are no items if no SDK is set up so far.
-        """
-        if not seconds:
-            return 0, []
-        counts, known = count_seconds(seconds)
-        queue = self._durations
-        if queue is None:
-            return counts, []
-        self.buffer.exemplars = wanted = queue.is_wanted()
-        if not wanted:
-            return counts, []
-        durations: Iterable[Duration] = zip(seconds, contexts, repeat(None))
-        if known < len(seconds):
-            durations = [duration for duration in durations if duration[0] == duration[0]]
-        return counts, [*chain.from_iterable(durations)]

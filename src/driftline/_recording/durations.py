@@ -26,19 +26,25 @@ class DurationQueue:
     Args:
         record: records durations in the histogram.
         is_wanted: returns whether an SDK is set up, which reads the histogram.
+        context: returns the OpenTelemetry context of a call, for exemplars.
 
     Attributes:
         is_wanted: as above.
+        context: as above.
         items: the durations, `PARTS` items each. Callers append to it in one step, if durations are wanted.
     """
 
-    __slots__ = ("_lock", "_record", "is_wanted", "items")
+    __slots__ = ("_lock", "_record", "context", "is_wanted", "items")
 
     def __init__(
-        self, record: Callable[[Iterable[Duration]], None], is_wanted: Callable[[], bool] = lambda: True
+        self,
+        record: Callable[[Iterable[Duration]], None],
+        is_wanted: Callable[[], bool] = lambda: True,
+        context: Callable[[], object] | None = None,
     ) -> None:
         self._record = record
         self.is_wanted = is_wanted
+        self.context = context
         self.reset()
 
     def reset(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 
 from driftline._capture.captured import Batch, Captured, Unread
+from driftline._capture.class_scores import ANY_FORM, OutputForm
 from driftline._capture.columns import Row, as_objects
 from driftline._capture.outputs import as_output, as_outputs, is_scalar, rows_in, unreadable_output
 from driftline._capture.ownership import shorten
@@ -25,6 +27,7 @@ from driftline._recording.draining import Drain
 from driftline._recording.durations import DurationQueue
 from driftline._runtime.guard import is_no_interrupt
 from driftline._runtime.worker import Worker
+from driftline._windows.call_log import Logging
 from driftline._windows.panes import Panes
 from driftline.typing import Column
 
@@ -45,6 +48,8 @@ class Recorder(Drain):
         on_overdue: evaluates pending windows in the caller's thread, as for `Backpressure`.
         on_stuck: called when rows are dropped because a user function does not return.
         sink: records the calls of the buffer. By default it is this recorder.
+        form: the classes of the outputs, and whether labels keep their probabilities. Whether outputs may be labels is
+            decided by the bins of the prediction.
 
     Attributes:
         panes: as above.
@@ -52,9 +57,10 @@ class Recorder(Drain):
         buffer: the buffer of single rows.
         backpressure: keeps the buffers bounded.
         deferred: the lock for user functions, and the number of rows in pending batches.
+        form: what an output may be.
     """
 
-    __slots__ = ("_predicts_labels",)
+    __slots__ = ("form",)
 
     def __init__(
         self,
@@ -68,13 +74,20 @@ class Recorder(Drain):
         on_overdue: Callable[[bool], None] | None = None,
         on_stuck: Callable[[], None] | None = None,
         sink: CallSink | None = None,
+        form: OutputForm = ANY_FORM,
     ) -> None:
         append = self._append_timed if panes.timed else None
         buffer = CallBuffer(self if sink is None else sink, capture, capture_batch, append)
         super().__init__(
             panes, width, buffer, durations=durations, worker=worker, on_overdue=on_overdue, on_stuck=on_stuck
         )
-        self._predicts_labels = self._has_prediction and not panes.layout.is_numeric(width)
+        self.form = replace(form, labels=self._has_prediction and not panes.layout.is_numeric(width))
+
+    def start_log(self, logging: Logging) -> None:
+        """As `Drain.start_log`. Without a worker thread, callers drain the rows of a block that has ended."""
+        super().start_log(logging)
+        if self.panes.timed:
+            self.buffer.append_with(self._append_timed)
 
     # --- in the caller's thread --------------------------------------------------------------------------------------
 
@@ -123,6 +136,12 @@ class Recorder(Drain):
             self._failures.append((seconds, context, error, rows))
         self.backpressure.relieve_if_crowded()
 
+    def count_key(self, bucket: int) -> None:
+        """Count a batch without a call by the bucket of its key, if a canary has asked for it."""
+        if self.panes.log is not None:
+            with self.panes.lock:
+                self.panes.totals.keys[bucket, 0] += 1
+
     def _append(self, entry: Entry) -> None:
         """Append an entry, and call `Backpressure.relieve` if the buffer is as long as the fast path lets it be."""
         buffer = self.buffer
@@ -143,7 +162,7 @@ class Recorder(Drain):
     def _record_converted(self, row: Row, output: Any, seconds: float, context: object) -> None:
         """Record a row whose output is no plain number or string. Raise TypeError if it is not one value."""
         try:
-            value = as_output(output, labels=self._predicts_labels)
+            value = as_output(output, self.form)
         except BaseException:
             self._drain_ended_pane()
             # Under the lock, so that a reading sees the call together with its row.
@@ -201,7 +220,7 @@ class Recorder(Drain):
             return None, False
         if outputs is None:
             return [None] * rows, False
-        column = as_outputs(outputs, rows, labels=self._predicts_labels)
+        column = as_outputs(outputs, rows, self.form)
         if column is None:
             self.panes.reject_outputs(rows, outputs)
         return column, column is None
@@ -243,6 +262,7 @@ class Recorder(Drain):
             self._calls.append((seconds, context, rows))
             return
         with self.panes.lock:
+            self.panes.advance_log()
             self.panes.totals.served += rows
             self.panes.totals.batches += 1
 
@@ -251,8 +271,7 @@ class Recorder(Drain):
         columns = batch.columns if column is None else [*batch.columns, column]
         if self._defers:
             # The worker thread runs the user functions, and bins the batch after the rows in front of it.
-            self.deferred.add(batch.rows)
-            self.buffer.entries.extend((Batch(columns, batch.rows), None, NO_CALL, None))
+            self.deferred.append(Batch(columns, batch.rows), self.buffer.entries)
             worker = self.backpressure.worker
             if worker is not None and self.deferred.batch_rows >= WAKE_ROWS:
                 worker.wake()
@@ -260,6 +279,7 @@ class Recorder(Drain):
         with self.panes.lock:
             if not self._draining.is_running():
                 with self._draining:
+                    self.panes.advance_log()
                     self._bin_oldest(max(self.buffer.rows, len(self._bare)))
             self.panes.count_columns(columns, batch.rows)
 
