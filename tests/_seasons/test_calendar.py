@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from driftline import ConfigurationError, Reference
-from driftline._seasons.calendar import WeekClock, cell_of
+from driftline._seasons.calendar import cell_of
+from driftline._seasons.clock import WeekClock
 
 HOUR = 3_600.0
 MONDAY = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc).timestamp()

@@ -12,7 +12,8 @@ import pytest
 from driftline import ConfigurationError, FalseAlarms, Reference, ReferenceError, Thresholds, Window
 from driftline._binning.layout import Layout
 from driftline._seasons.calendar import CELLS
-from driftline._seasons.expectation import Expectation, Seasons
+from driftline._seasons.expectation import Expectation
+from driftline._seasons.seasons import Seasons
 from driftline._significance.components import LOCATION
 from driftline.testing import ManualClock, Probe, in_memory_monitor
 
@@ -175,25 +176,6 @@ def test_the_expectation_is_the_mix_of_the_cells():
     assert expectation(cells) == pytest.approx(np.array(reference.features[0].counts))
 
 
-def test_hours_and_weekdays_are_multiplied():
-    """The product of both shares over the overall shares, scaled to a sum of 1."""
-    reference = Reference.fit(
-        traffic(28, 8, per_hour=60, daily=0.5, weekly=0.5), time="time", seasons=("weekday", "hour")
-    )
-    assert reference.seasons.kinds == ("hour", "weekday")
-    layout = Layout(reference.watched)
-    expectation = Expectation(reference.seasons, reference.watched, layout)
-    cell = 5 * 24 + 6
-    cells = np.bincount([cell], minlength=CELLS) * 100
-    hour, weekday = (table[index] for table, index in zip(reference.seasons.counts, (6, 5), strict=True))
-    for index, feature in zip(layout.slices, reference.watched, strict=True):
-        whole = np.array(feature.counts)
-        by_hand = hour[index] * weekday[index] / np.maximum(whole, 1)
-        result = expectation(cells)[index]
-        assert result / result.sum() == pytest.approx(by_hand / by_hand.sum())
-        assert result.sum() < min(hour[index].sum(), weekday[index].sum())
-
-
 def test_seasons_of_parts_add_up():
     """To the counts of all data."""
     data = traffic(14, 9, per_hour=50)
@@ -204,7 +186,7 @@ def test_seasons_of_parts_add_up():
     both = first.merge(second).seasons
     whole = Reference.fit(data, time="time", like=first).seasons
     assert second.seasons.kinds == first.seasons.kinds
-    assert all(map(np.array_equal, both.counts, whole.counts))
+    assert all(map(np.array_equal, (*both.counts, both.week), (*whole.counts, whole.week)))
     assert (both.start, both.end) == (whole.start, whole.end)
     assert both.rows_per_day(len(data["time"])) == pytest.approx(50 * 24, rel=0.01)
     assert hash(both) == hash(first.seasons + second.seasons)
@@ -264,6 +246,7 @@ def test_seasons_that_count_other_rows_are_refused():
     data = {"x": np.arange(100.0), "y": ["a", "b"] * 50}
     reference = Reference.fit(data, time=np.arange(100.0) * HOUR, seasons=["hour"])
     document = json.loads(reference.to_json())
+    assert document["schema_version"] == 1
     hours = document["seasons"]["counts"]["hour"]
     hours[0][1] += 1
     with pytest.raises(ReferenceError, match="counts that add up to those of the features"):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.signal import lfilter
 
 from driftline import ConfigurationError, FalseAlarms, Reference, Window
-from driftline._binning.layout import Layout
-from driftline._significance.burn_in import BURN_IN_WINDOWS, BurnIn
 from driftline._significance.components import LOCATION, MISSING, OUTSIDE, SHAPE, SPREAD, orthonormal_polynomials
 from driftline._significance.dependence import Dependence, choose_block_lengths
-from driftline._significance.inflation import larger_inflation
-from driftline._windows.ring import (
-    RowRing,
-    TimeRing,
-    WindowCounts,
-)
-from driftline.testing import ManualClock, Probe, in_memory_monitor
+from driftline._significance.inflation import difference_inflation
+from driftline._windows.ring import BLOCKS, RowRing, TimeRing
+from driftline.testing import Probe, in_memory_monitor
 
 
 def series(rho, rows, seed, features=1):
@@ -110,13 +106,16 @@ def test_merging_weights_the_dependence_of_both_by_blocks():
     )
 
 
-def test_larger_inflation_decides_part_by_part():
-    """With the degrees of freedom of the larger factor."""
-    small, large = (Reference.fit(series(rho, 20_000, 7, features=3)).dependence.inflation(1_000) for rho in (0.5, 0.9))
-    both = larger_inflation(small, large)
-    assert (both.factor >= np.maximum(small.factor, large.factor)).all()
-    larger = large.factor > small.factor
-    assert (both.freedom[larger] == large.freedom[larger]).all()
+@pytest.mark.parametrize("rows", [100, 1_000, 20_000])
+def test_the_inflation_of_a_difference_is_that_of_both_sides_weighted(rows):
+    """A window that is much shorter than the reference has its own inflation, a longer one that of the reference."""
+    dependence = Reference.fit(series(0.9, 20_000, 7, features=3)).dependence
+    window, whole = dependence.inflation(rows), dependence.inflation(20_000)
+    difference = difference_inflation(dependence.inflation_curve(), rows, np.full((3, 1), 20_000.0))
+    variance = window.factor / rows + whole.factor / 20_000
+    np.testing.assert_allclose(difference.factor * (1 / rows + 1 / 20_000), variance)
+    assert (difference.freedom == window.freedom).all()
+    assert (difference.directions == window.directions).all()
 
 
 @pytest.mark.parametrize("shares", [[0.25, 0.5, 0.25], [0.1] * 10, [0.7, 0.1, 0.1, 0.1]])
@@ -136,62 +135,28 @@ def test_too_few_bins_have_no_spread(shares):
     assert location.any() == (max(shares) < 1.0)
 
 
-# --- burn-in ---------------------------------------------------------------------------------------------------------
+# --- traffic ---------------------------------------------------------------------------------------------------------
 
 
-def burn_in_with(values, reference, window=1_000, blocks=16, windows=BURN_IN_WINDOWS):
-    """Return a burn-in that has seen these rows."""
-    layout = Layout(reference.features)
-    burn_in = BurnIn(reference.features, layout)
-    size = window // blocks
-    for start in range(0, windows * window, window):
-        parts = [values[first : first + size] for first in range(start, start + window - size + 1, size)]
-        burn_in.learn([WindowCounts(layout.count(list(part.T), len(part)), len(part)) for part in parts])
-    return burn_in
-
-
-@pytest.mark.parametrize("rho", [0.0, 0.9, 0.97])
-def test_the_burn_in_learns_the_dependence_that_shuffled_data_hide(rho):
-    """Roughly after one window, closely after 32."""
-    rows = series(rho, 60_000, 8, features=6)
-    reference = Reference.fit(np.random.default_rng(0).permutation(rows[:20_000]))
-    for windows, low, high in ((1, 0.2, 5.0), (32, 0.55, 1.8)):
-        factor = burn_in_with(rows[20_000:], reference, windows=windows).dependence.inflation(1_000).factor
-        assert low <= np.median(factor[:, LOCATION]) / design_effect(rho, 1_000) <= high
-
-
-def test_a_drift_that_begins_during_the_burn_in_does_not_become_normal():
-    """After half a deviation at window 10 of 32, the factor stays far below a value that would hide it."""
-    rows = series(0.0, 52_000, 9, features=4)
-    reference = Reference.fit(rows[:20_000])
-    served = rows[20_000:].copy()
-    served[10_000:] += 0.5
-    factor = burn_in_with(served, reference).dependence.inflation(1_000).factor
-    assert factor[:, LOCATION].max() < 4
-    # The variance around a common mean would include that between the two halves: a factor of about 50.
-
-
-def test_the_burn_in_ends_after_32_windows():
-    """Until then the reason contains its progress. After that the dependence no longer changes."""
-    clock, random = ManualClock(), np.random.default_rng(0)
+def test_learning_never_ends():
+    """The first window is the beginning. The state has no note of it."""
+    random = np.random.default_rng(0)
     reference = Reference.fit({"x": random.normal(size=5_000)})
-    monitor = in_memory_monitor(
-        reference=reference, window=Window(rows=500), rule=FalseAlarms(1, every="1h"), clock=clock
-    )
+    monitor = in_memory_monitor(reference=reference, window=Window(rows=500), rule=FalseAlarms(1, every="1h"))
     assert monitor.dependence is None
-    monitor.observe({"x": random.normal(size=1_500)})
-    assert monitor.status()["x"].reason == ("as the reference; learning how rows depend on each other: 2 of 32 windows")
-    for _ in range(40):
-        monitor.observe({"x": random.normal(size=500)})
-    assert monitor.status()["x"].reason == "as the reference"
-    kept = monitor.dependence
-    monitor.observe({"x": random.normal(size=5_000)})
-    assert monitor.dependence == kept
-    assert not Probe(monitor).divides_panes
+    known = []
+    for _ in range(6):
+        for _ in range(20):
+            monitor.observe({"x": random.normal(size=500)})
+        known.append(monitor.dependence)
+        assert monitor.status()["x"].reason == "as the reference"
+    assert all(before != after for before, after in itertools.pairwise(known))
+    assert (np.diff([each.blocks[0] for each in known]) >= 0.0).all()
+    assert Probe(monitor).divides_panes
 
 
 def test_learned_dependence_is_saved_with_the_reference(tmp_path):
-    """A process that loads it needs no burn-in."""
+    """A process that loads it knows it in its first window."""
     rows = series(0.95, 40_000, 10, features=2)
     reference = Reference.fit(np.random.default_rng(0).permutation(rows[:8_000]))
     monitor = in_memory_monitor(reference=reference, window=Window(rows=500), rule=FalseAlarms(1, every="1h"))
@@ -203,10 +168,14 @@ def test_learned_dependence_is_saved_with_the_reference(tmp_path):
     assert (
         again.traffic.inflation(500).factor[0, LOCATION] > 5 > reference.dependence.inflation(500).factor[0, LOCATION]
     )
-    successor = in_memory_monitor(reference=again, window=Window(rows=500), rule=FalseAlarms(1, every="1h"))
-    successor.observe(rows[8_000:8_500])
-    assert successor.dependence is None
-    assert successor.status()["0"].reason == "as the reference"
+    # It starts with what was learned, and goes on learning.
+    known = []
+    for start in (reference, again):
+        successor = in_memory_monitor(reference=start, window=Window(rows=500), rule=FalseAlarms(1, every="1h"))
+        successor.observe(rows[8_000:8_500])
+        known.append(successor.dependence)
+    assert len(known[0].lengths) < len(known[1].lengths)
+    assert known[0].blocks[0] < 10 < known[1].blocks[0] < monitor.dependence.blocks[0]
 
 
 def test_dependence_of_other_features_is_refused():
@@ -222,18 +191,19 @@ def test_dependence_of_other_features_is_refused():
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_dependent_traffic_does_not_alarm_and_a_real_shift_does(shuffled):
-    """In hourly windows of AR(1) of 0.9, a test for independent rows would alarm in most of them."""
-    rows = series(0.9, 20_000 + 200 * 1_000, 11, features=5)
+    """In hourly windows of AR(1) of 0.9, a test for independent rows would alarm in most of them: at most one onset."""
+    rows = series(0.9, 20_000 + 120 * 1_000, 11, features=5)
     training = rows[:20_000]
     reference = Reference.fit(np.random.default_rng(0).permutation(training) if shuffled else training)
     monitor = in_memory_monitor(
         reference=reference, window=Window(rows=1_000), rule=FalseAlarms(1, every="1h", min_effect=0.0)
     )
-    alarms = 0
+    onsets, drifting = 0, set()
     for start in range(20_000, len(rows), 1_000):
         monitor.observe(rows[start : start + 1_000])
-        alarms += any(status.state == "drifting" for status in monitor.status().values())
-    assert alarms <= 8
+        before, drifting = drifting, {name for name, each in monitor.status().items() if each.state == "drifting"}
+        onsets += len(drifting - before)
+    assert onsets <= 1
     for seed in range(4):
         shifted = series(0.9, 1_000, 100 + seed, features=5)
         shifted[:, 3] += 1.5
@@ -319,7 +289,7 @@ def test_small_windows_of_dependent_rows_do_not_alarm_at_the_start():
 
 
 def test_the_blocks_of_a_window_of_rows_add_up_to_it():
-    """There are sixteen. None crosses a pane, and each is returned once."""
+    """None crosses a pane, and each is returned once."""
     ring = RowRing(2, 3, 400)
     ring.divide = True
     random = np.random.default_rng(0)
@@ -330,9 +300,9 @@ def test_the_blocks_of_a_window_of_rows_add_up_to_it():
             whole.append(window)
             blocks.extend(window.blocks)
     assert len(whole) == 9
-    assert {block.rows for block in blocks} == {50}
+    assert {block.rows for block in blocks} == {800 // BLOCKS}
     assert sum(block.rows for block in blocks) == 4_000
-    np.testing.assert_array_equal(np.sum([block.counts for block in blocks[:16]], axis=0), whole[0].counts)
+    np.testing.assert_array_equal(np.sum([block.counts for block in blocks[:BLOCKS]], axis=0), whole[0].counts)
 
 
 def test_the_blocks_of_a_window_of_time_follow_the_clock():
@@ -345,17 +315,18 @@ def test_the_blocks_of_a_window_of_time_follow_the_clock():
         ring.add(np.array([4]), 4)
         block_rows.extend([block.rows for block in window.blocks] for window in ring.advance(float(second)))
     assert [sum(rows) for rows in block_rows] == [640, 640]
-    assert all(rows[0] == 40 for rows in block_rows)
+    assert all(rows[0] == 640 // BLOCKS for rows in block_rows)
 
 
 def test_a_ring_divides_windows_into_blocks_only_on_request():
-    """A rule without a test, or after the burn-in, needs none, and panes cost nothing further."""
+    """A rule without a test needs none, and panes cost nothing further."""
     ring = RowRing(1, 1, 1_000)
     assert ring.room() == 1_000
     ring.divide = True
-    assert ring.room() == 63
-    ring.add(np.array([63]), 63)
-    assert ring.pop_partial().blocks[0].rows == 63
+    size = -(-1_000 // BLOCKS)
+    assert ring.room() == size
+    ring.add(np.array([size]), size)
+    assert ring.pop_partial().blocks[0].rows == size
     assert ring.pop_partial().blocks == ()
 
 

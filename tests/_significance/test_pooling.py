@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from driftline._significance.pooling import pool_bins, sum_groups
+from driftline._binning.groups import sum_groups
+from driftline._significance.pooling import pool_bins
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 30))
 

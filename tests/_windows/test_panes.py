@@ -16,7 +16,8 @@ from driftline._capture.columns import as_floats
 from driftline._capture.reader import SMALL_BATCH
 from driftline._derived.transform import StagedLayout
 from driftline._recording.recorder import Recorder
-from driftline._seasons.calendar import CELLS, WeekClock
+from driftline._seasons.calendar import CELLS
+from driftline._seasons.clock import WeekClock
 from driftline._windows.panes import Panes
 from driftline.testing import ManualClock, Probe, in_memory_monitor
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline import Window
-from driftline._windows.ring import make_ring
+from driftline._windows.ring import RowRing, make_ring
 
 BINS = 5
 
@@ -80,3 +81,22 @@ def test_a_clock_that_is_set_back_restarts_the_pane():
     ring.add(one_row(1), 1)
     (window,) = ring.advance(10.0)
     assert window.rows == 1
+
+
+@pytest.mark.parametrize(("panes", "pane_rows"), [(1, 1_000), (4, 250), (3, 7), (1, 1), (10, 100)])
+@pytest.mark.parametrize("divide", [True, False])
+def test_rows_are_divided_as_their_next_additions_fill_the_ring(panes, pane_rows, divide):
+    """The division that is known beforehand is the one that asking before each addition gives."""
+    ring, other = RowRing(panes, 1, pane_rows), RowRing(panes, 1, pane_rows)
+    ring.divide = other.divide = divide
+    random = np.random.default_rng(3)
+    for _ in range(40):
+        rows = int(random.integers(1, 900))
+        sizes = ring.split(rows, 10_000)
+        assert sum(sizes) == rows
+        assert ring.split(rows, 2) == sizes[:2]
+        for size in sizes:
+            assert size == min(rows, other.room())
+            rows -= size
+            windows = [each.add(np.array([size]), size) for each in (ring, other)]
+            assert (windows[0] is None) == (windows[1] is None)

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from driftline._binning.bins import Bins, Feature
 from driftline._binning.layout import Layout, binner
 from driftline._capture.tables import Table
-from driftline._seasons.calendar import DAY, cell_of
-from driftline._seasons.expectation import KINDS, PERIODS, Expectation, OrderedRows, Seasons, cell_in
+from driftline._runtime import validation as check
+from driftline._seasons.calendar import CELLS, DAY, cell_of
+from driftline._seasons.courses import choose_course, weeks_of
+from driftline._seasons.expectation import Expectation, OrderedRows
+from driftline._seasons.seasons import KINDS, MAX_WEEK_BINS, PERIODS, Seasons, cell_in
+from driftline._seasons.zones import UTC, TimeZone
 from driftline.errors import ConfigurationError
 from driftline.typing import Column, Counts, Floats
 
-__all__ = ["check_kinds", "drop_time_column", "fit_seasons", "kinds_like", "order_rows"]
+__all__ = ["check_kinds", "drop_time_column", "fit_seasons", "kinds_like", "order_rows", "zone_like"]
 
 MIN_PERIODS = {"hour": 8, "weekday": 4}
 """Kind of season to the fewest days (for "hour") or weeks (for "weekday") of data that can show it."""
@@ -86,6 +90,31 @@ def kinds_like(kinds: tuple[str, ...], seasons: Seasons | None, *, timed: bool) 
     return others
 
 
+def zone_like(timezone: str | None, seasons: Seasons | None, *, timed: bool) -> str:
+    """
+    Return the name of the time zone of a fit: the argument ``timezone=``, or that of the reference in ``like=``.
+
+    Args:
+        timezone: the value of the argument.
+        seasons: the seasons of the reference in ``like=``; None if it has none.
+        timed: whether the data have times.
+
+    Raises:
+        ConfigurationError: there are no times, the reference has another time zone, or the value is not a string.
+    """
+    other = UTC if seasons is None else seasons.timezone
+    if timezone is None:
+        return other
+    check.string("timezone", timezone)
+    if not timed:
+        msg = f"timezone={timezone!r} without time=: expected a column, or a time for each row"
+        raise ConfigurationError(msg)
+    if seasons is not None and timezone != other:
+        msg = f"timezone={timezone!r}: expected that of the reference given as like=, {other!r}, or none"
+        raise ConfigurationError(msg)
+    return timezone
+
+
 def drop_time_column(table: Table, names: Sequence[str], time: Any) -> tuple[tuple[str, ...], Table]:
     """
     Return the names and the table of the columns without the column of times.
@@ -111,6 +140,7 @@ def fit_seasons(
     columns: Sequence[Column],
     seconds: Floats,
     kinds: tuple[str, ...],
+    zone: TimeZone,
     time_column: str | None = None,
 ) -> Seasons:
     """
@@ -121,15 +151,20 @@ def fit_seasons(
         columns: the values of each feature.
         seconds: Unix time of each row in seconds, shape (rows,).
         kinds: kinds of season by which windows will be compared. Only these are counted, but all are tested.
+        zone: the time zone of hours and days.
         time_column: name of the column of times; None if the times were not a column.
     """
-    cells = cell_of(seconds)
+    local = zone.to_local(seconds)
+    cells = cell_of(local)
     tables: dict[str, list[Counts]] = {kind: [] for kind in kinds}
     shown = dict.fromkeys(KINDS, False)
-    units = {kind: _assign_groups(seconds, kind) for kind in KINDS}
+    units = {kind: _assign_groups(local, kind) for kind in KINDS}
     level = SHOWN_LEVEL / len(features)
+    by_week = _WeekCounts.of(features, kinds, local, cells)
     for feature, column in zip(features, columns, strict=True):
         numbers = binner(feature.bins)(column)
+        if by_week is not None:
+            by_week.add(numbers, feature.bins)
         for kind, size in KINDS.items():
             cell = cell_in(kind, cells)
             if kind in kinds:
@@ -146,7 +181,50 @@ def fit_seasons(
         float(seconds.min()),
         float(seconds.max()),
         time_column,
+        None if by_week is None else np.concatenate(by_week.tables, axis=1),
+        () if by_week is None else tuple(by_week.courses),
+        zone.name,
     )
+
+
+class _WeekCounts:
+    """
+    Counts features by hour of the week, and chooses their courses of the day.
+
+    Args:
+        cells: hour of the week of each row, shape (rows,).
+        weeks: group of weeks of each row, shape (rows,); None if there are too few weeks to compare.
+
+    Attributes:
+        tables: counts of each feature so far, shape (`CELLS`, bins).
+        courses: the course of each feature so far.
+    """
+
+    def __init__(self, cells: NDArray[np.intp], weeks: NDArray[np.intp] | None) -> None:
+        self._cells, self._weeks = cells, weeks
+        self.tables: list[Counts] = []
+        self.courses: list[str] = []
+
+    @classmethod
+    def of(
+        cls, features: Sequence[Feature], kinds: tuple[str, ...], local: Floats, cells: NDArray[np.intp]
+    ) -> _WeekCounts | None:
+        """Return the counts before the first feature; None without both kinds, or with too many bins."""
+        if len(kinds) < len(KINDS) or sum(feature.bins.size for feature in features) > MAX_WEEK_BINS:
+            return None
+        return cls(cells, weeks_of(local))
+
+    def add(self, numbers: NDArray[np.intp], bins: Bins) -> None:
+        """Add a feature, of which *numbers* are the bin numbers of the rows, shape (rows,)."""
+        if self._weeks is None:
+            self.tables.append(_count_cells(self._cells, CELLS, numbers, bins))
+            self.courses.append("weekend")
+            return
+        weeks = int(self._weeks.max()) + 1
+        counts = _count_cells(self._weeks * CELLS + self._cells, weeks * CELLS, numbers, bins)
+        counts = counts.reshape(weeks, CELLS, -1)
+        self.tables.append(counts.sum(axis=0))
+        self.courses.append(choose_course(counts, bins))
 
 
 def _count_cells(cell: NDArray[np.intp], cells: int, numbers: NDArray[np.intp], bins: Bins) -> Counts:
@@ -159,7 +237,7 @@ def _assign_groups(seconds: Floats, kind: str) -> NDArray[np.intp] | None:
     Assign the day (week) of each row to one of at most `MAX_GROUPS` groups.
 
     Args:
-        seconds: Unix time of each row in seconds, shape (rows,).
+        seconds: local time of each row in seconds, shape (rows,).
         kind: ``"hour"`` to group days, ``"weekday"`` to group weeks.
 
     Returns:
@@ -201,7 +279,9 @@ def _shows_season(table: Counts, level: float) -> bool:
     return spread == 0.0 or float(special.stdtr(units - 1, -repeated / spread)) <= level
 
 
-def order_rows(seconds: Floats, seasons: Seasons, features: Sequence[Feature], layout: Layout) -> OrderedRows:
+def order_rows(
+    seconds: Floats, seasons: Seasons, features: Sequence[Feature], layout: Layout, zone: TimeZone
+) -> OrderedRows:
     """
     Return the order of rows by time, and the hour of the week of each row.
 
@@ -210,7 +290,8 @@ def order_rows(seconds: Floats, seasons: Seasons, features: Sequence[Feature], l
         seasons: the seasons of the same rows.
         features: the features.
         layout: the bins of the features.
+        zone: the time zone of the seasons.
     """
     order = np.argsort(seconds, kind="stable")
     expectation = Expectation(seasons, features, layout) if seasons.kinds else None
-    return OrderedRows(order, cell_of(seconds[order]), expectation)
+    return OrderedRows(order, cell_of(zone.to_local(seconds[order])), expectation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from driftline._binning.bins import Feature, NumericBins
 from driftline._binning.groups import BinGroups
 from driftline._binning.layout import Layout
 from driftline._binning.selection import NewRows, expected_rows, known_bins
+from driftline.distances import SMOOTHING
 from driftline.typing import Floats
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "FeatureMatrix",
     "Numbers",
     "group_features",
+    "leading_parts",
     "orthonormal_polynomials",
 ]
 
@@ -121,6 +124,13 @@ class FeatureMatrix:
         rows: Numbers = counts[self.outside].sum(axis=1) if self.ordered else counts[self.outside[:, 0]]
         return rows
 
+    @property
+    def smoothed_shares(self) -> Floats:
+        """The shares of the reference without missing values, shape (features, bins), above 0 in all real bins."""
+        smoothed = self.reference + SMOOTHING * self.real
+        shares: Floats = smoothed / smoothed.sum(axis=1, keepdims=True)
+        return shares
+
     def with_reference(self, reference: Floats) -> FeatureMatrix:
         """
         Return a copy with other counts of the reference, such as those of a season.
@@ -146,6 +156,13 @@ class FeatureMatrix:
         known: Numbers = counts.copy()
         known[np.arange(len(counts)), self.unseen] = 0
         return known
+
+
+def leading_parts(features: Sequence[Feature]) -> NDArray[np.intp]:
+    """Return the part that shows a shift of each feature, shape (features,): location, or the mix of categories."""
+    return np.array(
+        [LOCATION if isinstance(feature.bins, NumericBins) else SHAPE for feature in features], dtype=np.intp
+    )
 
 
 def group_features(features: Sequence[Feature], layout: Layout) -> tuple[FeatureMatrix, ...]:
@@ -226,12 +243,32 @@ def orthonormal_polynomials(shares: Floats) -> tuple[Floats, Floats]:
     >>> l.round(3).tolist(), q.round(3).tolist()
     ([-1.414, 0.0, 1.414], [1.0, -1.0, 1.0])
     """
-    ranks = np.cumsum(shares, axis=-1) - shares / 2
-    location = _normalise(ranks - 0.5, shares)
+    location = _normalise(_mid_ranks(shares) - 0.5, shares)
     square = location**2
-    skew = (shares * square * location).sum(axis=-1, keepdims=True)
-    filled = (shares * square).sum(axis=-1, keepdims=True)
+    weighed = shares * square
+    skew = np.einsum("...b,...b->...", weighed, location)[..., None]
+    filled = weighed.sum(axis=-1, keepdims=True)
     return location, _normalise(square - filled - skew * location, shares)
+
+
+NARROW = 64
+"""Largest number of bins whose cumulative sums a product with a matrix computes faster than `numpy.cumsum`."""
+
+
+def _mid_ranks(shares: Floats) -> Floats:
+    """Return the share of rows below the middle of each bin, shape (..., bins)."""
+    width = shares.shape[-1]
+    if width > NARROW:
+        ranks: Floats = np.cumsum(shares, axis=-1) - shares / 2
+        return ranks
+    below: Floats = shares @ _half_below(width)
+    return below
+
+
+@lru_cache(maxsize=NARROW)
+def _half_below(width: int) -> Floats:
+    """Return the matrix that adds up all bins below a bin and half of it, shape (width, width)."""
+    return np.triu(np.ones((width, width)), 1) + 0.5 * np.eye(width)
 
 
 MIN_NORM = 1e-9
@@ -239,5 +276,5 @@ MIN_NORM = 1e-9
 
 
 def _normalise(values: Floats, shares: Floats) -> Floats:
-    norm = np.sqrt((shares * values**2).sum(axis=-1, keepdims=True))
+    norm = np.sqrt(np.einsum("...b,...b->...", shares * values, values))[..., None]
     return np.where(norm > MIN_NORM, values / np.maximum(norm, MIN_NORM), 0.0)

@@ -29,6 +29,7 @@ __all__ = [
     "Dependence",
     "choose_block_lengths",
     "effective_directions",
+    "have_equal_arrays",
     "measure_dependence",
 ]
 
@@ -78,7 +79,7 @@ class Dependence:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dependence):
             return NotImplemented
-        return all(np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True) for name in self.__slots__)
+        return have_equal_arrays(self, other, self.__slots__)
 
     def __hash__(self) -> int:
         return hash(tuple(getattr(self, name).tobytes() for name in self.__slots__))
@@ -120,6 +121,11 @@ class Dependence:
     def inflation(self, rows: float, whole: float = 0.0) -> Inflation:
         """Return the variance inflation of a window of *rows* rows: see `InflationCurve.__call__`."""
         return self.inflation_curve()(rows, whole)
+
+
+def have_equal_arrays(first: object, second: object, names: Sequence[str]) -> bool:
+    """Return whether the attributes *names* of two objects, which are arrays, are equal; nan is equal to nan."""
+    return all(np.array_equal(getattr(first, name), getattr(second, name), equal_nan=True) for name in names)
 
 
 def _blend(first: Floats, second: Floats, share: float) -> Floats:

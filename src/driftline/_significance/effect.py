@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline._significance.components import FeatureMatrix
+from driftline.distances import SMOOTHING
 from driftline.typing import Counts, Floats
 
 __all__ = ["NO_ROWS", "measure_effect"]
 
 NO_ROWS = 1e-9
 """Number of rows that replaces 0 in a denominator. With so few rows, no difference is significant."""
-
-SMOOTHING = 0.5
-"""Pseudo-count per bin, as in `driftline.distances.psi`. The effect is the corrected form of that distance."""
 
 
 def measure_effect(matrix: FeatureMatrix, current: Counts, missing: Counts, factor: Floats) -> tuple[Floats, Floats]:
@@ -23,7 +21,7 @@ def measure_effect(matrix: FeatureMatrix, current: Counts, missing: Counts, fact
 
     Both are nan where a feature has no rows. Unseen rows beyond those that are to be expected count as a bin that the
     reference does not fill. So one percent of new categories has the same effect whether or not the reference expects
-    others.
+    others. The pseudo-count per bin is that of `driftline.distances.psi`.
 
     Source of the expectation: Yurdakul & Naranjo (2020). It is multiplied by *factor*, the variance inflation.
 

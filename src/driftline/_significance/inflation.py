@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline._significance.components import LOCATION, OUTSIDE, SHAPE
+from driftline._significance.interpolation import Between
 from driftline.typing import Floats
 
-__all__ = ["RELIABLE_BLOCKS", "Inflation", "InflationCurve", "larger_inflation"]
+__all__ = ["RELIABLE_BLOCKS", "Inflation", "InflationCurve", "difference_inflation", "outside_factor"]
 
 LengthIndices: TypeAlias = NDArray[np.intp]
 """Shape (features, parts), for each feature and part the index of a block length in ascending order."""
@@ -52,14 +54,11 @@ class Inflation:
         freedom: shape (features, parts), degrees of freedom of the estimate; inf where rows are independent.
         directions: shape (features,), effective number of independent directions in which the shape varies; inf if it
             varies in all directions equally.
-        common: shape (parts,), whether at least half of the features are significantly dependent. If True, the rows are
-            in their original order. A single False is False for all parts.
     """
 
     factor: Floats
     freedom: Floats
     directions: Floats
-    common: np.ndarray[Any, np.dtype[np.bool_]] | bool = False
 
 
 class InflationCurve:
@@ -84,14 +83,13 @@ class InflationCurve:
     __slots__ = (
         "_blocks",
         "_chosen",
-        "_common",
         "_directions",
         "_extrapolated",
         "_factor",
         "_freedom",
         "_lengths",
         "_limit",
-        "_log_path",
+        "_path",
         "_power",
         "_significant",
     )
@@ -102,22 +100,21 @@ class InflationCurve:
         self._chosen, before = _choose_lengths(factors, freedom)
         at, at_before = _index_of(self._chosen), _index_of(before)
         self._factor = factor = factors[at]
-        self._significant, self._common = self._find_dependent(factor, freedom[at])
+        self._significant = self._find_dependent(factor, freedom[at])
         self._freedom = np.where(self._significant, blocks[self._chosen], np.inf)
         self._freedom[:, OUTSIDE] = np.minimum(self._freedom[:, LOCATION], self._freedom[:, SHAPE])
         self._prepare_extrapolation(freedom[at], freedom[at_before], factors[at_before], before)
         longer = np.arange(len(lengths))[:, None, None] > self._chosen
         path = np.maximum.accumulate(np.where(longer, 1.0, np.fmax(factors, 1.0)), axis=0)
-        self._log_path = np.log(np.concatenate([np.ones_like(path[:1]), path]))
+        self._path = np.concatenate([np.ones_like(path[:1]), path])
 
     @staticmethod
-    def _find_dependent(factor: Floats, freedom: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _find_dependent(factor: Floats, freedom: Floats) -> NDArray[np.bool_]:
         """
-        Return which features are dependent in which part, and in which parts half of the features are significantly so.
+        Return which features are dependent in which part, shape (features, parts).
 
-        The first has the shape (features, parts), the second (parts,). A feature is dependent if its variance is
-        significantly larger than that of independent rows. For parts in which half of the
-        features show dependence, any larger variance is enough.
+        A feature is dependent if its variance is significantly larger than that of independent rows. For parts in which
+        half of the features show dependence, any larger variance is enough.
 
         Args:
             factor: shape (features, parts), the factors at the chosen block lengths.
@@ -130,7 +127,7 @@ class InflationCurve:
         significant = (sigma > SIGNIFICANT_Z) | (common & (sigma > 0.0))
         # Values that are dependent in one part are dependent in the others too, perhaps to a lesser degree.
         significant[:, : SHAPE + 1] |= significant[:, : SHAPE + 1].any(axis=1, keepdims=True)
-        return significant, middle > SIGNIFICANT_Z
+        return significant
 
     def _prepare_extrapolation(
         self, freedom: Floats, shorter_freedom: Floats, shorter: Floats, before: LengthIndices
@@ -172,18 +169,15 @@ class InflationCurve:
         Args:
             rows: rows of the window.
             whole: rows up to which the curve of a single block length is extrapolated, if that is further than
-                `MAX_EXTRAPOLATION`. The burn-in passes the rows of a window, of which one block length may be known.
+                `MAX_EXTRAPOLATION`: those of a window of which one block length is known.
         """
         full = self._factor_at(rows, whole)
         full = np.maximum(np.nan_to_num(np.where(self._significant, full, 1.0), nan=1.0), 1.0)
-        # Values out of range are too rare for an estimate of their own. They come in longer clumps than the values of
-        # one bin, and in shorter clumps than the drifting of the mean. So take the geometric mean of the two.
-        between = np.sqrt(full[:, SHAPE] * np.maximum(full[:, LOCATION], full[:, SHAPE]))
-        full[:, OUTSIDE] = np.fmax(full[:, OUTSIDE], between)
+        full[:, OUTSIDE] = np.fmax(full[:, OUTSIDE], outside_factor(full))
         reliable = np.flatnonzero((self._lengths <= max(rows, self._lengths[0])) & (self._blocks >= RELIABLE_BLOCKS))
         directions = self._directions[int(reliable[-1]) if len(reliable) else 0]
         directions = np.where(self._significant[:, SHAPE], directions, np.inf)
-        return Inflation(full, self._freedom, directions, self._common)
+        return Inflation(full, self._freedom, directions)
 
     def _factor_at(self, rows: float, whole: float) -> Floats:
         """Return the factors for a number of rows, shape (features, parts), also where rows count as independent."""
@@ -203,14 +197,7 @@ class InflationCurve:
 
         They are linear in the logarithms between the block lengths, and 1 for a window of one row.
         """
-        lengths = np.log(np.concatenate([[1.0], self._lengths]))
-        at = np.log(max(rows, 1.0))
-        index = int(np.clip(np.searchsorted(lengths, at, side="right"), 1, len(lengths) - 1))
-        span = lengths[index] - lengths[index - 1]
-        # The span is 0 if the shortest blocks have one row.
-        share = min(1.0, (at - lengths[index - 1]) / span) if span > 0.0 else 1.0
-        factors: Floats = np.exp(self._log_path[index - 1] * (1.0 - share) + self._log_path[index] * share)
-        return factors
+        return Between.of(np.concatenate([[1.0], self._lengths]), rows).mean(self._path)
 
     def still_grows(self) -> NDArray[np.bool_]:
         """Return, for each feature, whether its variance still grows at the longest block length, shape (features,)."""
@@ -276,28 +263,30 @@ def _median(values: Floats) -> Floats:
     return np.where(known > 0, (low + high) / 2.0, 0.0)
 
 
-def larger_inflation(first: Inflation, second: Inflation) -> Inflation:
+def outside_factor(factor: Floats) -> Floats:
     """
-    Return the larger of two inflations for each feature and part, with its degrees of freedom.
+    Return the least variance factor of values out of range, shape (...,), which are too rare for a separate estimate.
 
-    The result is never less than *first*. If *first* has more blocks, of rows in their original order
-    (`Inflation.common`), then *second* counts only where it is significantly larger. So the first few blocks served do
-    not outweigh the thousands of blocks of such a reference.
+    They come in longer clumps than the values of one bin, and in shorter clumps than the drifting of the mean. So it is
+    the geometric mean of the two.
+
+    Args:
+        factor: shape (..., parts), the factors of all parts.
     """
-    margin = np.where(
-        first.common & np.isfinite(first.freedom) & (second.freedom < first.freedom),
-        SIGNIFICANT_Z * np.sqrt(2.0 / first.freedom + 2.0 / second.freedom),
-        0.0,
-    )
-    keep_first = np.log(second.factor / first.factor) <= margin
-    return Inflation(
-        np.where(keep_first, first.factor, second.factor),
-        # Of two equal factors, use the estimate with more degrees of freedom.
-        np.where(
-            first.factor == second.factor,
-            np.maximum(first.freedom, second.freedom),
-            np.where(keep_first, first.freedom, second.freedom),
-        ),
-        np.minimum(first.directions, second.directions),
-        first.common | second.common,
-    )
+    shape = factor[..., SHAPE]
+    between: Floats = np.sqrt(shape * np.maximum(factor[..., LOCATION], shape))
+    return between
+
+
+def difference_inflation(curve: Callable[[float], Inflation], rows: float, reference_rows: Floats) -> Inflation:
+    """
+    Return the inflation of the difference between rows and a reference: the mean of both, weighted by 1 / rows.
+
+    Args:
+        curve: returns the inflation of a number of rows.
+        rows: rows of the window.
+        reference_rows: shape (features, 1), effective rows of the reference. The largest decides about its inflation.
+    """
+    window, whole = curve(rows), curve(float(reference_rows.max()))
+    factor = (window.factor / rows + whole.factor / reference_rows) / (1 / rows + 1 / reference_rows)
+    return Inflation(factor, window.freedom, window.directions)

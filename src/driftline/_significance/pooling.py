@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline.typing import Floats
 
-__all__ = ["pool_bins", "sum_groups"]
+__all__ = ["pool_bins"]
 
 
 def pool_bins(expected: Floats, minimum: float) -> NDArray[np.intp]:
@@ -27,29 +25,18 @@ def pool_bins(expected: Floats, minimum: float) -> NDArray[np.intp]:
     [[0, 0, 1, 1, 1]]
     """
     size, width = expected.shape
-    groups: NDArray[np.intp] = np.zeros((size, width), dtype=np.intp)
+    # By column, because columns of contiguous numbers are added faster.
+    columns = np.ascontiguousarray(expected.T)
+    groups: NDArray[np.intp] = np.zeros((width, size), dtype=np.intp)
     number: NDArray[np.intp] = np.zeros(size, dtype=np.intp)
     held: Floats = np.zeros(size)
-    for column in range(width):
+    full: NDArray[np.bool_] = np.zeros(size, dtype=np.bool_)
+    for rows, group in zip(columns, groups, strict=True):
         # A group with enough rows ends at the next bin. A last group with too few rows joins the one before it.
-        full = held >= minimum
-        number, held = number + full, np.where(full, 0.0, held) + expected[:, column]
-        groups[:, column] = number
+        np.greater_equal(held, minimum, out=full)
+        number = np.add(number, full, out=group)
+        np.copyto(held, 0.0, where=full)
+        held += rows
     last = np.maximum(number - (held < minimum), 0)
-    pooled: NDArray[np.intp] = np.minimum(groups, last[:, None])
+    pooled: NDArray[np.intp] = np.ascontiguousarray(np.minimum(groups, last).T)
     return pooled
-
-
-def sum_groups(values: NDArray[Any], groups: NDArray[np.intp]) -> Floats:
-    """
-    Return the sums of each row of a matrix over the groups of its columns, in the same shape.
-
-    Column g holds the sums of group g. Columns after the last group are 0.
-
-    >>> sum_groups(np.array([[1, 2, 3, 4]]), np.array([[0, 0, 1, 1]])).tolist()
-    [[3.0, 7.0, 0.0, 0.0]]
-    """
-    size, width = groups.shape
-    flat = (groups + np.arange(size)[:, None] * width).ravel()
-    sums: Floats = np.bincount(flat, weights=values.ravel(), minlength=size * width).astype(np.float64)
-    return sums.reshape(size, width)

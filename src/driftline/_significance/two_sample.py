@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftline._binning.bins import Feature
+from driftline._binning.groups import sum_groups
 from driftline._binning.layout import Layout
+from driftline._significance.combination import cauchy_combination
+from driftline._significance.compared_counts import ComparedCounts
 from driftline._significance.components import (
     LOCATION,
     MISSING,
@@ -19,23 +21,25 @@ from driftline._significance.components import (
     SHAPE,
     SPREAD,
     FeatureMatrix,
-    Numbers,
     group_features,
     orthonormal_polynomials,
 )
 from driftline._significance.effect import NO_ROWS, measure_effect
 from driftline._significance.inflation import Inflation
-from driftline._significance.pooling import pool_bins, sum_groups
+from driftline._significance.moves import Moves
+from driftline._significance.pooling import pool_bins
+from driftline._significance.rate_test import MAX_FREEDOM, compare_rates, rate_deviation
 from driftline.typing import Counts, Floats
 
-__all__ = ["TwoSample", "TwoSampleResult", "benjamini_hochberg", "cauchy_combination"]
+__all__ = ["MIN_EXPECTED", "TwoSample", "TwoSampleResult"]
 
 MIN_EXPECTED = 5.0
 """Expected rows per bin of a chi-square test (Cochran 1954). Bins with fewer are pooled with their neighbours."""
 
-MAX_P = 0.99
+LEAST_WORTH = 4 * MIN_EXPECTED
 """
-Largest p-value in `cauchy_combination`. A p-value of 1 would become minus infinity there, and outweigh all others.
+Independent rows that a window counts for at least when its bins are pooled. With a single bin left, there would be no
+location to test, and so nothing that could be too weak to show.
 """
 
 SHIFT_SPREADS = 5**0.5 / 2
@@ -45,17 +49,6 @@ mean of its square by at most d^2, and the polynomial of spread is sqrt(5)/2 tim
 subtracts this increase, because the test of location covers it.
 """
 
-SHIFT_BENDS = 0.1
-"""
-Share of the chi-square of a shift that is neither linear nor quadratic in the ranks. The test of the shape subtracts
-it, because it belongs to the shift. Computed from quantiles, it is 0.05 for a normal distribution that moves, 0.05 and
-0.01 for Student's t with 3 and 5 degrees of freedom, and 0 for a logistic distribution. It is more for peaked
-distributions, but for those the variance of the blocks contains it.
-"""
-
-MAX_FREEDOM = 1e7
-"""Degrees of freedom that replace infinitely many. The tails are the same."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoSampleResult:
@@ -63,21 +56,23 @@ class TwoSampleResult:
     The test results of all features in one window.
 
     Attributes:
-        p: shape (features,), combined p-values; nan where a feature has no rows.
         parts: shape (features, parts), p-values of the parts of `_significance.components`; nan where a part does not
             apply.
         direction: shape (features, parts), above 0 for up, wider or more, below 0 for the opposite.
-        psi: shape (features,), PSI; nan where a feature has no rows.
-        effect: shape (features,), PSI minus its expectation without drift; nan where a feature has no rows.
         rows: shape (features,), rows of the feature in the window.
+        deviation: shape (features, parts), the difference in units of the standard deviation of one row, without sign;
+            nan where a part does not apply.
     """
 
-    p: Floats
     parts: Floats
     direction: Floats
-    psi: Floats
-    effect: Floats
     rows: Counts
+    deviation: Floats
+
+    @property
+    def p(self) -> Floats:
+        """Combined p-values, shape (features,); nan where a feature has no rows."""
+        return np.where(self.rows > 0, cauchy_combination(self.parts), np.nan)
 
 
 class TwoSample:
@@ -94,23 +89,23 @@ class TwoSample:
         layout: the layout of their bins.
     """
 
-    __slots__ = ("_bins", "_first", "_matrices", "_rows", "_size", "_special")
+    __slots__ = ("_baseline", "_bins", "_independent", "_matrices", "_moves", "_size", "_special", "_usual")
 
     def __init__(self, features: Sequence[Feature], layout: Layout) -> None:
         from scipy import special  # noqa: PLC0415 - see FalseAlarms.__init__
 
         self._special: Any = special
         self._matrices = group_features(features, layout)
+        self._usual = tuple(map(ComparedCounts.of, self._matrices))
+        self._baseline: tuple[Floats, tuple[ComparedCounts, ...]] | None = None
         self._size = len(features)
-        self._bins, self._first = layout.total, slice(*layout.sizes[:1])
-        self._rows = max((sum(feature.counts) for feature in features), default=1) or 1
+        self._bins = layout.total
+        self._moves = Moves.share(features, layout)
+        size = len(features)
+        self._independent = Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.full(size, np.inf))
 
     def __call__(
-        self,
-        counts: Counts,
-        rows: int,
-        inflation: Callable[[float], Inflation] | None = None,
-        reference: Floats | None = None,
+        self, counts: Counts, inflation: Inflation | None = None, baseline: Floats | None = None
     ) -> TwoSampleResult:
         """
         Test the counts of a window, and return the results of all features.
@@ -118,103 +113,124 @@ class TwoSample:
         Args:
             counts: flat counts over the bins of all features. Entries after the bins (the hours of the week) are
                 ignored.
-            rows: rows of the window.
-            inflation: returns the variance inflation for a number of rows. If None, rows are independent.
-            reference: shape (bins,), counts to compare with, which need not be whole. If None, the counts of the
-                features in the reference.
-        """
-        result = TwoSampleResult(
-            np.full(self._size, np.nan),
-            np.full((self._size, PARTS), np.nan),
-            np.zeros((self._size, PARTS)),
-            np.full(self._size, np.nan),
-            np.full(self._size, np.nan),
-            np.zeros(self._size, dtype=np.int64),
-        )
-        padded = np.concatenate([counts[: self._bins], [0]])
-        matrices, reference_rows = self._matrices, float(self._rows)
-        if reference is not None:
-            expected = np.concatenate([reference, [0.0]])
-            matrices = tuple(matrix.with_reference(expected) for matrix in self._matrices)
-            reference_rows = max(float(reference[self._first].sum()), 1.0)
-        difference_inflation = self._difference_inflation(max(rows, 1), reference_rows, inflation)
-        for matrix in matrices:
-            self._test_matrix(matrix, padded, difference_inflation, result)
-        known = result.rows > 0
-        if known.any():
-            result.p[known] = cauchy_combination(result.parts[known])
-        return result
-
-    def _difference_inflation(
-        self, rows: int, reference_rows: float, inflation: Callable[[float], Inflation] | None
-    ) -> Inflation:
-        """
-        Return the inflation of the difference between window and reference: the mean of both, weighted by 1 / rows.
-
-        If *inflation* is None, return that of independent rows.
+            inflation: the variance inflation of the difference between window and baseline. If None, rows are
+                independent.
+            baseline: shape (bins,), counts that the test compares with, which need not be whole and must not change. If
+                None, those of the features in the reference.
         """
         if inflation is None:
-            size = self._size
-            return Inflation(np.ones((size, PARTS)), np.full((size, PARTS), np.inf), np.full(size, np.inf))
-        window, whole = inflation(rows), inflation(reference_rows)
-        factor = (window.factor / rows + whole.factor / reference_rows) / (1 / rows + 1 / reference_rows)
-        return Inflation(factor, window.freedom, window.directions)
+            inflation = self._independent
+        padded = np.concatenate([counts[: self._bins], [0]])
+        result = TwoSampleResult(
+            np.full((self._size, PARTS), np.nan),
+            np.zeros((self._size, PARTS)),
+            np.zeros(self._size, dtype=np.int64),
+            np.full((self._size, PARTS), np.nan),
+        )
+        for compared in self._compared_with(baseline):
+            self._test_matrix(compared, padded, inflation, result)
+        return result
+
+    def effects(
+        self, counts: Counts, factor: Floats | None = None, reference: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """
+        Return PSI, and the effect: PSI minus its expectation without drift, shape (features,) each.
+
+        Both are nan where a feature has no rows.
+
+        Args:
+            counts: flat counts, as for the test.
+            factor: shape (features, parts), the variance inflation from which the expectation follows. If None, rows
+                are independent.
+            reference: shape (bins,), counts from which the effect is measured, which need not be whole. If None, those
+                of the features in the reference.
+        """
+        factor = self._independent.factor if factor is None else factor
+        padded = np.concatenate([counts[: self._bins], [0]])
+        psi, effect = np.empty((2, self._size))
+        for plain in self._matrices:
+            matrix = plain if reference is None else plain.with_reference(np.append(reference, 0.0))
+            indices = matrix.indices
+            psi[indices], effect[indices] = measure_effect(
+                matrix, padded[matrix.bins], padded[matrix.missing], factor[indices, SHAPE]
+            )
+        return psi, effect
+
+    def _compared_with(self, baseline: Floats | None) -> tuple[ComparedCounts, ...]:
+        """Return what to compare with. Looks of one window mostly have the same baseline, so it is prepared once."""
+        if baseline is None:
+            return self._usual
+        latest = self._baseline
+        if latest is None or latest[0] is not baseline:
+            padded = np.append(baseline, 0.0)
+            compared = tuple(ComparedCounts.of(matrix.with_reference(padded)) for matrix in self._matrices)
+            self._baseline = latest = baseline, compared
+        return latest[1]
 
     def _test_matrix(
-        self, matrix: FeatureMatrix, counts: Counts, inflation: Inflation, result: TwoSampleResult
+        self, compared: ComparedCounts, counts: Counts, inflation: Inflation, result: TwoSampleResult
     ) -> None:
-        """Test the features of one matrix, and write their rows of *result* except the combined p-values."""
+        """
+        Test the features of one matrix, and write their rows of *result*.
+
+        Args:
+            compared: the features, with the counts to compare with.
+            counts: shape (bins + 1,), counts of the window and padding.
+            inflation: variance inflation of the difference.
+            result: the results to write.
+        """
+        matrix = compared.matrix
         indices = matrix.indices
         current, missing = counts[matrix.bins], counts[matrix.missing]
-        n, m = current.sum(axis=1), matrix.reference.sum(axis=1)
-        rows, reference_rows = n + missing, m + matrix.reference_missing
+        n = current.sum(axis=1)
+        rows = n + missing
         factor, freedom, directions = (
             part[indices] for part in (inflation.factor, inflation.freedom, inflation.directions)
         )
         parts = np.full((len(indices), PARTS), np.nan)
-        direction = np.zeros((len(indices), PARTS))
-        self._test_distribution(matrix, current, (factor, freedom, directions), parts, direction)
-        outside, before = matrix.count_outside(counts), matrix.reference_outside
-        reliability = matrix.reliability
-        latent = matrix.latent_outside * reliability
+        direction, deviation = np.zeros((len(indices), PARTS)), np.full((len(indices), PARTS), np.nan)
+        self._test_distribution(compared, current, (factor, freedom, directions), parts, direction, deviation)
         for part, events, reference_events, trials, reference_trials, latent_events in (
-            (OUTSIDE, outside, before * reliability, n, m * reliability, latent),
-            (MISSING, missing, matrix.reference_missing, rows, reference_rows, None),
+            (OUTSIDE, matrix.count_outside(counts), compared.outside, n, compared.trials, compared.latent),
+            (MISSING, missing, matrix.reference_missing, rows, compared.rows, None),
         ):
-            parts[:, part], direction[:, part] = self._test_rate(
+            parts[:, part], direction[:, part] = compare_rates(
                 events, reference_events, trials, reference_trials, factor[:, part], freedom[:, part], latent_events
             )
+            deviation[:, part] = rate_deviation(events, reference_events, trials, reference_trials)
         result.parts[indices], result.direction[indices], result.rows[indices] = parts, direction, rows
-        result.psi[indices], result.effect[indices] = measure_effect(matrix, current, missing, factor[:, SHAPE])
+        result.deviation[indices] = deviation
 
     def _test_distribution(
         self,
-        matrix: FeatureMatrix,
+        compared: ComparedCounts,
         current: Counts,
         inflation: tuple[Floats, Floats, Floats],
         parts: Floats,
         direction: Floats,
+        deviation: Floats,
     ) -> None:
         """
         Test location, spread and shape without missing values, and write the p-values and directions.
 
         Args:
-            matrix: the features.
+            compared: the features, with the counts to compare with.
             current: shape (features, bins), counts of the window. Bins that expect less than `MIN_EXPECTED` rows are
-                pooled. Unseen categories are dropped, because `_test_rate` tests them.
+                pooled. Unseen categories are dropped, because `compare_rates` tests them.
             inflation: factor, freedom and directions of the `Inflation` of these features.
             parts: shape (features, parts), the p-values to write.
             direction: shape (features, parts), the directions to write.
+            deviation: shape (features, parts), the deviations to write.
         """
         factor, freedom, directions = inflation
-        reference, current = matrix.without_unseen(matrix.reference), matrix.without_unseen(current)
+        matrix, reference, m = compared.matrix, compared.known, compared.known_rows
+        current = matrix.without_unseen(current)
         n = np.maximum(current.sum(axis=1, keepdims=True), NO_ROWS)
-        m = np.maximum(reference.sum(axis=1, keepdims=True), NO_ROWS)
-        pooled = (reference + current) / (m + n)
-        groups = pool_bins(pooled * np.minimum(m, n) / factor[:, SHAPE, None], MIN_EXPECTED)
-        shares_r = sum_groups(reference, groups) / m
-        shares_c = sum_groups(current, groups) / n
-        shares = sum_groups(pooled, groups)
+        whole = m + n
+        groups = pool_bins((reference + current) * (_worth(m, n, factor[:, SHAPE, None]) / whole), MIN_EXPECTED)
+        grouped_r, grouped_c = sum_groups(reference, groups), sum_groups(current, groups)
+        shares_r, shares_c, shares = grouped_r / m, grouped_c / n, (grouped_r + grouped_c) / whole
         difference = shares_c - shares_r
         scale = 1 / n[:, 0] + 1 / m[:, 0]
         variances = shares
@@ -224,133 +240,70 @@ class TwoSample:
             of_selected = (shares / n + np.maximum(shares, shares_r) / m) / scale[:, None]
             variances = np.where(matrix.selected[:, None], of_selected, shares)
         root = np.sqrt(variances)
-        deviates = difference / np.where(shares > 0, root, 1.0)
-        dependent = np.isfinite(directions)
-        if dependent.any():
+        filled = shares > 0
+        deviates = difference / np.where(filled, root, 1.0)
+        dependent = np.flatnonzero(np.isfinite(directions))
+        if len(dependent):
             # Use the deviates of the roots (Freeman & Tukey 1950) where they are smaller. To first order both are the
             # same. Those of the roots limit the effect of a clump in a rare bin, which dependent rows often have. But
             # they are too large for an empty bin.
-            roots = 2.0 * (np.sqrt(shares_c) - np.sqrt(shares_r))
-            tame = dependent[:, None] & (np.abs(roots) < np.abs(deviates))
-            deviates = np.where(tame, roots, deviates)
-        rest = (deviates**2).sum(axis=1) / scale
-        free = np.maximum((shares > 0).sum(axis=1) - 1.0, 0.0)
+            roots = 2.0 * (np.sqrt(shares_c[dependent]) - np.sqrt(shares_r[dependent]))
+            own = deviates[dependent]
+            deviates[dependent] = np.where(np.abs(roots) < np.abs(own), roots, own)
+        rest = np.einsum("fb,fb->f", deviates, deviates) / scale
+        free = np.maximum(filled.astype(np.float64) @ np.ones(filled.shape[1]) - 1.0, 0.0)
+        weighed = root * deviates
         shift = np.zeros(len(free))
         if matrix.ordered:
             for part, polynomial in zip((LOCATION, SPREAD), orthonormal_polynomials(shares), strict=True):
                 has = polynomial.any(axis=1)
-                change = (polynomial * difference).sum(axis=1)
+                change = np.einsum("fb,fb->f", polynomial, difference)
                 if part == LOCATION:
                     shift = change
                 else:
-                    change = np.where(change > 0, np.maximum(change - SHIFT_SPREADS * shift**2, 0.0), change)
+                    change = np.sign(change) * np.maximum(np.abs(change) - SHIFT_SPREADS * shift**2, 0.0)
                 score = change / np.sqrt(scale)
                 tail = 2.0 * self._special.stdtr(
                     np.minimum(freedom[:, part], MAX_FREEDOM), -np.abs(score) / np.sqrt(factor[:, part])
                 )
                 parts[has, part], direction[has, part] = tail[has], np.sign(score[has])
-                along = (polynomial * root * deviates).sum(axis=1) ** 2 / scale
+                deviation[has, part] = np.abs(change[has])
+                along = np.einsum("fb,fb->f", polynomial, weighed) ** 2 / scale
                 rest = rest - np.where(has, along, 0.0)
                 free = free - has
         nu = np.minimum(free, directions)
         with np.errstate(invalid="ignore", divide="ignore"):
-            rest = rest - SHIFT_BENDS * shift**2 / scale
+            rest = self._straighten(matrix, rest, shift, scale)
             ratio = np.maximum(rest, 0.0) / (free * factor[:, SHAPE])
             tail = self._special.fdtrc(nu, np.minimum(freedom[:, SHAPE], MAX_FREEDOM) * nu, ratio)
         has = (free > 0) & np.isfinite(tail)
         parts[has, SHAPE] = tail[has]
+        excess = np.maximum(rest - free * factor[:, SHAPE], 0.0) * scale
+        deviation[has, SHAPE] = np.sqrt(excess[has])
 
-    def _test_rate(
-        self,
-        events: Numbers,
-        reference_events: Numbers,
-        rows: Numbers,
-        reference_rows: Numbers,
-        factor: Floats,
-        freedom: Floats,
-        latent: Numbers | None,
-    ) -> tuple[Floats, Floats]:
+    def _straighten(self, matrix: FeatureMatrix, rest: Floats, shift: Floats, scale: Floats) -> Floats:
         """
-        Return the p-values and directions of the difference between two rates, shape (features,) each.
+        Return the chi-square of the shape without what a shift bends, which belongs to the shift. See `Moves`.
 
-        A p-value is nan where there are no events or no rows. A direction is 1 for a higher rate in the window, else
-        -1. The test is exact given the sum of the events of both sides, so that it is valid for few events. Given that
-        sum, the events of the window are binomial with the window's share of the rows (Przyborowski & Wilenski 1940).
-        Dividing by 1 - rate gives the smaller variance of a frequent event (hypergeometric). Dividing by *factor* gives
-        the variance of dependent rows. The tail is then that of Student's t.
+        The two need not point the same way, so their lengths are subtracted.
 
         Args:
-            events: shape (features,), events of the window.
-            reference_events: shape (features,), events of the reference.
-            rows: shape (features,), rows of the window.
-            reference_rows: shape (features,), rows of the reference.
-            factor: shape (features,), variance inflation.
-            freedom: shape (features,), degrees of freedom of *factor*; inf for independent rows.
-            latent: shape (features,), further events that the reference would have if its range came from other rows.
-                With them, only an increase counts. If None, both directions count.
+            matrix: the features, shape (features,) in what follows.
+            rest: the chi-square without location and spread.
+            shift: the shift of the mean location score.
+            scale: 1 / rows of the window + 1 / rows of the baseline.
         """
-        special = self._special
-        if not events.any() and not reference_events.any():
-            # The usual case: no value is missing anywhere.
-            return np.full(len(events), np.nan), np.full(len(events), -1.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            total = events + reference_events
-            rate = total / (rows + reference_rows)
-            share = rows / (rows + reference_rows)
-            # One row less than all is the nearest rate to 1 that rows can show.
-            weight = 1.0 / (factor * np.maximum(1.0 - rate, 1.0 / (rows + reference_rows)))
-            here, there = events * weight, reference_events * weight + (0 if latent is None else latent)
-            upper = np.where(here > 0, special.betainc(np.maximum(here, 1e-12), there + 1.0, share), 1.0)
-            more = events >= share * total
-            p = upper
-            if latent is None:
-                lower = np.where(there > 0, special.betaincc(here + 1.0, np.maximum(there, 1e-12), share), 1.0)
-                p = np.minimum(2.0 * np.minimum(upper, lower), 1.0)
-            dependent = np.isfinite(freedom)
-            student = special.stdtr(np.minimum(freedom, MAX_FREEDOM), special.ndtri(np.maximum(p, 1e-300)))
-            p = np.where(dependent, np.maximum(student, p), p)
-        # All rows of an identifier are unseen on both sides, which is no difference. Missing ones tell nothing.
-        all_may_be = np.zeros(len(events), dtype=np.bool_) if latent is None else latent == 0
-        applies = (total > 0) & (rows > 0) & (reference_rows > 0) & ((rate < 1.0) | all_may_be)
-        return np.where(applies, p, np.nan), np.where(more, 1.0, -1.0)
+        if not matrix.ordered:
+            return rest
+        moved = np.zeros(self._size)
+        moved[matrix.indices] = shift
+        bends = np.sqrt(self._moves.bend(moved)[matrix.indices] / scale)
+        straight: Floats = np.maximum(np.sqrt(np.maximum(rest, 0.0)) - bends, 0.0) ** 2
+        return straight
 
 
-def cauchy_combination(p: Floats) -> Floats:
-    """
-    Combine p-values, shape (..., parts), into one per row, shape (...,), which is valid whatever their dependence.
-
-    Values that are nan are ignored. If all are nan, the result is 1.
-
-    Source: Liu & Xie (2020), *Cauchy combination test*: the mean of tan((1/2 - p) pi) has Cauchy tails.
-
-    >>> cauchy_combination(np.array([0.01, 0.5, np.nan])).round(3).tolist()
-    0.02
-    """
-    known = ~np.isnan(p)
-    number = known.sum(axis=-1)
-    clipped = np.clip(np.where(known, p, 0.5), 1e-300, MAX_P)
-    # Near 0, cot(p pi) is 1 / (p pi), and the tangent of (1/2 - p) pi would lose all digits.
-    cotangent = np.where(clipped < 1e-9, 1.0 / (np.pi * clipped), 1.0 / np.tan(np.pi * clipped))  # noqa: PLR2004
-    mean = np.where(known, cotangent, 0.0).sum(axis=-1) / np.maximum(number, 1)
-    combined = np.where(mean > 1e9, 1.0 / (np.pi * np.maximum(mean, 1.0)), 0.5 - np.arctan(mean) / np.pi)  # noqa: PLR2004
-    return np.where(number > 0, combined, 1.0)
-
-
-def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """
-    Return adjusted p-values, shape (n,): those at or below a level are the discoveries at that false discovery rate.
-
-    If no null hypothesis is false, the probability of any discovery is at most the level.
-
-    Source: Benjamini & Hochberg (1995).
-
-    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(3).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    if not len(p):
-        return p
-    order = np.argsort(p)
-    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return adjusted
+def _worth(reference_rows: Floats, rows: Floats, factor: Floats) -> Floats:
+    """Return the independent rows that the smaller side counts for when bins are pooled, shape (features, 1)."""
+    smaller = np.minimum(reference_rows, rows)
+    worth: Floats = np.maximum(smaller / factor, np.minimum(smaller, LEAST_WORTH))
+    return worth
