@@ -107,11 +107,14 @@ class Component:
         name: the name of the part, such as ``"location"``.
         p_value: the p-value of its test.
         words: a short description, such as ``"location up"``.
+        size: how large the part is, in standard deviations of the reference or what is as much; None if not known.
+            It orders the parts of one feature.
     """
 
     name: str
     p_value: float
     words: str
+    size: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,9 @@ class FeatureStatus:
         effect: the corrected PSI; None if it is not known.
         rows: rows of the feature in the window.
         reason: the reason for the state, as a sentence.
-        components: the parts of the difference, the most significant first; empty if the rule does not test. Numeric
-            features have location, spread, shape, out of range and missing. Categorical ones have mix, unseen and
-            missing.
+        components: the parts of the difference, the largest significant one first; empty if the rule does not test.
+            Numeric features have location, spread, shape, out of range and missing. Categorical ones have mix, unseen
+            and missing.
     """
 
     state: DriftState

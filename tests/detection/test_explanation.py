@@ -24,7 +24,7 @@ def explain(reference, x, t, **options):
     """Return the explanations of both features for a window with these columns."""
     layout = Layout(reference.features)
     counts = layout.count([np.asarray(x, dtype=float), list(t)], len(x))
-    result = TwoSample(reference.features, layout)(counts, len(x))
+    result = TwoSample(reference.features, layout)(counts)
     return [
         describe_shift(feature, counts[bins], build_components(feature, parts, direction), **options)
         for feature, bins, parts, direction in zip(

@@ -57,6 +57,7 @@ def test_bad_thresholds_are_refused(arguments, message):
         ({"lengths": (1, 4, 4)}, r"lengths=\(1, 4, 4\): expected ascending numbers"),
         ({"lengths": (1, 65)}, r"lengths=\(1, 65\): expected ascending numbers"),
         ({"lengths": (1, "4")}, "lengths='4': expected an integer of at least 1"),
+        ({"scope": "pod"}, "scope='pod': expected 'process' or 'fleet'"),
         ({"min_rows": "many"}, "min_rows='many': expected an integer of at least 1"),
     ],
 )

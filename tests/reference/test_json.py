@@ -65,8 +65,8 @@ def test_a_truncated_file_is_refused(reference, tmp_path):
 
 def test_a_newer_schema_is_refused(document):
     """The message names both versions."""
-    with pytest.raises(ReferenceError, match="schema_version is 3, expected 1 to 2: a newer driftline wrote this"):
-        Reference.from_json(json.dumps({**document, "schema_version": 3}))
+    with pytest.raises(ReferenceError, match="schema_version is 5, expected 1 to 4: a newer driftline wrote this"):
+        Reference.from_json(json.dumps({**document, "schema_version": 5}))
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])

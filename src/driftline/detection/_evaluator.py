@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial, reduce
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,26 +14,37 @@ from numpy.typing import NDArray
 from driftline._binning.layout import Layout
 from driftline._binning.rejects import Rejects
 from driftline._binning.selection import NewRows
+from driftline._runtime.call_keys import KEY_BUCKETS
 from driftline._runtime.guard import Report
 from driftline._runtime.watched_lock import WatchedLock
-from driftline._seasons.expectation import Expectation, short_window
-from driftline._significance.burn_in import BurnIn
+from driftline._seasons.calendar import CELLS
+from driftline._seasons.expectation import Expectation
+from driftline._seasons.seasons import short_window
+from driftline._significance.cluster_learner import ClusterLearner
 from driftline._significance.dependence import Dependence
-from driftline._significance.inflation import Inflation, larger_inflation
-from driftline._windows.ring import WindowCounts
+from driftline._significance.history import History
+from driftline._significance.learned import Learned
+from driftline._significance.learner import Learner, Seed
+from driftline._windows.ring import BLOCKS, WindowCounts
 from driftline._windows.window import Window
+from driftline.detection._evidence_table import EvidenceTable
 from driftline.detection._explanation import describe_shift
+from driftline.detection._lazy import Lazy
 from driftline.detection._rules import Evidence, Look, Rule
 from driftline.detection._scoring import NamedDistance, Scorer, resolve_distances
 from driftline.detection._states import Episode, update_status
+from driftline.detection._statuses import Statuses
 from driftline.reference import Reference
 from driftline.results import FeatureStatus, Score, StateChange
 from driftline.typing import Counts
 
 __all__ = ["WindowEvaluator"]
 
-INFLATION_CACHE = 16
-"""Numbers of rows whose inflation is cached. The reference and each window length add one or a few."""
+DUE_SHARE = 8
+"""A look is evaluated again when an eighth of its windows are new. That delays an alarm by a sixteenth on average."""
+
+LONGEST_SCORED = 16
+"""Longest look, in windows, whose distances are computed and exported. Longer ones only serve the test."""
 
 _log = logging.getLogger("driftline")
 
@@ -54,10 +65,12 @@ class WindowEvaluator:
         report: called with a value of ``ml.monitor.place`` and a message when a user function raises.
         rejects: says which features of a window cannot be evaluated, because their values are of a wrong type. If None,
             all can.
+        learned: what earlier monitors, or this one with another reference, have learned about dependence. The traffic
+            of the reference counts for features that it lacks. If None, nothing.
+        silence: why this evaluator has no states. If it is not empty, distances are computed and the rule is not
+            applied; every state is ``insufficient_data`` for this reason.
 
     Attributes:
-        status: the state of each feature, by name. Each evaluation replaces the dict, so that a reader never sees a
-            mixture of two evaluations.
         lock: the thread that calls `evaluate` must hold it. `evaluate` calls its `heartbeat` after each window.
     """
 
@@ -72,23 +85,23 @@ class WindowEvaluator:
         on_change: Callable[[StateChange], None],
         report: Report,
         rejects: Rejects | None = None,
+        learned: Learned | None = None,
+        clusters: ClusterLearner | None = None,
+        silence: str = "",
     ) -> None:
-        self._rejects = rejects
+        self._rejects, self._clusters, self._silence = rejects, clusters, silence
         further = [name for name in rule.distances if name not in {distance.name for distance in distances}]
-        self._labels = {length: window.label_of(length) for length in rule.lengths}
+        lengths = [length for length in rule.lengths if length <= LONGEST_SCORED] if silence else rule.lengths
+        self._labels = {length: window.label_of(length) for length in lengths}
         self._panes = window.panes
         self._features = watched = reference.watched
         self._min_rows = rule.min_rows
-        curves = [each.inflation_curve() for each in (reference.dependence, reference.traffic) if each is not None]
-        self._reference_inflation = _largest_of(curves)
-        self._learned: Dependence | None = None
-        self._inflation = self._reference_inflation
-        learns = rule.tests and reference.traffic is None
+        self._seed = (learned or Learned({})).completed(Learned.of(watched, reference.traffic))
         seasons = reference.seasons
         self._layout = layout
         self._seasonal = Expectation(seasons, watched, layout) if seasons and seasons.kinds else None
         self._new_rows = NewRows(watched)
-        self._burn_in = BurnIn(watched, layout, seasonal=self._seasonal) if learns else None
+        self._history = self._history_of(reference, window, max(rule.lengths)) if rule.tests and not silence else None
         self._scorer = Scorer(watched, layout, (*distances, *resolve_distances(further)), report)
         self._apply_rule = rule.prepare(watched, layout, window)
         self._clock = clock
@@ -98,23 +111,62 @@ class WindowEvaluator:
         self.reset()
 
     def reset(self) -> None:
-        """Delete scores, states and what the burn-in has learned. The child of a fork calls this before any other."""
+        """Delete scores, states and what was learned. The child of a fork calls this before any other."""
         self.lock = WatchedLock()
         self._evaluated_at: float = self._clock()
         self._whole_windows: deque[WindowCounts] = deque(maxlen=max(self._labels))
         self._panes_seen = 0
         self._since = dict.fromkeys(self._labels, (0, 0.0))
         self._scores: dict[int, Sequence[Score]] = {}
-        self._evidence: dict[int, tuple[Evidence, ...]] = {}
+        self._evidence: dict[int, Sequence[Evidence]] = {}
         self._compared: dict[int, tuple[WindowCounts, NDArray[np.float64] | None]] = {}
         self._explanations: dict[str, Callable[[], str]] = {}
         self._episodes = [Episode() for _ in self._features]
-        self.status: dict[str, FeatureStatus] = {
-            feature.name: FeatureStatus("insufficient_data", None, None, 0, "no window yet")
-            for feature in self._features
-        }
-        if self._burn_in is not None:
-            self._burn_in.reset()
+        self._drifting = np.zeros(len(self._features), dtype=np.bool_)
+        self._unreadable: frozenset[str] = frozenset()
+        reason = self._silence or "no window yet"
+        unknown = FeatureStatus("insufficient_data", None, None, 0, reason)
+        self._keep(Statuses.of({feature.name: unknown for feature in self._features}))
+        if self._history is not None:
+            self._history.reset()
+
+    def _history_of(self, reference: Reference, window: Window, longest: int) -> History:
+        """Return what is known before the first row: the order of the training data, and what was learned before."""
+        seeds = []
+        if reference.dependence is not None:
+            seeds.append(Seed.of_reference(reference.dependence))
+        if (learned := self._seed.dependence(self._features)) is not None:
+            seeds.append(Seed.of_traffic(learned))
+        blocks = max(BLOCKS, window.panes)
+        return History(
+            self._features,
+            self._layout,
+            panes=window.panes,
+            blocks=blocks,
+            longest=longest,
+            reference_rows=reference.rows,
+            learner=Learner(
+                np.array([each.bins.size for each in self._features], dtype=np.float64) - 4.0, blocks, seeds
+            ),
+            seasonal=self._seasonal,
+            # Only times tell independent rows from shuffled ones, which look independent too.
+            ordered=None if reference.seasons is None else reference.dependence,
+        )
+
+    @property
+    def status(self) -> dict[str, FeatureStatus]:
+        """
+        The state of each feature, by name.
+
+        Each evaluation replaces the dict, so that a reader never sees a mixture of two evaluations. It is made when it
+        is read, because there may be many windows between two exports.
+        """
+        return self._status()
+
+    @property
+    def evaluation(self) -> object:
+        """What is another object after each evaluation, and only then."""
+        return self._status
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -124,19 +176,24 @@ class WindowEvaluator:
     @property
     def reliable_scores(self) -> tuple[Score, ...]:
         """The scores that are exported: of at least ``min_rows`` rows, and of a feature that has enough data."""
-        unknown = {name for name, status in self.status.items() if status.state == "insufficient_data"}
-        least = self._min_rows
-        return tuple([score for score in self.scores if score.rows >= least and score.feature not in unknown])
+        least, unreadable = self._min_rows, self._unreadable
+        return tuple([score for score in self.scores if score.rows >= least and score.feature not in unreadable])
 
     @property
     def learning(self) -> bool:
-        """Whether the dependence of rows is still being learned. While it is, `evaluate` needs windows with blocks."""
-        return self._burn_in is not None and not self._burn_in.complete
+        """Whether the dependence of rows is learned. If it is, `evaluate` needs windows with blocks."""
+        return self._history is not None
 
     @property
     def dependence(self) -> Dependence | None:
-        """The dependence of rows in the first windows served; None if too few were served or the rule needs none."""
-        return None if self._burn_in is None else self._burn_in.dependence
+        """The dependence of the rows served; None if too few were served or the rule needs none."""
+        return None if self._history is None else self._history.dependence
+
+    @property
+    def learned(self) -> Learned:
+        """All that is known about dependence, to be passed on as *learned*: of earlier windows and those served."""
+        keys = None if self._clusters is None else self._clusters.correlations
+        return self._seed.updated(Learned.of(self._features, self.dependence, keys))
 
     def evaluate(
         self, windows: Sequence[WindowCounts], *, incomplete: bool = False, pause: Callable[[], bool] | None = None
@@ -158,26 +215,22 @@ class WindowEvaluator:
         # A clock that was set back must not give a negative time.
         elapsed, self._evaluated_at = max(0.0, now - self._evaluated_at) / len(windows), now
         for window in windows:
-            # If the rows of the reference were shuffled, the first window is all that is known about dependence, so
-            # the burn-in learns from it before the evaluation. It learns from later windows after their evaluation, and
-            # not from drifting features: a drift is not dependence.
-            first = self._burn_in is not None and self._burn_in.dependence is None
-            unusable = np.zeros(len(self._features), dtype=bool)
-            unusable[list(self._usable(window)[1])] = True
-            if self._burn_in is not None and first:
-                self._burn_in.learn(window.blocks, unusable, window=not incomplete)
+            usable = self._usable(window)
+            unusable = np.zeros(len(self._features), dtype=np.bool_)
+            unusable[list(usable[1])] = True
+            if self._history is not None:
+                self._history.add(window, unusable)
             for length, (panes, seconds) in self._since.items():
                 self._since[length] = panes + 1, seconds + elapsed
-            inflation = self._latest_inflation()
             for length, counts in self._due_lengths(window, incomplete=incomplete):
-                self._evaluate_length(length, counts, inflation)
+                self._evaluate_length(length, *(usable if counts is window else self._usable(counts)))
                 if pause is not None and len(windows) == 1:
                     pause()
             self.lock.heartbeat()
-            self._update_states()
-            if self._burn_in is not None and not first:
-                drifting = np.array([status.state == "drifting" for status in self.status.values()])
-                self._burn_in.learn(window.blocks, drifting | unusable, window=not incomplete)
+            if self._silence:
+                self._update_rows(usable[0].counts, unusable)
+            else:
+                self._update_states(unusable)
 
     def explain_without_labels(self, name: str) -> str:
         """Describe the shift of a feature's latest drift without category names. If it never drifted, return *name*."""
@@ -192,8 +245,8 @@ class WindowEvaluator:
         """
         Return each length, in windows, that is due for evaluation after *window*, with the counts of that many windows.
 
-        Length 1 is always due. A longer one is due whenever a whole further window is complete, once there are enough
-        windows.
+        Length 1 is always due. A longer one is due whenever an eighth of it is new, once there are enough windows. The
+        long ones take turns, so that no evaluation has all of them.
         """
         due = [(1, window)]
         if incomplete:
@@ -201,26 +254,46 @@ class WindowEvaluator:
         self._panes_seen += 1
         if self._panes_seen % self._panes:
             return due
-        self._whole_windows.append(window)
+        # Without blocks, and for most windows in a quarter of the memory. No count exceeds the number of rows.
+        small = window.counts.astype(np.min_scalar_type(window.rows))
+        self._whole_windows.append(WindowCounts(small, window.rows, (), window.rejected))
         recent = list(self._whole_windows)
-        bins = len(window.counts)
-        longer = [length for length in self._labels if 1 < length <= len(recent)]
+        bins, whole = len(window.counts), self._panes_seen // self._panes
+        longer = [
+            length
+            for turn, length in enumerate(self._labels)
+            if 1 < length <= len(recent) and (whole + turn) % max(1, length // DUE_SHARE) == 0
+        ]
         return [*due, *((length, WindowCounts.sum(recent[-length:], bins)) for length in longer)]
 
     def _evaluate_length(
-        self, length: int, counts: WindowCounts, inflation: Callable[[float], Inflation] | None
+        self,
+        length: int,
+        counts: WindowCounts,
+        unusable: Mapping[int, str],
     ) -> None:
+        """Score the usable counts of this many windows, and apply the rule. *unusable* is as `_usable` returns it."""
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0
         # Without counts a feature has no score, and no part in the level that the features share.
-        counts, unusable = self._usable(counts)
         expected = None
         if self._seasonal is not None:
-            expected = self._new_rows(self._seasonal(counts.counts[self._layout.total :]))
-        scores = self._scorer(counts, self._labels[length], expected)
-        self._scores = {**self._scores, length: scores}
+            cells = slice(self._layout.total, self._layout.total + CELLS)
+            expected = self._new_rows(self._seasonal(counts.counts[cells]))
+        scores: Sequence[Score] = ()
+        if length <= LONGEST_SCORED:
+            scores = self._scorer(counts, self._labels[length], expected)
+            self._scores = {**self._scores, length: scores}
+        if self._silence:
+            return
         self._compared[length] = counts, expected
-        evidence = self._apply_rule(Look(counts, length, panes, seconds, scores, inflation, expected))
+        by_key = None
+        if self._clusters is not None:
+            by_key = self._clusters.inflations(counts.counts[-KEY_BUCKETS:], counts.rows, length)
+        history = self._history
+        difference = None if history is None else history.look(length, counts, by_key)
+        rows_to_see = None if history is None else history.rows_to_see
+        evidence = self._apply_rule(Look(counts, length, panes, seconds, scores, expected, difference, rows_to_see))
         if unusable:
             unknown = Evidence(enter=False, stay=False, p_value=None, effect=math.nan, rows=0, reason="")
             evidence = tuple(
@@ -236,30 +309,79 @@ class WindowEvaluator:
         counts, reasons = self._rejects.usable(window.counts, window.rejected, self._layout.slices)
         return WindowCounts(counts, window.rows), reasons
 
-    def _latest_inflation(self) -> Callable[[float], Inflation] | None:
-        """Return a function from a number of rows to their inflation. If no dependence is known, return None."""
-        learned = self.dependence
-        if learned is not self._learned:
-            curves = [] if self._reference_inflation is None else [self._reference_inflation]
-            if learned is not None and self._burn_in is not None:
-                curves.append(partial(learned.inflation_curve(), whole=self._burn_in.window_rows))
-            self._learned, self._inflation = learned, _largest_of(curves)
-        return self._inflation
+    def _update_rows(self, counts: Counts, unusable: NDArray[np.bool_]) -> None:
+        """Update the rows of the states, which are unknown. *unusable* is as for `_update_states`."""
+        self._unreadable = frozenset(
+            feature.name for feature, unread in zip(self._features, unusable, strict=True) if unread
+        )
+        known = {
+            feature.name: FeatureStatus("insufficient_data", None, None, int(counts[bins].sum()), self._silence)
+            for feature, bins in zip(self._features, self._layout.slices, strict=True)
+        }
+        self._keep(Statuses.of(known))
 
-    def _update_states(self) -> None:
-        """Derive the states from the latest evidence of each length, and report the changes."""
-        before, after = self.status, {}
-        whole, note = self._panes_seen // self._panes, self._learning_note()
-        for index, feature in enumerate(self._features):
+    def _keep(self, statuses: Statuses) -> None:
+        """Let *statuses* be the states from now on."""
+        self._statuses, self._status = statuses, Lazy(statuses.by_name)
+
+    def _update_states(self, unusable: NDArray[np.bool_]) -> None:
+        """
+        Derive the states from the latest evidence of each length, and report the changes.
+
+        Args:
+            unusable: shape (features,), features whose values in the latest window cannot be evaluated.
+        """
+        before, names = self._statuses.states, self._statuses.names
+        whole, size = self._panes_seen // self._panes, len(self._features)
+        begun, ended = np.zeros(size, dtype=np.intp), np.zeros(size, dtype=np.bool_)
+        drifting = unusable.copy()
+        stable, make_stable = self._stable()
+        known: dict[str, FeatureStatus] = {}
+        for index in np.flatnonzero(~stable).tolist():
+            name = names[index]
             evidence = {length: by_feature[index] for length, by_feature in self._evidence.items()}
-            status, episode = update_status(self._episodes[index], evidence, whole, self._min_rows, note)
-            after[feature.name], self._episodes[index] = status, episode
+            earlier = self._episodes[index]
+            status, episode = update_status(earlier, evidence, whole, self._min_rows)
+            known[name], self._episodes[index] = status, episode
+            self._drifting[index] = episode.length > 0
+            if episode.length:
+                drifting[index] = True
+                begun[index] = 0 if earlier.length else episode.length
+            elif earlier.length:
+                ended[index] = True
             if episode.explained:
-                self._explanations[feature.name] = self._explanation(index, status, episode.explained)
-        self.status = after
-        for name, status in after.items():
-            if status.state != before[name].state:
-                self._on_change(StateChange(name, before[name].state, status, self._labels[1]))
+                self._explanations[name] = self._explanation(index, status, episode.explained)
+        self._keep(statuses := Statuses(names, stable.tolist(), known, make_stable))
+        shortest = self._evidence[1]
+        self._unreadable = frozenset()
+        if not isinstance(shortest, EvidenceTable):
+            self._unreadable = frozenset(
+                feature.name for feature, each in zip(self._features, shortest, strict=True) if each.unusable
+            )
+        if self._history is not None:
+            self._history.change(begun, ended, drifting)
+        if (after := statuses.states) == before:
+            return
+        for name, earlier_state, state in zip(names, before, after, strict=True):
+            if state != earlier_state:
+                self._on_change(StateChange(name, earlier_state, self.status[name], self._labels[1]))
+
+    def _stable(self) -> tuple[NDArray[np.bool_], Callable[[], Sequence[FeatureStatus | None]]]:
+        """
+        Return which features clearly are stable, shape (features,), and a function that returns their states.
+
+        The states are those that `update_status` returns for them. Nearly all features are stable.
+        """
+        size = len(self._features)
+        nothing: list[FeatureStatus | None] = [None] * size
+        tables = [each for each in self._evidence.values() if isinstance(each, EvidenceTable)]
+        if len(tables) < len(self._evidence) or not tables:
+            return np.zeros(size, dtype=np.bool_), lambda: nothing
+        shortest = tables[0]
+        quiet = (shortest.rows >= self._min_rows) & ~self._drifting
+        for table in tables:
+            quiet &= table.is_quiet(self._min_rows)
+        return quiet, lambda: shortest.stable(quiet)
 
     def _explanation(self, index: int, status: FeatureStatus, length: int) -> Callable[[], str]:
         """Return a function that describes, without category names, how the window of a length shifted a feature."""
@@ -269,26 +391,3 @@ class WindowEvaluator:
         usual = None if expected is None else expected[bins].copy()
         current = counts.counts[bins].copy()
         return partial(describe_shift, self._features[index], current, status.components, labels=False, expected=usual)
-
-    def _learning_note(self) -> str:
-        """Return how many windows the burn-in has seen, to be appended to a reason; empty if it is complete."""
-        burn_in = self._burn_in
-        if burn_in is None or burn_in.complete:
-            return ""
-        return f"; learning how rows depend on each other: {burn_in.windows} of {burn_in.total} windows"
-
-
-def _largest_of(curves: Sequence[Callable[[float], Inflation]]) -> Callable[[float], Inflation] | None:
-    """
-    Return a function from a number of rows to the largest inflation of *curves*. If *curves* is empty, return None.
-
-    The function caches its results, because computing the inflation is most of the cost of an evaluation.
-    """
-    if not curves:
-        return None
-
-    @lru_cache(maxsize=INFLATION_CACHE)
-    def inflation(rows: float) -> Inflation:
-        return reduce(larger_inflation, (curve(rows) for curve in curves))
-
-    return inflation

@@ -1,13 +1,39 @@
-"""A sequence that computes its values at the first access, because most such sequences are never read."""
+"""Values that are computed at the first access, because most of them are never read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["LazySequence"]
+__all__ = ["Lazy", "LazySequence"]
 
+Value = TypeVar("Value")
 Value_co = TypeVar("Value_co", covariant=True)
+
+
+class Lazy(Generic[Value]):
+    """
+    A value that is computed when it is called for the first time.
+
+    Args:
+        compute: returns the value, which is not None. It must be pure: two threads may both call it.
+
+    >>> Lazy(lambda: 7)()
+    7
+    """
+
+    __slots__ = ("_compute", "_value")
+
+    def __init__(self, compute: Callable[[], Value]) -> None:
+        self._compute = compute
+        self._value: Value | None = None
+
+    def __call__(self) -> Value:
+        """Return the value."""
+        value = self._value
+        if value is None:
+            self._value = value = self._compute()
+        return value
 
 
 class LazySequence(Sequence[Value_co]):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from driftline._binning.bins import Feature
 from driftline._binning.layout import Layout
-from driftline._significance.inflation import Inflation
+from driftline._significance.baseline import Difference
 from driftline._windows.ring import WindowCounts
 from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
 from driftline.results import Component, Score
 from driftline.typing import Floats
 
-__all__ = ["LEAVE_SHARE", "MIN_ROWS", "Evidence", "Judge", "Look", "Rule", "check_rule"]
+__all__ = ["LEAVE_SHARE", "MIN_ROWS", "NOT_BLIND", "Evidence", "Judge", "Look", "Rule", "check_rule"]
 
 MIN_ROWS = 200
 """
@@ -41,10 +42,12 @@ class Look:
         panes: number of panes that the window has moved since the last evaluation of this length.
         elapsed: seconds since the last evaluation of this length.
         scores: the distances of this window from the reference.
-        inflation: returns the variance inflation for a number of rows: how much the dependence between rows increases
-            the variance of counts. If None, rows are independent.
         expected: shape (bins,), counts over the bins of all features to compare with, adjusted for the season of the
             rows. If None, compare with the counts of the reference.
+        difference: how much the difference from the baseline varies while nothing drifts, and the baseline: the
+            reference and the own past. If None, rows are independent and the baseline is the reference.
+        rows_to_see: called with the index of a feature, a shift in standard deviations and a significance level, it
+            returns how many rows would show the shift; inf if none would. None if this is not known.
     """
 
     window: WindowCounts
@@ -52,8 +55,13 @@ class Look:
     panes: int
     elapsed: float
     scores: Sequence[Score]
-    inflation: Callable[[float], Inflation] | None = None
     expected: Floats | None = None
+    difference: Difference | None = None
+    rows_to_see: Callable[[int, float, float], float] | None = None
+
+
+NOT_BLIND: Mapping[int, Callable[[], str]] = MappingProxyType({})
+"""`Evidence.blind` of a look that would show a large change of every part."""
 
 
 class Evidence(NamedTuple):
@@ -72,6 +80,13 @@ class Evidence(NamedTuple):
         components: the parts of the difference, each with its own p-value; empty if the rule does not test.
         unusable: the reason why the feature cannot be evaluated, such as values of a wrong type (which the monitor
             sets), or a distance that is not defined; else empty.
+        deviations: shape (parts,), the signed difference of each part in standard deviations of one row; nan where a
+            part does not apply. None if the rule does not test. With it, a drift ends as soon as the shortest look that
+            could show it does not.
+        errors: shape (parts,), the standard deviation of *deviations* while nothing drifts.
+        lead: index of the most significant part that counts, if *enter*.
+        blind: by the index of a part, a function that returns why even a large change of it would not show in this
+            look; empty if all would.
     """
 
     enter: bool
@@ -82,9 +97,13 @@ class Evidence(NamedTuple):
     reason: str | Callable[[], str]
     components: Sequence[Component] = ()
     unusable: str = ""
+    deviations: Floats | None = None
+    errors: Floats | None = None
+    lead: int = 0
+    blind: Mapping[int, Callable[[], str]] = NOT_BLIND
 
 
-Judge: TypeAlias = Callable[[Look], "tuple[Evidence, ...]"]
+Judge: TypeAlias = Callable[[Look], "Sequence[Evidence]"]
 """A prepared rule: a function from a `Look` to the evidence for each feature, in the order of the features."""
 
 
@@ -108,7 +127,7 @@ class Rule(Protocol):
 
     @property
     def tests(self) -> bool:
-        """Whether the rule needs `Look.inflation`. If True, the monitor learns the dependence of rows from traffic."""
+        """Whether the rule needs `Look.difference`. If True, the monitor learns the dependence of rows from traffic."""
         ...
 
     def prepare(self, features: Sequence[Feature], layout: Layout, window: Window) -> Judge:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ from driftline.errors import ConfigurationError
 from driftline.results import Score
 from driftline.typing import Counts, Distance, Floats
 
-__all__ = ["Group", "NamedDistance", "Scorer", "group_by_width", "resolve_distances"]
+__all__ = ["DEFAULT_DISTANCES", "Group", "NamedDistance", "Scorer", "group_by_width", "resolve_distances"]
+
+DEFAULT_DISTANCES = ("psi", "js", "wasserstein", "mean")
+"""The distances of a monitor and of a fleet, unless others are given."""
 
 _log = logging.getLogger("driftline")
 
@@ -101,6 +104,10 @@ def _takes(function: Callable[..., object], name: str) -> bool:
     return name in parameters
 
 
+Compared: TypeAlias = "tuple[NDArray[Any], NDArray[Any], Floats | float]"
+"""Counts of the reference, counts of a window, and the pseudo-count of each bin, as `Group.compared` returns them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """
@@ -121,7 +128,7 @@ class Group:
     positions: NDArray[np.float64]
     groups: BinGroups | None
 
-    def compared(self, current: Counts) -> tuple[NDArray[Any], NDArray[Any], Floats | float]:
+    def compared(self, current: Counts) -> Compared:
         """
         Return the counts for a distance that compares bin by bin, and the pseudo-count of each bin.
 
@@ -214,18 +221,20 @@ class Scorer:
         for number, group in enumerate(groups):
             current = counts[group.bins]
             rows = current.sum(axis=1).tolist()
+            before, after, smoothing = compared = group.compared(current)
             for order, distance in enumerate(self._distances):
                 name = distance.name
-                values = user_values[name][number] if name in user_values else _compute(distance, group, current)
+                values = (
+                    user_values[name][number] if name in user_values else _compute(distance, group, current, compared)
+                )
                 corrected: Sequence[float | None] = [None] * len(group.indices)
                 if name == "psi":
-                    before, after, smoothing = group.compared(current)
                     corrected = np.atleast_1d(builtin.corrected_psi(before, after, smoothing=smoothing)).tolist()
                 for row, index in enumerate(group.indices):
                     if math.isfinite(values[row]):
                         feature = self._features[index]
-                        compared = group.reference[row] if expected else None
-                        explain = partial(describe_shift, feature, current[row], expected=compared)
+                        usual = group.reference[row] if expected else None
+                        explain = partial(describe_shift, feature, current[row], expected=usual)
                         scores[index, order] = Score(
                             feature.name, name, values[row], corrected[row], rows[row], length, explain
                         )
@@ -253,11 +262,12 @@ class Scorer:
             return math.nan
 
 
-def _compute(distance: NamedDistance, group: Group, current: Counts) -> Sequence[float]:
+def _compute(distance: NamedDistance, group: Group, current: Counts, compared: Compared) -> Sequence[float]:
+    """Return a built-in distance of each feature of a group. *compared* is the result of `Group.compared`."""
     if distance.positioned:
         values = distance.function(group.reference, current, positions=group.positions)
     else:
-        before, after, smoothing = group.compared(current)
+        before, after, smoothing = compared
         values = distance.function(before, after, **({"smoothing": smoothing} if distance.smoothed else {}))
     numbers: list[float] = np.atleast_1d(values).tolist()
     return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from driftline.reference._reference import Learn, Reference
+from driftline.reference._learn import Learn
+from driftline.reference._reference import Reference
 
 __all__ = ["Learn", "Reference"]

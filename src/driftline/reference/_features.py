@@ -6,23 +6,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from driftline._binning.bins import MAX_FEATURES, PREDICTION, Feature, OutcomeCounts
 from driftline._binning.categories import describe_identifiers
 from driftline._binning.fitting import fit_feature
-from driftline._binning.layout import binner
-from driftline._binning.prediction_kind import default_correct
-from driftline._capture.columns import as_objects
-from driftline._capture.labels import is_missing
+from driftline._binning.label_scheme import LabelScheme
 from driftline._derived.fitting import DerivedRequest, fit_derived
 from driftline._derived.spec import Derived
-from driftline._significance.dispersion import dispersion
 from driftline.errors import ConfigurationError
+from driftline.reference._outcomes import count_outcomes, fit_labels
 from driftline.reference._training import TrainingData
 from driftline.typing import Column
 
-__all__ = ["FittedFeatures", "count_outcomes", "fit_features"]
+__all__ = ["FittedFeatures", "fit_features"]
 
 _log = logging.getLogger("driftline")
 
@@ -37,6 +32,7 @@ class FittedFeatures:
         columns: the values of each feature, then the predictions if they are known.
         prediction: the model's output as a feature; None if the predictions are not known.
         outcomes: outcomes per bin of the prediction; None if they are not known.
+        labels: how outcomes are read; None if nothing is known about them.
         derived: the description of the derived features; None if there are none.
         seasons: kinds of season by which windows are compared.
     """
@@ -45,6 +41,7 @@ class FittedFeatures:
     columns: tuple[Column, ...]
     prediction: Feature | None
     outcomes: OutcomeCounts | None
+    labels: LabelScheme | None
     derived: Derived | None
     seasons: tuple[str, ...]
 
@@ -87,8 +84,9 @@ def fit_features(training: TrainingData, request: DerivedRequest, max_categories
         prediction = fit_feature(PREDICTION, training.predictions, None, max_categories)
         counted.append(training.predictions)
     _warn_of_identifiers(features, prediction)
-    outcomes = count_outcomes(training, prediction)
-    return FittedFeatures(features, tuple(counted), prediction, outcomes, derived, training.seasons)
+    labels = fit_labels(training, prediction)
+    outcomes = count_outcomes(training, prediction, labels)
+    return FittedFeatures(features, tuple(counted), prediction, outcomes, labels, derived, training.seasons)
 
 
 def _warn_of_identifiers(features: Sequence[Feature], prediction: Feature | None) -> None:
@@ -105,39 +103,3 @@ def _warn_of_identifiers(features: Sequence[Feature], prediction: Feature | None
                 why,
                 remedy,
             )
-
-
-def count_outcomes(training: TrainingData, prediction: Feature | None) -> OutcomeCounts | None:
-    """
-    Count known outcomes and correct predictions of training data, in each bin of the prediction.
-
-    Args:
-        training: the training data.
-        prediction: the prediction as a feature; None if the predictions are not known.
-
-    Returns:
-        The counts; None if outcomes or predictions are not known.
-
-    Raises:
-        ConfigurationError: the prediction is a quantity, and there is no function that says whether it is correct.
-    """
-    if training.outcomes is None or training.predictions is None or prediction is None:
-        return None
-    correct = training.correct or default_correct(prediction)
-    if correct is None:
-        msg = (
-            "outcomes= of a prediction that is a quantity: expected correct=, a function that decides if it is correct"
-        )
-        raise ConfigurationError(msg)
-    bins, hits = [], []
-    values = zip(
-        binner(prediction.bins)(training.predictions), as_objects(training.predictions), training.outcomes, strict=True
-    )
-    for number, predicted, actual in values:
-        if not is_missing(actual) and not is_missing(predicted):
-            bins.append(number)
-            hits.append(bool(correct(predicted, actual)))
-    known_bins, is_hit = np.array(bins, dtype=np.intp), np.array(hits, dtype=np.bool_)
-    known = np.bincount(known_bins, minlength=prediction.bins.size)
-    correct_counts = np.bincount(known_bins[is_hit], minlength=prediction.bins.size)
-    return OutcomeCounts(tuple(known.tolist()), tuple(correct_counts.tolist()), dispersion(known_bins, is_hit))

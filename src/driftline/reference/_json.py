@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from json import dumps
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from driftline._binning.bins import (
+    DECIMAL_STEPS,
     MAX_BINS,
     MAX_FEATURES,
     PREDICTION,
@@ -20,23 +21,31 @@ from driftline._binning.bins import (
     NumericSummary,
     OutcomeCounts,
 )
+from driftline._binning.label_scheme import PAIR, LabelScheme
+from driftline._binning.prediction_kind import Kind
 from driftline._derived.json import check_derived, read_derived
 from driftline._derived.spec import Derived
 from driftline._runtime import json
 from driftline._runtime.json import MAX_COUNT, DocumentError, Reader, check_length, shown
-from driftline._seasons.expectation import Seasons
-from driftline._seasons.json import check_seasons, read_seasons, seasons_document
+from driftline._seasons.json import check_seasons, is_new, read_seasons, seasons_document
+from driftline._seasons.seasons import Seasons
 from driftline._significance.components import PARTS
 from driftline._significance.dependence import Dependence
 from driftline.errors import ReferenceError
+from driftline.reference._clusters import Clusters
+from driftline.reference._clusters_json import clusters_document, read_clusters, with_clusters
+from driftline.reference._outcomes_json import check_outcomes, outcomes_document, read_outcomes
 from driftline.reference._self_check import SelfCheck
+from driftline.reference._self_check_json import check_document, read_self_check
 
 __all__ = ["SCHEMA_VERSION", "Document", "read_reference", "write_reference"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 """
 Version of the form of the file. It grows when older code would misread a new form. Version 2 (of release 0.2) has
-`known_values` and `groups` of numeric features. A reference without anything new is written as version 1.
+`known_values` and `groups` of numeric features. Version 3 has `labels` that differ from what older code assumes.
+Version 4 has `seasons` with a time zone or with counts by hour of the week. A reference without anything new is written
+as version 1.
 """
 
 KEYS_OF_2 = frozenset({"known_values", "groups", "rare", "expected"})
@@ -62,6 +71,8 @@ class Document:
     traffic: Dependence | None
     derived: Derived | None
     seasons: Seasons | None
+    labels: LabelScheme | None
+    clusters: Clusters | None
 
     @property
     def watched(self) -> tuple[Feature, ...]:
@@ -77,22 +88,36 @@ def write_reference(reference: Document) -> str:
     features = [_feature_document(feature) for feature in reference.features]
     prediction = None if reference.prediction is None else _feature_document(reference.prediction)
     new = any(KEYS_OF_2 & feature.keys() for feature in (*features, prediction or {}))
+    labels = reference.labels
     document = {
-        "schema_version": SCHEMA_VERSION if new else 1,
+        "schema_version": _version(reference, new=new),
         "rows": reference.rows,
         "features": features,
         "prediction": prediction,
-        "outcomes": None if reference.outcomes is None else json.members(reference.outcomes),
+        "outcomes": None if reference.outcomes is None else outcomes_document(reference.outcomes),
         "dependence": None if reference.dependence is None else _dependence_document(reference.dependence),
         "traffic": None if reference.traffic is None else _dependence_document(reference.traffic),
-        "check": None if reference.check is None else json.members(reference.check),
+        "check": None if reference.check is None else check_document(reference.check),
         "derived": None if reference.derived is None else asdict(reference.derived),
     }
     if reference.seasons is not None:
         document["seasons"] = seasons_document(reference.seasons)
+    if labels is not None:
+        document["labels"] = json.members(labels)
+    if reference.clusters is not None:
+        document["clusters"] = clusters_document(reference.clusters)
     text = dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # UTF-8 cannot encode half a surrogate pair. Python's backslash escape of it is also valid JSON.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _version(reference: Document, *, new: bool) -> int:
+    """Return the lowest version that has all parts of a reference. *new* is whether a feature has `KEYS_OF_2`."""
+    if is_new(reference.seasons):
+        return 4
+    if reference.labels is not None and not reference.labels.is_usual:
+        return 3
+    return 2 if new else 1
 
 
 def _feature_document(feature: Feature) -> dict[str, object]:
@@ -106,6 +131,7 @@ def _feature_document(feature: Feature) -> dict[str, object]:
     document["counts"] = feature.counts
     if feature.moments is not None:
         document |= {"means": feature.means, "moments": json.members(feature.moments)}
+        document |= {key: value for key in ("quartiles", "step") if (value := getattr(feature, key))}
     return document
 
 
@@ -148,6 +174,7 @@ def read_reference(text: str, source: str) -> Document:
 def _read_and_check(value: Any) -> Document:
     """Read the fields of a reference from parsed JSON, and check that they agree; else raise `DocumentError`."""
     document = _read_document(value)
+    document = replace(document, check=with_clusters(document.check, document.clusters, document.watched))
     names = [feature.name for feature in document.features]
     if PREDICTION in names:
         at = f".features[{names.index(PREDICTION)}].name"
@@ -160,7 +187,7 @@ def _read_and_check(value: Any) -> Document:
             at = ".prediction" if feature is document.prediction else f".features[{index}]"
             raise DocumentError(actual, f"counts of {document.rows} rows", f"{at}.counts")
     if document.outcomes is not None:
-        _check_outcomes(document.outcomes, document.prediction)
+        check_outcomes(document.outcomes, document.prediction)
     for key, dependence in (("dependence", document.dependence), ("traffic", document.traffic)):
         if dependence is not None and dependence.factors.shape[1] != len(document.watched):
             actual, expected = f"{dependence.factors.shape[1]} features", f"{len(document.watched)} features"
@@ -170,15 +197,6 @@ def _read_and_check(value: Any) -> Document:
     if document.seasons is not None:
         check_seasons(document.seasons, document.watched)
     return document
-
-
-def _check_outcomes(outcomes: OutcomeCounts, prediction: Feature | None) -> None:
-    if prediction is None:
-        raise DocumentError(shown(outcomes), "null where there is no prediction", ".outcomes")
-    for key, counts in (("known", outcomes.known), ("correct", outcomes.correct)):
-        check_length(counts, prediction.bins.size, "counts, one for each bin", f".outcomes.{key}")
-    if any(correct > known for correct, known in zip(outcomes.correct, outcomes.known, strict=True)):
-        raise DocumentError(shown(outcomes.correct), "at most outcomes.known in each bin", ".outcomes.correct")
 
 
 def _read_label(value: Any) -> object:
@@ -195,6 +213,8 @@ def _make_numeric(
     moments: NumericSummary | None,
     known_values: tuple[float, ...],
     groups: tuple[int, ...],
+    quartiles: tuple[float, ...],
+    step: float,
 ) -> Feature:
     bins = NumericBins(cuts, known_values, groups)
     if groups:
@@ -203,7 +223,7 @@ def _make_numeric(
     if moments is None:
         return Feature(name, bins, counts)
     check_length(means or (), bins.size, "numbers, one for each bin", ".means")
-    return Feature(name, bins, counts, means or (), moments)
+    return Feature(name, bins, counts, means or (), moments, quartiles=quartiles, step=step)
 
 
 def _make_categorical(
@@ -286,6 +306,15 @@ _read_numeric: Reader[Feature] = json.record(
             "0, then for each bin the same number or 1 more",
         ),
     ),
+    quartiles=json.absent(
+        (),
+        json.check(
+            json.array(json.number, most=3),
+            lambda quartiles: len(quartiles) in {0, 3} and list(quartiles) == sorted(quartiles),
+            "three numbers in ascending order",
+        ),
+    ),
+    step=json.absent(0.0, json.check(json.number, {0.0, *DECIMAL_STEPS}.__contains__, "1, 0.1, 0.01 or 0.001")),
 )
 
 _read_categorical: Reader[Feature] = json.record(
@@ -303,13 +332,16 @@ _read_categorical: Reader[Feature] = json.record(
 
 _read_feature: Reader[Feature] = json.tagged("kind", numeric=_read_numeric, categorical=_read_categorical)
 
-_read_dispersion = json.check(json.number, lambda value: 1.0 <= value <= MAX_COUNT, f"a number from 1 to {MAX_COUNT}")
-
-_read_outcomes: Reader[OutcomeCounts] = json.record(
-    OutcomeCounts,
-    known=_read_counts,
-    correct=_read_counts,
-    dispersion=json.absent(1.0, _read_dispersion),
+_read_labels: Reader[LabelScheme] = json.check(
+    json.record(
+        LabelScheme,
+        kind=json.nullable(json.choice(*get_args(Kind))),
+        classes=json.check(json.array(_read_label, most=MAX_BINS - 3), json.unique, "different labels"),
+        positive=json.nullable(_read_label),
+        threshold=json.check(json.number, lambda value: 0.0 < value <= 1.0, "a number above 0 and at most 1"),
+    ),
+    lambda labels: labels.kind != "probability" or (labels.positive is not None and len(labels.classes) in {0, PAIR}),
+    "a positive label, and two classes or none, if the kind is a probability",
 )
 
 _read_dependence: Reader[Dependence] = json.record(
@@ -327,17 +359,6 @@ _read_dependence: Reader[Dependence] = json.record(
     directions=json.array(json.array(json.positive, most=MAX_FEATURES + 1), most=MAX_LENGTHS),
 )
 
-_read_self_check: Reader[SelfCheck] = json.record(
-    SelfCheck,
-    block_rows=json.integer(1),
-    blocks=json.count,
-    independent=_read_at_least_0,
-    corrected=_read_at_least_0,
-    feature=json.string,
-    worth=json.positive,
-    growing=json.count,
-)
-
 _read_features = json.check(
     json.check(json.array(_read_feature, most=MAX_FEATURES), bool, "at least one feature"),
     lambda features: json.unique([feature.name for feature in features]),
@@ -349,10 +370,12 @@ _read_document: Reader[Document] = json.record(
     rows=json.integer(1),
     features=_read_features,
     prediction=json.nullable(_read_feature),
-    outcomes=json.nullable(_read_outcomes),
+    outcomes=json.nullable(read_outcomes),
     dependence=json.nullable(_read_dependence),
-    check=json.nullable(_read_self_check),
+    check=json.nullable(read_self_check),
     traffic=json.nullable(_read_dependence),
     derived=json.nullable(read_derived),
     seasons=json.nullable(read_seasons),
+    labels=json.nullable(_read_labels),
+    clusters=json.nullable(read_clusters),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from driftline._binning.bins import CategoricalBins, Feature, NumericSummary, OutcomeCounts
+from driftline._binning.bins import CategoricalBins, ConfidenceCounts, Feature, NumericSummary, OutcomeCounts
 from driftline._binning.categories import merge_categories
 from driftline._significance.dependence import Dependence
 
@@ -27,13 +27,28 @@ def merge_outcomes(a: OutcomeCounts | None, b: OutcomeCounts | None) -> OutcomeC
     """
     Return the counts of the outcomes of both parts; if one part has none, those of the other.
 
-    The dispersion is the mean of both, weighted by their known outcomes.
+    The dispersion is the mean of both, weighted by their known outcomes, and so is the excess of confidences.
     """
     if a is None or b is None:
         return a or b
     n, m = sum(a.known), sum(b.known)
     dispersion = (n * a.dispersion + m * b.dispersion) / (n + m) if n + m else 1.0
-    return OutcomeCounts(_sum(a.known, b.known), _sum(a.correct, b.correct), dispersion)
+    confidence = _merge_confidence(a.confidence, b.confidence)
+    return OutcomeCounts(_sum(a.known, b.known), _sum(a.correct, b.correct), dispersion, confidence)
+
+
+def _merge_confidence(a: ConfidenceCounts | None, b: ConfidenceCounts | None) -> ConfidenceCounts | None:
+    """Return the counts of both parts by confidence; None if their bins differ, or one part has none."""
+    if a is None or b is None or a.bins != b.bins:
+        return None
+    n, m = sum(a.known), sum(b.known)
+    excess = a.excess or b.excess
+    if a.excess and b.excess and n + m:
+        excess = tuple(
+            tuple((n * value + m * other) / (n + m) for value, other in zip(*rows, strict=True))
+            for rows in zip(a.excess, b.excess, strict=True)
+        )
+    return ConfidenceCounts(a.bins, _sum(a.known, b.known), _sum(a.correct, b.correct), excess)
 
 
 def merge_features(a: Feature, b: Feature) -> Feature:
@@ -43,12 +58,14 @@ def merge_features(a: Feature, b: Feature) -> Feature:
     counts = _sum(a.counts, b.counts)
     if a.moments is None or b.moments is None:
         known = a if b.moments is None else b
-        return replace(known, counts=counts)
+        return replace(known, counts=counts, quartiles=())
     means = tuple(
         (mean * n + other * m) / (n + m) if n + m else mean
         for mean, other, n, m in zip(a.means, b.means, a.counts, b.counts, strict=True)
     )
-    return replace(a, counts=counts, means=means, moments=_merge_moments(a.moments, b.moments))
+    moments = _merge_moments(a.moments, b.moments)
+    # The smaller step divides the larger one. 0 is that of values with many decimals.
+    return replace(a, counts=counts, means=means, moments=moments, quartiles=(), step=min(a.step, b.step))
 
 
 def _merge_moments(a: NumericSummary, b: NumericSummary) -> NumericSummary:

@@ -2,65 +2,40 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from driftline._binning.bins import MAX_BINS, Feature, OutcomeCounts
 from driftline._binning.fitting import count_like
+from driftline._binning.label_scheme import LabelArguments, LabelScheme
 from driftline._derived.fitting import DerivedRequest, check_projections, derive_columns
 from driftline._derived.spec import Derive, Derived, check_functions
 from driftline._derived.transform import fingerprint_of
 from driftline._runtime import validation as check
 from driftline._runtime.files import read_file, write_file
 from driftline._runtime.floats import without_float_errors
-from driftline._seasons.expectation import Seasons, add_seasons
-from driftline._seasons.fitting import kinds_like
+from driftline._seasons.fitting import kinds_like, zone_like
+from driftline._seasons.seasons import Seasons, add_seasons
 from driftline._significance.dependence import Dependence
 from driftline.errors import ConfigurationError, ReferenceError
+from driftline.reference._clusters import Clusters, fit_clusters, merge_clusters
 from driftline.reference._dependence import fit_dependence
-from driftline.reference._features import FittedFeatures, count_outcomes, fit_features
+from driftline.reference._features import FittedFeatures, fit_features
+from driftline.reference._learn import MAX_LEARNED, MIN_LEARNED, Learn
 from driftline.reference._merging import merge_dependence, merge_features, merge_outcomes, without_rare
-from driftline.reference._self_check import SelfCheck
+from driftline.reference._outcomes import count_outcomes, fit_labels
+from driftline.reference._self_check import SelfCheck, log_check
 from driftline.reference._training import TrainingData, column_names
-from driftline.typing import Correct
+from driftline.typing import Correct, Label
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Learn", "Reference"]
-
-_log = logging.getLogger("driftline")
+__all__ = ["Reference"]
 
 MAX_FILE_BYTES = 64 * 2**20
 """Most bytes of a reference's file. A reference of 10,000 features takes about 10 MB."""
-
-MIN_LEARNED = 100
-"""Fewest rows from which a reference is learned; with fewer, each bin would hold only a few values."""
-
-MAX_LEARNED = 1_000_000
-"""Most rows from which a reference is learned; they are held in memory until the reference is fitted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learn:
-    """
-    A request for a reference that the monitor learns from the first rows served; `Reference.learn` returns it.
-
-    Attributes:
-        rows: number of rows to learn from.
-        categorical: names of columns whose numbers are codes.
-        projections: most directions through the numeric features; 0 for none.
-        ignore: names of columns that are not features.
-        vectors: names of columns whose values are vectors.
-    """
-
-    rows: int
-    categorical: tuple[str, ...] = ()
-    projections: int = 0
-    ignore: tuple[str, ...] = ()
-    vectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +56,9 @@ class Reference:
         traffic: how consecutive rows of served traffic depend on each other, if a monitor has learned it.
         derived: the description of the derived features; None if there are none.
         seasons: the counts by hour of the day and day of the week; None if the times of the rows are not known.
+        labels: how outcomes are read: the kind of the predictions, their labels and the threshold. None if neither
+            outcomes nor *positive*, *threshold* and *classes* of `fit` say it.
+        clusters: how much the rows of one key depend on each other; None without *cluster* of `fit`.
     """
 
     features: tuple[Feature, ...]
@@ -92,6 +70,8 @@ class Reference:
     traffic: Dependence | None = None
     derived: Derived | None = None
     seasons: Seasons | None = None
+    labels: LabelScheme | None = None
+    clusters: Clusters | None = None
 
     @classmethod
     @without_float_errors
@@ -104,6 +84,9 @@ class Reference:
         predictions: Any = None,
         outcomes: Any = None,
         correct: Correct | None = None,
+        positive: Label | None = None,
+        threshold: float | None = None,
+        classes: Sequence[Label] = (),
         max_categories: int = 50,
         projections: bool | int = False,
         derive: Derive | None = None,
@@ -111,6 +94,8 @@ class Reference:
         like: Reference | None = None,
         time: Any = None,
         seasons: Sequence[str] = (),
+        timezone: str | None = None,
+        cluster: str | Callable[[Any], object] | None = None,
     ) -> Reference:
         """
         Fit a reference to training data.
@@ -125,10 +110,18 @@ class Reference:
             categorical: columns whose numbers are codes. Strings, booleans, and integers of at most ten distinct values
                 are categorical by default.
             numeric: columns that are quantities although they would be categorical by default.
-            predictions: the model's output for each row.
+            predictions: the model's output for each row: labels, quantities, or probabilities of the positive label. An
+                array or frame of shape (rows, 2), as of ``predict_proba``, has the probability of the positive label
+                in its second column. With k > 2 columns the prediction is the most probable label, and *classes* or
+                the names of the columns say which it is.
             outcomes: the true value for each row; None or nan if it is unknown. Needs *predictions*.
             correct: called with (prediction, outcome), returns whether the prediction is correct. By default labels are
-                compared, and a probability of at least 0.5 predicts a true outcome.
+                compared, and a probability of at least *threshold* predicts the positive label.
+            positive: the label whose probability is predicted. By default the outcomes decide: True, 1, the greater of
+                two numbers, or the positive word of a pair such as "yes" and "no".
+            threshold: smallest probability that predicts the positive label, above 0 and at most 1. By default 0.5.
+            classes: the labels in the order of the columns of ``predict_proba``. Of two, the second is positive unless
+                *positive* is the first.
             max_categories: most categories of one feature that get their own bin, 1 to 4093. The others share a bin.
             projections: also watch directions through the numeric features, which show that a relation between features
                 breaks. True, or the largest number of directions (see ``docs/derived.md``).
@@ -139,10 +132,14 @@ class Reference:
             like: a reference whose bins and directions are used instead of fitting new ones. For data that do not fit
                 in memory, fit the first part, fit each other part with ``like=`` the first, and `merge` them. Pass
                 *derive* again; *ignore* and *projections* come from the reference.
-            time: the time of each row: datetimes (naive ones are UTC), datetime64 or Unix times in seconds. Or the name
-                of the column of times, which is then not a feature. The rows are sorted by it.
+            time: the time of each row: datetimes, datetime64 or Unix times in seconds. Or the name of the column of
+                times, which is then not a feature. The rows are sorted by it.
             seasons: compare windows with the training data of the same hours of the day (``"hour"``) and days of the
-                week (``"weekday"``), in UTC. Needs *time*.
+                week (``"weekday"``). Needs *time*.
+            timezone: the time zone of these hours and days, and of times without one, such as ``"Europe/Berlin"``. By
+                default that of *like*, or UTC. Needs *time*.
+            cluster: whose rows belong together: the name of a column, such as ``"user_id"``, or a function of a row (as
+                for *derive*). The column is no feature, unless *categorical*, *numeric* or *ignore* name it.
 
         Raises:
             ConfigurationError: there are no rows or columns, lengths differ, a column is unknown, or a value is wrong.
@@ -150,7 +147,11 @@ class Reference:
         if like is None:
             ignored = column_names(ignore, "ignore")
         else:
-            ignored = _inputs_of(check.instance("like", like, Reference, "a Reference"))
+            derived = check.instance("like", like, Reference, "a Reference").derived
+            ignored = () if derived is None else derived.other_inputs
+        labels = LabelArguments.checked(positive, threshold, classes, MAX_BINS - 3)
+        if like is not None and like.labels is not None and predictions is not None and labels == LabelArguments():
+            labels = like.labels.arguments
         training = TrainingData.read(
             data,
             categorical=categorical,
@@ -159,27 +160,34 @@ class Reference:
             predictions=predictions,
             outcomes=outcomes,
             correct=correct,
+            labels=labels,
             time=time,
             seasons=seasons,
+            timezone=zone_like(timezone, None if like is None else like.seasons, timed=time is not None),
             ignored=ignored,
+            cluster=cluster,
+            captured=() if like is None else like.columns,
         )
-        most_categories = check.integer("max_categories", max_categories, at_least=1, at_most=MAX_BINS - 3)
+        most = check.integer("max_categories", max_categories, at_least=1, at_most=MAX_BINS - 3)
         if like is None:
             request = DerivedRequest.checked(training.columns, projections, training.functions, ignored)
-            fitted = fit_features(training, request, most_categories)
+            fitted = fit_features(training, request, most)
         else:
             fitted = _count_features(training, like)
         dependence = fit_dependence(training, fitted)
-        _log.info("reference of %d rows: %s", training.rows, dependence.check.words)
+        clusters, self_check = fit_clusters(training.keys, fitted.watched, fitted.columns, dependence.check)
+        log_check(self_check, training.rows)
         return cls(
             fitted.features,
             training.rows,
             fitted.prediction,
             fitted.outcomes,
             dependence.dependence,
-            dependence.check,
+            self_check,
             derived=fitted.derived,
             seasons=dependence.seasons,
+            labels=fitted.labels,
+            clusters=clusters,
         )
 
     def with_traffic(self, dependence: Dependence | None) -> Reference:
@@ -326,6 +334,9 @@ class Reference:
         if not isinstance(other, Reference) or self._own_bins != other._own_bins:
             msg = f"merge({type(other).__name__}): expected a Reference over the same bins (fit it with like=)"
             raise ConfigurationError(msg)
+        if self.labels is not None and other.labels is not None and self.labels != other.labels:
+            msg = f"merge: outcomes are read as {other.labels}, expected {self.labels} (fit it with like=)"
+            raise ConfigurationError(msg)
         merged = tuple(merge_features(*pair) for pair in zip(self.features, other.features, strict=True))
         prediction = self.prediction
         if prediction is not None and other.prediction is not None:
@@ -340,14 +351,9 @@ class Reference:
             check=None,
             traffic=merge_dependence(self.traffic, other.traffic),
             seasons=add_seasons(self.seasons, other.seasons),
+            labels=self.labels or other.labels,
+            clusters=merge_clusters(self.clusters, other.clusters, (self.rows, other.rows)),
         )
-
-
-def _inputs_of(reference: Reference) -> tuple[str, ...]:
-    """Return the names of the captured columns that are no features and no vectors."""
-    derived = reference.derived
-    vectors = () if derived is None else tuple(vector.column for vector in derived.vectors)
-    return () if derived is None else tuple(name for name in derived.inputs if name not in vectors)
 
 
 def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:
@@ -378,8 +384,9 @@ def _count_features(training: TrainingData, like: Reference) -> FittedFeatures:
     if like.prediction is not None and training.predictions is not None:
         prediction = count_like(like.prediction, training.predictions)
         counted.append(training.predictions)
-    outcomes = count_outcomes(training, prediction)
-    return FittedFeatures(features, tuple(counted), prediction, outcomes, like.derived, seasons)
+    labels = like.labels or fit_labels(training, prediction)
+    outcomes = count_outcomes(training, prediction, labels, like.outcomes)
+    return FittedFeatures(features, tuple(counted), prediction, outcomes, labels, like.derived, seasons)
 
 
 def _read(text: str, source: str) -> Reference:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftline._binning.bins import MAX_FEATURES, PREDICTION
+from driftline._binning.label_scheme import LabelArguments
+from driftline._capture.clusters import Cluster, check_cluster
 from driftline._capture.columns import as_objects
-from driftline._capture.outputs import as_outputs
-from driftline._capture.tables import Table, describe, read_table
+from driftline._capture.tables import Table, read_table
 from driftline._derived.spec import Derive, as_functions
 from driftline._runtime import validation as check
-from driftline._seasons.calendar import time_column
 from driftline._seasons.fitting import check_kinds, drop_time_column
+from driftline._seasons.times import time_column
+from driftline._seasons.zones import TimeZone
 from driftline.errors import ConfigurationError
+from driftline.reference._clusters import KeyColumn, read_keys, without_column
+from driftline.reference._predictions import read_outputs, read_predictions
 from driftline.typing import Column, Correct, Floats
 
 __all__ = ["TrainingData", "column_names"]
@@ -30,13 +34,18 @@ class TrainingData:
         columns: name to column, in the order in which rows are captured. The column of times is not among them.
         categorical: True for each name in the argument ``categorical=``, False for each name in ``numeric=``.
         functions: name of a derived feature to the user function that computes it from a row.
-        predictions: the model's output for each row; None if it is not known.
+        predictions: the model's output for each row, a label or number; None if it is not known.
+        scores: the probability of each predicted label, shape (rows,), nan where it is not known. None if no label has
+            one, and for numbers.
         outcomes: the true value for each row, as Python objects; None if they are not known.
         correct: the user function of (prediction, outcome) that says whether the prediction is correct; None if there
             is none.
+        labels: the arguments that say how outcomes are read.
         times: Unix time of each row in seconds, shape (rows,); None if the times are not known.
         time_column: name of the column of times; None if the times are not a column of the data.
         seasons: kinds of season by which windows are compared: some of ``"hour"`` and ``"weekday"``.
+        zone: the time zone of hours and days.
+        keys: the keys of the rows; None if they are not known.
     """
 
     rows: int
@@ -44,11 +53,15 @@ class TrainingData:
     categorical: Mapping[str, bool]
     functions: Derive
     predictions: Column | None
+    scores: Floats | None
     outcomes: Sequence[object] | None
     correct: Correct | None
+    labels: LabelArguments
     times: Floats | None
     time_column: str | None
     seasons: tuple[str, ...]
+    zone: TimeZone
+    keys: KeyColumn | None
 
     @classmethod
     def read(
@@ -61,24 +74,39 @@ class TrainingData:
         predictions: Any,
         outcomes: Any,
         correct: Correct | None,
+        labels: LabelArguments,
         time: Any,
         seasons: Sequence[str],
+        timezone: str,
         ignored: Collection[str],
+        cluster: object,
+        captured: Collection[str],
     ) -> TrainingData:
         """
         Read and check the arguments of `Reference.fit`, which describes them.
+
+        *captured* are the names of columns that are captured even if they hold the keys.
 
         Raises:
             ConfigurationError: an argument is of the wrong type, names an unknown column, or has another length than
                 the data.
         """
         # Columns that are no features are read only if there are functions that may read them.
-        table = _read_table(data, unread=() if derive else ignored, inputs=ignored)
+        source: Cluster | None = check.optional(check_cluster, "cluster", cluster)
+        unread = () if derive or callable(source) else [name for name in ignored if name != source]
+        table = _read_table(data, unread=unread, inputs=ignored)
         names = table.names or tuple(str(index) for index in range(len(table.columns)))
         times = None
+        zone = TimeZone(timezone)
         if time is not None:
-            times = time_column(time, names, table.columns, table.rows)
+            times = time_column(time, names, table.columns, table.rows, zone)
             names, table = drop_time_column(table, names, time)
+        keys = None
+        if source is not None:
+            captured = {*captured, *ignored, *categorical, *numeric}
+            keys = read_keys(source, names, table.columns, table.rows, captured)
+            if keys.index is not None:
+                names, table = without_column(table, names, names[keys.index])
         functions = as_functions(derive)
         _check_names((*names, *functions), categorical, numeric)
         check.encodable("data: column", (*names, *functions))
@@ -88,17 +116,29 @@ class TrainingData:
         if outcomes is not None and predictions is None:
             msg = "outcomes= without predictions=: expected both, accuracy needs something to compare"
             raise ConfigurationError(msg)
+        if predictions is None and labels != LabelArguments():
+            msg = f"{labels.words} without predictions=: expected both"
+            raise ConfigurationError(msg)
+        truths = None if outcomes is None else as_objects(read_outputs(outcomes, table.rows, "outcomes"))
+        column: Column | None = None
+        scores: Floats | None = None
+        if predictions is not None:
+            column, scores, labels = read_predictions(predictions, table.rows, labels, truths)
         return cls(
             rows=table.rows,
             columns=dict(zip(names, table.columns, strict=True)),
             categorical={**dict.fromkeys(categorical, True), **dict.fromkeys(numeric, False)},
             functions=functions,
-            predictions=None if predictions is None else _read_outputs(predictions, table.rows, "predictions"),
-            outcomes=None if outcomes is None else as_objects(_read_outputs(outcomes, table.rows, "outcomes")),
+            predictions=column,
+            scores=scores,
+            outcomes=truths,
             correct=correct,
+            labels=labels,
             times=times,
             time_column=time if isinstance(time, str) else None,
             seasons=kinds,
+            zone=zone,
+            keys=keys,
         )
 
 
@@ -162,11 +202,3 @@ def _check_names(names: Sequence[str], categorical: Sequence[str], numeric: Sequ
     if both := sorted(set(categorical) & set(numeric)):
         msg = f"{both!r}: named both as categorical and as numeric"
         raise ConfigurationError(msg)
-
-
-def _read_outputs(values: Any, rows: int, argument: str) -> Column:
-    column = as_outputs(values, rows)
-    if column is None:
-        msg = f"{argument}: expected one value for each of the {rows} rows, got {describe(values)}"
-        raise ConfigurationError(msg)
-    return column
