@@ -202,10 +202,10 @@ def test_observed_guardrails_roll_back(guarded, pair):
     random = np.random.default_rng(3)
     for share in (0.5, 0.3):
         guarded.share = share
-        for side, mean in (("baseline", 10.0), ("candidate", 7.0)):
-            for value in random.normal(mean, 1.0, 400):
-                revenue.observe(side, value)
-                bought.observe(side, value > 9.0)
+        for value in random.normal(0.0, 1.0, 400):
+            for side, mean in (("baseline", 10.0), ("candidate", 7.0)):
+                revenue.observe(side, mean + value)
+                bought.observe(side, mean + value > 9.0)
     verdict = guarded.verdict()
     assert verdict.state == "rollback"
     assert {one.name: one.state for one in verdict.criteria if one.name in {"revenue", "bought"}} == {
@@ -218,24 +218,38 @@ def test_observed_guardrails_roll_back(guarded, pair):
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "value"),
+    ("name", "observation"),
     [
-        ("revenue", "canary", 1.0),
-        ("revenue", "candidate", float("nan")),
-        ("revenue", "candidate", "much"),
-        ("revenue", "candidate", None),
-        ("bought", "candidate", 0.5),
+        ("revenue", ("canary", 1.0)),
+        ("revenue", ("candidate", float("nan"))),
+        ("revenue", ("candidate", "much")),
+        ("revenue", ("candidate", None)),
+        ("revenue", ("candidate", float("-inf"))),
+        ("revenue", ("candidate", 1e200)),
+        ("revenue", ("candidate", 10**400)),
+        ("bought", ("candidate", 0.5)),
+        ("revenue", ("candidate", 1.0, 2.5)),
     ],
 )
-def test_invalid_observations_are_dropped_and_counted(make_monitor, quick, name, side, value, telemetry, row):
+def test_invalid_observations_are_dropped_and_counted(make_monitor, quick, name, observation, telemetry, row):
     monitors = [make_monitor("m", version=str(number), synchronous=True, on_error="log") for number in (1, 2)]
     guardrails = {"revenue": dl.Guardrail(1.0), "bought": dl.Guardrail(0.05, kind="rate")}
     canary = dl.Canary(*monitors, quick(guardrails=guardrails))
-    canary.guardrail(name).observe(side, value)
+    canary.guardrail(name).observe(*observation)
     assert sum(one.count for one in canary.evidence().strata[0].guardrails[name]) == 0
     with monitors[1].prediction(row):
         pass
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="guardrail") == 1
+
+
+def test_observations_of_a_key_are_in_its_bucket(guarded):
+    """Keys of one customer have one bucket."""
+    revenue = guarded.guardrail("revenue")
+    for value in range(20):
+        revenue.observe("candidate", float(value), key="customer-7")
+    tables = guarded.evidence().strata[-1].values["revenue"][1]
+    assert tables.keys[..., 0].sum(axis=1).tolist().count(20) == 1
+    assert tables.count == 20
 
 
 def test_unknown_guardrails_are_rejected(guarded, pair):
@@ -256,9 +270,13 @@ def test_invalid_arguments_are_rejected(pair, make_monitor, training, tmp_path):
     baseline, candidate = pair
     other = make_monitor("m", version="3", reference=dl.Reference.fit({"x": [1.0, 2.0]}, predictions=[1.0, 5.0]))
     for arguments, options, message in (
-        ((None, candidate), {}, "baseline=None: expected a Monitor, or None and a path="),
-        ((baseline, None), {}, "candidate=None: expected a Monitor, or None and a path="),
-        ((None, None), {"path": tmp_path / "x.db"}, "baseline=None: expected a Monitor, or None and a path="),
+        ((None, candidate), {}, "baseline=None: expected a Monitor, or None with path="),
+        ((baseline, None), {}, "candidate=None: expected a Monitor, or None with path="),
+        (
+            (None, None),
+            {"path": tmp_path / "x.db"},
+            "baseline=None: expected a Monitor, or None with path=",
+        ),
         ((7, candidate), {"path": tmp_path / "x.db"}, "baseline=7: expected a Monitor$"),
         ((baseline, baseline), {}, "are one monitor: expected two"),
         (

@@ -125,7 +125,7 @@ B = ("strata", 0, "baseline")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put(("schema_version",), 2), "schema_version is 2, expected 1: a newer driftline"),
+        (put(("schema_version",), 3), "schema_version is 3, expected 1 to 2: a newer driftline"),
         (put(("strata",), {}), "strata is {}, expected an array"),
         (put(("strata", 0), 7), r"strata\[0\] is 7, expected an object"),
         (put(("strata", 0, "share"), 1.5), r"strata\[0\].share is 1.5, expected a number from 0 to 1, or null"),

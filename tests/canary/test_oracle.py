@@ -12,9 +12,11 @@ import pytest
 
 from driftline._windows.totals import DURATION_EDGES
 from driftline.canary import Moments
-from driftline.canary._evalues.means import EFFECT, _log_normal_cdf, log_e_two_means
-from driftline.canary._evalues.quantiles import Latencies
-from driftline.canary._evalues.rates import log_e_one_rate, rate_difference_bounds
+from driftline.canary._evalues.bounds import rate_difference_bounds
+from driftline.canary._evalues.latencies import Latencies
+from driftline.canary._evalues.means import EFFECT, log_e_two_means, log_normal_cdf
+from driftline.canary._evalues.quantiles import QuantileComparison
+from driftline.canary._evalues.rates import log_e_one_rate
 
 ville = pytest.importorskip("ville", reason="ville is in the group test")
 
@@ -27,7 +29,7 @@ def test_the_normal_mixture_is_that_of_ville():
             boundary = float(ville.normal_mixture(np.array([v]), alpha, rho, one_sided=True)[0])
             known, z = v / (v + rho), boundary / math.sqrt(v)
             log_e = (
-                0.5 * math.log1p(-known) + 0.5 * known * z * z + math.log(2.0) + _log_normal_cdf(z * math.sqrt(known))
+                0.5 * math.log1p(-known) + 0.5 * known * z * z + math.log(2.0) + log_normal_cdf(z * math.sqrt(known))
             )
             assert log_e == pytest.approx(-math.log(alpha), abs=1e-6)
 
@@ -76,7 +78,7 @@ def test_bins_of_a_quantile_lie_within_villes_bounds():
     seconds = np.random.default_rng(5).lognormal(-4, 0.5, 3_000)
     counts = np.bincount(np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(DURATION_EDGES) + 1)
     latencies = Latencies(counts[None].astype(float), counts[None].astype(float), DURATION_EDGES)
-    bins = latencies.quantile_bins(0.95, 0.05, 1.0)
+    bins = QuantileComparison(latencies, 0.95).bins(0.05, 1.0)
     low, high = ville.QuantileCS(q=0.95, alpha=0.05, t_opt=3_000).fit(seconds).interval()
     assert low < latencies.edges[bins[0]] * 1.03
     assert latencies.edges[bins[-1]] < high * 1.03

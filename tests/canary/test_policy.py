@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from driftline import CanaryPolicy, ConfigurationError, Guardrail, Margin
@@ -27,6 +28,24 @@ def test_numbers_are_absolute_margins():
     assert CanaryPolicy(max_time="2h").max_time == 7_200.0
 
 
+def test_a_margin_is_a_sum_or_the_larger_part():
+    """A tenth of 20 ms is less than 5 ms, a tenth of 80 ms is more."""
+    assert Margin(0.005, relative=0.1).allowed(0.02) == pytest.approx(0.007)
+    larger = Margin(0.005, relative=0.1, combine="larger")
+    assert (larger.allowed(0.02), larger.allowed(-0.08)) == (0.005, pytest.approx(0.008))
+    assert CanaryPolicy().allowed_latency_delta == larger
+
+
+@pytest.mark.parametrize(
+    ("warm_up", "calls", "seconds"),
+    [(30, 30, 0.0), (np.int64(5), 5, 0.0), ("2min", 0, 120.0), ("500ms", 0, 0.5), (0, 0, 0.0), (None, 0, 0.0)],
+)
+def test_a_warm_up_is_calls_or_seconds(warm_up, calls, seconds):
+    policy = CanaryPolicy(warm_up=warm_up)
+    assert (policy.warm_up_calls, policy.warm_up_seconds) == (calls, seconds)
+    assert (CanaryPolicy().warm_up_calls, CanaryPolicy().warm_up_seconds) == (30, 0.0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -37,6 +56,7 @@ def test_numbers_are_absolute_margins():
         (lambda: Margin(any_harm=1), "any_harm=1: expected True or False"),
         (lambda: Margin(weight=0), "weight=0: expected a number above 0"),
         (lambda: Margin(weight=float("inf")), "weight=inf: expected a number above 0"),
+        (lambda: Margin(combine="max"), "combine='max': expected 'sum' or 'larger'"),
         (lambda: Guardrail(None), "margin=None: expected a Margin or a number"),
         (lambda: Guardrail("1"), "margin='1': expected a Margin, a number from 0"),
         (lambda: Guardrail(1, "up"), "better='up': expected 'higher' or 'lower'"),
@@ -63,6 +83,13 @@ def test_invalid_margins_are_rejected(make, message):
         ({"allowed_prediction_drift": Margin(relative=0.1)}, "expected an absolute margin below 1"),
         ({"allowed_disagreement": 0}, "allowed_disagreement=0: expected a positive share"),
         ({"allowed_feature_drift": 1.5}, "allowed_feature_drift=1.5: expected a number from 0 to 0.99"),
+        ({"allowed_accuracy_drop": Margin(0.1, combine="larger")}, "because the margin of a rate is a sum"),
+        ({"guardrails": {"r": Guardrail(Margin(combine="larger"), kind="rate")}}, "the margin of a rate is a sum"),
+        ({"rates": {"recall": Margin(0.1, combine="larger")}}, "the margin of a rate is a sum"),
+        ({"warm_up": -1}, "warm_up=-1: expected an integer from 0 to 1000000 calls, a duration such as '2min', or"),
+        ({"warm_up": True}, "warm_up=True: expected an integer"),
+        ({"warm_up": 30.0}, "warm_up=30.0: expected an integer"),
+        ({"warm_up": "30 calls"}, "warm_up='30 calls': expected a positive duration"),
         ({"latency_quantile": 1}, "latency_quantile=1: expected a number above 0 and below 1"),
         ({"latency_quantile": ()}, "latency_quantile=.*: expected different quantiles, at least one"),
         ({"latency_quantile": (0.5, 0.5)}, "expected different quantiles"),
@@ -96,8 +123,11 @@ def test_a_policy_is_read_from_json():
     policy = CanaryPolicy.from_json(
         '{"allowed_error_increase": {"absolute": 0.01, "any_harm": true}, "allowed_accuracy_drop": null,'
         ' "latency_quantile": [0.5, 0.99], "guardrails": {"revenue": {"margin": {"relative": 0.02},'
-        ' "better": "higher"}, "tickets": 3}, "alpha": 0.01, "max_time": "1h"}'
+        ' "better": "higher"}, "tickets": 3}, "alpha": 0.01, "max_time": "1h",'
+        ' "warm_up": "90s", "allowed_latency_delta": {"absolute": 0.01, "relative": 0.2, "combine": "larger"}}'
     )
+    assert policy.warm_up_seconds == 90.0
+    assert policy.allowed_latency_delta == Margin(0.01, relative=0.2, combine="larger")
     assert policy.allowed_error_increase == Margin(0.01, any_harm=True)
     assert policy.allowed_accuracy_drop is None
     assert policy.guardrails["revenue"] == Guardrail(Margin(relative=0.02))

@@ -13,7 +13,6 @@ from opentelemetry import trace
 
 import driftline as dl
 from driftline import ConfigurationError
-from driftline.canary._shadow import default_agreement
 
 
 @pytest.fixture
@@ -122,19 +121,25 @@ def test_inputs_beyond_the_queue_are_dropped_and_counted(canary, pair, row, tele
 
 
 def test_async_functions_are_compared(canary, pair, row):
-    """The candidate's coroutine runs in a separate event loop."""
+    """The candidate's coroutine runs in the event loop of the caller."""
+    loops = []
 
     async def old(features):
         await asyncio.sleep(0)
         return 0.7
 
     async def new(features):
+        loops.append(asyncio.get_running_loop())
         await asyncio.sleep(0)
         return 0.8
 
+    async def main():
+        assert await predict(row) == 0.7
+        assert await canary.aflush()
+        return asyncio.get_running_loop()
+
     predict = canary.shadow(*instrumented(pair, old, new))
-    assert asyncio.run(predict(row)) == 0.7
-    canary.flush()
+    assert loops == [asyncio.run(main())]
     assert (canary.evidence().compared, canary.evidence().agreed) == (1, 1)
 
 
@@ -160,12 +165,13 @@ def test_functions_whose_result_is_awaited_are_compared(canary, pair, row, make)
 
     async def main(function):
         result = function(row)
-        return await (result if hasattr(result, "__await__") else asyncio.wrap_future(result))
+        output = await (result if hasattr(result, "__await__") else asyncio.wrap_future(result))
+        assert await canary.aflush()
+        return output
 
     for other in (0.9, 0.1):
         predict = canary.shadow(*instrumented(pair, make(0.7), make(other)))
         assert asyncio.run(main(predict)) == 0.7
-        assert canary.flush()
     evidence = canary.evidence()
     assert (evidence.compared, evidence.agreed) == (2, 1)
     assert [side.calls for side in evidence.pooled()] == [2, 2]
@@ -230,30 +236,6 @@ def test_errors_of_the_comparison_are_counted(make_monitor, row, telemetry):
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="agree") == 1
 
 
-@pytest.mark.parametrize(
-    ("correct", "a", "b", "same"),
-    [
-        (None, 100.0, 100.9, True),
-        (None, 100.0, 101.1, False),
-        (None, "late", "late", True),
-        (bool, 0.6, 0.9, True),
-        (bool, 0.4, 0.6, False),
-        (bool, 3, 3, True),
-        (bool, 3, 4, False),
-        (bool, True, False, False),
-    ],
-)
-def test_default_agreement(correct, a, b, same):
-    """Labels are equal, probabilities on the same side of 0.5, other numbers within one per cent."""
-    assert bool(default_agreement(correct)(a, b)) is same
-
-
-def test_outputs_of_different_shapes_are_not_compared():
-    """Two rows and three rows raise."""
-    with pytest.raises(TypeError, match="cannot be compared"):
-        default_agreement(None)([1.0, 2.0], [1.0, 2.0, 3.0])
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_child_of_a_fork_has_its_own_shadow(canary, pair, row):
@@ -285,9 +267,38 @@ def test_a_closed_canary_shadows_no_calls(canary, pair, row):
         ({"size": 1.5}, "size=1.5: expected an integer"),
         ({"size": True}, "size=True: expected an integer"),
         ({"agree": 0.5}, "agree=0.5: expected a function"),
+        ({"share": 0}, "share=0: expected a number above 0"),
+        ({"share": 1.1}, "share=1.1: expected a number"),
+        ({"concurrency": 0}, "concurrency=0: expected an integer from 1 to 1000"),
+        ({"timeout": 0}, "timeout=0: expected a positive duration"),
+        ({"timeout": "soon"}, "timeout='soon': expected a positive duration"),
+        ({"max_bytes": 0}, "max_bytes=0: expected an integer of at least 1"),
+        ({"max_load": 0}, "max_load=0: expected a number above 0, or None"),
+        ({"copy": "shallow"}, "copy='shallow': expected 'deep', a function or None"),
     ],
 )
 def test_invalid_arguments_are_rejected(canary, arguments, message):
     """The message names the value and the expected kind."""
     with pytest.raises(ConfigurationError, match=message):
         canary.shadow(abs, abs, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "old", "new", "agreed"),
+    [
+        (dl.OutcomePolicy(kind="quantity"), 0.1, 0.3, 0),
+        (dl.OutcomePolicy(threshold=0.3), 0.25, 0.35, 0),
+        (dl.OutcomePolicy(threshold=0.3), 0.35, 0.9, 1),
+        (None, 0.6, 0.9, 1),
+    ],
+)
+def test_outcomes_say_how_predictions_from_0_to_1_are_compared(row, outcomes, old, new, agreed):
+    """A regression may have such predictions, and a classifier another threshold than 0.5."""
+    reference = dl.Reference.fit({"age": np.arange(100.0)}, predictions=np.linspace(0.0, 1.0, 100))
+    pair = [dl.Monitor("m", version=version, reference=reference, outcomes=outcomes) for version in "12"]
+    canary = dl.Canary(*pair, dl.CanaryPolicy(allowed_disagreement=0.02))
+    predict = canary.shadow(*instrumented(pair, lambda features: old, lambda features: new))
+    predict({"age": 1.0})
+    assert canary.flush()
+    assert (canary.evidence().compared, canary.evidence().agreed) == (1, agreed)
+    canary.close()

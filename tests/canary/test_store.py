@@ -8,13 +8,15 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
 import driftline as dl
 from driftline import ConfigurationError
 from driftline.canary import CanaryEvidence
+from driftline.canary._sources import decide_files
 from driftline.canary._store import CanaryStore
 
 VARIANTS = {"candidate": {"ml.model.name": "m", "ml.model.version": "2"}}
@@ -123,6 +125,47 @@ def test_four_processes_share_their_evidence_and_the_verdict(path):
     assert CanaryStore(path, {}).read_verdict()[0] == "rollback"
 
 
+def test_evidence_is_saved_often_and_cheaply(path, variant, evidence_of, monkeypatch):
+    """By one row of this process, at most every 0.4 s, and less often if a write takes long."""
+    now, spent = [100.0], [0.0]
+    monkeypatch.setattr("driftline.canary._store.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("driftline.canary._store.time.thread_time", lambda: spent[0])
+    store, reads = CanaryStore(path, VARIANTS), []
+
+    def read(seconds=0.001):
+        reads.append(now[0])
+        spent[0] += seconds
+        return evidence_of(variant(len(reads)), variant(1))
+
+    for quarter in range(400, 405):
+        now[0] = quarter / 4
+        store.save_if_due(read)
+    assert reads == [100.0, 100.5, 101.0]
+    assert total(path) == (3, 1)
+    now[0] = 200.0
+    store.save_if_due(lambda: read(0.1))
+    now[0] = 204.9
+    store.save_if_due(read)
+    assert reads[-1] == 200.0
+    now[0] = 205.1
+    store.save_if_due(read)
+    assert reads[-1] == 205.1
+
+    def fail():
+        reads.append(now[0])
+        raise OSError
+
+    now[0] = 300.0
+    for _ in range(3):
+        with suppress(OSError):
+            store.save_if_due(fail)
+        now[0] += 0.1
+    assert reads[-2:] == [205.1, 300.0]
+    store.new_process()
+    store.save_if_due(read)
+    assert reads[-1] == now[0]
+
+
 @pytest.mark.slow
 def test_a_killed_process_keeps_its_saved_evidence(path):
     """All ended processes share one row."""
@@ -139,11 +182,11 @@ def test_a_killed_process_keeps_its_saved_evidence(path):
         assert connection.execute("SELECT count(*) FROM evidence").fetchone()[0] == 2
 
 
-def test_a_restart_continues_the_canary(path, make_monitor, serve, quick):
+def test_a_restart_continues_the_canary(path, make_monitor, serve, quick, clock):
     """With its evidence, its beginning, and the verdict that stands."""
 
     def process():
-        monitors = [make_monitor("m", version=str(number), synchronous=True) for number in (1, 2)]
+        monitors = [make_monitor("m", version=str(number), synchronous=True, wall_clock=clock) for number in (1, 2)]
         return dl.Canary(*monitors, quick(), path=path), monitors
 
     canary, (baseline, candidate) = process()
@@ -156,7 +199,7 @@ def test_a_restart_continues_the_canary(path, make_monitor, serve, quick):
     serve(baseline, 400)
     serve(candidate, 400, failed=200)
     verdict = canary.verdict()
-    assert verdict.state == "rollback"
+    assert verdict.state == "rollback", verdict.reason
     assert verdict.criteria[0].rows == 500
     canary, (_, candidate) = process()
     serve(candidate, 2_000)
@@ -200,3 +243,84 @@ def test_the_file_holds_counts_as_json(path, variant, evidence_of):
     with closing(sqlite3.connect(path)) as connection:
         (body,) = connection.execute("SELECT body FROM evidence").fetchone()
     assert json.loads(body)["strata"][0]["baseline"]["served"] == 3
+
+
+def test_evidence_of_a_process_is_refused_twice(tmp_path, pair, serve):
+    """Also as part of a sum. Without ids, as in older files, it adds up."""
+    canary = dl.Canary(*pair, dl.CanaryPolicy())
+    serve(pair[1], 30)
+    own = canary.evidence()
+    assert len(own.sources) == 1
+    other = replace(own, sources=frozenset({"other"}))
+    assert own.shared_sources(other) == frozenset()
+    assert (own + other).sources == own.sources | other.sources
+    texts = {
+        "own": own,
+        "copy": own,
+        "sum": own + other,
+        "other": other,
+        "old": replace(own, sources=frozenset()),
+    }
+    files = {}
+    for name, evidence in texts.items():
+        files[name] = str(tmp_path / f"{name}.json")
+        (tmp_path / f"{name}.json").write_text(evidence.to_json(), encoding="utf-8")
+    assert CanaryEvidence.from_json(own.to_json()).sources == own.sources
+    for pair_of_names in (("own", "copy"), ("own", "own"), ("sum", "other"), ("other", "old", "sum")):
+        with pytest.raises(ConfigurationError, match=r"calls of a process that .* has too, so they would count twice"):
+            decide_files([files[name] for name in pair_of_names], dl.CanaryPolicy())
+    for names in (("own", "other", "old"), ("old", "old"), ("sum", "old")):
+        assert decide_files([files[name] for name in names], dl.CanaryPolicy()).state == "inconclusive"
+
+
+def test_the_child_of_a_fork_is_another_source(pair, path):
+    canary = dl.Canary(*pair, path=path)
+    before = canary.evidence().sources
+    canary.restart()
+    assert not canary._collector.read().sources & before
+    assert canary.evidence().sources > before
+
+
+def test_evidence_of_four_processes_equals_that_of_one(path, make_monitor, clock, row):
+    """Tables by time and key included, to the last digit."""
+    reference = make_monitor("m").reference
+
+    def start():
+        options = {"synchronous": True, "clock": clock, "wall_clock": clock, "reference": reference}
+        monitors = [make_monitor("m", version=str(number), **options) for number in (1, 2)]
+        canary = dl.Canary(*monitors, dl.CanaryPolicy(warm_up=None), share=0.5, path=path)
+        return canary, [monitor.instrument(lambda features: features["age"] / 100) for monitor in monitors]
+
+    processes = [start() for _ in range(4)]
+    single_monitors = [
+        make_monitor("m", version=str(n), synchronous=True, clock=clock, wall_clock=clock, reference=reference)
+        for n in (1, 2)
+    ]
+    whole = dl.Canary(*single_monitors, dl.CanaryPolicy(warm_up=None), share=0.5)
+    single = [monitor.instrument(lambda features: features["age"] / 100) for monitor in single_monitors]
+    for number in range(600):
+        canary, functions = processes[number % 4]
+        features = {**row, "age": float(number % 90)}
+        side = ["baseline", "candidate"].index(canary.route(f"user {number % 37}"))
+        functions[side](features)
+        whole.route(f"user {number % 37}")
+        single[side](features)
+        clock.now += 0.25 * (number % 7)
+    merged, expected = processes[0][0].evidence(), whole.evidence()
+    for canary, _ in processes:
+        merged = canary.evidence()
+    assert len(merged.sources) == 4
+    for mine, other in zip(merged.pooled(), expected.pooled(), strict=True):
+        summed, single_tables = mine.call_tables, other.call_tables
+        assert (mine.calls, mine.served) == (other.calls, other.served)
+        assert summed.keys.tolist() == single_tables.keys.tolist()
+        level = max(summed.calls.level, single_tables.calls.level)
+        assert summed.calls.at_level(level).trimmed().counts.tolist() == (
+            single_tables.calls.at_level(level).trimmed().counts.tolist()
+        )
+        assert summed.bins.keys() == single_tables.bins.keys()
+        for name, counts in summed.bins.items():
+            assert counts.total().tolist() == single_tables.bins[name].total().tolist()
+            assert (
+                counts.total().tolist() == (mine.predictions if name == "prediction" else mine.features[name]).tolist()
+            )

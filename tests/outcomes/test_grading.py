@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +11,16 @@ from hypothesis import strategies as st
 
 from driftline._binning.fitting import fit_feature
 from driftline._binning.prediction_kind import kind_of
+from driftline.outcomes._exact_sums import error_moments
 from driftline.outcomes._grading import Grader
-from driftline.outcomes._snapshot import ERROR_VALUES, MAX_CLASSES, SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
+from driftline.outcomes._score_bins import SCORE_EDGES
+from driftline.outcomes._snapshot import MAX_CLASSES, ClassCounts, OutcomeSnapshot
+
+PARTS = ("scores", "errors", "bins", "score_errors")
+
+
+def bin_of(score):
+    return np.searchsorted(SCORE_EDGES, score, side="right")
 
 
 def snapshot(grader, pairs):
@@ -25,7 +35,8 @@ def same(left, right):
         and (left.known, left.correct) == (right.known, right.correct)
         and {label: counts for label, counts in left.classes.items() if counts != ClassCounts()}
         == {label: counts for label, counts in right.classes.items() if counts != ClassCounts()}
-        and all(np.array_equal(getattr(left, part), getattr(right, part)) for part in ("scores", "errors", "bins"))
+        and left.unreadable == right.unreadable
+        and all(np.array_equal(getattr(left, part), getattr(right, part)) for part in PARTS)
     )
 
 
@@ -36,10 +47,9 @@ def test_a_probability_of_at_least_half_predicts_true():
     assert (counts.known, counts.correct) == (6, 4)
     assert counts.results == {"correct": 4, "incorrect": 2}
     assert counts.classes == {True: ClassCounts(2, 1, 1)}
-    assert counts.scores.sum(axis=0).tolist() == [3, 3]
+    assert counts.scores[:, :, 0].sum(axis=0).tolist() == [3, 3]
     for score, actual in pairs:
-        near = np.abs(SCORE_MIDDLES - score).argmin()
-        assert counts.scores[max(0, near - 1) : near + 2, int(actual)].sum() >= 1
+        assert counts.scores[bin_of(score), int(actual), 0] == 1
     assert not counts.errors.any()
 
 
@@ -60,19 +70,17 @@ def test_the_most_probable_label_is_the_prediction():
     """Its probability is counted too."""
     counts = snapshot(Grader("label", None, None), [({"a": 0.7, "b": 0.3}, "a"), ({"a": 0.2, "b": 0.8}, "a")])
     assert (counts.known, counts.correct) == (2, 1)
-    assert counts.scores.sum(axis=0).tolist() == [1, 1]
-    assert counts.scores[np.abs(SCORE_MIDDLES - 0.8).argmin()].tolist() == [1, 0]
+    assert counts.scores[:, :, 0].sum(axis=0).tolist() == [1, 1]
+    assert counts.scores[bin_of(0.8), :, 0].tolist() == [1, 0]
 
 
-def test_errors_of_quantities_are_counted_in_signed_bins():
-    """The value of a bin is within 4.5 % of the error. Without correct= no quantity is graded."""
+def test_errors_of_quantities_are_summed_exactly():
+    """Without correct= no quantity is graded."""
     errors = np.array([0.0, 1.0, -1.0, 123.4, -0.003, 1e-12, 5e12])
-    counts = snapshot(Grader("quantity", None, None), [(10.0 + error, 10.0) for error in errors[:5]])
-    assert (counts.known, counts.results) == (0, {"matched": 5})
-    bin_values = np.sort(np.repeat(ERROR_VALUES, counts.errors))
-    assert bin_values == pytest.approx(np.sort(errors[:5]), rel=0.045)
-    extremes = snapshot(Grader("quantity", None, None), [(error, 0.0) for error in errors[5:]])
-    assert np.repeat(ERROR_VALUES, extremes.errors).tolist() == [0.0, pytest.approx(2.0**32, rel=0.05)]
+    counts = snapshot(Grader("quantity", None, None), [(error, 0.0) for error in errors])
+    assert (counts.known, counts.results) == (0, {"matched": 7})
+    moments = error_moments(counts.errors)
+    assert moments.scaled(moments.absolute) == math.fsum(np.abs(errors)) / 7
 
 
 def test_a_user_function_grades_quantities():
@@ -80,7 +88,7 @@ def test_a_user_function_grades_quantities():
     counts = snapshot(
         Grader("quantity", lambda output, actual: abs(output - actual) < 2, None), [(5.0, 6.0), (5.0, 9.0)]
     )
-    assert (counts.known, counts.correct, counts.errors.sum()) == (2, 1, 2)
+    assert (counts.known, counts.correct, error_moments(counts.errors).rows) == (2, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +126,7 @@ def test_the_predictions_of_the_reference_decide_the_kind(column, kind):
     ("kind", "pairs", "errors"),
     [
         ("probability", [(0.5, None), (None, True), (float("nan"), True)], 0),
-        ("probability", [(0.5, "no"), (0.5, 2), ("x", True)], 3),
+        ("probability", [(0.5, "bad"), (0.5, 2), ("x", True)], 3),
         ("quantity", [(5.0, "x"), (5.0, None)], 1),
         ("label", [("a", None), ([1, 2], "a")], 1),
     ],

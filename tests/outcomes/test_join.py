@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftline.outcomes._join import Event, MemoryStore, join_key
+from driftline.outcomes._join import Event
+from driftline.outcomes._join_key import join_key
+from driftline.outcomes._memory_store import MemoryStore
 from driftline.outcomes._sqlite_store import FileStore
 
 
-def grade(pairs):
+def grade(joined):
     """Grade a prediction as correct if it equals its outcome."""
-    return Counter((source, "correct" if output == actual else "incorrect") for source, output, actual in pairs)
+    return Counter((pair.source, "correct" if pair.output == pair.actual else "incorrect") for pair in joined.pairs)
 
 
 def outcome(key, value=1, at=0.0):
@@ -62,9 +64,13 @@ def test_each_result_is_counted(make_store):
 
 
 def test_an_early_outcome_is_joined_when_its_prediction_arrives(make_store):
-    """It counts as unmatched first, then as early. A second outcome in between is a duplicate."""
+    """It counts as unmatched first, then as early. The same outcome in between is a duplicate, another corrects it."""
     store = make_store()
-    assert results(store, outcome("a", 3), outcome("a", 4)) == {"unmatched": 1, "duplicate": 1}
+    assert results(store, outcome("a", 4), outcome("a", 4), outcome("a", 3)) == {
+        "unmatched": 1,
+        "duplicate": 1,
+        "corrected": 1,
+    }
     assert results(store, prediction("a", 3)) == {"early": 1, "correct": 1}
     assert results(store, outcome("a", 3)) == {"duplicate": 1}
 
@@ -136,9 +142,37 @@ def test_memory_and_file_count_the_same_for_any_chunk_size(steps, capacity, size
         sum(not event.is_outcome for event in events)
         == joined + bounded["expired"] + bounded["replaced"] + small.pending
     )
-    outcomes = joined - bounded["early"] + bounded["duplicate"] + bounded["late"] + bounded["unmatched"]
+    outcomes = (
+        joined - bounded["early"] + bounded["duplicate"] + bounded["corrected"] + bounded["late"] + bounded["unmatched"]
+    )
     assert sum(event.is_outcome for event in events) == outcomes
     assert len(small) <= 3 * capacity
+
+
+STEPS = st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from([0, 1, None]), st.integers(0, 9))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(STEPS, min_size=1, max_size=40))
+def test_the_time_at_which_old_records_are_removed_changes_no_count(steps):
+    """Records are removed after each event, or after the last one only, in memory and in a file."""
+    times = np.cumsum([pause for *_, pause in steps]).tolist()
+    events = [
+        Event(str(key), is_outcome, value, float(at))
+        for (key, is_outcome, value, _), at in zip(steps, times, strict=True)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [FileStore(Path(folder) / name, "m", None, None, 1_000, 10.0) for name in ("a", "b")]
+        one_by_one = [
+            sum((Counter(results(store, event, now=event.at)) for event in events), Counter())
+            for store in (files[0], MemoryStore(1_000, 10.0))
+        ]
+        together = [
+            Counter(results(store, *events, now=events[-1].at)) for store in (files[1], MemoryStore(1_000, 10.0))
+        ]
+        for store in files:
+            store.close()
+    assert all(counts == together[0] for counts in (*one_by_one, *together))
 
 
 @pytest.mark.parametrize(
@@ -174,3 +208,71 @@ def test_a_failed_grading_counts_nothing(make_store):
         with pytest.raises(sqlite3.OperationalError):
             store.apply([outcome("a")], 0.0, fail)
     assert results(store, outcome("a")) == {"correct": 1}
+
+
+def test_an_unknown_label_leaves_its_prediction_pending(make_store):
+    """Also before the prediction, and after the outcome, which stays."""
+    store = make_store()
+    assert results(store, outcome("a", None), prediction("a"), outcome("a", None)) == {"pending": 2}
+    assert results(store, outcome("a", 1), outcome("a", None)) == {"correct": 1, "pending": 1}
+    assert results(store, outcome("a", 1)) == {"duplicate": 1}
+
+
+def test_another_outcome_corrects_the_pair(make_store):
+    """As often as it changes. The same one again is a duplicate, also as a number of another type."""
+    store, changes = make_store(), []
+
+    def note(joined):
+        changes.extend((c.pair.output, c.previous, c.pair.actual, c.pair.serial) for c in joined.corrections)
+        changes.extend((p.output, p.actual, p.serial) for p in joined.pairs)
+        return Counter()
+
+    store.apply([prediction("a", 0.7, 5.0), outcome("a", 1, 6.0)], 6.0, note)
+    for at, actual in enumerate((True, 0, 0.0, 1, "1")):
+        store.apply([outcome("a", actual, 7.0 + at)], 20.0, note)
+    (_, _, serial), *corrections = changes
+    assert corrections == [(0.7, 1, 0, serial), (0.7, 0, 1, serial), (0.7, 1, "1", serial)]
+
+
+def test_a_correction_is_accepted_as_long_as_the_id_is_remembered(make_store):
+    """That is for *expire* after the first outcome."""
+    store = make_store(expire=10.0)
+    assert results(store, prediction("a", at=0.0), outcome("a", 1, 9.0), now=9.0) == {"correct": 1}
+    assert results(store, outcome("a", 0, 19.0), now=19.0) == {"corrected": 1}
+    assert results(store, outcome("a", 1, 19.5), now=19.5) == {"unmatched": 1}
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+def test_an_outcome_is_late_whether_or_not_old_records_were_removed_before(make_store, sweep):
+    """The age of the prediction decides: at exactly *expire* seconds it is joined, later it is not."""
+    store = make_store(expire=7.0)
+    for key in "abc":
+        results(store, prediction(key))
+    counts = Counter(results(store, outcome("a", at=7.0), now=7.0))
+    for at, key in ((10.0, "b"), (14.5, "c")):
+        if sweep:
+            counts.update(results(store, now=at))
+        counts.update(results(store, outcome(key, at=at), now=at))
+    assert counts == {"correct": 1, "expired": 2, "late": 1, "unmatched": 1}
+    # The clock of the store is not ahead of that of the event.
+    assert results(store, prediction("d", at=20.0), outcome("d", at=99.0), now=21.0) == {"correct": 1}
+
+
+def test_an_early_outcome_that_is_too_old_is_not_joined(make_store):
+    """Although no old record was removed since."""
+    store = make_store(expire=7.0)
+    results(store, outcome("a", at=0.0), now=0.0)
+    assert results(store, prediction("a", at=7.5), now=7.5) == {}
+
+
+def test_a_correction_keeps_the_order_of_the_records():
+    """The oldest record is the first to be forgotten, and a repeated prediction is a new one."""
+    store = MemoryStore(2, None)
+    for at, key in enumerate("ab"):
+        results(store, prediction(key, at=at), outcome(key, 1, at))
+    results(store, outcome("a", 0, 5.0))
+    results(store, prediction("c", at=6.0), outcome("c", 1, 6.0))
+    assert results(store, outcome("b", 0, 7.0), outcome("a", 1, 7.0)) == {"corrected": 1, "unmatched": 1}
+    results(store, prediction("x", at=8.0), prediction("y", at=9.0), prediction("x", 0, 10.0))
+    assert results(store, prediction("z", at=11.0)) == {"expired": 1}
+    assert results(store, outcome("x", 0, 12.0)) == {"correct": 1}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import driftline as dl
+from driftline._runtime.guard import UnreadableError
 from driftline.errors import ConfigurationError
 from driftline.outcomes import _joiner
 from driftline.testing import ManualClock, Probe
@@ -65,9 +70,40 @@ def test_ids_from_a_table_join_their_outcomes(make_monitor, row):
     serve(monitor, row, [0.9, 0.9], [1, 2])
     table = pd.DataFrame({"id": [1.0, 2.0, np.nan], "late": [True, False, None]})
     monitor.outcomes(table["id"], table["late"])
-    assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1, "unmatched": 1}
-    with pytest.raises(ValueError, match="zip"):
+    assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1, "pending": 1}
+    with pytest.raises(UnreadableError, match="2 ids and 1 outcomes: expected as many"):
         monitor.outcomes([1, 2], [True])
+
+
+@pytest.mark.parametrize(
+    "shape", [pd.DataFrame, pl.DataFrame, pa.table, lambda columns: np.array([*columns.values()]).T]
+)
+def test_a_frame_of_one_column_is_a_column(make_monitor, row, shape):
+    """Iteration over a frame returns the names of its columns, of which "y" and "1" would be labels."""
+    monitor = make_monitor()
+    monitor.observe({name: [value] * 2 for name, value in row.items()}, [0.9, 0.9], prediction_ids=shape({"y": [1, 2]}))
+    monitor.outcomes(shape({"1": [1, 2]}), shape({"y": [True, False]}))
+    assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1}
+
+
+@pytest.mark.parametrize("actuals", [{"a": True, "b": False}, pd.DataFrame({"y": [True, False], "yes": [0, 0]})])
+def test_outcomes_without_a_column_are_refused(make_monitor, actuals):
+    """They are counted as an error, and nothing of them is an outcome."""
+    monitor = make_monitor()
+    with pytest.raises(UnreadableError, match="expected"):
+        monitor.outcomes(["a", "b"], actuals)
+    assert not monitor.outcome_counts().results
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_id_joins_nothing(make_monitor, telemetry, row, missing):
+    """Rows without an id would all have the same one."""
+    monitor = make_monitor(on_error="log")
+    serve(monitor, row, [0.9, 0.9], ["a", "b"])
+    monitor.observe({name: [value] * 2 for name, value in row.items()}, [0.9, 0.9], prediction_ids=[missing, missing])
+    monitor.outcomes(["a", missing, missing], [True, False, False])
+    assert monitor.outcome_counts().results == {"correct": 1, "unmatched": 2}
+    assert monitor.accuracy() == 1.0
 
 
 def test_the_caller_may_reuse_an_output_array(make_monitor, row):
@@ -316,3 +352,181 @@ def test_probabilities_of_many_classes_are_labels(telemetry):
     assert values["calibration_error", None].lower == 0.0
     assert monitor.snapshot().rows == 2_000
     monitor.shutdown()
+
+
+UNKNOWN = [None, float("nan"), np.nan, np.float32("nan"), np.datetime64("NaT"), np.ma.masked, np.array([np.nan]),
+           pd.NA, pd.NaT, pl.Series([None])[0], pa.scalar(None, pa.int64()), Decimal("nan"), Decimal("sNaN"),
+           np.ma.array([1.0], mask=[True]), [None]]  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", ["memory", "file"])
+@pytest.mark.parametrize("unknown", UNKNOWN, ids=lambda value: f"{type(value).__name__} {value}")
+def test_an_unknown_label_is_no_label(make_monitor, row, tmp_path, kept, unknown):
+    """It counts as pending, and the true label later counts as the first."""
+    path = None if kept == "memory" else tmp_path / "outcomes.sqlite"
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(path=path))
+    serve(monitor, row, [0.9, 0.9], ["a", "b"])
+    monitor.outcome("a", unknown)
+    monitor.outcome("a", False)
+    assert monitor.outcome_counts().results == {"pending": 1, "incorrect": 1}
+    assert monitor.accuracy() == 0.0
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [True, None, False],
+        np.array([1.0, np.nan, 0.0]),
+        np.ma.array([True, True, False], mask=[False, True, False]),
+        pd.Series([True, None, False]),
+        pd.Series([1, None, 0], dtype="Int64"),
+        pd.Series([True, None, False], dtype="boolean"),
+        pl.Series([True, None, False]),
+        pa.array([True, None, False]),
+        pa.chunked_array([[1, None], [0]]),
+    ],
+    ids=lambda column: type(column).__module__.partition(".")[0] + str(getattr(column, "dtype", "")),
+)
+def test_unknown_labels_of_a_column_are_pending(make_monitor, row, column):
+    """Of any library; also for `record_outcome`, where no prediction waits."""
+    monitor = make_monitor("columns")
+    serve(monitor, row, [0.9, 0.9, 0.9], [0, 1, 2])
+    monitor.outcomes([0, 1, 2], column)
+    dl.record_outcome("columns", None, [0.9, 0.9, 0.9], column)
+    assert monitor.outcome_counts().results == {"pending": 2, "correct": 2, "incorrect": 2}
+
+
+@pytest.mark.parametrize("kept", ["memory", "file"])
+def test_a_corrected_label_replaces_the_first_everywhere(make_monitor, telemetry, row, tmp_path, kept):
+    """All counts and metrics are those of the last labels; only the results of before stay."""
+    path = None if kept == "memory" else tmp_path / "outcomes.sqlite"
+    random = np.random.default_rng(3)
+    scores, first, last = random.random(400), random.random(400) < 0.5, random.random(400) < 0.5
+    corrected = make_monitor("corrected", outcomes=dl.OutcomePolicy(path=path, window=dl.Window(rows=400, every=50)))
+    plain = make_monitor("plain", outcomes=dl.OutcomePolicy(window=dl.Window(rows=400, every=50)))
+    for monitor in (corrected, plain):
+        serve(monitor, row, scores, list(range(400)))
+    corrected.outcomes(range(400), first)
+    before = corrected.outcome_counts().results
+    corrected.outcomes(range(400), last)
+    plain.outcomes(range(400), last)
+    changed = int((first != last).sum())
+    counts = corrected.outcome_counts()
+    assert counts.results == {**before, "corrected": changed, "duplicate": 400 - changed}
+    expected = plain.outcome_counts()
+    assert (counts.known, counts.correct, counts.classes) == (expected.known, expected.correct, expected.classes)
+    assert corrected.performance() == plain.performance()
+    assert corrected.accuracy() == plain.accuracy() == np.mean((scores >= 0.5) == last)
+    tally = Probe(corrected).recent_outcomes
+    assert (tally.known, tally.correct) == (expected.known, expected.correct)
+    results = {"ml__model__name": "corrected", "ml__outcome__result": "corrected"}
+    assert telemetry.value("ml.outcomes", **results) == changed
+
+
+def test_a_correction_of_a_pair_that_left_the_window_changes_the_totals_only(make_monitor, row):
+    """The window holds ten outcomes in panes of five, and the open pane."""
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(window=dl.Window(rows=10, every=5)), synchronous=True)
+    serve(monitor, row, [0.9] * 30, list(range(30)))
+    monitor.outcomes(range(30), [True] * 30)
+    assert monitor.accuracy() == 1.0
+    monitor.outcome(0, False)
+    assert monitor.accuracy() == 1.0
+    monitor.outcome(29, False)
+    assert monitor.accuracy() == 0.9
+    assert (monitor.outcome_counts().known, monitor.outcome_counts().correct) == (30, 28)
+
+
+def test_a_correction_in_another_process_changes_the_sum(make_monitor, row, tmp_path):
+    """The later process has none of the pair in its window. Its counts add up with those of the earlier one."""
+    earlier = make_monitor("again", outcomes=tmp_path / "outcomes.sqlite")
+    serve(earlier, row, [0.9, 0.9], ["a", "b"])
+    earlier.outcomes(["a", "b"], [True, True])
+    first = earlier.outcome_counts()
+    earlier.shutdown()
+    later = make_monitor("again", outcomes=tmp_path / "outcomes.sqlite")
+    later.outcome("a", False)
+    later.outcome("b", True)
+    second = later.outcome_counts()
+    assert second.results == {"corrected": 1, "duplicate": 1}
+    assert ((first + second).known, (first + second).correct) == (2, 1)
+    assert later.accuracy() is None
+    assert later.performance() == ()
+
+
+def test_an_outcome_reaches_the_baseline_and_its_shadow(make_monitor, row, tmp_path):
+    """Both predicted the request, under one id, in one file. Without a file each monitor needs the outcome."""
+    for path in (tmp_path / "outcomes.sqlite", None):
+        pair = [
+            make_monitor("served", version=f"{version} {path is None}", outcomes=dl.OutcomePolicy(path=path))
+            for version in "12"
+        ]
+        for monitor, score in zip(pair, (0.9, 0.1), strict=True):
+            serve(monitor, row, [score], ["a"])
+            monitor.flush()
+        for monitor in pair if path is None else pair[:1]:
+            monitor.outcome("a", True)
+            monitor.flush()
+        assert [monitor.outcome_counts().results for monitor in pair] == [{"correct": 1}, {"incorrect": 1}]
+
+
+def test_an_interrupted_correction_counts_once(make_monitor, row):
+    """Ctrl-C comes while the corrected pair is graded."""
+    raising = []
+
+    def correct(output, actual):
+        if raising:
+            raising.clear()
+            signal.raise_signal(signal.SIGINT)
+        return (output >= 0.5) == actual
+
+    monitor = make_monitor(correct=correct, synchronous=True)
+    serve(monitor, row, [0.9], ["a"])
+    monitor.outcome("a", True)
+    assert monitor.accuracy() == 1.0
+    raising.append(True)
+    monitor.outcome("a", False)
+    with pytest.raises(KeyboardInterrupt):
+        monitor.accuracy()
+    assert monitor.accuracy() == 0.0
+    assert monitor.outcome_counts().results == {"correct": 1, "corrected": 1}
+
+
+@pytest.mark.parametrize("kept", ["memory", "file"])
+@pytest.mark.parametrize("sweep", [False, True])
+def test_an_outcome_after_the_expiry_time_is_late(make_monitor, row, tmp_path, kept, sweep):
+    """Although it is reported before the worker removes the prediction. The clock is that of the monitor."""
+    path, clock = None if kept == "memory" else tmp_path / "outcomes.sqlite", ManualClock(1.7e9)
+    monitor = make_monitor(clock=clock, outcomes=dl.OutcomePolicy(path=path, expire="7d"), synchronous=True)
+    serve(monitor, row, [0.9, 0.9], ["a", "b"])
+    clock.advance(7 * 86_400.0)
+    monitor.outcome("b", True)
+    clock.advance(3 * 86_400.0)
+    if sweep:
+        monitor.flush()
+    monitor.outcome("a", True)
+    assert monitor.outcome_counts().results == {"correct": 1, "expired": 1, "late": 1}
+
+
+@pytest.mark.parametrize("kept", ["memory", "file"])
+def test_a_wall_clock_of_the_user_says_how_old_a_prediction_is(make_monitor, row, tmp_path, kept):
+    """It moves by days in one step, which the clock of the system does by mistake only."""
+    clock = ManualClock(2e9)
+    path = tmp_path / "outcomes.sqlite" if kept == "file" else None
+    monitor = make_monitor(outcomes=dl.OutcomePolicy(path=path, expire="7d"), wall_clock=clock)
+    serve(monitor, row, [0.9, 0.9], ["old", "new"])
+    monitor.flush()
+    clock.advance(6 * 86_400.0)
+    monitor.outcome("new", True)
+    clock.advance(4 * 86_400.0)
+    monitor.outcome("old", True)
+    assert monitor.outcome_counts().results == {"correct": 1, "expired": 1, "late": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [("array", lambda values: np.array(values)[:, None]), ("frame", lambda values: pd.DataFrame({"p": values}))],
+)
+def test_a_recorded_column_may_be_a_table(telemetry, model, shape):
+    """An array of shape (n, 1) and a frame with one column are n predictions, or n outcomes."""
+    dl.record_outcome(model, "1", shape([0.9, 0.2, 0.8]), shape([1, 0, 0]), meter_provider=telemetry.meter_provider)
+    assert outcome_results(telemetry) == {"correct": 2, "incorrect": 1}

@@ -10,9 +10,10 @@ from scipy.integrate import quad
 from scipy.stats import beta
 
 from driftline._binning.bins import OutcomeCounts
+from driftline.outcomes._exact_sums import count_errors
 from driftline.outcomes._limits import Limit, evaluate_limit, limits_for, log_evidence, outcomes_needed
 from driftline.outcomes._metrics import wilson_interval
-from driftline.outcomes._snapshot import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
+from driftline.outcomes._snapshot import ClassCounts, OutcomeSnapshot
 
 ACCURACY = Limit("prediction.accuracy", "accuracy", 0.85, 0.9)
 
@@ -144,11 +145,10 @@ def test_each_limitable_metric_becomes_drifting(limit, counts, value):
 
 def test_the_brier_score_becomes_drifting():
     """It is the mean of squared errors between 0 and 1."""
-    scores = np.zeros((len(SCORE_MIDDLES), 2), dtype=np.int64)
-    scores[np.abs(SCORE_MIDDLES - 0.9).argmin()] = [400, 600]
-    status = evaluate([OutcomeSnapshot(scores=scores)], limit=Limit("x", "brier", 0.2))
+    errors = count_errors(np.full(1_000, 0.9), np.repeat([0.0, 1.0], [400, 600]))
+    status = evaluate([OutcomeSnapshot(score_errors=errors)], limit=Limit("x", "brier", 0.2))
     assert status.state == "drifting"
-    assert status.reason.startswith("brier 0.327 on 1000 outcomes, at most 0.200 allowed")
+    assert status.reason.startswith("brier 0.330 on 1000 outcomes, at most 0.200 allowed")
 
 
 def test_limits_come_from_the_policy_and_the_reference():

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import driftline as dl
 from driftline.errors import ConfigurationError
 from driftline.outcomes import _joiner
-from driftline.outcomes._join import Event, join_key
+from driftline.outcomes._join import Event
+from driftline.outcomes._join_key import join_key
 from driftline.outcomes._sqlite_store import FileStore, read_totals
 from driftline.testing import Probe
 
@@ -127,13 +128,14 @@ def test_values_keep_their_type(path, value):
     pairs = []
 
     def grade(joined):
-        pairs.extend(joined)
+        pairs.extend(joined.pairs)
         return Counter()
 
     store.apply([Event("a", False, value, 0.0)], 0.0, grade)
-    store.apply([Event("a", True, value, 0.0)], 0.0, grade)
-    ((_, output, actual),) = pairs
-    assert (output, actual) == (value, value)
+    label = 1 if value is None else value
+    store.apply([Event("a", True, label, 0.0)], 0.0, grade)
+    ((_, output, actual, *_),) = pairs
+    assert (output, actual) == (value, label)
     assert type(output) is type(value)
     store.close()
 
@@ -197,7 +199,7 @@ def test_an_id_of_any_kind_is_joined(prediction_id, version):
         pairs = []
         for is_outcome in (False, True):
             event = Event(join_key(prediction_id), is_outcome, 1, 0.0)
-            store.apply([event], 0.0, lambda joined: pairs.extend(joined) or Counter())
+            store.apply([event], 0.0, lambda joined: pairs.extend(joined.pairs) or Counter())
         assert len(pairs) == 1
         store.close()
 
@@ -279,8 +281,10 @@ def test_numpy_values_become_plain_ones(path):
     pairs = []
     values = {"a": np.float32(0.5), "b": np.array([1, 2]), "c": Path("x")}
     store.apply([Event(key, False, value, 0.0) for key, value in values.items()], 0.0, lambda joined: Counter())
-    store.apply([Event(key, True, 1, 0.0) for key in values], 0.0, lambda joined: pairs.extend(joined) or Counter())
-    assert [output for _, output, _ in pairs] == [0.5, [1, 2], "x"]
+    store.apply(
+        [Event(key, True, 1, 0.0) for key in values], 0.0, lambda joined: pairs.extend(joined.pairs) or Counter()
+    )
+    assert [output for _, output, *_ in pairs] == [0.5, [1, 2], "x"]
     store.close()
 
 
@@ -315,6 +319,74 @@ def test_excess_events_of_a_locked_file_are_dropped_and_counted(make_monitor, pa
     assert telemetry.value("ml.monitor.errors", ml__monitor__place="outcomes") >= 1
 
 
+def apply(store, *events, now=0.0):
+    """Apply events and return the results by (source, result), and the corrections."""
+    results, corrections = Counter(), []
+
+    def grade(joined):
+        corrections.extend(joined.corrections)
+        return Counter((pair.source, f"joined {pair.output}") for pair in joined.pairs)
+
+    results.update(store.apply(events, now, grade).results)
+    return dict(results), corrections
+
+
+@pytest.fixture
+def pair(path):
+    """The stores of a baseline and a candidate in one file."""
+    stores = [FileStore(path, "m", version, None, 100, 1e6) for version in ("1", "2")]
+    yield stores
+    for store in stores:
+        store.close()
+
+
+def test_an_outcome_reaches_each_version_that_predicted(pair):
+    """The predictions of a shadow do not replace those of its baseline. Corrections and repetitions reach both."""
+    baseline, candidate = pair
+    other = ("m", "1", None)
+    assert apply(baseline, Event("a", False, 0.1, 0.0))[0] == {}
+    assert apply(candidate, Event("a", False, 0.2, 1.0))[0] == {}
+    assert apply(candidate, Event("a", True, 1, 5.0))[0] == {(other, "joined 0.1"): 1, (None, "joined 0.2"): 1}
+    results, corrections = apply(candidate, Event("a", True, 0, 9.0), Event("a", True, 0, 9.0))
+    assert results == {(source, result): 1 for source in (other, None) for result in ("corrected", "duplicate")}
+    assert [(c.pair.source, c.pair.output, c.previous, c.pair.actual) for c in corrections] == [
+        (other, 0.1, 1, 0),
+        (None, 0.2, 1, 0),
+    ]
+
+
+def test_the_prediction_of_a_shadow_may_come_after_the_outcome(pair):
+    """It is joined with the outcome that the baseline has, if it is of the same request."""
+    baseline, candidate = pair
+    apply(baseline, Event("a", False, 0.1, 0.0), Event("a", True, 1, 1.0))
+    assert apply(candidate, Event("a", False, 0.2, 2.0))[0] == {(None, "early"): 1, (None, "joined 0.2"): 1}
+    assert apply(baseline, Event("b", True, 1, 1.0))[0] == {(None, "unmatched"): 1}
+    for store in pair:
+        ((_, result),) = apply(store, Event("b", False, 0.3, 2.0))[0].keys() - {(None, "early")}
+        assert result == "joined 0.3"
+
+
+def test_an_id_that_another_version_uses_again_waits_for_its_own_outcome(pair):
+    """As when customers are scored every month, by the version of that month. The outcome is no correction."""
+    baseline, candidate = pair
+    apply(baseline, Event("customer", False, 0.1, 0.0), Event("customer", True, 1, 10.0))
+    assert apply(candidate, Event("customer", False, 0.2, 5_000.0), now=5_000.0)[0] == {}
+    assert apply(baseline, Event("customer", True, 0, 5_010.0), now=5_010.0)[0] == {(("m", "2", None), "joined 0.2"): 1}
+
+
+def test_records_of_all_versions_expire(pair):
+    """Each counts for its own version, and the number of records stays right."""
+    for number, store in enumerate(pair):
+        apply(store, Event("a", False, 0.1, float(number)), Event("b", False, 0.1, float(number)))
+    results, _ = apply(pair[0], now=3e6)
+    assert results == {(None, "expired"): 2, (("m", "2", None), "expired"): 2}
+    apply(pair[0], now=6e6)
+    with sqlite3.connect(pair[0]._database._path) as connection:
+        assert connection.execute("SELECT count(*) FROM record").fetchone() == (0,)
+        assert dict(connection.execute("SELECT state, rows FROM size")) == dict.fromkeys(range(4), 0)
+    connection.close()
+
+
 def other_program(path):
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE other (x)")
@@ -335,7 +407,7 @@ def newer(path):
         (lambda path: path.write_text("hello " * 1_000), "file is not a database, expected a file of outcomes"),
         (lambda path: path.mkdir(), "unable to open database file, expected"),
         (other_program, "it is another program's database, expected"),
-        (newer, "it is of schema 99, this driftline knows 1: a newer driftline wrote it, expected"),
+        (newer, "it is of schema 99, this driftline knows 2: a newer driftline wrote it, expected"),
     ],
 )
 def test_a_foreign_file_is_refused(reference, path, prepare, message):

@@ -14,7 +14,7 @@ import pytest
 
 from driftline import ConfigurationError, FeatureStatus
 from driftline._runtime.guard import Guard
-from driftline.outcomes._ledger import OutcomeTally
+from driftline.outcomes import OutcomeTally
 from driftline.retraining import RetrainingPolicy, RetrainingQueue
 from driftline.retraining._request import RetrainingRequest
 from driftline.retraining._trigger import RetrainingTrigger

@@ -5,86 +5,37 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from driftline._binning.bins import Feature
-from driftline._binning.prediction_kind import default_correct
 from driftline._runtime import validation as check
-from driftline._runtime.guard import GuardedBlock, is_contained
-from driftline.canary._arguments import check_functions, check_variants
+from driftline._runtime.guard import GuardedBlock
+from driftline.canary._arguments import check_functions, check_id, check_variants
 from driftline.canary._collector import EvidenceCollector
 from driftline.canary._decision import judge_canary
 from driftline.canary._evidence import CanaryEvidence
-from driftline.canary._guardrails import GuardrailFeed
+from driftline.canary._export import CanaryExporter, Point
+from driftline.canary._guardrails import GuardrailFeed, feed_of
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._routing import Side, choose_side, route_calls
-from driftline.canary._shadow import Agree, Shadow, default_agreement
+from driftline.canary._shadows.agreement import Agree
+from driftline.canary._shadows.assembly import in_thread, shadow_of
+from driftline.canary._shadows.calls import Limits
+from driftline.canary._shadows.ending import flush_all
+from driftline.canary._shadows.shadow import Copy, Shadow
 from driftline.canary._standing import StandingVerdict
 from driftline.canary._store import CanaryStore
 from driftline.canary._thresholds import ThresholdPolicy
-from driftline.canary._variant_evidence import VariantEvidence
+from driftline.canary._variant import Variant, clock_of, count_evidence
 from driftline.canary._verdict import Verdict
 from driftline.errors import ConfigurationError
 from driftline.results import CanaryState
+from driftline.semconv import Metric
 
-__all__ = ["Canary", "Variant"]
+__all__ = ["Canary"]
 
 PAUSE_FACTOR = 50.0
 """Pause after a background decision, as a multiple of its duration. Such decisions thus take 2 % of one core."""
-
-MAX_SHADOW_QUEUE = 100_000
-"""Largest *size* of a shadow's queue, in inputs."""
-
-
-class Variant(Protocol):
-    """The interface of a monitor that a canary uses."""
-
-    @property
-    def variant_attributes(self) -> Mapping[str, str]:
-        """Attributes of the telemetry that identify the variant: name and version of the model, and the variant."""
-        ...
-
-    @property
-    def prediction_bins(self) -> str | None:
-        """Fingerprint of the bins of the prediction; None if the reference has no prediction."""
-        ...
-
-    @property
-    def prediction_feature(self) -> Feature | None:
-        """Bins and kind of the prediction, from the reference; None if the reference has no prediction."""
-        ...
-
-    def evidence(self) -> VariantEvidence:
-        """Return the variant's counts of calls, predictions and outcomes since this process started."""
-        ...
-
-    def attach(self, canary: Canary) -> None:
-        """Call `Canary.refresh` in the background from now on, and export the canary's state."""
-        ...
-
-    def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """Emit an event for a *verdict* whose state differs from *previous*, the state of the verdict before it."""
-        ...
-
-    def flagged(self, key: str, variant: str, provider: str | None) -> None:
-        """
-        Put a feature flag on the spans and events of this variant.
-
-        Args:
-            key: ``feature_flag.key``.
-            variant: ``feature_flag.result.variant``: "baseline" or "candidate".
-            provider: ``feature_flag.provider.name``; None without one.
-        """
-        ...
-
-    def caught(self, place: str, error: BaseException) -> None:
-        """Count *error* in ``ml.monitor.errors`` without raising it; *place* names the operation that failed."""
-        ...
-
-    def dropped(self, reason: str, rows: int) -> None:
-        """Add the number of *rows* that a shadow skipped to ``ml.monitor.rows.dropped``, with the *reason*."""
-        ...
 
 
 class Canary:
@@ -94,9 +45,9 @@ class Canary:
     Calls that the monitors recorded before the canary was created do not count.
 
     Args:
-        baseline: the monitor of the trusted variant. None if another process serves it; this needs a *path*.
-        candidate: the monitor of the variant on trial. None if another process serves it; this needs a *path*. The
-            telemetry of this monitor carries the canary's state.
+        baseline: the monitor of the trusted variant. None if another process serves it; this needs *path* or *export*.
+        candidate: the monitor of the variant on trial. None if another process serves it; this needs *path* or
+            *export*. The telemetry of this monitor carries the canary's state.
         policy: the harm that the candidate may do: a `CanaryPolicy` (the default), or a `ThresholdPolicy`.
         share: the candidate's share of the calls, in [0, 1]. `route` and `split` send it this share, and the verdict
             checks that it gets this share. If None, driftline does not split the calls.
@@ -106,6 +57,10 @@ class Canary:
         on_verdict: called with (previous state, `Verdict`) when the state changes; not within a prediction.
         path: a file that keeps the state over restarts, and sums up the evidence of all processes of a host. If None,
             the state is kept in memory.
+        id: the id of the canary, which all processes of one release share, such as the hash of a rollout. If None, the
+            environment variable ``DRIFTLINE_CANARY_ID``, or the time at which the canary began in this process.
+        export: whether to export the evidence as metrics, from which ``driftline canary --prometheus`` computes one
+            verdict of all processes. It takes at most `MAX_SERIES` series in each process and of each side.
 
     Raises:
         ConfigurationError: the monitors are missing, are the same, or have different bins of the prediction. Or an
@@ -124,8 +79,11 @@ class Canary:
         flag_provider: str | None = None,
         on_verdict: Callable[[CanaryState, Verdict], None] | None = None,
         path: str | os.PathLike[str] | None = None,
+        id: str | None = None,  # noqa: A002 - the public name
+        export: bool = False,
     ) -> None:
-        check_variants(baseline, candidate, path)
+        check.boolean("export", export)
+        check_variants(baseline, candidate, path, export=export)
         if policy is not None and not isinstance(policy, (CanaryPolicy, ThresholdPolicy)):
             check.reject("policy", policy, "a CanaryPolicy or a ThresholdPolicy")
         check.string("salt", salt)
@@ -136,19 +94,35 @@ class Canary:
         sides: dict[Side, Variant | None] = {"baseline": baseline, "candidate": candidate}
         variants = {side: variant for side, variant in sides.items() if variant is not None}
         self._owner: Variant = candidate or baseline  # type: ignore[assignment] # one of the two is not None
+        self._clock = clock_of(self._owner)
+        self._candidate = candidate
         self._policy = policy or CanaryPolicy()
         self._salt, self._on_verdict = salt, on_verdict
         self._store = None
+        attributes = {str(side): variant.variant_attributes for side, variant in variants.items()}
         if path is not None:
-            self._store = CanaryStore(path, {side: variant.variant_attributes for side, variant in variants.items()})
+            self._store = CanaryStore(path, attributes, self._clock())
         self._standing = StandingVerdict(self._store, self._owner.caught)
+        began = self._began()
+        seconds = max(0.0, self._clock() - began)
+        counted = {side: count_evidence(variant, self._policy, seconds) for side, variant in variants.items()}
+        self._buckets = tuple(bucket for _, bucket in counted.values() if bucket is not None)
+        readers = {side: read for side, (read, _) in counted.items()}
         self._collector = EvidenceCollector(
-            None if baseline is None else baseline.evidence,
-            None if candidate is None else candidate.evidence,
+            readers.get("baseline"),
+            readers.get("candidate"),
             checked_share,
             self._policy.guardrails if isinstance(self._policy, CanaryPolicy) else (),
-            self._began(),
+            began,
+            self._clock,
         )
+        self._id, self._is_named = check_id(id, began)
+        self._exporter: CanaryExporter | None = None
+        if export:
+            self._exporter = CanaryExporter(self._id, attributes, began)
+        # Without the other side nothing can be decided in this process.
+        self._decides = len(variants) == len(sides) or path is not None
+        self._ended = False
         self._shadows: tuple[Shadow, ...] = ()
         self._last: Verdict | None = None
         self._state: CanaryState = self._standing.state
@@ -159,7 +133,7 @@ class Canary:
         self._owner.attach(self)
 
     def _began(self) -> float:
-        return time.time() if self._store is None else self._store.began
+        return self._clock() if self._store is None else self._store.began
 
     # --- splitting traffic -------------------------------------------------------------------------------------------
 
@@ -183,20 +157,21 @@ class Canary:
         The same key gets the same variant as long as *share* does not change. If *key* is None, the choice is random.
         A key is a string, bytes, an integer or a UUID. For any other key, and if no share is set, the result is
         "baseline". A rollback does not change the routing; `on_verdict` may set *share* to 0.
+
+        The calls that follow in this thread or task have this key, until the next `route`: calls of one key depend on
+        each other, and the canary counts them by a hash of the key. The key itself is not kept.
         """
-        collector = self._collector
-        if collector.share is None:
-            return "baseline"
-        if key is not None:
-            collector.sticky = True
-        try:
-            return choose_side(collector.share, key, self._salt)
-        except BaseException as error:
-            if not is_contained(error):
-                raise
-            # the guard
-            self._owner.caught("route", error)
-            return "baseline"
+        collector, bucket = self._collector, None
+        side: Side = "baseline"
+        with GuardedBlock(self._owner.caught, "route"):
+            if collector.share is not None:
+                if key is not None:
+                    collector.sticky = True
+                side, bucket = choose_side(collector.share, key, self._salt)
+        # After an error too, so that no call has the key of an earlier one.
+        for variable in self._buckets:
+            variable.set(bucket)
+        return side
 
     def split(
         self,
@@ -221,7 +196,7 @@ class Canary:
         if self.share is None:
             msg = "share=None: expected the candidate's share of the calls, to split them"
             raise ConfigurationError(msg)
-        return route_calls(self.route, baseline, candidate, key, self._owner.caught)
+        return route_calls(self.route, baseline, candidate, key, self._buckets, self._owner.caught)
 
     def shadow(
         self,
@@ -230,38 +205,50 @@ class Canary:
         *,
         agree: Agree | None = None,
         size: int = 1_000,
+        share: float = 1.0,
+        concurrency: int = 1,
+        timeout: str | float = 30.0,
+        max_bytes: int = 64 * 2**20,
+        max_load: float | None = 0.25,
+        copy: Copy = "deep",
     ) -> Callable[..., Any]:
         """
-        Return a function that calls *baseline*, and lets a thread repeat each call with *candidate*.
+        Return a function that calls *baseline*, and repeats each call with *candidate* in the background.
 
-        The candidate's output is compared and never returned. Its monitor counts the errors that it raises. It gets
-        copies of dicts, lists, arrays and frames, made before the baseline runs; other arguments are not copied.
+        The candidate's output is compared and never returned. A plain candidate runs in threads. An async one runs in
+        tasks on the event loop of the caller, and ends with that loop. Its failures count, whether or not its monitor
+        instruments it. What is skipped counts in ``ml.monitor.rows.dropped``, with the reason. If the monitor is not
+        enabled, the result is *baseline* itself.
 
         Args:
             baseline: the instrumented predict function of the baseline.
             candidate: the instrumented predict function of the candidate. Either both are plain or both async.
-            agree: called with (baseline's output, candidate's output), returns whether they agree; for a batch, one
-                such value per row. By default labels must be equal, probabilities on the same side of 0.5, and other
-                numbers within one per cent.
-            size: inputs that the queue holds at most. The candidate skips further ones; ``ml.monitor.rows.dropped``
-                counts them.
+            agree: an `Agreement` with other settings, or a user function. It is called with (baseline's output,
+                candidate's output), and returns whether they agree; for a batch, one such value per row.
+            size: inputs that may be pending.
+            share: the share of the calls that is repeated, chosen at random, in (0, 1].
+            concurrency: calls of the candidate that run at the same time: threads, or tasks of each event loop.
+            timeout: how long an async call of the candidate may take, in seconds or as in ``"30s"``. Then it is
+                cancelled, and counts as failed. Python cannot end a thread, so plain functions have none.
+            max_bytes: bytes of all inputs and outputs that are pending, as an estimate.
+            max_load: cores that the candidate may take on average: processor time of its threads, or time in which it
+                holds the event loop. It pauses if it takes more. None for no limit.
+            copy: ``"deep"`` copies dicts, lists, tuples, sets, arrays, frames, dataclasses and models of pydantic
+                before the baseline runs, and passes on other objects. A user function copies each argument and the
+                output. If None, the candidate gets the same objects, which must not change.
 
         Raises:
-            ConfigurationError: an argument is not a function, only one predict function is async, or *size* is not
-                between 1 and `MAX_SHADOW_QUEUE`.
+            ConfigurationError: an argument is not a function, only one predict function is async, or a value is out of
+                bounds.
         """
         check_functions(baseline, candidate)
-        check.optional(check.function, "agree", agree)
-        check.integer("size", size, at_least=1, at_most=MAX_SHADOW_QUEUE)
-        feature = self._owner.prediction_feature
-        shadow = Shadow(
-            candidate,
-            agree or default_agreement(None if feature is None else default_correct(feature)),
-            size,
-            self._collector.add_comparisons,
-            lambda rows: self._owner.dropped("shadow", rows),
-            self._owner.caught,
-        )
+        if copy is not None and not (isinstance(copy, str) and copy == "deep"):
+            check.function("copy", copy, "'deep', a function or None")
+        limits = Limits(size, max_bytes, share, concurrency, check.duration("timeout", timeout), max_load)
+        on_compared = self._collector.add_comparisons
+        shadow = shadow_of(self._owner, self._candidate, candidate, agree, limits, copy, on_compared)
+        if not self._owner.shadow_recorder().enabled:
+            return baseline
         self._shadows = (*self._shadows, shadow)
         return shadow.wrap(baseline)
 
@@ -275,15 +262,7 @@ class Canary:
             ConfigurationError: the policy has no guardrail of this name.
         """
         guardrails = self._policy.guardrails if isinstance(self._policy, CanaryPolicy) else {}
-        if name not in guardrails:
-            msg = f"guardrail({name!r}): expected one of the policy's: {', '.join(guardrails) or 'it has none'}"
-            raise ConfigurationError(msg)
-        return GuardrailFeed(
-            name,
-            rate=guardrails[name].kind == "rate",
-            add=self._collector.add_observation,
-            on_error=self._owner.caught,
-        )
+        return feed_of(name, guardrails, self._salt, self._collector.add_observation, self._owner.caught)
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
@@ -323,9 +302,12 @@ class Canary:
         return verdict
 
     def refresh(self) -> None:
-        """Call `verdict` if the pause after the last `refresh` is over; `PAUSE_FACTOR` defines that pause."""
+        """Save the evidence to *path*, and call `verdict` if the pause after it is over (`PAUSE_FACTOR`)."""
+        if self._store is not None:
+            with GuardedBlock(self._owner.caught, "canary"):  # the disk may be full or gone
+                self._store.save_if_due(self._collector.read)
         now = time.monotonic()
-        if now >= self._next_refresh:
+        if self._decides and now >= self._next_refresh:
             self.verdict()
             self._next_refresh = now + PAUSE_FACTOR * (time.monotonic() - now)
 
@@ -339,26 +321,68 @@ class Canary:
         """The last verdict; None before the first."""
         return self._last
 
+    # --- exporting ---------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The id of the canary."""
+        return self._id
+
+    @property
+    def exported_id(self) -> str | None:
+        """The id that ``ml.canary.status`` carries: None if it is only the time of the start."""
+        return self._id if self._is_named else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the canary has ended in this process: its states are 0 from then on, and its counts stay."""
+        return self._ended
+
+    def points(self) -> Mapping[Metric, Sequence[Point]]:
+        """Return the evidence as points of metrics, without pending calls; empty without *export*."""
+        if self._exporter is None:
+            return {}
+        return self._exporter.points(None if self._ended else self._collector.read_settled())
+
+    def end(self) -> None:
+        """End the canary in this process, so that its states do not outlive it. A second call does nothing."""
+        if not self._ended:
+            self._ended = True
+            if self._exporter is not None:
+                self._exporter.end(self._collector.read_settled(), self._clock())
+
     # --- life --------------------------------------------------------------------------------------------------------
 
     def flush(self, seconds: float = 10.0) -> bool:
         """
-        Wait until all shadows have processed their queues, and return True.
+        Wait at most *seconds* until all shadows have processed their calls. Return whether they have.
 
-        If a shadow needs longer than *seconds*, return False without waiting for further shadows.
+        It cannot wait for the tasks of the event loop in whose thread it runs: there, await `aflush`.
         """
-        return all(shadow.flush(seconds) for shadow in self._shadows)
+        return flush_all(self._shadows, seconds)
+
+    async def aflush(self, seconds: float = 10.0) -> bool:
+        """Do as `flush`, and let the event loop of asyncio run meanwhile."""
+        return await in_thread(self.flush, seconds)
 
     def close(self, seconds: float = 10.0) -> None:
         """
-        End the threads of all shadows, and call `verdict` a last time, which also saves the evidence to *path*.
+        End all shadows, and call `verdict` a last time, which also saves the evidence to *path*.
+
+        The exported states become 0, because a canary that has ended decides about no later release.
 
         Args:
-            seconds: longest time that each shadow may take to process its queue.
+            seconds: longest time that the shadows may take to process their calls. Later ones are dropped.
         """
+        flush_all(self._shadows, seconds)
         for shadow in self._shadows:
-            shadow.close(seconds)
+            shadow.close()
         self.verdict()
+        self.end()
+
+    async def aclose(self, seconds: float = 10.0) -> None:
+        """Do as `close`, and let the event loop of asyncio run meanwhile."""
+        await in_thread(self.close, seconds)
 
     def restart(self) -> None:
         """Reset counts, queues and locks in the child of a fork; a promotion or rollback decided before is kept."""
@@ -369,3 +393,6 @@ class Canary:
             shadow.reset()
         self._lock, self._next_refresh = threading.RLock(), 0.0
         self._collector.restart(self._began())
+        self._ended = False
+        if self._exporter is not None:
+            self._exporter.restart(self._collector.began)

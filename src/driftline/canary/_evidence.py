@@ -19,13 +19,18 @@ from driftline.canary._json import (
     read_variant,
     variant_document,
 )
+from driftline.canary._value_tables import ValueTables
+from driftline.canary._values_json import read_values, values_document
 from driftline.canary._variant_evidence import VariantEvidence
 from driftline.errors import ConfigurationError
 
 __all__ = ["CanaryEvidence", "Stratum", "VariantEvidence"]
 
-SCHEMA_VERSION = 1
-"""Version of the JSON document of `CanaryEvidence`; documents of other versions are rejected."""
+SCHEMA_VERSION = 2
+"""Version of a JSON document with tables by time and key; documents without them are of version 1."""
+
+MAX_SOURCES = 10_000
+"""Ids of processes in evidence at most, so that a damaged file, or a canary of years, does not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +44,8 @@ class Stratum:
         baseline: counts of the baseline.
         candidate: counts of the candidate.
         guardrails: for each guardrail by name, (baseline's moments, candidate's moments).
+        values: for each guardrail by name, the same numbers by size, time and key. Guardrails of which numbers are in
+            no table, such as those of older files, are absent.
     """
 
     share: float | None
@@ -46,6 +53,7 @@ class Stratum:
     baseline: VariantEvidence
     candidate: VariantEvidence
     guardrails: Mapping[str, tuple[Moments, Moments]] = field(default_factory=dict)
+    values: Mapping[str, tuple[ValueTables, ValueTables]] = field(default_factory=dict)
 
     def __add__(self, other: Stratum) -> Stratum:
         none = (Moments(), Moments())
@@ -58,7 +66,27 @@ class Stratum:
             baseline=self.baseline + other.baseline,
             candidate=self.candidate + other.candidate,
             guardrails=guardrails,
+            values=_add_values(self, other),
         )
+
+
+def _add_values(a: Stratum, b: Stratum) -> dict[str, tuple[ValueTables, ValueTables]]:
+    """Return the tables of two strata together, without guardrails of which numbers of either are in no table."""
+    values = {}
+    for name in {**a.values, **b.values}:
+        pairs = [stratum.values[name] for stratum in (a, b) if name in stratum.values]
+        missing = any(
+            moments.count
+            for stratum in (a, b)
+            if name not in stratum.values
+            for moments in stratum.guardrails.get(name, ())
+        )
+        if not missing:
+            first, *others = pairs
+            values[name] = first
+            for pair in others:
+                values[name] = (first[0] + pair[0], first[1] + pair[1])
+    return values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,19 +94,24 @@ class CanaryEvidence:
     """
     The evidence from which `judge_canary` computes a verdict.
 
-    ``a + b`` is the evidence of two processes together: counts add up, and *seconds* is the larger of both.
+    ``a + b`` is the evidence of two processes together: counts add up, *seconds* and *at* are the larger of both. It
+    does not check that the processes differ; `shared_sources` tells.
 
     Attributes:
         strata: counts of both variants, one stratum for each share that the candidate has had.
         compared: rows that both baseline and shadow have predicted.
         agreed: compared rows on which the two outputs agreed.
         seconds: seconds since the canary began.
+        at: Unix time of the reading, in seconds, by which predictions have an age. 0 if it is not known.
+        sources: random ids of the processes whose calls are counted, at most `MAX_SOURCES`.
     """
 
     strata: tuple[Stratum, ...] = ()
     compared: int = 0
     agreed: int = 0
     seconds: float = 0.0
+    at: float = 0.0
+    sources: frozenset[str] = frozenset()
 
     def __add__(self, other: CanaryEvidence) -> CanaryEvidence:
         strata = {(stratum.share, stratum.sticky): stratum for stratum in self.strata}
@@ -90,7 +123,13 @@ class CanaryEvidence:
             self.compared + other.compared,
             self.agreed + other.agreed,
             max(self.seconds, other.seconds),
+            max(self.at, other.at),
+            frozenset(sorted(self.sources | other.sources)[:MAX_SOURCES]),
         )
+
+    def shared_sources(self, other: CanaryEvidence) -> frozenset[str]:
+        """Return the ids of the processes whose calls are in both. If there are any, a sum would count them twice."""
+        return self.sources & other.sources
 
     def over(self, other: CanaryEvidence) -> CanaryEvidence:
         """
@@ -125,13 +164,24 @@ class CanaryEvidence:
     def to_json(self) -> str:
         """Return the evidence as JSON: counts, shares and moments, without any value of a feature."""
         document = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": SCHEMA_VERSION if self._has_tables() else 1,
             "strata": [_stratum_document(stratum) for stratum in self.strata],
             "compared": self.compared,
             "agreed": self.agreed,
             "seconds": self.seconds,
         }
+        if self._has_tables():
+            document["at"] = self.at
+        if self.sources:
+            document["sources"] = sorted(self.sources)
         return dumps(document, separators=(",", ":"))
+
+    def _has_tables(self) -> bool:
+        return any(stratum.values for stratum in self.strata) or any(
+            side.call_tables is not None or side.outcome_tables is not None
+            for stratum in self.strata
+            for side in (stratum.baseline, stratum.candidate)
+        )
 
     @classmethod
     def from_json(cls, text: str) -> CanaryEvidence:
@@ -149,7 +199,7 @@ class CanaryEvidence:
 
 
 def _stratum_document(stratum: Stratum) -> dict[str, Any]:
-    return {
+    document: dict[str, Any] = {
         "share": stratum.share,
         "sticky": stratum.sticky,
         "baseline": variant_document(stratum.baseline),
@@ -159,6 +209,9 @@ def _stratum_document(stratum: Stratum) -> dict[str, Any]:
             for name, (baseline, candidate) in stratum.guardrails.items()
         },
     }
+    if stratum.values:
+        document["values"] = {name: [values_document(side) for side in pair] for name, pair in stratum.values.items()}
+    return document
 
 
 def _read_share(value: Any) -> float:
@@ -174,11 +227,20 @@ _read_stratum: Reader[Stratum] = json.record(
     baseline=read_variant,
     candidate=read_variant,
     guardrails=json.mapping(json.row(lambda *sides: sides, read_moments, read_moments), most=MAX_NAMES),
+    values=json.absent({}, json.mapping(json.row(lambda *sides: sides, read_values, read_values), most=MAX_NAMES)),
 )
+
+_read_sources: Reader[tuple[str, ...]] = json.absent((), json.array(json.string, most=MAX_SOURCES))
 
 _read_evidence: Reader[CanaryEvidence] = json.check(
     json.record(
-        CanaryEvidence, strata=json.array(_read_stratum), compared=read_count, agreed=read_count, seconds=read_number
+        CanaryEvidence,
+        strata=json.array(_read_stratum),
+        compared=read_count,
+        agreed=read_count,
+        seconds=read_number,
+        at=json.absent(0.0, read_number),
+        sources=lambda value: frozenset(_read_sources(value)),
     ),
     lambda evidence: evidence.agreed <= evidence.compared,
     "at most as many agreed rows as compared ones",

@@ -9,6 +9,12 @@ import numpy as np
 from driftline._runtime import json
 from driftline._runtime.json import DocumentError, Reader, shown
 from driftline.canary._evalues.means import Moments
+from driftline.canary._tables_json import (
+    call_tables_document,
+    outcome_tables_document,
+    read_call_tables,
+    read_outcome_tables,
+)
 from driftline.canary._variant_evidence import VariantEvidence
 from driftline.typing import Counts
 
@@ -44,7 +50,7 @@ MAX_NUMBER = 1e300
 def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
     """Return a variant's evidence as a JSON object. Its durations are {index: calls}, only for bins with calls."""
     used = np.flatnonzero(evidence.durations).tolist()
-    return {
+    document: dict[str, Any] = {
         "served": evidence.served,
         "failed": evidence.failed,
         "failed_calls": evidence.failed_calls,
@@ -59,6 +65,14 @@ def variant_document(evidence: VariantEvidence) -> dict[str, Any]:
         "unordered": sorted(evidence.unordered),
         "bins": evidence.bins,
     }
+    # Without tables, the document is one of version 1.
+    if evidence.call_tables is not None:
+        document["call_tables"] = call_tables_document(evidence.call_tables)
+    if evidence.outcome_tables is not None:
+        document["outcome_tables"] = outcome_tables_document(evidence.outcome_tables)
+    if evidence.unreadable > 0:
+        document["unreadable"] = evidence.unreadable
+    return document
 
 
 def _edges_document(edges: tuple[float, ...]) -> list[float] | dict[str, float]:
@@ -162,4 +176,7 @@ read_variant: Reader[VariantEvidence] = json.record(
     features=json.mapping(_read_counts, most=MAX_NAMES),
     unordered=lambda value: frozenset(_read_names(value)),
     bins=json.mapping(json.string, most=MAX_NAMES),
+    call_tables=json.nullable(read_call_tables),
+    outcome_tables=json.nullable(read_outcome_tables),
+    unreadable=json.absent(0, read_count),
 )

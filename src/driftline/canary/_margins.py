@@ -19,6 +19,8 @@ class Margin:
     """
     The harm that a candidate may do under one criterion: *absolute* plus *relative* times the baseline's value.
 
+    With *combine* ``"larger"``, it is the larger of both parts instead of their sum.
+
     Args:
         absolute: allowed harm in the unit of the criterion: a share for rates, seconds for latency.
         relative: allowed harm as a share of the baseline's value; 0.1 is a tenth.
@@ -26,28 +28,35 @@ class Margin:
             only limits a promotion. If False, it is rolled back when it is certain to be worse than the margin.
         weight: relative weight of the criterion. `CanaryPolicy.alpha`, the probability of a wrong rollback, is divided
             among all criteria in proportion to their weights.
+        combine: ``"sum"`` or ``"larger"``: how *absolute* and *relative* make one margin. Margins of latency and of
+            the means of guardrails may be the larger of both.
 
     Raises:
-        ConfigurationError: a number is negative or above 1e9, or the weight is 0.
+        ConfigurationError: a number is negative or above 1e9, the weight is 0, or *combine* is unknown.
 
     >>> Margin(0.005, relative=0.1).allowed(0.02)
     0.007
+    >>> Margin(0.005, relative=0.1, combine="larger").allowed(0.02)
+    0.005
     """
 
     absolute: float = 0.0
     relative: float = 0.0
     any_harm: bool = False
     weight: float = 1.0
+    combine: Literal["sum", "larger"] = "sum"
 
     def __post_init__(self) -> None:
         check.number("absolute", self.absolute, at_least=0, at_most=MAX_MARGIN)
         check.number("relative", self.relative, at_least=0, at_most=MAX_MARGIN)
         check.boolean("any_harm", self.any_harm)
         check.number("weight", self.weight, above=0, at_most=MAX_MARGIN)
+        check.one_of("combine", self.combine, ("sum", "larger"))
 
     def allowed(self, baseline: float) -> float:
         """Return the allowed harm, in the unit of the criterion; *baseline* is the baseline's value."""
-        return self.absolute + self.relative * abs(baseline)
+        parts = (self.absolute, self.relative * abs(baseline))
+        return max(parts) if self.combine == "larger" else sum(parts)
 
 
 @dataclass(frozen=True, slots=True)

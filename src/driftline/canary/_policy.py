@@ -32,6 +32,12 @@ _MARGINS = (
 _SHARES = {"allowed_prediction_drift", "allowed_disagreement"}
 """Margins that must be absolute: they limit a difference between the variants, so the baseline has no such value."""
 
+_RATES = {"allowed_error_increase", "allowed_accuracy_drop"}
+"""Margins of rates, which are a sum: the rates beyond the larger of two limits are no convex set, as the test needs."""
+
+MAX_WARM_UP = 1_000_000
+"""Most calls of a warm-up; more are a mistake in the unit."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryPolicy:
@@ -52,8 +58,12 @@ class CanaryPolicy:
         allowed_error_increase: allowed increase of the share of calls that raise. The default has *any_harm*: any
             certain increase is a rollback.
         allowed_accuracy_drop: allowed drop of the share of outcomes that the prediction got right.
-        allowed_latency_delta: seconds by which the candidate's latency quantile may exceed the baseline's.
+        allowed_latency_delta: seconds by which the candidate's latency quantile may exceed the baseline's. The default
+            is the larger of 5 ms and a tenth of the baseline's quantile.
         latency_quantile: the tested quantile of the duration of a call, in (0, 1), or a tuple of several.
+        warm_up: calls that a new process of a variant may serve slowly: their durations are reported and not compared.
+            An integer is a number of calls. A string such as ``"2min"`` is the time since the variant's first call in
+            the process. 0 or None: all calls are compared.
         allowed_prediction_drift: largest allowed difference between the cumulative distributions of the variants'
             predictions; for labels, between their shares. A shift by half a standard deviation is a difference of 0.2,
             and a PSI of 0.25.
@@ -69,7 +79,10 @@ class CanaryPolicy:
         share: the candidate's intended share of the calls, in (0, 1), if driftline does not split them. It is needed to
             detect a broken split.
         design_effect: factor by which dependence between calls inflates the variance of their counts (Kish 1965); 1 for
-            independent calls. All counts are divided by it. With sticky keys, use about the number of calls per key.
+            independent calls. All counts are divided by it, or by the estimate from keys and time if that is larger.
+        outcomes_after: age of a prediction by which its outcome has come, such as ``"7d"``, or a number of seconds.
+            Only older predictions then count for accuracy and *rates*. If None, predictions of the same age are
+            compared for a rollback, and a promotion waits for the age by which 98 % of the outcomes come.
         max_rows: rows of the candidate at which the canary ends; None for no limit.
         max_time: time after which the canary ends, such as ``"24h"``, or a number of seconds; None for no limit.
         otherwise: the verdict of a canary that ends undecided.
@@ -82,8 +95,11 @@ class CanaryPolicy:
         default_factory=lambda: Margin(0.005, relative=0.1, any_harm=True, weight=4.0)
     )
     allowed_accuracy_drop: Margin | float | None = 0.02
-    allowed_latency_delta: Margin | float | None = 0.05
-    latency_quantile: float | tuple[float, ...] = 0.95
+    allowed_latency_delta: Margin | float | None = field(
+        default_factory=lambda: Margin(0.005, relative=0.1, combine="larger")
+    )
+    latency_quantile: float | tuple[float, ...] = (0.95, 0.99)
+    warm_up: int | str | None = 30
     allowed_prediction_drift: Margin | float | None = 0.2
     allowed_feature_drift: float | None = 0.1
     allowed_disagreement: Margin | float | None = None
@@ -92,6 +108,7 @@ class CanaryPolicy:
     alpha: float = 0.05
     share: float | None = None
     design_effect: float = 1.0
+    outcomes_after: str | float | None = None
     max_rows: int | None = None
     max_time: str | float | None = None
     otherwise: CanaryState = "rollback"
@@ -100,18 +117,32 @@ class CanaryPolicy:
         for name in _MARGINS:
             object.__setattr__(self, name, _check_margin(name, getattr(self, name)))
         object.__setattr__(self, "latency_quantile", _check_quantiles(self.latency_quantile))
+        object.__setattr__(self, "warm_up", _check_warm_up(self.warm_up))
         check.optional(check.number, "allowed_feature_drift", self.allowed_feature_drift, at_least=0, at_most=0.99)
         for name in ("rates", "guardrails"):
             object.__setattr__(self, name, _check_guardrails(name, getattr(self, name)))
         check.number("alpha", self.alpha, above=0, at_most=0.5)
         check.optional(check.number, "share", self.share, above=0, below=1)
         check.number("design_effect", self.design_effect, at_least=1, at_most=1e6)
+        object.__setattr__(
+            self, "outcomes_after", check.optional(check.duration, "outcomes_after", self.outcomes_after)
+        )
         check.optional(check.integer, "max_rows", self.max_rows, at_least=1)
         object.__setattr__(self, "max_time", check.optional(check.duration, "max_time", self.max_time))
         check.one_of("otherwise", self.otherwise, get_args(CanaryState))
         if all(getattr(self, name) is None for name in _MARGINS) and not self.rates and not self.guardrails:
             msg = "CanaryPolicy: every margin is None, expected at least one criterion"
             raise ConfigurationError(msg)
+
+    @property
+    def warm_up_calls(self) -> int:
+        """Calls of a process and variant that belong to the warm-up; 0 if `warm_up` is a time or off."""
+        return self.warm_up if isinstance(self.warm_up, int) else 0
+
+    @property
+    def warm_up_seconds(self) -> float:
+        """Seconds since the first call of a process and variant that are its warm-up; 0 if `warm_up` is no time."""
+        return check.duration("warm_up", self.warm_up) if isinstance(self.warm_up, str) else 0.0
 
     @classmethod
     def from_json(cls, text: str) -> CanaryPolicy:
@@ -125,7 +156,7 @@ class CanaryPolicy:
             ConfigurationError: the document is damaged, or an argument is unknown or has a wrong value.
 
         >>> CanaryPolicy.from_json('{"allowed_accuracy_drop": {"absolute": 0.01}}').allowed_accuracy_drop
-        Margin(absolute=0.01, relative=0.0, any_harm=False, weight=1.0)
+        Margin(absolute=0.01, relative=0.0, any_harm=False, weight=1.0, combine='sum')
         """
         try:
             document = json.read(text, json.mapping(lambda value: value, most=MAX_NAMES))
@@ -181,13 +212,34 @@ def _construct(kind: Any, values: Any, where: str) -> Any:
 
 def _check_margin(name: str, value: object) -> Margin | None:
     margin = as_margin(name, value)
-    if margin is None or name not in _SHARES:
+    if margin is None:
+        return None
+    if name in _RATES:
+        _check_sum(name, margin)
+    if name not in _SHARES:
         return margin
     if margin.relative or margin.absolute >= 1.0:
         check.reject(name, value, "an absolute margin below 1")
     if name == "allowed_disagreement" and margin.absolute == 0.0:
         check.reject(name, value, "a positive share, because 0 rolls back at the first disagreement")
     return margin
+
+
+def _check_sum(name: str, margin: Margin) -> None:
+    """Reject a margin of a rate that is the larger of its two parts."""
+    if margin.combine != "sum":
+        check.reject(name, margin, "combine='sum', because the margin of a rate is a sum")
+
+
+def _check_warm_up(value: object) -> int | str | None:
+    """Return a warm-up that is a number of calls, a duration or None."""
+    if isinstance(value, str):
+        check.duration("warm_up", value)
+        return value
+    try:
+        return check.optional(check.integer, "warm_up", value, at_least=0, at_most=MAX_WARM_UP)
+    except ConfigurationError:
+        check.reject("warm_up", value, f"an integer from 0 to {MAX_WARM_UP} calls, a duration such as '2min', or None")
 
 
 def _check_quantiles(value: object) -> tuple[float, ...]:
@@ -229,5 +281,7 @@ def _check_guardrails(name: str, value: object) -> dict[str, Guardrail]:
             guardrail = Guardrail(margin)
         if name == "rates" and guardrail.kind != "rate":
             guardrail = Guardrail(guardrail.margin, guardrail.better, "rate")
+        if guardrail.kind == "rate":
+            _check_sum(f"{name}[{key!r}]", guardrail.margin)
         guardrails[key] = guardrail
     return guardrails

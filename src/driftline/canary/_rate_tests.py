@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates, rate_difference, rate_difference_bounds
+from driftline.canary._evalues.bounds import rate_difference_bound
+from driftline.canary._evalues.design_effect import MIN_KEYS
+from driftline.canary._evalues.rates import RateEvidence, log_e_one_rate, rate_difference
 from driftline.canary._margins import Guardrail, Margin
+from driftline.canary._rate_counts import RateCounts
 from driftline.canary._tests import CriterionTest, empty_test, format_points, share_bounds
 from driftline.typing import Floats
 
@@ -16,63 +21,104 @@ MIN_SLOPE = 1e-6
 
 
 def rate_test(
-    name: str, label: str, unit: str, counts: Floats, guardrail: Guardrail, design_effect: float
+    name: str,
+    label: str,
+    unit: str,
+    counts: RateCounts,
+    guardrail: Guardrail,
+    *,
+    promoting: RateCounts | None = None,
+    observed: str | None = None,
+    obstacle: str = "",
 ) -> CriterionTest:
     """
     Return a test of whether the candidate's rate is worse than allowed.
+
+    A test of trials with keys is inconclusive while a variant has fewer than `MIN_KEYS` keys in effect.
 
     Args:
         name: name of the criterion.
         label: name of the criterion in the reason of a verdict.
         unit: the plural noun for trials, such as ``"calls"``.
-        counts: shape (strata, 2, 2): stratum, variant (baseline, candidate), and kind (events, trials).
+        counts: events and trials, for evidence of harm.
         guardrail: has the margin, and whether a higher or a lower rate is better.
-        design_effect: variance inflation by which all counts are divided.
+        promoting: events and trials for evidence of safety; by default *counts*.
+        observed: the values of both variants as a string; by default the label and both rates.
+        obstacle: why the test cannot promote yet; empty if it can.
     """
     margin = guardrail.margin
-    totals = counts.sum(axis=0)
+    totals = counts.counts.sum(axis=0)
     trials = int(totals[:, 1].min())
     rates = np.divide(totals[:, 0], totals[:, 1], out=np.zeros(2), where=totals[:, 1] > 0)
-    effective = counts / design_effect
-    baseline, candidate = effective[:, 0, 1], effective[:, 1, 1]
-    bad_baseline, bad_candidate = effective[:, 0, 0], effective[:, 1, 0]
     if guardrail.better == "higher":
         # With bad = 1 - good, the limit good_c >= good_b (1 - relative) - absolute is bad_c <= slope · bad_b + offset.
-        bad_baseline, bad_candidate = baseline - bad_baseline, candidate - bad_candidate
         slope, offset = max(1.0 - margin.relative, MIN_SLOPE), margin.relative + margin.absolute
     else:
         slope, offset = 1.0 + margin.relative, margin.absolute
-    harm_edge = (1.0, 0.0) if margin.any_harm else (slope, offset)
-
-    def log_e(scale: float, edge: tuple[float, float], side: int) -> float:
-        return float(
-            log_e_two_rates(
-                scale * bad_baseline,
-                scale * baseline,
-                scale * bad_candidate,
-                scale * candidate,
-                slope=edge[0],
-                offset=edge[1],
-                side=side,
-            )
-        )
-
+    harm = _Comparison(counts, higher=guardrail.better == "higher")
+    safe = harm if promoting is None else _Comparison(promoting, higher=guardrail.better == "higher")
+    keys = min(counts.keys, safe.keys)
+    if harm.difference is None:
+        obstacle = obstacle and f"{name}: {obstacle}"
+    elif keys < MIN_KEYS:
+        obstacle = f"{math.floor(keys):,} keys in effect, a variant needs {MIN_KEYS:.0f}"
+    edges = ((1.0, 0.0) if margin.any_harm else (slope, offset)), (slope, offset)
     return CriterionTest(
         name,
-        f"{label} {rates[1]:.2%} against {rates[0]:.2%}",
-        rate_difference(bad_baseline, baseline, bad_candidate, candidate),
+        observed or f"{label} {rates[1]:.2%} against {rates[0]:.2%}",
+        harm.difference,
         margin.allowed(float(rates[0])),
         trials,
         unit,
         margin.any_harm,
         margin.weight,
-        lambda scale, _: log_e(scale, harm_edge, 1) if trials else 0.0,
-        lambda scale, _: log_e(scale, (slope, offset), -1) if trials else 0.0,
-        lambda lower, upper: rate_difference_bounds(
-            bad_baseline, baseline, bad_candidate, candidate, lower=lower, upper=upper
-        ),
+        lambda scale, _: harm.log_e(edges[0], 1, scale),
+        lambda scale, _: safe.log_e(edges[1], -1, scale),
+        lambda lower, upper: (harm.bound(1, lower), safe.bound(-1, upper)),
         format_points,
+        obstacle=obstacle,
     )
+
+
+class _Comparison:
+    """
+    Evidence about a difference of rates.
+
+    Args:
+        counts: events and trials.
+        higher: whether events are good. If False, they are bad.
+
+    Attributes:
+        keys: keys in effect of the variant that has fewer.
+        difference: the candidate's rate of bad events - the baseline's; None without trials of both variants.
+    """
+
+    __slots__ = ("_counts", "_evidence", "difference", "keys")
+
+    def __init__(self, counts: RateCounts, *, higher: bool) -> None:
+        effective = counts.counts / counts.design_effect
+        trials = effective[..., 1]
+        bad = trials - effective[..., 0] if higher else effective[..., 0]
+        self._counts: Floats = np.stack([bad[:, 0], trials[:, 0], bad[:, 1], trials[:, 1]])
+        self._evidence: dict[tuple[tuple[float, float], int], RateEvidence] = {}
+        self.keys = counts.keys
+        self.difference = rate_difference(*self._counts)
+
+    def log_e(self, edge: tuple[float, float], side: int, scale: float) -> float:
+        """Return the log e-value for harm or safety, for *scale* times the counts; *edge* is (slope, offset)."""
+        if self.difference is None:
+            return 0.0
+        if self.keys < MIN_KEYS:
+            return -math.inf
+        if (edge, side) not in self._evidence:
+            self._evidence[edge, side] = RateEvidence(self._counts, slope=edge[0], offset=edge[1], side=side)
+        return self._evidence[edge, side].log_e(scale)
+
+    def bound(self, side: int, level: float) -> float:
+        """Return the lower (*side* 1) or upper (-1) bound of the difference; infinite if there is none yet."""
+        if self.difference is None or self.keys < MIN_KEYS:
+            return -side * math.inf
+        return rate_difference_bound(self._counts, side, level)
 
 
 def disagreement_test(rows: int, agreed: int, margin: Margin, design_effect: float) -> CriterionTest:
@@ -89,6 +135,7 @@ def disagreement_test(rows: int, agreed: int, margin: Margin, design_effect: flo
     if not rows:
         return empty_test("disagreement", "rows", margin)
     trials, bad = [rows / design_effect], [disagreed / design_effect]
+    error = math.sqrt(design_effect * (disagreed + 1.0) * (rows - disagreed + 1.0)) / (rows + 2.0) ** 1.5
 
     def log_e(scale: float, limit: float, side: int) -> float:
         return float(log_e_one_rate(scale * np.array(bad), scale * np.array(trials), limit=[limit], side=side))
@@ -104,7 +151,7 @@ def disagreement_test(rows: int, agreed: int, margin: Margin, design_effect: flo
         weight=margin.weight,
         log_e_harm=lambda scale, _: log_e(scale, limit, 1),
         log_e_safe=lambda scale, _: log_e(scale, limit, -1),
-        bounds=lambda lower, upper: share_bounds(log_e, disagreed / rows, lower, upper),
+        bounds=lambda lower, upper: share_bounds(log_e, disagreed / rows, lower, upper, error),
         format_harm=format_points,
         measure="a share of",
     )

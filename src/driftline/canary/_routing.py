@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import random
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
-from uuid import UUID
 
+from driftline._runtime.call_keys import key_bucket, key_digest
 from driftline._runtime.guard import GuardedBlock
+from driftline.canary._key_context import BoundBucket, Buckets, keep_bucket
 
 __all__ = ["Side", "choose_side", "hash_key", "route_calls"]
 
 Side: TypeAlias = Literal["baseline", "candidate"]
-
-DIGEST_BYTES = 8
-"""Bytes of a key's hash; `hash_key` uses 53 of its bits."""
 
 
 def hash_key(key: object, salt: str) -> float:
@@ -36,21 +33,17 @@ def hash_key(key: object, salt: str) -> float:
     >>> round(hash_key("customer 7", salt="flights"), 6)
     0.745286
     """
-    if isinstance(key, bytes):
-        data = b"b" + key
-    elif isinstance(key, (str, int, UUID)) and not isinstance(key, bool):
-        data = b"s" + str(key).encode()
-    else:
-        msg = f"a key of type {type(key).__name__}: expected a string, bytes, an integer or a UUID"
-        raise TypeError(msg)
-    digest = hashlib.blake2b(data, digest_size=DIGEST_BYTES, key=salt.encode()[:64]).digest()
-    # 53 bits, so that the division is exact and the result below 1.
-    return (int.from_bytes(digest, "big") >> 11) / 2**53
+    return _position(key_digest(key, salt))
 
 
-def choose_side(share: float, key: object, salt: str) -> Side:
+def _position(digest: int) -> float:
+    # The highest 53 bits, so that the division is exact and the result below 1.
+    return (digest >> 11) / 2**53
+
+
+def choose_side(share: float, key: object, salt: str) -> tuple[Side, int | None]:
     """
-    Return the variant that serves one call: the candidate with the probability *share*.
+    Return the variant that serves one call, the candidate with the probability *share*; and the bucket of the key.
 
     The hash of a key never changes. A key that the candidate serves therefore stays with it while the share grows.
 
@@ -62,8 +55,12 @@ def choose_side(share: float, key: object, salt: str) -> Side:
     Raises:
         TypeError: the key has a wrong type.
     """
-    position = random.random() if key is None else hash_key(key, salt)  # noqa: S311 - no secret
-    return "candidate" if position < share else "baseline"
+    if key is None:
+        position, bucket = random.random(), None  # noqa: S311 - no secret
+    else:
+        digest = key_digest(key, salt)
+        position, bucket = _position(digest), key_bucket(digest)
+    return "candidate" if position < share else "baseline", bucket
 
 
 def route_calls(
@@ -71,16 +68,20 @@ def route_calls(
     baseline: Callable[..., Any],
     candidate: Callable[..., Any],
     key: Callable[..., object] | None,
+    buckets: Buckets,
     on_error: Callable[[str, BaseException], None],
 ) -> Callable[..., Any]:
     """
     Return a function that passes each call to *baseline* or *candidate*; it is async if *baseline* is.
 
+    The call, and no later one, has the key that *route* got.
+
     Args:
-        route: returns the variant for a key, or for None.
+        route: returns the variant for a key, or for None, and sets *buckets*.
         baseline: the function of the baseline; it also serves calls for which *key* or *route* raises.
         candidate: the function of the candidate.
         key: called with the arguments of a call, returns its key. If None, *route* is called with None.
+        buckets: the variables that hold the bucket of the key of the calls that follow.
         on_error: called with ("route", error) when *key* or *route* raises.
     """
 
@@ -95,12 +96,15 @@ def route_calls(
 
         @functools.wraps(baseline)
         async def serve_async(*args: Any, **kwargs: Any) -> Any:
-            return await choose(args, kwargs)(*args, **kwargs)
+            with BoundBucket(buckets, None):
+                return await choose(args, kwargs)(*args, **kwargs)
 
         return serve_async
 
     @functools.wraps(baseline)
     def serve(*args: Any, **kwargs: Any) -> Any:
-        return choose(args, kwargs)(*args, **kwargs)
+        with BoundBucket(buckets, None):
+            result = choose(args, kwargs)(*args, **kwargs)
+            return result if key is None or not buckets else keep_bucket(result, buckets, buckets[0].get())
 
     return serve

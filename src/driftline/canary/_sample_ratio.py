@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftline.canary._evalues.histograms import largest_difference, log_e_two_histograms
-from driftline.canary._evalues.rates import log_e_one_rate, log_mean_exp
+from driftline.canary._drift_tests import bin_counts
+from driftline.canary._evalues.histograms import FAR, Histograms, largest_differences, log_e_differences
+from driftline.canary._evalues.rates import log_e_one_rate
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._policy import CanaryPolicy
+from driftline.canary._rate_counts import calls_of_a_key
 from driftline.canary._tests import e_value
 from driftline.canary._verdict import Criterion
+from driftline.typing import Floats
 
 __all__ = ["SPLIT_ALPHA", "check_split"]
 
@@ -19,37 +22,47 @@ Probability that a check blocks the promotion although the split is right. Usual
 (Fabijan et al. 2019, *Diagnosing sample ratio mismatch in online controlled experiments*).
 """
 
+FEW_CALLS = 1.5
+"""Calls of a key below which the reason of the check "split" does not mention them."""
+
 
 def check_split(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[Criterion, ...]:
     """
     Return the checks of the split as criteria, which can prevent a promotion but never roll back.
 
     The criteria are "split" (the candidate's share of the calls) and "feature_drift", in this order. A criterion
-    without evidence is missing.
+    without evidence is missing. All counts are divided by the number of calls of a key, because all calls of a key go
+    to one variant, and may have the same features.
     """
     criteria = []
-    ratio = _sample_ratio(evidence, policy)
+    design_effect = max(policy.design_effect, calls_of_a_key(evidence))
+    ratio = _sample_ratio(evidence, policy, design_effect)
     if ratio is not None:
         criteria.append(ratio)
     if policy.allowed_feature_drift is not None:
-        drift = _feature_drift(evidence, policy.allowed_feature_drift, policy.design_effect)
+        drift = _feature_drift(evidence, policy.allowed_feature_drift, design_effect)
         if drift is not None:
             criteria.append(drift)
     return tuple(criteria)
 
 
-def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy) -> Criterion | None:
+def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy, design_effect: float) -> Criterion | None:
     """
     Return the criterion "split": whether the candidate gets more or fewer calls than its share.
 
-    The test is a mixture e-process for a known multinomial (Lindon & Malek 2022). It skips strata whose calls were
-    routed by keys: calls of one key are not independent, and keys are not counted. It also skips strata without a
-    share, and with a share of 0 or 1. If no stratum remains, return None.
+    The test is a mixture e-process for a known multinomial (Lindon & Malek 2022). It skips strata without a share, and
+    with a share of 0 or 1. It also skips strata whose calls were routed by keys, if the keys are not counted. If no
+    stratum remains, return None.
+
+    Args:
+        evidence: the evidence.
+        policy: has the share, if driftline does not split the calls.
+        design_effect: variance inflation by which all counts are divided.
     """
     strata = [
         (policy.share if stratum.share is None else stratum.share, stratum.baseline.calls, stratum.candidate.calls)
         for stratum in evidence.strata
-        if not stratum.sticky
+        if not stratum.sticky or (stratum.baseline.call_tables and stratum.candidate.call_tables)
     ]
     strata = [stratum for stratum in strata if stratum[0] is not None and 0.0 < stratum[0] < 1.0]
     if not strata:
@@ -58,8 +71,9 @@ def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy) -> Criterion |
     total = baseline + candidate
     calls = int(total.sum())
     observed, expected = float(candidate.sum()) / max(calls, 1), float((shares * total).sum()) / max(calls, 1)
-    log_e = float(log_e_one_rate(candidate / policy.design_effect, total / policy.design_effect, limit=shares, side=0))
-    reason = f"{observed:.2%} of {calls:,} calls went to the candidate, {expected:.2%} expected"
+    log_e = float(log_e_one_rate(candidate / design_effect, total / design_effect, limit=shares, side=0))
+    keyed = f", with about {design_effect:,.3g} calls of a key" if design_effect >= FEW_CALLS else ""
+    reason = f"{observed:.2%} of {calls:,} calls went to the candidate, {expected:.2%} expected{keyed}"
     return _split_criterion("split", abs(observed - expected), 0.0, calls, reason, log_e)
 
 
@@ -69,36 +83,47 @@ def _feature_drift(evidence: CanaryEvidence, allowed: float, design_effect: floa
 
     Args:
         evidence: the evidence. If no feature has rows of both variants over the same bins, return None.
-        allowed: largest allowed difference of shares; `largest_difference` defines it.
+        allowed: largest allowed difference of shares; `Histograms.largest_difference` defines it.
         design_effect: variance inflation by which all counts are divided.
     """
-    names = [name for stratum in evidence.strata for name in stratum.baseline.features]
-    largest, largest_name, logs = -1.0, "", []
-    rows = 0
-    for name in dict.fromkeys(names):
-        usable = [
-            stratum
-            for stratum in evidence.strata
-            if name in stratum.baseline.features
-            and name in stratum.candidate.features
-            and stratum.candidate.comparable(name, stratum.baseline)
-        ]
-        if not usable:
-            continue
-        baseline = np.array([stratum.baseline.features[name] for stratum in usable], dtype=np.float64) / design_effect
-        candidate = np.array([stratum.candidate.features[name] for stratum in usable], dtype=np.float64) / design_effect
-        ordered = name not in usable[0].baseline.unordered
-        difference = largest_difference(baseline, candidate, ordered=ordered)
-        if np.isnan(difference):
-            continue
-        rows = int(min(baseline.sum(), candidate.sum()) * design_effect)
-        logs.append(log_e_two_histograms(baseline, candidate, ordered=ordered, allowed=allowed))
-        if difference > largest:
-            largest, largest_name = difference, name
-    if not logs:
+    counts: dict[str, Floats] = {}
+    for indices, names in _comparable_features(evidence).items():
+        counts.update(bin_counts([evidence.strata[index] for index in indices], names))
+    unordered = evidence.strata[-1].baseline.unordered if evidence.strata else frozenset()
+    # Features of as many bins and blocks are compared together.
+    groups: dict[tuple[bool, tuple[int, ...]], list[str]] = {}
+    for name, rows in counts.items():
+        groups.setdefault((name not in unordered, rows.shape), []).append(name)
+    differences: dict[str, float] = {}
+    for (ordered, _), names in groups.items():
+        largest = largest_differences(np.stack([counts[name] for name in names]), ordered=ordered)
+        differences.update({name: value for name, value in zip(names, largest.tolist(), strict=True) if value >= 0.0})
+    if not differences:
         return None
-    reason = f"features of the two variants differ most in {largest_name}, by {100 * largest:.2g} points"
-    return _split_criterion("feature_drift", largest, allowed, rows, reason, log_mean_exp(np.array(logs)))
+    far = [
+        Histograms(*(counts[name][:, side] / design_effect for side in (0, 1)), ordered=name not in unordered)
+        for name, value in differences.items()
+        if value >= FAR * allowed
+    ]
+    log_e = log_e_differences(far, allowed, len(differences))
+    largest_name = max(differences, key=differences.__getitem__)
+    value = differences[largest_name]
+    rows_of_one = int(min(counts[name].sum(axis=(0, 2)).min() for name in differences))
+    reason = f"features of the two variants differ most in {largest_name}, by {100 * value:.2g} points"
+    return _split_criterion("feature_drift", value, allowed, rows_of_one, reason, log_e)
+
+
+def _comparable_features(evidence: CanaryEvidence) -> dict[tuple[int, ...], list[str]]:
+    """Return names of features by the indices of the strata in which both variants count them over the same bins."""
+    usable: dict[str, tuple[int, ...]] = {}
+    for index, stratum in enumerate(evidence.strata):
+        for name in stratum.baseline.features:
+            if name in stratum.candidate.features and stratum.candidate.comparable(name, stratum.baseline):
+                usable[name] = (*usable.get(name, ()), index)
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, indices in usable.items():
+        groups.setdefault(indices, []).append(name)
+    return groups
 
 
 def _split_criterion(name: str, value: float, limit: float, rows: int, reason: str, log_e: float) -> Criterion:

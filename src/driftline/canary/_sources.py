@@ -75,11 +75,23 @@ def decide_files(files: Sequence[str], policy: CanaryPolicy) -> Verdict:
     Add up the evidence in files that `CanaryEvidence.to_json` wrote, and decide about the candidate.
 
     Raises:
-        ConfigurationError: a file is damaged or too large.
+        ConfigurationError: a file is damaged or too large, or two files have calls of the same process.
         OSError: a file cannot be read.
     """
-    parts = [_read_document(name, CanaryEvidence.from_json) for name in files]
-    return judge_canary(sum(parts, start=CanaryEvidence()), policy)
+    total = CanaryEvidence()
+    names: dict[str, str] = {}
+    for name in files:
+        part = _read_document(name, CanaryEvidence.from_json)
+        shared = part.shared_sources(total)
+        if shared:
+            msg = (
+                f"{name}: has calls of a process that {names[min(shared)]} has too, so they would count twice: "
+                "expected one file per process, or per file of a canary"
+            )
+            raise ConfigurationError(msg)
+        names.update(dict.fromkeys(part.sources, name))
+        total += part
+    return judge_canary(total, policy)
 
 
 def wait_for_verdict(

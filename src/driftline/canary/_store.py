@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
@@ -24,12 +24,23 @@ from driftline.results import CanaryState
 
 __all__ = ["FORMAT", "CanaryStore", "read_decision"]
 
+SAVE_SECONDS = 0.4
+"""Shortest pause between two writes of `CanaryStore.save_if_due`, in seconds. The worker thread asks every 0.5 s."""
+
+SAVE_FACTOR = 50.0
+"""Pause after a write, as a multiple of its CPU time. Writing thus takes at most 2 % of a core."""
+
 HISTORY = "history"
 """Key of the row of evidence that holds the sum over all processes that have ended."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evidence (process TEXT PRIMARY KEY, place TEXT, pid INTEGER, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS standing (what TEXT PRIMARY KEY, body TEXT NOT NULL);
+"""
+
+_SAVE = """
+INSERT INTO evidence VALUES (?, ?, ?, ?)
+ON CONFLICT (process) DO UPDATE SET body = excluded.body, place = excluded.place
 """
 
 FORMAT = FileFormat(
@@ -51,6 +62,7 @@ class CanaryStore:
     Args:
         path: the file; it is created if it does not exist.
         variants: for each variant of this process, ``"baseline"`` or ``"candidate"``, its attributes.
+        now: Unix time in seconds. If None, that of `time.time`.
 
     Attributes:
         began: Unix time in seconds at which the first process opened the file; the start of the canary.
@@ -59,19 +71,22 @@ class CanaryStore:
         ConfigurationError: the file cannot be opened, is not the file of a canary, or holds another canary.
     """
 
-    def __init__(self, path: str | os.PathLike[str], variants: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], variants: Mapping[str, Mapping[str, str]], now: float | None = None
+    ) -> None:
         self._path = check.path("path", path)
         self._process = uuid.uuid4().hex
+        self._next_save = 0.0
         self._database = Database(self._path, FORMAT, keep_open=False)
         with as_configuration_error(self._path, FORMAT), self._database.transaction() as connection:
-            self.began = _as_seconds(_read_or_insert(connection, "began", repr(time.time())))
+            self.began = _as_seconds(_read_or_insert(connection, "began", repr(time.time() if now is None else now)))
             for side, attributes in variants.items():
                 self._check_variant(connection, side, attributes)
             _add_up_ended(connection)
 
     def new_process(self) -> None:
         """Write to a new row from now on; the child of a fork must not overwrite the row of its parent."""
-        self._process = uuid.uuid4().hex
+        self._process, self._next_save = uuid.uuid4().hex, 0.0
 
     def save_evidence(self, own: CanaryEvidence) -> CanaryEvidence:
         """
@@ -79,15 +94,32 @@ class CanaryStore:
 
         The sum skips counts of other processes over bins that *own* does not have.
         """
+        row = self._row(own)
         with self._database.transaction() as connection:
-            connection.execute(
-                "INSERT INTO evidence VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (process) DO UPDATE SET body = excluded.body, place = excluded.place",
-                (self._process, _pid_namespace(), os.getpid(), own.to_json()),
-            )
+            connection.execute(_SAVE, row)
             rows = connection.execute("SELECT body FROM evidence WHERE process != ?", (self._process,)).fetchall()
 
         return sum((CanaryEvidence.from_json(body).over(own) for (body,) in rows), start=own)
+
+    def save_if_due(self, read: Callable[[], CanaryEvidence]) -> None:
+        """
+        Write the evidence of this process if the last write is a while ago, so that a killed process loses little.
+
+        Args:
+            read: returns the evidence of this process.
+        """
+        now, spent = time.monotonic(), time.thread_time()
+        if now < self._next_save:
+            return
+        # Also if the write fails, so that a disk that is full is not tried without a pause.
+        self._next_save = now + SAVE_SECONDS
+        row = self._row(read())
+        with self._database.transaction() as connection:
+            connection.execute(_SAVE, row)
+        self._next_save = now + max(SAVE_SECONDS, SAVE_FACTOR * (time.thread_time() - spent))
+
+    def _row(self, own: CanaryEvidence) -> tuple[str, str, int, str]:
+        return self._process, _pid_namespace(), os.getpid(), own.to_json()
 
     def read_verdict(self) -> tuple[CanaryState, str] | None:
         """

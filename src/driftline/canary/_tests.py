@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
+from driftline.canary._evalues.bounds import search_bound
 from driftline.canary._margins import Margin
 from driftline.canary._verdict import Criterion
 from driftline.results import CanaryState
@@ -33,8 +32,11 @@ OTHER_BINS = "predictions over different bins, the reference of one variant was 
 MAX_LOOK_AHEAD = 2.0**14
 """Largest multiple of the present trials that the search for the number of trials still needed considers."""
 
-BISECTIONS = 10
-"""Bisection steps of a bound of a share; ten make it accurate to 0.001."""
+MAX_STEPS = 12
+"""Most steps of the search for the number of trials still needed; four are usual."""
+
+SCALE_PRECISION = 1.1
+"""Ratio of the ends of an interval at which this search ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,7 @@ class CriterionTest:
             if there are too few trials.
         format_harm: formats a harm with its unit.
         measure: the words before a harm in a reason, such as ``"worse by"``.
-        obstacle: why the values cannot be compared, however many trials there are; empty if they can.
+        obstacle: why the test cannot decide, or cannot promote, however many trials there are; empty if it can.
     """
 
     name: str
@@ -92,6 +94,8 @@ def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) 
     harm, safe = test.log_e_harm(1.0, harm_level), test.log_e_safe(1.0, safe_level)
     bounds = test.bounds(harm_level, safe_level) if test.harm is not None else None
     lower, upper = bounds if bounds is not None else (-math.inf, math.inf)
+    if math.isinf(lower) and math.isinf(upper):
+        bounds = None
     more_rows: int | None = 0
     state: CanaryState = "inconclusive"
     allowed = f"allowed {test.format_harm(test.limit)}"
@@ -107,9 +111,9 @@ def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) 
         more_rows = None
         reason = test.obstacle or f"{test.name}: no {test.unit} of both variants yet"
     else:
-        more_rows = _trials_needed(test, harm_level, safe_level)
+        more_rows = None if test.obstacle else _trials_needed(test, (harm, harm_level), (safe, safe_level))
         within = "" if bounds is None else f", {test.measure} {_format_range(test, lower, upper)}"
-        outlook = (
+        outlook = test.obstacle or (
             "no end in sight"
             if more_rows is None
             else f"about {more_rows:,} more {test.unit} of the smaller variant needed"
@@ -133,42 +137,65 @@ def decide_criterion(test: CriterionTest, harm_level: float, safe_level: float) 
 
 
 def _format_range(test: CriterionTest, lower: float, upper: float) -> str:
-    """Return both bounds as ``"<lower> to <upper>"``; only the upper bound if the lower bound is infinite."""
-    if not math.isfinite(lower) or not math.isfinite(upper):
-        return f"at most {test.format_harm(upper)}" if math.isfinite(upper) else "an unknown amount"
-    return f"{test.format_harm(lower)} to {test.format_harm(upper)}"
+    """Return both bounds as ``"<lower> to <upper>"``; only one of them if the other is infinite."""
+    if math.isfinite(lower) and math.isfinite(upper):
+        return f"{test.format_harm(lower)} to {test.format_harm(upper)}"
+    if math.isfinite(lower) or math.isfinite(upper):
+        side, bound = ("at most", upper) if math.isfinite(upper) else ("at least", lower)
+        return f"{side} {test.format_harm(bound)}"
+    return "an unknown amount"
 
 
-def _trials_needed(test: CriterionTest, harm_level: float, safe_level: float) -> int | None:
+def _trials_needed(test: CriterionTest, harm: tuple[float, float], safe: tuple[float, float]) -> int | None:
     """
     Estimate how many more trials the test needs for a decision if the rates do not change.
 
     Args:
         test: the test.
-        harm_level: see `decide_criterion`.
-        safe_level: see `decide_criterion`.
+        harm: (logarithm of the present e-value for harm, its level).
+        safe: (logarithm of the present e-value against harm, its level).
 
     Returns:
         Further trials of the variant that has fewer. None if the test needs more than `MAX_LOOK_AHEAD` times the
         present trials.
     """
+    scales = [
+        scale
+        for log_e, (present, level) in ((test.log_e_harm, harm), (test.log_e_safe, safe))
+        if (scale := _scale_needed(log_e, present, level)) is not None
+    ]
+    return math.ceil((min(scales) - 1.0) * test.trials) if scales else None
 
-    def decides(scale: float) -> bool:
-        return (
-            test.log_e_harm(scale, harm_level) >= -math.log(harm_level)
-            or test.log_e_safe(scale, safe_level) >= -math.log(safe_level)
-        )  # fmt: skip
 
-    high = 2.0
-    while not decides(high):
-        high *= 2.0
-        if high > MAX_LOOK_AHEAD:
-            return None
-    low = high / 2.0
-    for _ in range(5):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if decides(middle) else (middle, high)
-    return math.ceil((high - 1.0) * test.trials)
+def _scale_needed(log_e: Callable[[float, float], float], present: float, level: float) -> float | None:
+    """
+    Return the factor on all counts at which an e-value reaches 1 / *level*, or slightly more; None if there is none.
+
+    The logarithm of an e-value is about a straight line in the factor, which the search follows.
+
+    Args:
+        log_e: called with (factor on all counts, level), returns the logarithm of the e-value.
+        present: the logarithm of the present e-value.
+        level: probability of a wrong decision, in (0, 1).
+    """
+    needed = -math.log(level)
+    low, high = 1.0, MAX_LOOK_AHEAD
+    low_value, high_value = present, log_e(high, level)
+    if high_value < needed:
+        return None
+    for _ in range(MAX_STEPS):
+        if high <= SCALE_PRECISION * low:
+            break
+        part = (needed - low_value) / (high_value - low_value) if high_value > low_value else 0.5
+        # Slightly beyond the line, so that both ends of the interval move; in a wide interval at most to its middle.
+        middle = low + min(max(1.05 * part, 0.0), 0.5) * (high - low) + 0.01 * low
+        middle = min(max(middle, math.sqrt(SCALE_PRECISION) * low), max(math.sqrt(low * high), high / SCALE_PRECISION))
+        value = log_e(middle, level)
+        if value >= needed:
+            high, high_value = middle, value
+        else:
+            low, low_value = middle, value
+    return high
 
 
 def e_value(logarithm: float) -> float:
@@ -210,10 +237,10 @@ def empty_test(name: str, unit: str, margin: Margin, parts: int = 1, obstacle: s
 
 
 def share_bounds(
-    log_e: Callable[[float, float, int], float], observed: float, lower: float, upper: float
+    log_e: Callable[[float, float, int], float], observed: float, lower: float, upper: float, error: float
 ) -> tuple[float, float]:
     """
-    Return (lower bound, upper bound) of a share or of a difference of shares, by bisection in [0, 1].
+    Return (lower bound, upper bound) of a share or of a difference of shares, in [0, 1].
 
     Args:
         log_e: called with (factor on all counts, edge, side), returns the logarithm of the e-value for a share above
@@ -221,15 +248,10 @@ def share_bounds(
         observed: the observed share or difference.
         lower: probability that the lower bound is wrong, in (0, 1).
         upper: probability that the upper bound is wrong, in (0, 1).
+        error: estimated standard error of *observed*, for a first guess.
     """
-    bounds = []
-    for side, level, outside in ((1, lower, 0.0), (-1, upper, 1.0)):
-        far, near = outside, observed
-        for _ in range(BISECTIONS):
-            middle = 0.5 * (far + near)
-            if log_e(1.0, middle, side) >= -np.log(level):
-                far = middle
-            else:
-                near = middle
-        bounds.append(far)
-    return bounds[0], bounds[1]
+    low, high = (
+        search_bound(lambda edge, side=side: log_e(1.0, edge, side), observed, outside, -math.log(level), error)  # type: ignore[misc]
+        for side, level, outside in ((1, lower, 0.0), (-1, upper, 1.0))
+    )
+    return low, high

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from driftline._binning.bins import PREDICTION
 from driftline._runtime import validation as check
 from driftline.canary._tests import OTHER_BINS
-from driftline.canary._variant_evidence import VariantEvidence
+from driftline.canary._variant_evidence import VariantEvidence, describe_unreadable
 from driftline.canary._verdict import Criterion, Verdict, combine_criteria
 from driftline.distances import corrected_psi
 from driftline.errors import ConfigurationError
@@ -93,6 +93,8 @@ def judge_thresholds(baseline: VariantEvidence, candidate: VariantEvidence, poli
 
 
 def _accuracy(candidate: VariantEvidence, limit: float, needed: int) -> Criterion:
+    if unreadable := describe_unreadable(candidate=candidate.unreadable):
+        return Criterion("accuracy", "inconclusive", None, limit, candidate.known, f"accuracy: {unreadable}")
     accuracy = candidate.correct / candidate.known if candidate.known else 0.0
     reason = f"accuracy {accuracy:.2%}, at least {limit:.0%} asked, on {candidate.known} outcomes"
     return _criterion("accuracy", accuracy, limit, accuracy < limit, candidate.known, needed, reason, "outcomes")

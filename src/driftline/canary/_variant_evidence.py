@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from driftline._binning.bins import PREDICTION
-from driftline.canary._evalues.quantiles import binned_quantile
+from driftline._windows.call_tables import CallTables
+from driftline._windows.outcome_tables import OutcomeTables
+from driftline.canary._evalues.latencies import binned_quantile
 from driftline.errors import ConfigurationError
 from driftline.typing import Counts
 
-__all__ = ["VariantEvidence"]
+__all__ = ["VariantEvidence", "describe_unreadable"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +42,10 @@ class VariantEvidence:
         features: for each feature by name, rows per bin.
         unordered: names of features, or of the prediction, whose bins are categories.
         bins: for each feature and the prediction by name, a fingerprint of its bins.
+        call_tables: calls by block of time and by key, since a canary asked for them. If None, they were not counted.
+        outcome_tables: predictions and outcomes by the time of the prediction and by key; None as above.
+        unreadable: outcomes that could not be read or compared with their prediction. If there are any, the other ones
+            are a biased part, and no criterion decides by them.
     """
 
     served: int
@@ -55,6 +61,9 @@ class VariantEvidence:
     features: Mapping[str, Counts] = field(default_factory=dict)
     unordered: frozenset[str] = frozenset()
     bins: Mapping[str, str] = field(default_factory=dict)
+    call_tables: CallTables | None = None
+    outcome_tables: OutcomeTables | None = None
+    unreadable: int = 0
 
     def __add__(self, other: VariantEvidence) -> VariantEvidence:
         return self._combine(other, 1)
@@ -97,7 +106,24 @@ class VariantEvidence:
             features,
             self.unordered | other.unordered,
             {**other.bins, **self.bins},
+            self._combine_calls(other, sign),
+            self._combine_outcomes(other, sign),
+            self.unreadable + sign * other.unreadable,
         )
+
+    def _combine_calls(self, other: VariantEvidence, sign: int) -> CallTables | None:
+        """Return the tables of self + sign · other; None if calls of either are in no table."""
+        mine, others = self.call_tables, other.call_tables
+        if mine is None or others is None:
+            return mine if not other.calls else others if sign > 0 and not self.calls else None
+        return mine + others if sign > 0 else mine - others
+
+    def _combine_outcomes(self, other: VariantEvidence, sign: int) -> OutcomeTables | None:
+        """Return the tables of self + sign · other; None if outcomes of either are in no table."""
+        mine, others = self.outcome_tables, other.outcome_tables
+        if mine is None or others is None:
+            return mine if not other.known else others if sign > 0 and not self.known else None
+        return mine + others if sign > 0 else mine - others
 
     def over(self, other: VariantEvidence) -> VariantEvidence:
         """
@@ -115,7 +141,18 @@ class VariantEvidence:
             for name, counts in self.features.items()
             if name in other.features and self.comparable(name, other)
         }
-        return replace(self, predictions=predictions, features=features, unordered=other.unordered, bins=other.bins)
+        tables = self.call_tables
+        if tables is not None:
+            known = {name: counts for name, counts in tables.bins.items() if self.comparable(name, other)}
+            tables = replace(tables, bins={name: counts for name, counts in known.items() if name in other.bins})
+        return replace(
+            self,
+            predictions=predictions,
+            features=features,
+            unordered=other.unordered,
+            bins=other.bins,
+            call_tables=tables,
+        )
 
     def comparable(self, name: str, other: VariantEvidence) -> bool:
         """Return whether both count the feature *name* over the same bins; True if *bins* of either lacks the name."""
@@ -123,7 +160,15 @@ class VariantEvidence:
 
     def empty(self) -> VariantEvidence:
         """Return evidence over the same bins whose counts are all zero."""
-        return self - self
+        tables = None if self.outcome_tables is None else OutcomeTables.none()
+        return replace(self - self, outcome_tables=tables)
+
+    def without_delays(self) -> VariantEvidence:
+        """Return this evidence without the delays of outcomes, which a later reading of the same process has too."""
+        tables = self.outcome_tables
+        if tables is None:
+            return self
+        return replace(self, outcome_tables=replace(tables, delays=OutcomeTables.none().delays))
 
     @property
     def rows(self) -> int:
@@ -150,6 +195,24 @@ class VariantEvidence:
             quantile: in [0, 1].
         """
         return binned_quantile(self.durations.astype(np.float64), np.array(self.edges), quantile)
+
+
+def describe_unreadable(**variants: int) -> str:
+    """
+    Return why the outcomes of variants decide nothing, and what to do: an empty string if all could be read.
+
+    Args:
+        variants: `VariantEvidence.unreadable` by name of the variant.
+    """
+    unreadable = {name: count for name, count in variants.items() if count > 0}
+    if not unreadable:
+        return ""
+    numbers = " and ".join(f"{count:,} outcomes of the {name}" for name, count in unreadable.items())
+    return (
+        f"{numbers} could not be read or compared with their predictions, and the others are a biased part: see the "
+        "log and ml.monitor.errors (place outcome), set positive=, classes= or kind= of OutcomePolicy, and start the "
+        "canary again"
+    )
 
 
 def _combine_counts(a: Counts, b: Counts, sign: int, name: str) -> Counts:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["WallClock"]
+__all__ = ["MONOTONIC_OFFSET", "WallClock", "store_clock_of", "unix_clock_of"]
+
+MONOTONIC_OFFSET = time.time() - time.monotonic()
+"""
+Seconds from the monotonic clock to Unix time. It is one number for all monitors of a process, so that predictions of
+one moment are in one block of time, whatever happens to the wall clock meanwhile.
+"""
 
 MAX_STEP = 60.0
 """Seconds by which the wall clock may be corrected in one step. Larger steps are jumps."""
@@ -47,3 +53,28 @@ class WallClock:
         elif monotonic >= self._jump[0] + CONFIRM_SECONDS:
             self._offset, self._jump = offset, None
         return min(wall, monotonic + self._offset)
+
+
+def unix_clock_of(clock: Callable[[], float], wall_clock: Callable[[], float]) -> Callable[[], float]:
+    """
+    Return the clock whose times predictions have: the wall clock, or a clock of the user that replaces only the other.
+
+    Args:
+        clock: returns seconds.
+        wall_clock: returns Unix seconds.
+    """
+    return clock if wall_clock is time.time and clock is not time.monotonic else wall_clock
+
+
+def store_clock_of(clock: Callable[[], float], wall_clock: Callable[[], float]) -> Callable[[], float]:
+    """
+    Return the clock that stamps predictions and lets them expire.
+
+    It is the clock of the user. If only the wall clock is the user's, it is that one: beside the monotonic clock of the
+    system, which runs at another speed, the age of a prediction would be wrong.
+
+    Args:
+        clock: returns seconds.
+        wall_clock: returns Unix seconds.
+    """
+    return wall_clock if clock is time.monotonic and wall_clock is not time.time else clock

@@ -1,45 +1,60 @@
 """
-Joins predictions with their outcomes by id, in either order.
+The rules by which predictions and outcomes are joined by id, in either order.
 
-An `Event` is a prediction or an outcome that arrives with an id. A `Record` is the state of one id. `advance_record`
-contains all rules of the join. Stores keep records and bound their number: `MemoryStore` here, and `FileStore` in
-`driftline.outcomes._sqlite_store`.
+An `Event` is a prediction or an outcome that arrives with an id. A `Record` is the state of one id of one source, and
+`JoinRules` say what an event does to records. Stores keep records and bound their number: `MemoryStore` and
+`FileStore`.
 
 Each prediction is counted once: as joined, ``expired`` or ``replaced``, unless it is still pending. Each outcome is
-counted as joined, ``duplicate``, ``late`` or ``unmatched``. An outcome that arrives before its prediction counts as
-``unmatched``, and again as ``early`` and joined once the prediction arrives.
+counted as joined, ``duplicate``, ``corrected``, ``pending``, ``late`` or ``unmatched``. An outcome that arrives before
+its prediction counts as ``unmatched``, and again as ``early`` and joined once the prediction arrives.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-import numpy as np
+from driftline.outcomes._known_labels import is_same_label, is_unknown
 
-from driftline._runtime.guard import is_contained
-
-__all__ = ["Event", "GradePairs", "JoinResult", "MemoryStore", "Record", "Store", "advance_record", "join_key"]
+__all__ = [
+    "DONE",
+    "EARLY",
+    "EXPIRED",
+    "WAITING",
+    "Correction",
+    "Event",
+    "GradePairs",
+    "JoinResult",
+    "JoinRules",
+    "Pair",
+    "Record",
+    "Source",
+    "Store",
+]
 
 WAITING, EARLY, DONE, EXPIRED = "waiting", "early", "done", "expired"
 """
 States of an id.
 
 ``waiting`` is a prediction without an outcome, ``early`` an outcome without a prediction. An id that is ``done``
-(joined) or ``expired`` keeps no value. A later outcome for it counts as ``duplicate`` or ``late``.
+(joined) keeps both, so that a corrected outcome can be counted. An id that is ``expired`` keeps neither, and a later
+outcome counts as ``late``.
 """
 
-MAX_KEY_LENGTH = 64
-"""Most characters of a join key. A longer id is replaced by its SHA-256 digest, so that memory is bounded."""
-
-MAX_KEY_BITS = 4_096
-"""Most bits of an integer that is written in decimal, well below Python's limit of 4,300 digits."""
+SAME_REQUEST_SECONDS = 600.0
+"""
+Seconds between two predictions of one id, by two versions or variants, that are of one request. The queue of a shadow
+delays its prediction by a minute or two; an id that is used again, such as a customer's, has a day or more in between.
+"""
 
 Source: TypeAlias = "tuple[str, str | None, str | None] | None"
 """The (model, version, variant) that made a prediction; None for those of the monitor that uses the store."""
+
+OWN: frozenset[Source] = frozenset({None})
+"""The sources of an id of which only the monitor that uses the store has a record."""
 
 
 class Event(NamedTuple):
@@ -51,12 +66,14 @@ class Event(NamedTuple):
         is_outcome: True for an outcome, False for a prediction.
         value: the output or the outcome.
         at: seconds of the clock at which it arrived.
+        bucket: of a prediction whose call had a key, the bucket of the key, else None.
     """
 
     key: str
     is_outcome: bool
     value: Any
     at: float
+    bucket: int | None = None
 
 
 class Record(NamedTuple):
@@ -66,24 +83,60 @@ class Record(NamedTuple):
     Attributes:
         state: ``waiting`` (a prediction without outcome), ``early`` (an outcome without prediction), ``done`` (joined)
             or ``expired``.
-        value: the output if ``waiting``, the outcome if ``early``, else None.
+        value: the output if ``waiting`` or ``done``, the outcome if ``early``, else None.
         source: model, version and variant of the prediction. None if the monitor that uses this store made it, or if
             there is no prediction yet.
         at: seconds of the clock at which the state began.
+        actual: the last outcome if ``done``, else None.
+        predicted: seconds of the clock at which the prediction arrived; those of the outcome if ``early``.
+        bucket: the bucket of the prediction's key; None without a key.
+        serial: the serial number of the joined pair if ``done``. None after an outcome that was late.
     """
 
     state: str
     value: Any
     source: Source
     at: float
+    actual: Any
+    predicted: float
+    bucket: int | None = None
+    serial: int | None = None
 
 
 class Pair(NamedTuple):
-    """A prediction joined with its outcome: its source (model, version and variant), its output, and the outcome."""
+    """
+    A prediction joined with its outcome.
+
+    Attributes:
+        source: model, version and variant of the prediction.
+        output: the output.
+        actual: the outcome.
+        serial: a number that no other pair has, also none of other processes.
+        predicted: seconds of the clock at which the prediction arrived.
+        at: seconds of the clock at which both were there.
+        bucket: the bucket of the prediction's key; None without a key.
+    """
 
     source: Source
     output: Any
     actual: Any
+    serial: int
+    predicted: float
+    at: float
+    bucket: int | None = None
+
+
+class Correction(NamedTuple):
+    """
+    A pair whose outcome has changed.
+
+    Attributes:
+        pair: the pair with the new outcome. Its *at* is that of the first outcome.
+        previous: the outcome before.
+    """
+
+    pair: Pair
+    previous: Any
 
 
 @dataclass(slots=True)
@@ -94,16 +147,20 @@ class JoinResult:
     Attributes:
         results: number of predictions or outcomes by (source, result), such as ``(None, "late")``.
         pairs: the joined pairs.
+        corrections: pairs of this or an earlier result whose outcome has changed since, in order.
     """
 
     results: Counter[tuple[Source, str]] = field(default_factory=Counter)
     pairs: list[Pair] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
 
 
-GradePairs = Callable[[Sequence[Pair]], "Counter[tuple[Source, str]]"]
+GradePairs = Callable[[JoinResult], "Counter[tuple[Source, str]]"]
 """
-A function that grades joined pairs. It returns the number of pairs by (source, result), where the result is
-``correct``, ``incorrect`` or ``matched`` (ungraded).
+A function that grades the joined pairs and the corrections of a result.
+
+It returns the number of joined pairs by (source, result), where the result is ``correct``, ``incorrect`` or ``matched``
+(ungraded).
 """
 
 
@@ -134,188 +191,165 @@ class Store(Protocol):
         ...
 
 
-def join_key(prediction_id: object) -> str:
+class JoinRules:
     """
-    Return the string under which an id is stored: at most 64 characters that UTF-8 can encode.
-
-    An id has the same key after a conversion to JSON, a URL, a database or a column of floats, and back.
-
-    >>> join_key(17) == join_key("17") == join_key(17.0)
-    True
-    """
-    if prediction_id.__class__ is str:
-        key: str = prediction_id
-    else:
-        if isinstance(prediction_id, (float, np.floating)) and prediction_id.is_integer():
-            prediction_id = int(prediction_id)
-        if isinstance(prediction_id, int) and prediction_id.bit_length() > MAX_KEY_BITS:
-            prediction_id = hex(prediction_id)  # the time for decimals grows with the square of the digits
-        key = str.__str__(str(prediction_id))  # a __str__ may return an object of a subclass, which SQLite refuses
-    if len(key) <= MAX_KEY_LENGTH and key.isascii():
-        return key
-    return _long_key(key)
-
-
-def _long_key(key: str) -> str:
-    """Return a short id as it is, and the digest of a long one, or of one with half a surrogate pair."""
-    try:
-        # A character above U+FFFF, and its two halves as some JSON libraries leave them, are one id.
-        key = key.encode("utf-16", "surrogatepass").decode("utf-16")
-    except UnicodeDecodeError:
-        is_text = False
-    else:
-        is_text = True
-    if is_text and len(key) <= MAX_KEY_LENGTH:
-        return key
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def advance_record(record: Record | None, event: Event, joined: JoinResult) -> Record:
-    """
-    Return the record of an id after *event*, and add the results and the pair of this event to *joined*.
-
-    A second prediction with a pending id replaces the first. An id may be used again once its outcome has arrived.
+    Says what an event does to the records of its id.
 
     Args:
-        record: the record before the event; None for an unknown id.
-        event: the prediction or outcome that arrived.
-        joined: the result to which the effects of the event are added.
-    """
-    state = None if record is None else record.state
-    if event.is_outcome:
-        if record is not None and state == WAITING:
-            joined.pairs.append(Pair(record.source, record.value, event.value))
-            return Record(DONE, None, record.source, event.at)
-        if record is not None and state in {DONE, EARLY}:
-            joined.results[record.source, "duplicate"] += 1
-            return record
-        if record is not None and state == EXPIRED:
-            joined.results[record.source, "late"] += 1
-            return Record(DONE, None, record.source, event.at)
-        joined.results[None, "unmatched"] += 1
-        return Record(EARLY, event.value, None, event.at)
-    if record is not None and state == EARLY:
-        joined.results[None, "early"] += 1
-        joined.pairs.append(Pair(None, event.value, record.value))
-        return Record(DONE, None, None, event.at)
-    if record is not None and state == WAITING:
-        joined.results[record.source, "replaced"] += 1
-    return Record(WAITING, event.value, None, event.at)
-
-
-class _Progress:
-    """
-    What `MemoryStore.apply` has done before an interrupt.
-
-    Args:
-        first: the first of the events.
-
-    Attributes:
-        first: as above.
-        events: the number of events that are joined.
-        results: the result of each event that has one.
-        pairs: the joined pairs.
-    """
-
-    __slots__ = ("events", "first", "pairs", "results")
-
-    def __init__(self, first: Event | None) -> None:
-        self.first = first
-        self.events = 0
-        self.results: list[tuple[Source, str]] = []
-        self.pairs: list[Pair] = []
-
-
-class MemoryStore:
-    """
-    A bounded store in the memory of one process.
-
-    Args:
-        capacity: largest number of pending predictions, of early outcomes, and of done or expired ids. Beyond it, the
-            oldest pending prediction expires. The oldest early outcome, done id or expired id is deleted.
         expire: seconds after which a record expires. If None, records never expire by age.
+        serials: yields the serial numbers of pairs.
+        is_same: returns whether an outcome of a record and one that arrives are the same label.
     """
 
-    __slots__ = ("_capacity", "_expire_seconds", "_states", "unfinished")
+    __slots__ = ("_expire", "_is_same", "_serials")
 
-    def __init__(self, capacity: int, expire: float | None) -> None:
-        self._capacity = capacity
-        self._expire_seconds = expire
-        self.reset()
+    def __init__(
+        self, expire: float | None, serials: Iterator[int], is_same: Callable[[Any, Any], bool] = is_same_label
+    ) -> None:
+        self._expire, self._serials, self._is_same = expire, serials, is_same
 
-    def reset(self) -> None:
-        """Drop all records: the child of a fork starts empty."""
-        # Done and expired ids share one bound, because both only classify a further outcome.
-        self._states: dict[str, OrderedDict[str, Record]] = {
-            WAITING: OrderedDict(),
-            EARLY: OrderedDict(),
-            DONE: OrderedDict(),
+    def advance(self, record: Record | None, event: Event, now: float, joined: JoinResult) -> Record | None:
+        """
+        Return the record of an id after *event*, and add the effects of this event to *joined*.
+
+        A second prediction with a pending id replaces the first. An id may be used again once its outcome has arrived.
+
+        Args:
+            record: the record before the event; None for an unknown id.
+            event: the prediction or outcome that arrived.
+            now: seconds of the clock, by which the record is too old or not. A prediction is as old as the outcome
+                finds it, whether its store has expired old records before or not.
+            joined: the result to which the effects of the event are added.
+        """
+        if record is not None:
+            record = self.current(record, min(now, event.at), joined)
+        if event.is_outcome:
+            return self._add_outcome(record, event, joined)
+        if record is not None and record.state == EARLY:
+            return self._join_early(record.value, event, joined)
+        return self._waiting(record, event, joined)
+
+    def advance_all(
+        self, records: dict[Source, Record], event: Event, now: float, joined: JoinResult
+    ) -> dict[Source, Record]:
+        """
+        Return the records of an id after *event*, by source, where versions and variants share a store.
+
+        An outcome reaches all versions and variants with a prediction of this id. A prediction replaces none of another
+        source. If it is of a request whose outcome another source already has, as the prediction of a shadow may be, it
+        is joined with that outcome. Else the id is used again, and finished records of other sources end, because
+        the next outcome belongs to the new prediction.
+
+        Args:
+            records: the records before the event by source; not changed.
+            event: as for `advance`.
+            now: as for `advance`.
+            joined: as for `advance`.
+        """
+        if not records or records.keys() == OWN:
+            # As `advance` does, and faster.
+            own = self.advance(records.get(None), event, now, joined)
+            return {} if own is None else {None: own}
+        former = records
+        records = {}
+        for source, record in former.items():
+            kept = self.current(record, min(now, event.at), joined)
+            if kept is not None:
+                records[source] = kept
+        if event.is_outcome:
+            # An unknown label counts once, whatever the number of sources.
+            if not records or is_unknown(event.value):
+                first = next(iter(records.values()), None)
+                after = self._add_outcome(first, event, joined)
+                return records if first is not None or after is None else {None: after}
+            after_all = {source: self._add_outcome(record, event, joined) for source, record in records.items()}
+            return {source: record for source, record in after_all.items() if record is not None}
+        early = [source for source, record in records.items() if record.state == EARLY]
+        if early:
+            value = records.pop(early[0]).value
+            records[None] = self._join_early(value, event, joined)
+            return records
+        return self._predict(records, event, joined)
+
+    def _predict(self, records: dict[Source, Record], event: Event, joined: JoinResult) -> dict[Source, Record]:
+        """Return the records after a prediction of an id without an early outcome."""
+        own = records.get(None)
+        same_request: dict[Source, Record] = {
+            source: record
+            for source, record in records.items()
+            if source is not None
+            and record.state in {DONE, EXPIRED}
+            and abs(event.at - record.predicted) <= SAME_REQUEST_SECONDS
         }
-        self.unfinished: _Progress | None = None
+        known = [record for record in same_request.values() if record.serial is not None]
+        if own is None and known:
+            latest = max(known, key=lambda record: record.at)
+            return {**records, None: self._join_early(latest.actual, event, joined)}
+        after = {source: record for source, record in records.items() if record.state == WAITING}
+        if own is None or own.state == WAITING:
+            after.update(same_request)
+        after[None] = self._waiting(own, event, joined)
+        return after
 
-    def apply(self, events: Sequence[Event], now: float, grade: GradePairs) -> JoinResult:
-        """See `Store`."""
-        progress = self.unfinished
-        if progress is None or not events or progress.first is not events[0]:
-            self.unfinished = progress = _Progress(events[0] if events else None)
-        try:
-            joined = self._join(events, progress)
-            if self._expire_seconds is not None:
-                self._expire_before(now - self._expire_seconds, now, joined)
-            joined.results.update(grade(joined.pairs))
-        except BaseException as error:
-            if is_contained(error):
-                self.unfinished = None
-            raise
-        return joined
+    def _waiting(self, record: Record | None, event: Event, joined: JoinResult) -> Record:
+        """Return the record of a prediction that waits for its outcome. *record* is that of the id before."""
+        if record is not None and record.state == WAITING:
+            joined.results[record.source, "replaced"] += 1
+        return Record(WAITING, event.value, None, event.at, None, event.at, event.bucket)
 
-    def _join(self, events: Sequence[Event], progress: _Progress) -> JoinResult:
-        """Join the events after those of *progress*. After an interrupt, none is joined twice or skipped."""
-        results, pairs, change = progress.results, progress.pairs, JoinResult()
-        waiting, early, done = self._states.values()
-        for event in events[progress.events :]:
-            key = event.key
-            former = waiting if key in waiting else early if key in early else done if key in done else None
-            record = advance_record(None if former is None else former[key], event, change)
-            records = self._states[DONE if record.state == EXPIRED else record.state]
-            # Without a call, so that no interrupt comes between.
-            if former is not None:
-                del former[key]
-            records[key] = record
-            results += change.results
-            pairs += change.pairs
-            progress.events += 1
-            change.results.clear()
-            change.pairs.clear()
-            if len(records) > self._capacity:
-                expired = JoinResult()
-                self._expire_oldest(records, record.at, expired)
-                results += expired.results
-        return JoinResult(Counter(results), [*pairs])
-
-    @property
-    def pending(self) -> int:
-        """Number of predictions without an outcome."""
-        return len(self._states[WAITING])
-
-    def __len__(self) -> int:
-        return sum(map(len, self._states.values()))
-
-    def _insert(self, key: str, record: Record, joined: JoinResult) -> None:
-        """Add a record as the newest of its state. Beyond the capacity, expire the oldest."""
-        records = self._states[DONE if record.state == EXPIRED else record.state]
-        records[key] = record
-        if len(records) > self._capacity:
-            self._expire_oldest(records, record.at, joined)
-
-    def _expire_before(self, time: float, now: float, joined: JoinResult) -> None:
-        for records in self._states.values():
-            while records and next(iter(records.values())).at < time:
-                self._expire_oldest(records, now, joined)
-
-    def _expire_oldest(self, records: OrderedDict[str, Record], now: float, joined: JoinResult) -> None:
-        """Remove the oldest record. If it is a pending prediction, keep its id as expired and count it in *joined*."""
-        key, record = records.popitem(last=False)
+    def current(self, record: Record, now: float, joined: JoinResult) -> Record | None:
+        """Return a record as it is *now*: expired, or None once the store may forget it."""
+        if self._expire is None:
+            return record
+        limit = now - self._expire
+        if record.at >= limit:
+            return record
         if record.state == WAITING:
             joined.results[record.source, "expired"] += 1
-            self._insert(key, Record(EXPIRED, None, record.source, now), joined)
+            record = expired_record(record, record.at + self._expire)
+            if record.at >= limit:
+                return record
+        return None
+
+    def _add_outcome(self, record: Record | None, event: Event, joined: JoinResult) -> Record | None:
+        """Return a current record after an outcome. None for an unknown id whose label is not known yet."""
+        source = None if record is None else record.source
+        if is_unknown(event.value):
+            joined.results[source, "pending"] += 1
+            return record
+        if record is None:
+            joined.results[None, "unmatched"] += 1
+            return Record(EARLY, event.value, None, event.at, None, event.at)
+        if record.state == WAITING:
+            pair = Pair(
+                source, record.value, event.value, next(self._serials), record.predicted, event.at, record.bucket
+            )
+            joined.pairs.append(pair)
+            return Record(
+                DONE, record.value, source, event.at, event.value, record.predicted, record.bucket, pair.serial
+            )
+        if record.state == EXPIRED:
+            joined.results[source, "late"] += 1
+            return Record(DONE, None, source, event.at, None, record.predicted)
+        known = record.value if record.state == EARLY else record.actual
+        if (record.state == DONE and record.serial is None) or self._is_same(known, event.value):
+            joined.results[source, "duplicate"] += 1
+            return record
+        joined.results[source, "corrected"] += 1
+        if record.serial is None:
+            return record._replace(value=event.value)
+        pair = Pair(source, record.value, event.value, record.serial, record.predicted, record.at, record.bucket)
+        joined.corrections.append(Correction(pair, record.actual))
+        return record._replace(actual=event.value)
+
+    def _join_early(self, actual: Any, event: Event, joined: JoinResult) -> Record:
+        """Return the record of a prediction whose outcome arrived before."""
+        joined.results[None, "early"] += 1
+        serial = next(self._serials)
+        joined.pairs.append(Pair(None, event.value, actual, serial, event.at, event.at, event.bucket))
+        return Record(DONE, event.value, None, event.at, actual, event.at, event.bucket, serial)
+
+
+def expired_record(record: Record, at: float) -> Record:
+    """Return a waiting record as expired since *at*."""
+    return Record(EXPIRED, None, record.source, at, None, record.predicted)

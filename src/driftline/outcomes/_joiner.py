@@ -6,22 +6,32 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
+from driftline._binning.label_scheme import LabelScheme
+from driftline._capture.class_scores import ANY_FORM, as_rows
 from driftline._capture.ownership import copy_value
-from driftline._runtime.guard import GuardedBlock, is_contained, is_no_interrupt
+from driftline._runtime.guard import GuardedBlock, UnreadableError, is_contained, is_no_interrupt
 from driftline._runtime.sqlite import is_unavailable
 from driftline._runtime.watched_lock import WatchedLock
-from driftline.outcomes._clock import WallClock
-from driftline.outcomes._grading import GradingResult, essence_of
-from driftline.outcomes._join import Event, MemoryStore, Pair, Source, Store, join_key
-from driftline.outcomes._ledger import Ledger, OutcomeTally
+from driftline.outcomes._clock import MONOTONIC_OFFSET, WallClock
+from driftline.outcomes._cohorts import CohortChanges
+from driftline.outcomes._graded_pairs import Countable, GradedPairs, RegradedPairs
+from driftline.outcomes._id_columns import MISSING_ID, is_missing_id, read_columns, rows_of
+from driftline.outcomes._join import Event, JoinResult, Pair, Source, Store
+from driftline.outcomes._join_key import join_key
+from driftline.outcomes._known_labels import is_unknown, plain_label
+from driftline.outcomes._ledger import Ledger
+from driftline.outcomes._memory_store import MemoryStore
+from driftline.outcomes._pairs import essence_of
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.outcomes._sqlite_store import FileStore
+from driftline.outcomes._tally import OutcomeTally
 from driftline.results import FeatureStatus
 
 __all__ = ["Outcomes", "is_id_batch"]
@@ -55,11 +65,13 @@ class Outcomes:
         policy: where predictions are stored and for how long.
         source: model, version and variant of the monitor.
         ledger: counts the outcomes of this monitor.
-        clock: returns seconds. With a file, `WallClock` replaces `time.monotonic`, because processes share the file.
+        clock: returns seconds. With a file, `WallClock` replaces `time.monotonic`, because processes share the file. So
+            does *unix_clock*, with and without a file, if it is a clock of the user.
         find_ledger: returns the ledger of another version or variant, whose prediction is in the same file.
         on_error: called with a value of ``ml.monitor.place`` and the exception, for errors of the user function or the
             file.
         wake: wakes the worker thread, which then calls `settle`. If None, the caller's thread joins a chunk instead.
+        unix_clock: returns the Unix time in seconds.
 
     Attributes:
         ledger: counts the outcomes of this monitor.
@@ -74,6 +86,7 @@ class Outcomes:
         find_ledger: Callable[[Source], Ledger],
         on_error: Callable[[str, BaseException], None],
         wake: Callable[[], None] | None = None,
+        unix_clock: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
         self._store: Store
@@ -84,7 +97,12 @@ class Outcomes:
                 policy.path, *source, policy.capacity, policy.expire, lambda error: on_error("outcomes", error)
             )
         self._clock = self._now = clock
-        if policy.path is not None and clock is time.monotonic:
+        self._unix_clock = unix_clock
+        self._has_default_clocks = clock is time.monotonic and unix_clock is time.time
+        if clock is time.monotonic and unix_clock is not time.time:
+            # The user's clock, which says how old a record is.
+            self._clock = self._now = unix_clock
+        elif policy.path is not None and clock is time.monotonic:
             wall_clock = WallClock()
             self._clock, self._now = wall_clock.stamp, wall_clock.now
         self._find_ledger = find_ledger
@@ -95,8 +113,8 @@ class Outcomes:
     def _start_empty(self) -> None:
         self._lock = WatchedLock()
         self._events: list[Event] = []
-        self._joined: list[tuple[Source, Counter[str] | GradingResult]] = []
-        self._gradings: list[tuple[Source, GradingResult]] = []
+        self._joined: list[tuple[Source, Countable]] = []
+        self._gradings: list[tuple[Source, GradedPairs | RegradedPairs]] = []
         self._has_dropped = False
         self._last_expiry_check = self._now()
 
@@ -106,36 +124,75 @@ class Outcomes:
         self._store.reset()
         self.ledger.reset()
 
-    def set_reference(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
+    def set_reference(
+        self, prediction: Feature | None, outcomes: OutcomeCounts | None, labels: LabelScheme | None = None
+    ) -> None:
         """
         Use a new reference for limits and classes: see `Ledger.set_reference`.
 
         Args:
             prediction: the prediction feature of the reference; None if it has none.
             outcomes: outcomes by bin of the prediction in the reference; None if it has none.
+            labels: how the outcomes of the reference are read; None if it does not say.
         """
-        self.ledger.set_reference(prediction, outcomes)
+        self.ledger.set_reference(prediction, outcomes, labels)
 
     # --- called by the caller's thread -------------------------------------------------------------------------------
 
-    def remember(self, prediction_id: object, output: Any) -> None:
-        """Keep the output of a prediction until its outcome arrives, or until it expires."""
-        kept = copy_value(output) if self.ledger.asks_user else essence_of(output)
-        self._events.append(Event(join_key(prediction_id), False, kept, self._clock()))  # noqa: FBT003 - a field
+    def remember(self, prediction_id: object, output: Any, bucket: int | None = None) -> None:
+        """
+        Keep the output of a prediction until its outcome arrives, or until it expires.
+
+        *bucket* is the bucket of the call's key, or None if the call has none (`driftline._runtime.call_keys`).
+        """
+        if is_missing_id(prediction_id):
+            self._on_error("outcome", UnreadableError(MISSING_ID))
+            return
+        kept = copy_value(output) if self.ledger.asks_user else essence_of(output, self.ledger.form)
+        event = Event(join_key(prediction_id), False, kept, self._clock(), bucket)  # noqa: FBT003 - a field
+        self._events.append(event)
         if len(self._events) >= WAKE_EVENTS:
             self._relieve_backlog()
 
-    def remember_all(self, ids: Iterable[object], outputs: Iterable[object]) -> None:
-        """Keep the outputs of a batch, each under the id of the same row. There must be as many ids as outputs."""
-        for prediction_id, output in zip(ids, outputs, strict=True):
-            self.remember(prediction_id, output)
+    def remember_all(self, ids: Iterable[object], outputs: Any, buckets: Iterable[int | None] = repeat(None)) -> None:
+        """
+        Keep the outputs of a batch, each under the id of the same row. There must be as many ids as outputs.
+
+        *buckets* has at least as many values, each as *bucket* of `remember`.
+        """
+        rows = as_rows(outputs, self.ledger.form)
+        columns = zip(rows_of(ids, "ids"), rows, strict=True)
+        for (prediction_id, output), bucket in zip(columns, buckets, strict=False):
+            self.remember(prediction_id, output, bucket)
 
     def add_outcome(self, prediction_id: object, actual: object) -> None:
-        """Add the outcome of the prediction with an id, which may also arrive later."""
-        kept = copy_value(actual) if self.ledger.asks_user else essence_of(actual)
+        """
+        Add the outcome of the prediction with an id, which may also arrive later.
+
+        If *actual* says that the label is not known yet, such as None or nan, the prediction stays pending.
+        """
+        actual = plain_label(actual)
+        if is_unknown(actual):
+            kept: object = None
+        elif is_missing_id(prediction_id):
+            self.ledger.add_results({"unmatched": 1})
+            self._on_error("outcome", UnreadableError(MISSING_ID))
+            return
+        else:
+            kept = copy_value(actual) if self.ledger.asks_user else essence_of(actual, ANY_FORM)
         self._events.append(Event(join_key(prediction_id), True, kept, self._clock()))  # noqa: FBT003 - a field
         if len(self._events) >= WAKE_EVENTS:
             self._relieve_backlog()
+
+    def add_outcomes(self, ids: Any, actuals: Any) -> None:
+        """
+        Add the outcomes of two columns, row by row, as `add_outcome` does.
+
+        Raises:
+            UnreadableError: one of them is no column, or they are known to differ in length.
+        """
+        for prediction_id, actual in read_columns(ids, actuals):
+            self.add_outcome(prediction_id, actual)
 
     def _relieve_backlog(self) -> None:
         """Wake the worker thread. Without one, or if too many events are pending, join a chunk in this thread."""
@@ -204,8 +261,8 @@ class Outcomes:
             del events[:size]
             size = min(2 * size, len(events))
             self._lock.heartbeat()
-            for source, grading in gradings:
-                self._ledger_of(source).report_errors(grading.errors)
+            for source, graded in gradings:
+                self._ledger_of(source).report_errors(graded.grading.errors)
         return True
 
     def _drop(self, event: Event, error: BaseException) -> None:
@@ -230,18 +287,19 @@ class Outcomes:
             del self._events[:excess]
             self.ledger.add_results({"dropped": excess})
 
-    def _join(self, events: Sequence[Event]) -> list[tuple[Source, GradingResult]]:
-        """Apply the oldest pending events to the store and count the results. Return the gradings of joined pairs."""
+    def _join(self, events: Sequence[Event]) -> list[tuple[Source, GradedPairs | RegradedPairs]]:
+        """Apply the oldest pending events to the store and count the results. Return the gradings of pairs."""
         if self._store.unfinished is None:
             self._gradings = []
         gradings = self._gradings
         self._last_expiry_check = now = self._now()
-        joined = self._store.apply(events, now, lambda pairs: self._grade(pairs, gradings))
+        joined = self._store.apply(events, now, lambda joined: self._grade(joined, gradings))
         results: dict[Source, Counter[str]] = {}
         for (source, result), count in joined.results.items():
             results.setdefault(source, Counter())[result] += count
         number = len(events)
-        counts: list[tuple[Source, Counter[str] | GradingResult]] = [*results.items(), *gradings]
+        cohorts = self._cohort_changes(events, gradings)
+        counts: list[tuple[Source, Countable]] = [*results.items(), *gradings, *cohorts.items()]
         # Without a call, so that no interrupt comes between. If the store raises, the same events are joined later.
         del self._events[:number]
         self._store.unfinished = None
@@ -254,26 +312,63 @@ class Outcomes:
         while self._joined:
             source, counts = self._joined[0]
             ledger = self._ledger_of(source)
-            if isinstance(counts, GradingResult):
-                ledger.add_grading(counts, {})
-            else:
+            if isinstance(counts, Counter):
                 ledger.add_results(counts)
+            elif isinstance(counts, GradedPairs):
+                ledger.add_grading(counts.grading, {}, (counts.pairs[0].serial, counts.pairs[-1].serial))
+            elif isinstance(counts, CohortChanges):
+                ledger.add_cohorts(counts)
+            else:
+                ledger.add_correction(counts.before, counts.grading, counts.pair.serial)
             del self._joined[0]
 
     def _grade(
-        self, pairs: Sequence[Pair], gradings: list[tuple[Source, GradingResult]]
+        self, joined: JoinResult, gradings: list[tuple[Source, GradedPairs | RegradedPairs]]
     ) -> Counter[tuple[Source, str]]:
-        """Grade joined pairs, append to *gradings*, and return the number of pairs by (source, result)."""
+        """Grade what is joined, append to *gradings*, and return the number of pairs by (source, result)."""
         gradings.clear()
-        by_source: dict[Source, list[tuple[object, object]]] = {}
-        for source, output, actual in pairs:
-            by_source.setdefault(source, []).append((output, actual))
+        by_source: dict[Source, list[Pair]] = {}
+        for pair in joined.pairs:
+            by_source.setdefault(pair.source, []).append(pair)
         results: Counter[tuple[Source, str]] = Counter()
-        for source, source_pairs in by_source.items():
-            for grading in self._ledger_of(source).grade(source_pairs):
-                gradings.append((source, grading))
-                results.update({(source, result): count for result, count in grading.results.items()})
+        for source, pairs in by_source.items():
+            start = 0
+            for grading in self._ledger_of(source).grade([(pair.output, pair.actual) for pair in pairs]):
+                size = sum(grading.results.values())
+                if size:
+                    gradings.append((source, GradedPairs(grading, pairs[start : start + size])))
+                    start += size
+                    results.update({(source, result): count for result, count in grading.results.items()})
+        for pair, previous in joined.corrections:
+            before, after = self._ledger_of(pair.source).regrade(pair.output, previous, pair.actual)
+            gradings.append((pair.source, RegradedPairs(before, after, pair)))
         return results
+
+    def _cohort_changes(
+        self, events: Sequence[Event], gradings: Sequence[tuple[Source, GradedPairs | RegradedPairs]]
+    ) -> dict[Source, CohortChanges]:
+        """Return what predictions and graded pairs change in the counts by time, by source."""
+        offset = self._unix_offset()
+        changes: dict[Source, CohortChanges] = {None: CohortChanges()}
+        for event in events:
+            if not event.is_outcome:
+                changes[None].add_prediction(event.at + offset, event.bucket)
+        for source, graded in gradings:
+            own = changes.setdefault(source, CohortChanges())
+            graded.add_to(own, offset)
+        return changes
+
+    def _unix_offset(self) -> float:
+        """Return the seconds to add to times of the store for Unix time."""
+        if self._has_default_clocks:
+            return 0.0 if self._clock is not time.monotonic else MONOTONIC_OFFSET
+        if self._now is self._unix_clock:
+            return 0.0
+        return self._unix_clock() - self._now()
+
+    def unix_time(self) -> float:
+        """Return the Unix time in seconds."""
+        return self._unix_clock()
 
     def _ledger_of(self, source: Source) -> Ledger:
         return self.ledger if source is None else self._find_ledger(source)

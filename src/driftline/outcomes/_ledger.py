@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,13 +15,29 @@ from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
 )
-from driftline._binning.prediction_kind import kind_of
+from driftline._binning.label_scheme import LabelScheme
+from driftline._binning.prediction_kind import is_probable, kind_of
 from driftline._runtime.floats import without_float_errors
-from driftline.outcomes._grading import CORRECT, GRADED, UNGRADED, Grader, GradingResult
-from driftline.outcomes._limits import Limit, evaluate_limit, limits_for, outcomes_needed
-from driftline.outcomes._metrics import Performance, estimated_accuracy, performance
+from driftline._windows.outcome_tables import OutcomeTables
+from driftline.outcomes._classes import default_classes, frequent_classes
+from driftline.outcomes._cohorts import CohortChanges, OutcomeCohorts
+from driftline.outcomes._estimate import estimated_accuracy, graded_confidences
+from driftline.outcomes._grading import HEADER_SIZE, UNREADABLE, Grader, GradingResult
+from driftline.outcomes._known_labels import is_unknown
+from driftline.outcomes._limits import (
+    ACCURACY_STATUS,
+    Limit,
+    describe_unreadable,
+    evaluate_limit,
+    limits_for,
+    outcomes_needed,
+)
+from driftline.outcomes._metrics import performance
+from driftline.outcomes._panes import OutcomePanes, SerialRange
+from driftline.outcomes._performance import Performance
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.outcomes._snapshot import OutcomeSnapshot
+from driftline.outcomes._tally import OutcomeTally
 from driftline.results import (
     FeatureStatus,
     StateChange,
@@ -29,45 +45,9 @@ from driftline.results import (
 )
 from driftline.typing import (
     Correct,
-    Counts,
-    Label,
 )
 
-__all__ = ["Ledger", "OutcomeTally"]
-
-MAX_DEFAULT_CLASSES = 10
-"""Number of the most frequent classes that have precision, recall and F1 if the user names no classes."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeTally:
-    """
-    The outcomes by result since the start, and the graded outcomes of the window.
-
-    Attributes:
-        results: number of outcomes since the start by result, as in the attribute ``ml.outcome.result``.
-        recent_known: number of outcomes in the window that graded a prediction as right or wrong.
-        recent_correct: number of outcomes in the window whose prediction was right.
-    """
-
-    results: Mapping[str, int]
-    recent_known: int
-    recent_correct: int
-
-    @property
-    def known(self) -> int:
-        """Number of outcomes since the start that graded a prediction as right or wrong."""
-        return self.results.get("correct", 0) + self.results.get("incorrect", 0)
-
-    @property
-    def correct(self) -> int:
-        """Number of outcomes since the start whose prediction was right."""
-        return self.results.get("correct", 0)
-
-    @property
-    def accuracy(self) -> float | None:
-        """The share of right predictions in the window, from 0 to 1; None before the first graded outcome."""
-        return self.recent_correct / self.recent_known if self.recent_known else None
+__all__ = ["Ledger"]
 
 
 class Ledger:
@@ -83,9 +63,12 @@ class Ledger:
         on_pair: called with each prediction, its outcome, and whether it was right (None for an ungraded quantity).
         prediction: as for `set_reference`.
         outcomes: as for `set_reference`.
+        labels: as for `set_reference`.
+        since: Unix time from which predictions are counted by time before a canary begins.
 
     Attributes:
         classes: labels with precision, recall and F1, from the policy or else from the reference. May be empty.
+        form: what an output may be.
         status: the state of each limit by its name; empty before the first evaluation.
     """
 
@@ -98,6 +81,8 @@ class Ledger:
         on_pair: Callable[[object, object, bool | None], None] | None = None,
         prediction: Feature | None = None,
         outcomes: OutcomeCounts | None = None,
+        labels: LabelScheme | None = None,
+        since: float = 0.0,
     ) -> None:
         self._policy = policy
         self._correct = correct
@@ -106,16 +91,21 @@ class Ledger:
         self._on_pair = on_pair
         self._prediction = prediction
         self._reference = outcomes
+        self._reference_labels = labels
+        self._cohorts = OutcomeCohorts(since)
         self._derive_limits()
         self.reset()
 
-    def set_reference(self, prediction: Feature | None, outcomes: OutcomeCounts | None) -> None:
+    def set_reference(
+        self, prediction: Feature | None, outcomes: OutcomeCounts | None, labels: LabelScheme | None = None
+    ) -> None:
         """
         Use a new reference for limits and classes. Totals stay, but the window and the states start empty.
 
         Args:
             prediction: the prediction feature of the reference; None if it has none.
             outcomes: outcomes by bin of the prediction in the reference; None if it has none.
+            labels: how the outcomes of the reference are read; None if it does not say.
         """
         with self._lock:
             # The callback must still see the limits that these states belong to.
@@ -125,12 +115,18 @@ class Ledger:
             if self._prediction is not None and (prediction is None or prediction.bins != self._prediction.bins):
                 # Counts over different bins have no sum, even if the number of bins is the same.
                 earlier = replace(earlier, bins=np.zeros((0, 2), dtype=np.int64))
-            self._prediction, self._reference = prediction, outcomes
+            self._prediction, self._reference, self._reference_labels = prediction, outcomes, labels
             self._derive_limits()
             self._start_window(earlier)
 
     def _derive_limits(self) -> None:
-        self.classes = self._policy.classes or _default_classes(self._prediction)
+        self._labels = _complete(self._policy.labels_over(self._reference_labels), self._prediction)
+        numeric = self._prediction is not None and not isinstance(self._prediction.bins, CategoricalBins)
+        self.form = replace(self._labels.form, labels=self._labels.kind in {None, "label"} and not numeric)
+        self.classes = self._policy.classes or default_classes(self._prediction)
+        if self._labels.kind == "probability" or (self._labels.kind is None and self.classes == (True,)):
+            # Its classes are counted under True, whatever the labels are.
+            self.classes = (True,)
         self._limits = limits_for(self._policy.limits, self._policy.max_drop, self._reference, self.classes)
         if self._limits:
             # The import of scipy takes half a second, so it happens here and not while serving.
@@ -141,21 +137,19 @@ class Ledger:
         self._lock = threading.RLock()
         # The user function runs under this lock and never under the other, so it cannot block readers.
         self._grading_lock = threading.RLock()
+        self._cohorts.reset()
         self._start_window(OutcomeSnapshot())
 
     def _start_window(self, earlier: OutcomeSnapshot) -> None:
         """Start with an empty window and no states. *earlier* holds the totals so far, which are kept."""
-        self._grader = Grader(
-            self._policy.kind or kind_of(self._prediction), self._correct, self._prediction, self.classes
-        )
+        self._grader = Grader(self._labels.kind, self._correct, self._prediction, self.classes, self._labels)
         self._earlier = earlier
         # What was counted last, and how many of its pairs were passed on.
         self._counted: object = None
         self._passed = 0
         self._results: Counter[str] = Counter()
         self._totals = np.zeros(self._grader.size, dtype=np.int64)
-        self._closed_panes: deque[Counts] = deque(maxlen=self._policy.window.panes)
-        self._open_pane = np.zeros(self._grader.size, dtype=np.int64)
+        self._panes = OutcomePanes(self._grader.size, self._policy.window.panes, self._pane_size)
         self._cached_performance: tuple[Performance, ...] | None = ()
         self._limits_are_stale = False
         self.status: dict[str, FeatureStatus] = {}
@@ -169,11 +163,22 @@ class Ledger:
         with self._grading_lock:
             with self._lock:
                 grader = self._grader
-                cuts = [0, *range(self._open_pane_room, len(pairs), self._pane_size), len(pairs)]
+                cuts = [0, *range(self._panes.room, len(pairs), self._pane_size), len(pairs)]
             return [grader.grade(pairs[start:stop]) for start, stop in pairwise(cuts)]
 
+    def regrade(self, output: object, previous: object, actual: object) -> tuple[GradingResult, GradingResult]:
+        """Grade a prediction with its outcome before and after a correction, without adding the counts."""
+        with self._grading_lock:
+            with self._lock:
+                grader = self._grader
+            return grader.grade([(output, previous)]), grader.grade([(output, actual)])
+
     def add_pairs(self, pairs: Sequence[tuple[object, object]]) -> None:
-        """Grade (prediction, outcome) pairs that need no join, and add their counts."""
+        """Grade (prediction, outcome) pairs that need no join, and add their counts. Unknown outcomes are pending."""
+        known = [pair for pair in pairs if not is_unknown(pair[1])]
+        if len(known) < len(pairs):
+            self.add_results({"pending": len(pairs) - len(known)})
+        pairs = known
         with self._grading_lock:
             gradings = self.grade(pairs)
             for grading in gradings:
@@ -188,11 +193,18 @@ class Ledger:
                 total.update(results)
                 self._results, self._counted = total, results
 
-    def add_grading(self, grading: GradingResult, results: Mapping[str, int]) -> None:
+    def add_grading(
+        self, grading: GradingResult, results: Mapping[str, int], serials: SerialRange | None = None
+    ) -> None:
         """
         Add the counts of graded pairs to totals and window, and *results* to the number of outcomes by result.
 
         A second call with the same grading, after an interrupt, adds only what the first call did not.
+
+        Args:
+            grading: the counts.
+            results: number of outcomes by result.
+            serials: first and last serial number of the pairs. If None, their outcomes cannot be corrected.
         """
         counts = grading.counts
         with self._lock:
@@ -204,25 +216,60 @@ class Ledger:
                     # The reference was replaced after this grading. Its bins and its window no longer exist.
                     late = grading.grader.snapshot(counts)
                     earlier = self._earlier + replace(late, bins=np.zeros((0, 2), dtype=np.int64))
-                    self._earlier, self._results, self._counted = earlier, total, grading
+                    self._earlier, self._results, self._counted, self._passed = earlier, total, grading, 0
                 else:
+                    panes = self._panes
+                    ranges = panes.serials_with(serials)
                     # Without a call, so that no interrupt comes between.
                     self._totals += counts
-                    self._open_pane += counts
+                    panes.open += counts
+                    panes.open_serials = ranges
                     self._cached_performance, self._limits_are_stale = None, True
-                    self._results, self._counted = total, grading
-            self._close_full_pane()
+                    self._results, self._counted, self._passed = total, grading, 0
+            self._panes.close_if_full()
         if self._on_pair is not None:
             for output, actual, is_correct in grading.parsed[passed:]:
                 self._passed = passed = passed + 1
                 self._on_pair(output, actual, is_correct)
 
-    def _close_full_pane(self) -> None:
-        # Ungraded pairs count too: the errors of a regression without a user function also need a window.
-        if self._open_pane_rows >= self._pane_size:
-            closed = deque([*self._closed_panes, self._open_pane], self._closed_panes.maxlen)
-            empty = np.zeros(self._grader.size, dtype=np.int64)
-            self._closed_panes, self._open_pane = closed, empty
+    def add_correction(self, before: GradingResult, after: GradingResult, serial: int) -> None:
+        """
+        Replace the counts of a pair whose outcome has changed, in totals and window.
+
+        If the pair has left the window, the window does not change. If another process counted the pair, the totals of
+        this process change all the same, so that the sum over processes is right. A second call with the same
+        gradings, after an interrupt, adds nothing.
+
+        Args:
+            before: the grading of the pair with the outcome before.
+            after: its grading with the new outcome.
+            serial: the serial number of the pair.
+        """
+        change = after.counts - before.counts
+        with self._lock:
+            if after is self._counted:
+                return
+            if after.grader is not self._grader:
+                late = replace(after.grader.snapshot(change), bins=np.zeros((0, 2), dtype=np.int64))
+                self._earlier, self._counted = self._earlier + late, after
+                return
+            pane = self._panes.find(serial)
+            # Without a call, as above.
+            self._totals += change
+            if pane is not None:
+                pane += change
+                self._cached_performance, self._limits_are_stale = None, True
+            self._counted = after
+
+    def add_cohorts(self, changes: CohortChanges) -> None:
+        """Add counts by the time of the prediction. The same object again, after an interrupt, adds nothing."""
+        with self._lock:
+            self._cohorts.add(changes)
+
+    def count_cohorts(self, since: float) -> None:
+        """Let a canary that began at a Unix time have counts of the predictions since then."""
+        with self._lock:
+            self._cohorts.start(since)
 
     def report_errors(self, errors: Iterable[BaseException]) -> None:
         """Pass exceptions that a value or the user function raised to the callback *on_error*."""
@@ -233,64 +280,71 @@ class Ledger:
     def _pane_size(self) -> int:
         return self._policy.window.pane_rows or 1
 
-    @property
-    def _open_pane_rows(self) -> int:
-        return int(self._open_pane[GRADED] + self._open_pane[UNGRADED])
-
-    @property
-    def _open_pane_room(self) -> int:
-        return max(1, self._pane_size - self._open_pane_rows)
-
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def tally(self) -> OutcomeTally:
         """Return the outcomes by result since the start, and the graded outcomes of the window."""
         with self._lock:
-            known, correct = (
-                int(self._open_pane[index] + sum(pane[index] for pane in self._closed_panes))
-                for index in (GRADED, CORRECT)
-            )
+            header = self._panes.open[:HEADER_SIZE] + sum(pane[:HEADER_SIZE] for pane in self._panes.closed)
             results = Counter(self._results)
             results.update(self._earlier.results)
-            return OutcomeTally(dict(results), known, correct)
+            known, correct = self._grader.graded(self._totals)
+            earlier = self._earlier
+            return OutcomeTally(
+                dict(results),
+                *self._grader.graded(header),
+                int(header[UNREADABLE]),
+                earlier.known + known,
+                earlier.correct + correct,
+            )
 
     def totals(self) -> OutcomeSnapshot:
         """Return all counts since the start."""
         with self._lock:
             return self._earlier + self._grader.snapshot(self._totals, self._results)
 
+    def cohorts(self, since: float | None = None) -> OutcomeTables:
+        """Return predictions with an id, and their outcomes, by their time. *since* is when the canary began."""
+        with self._lock:
+            return self._cohorts.read(since)
+
     def window(self) -> OutcomeSnapshot:
         """Return the counts of the window. Its number of outcomes by result is empty."""
         with self._lock:
-            return self._grader.snapshot(self._open_pane + sum(self._closed_panes))
+            return self._grader.snapshot(self._panes.open + sum(self._panes.closed))
 
     @without_float_errors
     def performance(self) -> tuple[Performance, ...]:
         """Return the metrics of the window. They are cached until the next outcome."""
         with self._lock:
             if self._cached_performance is None:
-                self._cached_performance = performance(self.window(), self.classes or self._frequent_classes())
+                self._cached_performance = performance(self.window(), self.classes or frequent_classes(self.window()))
             return self._cached_performance
 
     def evaluate_limits(self) -> None:
         """Update the states of the limits and report changes, if outcomes have arrived since the last evaluation."""
         with self._lock:
-            if not self._limits_are_stale or not self._limits:
+            if not self._limits_are_stale:
                 return
             self._limits_are_stale = False
-            panes = [self._grader.snapshot(pane) for pane in (*self._closed_panes, self._open_pane) if pane.any()]
+            panes = [self._grader.snapshot(pane) for pane in (*self._panes.closed, self._panes.open) if pane.any()]
             previous = self.status
             self.status = {
                 limit.name: evaluate_limit(
                     limit,
                     panes,
                     previous.get(limit.name),
-                    self._policy.threshold,
+                    self._policy.panes_per_alarm,
                     self._expected_accuracy,
                     outcomes_needed(limit, self._policy.window.rows or 1),
                 )
                 for limit in self._limits
             }
+            if not self._limits and panes and (window := self.window()).unreadable:
+                # Without a limit there is no state. This one says why there is no accuracy.
+                rows = window.known + window.unreadable
+                reason = describe_unreadable(window)
+                self.status[ACCURACY_STATUS] = FeatureStatus("insufficient_data", None, None, rows, reason)
             # A limit without a state yet has none for want of outcomes.
             before = {name: previous[name].state if name in previous else "insufficient_data" for name in self.status}
             changes = [
@@ -307,6 +361,11 @@ class Ledger:
         return self._correct is not None
 
     @property
+    def labels(self) -> LabelScheme:
+        """How outcomes are read. Its kind is None as long as only the first outcomes can decide it."""
+        return self._labels
+
+    @property
     def limits(self) -> tuple[Limit, ...]:
         """The limits of the policy, and the limit on accuracy that is derived from the reference, if there is one."""
         return self._limits
@@ -320,21 +379,14 @@ class Ledger:
         if self._reference is None or len(window.bins) != len(self._reference.known):
             return None
         bins = None if self._prediction is None else self._prediction.bins
-        estimate = estimated_accuracy(self._reference, window.bins[:, 0], bins)
+        confidences = graded_confidences(self._reference, window.scores)
+        estimate = estimated_accuracy(self._reference, window.bins[:, 0], bins, confidences)
         return None if estimate is None else estimate.value
 
-    def _frequent_classes(self) -> Sequence[Label]:
-        """Return at most `MAX_DEFAULT_CLASSES` classes of the window, the most frequent outcomes first."""
-        classes = self.window().classes
-        by_frequency = sorted(
-            classes,
-            key=lambda label: (-classes[label].true_positives - classes[label].false_negatives, str(label)),
-        )
-        return by_frequency[:MAX_DEFAULT_CLASSES]
 
-
-def _default_classes(prediction: Feature | None) -> tuple[Label, ...]:
-    """Return the classes of a prediction: its first categories, or True for a probability, or else none."""
-    if prediction is None or not isinstance(prediction.bins, CategoricalBins):
-        return (True,) if kind_of(prediction) == "probability" else ()
-    return prediction.bins.categories[:MAX_DEFAULT_CLASSES]
+def _complete(labels: LabelScheme, prediction: Feature | None) -> LabelScheme:
+    """Return how outcomes are read, with the kind of the predictions of the reference if they alone decide it."""
+    if labels.kind is not None or prediction is None or is_probable(prediction):
+        # Numbers from 0 to 1 may be probabilities or quantities. The outcomes decide.
+        return labels
+    return replace(labels, kind=kind_of(prediction))

@@ -26,14 +26,24 @@ import numpy as np
 
 from driftline._binning.bins import OutcomeCounts
 from driftline.outcomes._metrics import wilson_interval
-from driftline.outcomes._snapshot import SCORE_MIDDLES, ClassCounts, OutcomeSnapshot
+from driftline.outcomes._score_metrics import brier_score
+from driftline.outcomes._snapshot import ClassCounts, OutcomeSnapshot
 from driftline.results import (
     DriftState,
     FeatureStatus,
 )
 from driftline.typing import Floats, Label
 
-__all__ = ["LIMITABLE_METRICS", "Limit", "evaluate_limit", "limits_for", "log_evidence", "outcomes_needed"]
+__all__ = [
+    "ACCURACY_STATUS",
+    "LIMITABLE_METRICS",
+    "Limit",
+    "describe_unreadable",
+    "evaluate_limit",
+    "limits_for",
+    "log_evidence",
+    "outcomes_needed",
+]
 
 
 PRIOR = 0.5
@@ -92,8 +102,8 @@ class Limit:
         if self.metric in {"accuracy", "error_rate"}:
             return counts.correct, counts.known
         if self.metric == "brier":
-            squares = np.stack([SCORE_MIDDLES**2, (1 - SCORE_MIDDLES) ** 2], axis=1)
-            return float((counts.scores * (1 - squares)).sum()), int(counts.scores.sum())
+            brier = brier_score(counts.score_errors)
+            return (0.0, 0) if brier is None else ((1.0 - brier.value) * brier.rows, brier.rows)
         label_counts = counts.classes.get(self.label, ClassCounts())  # type: ignore[arg-type]
         right, wrong, missed = label_counts.true_positives, label_counts.false_positives, label_counts.false_negatives
         return right, right + {"precision": wrong, "recall": missed}.get(self.metric, wrong + missed)
@@ -215,6 +225,9 @@ def evaluate_limit(
     for pane in panes[-2::-1]:
         whole += pane
     sums = np.array([limit.sum_and_rows(pane) for pane in panes], dtype=np.float64)
+    if whole.unreadable:
+        rows = whole.known + whole.unreadable
+        return FeatureStatus("insufficient_data", None, None, rows, describe_unreadable(whole))
     # A test that starts at a pane uses all values from that pane to the end.
     totals, rows = np.cumsum(sums[::-1], axis=0).T
     starts = rows > 0
@@ -235,6 +248,15 @@ def evaluate_limit(
     p_value = min(1.0, len(evidence) * math.exp(-log_total)) if log_total > 0 else 1.0
     reason = _reason(limit, value, count, whole, expected_accuracy) if drifting else "within its limit"
     return FeatureStatus(state, p_value, float(effect), count, reason)
+
+
+def describe_unreadable(window: OutcomeSnapshot) -> str:
+    """Return the sentence which says that outcomes could not be read, so that there are no metrics."""
+    return (
+        f"{window.unreadable} outcomes of the window could not be read or compared with their predictions, so metrics "
+        f"of the others would be biased: see the log and ml.monitor.errors (place outcome); positive=, classes= and "
+        f"kind= of OutcomePolicy say how to read them"
+    )
 
 
 def _reason(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from driftline._binning.label_scheme import PAIR, LabelArguments, LabelScheme
 from driftline._binning.prediction_kind import Kind
 from driftline._runtime import validation as check
 from driftline._windows.window import Window
@@ -18,10 +19,13 @@ from driftline.typing import Label
 __all__ = ["OutcomePolicy"]
 
 MEMORY_CAPACITY = 100_000
-"""Default of the largest number of pending predictions in memory, about 30 MB of ids and outputs."""
+"""
+Default of the largest number of pending predictions in memory, about 25 MB of ids and outputs. As many joined ids take
+38 MB.
+"""
 
 FILE_CAPACITY = 5_000_000
-"""Default of the largest number of pending predictions in a file, about 1 GB."""
+"""Default of the largest number of pending predictions in a file, about 0.6 GB. As many joined ids take as much."""
 
 MAX_COUNT = 10**9
 """Largest *capacity* and *per*. It exceeds the number of predictions that a file can hold."""
@@ -40,9 +44,15 @@ class OutcomePolicy:
             5,000,000 in a file, where all models share the number.
         expire: how long a prediction stays pending, as a duration such as ``"30d"`` or in seconds. If None, as long as
             *capacity* allows.
-        kind: the kind of predictions: ``"probability"`` (of the outcome being true), ``"label"`` or ``"quantity"``. By
-            default the predictions of the reference decide, or else the first outcome.
-        classes: labels with precision, recall and F1. By default the ten most frequent of the reference.
+        kind: the kind of predictions: ``"probability"`` (of the positive label), ``"label"`` or ``"quantity"``. By
+            default the predictions and outcomes of the reference decide, or else the first outcomes.
+        positive: the label whose probability is predicted. By default that of the reference, or else the first outcomes
+            decide: 1 and True, and the positive word of a pair such as "yes" and "no".
+        threshold: smallest probability that predicts the positive label, above 0 and at most 1. By default that of the
+            reference, or else 0.5. Accuracy, precision, recall and F1 use it.
+        classes: labels with precision, recall and F1. By default the ten most frequent of the reference. They are also
+            the labels of the columns of ``predict_proba``, in order, if there are as many. Of two classes of a
+            probability, the second is positive unless *positive* is the first.
         window: the latest outcomes, from which the metrics are computed. If None, ``Window(rows=5_000, every=500)``.
         limits: bounds on metrics, such as ``{"accuracy": 0.85, "recall": 0.6, "brier": 0.1}``. Bounds on accuracy,
             precision, recall and f1 are lower bounds, on error_rate and brier upper bounds.
@@ -58,6 +68,8 @@ class OutcomePolicy:
     capacity: int
     expire: float | None
     kind: Kind | None
+    positive: Label | None
+    threshold: float | None
     classes: tuple[Label, ...]
     window: Window
     limits: Mapping[str, float]
@@ -71,6 +83,8 @@ class OutcomePolicy:
         capacity: int | None = None,
         expire: str | float | None = "30d",
         kind: Kind | None = None,
+        positive: Label | None = None,
+        threshold: float | None = None,
         classes: Sequence[Label] = (),
         window: Window | None = None,
         limits: Mapping[str, float] | None = None,
@@ -79,6 +93,10 @@ class OutcomePolicy:
     ) -> None:
         if window is not None and (not isinstance(window, Window) or window.rows is None):
             check.reject("window", window, "Window(rows=...), because outcomes arrive in bursts")
+        labels = LabelArguments.checked(positive, threshold, classes, MAX_CLASSES)
+        checked_kind = check.optional(check.one_of, "kind", kind, get_args(Kind))
+        if checked_kind not in {None, "probability"} and threshold is not None:
+            check.reject("threshold", threshold, f"None, because predictions of kind {kind!r} have no threshold")
         default = MEMORY_CAPACITY if path is None else FILE_CAPACITY
         for name, value in {
             "path": check.optional(check.path, "path", path),
@@ -86,8 +104,10 @@ class OutcomePolicy:
             if capacity is None
             else check.integer("capacity", capacity, at_least=1, at_most=MAX_COUNT),
             "expire": check.optional(check.duration, "expire", expire),
-            "kind": check.optional(check.one_of, "kind", kind, get_args(Kind)),
-            "classes": _classes(classes),
+            "kind": checked_kind,
+            "positive": labels.positive,
+            "threshold": labels.threshold,
+            "classes": labels.classes,
             "window": window or Window(rows=5_000, every=500),
             "limits": _limits(limits),
             "max_drop": check.optional(check.probability, "max_drop", max_drop),
@@ -96,18 +116,30 @@ class OutcomePolicy:
             object.__setattr__(self, name, value)
 
     @property
-    def threshold(self) -> float:
+    def panes_per_alarm(self) -> float:
         """Smallest average number of panes between two false alarms of one limit."""
         return max(1.0, self.per / (self.window.pane_rows or 1))
 
+    def labels_over(self, reference: LabelScheme | None) -> LabelScheme:
+        """
+        Return how outcomes are read: as this policy says, and as the reference says where the policy does not.
 
-def _classes(classes: Any) -> tuple[Label, ...]:
-    if isinstance(classes, (str, bytes)) or not isinstance(classes, Sequence):
-        check.reject("classes", classes, "a sequence of labels")
-    if len(classes) > MAX_CLASSES or not all(isinstance(label, (str, int, float)) for label in classes):
-        check.reject("classes", list(classes), f"at most {MAX_CLASSES} strings, numbers or booleans")
-    check.encodable("classes", (label for label in classes if isinstance(label, str)))
-    return tuple(classes)
+        Args:
+            reference: how the outcomes of the reference are read; None if it does not say.
+        """
+        base = LabelScheme() if reference is None else reference
+        kind = self.kind or base.kind
+        if kind is None and (self.positive is not None or self.threshold is not None):
+            kind = "probability"
+        classes, positive = base.classes, base.positive
+        if kind == "probability" and len(self.classes) == PAIR:
+            classes, positive = self.classes, self.classes[1]
+        elif kind != "probability" and not classes:
+            classes = self.classes
+        if self.positive is not None:
+            positive = self.positive
+            classes = classes if positive in classes else ()
+        return LabelScheme(kind, classes, positive, base.threshold if self.threshold is None else self.threshold)
 
 
 def _limits(limits: Any) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Outcome counts that add up over processes, because their bins of probabilities and errors are fixed."""
+"""Outcome counts that add up over processes, because their bins and sums are the same for all models."""
 
 from __future__ import annotations
 
@@ -7,51 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from driftline.outcomes._exact_sums import ERRORS_SIZE
+from driftline.outcomes._score_bins import SCORE_BINS
 from driftline.typing import (
     Counts,
     Label,
 )
 
-__all__ = [
-    "ERROR_EDGES",
-    "ERROR_VALUES",
-    "MAX_CLASSES",
-    "OTHER",
-    "SCORE_EDGES",
-    "SCORE_MIDDLES",
-    "ClassCounts",
-    "OutcomeSnapshot",
-]
-
-SCORE_EDGES = 1.0 / (1.0 + np.exp(-np.arange(-92, 93) / 10.0))
-"""
-Edges of the probability bins, shape (185,): a tenth apart in log-odds, from 0.0001 to 0.9999. One of them is 0.5.
-
-Bins are at most 0.025 wide, and narrower near 0 and 1, where rare events have their scores. They are the same for all
-models and processes, so that all counts add up.
-"""
-
-_ENDS = np.concatenate([[0.0], SCORE_EDGES, [1.0]])
-SCORE_MIDDLES = (_ENDS[:-1] + _ENDS[1:]) / 2
-"""The middle of each probability bin, shape (186,). It replaces the probabilities of the bin in metrics."""
-
-_STEPS = np.arange(-32 * 8, 32 * 8 + 1) / 8
-ERROR_EDGES = 2.0**_STEPS
-"""
-Edges of the bins of absolute errors, in the prediction's unit: eight per factor of two, from 2^-32 to 2^32.
-
-Smaller errors count as 0.
-"""
-
-_RATIO = 2.0 ** (1 / 8)
-# The middle of a bin has the same relative distance to both of its ends, at most 4.4 % (Masson, Rim & Lee 2019,
-# DDSketch, section 2).
-_MAGNITUDES = np.concatenate([[0.0], ERROR_EDGES * 2 * _RATIO / (1 + _RATIO)])
-ERROR_VALUES = np.concatenate([-_MAGNITUDES[:0:-1], _MAGNITUDES])
-"""
-The middle of each bin of errors (prediction minus outcome), shape (1027,), ascending. It replaces the errors of the bin
-in metrics.
-"""
+__all__ = ["MAX_CLASSES", "OTHER", "ClassCounts", "OutcomeSnapshot"]
 
 MAX_CLASSES = 50
 """Largest number of classes with separate counts, as for the categories of a feature. All others share one count."""
@@ -89,21 +52,28 @@ class OutcomeSnapshot:
         results: number of outcomes by result, as in the attribute ``ml.outcome.result``.
         known: outcomes that graded a prediction as right or wrong.
         correct: the part of *known* where the prediction was right.
-        classes: counts by class. A probability has one class, True, predicted at 0.5 and above.
-        scores: shape (186, 2), outcomes that were false, and true, by bin of the probability. For labels with a
-            probability: labels that were wrong, and right.
-        errors: shape (1027,), outcomes by bin of the error, prediction minus outcome.
+        classes: counts by class. A probability has one class, True, which stands for the positive label. It is
+            predicted at the threshold and above.
+        scores: shape (bins, 2, 3), for outcomes that were false, and true, by bin of the probability: their number, and
+            the sums of their positions within the bin and of the squares. For labels with a probability: labels that
+            were wrong, and right.
+        errors: shape (725,), exact sums of the errors of quantities, prediction minus outcome, and of their powers.
         bins: shape (bins, 2), graded predictions, and right ones, by bin of the reference's prediction. Shape (0, 2)
             without a reference, and after a new reference with other bins.
+        score_errors: shape (725,), such sums of probabilities minus their outcomes, which are 0 or 1.
+        unreadable: pairs that could not be read or compared. If there are any, the other counts are a biased part of
+            the outcomes, and no metric is made of them.
     """
 
     results: Mapping[str, int] = field(default_factory=dict)
     known: int = 0
     correct: int = 0
     classes: Mapping[Label, ClassCounts] = field(default_factory=dict)
-    scores: Counts = field(default_factory=lambda: np.zeros((len(SCORE_MIDDLES), 2), dtype=np.int64))
-    errors: Counts = field(default_factory=lambda: np.zeros(len(ERROR_VALUES), dtype=np.int64))
+    scores: Counts = field(default_factory=lambda: np.zeros((SCORE_BINS, 2, 3), dtype=np.int64))
+    errors: Counts = field(default_factory=lambda: np.zeros(ERRORS_SIZE, dtype=np.int64))
     bins: Counts = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
+    score_errors: Counts = field(default_factory=lambda: np.zeros(ERRORS_SIZE, dtype=np.int64))
+    unreadable: int = 0
 
     def __add__(self, other: OutcomeSnapshot) -> OutcomeSnapshot:
         if not isinstance(other, OutcomeSnapshot):
@@ -140,9 +110,11 @@ class OutcomeSnapshot:
             self.scores + sign * other.scores,
             self.errors + sign * other.errors,
             bins,
+            self.score_errors + sign * other.score_errors,
+            self.unreadable + sign * other.unreadable,
         )
 
     @property
     def accuracy(self) -> float | None:
-        """The share of graded predictions that were right, from 0 to 1; None before the first."""
-        return self.correct / self.known if self.known else None
+        """The share of right predictions, from 0 to 1. None before the first, and if some pairs are unreadable."""
+        return self.correct / self.known if self.known and not self.unreadable else None

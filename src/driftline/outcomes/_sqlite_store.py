@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,10 +28,11 @@ from driftline.outcomes._join import (
     Event,
     GradePairs,
     JoinResult,
+    JoinRules,
     Record,
     Source,
-    advance_record,
 )
+from driftline.outcomes._known_labels import is_same_label
 
 __all__ = ["FileStore", "read_totals"]
 
@@ -44,30 +48,57 @@ _STATES = (WAITING, EARLY, DONE, EXPIRED)
 _NUMBERS = {state: number for number, state in enumerate(_STATES)}
 _WAITING, _EARLY, _DONE, _EXPIRED = range(4)
 
+_COLUMNS = "source, state, value, actual, at, predicted, bucket, serial"
+_MARKS = ", ".join("?" * 10)
+
+_Records: TypeAlias = "dict[str, dict[Source, Record]]"
+"""Records by id and source."""
+
 PREDICTIONS, OUTCOMES = "remembered", "told"
 """Results under which a file counts all predictions, and all outcomes, that arrived."""
 
-_TABLES = """
+SERIAL_BITS = 62
+"""Bits of the random number at which the serial numbers of a process begin. Two processes never use the same ones."""
+
+_RECORD = """
+CREATE TABLE IF NOT EXISTS record (
+    model TEXT NOT NULL, id TEXT NOT NULL, source INTEGER NOT NULL, state INTEGER NOT NULL, value TEXT, actual TEXT,
+    at REAL NOT NULL, predicted REAL NOT NULL, bucket INTEGER, serial INTEGER,
+    PRIMARY KEY (model, id, source)) WITHOUT ROWID;
+"""
+
+_TABLES = (
+    _RECORD
+    + """
 CREATE TABLE IF NOT EXISTS source (
     number INTEGER PRIMARY KEY, model TEXT NOT NULL, version TEXT, variant TEXT);
 CREATE UNIQUE INDEX IF NOT EXISTS source_name ON source (model, ifnull(version, char(0)), ifnull(variant, char(0)));
-CREATE TABLE IF NOT EXISTS record (
-    model TEXT NOT NULL, id TEXT NOT NULL, state INTEGER NOT NULL, value TEXT, source INTEGER NOT NULL,
-    at REAL NOT NULL, PRIMARY KEY (model, id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_age ON record (state, at);
 CREATE TABLE IF NOT EXISTS total (
     source INTEGER NOT NULL, result TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (source, result)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS size (state INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
 INSERT OR IGNORE INTO size VALUES (0, 0), (1, 0), (2, 0), (3, 0);
 """
+)
+
+_FROM_VERSION_1 = f"""
+DROP INDEX record_age;
+ALTER TABLE record RENAME TO record_1;
+{_RECORD}
+INSERT INTO record (model, id, source, state, value, at, predicted)
+    SELECT model, id, source, state, value, at, at FROM record_1;
+DROP TABLE record_1;
+"""  # noqa: S608 - constants
+"""In version 1, an id had one record, whatever the number of sources, and a joined record had no values."""
 
 
 FORMAT = FileFormat(
     "a file of outcomes",
     application_id=0x64726C6E,  # "drln"
-    version=1,
+    version=2,
     tables=_TABLES,
     synchronous="NORMAL",
+    migrations={1: _FROM_VERSION_1},
 )
 
 
@@ -110,11 +141,12 @@ class FileStore:
         self._own_number = 0
         self._registered_in: sqlite3.Connection | None = None
         self._database = Database(path, FORMAT, "outcomes", on_replaced=on_replaced)
-        self.unfinished: JoinResult | None = None
+        self.reset()
 
     def reset(self) -> None:
         """Forget an interrupted join. The child of a fork opens a new connection and shares the records of the file."""
-        self.unfinished = None
+        self._rules = JoinRules(self._expire_seconds, count(secrets.randbits(SERIAL_BITS)), _is_same)
+        self.unfinished: JoinResult | None = None
 
     def close(self) -> None:
         """Close the file. The store cannot be used afterwards."""
@@ -155,48 +187,66 @@ class FileStore:
         after = dict(before)
         arrived: Counter[tuple[Source, str]] = Counter()
         for event in events:
-            after[event.key] = advance_record(after.get(event.key), event, joined)
+            after[event.key] = self._rules.advance_all(after.get(event.key, {}), event, now, joined)
             arrived[None, OUTCOMES if event.is_outcome else PREDICTIONS] += 1
-        changed = {key: record for key, record in after.items() if record is not before.get(key)}
-        sizes: Counter[int] = Counter()
-        for key, record in changed.items():
-            previous = before.get(key)
-            if previous is not None:
-                sizes[_NUMBERS[previous.state]] -= 1
-            sizes[_NUMBERS[record.state]] += 1
-        connection.executemany(
-            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
-            [self._row(key, record) for key, record in changed.items()],
-        )
+        sizes = self._save(connection, before, after)
         self._expire(connection, now, sizes, joined)
         connection.executemany("UPDATE size SET rows = rows + ? WHERE state = ?", [(n, s) for s, n in sizes.items()])
-        joined.results.update(grade(joined.pairs))
+        joined.results.update(grade(joined))
         self._add_totals(connection, joined.results + arrived)
         return joined
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _load(self, connection: sqlite3.Connection, keys: set[str]) -> dict[str, Record]:
-        """Return the records of ids. Unknown ids are absent."""
-        records = {}
+    def _load(self, connection: sqlite3.Connection, keys: Iterable[str]) -> _Records:
+        """Return the records of ids by id and source. Unknown ids are absent."""
+        records: _Records = {}
         # Neighbouring keys are on the same page of the file.
         sorted_keys = sorted(keys)
         marks = ", ".join("?" * len(sorted_keys))
-        query = f"SELECT id, state, value, source, at FROM record WHERE model = ? AND id IN ({marks})"  # noqa: S608 - question marks
-        for key, state, value, source, at in connection.execute(query, (self._model, *sorted_keys)):
-            records[key] = Record(_STATES[state], _decode(value), self._source_of(connection, source), at)
+        query = f"SELECT id, {_COLUMNS} FROM record WHERE model = ? AND id IN ({marks})"  # noqa: S608 - question marks
+        for key, number, state, value, actual, *rest in connection.execute(query, (self._model, *sorted_keys)):
+            source = self._source_of(connection, number)
+            at, predicted, bucket, serial = rest
+            record = Record(_STATES[state], _decode(value), source, at, _decode(actual), predicted, bucket, serial)
+            records.setdefault(key, {})[source] = record
         return records
 
-    def _row(self, key: str, record: Record) -> tuple[str, str, int, str | None, int, float]:
-        """Return a record as a row of the table ``record``."""
-        is_pending = record.state in {WAITING, EARLY}
-        number = self._own_number if record.source is None else self._source_numbers[record.source]
-        value = _encode(record.value) if is_pending else None
-        return self._model, key, _NUMBERS[record.state], value, number, record.at
+    def _save(self, connection: sqlite3.Connection, before: _Records, after: _Records) -> Counter[int]:
+        """Write the records that differ from those before. Return the changes of row counts by state."""
+        sizes: Counter[int] = Counter()
+        rows, deleted = [], []
+        numbers = self._source_numbers
+        for key, records in after.items():
+            former = before.get(key, {})
+            for source, record in records.items():
+                previous = former.get(source)
+                if record is not previous:
+                    sizes[_NUMBERS[record.state]] += 1
+                    if previous is not None:
+                        sizes[_NUMBERS[previous.state]] -= 1
+                    rows.append(self._row(key, numbers[source], record))
+            for source in former.keys() - records.keys():
+                sizes[_NUMBERS[former[source].state]] -= 1
+                deleted.append((self._model, key, numbers[source]))
+        connection.executemany(f"INSERT OR REPLACE INTO record (model, id, {_COLUMNS}) VALUES ({_MARKS})", rows)  # noqa: S608 - constants
+        connection.executemany("DELETE FROM record WHERE model = ? AND id = ? AND source = ?", deleted)
+        return sizes
+
+    def _row(self, key: str, number: int, record: Record) -> tuple[object, ...]:
+        """Return a record of the source *number* as a row of the table ``record``."""
+        is_joined = record.serial is not None
+        value = _encode(record.value) if is_joined or record.state in {WAITING, EARLY} else None
+        actual = _encode(record.actual) if is_joined else None
+        state = _NUMBERS[record.state]
+        return (
+            *(self._model, key, number, state, value, actual),
+            *(record.at, record.predicted, record.bucket, record.serial),
+        )
 
     @property
     def _source_numbers(self) -> dict[Source, int]:
-        return {source: number for number, source in self._sources.items()}
+        return {None: self._own_number, **{source: number for number, source in self._sources.items()}}
 
     def _source_of(self, connection: sqlite3.Connection, number: int) -> Source:
         """Return the source that has this number in the file. None if it is the monitor of this store."""
@@ -223,12 +273,12 @@ class FileStore:
             oldest = -1.0 if self._expire_seconds is None else now - self._expire_seconds
             for state in states:
                 old = connection.execute(
-                    "SELECT model, id, source FROM record WHERE state = ? AND at < ? ORDER BY at LIMIT ?",
+                    "SELECT model, id, source, at FROM record WHERE state = ? AND at < ? ORDER BY at LIMIT ?",
                     (state, oldest, EXPIRE_ROWS),
                 ).fetchall()
                 if len(old) < excess:
                     old = connection.execute(
-                        "SELECT model, id, source FROM record WHERE state = ? ORDER BY at LIMIT ?", (state, excess)
+                        "SELECT model, id, source, at FROM record WHERE state = ? ORDER BY at LIMIT ?", (state, excess)
                     ).fetchall()
                 excess -= len(old)
                 self._expire_rows(connection, state, old, now, joined)
@@ -240,20 +290,23 @@ class FileStore:
         self,
         connection: sqlite3.Connection,
         state: int,
-        old: Sequence[tuple[str, str, int]],
+        old: Sequence[tuple[str, str, int, float]],
         now: float,
         joined: JoinResult,
     ) -> None:
         if state == _WAITING:
+            # The end of the time that a prediction may wait, unless it is removed before.
+            life = float("inf") if self._expire_seconds is None else self._expire_seconds
             connection.executemany(
-                "UPDATE record SET state = ?, value = NULL, at = ? WHERE model = ? AND id = ?",
-                [(_EXPIRED, now, model, key) for model, key, _ in old],
+                "UPDATE record SET state = ?, value = NULL, at = ? WHERE model = ? AND id = ? AND source = ?",
+                [(_EXPIRED, min(now, at + life), model, key, source) for model, key, source, at in old],
             )
-            for _, _, source in old:
+            for _, _, source, _ in old:
                 joined.results[self._source_of(connection, source), "expired"] += 1
         else:
             connection.executemany(
-                "DELETE FROM record WHERE model = ? AND id = ?", [(model, key) for model, key, _ in old]
+                "DELETE FROM record WHERE model = ? AND id = ? AND source = ?",
+                [(model, key, source) for model, key, source, _ in old],
             )
 
     def _add_totals(self, connection: sqlite3.Connection, results: Counter[tuple[Source, str]]) -> None:
@@ -261,10 +314,7 @@ class FileStore:
         connection.executemany(
             "INSERT INTO total VALUES (?, ?, ?) "
             "ON CONFLICT (source, result) DO UPDATE SET count = count + excluded.count",
-            [
-                (self._own_number if source is None else numbers[source], result, count)
-                for (source, result), count in results.items()
-            ],
+            [(numbers[source], result, number) for (source, result), number in results.items()],
         )
 
 
@@ -285,6 +335,11 @@ def _register(connection: sqlite3.Connection, model: str, version: str | None, v
 
 def _encode(value: Any) -> str:
     """Return a value as a JSON string. An object of a class that JSON lacks becomes ``str(object)``."""
+    # Without the encoder, which takes longer than the join: probabilities, and true or false.
+    if type(value) is float and math.isfinite(value):
+        return repr(value)
+    if type(value) is bool:
+        return "true" if value else "false"
     if isinstance(value, Mapping):
         # Keys of a dict may be numbers or booleans, but keys of JSON are strings.
         value = {_PAIRS: list(value.items())}
@@ -295,6 +350,11 @@ def _decode(text: str | None) -> Any:
     """Return the value that `_encode` turned into *text*. None for None."""
     value = None if text is None else json.loads(text)
     return dict(value[_PAIRS]) if isinstance(value, dict) else value
+
+
+def _is_same(label: Any, other: Any) -> bool:
+    """Return whether an outcome of the file is the same label as one that arrives, which may not be plain yet."""
+    return is_same_label(label, other) or is_same_label(label, _decode(_encode(other)))
 
 
 def _to_plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Moments", "log_e_two_means", "mean_difference_bounds"]
+__all__ = ["Moments", "log_e_two_means", "log_normal_cdf", "mean_difference_bounds"]
 
 MIN_OBSERVATIONS = 100
 """Observations that each variant needs before its mean is tested, because the tests are asymptotic."""
@@ -141,10 +141,11 @@ def log_e_two_means(
     # The part of the effect's prior variance that the observations have removed.
     known = EFFECT**2 * variance / (EFFECT**2 * variance + error)
     z = difference / math.sqrt(error)
-    return 0.5 * math.log1p(-known) + 0.5 * known * z * z + math.log(2.0) + _log_normal_cdf(z * math.sqrt(known))
+    return 0.5 * math.log1p(-known) + 0.5 * known * z * z + math.log(2.0) + log_normal_cdf(z * math.sqrt(known))
 
 
-def _log_normal_cdf(z: float) -> float:
+def log_normal_cdf(z: float) -> float:
+    """Return the logarithm of the standard normal distribution function."""
     if z > -30.0:  # noqa: PLR2004 - below it the tail is smaller than the smallest float
         return math.log(0.5 * math.erfc(-z / math.sqrt(2.0)))
     return -0.5 * z * z - math.log(-z * math.sqrt(2.0 * math.pi))

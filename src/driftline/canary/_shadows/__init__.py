@@ -1,0 +1,1 @@
+"""Shadows: the candidate repeats the baseline's calls in the background, and its outputs are compared."""
