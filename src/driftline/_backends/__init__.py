@@ -1,0 +1,1 @@
+"""Backends that hold the counts which many processes export."""
