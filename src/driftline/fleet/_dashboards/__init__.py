@@ -1,0 +1,1 @@
+"""Dashboards of models, for Grafana."""
