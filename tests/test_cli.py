@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -63,7 +64,7 @@ def prometheus():
         (["promote"], 0, "promote: 1 process: promote"),
         (["rollback"], 1, "rollback: 1 process: rollback"),
         (["inconclusive"], 2, "inconclusive: 1 process: inconclusive"),
-        ([], 2, 'inconclusive: no canary of {ml_model_name="m",ml_model_version="2"} is exported'),
+        ([], 2, "inconclusive: no state of a canary of ml.model.name=m, ml.model.version=2 is exported"),
         (["promote", "rollback", "promote"], 1, "rollback: 3 processes: promote, rollback"),
         (["promote", "inconclusive"], 2, "inconclusive: 2 processes: inconclusive, promote"),
     ],
@@ -71,15 +72,19 @@ def prometheus():
 def test_the_verdict_in_prometheus_is_the_exit_code(prometheus, capsys, states, code, line):
     """Any rollback is a rollback; a promotion needs all processes."""
     prometheus.responses.append(states)
-    assert main(["canary", "--prometheus", prometheus.url, "--model", "m", "--version", "2"]) == code
+    assert main(["canary", "--prometheus", prometheus.url, "--model", "m", "--version", "2", "--state"]) == code
     assert capsys.readouterr().out.strip() == line
-    assert "ml_canary_status%7Bml_model_name%3D%22m%22%2Cml_model_version%3D%222%22%7D" in prometheus.queries[0]
+    query = parse_qs(urlsplit(prometheus.queries[0]).query)["query"][0]
+    assert 'last_over_time({__name__=~"ml_canary_status(_total|_seconds|_ratio)?"' in query
+    assert ',ml_model_name="m",ml_model_version="2"}[120s])' in query
 
 
 def test_wait_ends_with_a_decision(prometheus, capsys):
     """A server that fails meanwhile is queried again, and each change is printed."""
     prometheus.responses.extend([[], ["inconclusive"], 503, ["inconclusive"], ["promote"]])
-    assert main(["canary", "--prometheus", prometheus.url, "--model", "m", "--wait", "--interval", "1ms"]) == 0
+    assert (
+        main(["canary", "--prometheus", prometheus.url, "--model", "m", "--state", "--wait", "--interval", "1ms"]) == 0
+    )
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
         "inconclusive",
         "inconclusive",
@@ -89,7 +94,7 @@ def test_wait_ends_with_a_decision(prometheus, capsys):
 
 def test_wait_ends_inconclusive_at_the_timeout(prometheus):
     prometheus.responses.append(["inconclusive"])
-    arguments = ["--wait", "--interval", "1ms", "--timeout", "20ms"]
+    arguments = ["--state", "--wait", "--interval", "1ms", "--timeout", "20ms"]
     assert main(["canary", "--prometheus", prometheus.url, "--model", "m", *arguments]) == 2
 
 
@@ -174,7 +179,7 @@ def test_evidence_of_several_hosts_is_added_up(canaries, tmp_path, capsys):
     assert main([*arguments, str(files[0])]) == 2
     assert main([*arguments, *map(str, files)]) == 0
     assert main(["canary", "--evidence", *map(str, files)]) == 2
-    assert "accuracy: no outcomes" in capsys.readouterr().out
+    assert "accuracy: no predictions" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -187,8 +192,24 @@ def test_evidence_of_several_hosts_is_added_up(canaries, tmp_path, capsys):
         (["canary", "--prometheus", "file:///etc/passwd", "--model", "m"], "expected an address such as http://"),
         (["canary", "--prometheus", "x:9090", "--model", "m"], "expected an address such as http://"),
         (
-            ["canary", "--prometheus", "http://x", "--model", "m", "--policy", "p"],
-            "--policy: expected with --evidence",
+            ["canary", "--prometheus", "http://x", "--model", "m", "--state", "--policy", "p"],
+            "--policy: expected without --state",
+        ),
+        (["canary", "--path", "x", "--policy", "p"], "--policy: expected without --path"),
+        (["canary", "--path", "x", "--state"], "--state: expected with --prometheus only"),
+        (["canary", "--path", "x", "--baseline-version", "1"], "--baseline-version: expected with --prometheus only"),
+        (["canary", "--path", "x", "--export-interval", "5s"], "--export-interval: expected with --prometheus only"),
+        (
+            ["canary", "--prometheus", "http://x", "--model", "m", "--state", "--baseline-version", "1"],
+            "--baseline-version: expected without --state",
+        ),
+        (
+            ["canary", "--prometheus", "http://x", "--model", "m", "--version", "1", "--baseline-version", "1"],
+            "--baseline-version: expected another id, version",
+        ),
+        (
+            ["canary", "--prometheus", "http://x", "--model", "m", "--selector", "namespace=prod"],
+            "--selector namespace=prod: expected matchers of PromQL",
         ),
         (["canary", "--path", "x", "--model", "m"], "--model: expected with --prometheus only"),
         (["canary", "--path", "x", "--timeout", "soon"], "--timeout='soon': expected a positive duration"),
@@ -215,4 +236,4 @@ def test_help_lists_the_exit_codes():
     done = subprocess.run(
         [sys.executable, "-m", "driftline.cli", "canary", "--help"], capture_output=True, text=True, check=True
     )
-    assert "0 promote, 1 rollback, 2 inconclusive, 3 error" in " ".join(done.stdout.split())
+    assert "0 promote or no drift, 1 rollback or drift, 2 undecided, 3 error" in " ".join(done.stdout.split())

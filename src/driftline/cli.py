@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from driftline._runtime.output import say
 
@@ -17,7 +18,28 @@ ERROR = 3
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells: 128 and the number of the signal."""
 
-EPILOG = "Exit codes: 0 promote, 1 rollback, 2 inconclusive, 3 error, 130 interrupted."
+COMMANDS = {
+    "canary": "decide whether a candidate may take over",
+    "judge": "evaluate all processes that serve a model together",
+    "series": "count the series that a monitor will export",
+    "dashboards": "write dashboards for Grafana",
+    "rules": "write recording and alerting rules for Prometheus",
+}
+"""Each command with its help. Its module in `driftline.commands` has its name with an underscore before it."""
+
+EPILOG = "Exit codes: 0 promote or no drift, 1 rollback or drift, 2 undecided, 3 error, 130 interrupted."
+
+
+class _Command(Protocol):
+    """A module of `driftline.commands`."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Add the arguments of the command to its parser."""
+        ...
+
+    def run(self, options: argparse.Namespace, /) -> int:
+        """Run the command, and return its exit code."""
+        ...
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,9 +51,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Run a command, and return its exit code: 0 promote, 1 rollback, 2 inconclusive, 3 error, 130 interrupted.
+    Run a command, and return its exit code: 0 fine, 1 drift or rollback, 2 undecided, 3 error, 130 interrupted.
 
-    Whatever fails, the code is 3: Python's own code for an exception is 1, which would mean a rollback.
+    Whatever fails, the code is 3: Python's own code for an exception is 1, which would mean drift or a rollback.
 
     Args:
         arguments: the command line without the program's name. If None, the arguments of this process.
@@ -51,15 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     # Imported here, so that an installation without numpy ends with `ERROR` too.
-    from driftline.commands import _canary as canary  # noqa: PLC0415
     from driftline.errors import DriftlineError  # noqa: PLC0415
 
+    words = sys.argv[1:] if arguments is None else arguments
     parser = _Parser(prog="driftline", description="Monitor machine-learning models with OpenTelemetry.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    canary.add_arguments(commands.add_parser("canary", help="decide whether a candidate may take over", epilog=EPILOG))
-    options = parser.parse_args(arguments)
+    parsers = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    commands: dict[str, _Command] = {}
+    for name, text in COMMANDS.items():
+        command_parser = parsers.add_parser(name, help=text, epilog=EPILOG)
+        if name in words:  # the modules of the others are not imported: some need extras
+            commands[name] = importlib.import_module(f"driftline.commands._{name}")
+            commands[name].add_arguments(command_parser)
+    options = parser.parse_args(words)
     try:
-        return canary.run(options)
+        return commands[options.command].run(options)
     except (DriftlineError, OSError, ValueError) as error:
         _complain(f"driftline {options.command}: {error}")
         return ERROR

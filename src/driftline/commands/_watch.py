@@ -1,0 +1,227 @@
+"""`driftline judge --watch`: a service that evaluates a fleet and exports what it finds (extra ``judge``)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from driftline._backends.counts import CountSource
+from driftline._backends.otlp_store import OtlpStore, retention_by
+from driftline._runtime import validation as check
+from driftline.canary import CanaryPolicy
+from driftline.canary._sources import read_policy
+from driftline.commands._fleet_options import FleetOptions
+from driftline.commands._prometheus import prometheus_source
+from driftline.commands._state import locked_state
+from driftline.commands._watch_options import GRPC_PORT, HEALTH_PORT, HTTP_PORT
+from driftline.errors import ConfigurationError
+from driftline.fleet._health import Health
+from driftline.fleet._receiver.addresses import Address, Door, token_from_file
+from driftline.fleet._service import FleetService, ServiceOptions
+from driftline.retraining import RetrainingPolicy, RetrainingQueue
+
+__all__ = ["run_until_signal", "watch"]
+
+_log = logging.getLogger("driftline")
+
+GRACE_SECONDS = 10.0
+"""Seconds that a reading may go on after a signal. Kubernetes kills a pod after 30 s, of which the export has some."""
+
+POLL_SECONDS = 0.2
+"""Seconds after which the main thread looks for signals, at most."""
+
+KEPT_WINDOWS = 4
+"""Windows of counts that the store of OTLP keeps: the one that is read, the one before, and late processes."""
+
+CODE = 0
+"""Exit code after a signal. What drifts is in the telemetry."""
+
+
+def watch(options: argparse.Namespace, asked: FleetOptions) -> int:
+    """
+    Evaluate until a signal ends the process, and return the exit code.
+
+    Raises:
+        ConfigurationError: an argument is wrong, the file of the state is damaged, or an extra is absent.
+        OSError: an address cannot be listened at.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("opentelemetry").setLevel(logging.WARNING)
+    seconds = check.duration("--timeout", options.timeout)
+    door = _door(options)
+    addresses = {
+        name: Address.parse(f"--{name}", text, port)
+        for name, text, port in (
+            ("otlp", options.otlp, HTTP_PORT),
+            ("otlp-grpc", options.otlp_grpc, GRPC_PORT),
+            ("health", options.health, HEALTH_PORT),
+        )
+        if text is not None
+    }
+    for name in ("otlp", "otlp-grpc"):
+        if name in addresses:
+            door.check(f"--{name}", addresses[name])
+    with ExitStack() as stack:
+        file = None if options.state is None else locked_state(options.state, stack)
+        store = None
+        if "otlp" in addresses or "otlp-grpc" in addresses:
+            store = OtlpStore(retention_by(asked.step, KEPT_WINDOWS * (asked.window.seconds or 0.0)))
+        setup = _set_up(options.service_name or "driftline-judge")
+        stack.callback(setup)
+        source = _source(options, store, seconds)
+        service = FleetService(_service_options(options, asked), source, file, store, patience=seconds)
+        if "health" in addresses:
+            _serve_health(addresses["health"], service, stack)
+        receivers = ExitStack()
+        stack.push(receivers)
+        if store is not None:
+            _receive(addresses, door, store, service.health, receivers)
+        run_until_signal(service, receivers)
+    return CODE
+
+
+def run_until_signal(service: FleetService, receivers: ExitStack) -> None:
+    """
+    Run the service in a thread until a signal comes, and let it end: the last counts are saved.
+
+    Raises:
+        RuntimeError: it has ended by itself. An orchestrator would not start it again after the code of a signal.
+    """
+    ended = threading.Event()
+    with _signals(ended):
+        thread = threading.Thread(target=service.run, args=(ended,), name="driftline-fleet", daemon=True)
+        thread.start()
+        # A signal is handled between two steps of this thread, which must not wait for ever.
+        while thread.is_alive() and not ended.wait(POLL_SECONDS):
+            pass
+        _log.info("ending")
+        receivers.close()
+        thread.join(GRACE_SECONDS)
+        if thread.is_alive():
+            _log.warning("a reading goes on that began before the signal: it does not count")
+            return
+        service.close()
+    if not ended.is_set():
+        msg = "the service ended by itself"
+        raise RuntimeError(msg)
+
+
+@contextlib.contextmanager
+def _signals(ended: threading.Event) -> Iterator[None]:
+    """Set *ended* on SIGTERM and SIGINT during the block."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        ended.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _door(options: argparse.Namespace) -> Door:
+    token = None if options.otlp_token_file is None else token_from_file("--otlp-token-file", options.otlp_token_file)
+    certificate = None if options.otlp_cert is None else Path(options.otlp_cert)
+    return Door(token=token, certificate=certificate, key=None if options.otlp_key is None else Path(options.otlp_key))
+
+
+def _set_up(name: str) -> Callable[[], None]:
+    """
+    Set OpenTelemetry up, and return a function that exports for the last time.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+    from driftline.otlp import configure_otlp  # noqa: PLC0415 - the extra judge
+
+    return configure_otlp(name).shutdown
+
+
+def _source(options: argparse.Namespace, store: OtlpStore | None, seconds: float) -> Callable[[], CountSource]:
+    """Return a function that returns the store of counts."""
+    if store is not None:
+        received = store
+        return lambda: received
+    prometheus = prometheus_source(options, temporality=options.temporality)
+    return lambda: replace(prometheus, deadline=time.monotonic() + seconds)
+
+
+def _service_options(options: argparse.Namespace, asked: FleetOptions) -> ServiceOptions:
+    """
+    Return what the service does.
+
+    Raises:
+        ConfigurationError: the policy or the queue is invalid.
+        OSError: the file of the policy cannot be read.
+    """
+    retraining = None
+    if options.retraining_queue is not None:
+        queue = RetrainingQueue(options.retraining_queue)
+        retraining = RetrainingPolicy(min_accuracy=None, max_latency=None, queue=queue)
+    return ServiceOptions(
+        reference=asked.reference,
+        window=asked.window,
+        rule=asked.rule,
+        interval=asked.interval,
+        windows=asked.windows,
+        name=asked.model,
+        version=asked.version,
+        variant=asked.variant,
+        labels=options.labels,
+        policy=CanaryPolicy() if options.policy is None else read_policy(options.policy),
+        retraining=retraining,
+    )
+
+
+def _serve_health(address: Address, service: FleetService, stack: ExitStack) -> None:
+    from driftline.fleet._health import health_server  # noqa: PLC0415 - the extra judge
+
+    server = health_server(address, service.health)
+    stack.callback(server.close)
+    _log.info("health at http://%s/healthz", server.address)
+
+
+def _receive(addresses: dict[str, Address], door: Door, store: OtlpStore, health: Health, stack: ExitStack) -> None:
+    """
+    Listen at the addresses.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+        OSError: an address cannot be listened at.
+    """
+    try:
+        from driftline.fleet._receiver.intake import Intake  # noqa: PLC0415 - the extra judge
+
+        intake = Intake(store)
+        if "otlp" in addresses:
+            from driftline.fleet._receiver.http_server import HttpReceiver  # noqa: PLC0415 - as above
+
+            server = HttpReceiver(addresses["otlp"], door, intake)
+            stack.callback(server.close)
+            health.show("otlp", lambda: {"accepted": intake.requests, "refused": server.problems})
+            _log.info("OTLP/HTTP at %s", server.address)
+        if "otlp-grpc" in addresses:
+            from driftline.fleet._receiver.grpc_server import GrpcReceiver  # noqa: PLC0415 - as above
+
+            receiver = GrpcReceiver(addresses["otlp-grpc"], door, intake)
+            stack.callback(receiver.close)
+            health.show("otlp_grpc", lambda: {"accepted": intake.requests, "refused": dict(receiver.problems)})
+            _log.info("OTLP/gRPC at %s", receiver.address)
+    except ImportError as error:
+        msg = f"--otlp needs the extra judge (pip install 'driftline[judge]'): {error}"
+        raise ConfigurationError(msg) from error
