@@ -63,7 +63,8 @@ def python(registry: dict[str, list[dict[str, Any]]], schema_url: str) -> str:
     lines += [f'{constant(each["key"])}: Final = "{each["key"]}"' for each in registry["attributes"]]
     for attribute in registry["attributes"]:
         if isinstance(attribute["type"], dict):
-            values = ", ".join(f'"{member["value"]}"' for member in attribute["type"]["members"])
+            members = attribute["type"]["members"]
+            values = ", ".join(f'"{member["value"]}"' for member in members) + "," * (len(members) == 1)
             lines += ["", f"{constant(attribute['key']).removeprefix('ML_')}S: Final = ({values})"]
     lines.append("")
     for event in registry["events"]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -95,3 +98,54 @@ def test_without_a_thread_the_signals_are_flushed_one_after_the_other(monkeypatc
 def test_a_service_name_is_text(name):
     with pytest.raises(dl.ConfigurationError, match="service_name"):
         dl.configure_otlp(name)
+
+
+NAMES = """
+import logging
+import driftline as dl
+logging.basicConfig(level="WARNING")
+dl.configure_otlp(endpoint="http://127.0.0.1:9")
+import os
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("name", "said"), [("flights.v2", True), ("flights", False)])
+def test_a_name_of_the_environment_is_checked_at_the_start(name, said):
+    done = subprocess.run(
+        [sys.executable, "-c", NAMES],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OTEL_SERVICE_NAME": name},
+    )
+    assert ("Elastic refuses the service.name 'flights.v2'" in done.stderr) is said
+
+
+BESIDE = """
+import os
+import driftline as dl
+from driftline import otlp
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+def exporters(protocol, endpoint):
+    def note(signal):
+        print(signal, flush=True)
+        return inner[signal]()
+    inner = original(protocol, endpoint)
+    return {signal: lambda signal=signal: note(signal) for signal in inner}
+
+original, otlp._exporters = otlp._exporters, exporters
+metrics.set_meter_provider(MeterProvider())
+trace.set_tracer_provider(TracerProvider())
+dl.configure_otlp(endpoint="http://127.0.0.1:9")
+os._exit(0)
+"""
+
+
+def test_a_signal_that_the_program_exports_itself_gets_no_exporter():
+    """An exporter holds a session, or a channel of grpc, that nothing would close."""
+    done = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["logs"]

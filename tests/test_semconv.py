@@ -84,10 +84,10 @@ def test_metrics_follow_the_naming_rules(metric):
     assert metric.name.startswith("ml.")
     assert not metric.name.endswith(("_total", ".total", ".seconds", ".count", ".ratio"))
     assert metric.instrument in {"counter", "updowncounter", "gauge", "histogram"}
-    assert re.fullmatch(r"1|s|\{[a-z]+\}", metric.unit)
-    # Some versions of Prometheus append _ratio to the name of a gauge of unit 1.
-    assert not (metric.instrument == "gauge" and metric.unit == "1")
-    assert (metric.unit == "s") == (metric.instrument == "histogram")
+    # No unit 1: some backends append _ratio to the names of such gauges, and VictoriaMetrics to up-down counters too.
+    assert re.fullmatch(r"s|\{[a-z]+\}", metric.unit)
+    times = {"ml.canary.started", "ml.canary.counted", "ml.canary.ended"}
+    assert (metric.unit == "s") == (metric.instrument == "histogram" or metric.name in times)
     assert metric.brief.endswith(".")
     assert metric.brief[0].isupper()
 
@@ -99,7 +99,12 @@ def test_attributes_of_metrics_are_known_few_and_bounded(metric):
     # Lost telemetry belongs to a process, not to one of its models.
     if metric.name != "ml.monitor.telemetry.lost":
         assert {"ml.model.name", "ml.model.version", "ml.model.variant"} <= metric.attributes
-    assert len(metric.attributes) <= 6
+    # Counts of a canary carry its id, its side and its process too, and the kind of a feature.
+    # A fleet's states carry their scope. What a fleet is evaluated from carries the process, and its reference.
+    few = 6 + ("ml.window.scope" in metric.attributes) + ("ml.monitor.process" in metric.attributes)
+    described = {"ml.monitor.library_version", "ml.reference.rows", "ml.reference.features"}
+    assert len(metric.attributes - described) <= few + 4 * ("ml.canary.process" in metric.attributes)
+    assert metric.name == "ml.monitor.info" or not metric.attributes & described
     assert not metric.attributes & {"enduser.id", "ml.prediction.id", "ml.drift.reason", "ml.canary.reason"}
 
 
@@ -142,16 +147,26 @@ def test_the_metrics_are_those_of_the_design():
         ("ml.predictions.served", "counter", "{prediction}"),
         ("ml.prediction.duration", "histogram", "s"),
         ("ml.feature.drift.score", "gauge", "{score}"),
-        ("ml.feature.drift.status", "updowncounter", "1"),
+        ("ml.feature.drift.status", "updowncounter", "{status}"),
         ("ml.feature.observations", "counter", "{observation}"),
         ("ml.canary.evidence", "gauge", "{evidence}"),
-        ("ml.canary.status", "updowncounter", "1"),
+        ("ml.canary.status", "updowncounter", "{status}"),
+        ("ml.canary.started", "gauge", "s"),
+        ("ml.canary.ended", "gauge", "s"),
+        ("ml.canary.counted", "gauge", "s"),
+        ("ml.canary.calls", "counter", "{call}"),
+        ("ml.canary.rows", "counter", "{row}"),
+        ("ml.canary.durations", "counter", "{call}"),
+        ("ml.canary.bins", "counter", "{row}"),
+        ("ml.canary.outcomes", "updowncounter", "{prediction}"),
+        ("ml.canary.delays", "updowncounter", "{outcome}"),
         ("ml.outcomes", "counter", "{outcome}"),
         ("ml.model.accuracy", "gauge", "{ratio}"),
         ("ml.model.accuracy.estimated", "gauge", "{ratio}"),
         ("ml.model.performance", "gauge", "{score}"),
         ("ml.retraining.requests", "counter", "{request}"),
         ("ml.retraining.queue.size", "updowncounter", "{request}"),
+        ("ml.monitor.info", "updowncounter", "{monitor}"),
         ("ml.monitor.errors", "counter", "{error}"),
         ("ml.monitor.rows.dropped", "counter", "{row}"),
         ("ml.monitor.telemetry.lost", "counter", "{item}"),

@@ -206,30 +206,43 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None, prese
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
-    from driftline.otel._identity import InstanceId  # noqa: PLC0415 - as above
-    from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, RecordSender, SpanSender, survive_forks  # noqa: PLC0415
+    from driftline.otel._identity import InstanceId, report_service_name  # noqa: PLC0415 - as above
+    from driftline.otel._sdk import (  # noqa: PLC0415 - as above
+        ForkSafeReader,
+        LossCounter,
+        MetricSender,
+        RecordSender,
+        SpanSender,
+        survive_forks,
+        wide_views,
+    )
 
     resource = Resource.create({} if service_name is None else {"service.name": service_name})
+    report_service_name(str(resource.attributes.get("service.name", "")))
     instance = InstanceId(resource)
     resource = resource.merge(instance.resource())
     hook_forks()
     losses = LossCounter()
     create = _exporters(protocol, endpoint)
     providers = dict(present)
-    records, spans = RecordSender(create["logs"], losses), SpanSender(create["traces"], losses)
+    senders: list[MetricSender | RecordSender | SpanSender] = []
     if "logs" not in present:
+        senders.append(records := RecordSender(create["logs"], losses))
         providers["logs"] = LoggerProvider(resource=resource, shutdown_on_exit=False)
         providers["logs"].add_log_record_processor(BatchLogRecordProcessor(records))
     if "traces" not in present:
+        senders.append(spans := SpanSender(create["traces"], losses))
         providers["traces"] = TracerProvider(resource=resource, shutdown_on_exit=False)
         providers["traces"].add_span_processor(BatchSpanProcessor(spans))
     created = [provider for signal, provider in providers.items() if signal not in present]
     if "metrics" not in present:
-        points = MetricSender(create["metrics"], losses)
+        senders.append(points := MetricSender(create["metrics"], losses))
         reader = ForkSafeReader(points)
-        providers["metrics"] = meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        providers["metrics"] = meters = MeterProvider(
+            [reader], resource=resource, shutdown_on_exit=False, views=wide_views()
+        )
         created.append(meters)
-        survive_forks(meters, reader, (points, records, spans), losses, lambda: instance.renew(*created))
+        survive_forks(meters, reader, senders, losses, lambda: instance.renew(*created))
         metrics.set_meter_provider(meters)
     if "logs" not in present:
         _logs.set_logger_provider(providers["logs"])

@@ -22,7 +22,10 @@ ML_MODEL_VERSION: Final = "ml.model.version"
 ML_MODEL_VARIANT: Final = "ml.model.variant"
 ML_FEATURE_NAME: Final = "ml.feature.name"
 ML_FEATURE_BIN: Final = "ml.feature.bin"
+ML_FEATURE_KIND: Final = "ml.feature.kind"
 ML_REFERENCE_FINGERPRINT: Final = "ml.reference.fingerprint"
+ML_REFERENCE_ROWS: Final = "ml.reference.rows"
+ML_REFERENCE_FEATURES: Final = "ml.reference.features"
 ML_FEATURE_DRIFT_STATE: Final = "ml.feature.drift.state"
 ML_FEATURE_DRIFT_PREVIOUS_STATE: Final = "ml.feature.drift.previous_state"
 ML_DRIFT_DISTANCE: Final = "ml.drift.distance"
@@ -30,8 +33,18 @@ ML_DRIFT_REASON: Final = "ml.drift.reason"
 ML_DRIFT_EFFECT: Final = "ml.drift.effect"
 ML_DRIFT_P_VALUE: Final = "ml.drift.p_value"
 ML_WINDOW_LENGTH: Final = "ml.window.length"
+ML_WINDOW_SCOPE: Final = "ml.window.scope"
 ML_WINDOW_ROWS: Final = "ml.window.rows"
 ML_CANARY_STATE: Final = "ml.canary.state"
+ML_CANARY_ID: Final = "ml.canary.id"
+ML_CANARY_SIDE: Final = "ml.canary.side"
+ML_CANARY_PROCESS: Final = "ml.canary.process"
+ML_CANARY_KEY_BUCKET: Final = "ml.canary.key_bucket"
+ML_CANARY_RESULT: Final = "ml.canary.result"
+ML_CANARY_BIN: Final = "ml.canary.bin"
+ML_CANARY_PHASE: Final = "ml.canary.phase"
+ML_CANARY_BLOCK: Final = "ml.canary.block"
+ML_CANARY_OUTCOME: Final = "ml.canary.outcome"
 ML_CANARY_PREVIOUS_STATE: Final = "ml.canary.previous_state"
 ML_CANARY_REASON: Final = "ml.canary.reason"
 ML_CANARY_CRITERION: Final = "ml.canary.criterion"
@@ -43,18 +56,32 @@ ML_MODEL_CLASS: Final = "ml.model.class"
 ML_RETRAINING_REASON: Final = "ml.retraining.reason"
 ML_RETRAINING_STATE: Final = "ml.retraining.state"
 ML_RETRAINING_ID: Final = "ml.retraining.id"
+ML_MONITOR_PROCESS: Final = "ml.monitor.process"
+ML_MONITOR_LIBRARY_VERSION: Final = "ml.monitor.library_version"
 ML_MONITOR_PLACE: Final = "ml.monitor.place"
 ML_MONITOR_REASON: Final = "ml.monitor.reason"
 ML_MONITOR_SIGNAL: Final = "ml.monitor.signal"
 ML_PREDICTION_ID: Final = "ml.prediction.id"
 
+FEATURE_KINDS: Final = ("numeric", "categorical")
+
 FEATURE_DRIFT_STATES: Final = ("stable", "drifting", "insufficient_data")
+
+WINDOW_SCOPES: Final = ("fleet",)
 
 CANARY_STATES: Final = ("promote", "rollback", "inconclusive")
 
+CANARY_SIDES: Final = ("baseline", "candidate")
+
+CANARY_RESULTS: Final = ("returned", "failed", "batch")
+
+CANARY_PHASES: Final = ("warm_up", "serving")
+
+CANARY_OUTCOMES: Final = ("predicted", "bad", "good", "unreadable")
+
 CANARY_MEASURES: Final = ("harm", "lower", "upper", "allowed", "e_harm", "e_harm_needed", "e_safe", "e_safe_needed")
 
-OUTCOME_RESULTS: Final = ("correct", "incorrect", "matched", "unmatched", "early", "late", "duplicate", "expired", "replaced", "dropped")
+OUTCOME_RESULTS: Final = ("correct", "incorrect", "matched", "unmatched", "early", "late", "duplicate", "corrected", "pending", "expired", "replaced", "dropped")
 
 MODEL_PERFORMANCE_METRICS: Final = ("accuracy", "error_rate", "precision", "recall", "f1", "brier", "calibration_error", "auc", "mae", "rmse", "bias", "accuracy_estimated")
 
@@ -64,9 +91,9 @@ RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
 
 RETRAINING_STATES: Final = ("pending", "acknowledged")
 
-MONITOR_PLACES: Final = ("agree", "canary", "capture", "cardinality", "clock", "collect", "derive", "detector", "distance", "drain", "failure", "features", "flush", "guardrail", "judging", "learn", "observe", "on_verdict", "outcome", "outcomes", "output", "prediction_id", "record", "retraining", "route", "shadow", "span", "unknown_feature", "user_id", "value")
+MONITOR_PLACES: Final = ("agree", "canary", "capture", "cardinality", "clock", "collect", "derive", "detector", "distance", "drain", "failure", "features", "fleet", "flush", "guardrail", "judging", "key", "learn", "learned", "observe", "on_verdict", "outcome", "outcomes", "output", "prediction_id", "record", "retraining", "route", "shadow", "span", "unknown_feature", "user_id", "value")
 
-MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "replaced", "derive", "learning")
+MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "shadow_bytes", "shadow_ended", "shadow_loop", "shadow_share", "shadow_stopped", "replaced", "derive", "learning")
 
 MONITOR_SIGNALS: Final = ("metrics", "logs", "traces")
 
@@ -105,6 +132,7 @@ METRIC_FEATURE_DRIFT_SCORE: Final = Metric(
             "ml.feature.name",
             "ml.drift.distance",
             "ml.window.length",
+            "ml.window.scope",
         }
     ),
 )
@@ -112,7 +140,7 @@ METRIC_FEATURE_DRIFT_SCORE: Final = Metric(
 METRIC_FEATURE_DRIFT_STATUS: Final = Metric(
     "ml.feature.drift.status",
     "updowncounter",
-    "1",
+    "{status}",
     "Drift state of a feature; a series per state, 1 for the current state.",
     frozenset(
         {
@@ -121,6 +149,7 @@ METRIC_FEATURE_DRIFT_STATUS: Final = Metric(
             "ml.model.variant",
             "ml.feature.name",
             "ml.feature.drift.state",
+            "ml.window.scope",
         }
     ),
 )
@@ -138,6 +167,7 @@ METRIC_FEATURE_OBSERVATIONS: Final = Metric(
             "ml.feature.name",
             "ml.feature.bin",
             "ml.reference.fingerprint",
+            "ml.monitor.process",
         }
     ),
 )
@@ -145,9 +175,18 @@ METRIC_FEATURE_OBSERVATIONS: Final = Metric(
 METRIC_CANARY_STATUS: Final = Metric(
     "ml.canary.status",
     "updowncounter",
-    "1",
+    "{status}",
     "Verdict on a candidate; a series per state, 1 for the current state.",
-    frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.canary.state"}),
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.state",
+            "ml.window.scope",
+        }
+    ),
 )
 
 METRIC_CANARY_EVIDENCE: Final = Metric(
@@ -162,6 +201,172 @@ METRIC_CANARY_EVIDENCE: Final = Metric(
             "ml.model.variant",
             "ml.canary.criterion",
             "ml.canary.measure",
+        }
+    ),
+)
+
+METRIC_CANARY_STARTED: Final = Metric(
+    "ml.canary.started",
+    "gauge",
+    "s",
+    "Unix time at which a canary began in this process; opt-in, as all counts of a canary.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+        }
+    ),
+)
+
+METRIC_CANARY_ENDED: Final = Metric(
+    "ml.canary.ended",
+    "gauge",
+    "s",
+    "Unix time at which a canary ended in this process.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+        }
+    ),
+)
+
+METRIC_CANARY_COUNTED: Final = Metric(
+    "ml.canary.counted",
+    "gauge",
+    "s",
+    "Unix time of the counts of a canary; it says which block of time each slot of `ml.canary.block` holds.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+        }
+    ),
+)
+
+METRIC_CANARY_CALLS: Final = Metric(
+    "ml.canary.calls",
+    "counter",
+    "{call}",
+    "Calls during a canary, by result and by bucket of the key.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+            "ml.canary.result",
+            "ml.canary.key_bucket",
+        }
+    ),
+)
+
+METRIC_CANARY_ROWS: Final = Metric(
+    "ml.canary.rows",
+    "counter",
+    "{row}",
+    "Rows of the calls during a canary.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+            "ml.canary.result",
+        }
+    ),
+)
+
+METRIC_CANARY_DURATIONS: Final = Metric(
+    "ml.canary.durations",
+    "counter",
+    "{call}",
+    "Calls during a canary that returned, by duration.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+            "ml.canary.bin",
+            "ml.canary.phase",
+        }
+    ),
+)
+
+METRIC_CANARY_BINS: Final = Metric(
+    "ml.canary.bins",
+    "counter",
+    "{row}",
+    "Values of a feature during a canary, per bin of the reference.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+            "ml.feature.name",
+            "ml.feature.kind",
+            "ml.feature.bin",
+            "ml.reference.fingerprint",
+        }
+    ),
+)
+
+METRIC_CANARY_OUTCOMES: Final = Metric(
+    "ml.canary.outcomes",
+    "updowncounter",
+    "{prediction}",
+    "Predictions during a canary, and what is known of them.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+            "ml.canary.outcome",
+            "ml.canary.block",
+            "ml.canary.key_bucket",
+        }
+    ),
+)
+
+METRIC_CANARY_DELAYS: Final = Metric(
+    "ml.canary.delays",
+    "updowncounter",
+    "{outcome}",
+    "Outcomes during a canary, by the time between prediction and outcome.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.canary.id",
+            "ml.canary.side",
+            "ml.canary.process",
+            "ml.canary.bin",
         }
     ),
 )
@@ -223,6 +428,25 @@ METRIC_RETRAINING_QUEUE_SIZE: Final = Metric(
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.retraining.state"}),
 )
 
+METRIC_MONITOR_INFO: Final = Metric(
+    "ml.monitor.info",
+    "updowncounter",
+    "{monitor}",
+    "Number of monitors, 1 each; it says what each process of a fleet compares with.",
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.monitor.process",
+            "ml.monitor.library_version",
+            "ml.reference.fingerprint",
+            "ml.reference.rows",
+            "ml.reference.features",
+        }
+    ),
+)
+
 METRIC_MONITOR_ERRORS: Final = Metric(
     "ml.monitor.errors",
     "counter",
@@ -255,12 +479,22 @@ METRICS: Final = {
     "ml.feature.observations": METRIC_FEATURE_OBSERVATIONS,
     "ml.canary.status": METRIC_CANARY_STATUS,
     "ml.canary.evidence": METRIC_CANARY_EVIDENCE,
+    "ml.canary.started": METRIC_CANARY_STARTED,
+    "ml.canary.ended": METRIC_CANARY_ENDED,
+    "ml.canary.counted": METRIC_CANARY_COUNTED,
+    "ml.canary.calls": METRIC_CANARY_CALLS,
+    "ml.canary.rows": METRIC_CANARY_ROWS,
+    "ml.canary.durations": METRIC_CANARY_DURATIONS,
+    "ml.canary.bins": METRIC_CANARY_BINS,
+    "ml.canary.outcomes": METRIC_CANARY_OUTCOMES,
+    "ml.canary.delays": METRIC_CANARY_DELAYS,
     "ml.outcomes": METRIC_OUTCOMES,
     "ml.model.accuracy": METRIC_MODEL_ACCURACY,
     "ml.model.accuracy.estimated": METRIC_MODEL_ACCURACY_ESTIMATED,
     "ml.model.performance": METRIC_MODEL_PERFORMANCE,
     "ml.retraining.requests": METRIC_RETRAINING_REQUESTS,
     "ml.retraining.queue.size": METRIC_RETRAINING_QUEUE_SIZE,
+    "ml.monitor.info": METRIC_MONITOR_INFO,
     "ml.monitor.errors": METRIC_MONITOR_ERRORS,
     "ml.monitor.rows.dropped": METRIC_MONITOR_ROWS_DROPPED,
     "ml.monitor.telemetry.lost": METRIC_MONITOR_TELEMETRY_LOST,

@@ -20,10 +20,10 @@ def reference():
 
 def exported(telemetry, caplog):
     """Return everything that has left the process, as one string."""
-    return f"{telemetry.events()} {telemetry.points()} {caplog.text}"
+    return f"{telemetry.events()} {telemetry.bodies()} {telemetry.points()} {caplog.text}"
 
 
-def serve(monitor, rows=400):
+def serve(monitor, rows=1_600):
     """Serve mostly the third category, whose outcomes are another category in two of three cases."""
     for turn in range(rows):
         label = NAMES[2] if turn % 4 else NAMES[0]
@@ -40,7 +40,7 @@ def make(make_monitor):
         return make_monitor(
             **{
                 "reference": reference(),
-                "window": dl.Window(rows=200),
+                "window": dl.Window(rows=800),
                 "retraining": dl.RetrainingPolicy(),
                 "export_bins": True,
                 "synchronous": True,
@@ -80,7 +80,7 @@ def test_names_become_numbers_by_default(make, telemetry, caplog, rule):
 
 def test_exported_reason_equals_the_status_except_for_names(make, telemetry):
     monitor = make(rule=dl.FalseAlarms())
-    serve(monitor, 200)
+    serve(monitor, 800)
     reason = monitor.status()["patient"].reason
     (event,) = [
         attributes["ml.drift.reason"]

@@ -311,3 +311,21 @@ def test_outcomes_graded_for_the_previous_reference_count_in_totals(training, ma
     assert (monitor.outcome_counts().known, monitor.outcome_counts().correct) == (2, 1)
     assert monitor.outcome_counts().results == {"correct": 1, "incorrect": 1}
     assert monitor.accuracy() is None
+
+
+def test_what_was_learned_about_dependence_survives_the_replacement():
+    """By name and kind: features that are new, or of another kind, start afresh."""
+    random = np.random.default_rng(0)
+    # Each value stays for 50 rows.
+    lumpy = {name: np.repeat(random.normal(size=400), 50) for name in ("a", "b")} | {"c": ["x", "y"] * 10_000}
+    monitor = in_memory_monitor(reference=dl.Reference.fit(lumpy), window=dl.Window(rows=500))
+    monitor.observe(lumpy)
+    before = Probe(monitor).learned
+    assert set(before.features) == {"a", "b", "c"}
+    retrained = {"new": random.normal(size=2_000), "c": random.normal(size=2_000), "b": random.normal(9, 3, size=2_000)}
+    monitor.replace_reference(dl.Reference.fit(retrained))
+    after = Probe(monitor).learned
+    assert after.features["b"] == before.features["b"]
+    known = after.dependence(monitor.reference.watched)
+    assert np.isfinite(known.factors).any(axis=(0, 2)).tolist() == [False, False, True]
+    assert np.nanmax(known.factors) > 10

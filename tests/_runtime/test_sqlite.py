@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,38 @@ def test_a_file_that_another_process_creates_during_the_check_is_no_foreign_file
     with closing(sqlite3.connect(path, isolation_level=None, factory=Interrupted)) as connection:
         NOTES.prepare(connection)
     created[0].join()
+    assert ids(path) == (77, 2)
+
+
+@pytest.mark.parametrize("state", ["empty", "closed", "open"])
+def test_the_first_look_at_a_file_that_another_process_creates_finds_no_foreign_file(path, state, monkeypatch):
+    """That look comes before the lock of a writer, so its readings of the two ids must be of one moment too."""
+    looks = []
+
+    class Interrupted(sqlite3.Connection):
+        """Lets another process create the file once, before the reading of the second id."""
+
+        def execute(self, sql, *parameters):
+            if sql == "PRAGMA user_version" and not looks:
+                looks.append(sql)
+                Database(path, NOTES).close()
+            return super().execute(sql, *parameters)
+
+    def connect(path, *, shared):
+        uri = f"{path.resolve().as_uri()}?mode=ro{'' if shared else '&immutable=1'}"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, factory=Interrupted)
+
+    monkeypatch.setattr(sqlite, "_connect_read_only", connect)
+    path.touch()
+    with closing(sqlite3.connect(path)) as other:
+        if state != "empty":
+            assert other.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+            assert other.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+            assert path.with_name(path.name + "-wal").exists()
+        if state == "closed":
+            other.close()
+        with closing(Database(path, NOTES)) as database, database.connection():
+            assert looks
     assert ids(path) == (77, 2)
 
 
@@ -343,8 +376,8 @@ def test_outcomes_of_0_1_keep_their_records(tmp_path):
     }
     store, pairs = FileStore(path, "flights", "3", None, 100, None), []
     events = [Event("p2", True, "on time", 1.7e9), Event("p3", False, 0.8, 1.7e9)]
-    store.apply(events, 1.7e9, lambda joined: pairs.extend(joined) or Counter())
-    assert [(output, actual) for _, output, actual in pairs] == [("late", "on time"), (0.8, True)]
+    store.apply(events, 1.7e9, lambda joined: pairs.extend(joined.pairs) or Counter())
+    assert [(output, actual) for _, output, actual, *_ in pairs] == [("late", "on time"), (0.8, True)]
     store.close()
 
 
@@ -391,3 +424,28 @@ def test_open_read_only_refuses_missing_and_foreign_files(tmp_path):
         message = re.escape(f"path={str(path)!r}: {expected}, expected the file of notes")
         with pytest.raises(ConfigurationError, match=message), open_read_only(path, NOTES):
             pass
+
+
+def test_an_older_file_is_migrated_once_and_as_a_whole(path):
+    """A failure in the middle changes nothing. Of several threads that open the file, one migrates it."""
+    old = FileFormat("notes", 0x6E6F7465, 1, "CREATE TABLE IF NOT EXISTS note (text)")
+    step = "ALTER TABLE note ADD COLUMN author; INSERT INTO note VALUES ('migrated', 'me')"
+    new = replace(old, version=2, tables="CREATE TABLE IF NOT EXISTS note (text, author)", migrations={1: step})
+    Database(path, old).close()
+    with pytest.raises(ConfigurationError, match="no such table: absent"):
+        Database(path, replace(new, migrations={1: f"{step}; DROP TABLE absent"}))
+    with open_read_only(path, old) as connection:
+        assert connection.execute("SELECT * FROM note").fetchall() == []
+    databases = []
+    threads = [threading.Thread(target=lambda: databases.append(Database(path, new))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(databases) == 4
+    with databases[0].connection() as connection:
+        assert connection.execute("SELECT * FROM note").fetchall() == [("migrated", "me")]
+    for database in databases:
+        database.close()
+    with pytest.raises(ConfigurationError, match="it is of schema 2, this driftline knows 1"):
+        Database(path, old)

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from driftline.otel._identity import INSTANCE_ID, InstanceId
+from driftline.otel._identity import INSTANCE_ID, InstanceId, report_service_name
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -38,3 +38,20 @@ def test_providers_of_a_child_get_an_id_and_keep_the_rest():
     assert exported["service.name"] == "s"
     assert re.fullmatch(r"pod-1/[0-9a-f]{8}", exported[INSTANCE_ID])
     assert {each.resource.attributes[INSTANCE_ID] for each in others} == {exported[INSTANCE_ID]}
+
+
+@pytest.mark.parametrize("name", ["flights", "Flight delay_2-b", "7"])
+def test_a_service_name_that_every_backend_accepts_is_no_news(name, caplog):
+    report_service_name(name)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("name", ["flights.v2", "team/flights", "flüge", "a:b", "", "a\n"])
+def test_a_service_name_that_elastic_refuses_is_a_warning(name, caplog):
+    report_service_name(name)
+    assert f"Elastic refuses the service.name {name!r}" in caplog.text
+
+
+def test_a_service_without_a_name_is_a_warning(caplog):
+    report_service_name("unknown_service:python")
+    assert "service.name is 'unknown_service:python', the default of the SDK" in caplog.text

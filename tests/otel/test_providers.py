@@ -295,6 +295,7 @@ def test_a_stand_in_of_another_kind_is_exported_once(make, caplog, new_setup):
     assert "already" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_second_copy_of_driftline_is_exported(make, caplog):
     """Modules that are removed from sys.modules and imported again know nothing of the instruments of before."""
     program = """

@@ -7,7 +7,7 @@ from importlib import metadata
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricsData, PeriodicExportingMetricReader
 
 from driftline.otel import _sdk
 from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, missing_parts
@@ -79,10 +79,14 @@ def test_sdk_calls_the_overridden_methods():
 
 
 @pytest.mark.parametrize(
-    ("sender", "signal", "items"),
-    [(MetricSender, "metrics", 1), (_sdk.RecordSender, "logs", 2), (_sdk.SpanSender, "traces", 2)],
+    ("sender", "signal", "items", "sent"),
+    [
+        (MetricSender, "metrics", 1, MetricsData([])),
+        (_sdk.RecordSender, "logs", 2, [None, None]),
+        (_sdk.SpanSender, "traces", 2, [None, None]),
+    ],
 )
-def test_an_exporter_that_raises_is_a_loss(exporter, sender, signal, items):
+def test_an_exporter_that_raises_is_a_loss(exporter, sender, signal, items, sent):
     """Before SDK 1.40 exporters raise if nothing listens."""
 
     def fail(*_, **__):
@@ -92,5 +96,5 @@ def test_an_exporter_that_raises_is_a_loss(exporter, sender, signal, items):
     sending = sender(lambda: exporter, losses)
     exporter.export = fail
     with pytest.raises(ConnectionError):
-        sending.export([None, None])
+        sending.export(sent)
     assert losses.counts == {signal: items}

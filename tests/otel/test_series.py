@@ -8,15 +8,17 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import driftline as dl
-from driftline.otel import Reading, instruments_for
-from driftline.otel._series import SERIES_LIMIT, SeriesBudget, model_of
+from driftline.otel import Reading, _instruments, instruments_for
+from driftline.otel._limits import SDK_SETS
+from driftline.otel._series import SHARE, SeriesBudget, model_of
 
 STATUS, SCORE = "ml.feature.drift.status", "ml.feature.drift.score"
 
 
 @pytest.fixture
-def setup():
-    """A provider, and the points of a collection: (metric, attributes)."""
+def setup(monkeypatch):
+    """A provider with the SDK's default limit, and the points of a collection: (metric, attributes)."""
+    monkeypatch.setattr(_instruments, "sdk_limit", lambda *_: SDK_SETS)  # SDKs before 1.45 have no limit
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
 
@@ -143,7 +145,7 @@ def test_more_models_than_series_are_said(setup, caplog):
     for source in sources:
         instruments_for(setup[0]).add(source)
     for _ in range(2):
-        assert len(setup[1]("ml.model.accuracy")) == SERIES_LIMIT
+        assert len(setup[1]("ml.model.accuracy")) == SHARE * SDK_SETS
     assert caplog.text.count("ml.model.accuracy has more than 1900 series in this process") == 1
     assert caplog.text.count("ml.predictions.served has more than 1900 series in this process") == 1
 

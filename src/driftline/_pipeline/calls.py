@@ -5,20 +5,28 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol
+from itertools import repeat
+from typing import Any, Protocol, TypeAlias
 
 from driftline._capture.captured import Captured, Unread
+from driftline._capture.columns import as_objects
+from driftline._capture.libraries import read_column
 from driftline._capture.tables import count_rows
 from driftline._recording.buffer import NO_OUTPUT, CallBuffer, pop_head
 from driftline._recording.recorder import Recorder
 from driftline._runtime.abandoned import abandon
+from driftline._runtime.call_keys import Bucket, bucket_of, key_bucket, key_digest, with_bucket
 from driftline._runtime.guard import Guard, is_contained
-from driftline.otel import Tracing, current_context
+from driftline._runtime.shadow_watch import ShadowWatch, current_watch, watch_call
+from driftline.otel import Tracing, current_context, error_type
 from driftline.outcomes import Outcomes
 from driftline.outcomes._joiner import is_id_batch
 from driftline.reference import Reference
 
 __all__ = ["Calls"]
+
+Buckets: TypeAlias = "list[int | None] | int | None"
+"""Buckets of keys: one per row of a batch, or one for the call; None without a key."""
 
 
 class Owner(Protocol):
@@ -49,6 +57,7 @@ class Calls:
         enabled: whether anything is recorded.
         recorder: the recorder at work.
         reference: the reference at work, or None while one is learned.
+        call_bucket: holds the bucket of the key of the calls that follow.
         outcomes: keeps outputs with an id.
         tracing: makes spans. If None, there are none.
         guard: reports errors.
@@ -62,6 +71,7 @@ class Calls:
         overflows: steps that the limit of recursion has prevented, as (place, seconds of a call to count or None).
         enabled: as above.
         reference: as above.
+        call_bucket: as above.
         tracing: as above.
     """
 
@@ -71,6 +81,7 @@ class Calls:
         self,
         recorder: Recorder,
         reference: Reference | None,
+        call_bucket: Bucket,
         outcomes: Outcomes,
         tracing: Tracing | None,
         guard: Guard,
@@ -82,6 +93,7 @@ class Calls:
         self.open_blocks: dict[int, weakref.ref[Any]] = {}
         self.enabled = enabled
         self.tracing = tracing
+        self.call_bucket = call_bucket
         self._outcomes, self._guard = outcomes, guard
         self.switch(recorder, reference)
 
@@ -142,17 +154,45 @@ class Calls:
                 raise
             self._guard.report_error("output", error)
         if prediction_id is not None:
-            self.remember_output(prediction_id, output)
+            self.remember_output(prediction_id, output, bucket_of(context))
 
     def record_failure(
         self, buffer: CallBuffer, captured: Captured, seconds: float, context: object, error: str
     ) -> None:
         """Record a call that began in this buffer and raised an error of type *error*."""
+        watch = current_watch.get()
+        if watch is not None and watch.defers(self, seconds, error):
+            return
         with self._guard("failure"):
             self._recorder.backpressure.start_worker()
             buffer.sink.record_failure(captured, seconds, context, self._guard.error_type(error))
 
-    def record_batch(self, features: Any, outputs: Any, seconds: float | None) -> None:
+    def bucket_of_key(self, key: object) -> int | None:
+        """Return the bucket of a key, or None if it is None or of a wrong type, which is reported."""
+        if key is not None:
+            with self._guard("key"):
+                return key_bucket(key_digest(key, ""))
+        return None
+
+    def buckets_of(self, keys: Any) -> Buckets:
+        """
+        Return the buckets of the keys of a batch.
+
+        Args:
+            keys: a column with one key per row, or one key for all rows. If None, the key is that of `Canary.route`.
+
+        Returns:
+            one bucket per row, each None without a key, or one bucket for all rows. None if no canary asks for keys.
+        """
+        if not self.buffer.has_keys:
+            return None
+        if keys is None:
+            return self.call_bucket.get()
+        if not is_id_batch(keys):
+            return self.bucket_of_key(keys)
+        return [self.bucket_of_key(key) for key in as_objects(read_column(keys))]
+
+    def record_batch(self, features: Any, outputs: Any, seconds: float | None, buckets: Buckets = None) -> None:
         """
         Record rows without a call of a decorated function.
 
@@ -160,11 +200,13 @@ class Calls:
             features: the features of the rows.
             outputs: one value per row. If None, only the features are recorded.
             seconds: how long the model took. If None, no duration is recorded.
+            buckets: as `buckets_of` returns them.
 
         Raises:
             TypeError: the outputs are not one value per row.
         """
         buffer = self.buffer
+        bucket = _bucket_of_batch(buckets)
         read = buffer.capture_batch if seconds is None else buffer.capture
         # An empty dict has no columns, and thus no rows.
         empty = isinstance(features, Mapping) and not features
@@ -172,27 +214,34 @@ class Calls:
         if seconds is not None:
             if outputs is None:
                 outputs = [] if captured == [] else NO_OUTPUT
-            self.record(buffer, captured, outputs, seconds, current_context(), None)
-            return
-        self._recorder.backpressure.start_worker()
-        buffer.sink.record_batch(captured, outputs)
+            self.record(buffer, captured, outputs, seconds, with_bucket(current_context(), bucket), None)
+        else:
+            self._recorder.backpressure.start_worker()
+            buffer.sink.record_batch(captured, outputs)
+            if bucket is not None:
+                self._recorder.count_key(bucket)
 
-    def remember_output(self, prediction_id: object, output: Any) -> None:
-        """Keep the output of a recorded call until the outcome of this id arrives."""
+    def remember_output(self, prediction_id: object, output: Any, bucket: int | None) -> None:
+        """Keep the output of a recorded call until the outcome of this id arrives. *bucket* is as for `remember`."""
         with self._guard("output"):
-            self.remember(prediction_id, output)
+            self.remember(prediction_id, output, bucket)
 
-    def remember(self, prediction_id: Any, output: Any) -> None:
+    def remember(self, prediction_id: Any, output: Any, bucket: Buckets = None) -> None:
         """
         Keep an output until its outcome arrives. If *prediction_id* is a column of ids, *output* has one value per id.
+
+        *bucket* is the bucket of the call's key, or None if the call has none (`driftline._runtime.call_keys`). For a
+        column of ids it may be a list of one such value per id.
 
         Raises:
             ValueError: the ids are not one per output.
         """
         if is_id_batch(prediction_id):
-            self._outcomes.remember_all(prediction_id, output)
+            self._outcomes.remember_all(prediction_id, output, bucket if isinstance(bucket, list) else repeat(bucket))
         else:
-            self._outcomes.remember(prediction_id, output)
+            self._outcomes.remember(
+                prediction_id, output, next(iter(bucket), None) if isinstance(bucket, list) else bucket
+            )
 
     def relieve(self) -> None:
         """Start the worker thread, wake it, or bin a share in this thread, as `Backpressure.relieve`."""
@@ -206,6 +255,23 @@ class Calls:
         """Count *rows* rows as dropped for *reason*, such as rows that a shadow did not predict."""
         self._recorder.panes.drop(reason, rows)
 
+    def watch_shadow(self) -> ShadowWatch:
+        """Watch whether the call of a shadow that begins in this context is recorded."""
+        return watch_call(self.call_flag, self)
+
+    def record_shadow(self, rows: int, seconds: float, error: BaseException | None) -> None:
+        """Record a call of a shadow that nothing has recorded, without its features. *error* is what it raised."""
+        if not self.enabled:
+            return
+        with self._guard("record"):
+            kind = None if error is None else self._guard.error_type(error_type(error))
+            self._recorder.backpressure.start_worker()
+            self._recorder.record_without_features(rows, seconds, None, kind)
+
+    def report(self, where: str, message: str, subject: str) -> None:
+        """Count a problem under the place *where*, and log *message* if it is the first of that place and subject."""
+        self._guard.report(where, message, 1, subject)
+
     def report_overflows(self) -> None:
         """Report the steps in `overflows`, and count their calls. The features of those calls are dropped."""
         for where, seconds in pop_head(self.overflows, len(self.overflows)):
@@ -214,3 +280,10 @@ class Calls:
             if seconds is not None:
                 self._recorder.record_without_features(1, seconds, None)
             self._guard.report(where, "the limit of recursion is too near to record a call: see sys.setrecursionlimit")
+
+
+def _bucket_of_batch(buckets: Buckets) -> int | None:
+    """Return the bucket of the key of a batch, which is one call: None if its rows have different ones."""
+    if not isinstance(buckets, list):
+        return buckets
+    return buckets[0] if len({*buckets}) == 1 else None

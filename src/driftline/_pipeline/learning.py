@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from driftline._capture.captured import Batch, Captured, Unread
+from driftline._capture.clusters import Cluster
 from driftline._capture.columns import CategoricalColumn, as_objects
 from driftline._capture.names import first_names
 from driftline._capture.outputs import as_outputs, unreadable_output
@@ -21,6 +23,7 @@ from driftline._recording.buffer import NO_OUTPUT, ROWS
 from driftline._recording.durations import DurationQueue
 from driftline._recording.recorder import Recorder
 from driftline._runtime.guard import Report, is_contained, public_message
+from driftline._runtime.watched_lock import POLL_SECONDS
 from driftline._runtime.worker import Worker
 from driftline._windows.panes import Panes
 from driftline.errors import ConfigurationError
@@ -52,6 +55,7 @@ class Learner:
         on_learned: called with the reference.
         report: called with a place and a message if the rows, or one of their columns, cannot be fitted.
         derive: user functions of a row that return derived features.
+        cluster: as for `Reference.fit`. If no row has the column, it is fitted without.
         durations: as for `Recorder`.
         worker: the worker thread, which fits the reference. If None, the caller's thread fits it.
         on_overdue: as for `Backpressure`.
@@ -70,6 +74,7 @@ class Learner:
         on_learned: Callable[[Reference], None],
         report: Report,
         derive: Derive,
+        cluster: Cluster | None,
         durations: DurationQueue | None,
         worker: Worker | None,
         on_overdue: Callable[[bool], None] | None,
@@ -80,7 +85,7 @@ class Learner:
         self._reader: FeatureReader | None = None
         self._on_learned = on_learned
         self._report = report
-        self._derive = derive
+        self._derive, self._cluster = derive, cluster
         self._worker = worker
         self._rows: list[tuple[object, ...]] = []
         self._outputs: list[object] = []
@@ -104,6 +109,11 @@ class Learner:
         """The number of rows so far and the number needed, as a sentence."""
         return f"learning the reference: {len(self._rows)} of {self._learn.rows} rows"
 
+    @property
+    def _collects(self) -> bool:
+        """Whether further rows are kept: no reference is learned, and none is being fitted."""
+        return not self._finished and self._fitting_thread is None
+
     def reset(self) -> None:
         """Remove all rows, as the child of a fork must."""
         self._renew_lock()
@@ -112,10 +122,7 @@ class Learner:
 
     def _renew_lock(self) -> None:
         self._lock = threading.RLock()
-        self._fitting = False
-        self._fitting_thread = 0
-        self._fitted = threading.Event()
-        self._fitted.set()
+        self._fitting_thread: int | None = None
 
     def capture(self, features: Any) -> Captured:
         """Read and copy the features of a call. The first call that has names or values determines the columns."""
@@ -155,7 +162,7 @@ class Learner:
         """Keep rows and their outputs. Once there are enough, wake the worker thread, or fit if there is none."""
         values = self._read_outputs(outputs, len(rows))
         with self._lock:
-            room = 0 if self._finished or self._fitting else self._learn.rows - len(self._rows)
+            room = self._learn.rows - len(self._rows) if self._collects else 0
             self._rows.extend(rows[:room])
             self._outputs.extend(values[:room])
         if len(rows) > room and not self._stopped:
@@ -189,26 +196,26 @@ class Learner:
         """
         self.recorder.drain(pause, without_user_functions=without_user_functions)
         with self._lock:
-            if without_user_functions or self._finished or self._fitting or len(self._rows) < self._learn.rows:
+            if without_user_functions or not self._collects or len(self._rows) < self._learn.rows:
                 return
-            self._fitting = True
             self._fitting_thread = threading.get_ident()
-            self._fitted.clear()
         # Under no lock: a fit takes a while, and calls user functions.
         learned = False
         try:
             learned = self._fit(dict(zip(self.names, map(list, zip(*self._rows, strict=True)), strict=True)))
         finally:
-            with self._lock:
-                rows, self._rows, self._outputs, self._fitting = len(self._rows), [], [], False
-            if not learned:
-                self.recorder.panes.drop("learning", rows)
-            self._fitted.set()
+            try:
+                if not learned:
+                    self.recorder.panes.drop("learning", len(self._rows))
+            finally:
+                with self._lock:
+                    self._rows, self._outputs, self._fitting_thread = [], [], None
 
     def wait_for_fit(self) -> None:
         """Wait until a fit that another thread has begun is over, `FIT_SECONDS` at most."""
-        if self._fitting_thread != threading.get_ident():
-            self._fitted.wait(FIT_SECONDS)
+        end = time.monotonic() + FIT_SECONDS
+        while self._fitting_thread not in {None, threading.get_ident()} and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
 
     def _fit(self, columns: dict[str, list[object]]) -> bool:
         """
@@ -246,6 +253,7 @@ class Learner:
             projections=self._learn.projections or False,
             derive=self._derive,
             ignore=[name for name in self._learn.ignore if name in columns],
+            cluster=self._cluster if callable(self._cluster) or self._cluster in columns else None,
         )
 
     def _usable(self, columns: dict[str, list[object]]) -> dict[str, list[object]]:

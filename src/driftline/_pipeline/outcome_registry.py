@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from driftline._binning.prediction_kind import Kind
+from driftline._capture.class_scores import ANY_FORM, as_rows, has_class_columns, single_column
 from driftline._capture.columns import as_objects
 from driftline._capture.libraries import is_column, read_column
 from driftline._pipeline.redaction import RedactedEvents, Redactor
@@ -18,13 +19,14 @@ from driftline._runtime.process_hooks import register
 from driftline.errors import ConfigurationError
 from driftline.otel import Emitter, LoggerProvider, MeterProvider, Reading, instruments_for
 from driftline.outcomes import Outcomes
+from driftline.outcomes._clock import store_clock_of, unix_clock_of
 from driftline.outcomes._join import Source
 from driftline.outcomes._ledger import Ledger
 from driftline.outcomes._policy import OutcomePolicy
 from driftline.reference import Learn
 from driftline.results import StateChange
 from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VARIANT, ML_MODEL_VERSION
-from driftline.typing import Correct
+from driftline.typing import Correct, Label
 
 __all__ = ["Name", "delist", "enlist", "ledger_for", "name_of", "outcomes_for", "record_outcome"]
 
@@ -91,6 +93,9 @@ class StandaloneLedger:
         """Evaluate the limits of the outcomes."""
         with self.guard("outcome"):
             self.ledger.evaluate_limits()
+
+    def end(self) -> None:
+        """Do nothing: the counts of outcomes stay right after the end of the process."""
 
     def after_fork(self) -> None:
         """Start empty in the child of a fork."""
@@ -170,9 +175,15 @@ def outcomes_for(
 
     reference = settings.reference
     # A monitor that learns its reference sets it later.
-    known = (None, None) if isinstance(reference, Learn) else (reference.prediction, reference.outcomes)
-    ledger = Ledger(policy, correct, on_change, on_error, on_pair, *known)
-    return Outcomes(policy, name, ledger, settings.clock, find_ledger, on_error, wake)
+    known = (
+        (None, None, None)
+        if isinstance(reference, Learn)
+        else (reference.prediction, reference.outcomes, reference.labels)
+    )
+    unix_clock = unix_clock_of(settings.clock, settings.wall_clock)
+    ledger = Ledger(policy, correct, on_change, on_error, on_pair, *known, since=unix_clock())
+    clock = store_clock_of(settings.clock, settings.wall_clock)
+    return Outcomes(policy, name, ledger, clock, find_ledger, on_error, wake, unix_clock)
 
 
 def record_outcome(
@@ -183,6 +194,9 @@ def record_outcome(
     *,
     variant: str | None = None,
     kind: Kind | None = None,
+    positive: Label | None = None,
+    threshold: float | None = None,
+    classes: Sequence[Label] = (),
     correct: Correct | None = None,
     export_labels: bool = False,
     meter_provider: MeterProvider | None = None,
@@ -197,10 +211,13 @@ def record_outcome(
     Args:
         model: ``ml.model.name``.
         version: ``ml.model.version``.
-        prediction: the output of the model, or a column of n.
+        prediction: the output of the model, or a column of n. Or the probabilities of classes, with n rows.
         actual: the true value, or a column of n.
         variant: ``ml.model.variant``.
-        kind: ``"probability"``, ``"label"`` or ``"quantity"``. By default the first pair decides.
+        kind: ``"probability"``, ``"label"`` or ``"quantity"``. By default the first pairs decide.
+        positive: the label whose probability is predicted, as for `OutcomePolicy`.
+        threshold: smallest probability that predicts it, as for `OutcomePolicy`.
+        classes: labels with precision, recall and F1, as for `OutcomePolicy`.
         correct: returns whether a prediction was right. By default the kind decides. Without a monitor,
             the first call for a model, version and variant fixes this argument and those that follow.
         export_labels: whether metrics and events name the classes.
@@ -212,7 +229,7 @@ def record_outcome(
             columns differ in length.
     """
     model_attributes(model, version, variant)
-    policy = OutcomePolicy(kind=kind, max_drop=None)
+    policy = OutcomePolicy(kind=kind, positive=positive, threshold=threshold, classes=classes, max_drop=None)
     check.optional(check.function, "correct", correct, "a function of a prediction and an outcome")
     check.boolean("export_labels", export_labels)
     pairs = _pairs(prediction, actual)
@@ -226,6 +243,12 @@ def record_outcome(
 
 def _pairs(prediction: Any, actual: Any) -> Sequence[tuple[object, object]]:
     """Return the (prediction, outcome) pairs of two values or columns. Raise ConfigurationError if they do not fit."""
+    columns = single_column(prediction), single_column(actual)
+    prediction, actual = (
+        value if column is None else column for value, column in zip((prediction, actual), columns, strict=True)
+    )
+    if has_class_columns(prediction) and is_column(actual):
+        prediction = list(as_rows(prediction, ANY_FORM))
     if is_column(prediction) != is_column(actual):
         msg = "prediction and actual: expected one of each, or a column of each"
         raise ConfigurationError(msg)

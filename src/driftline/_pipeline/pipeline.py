@@ -9,23 +9,24 @@ from dataclasses import replace
 from functools import partial
 
 from driftline._capture.names import UnknownNames
-from driftline._pipeline.assembly import ActiveReference, Assembly
+from driftline._pipeline.assembly import ActiveReference, Assembly, detectors_for, duration_queue_for
 from driftline._pipeline.calls import Calls
+from driftline._pipeline.kept_dependence import KeptDependence
 from driftline._pipeline.outcome_registry import delist, enlist, name_of, outcomes_for
 from driftline._pipeline.readings import Readings
 from driftline._pipeline.redaction import RedactedEvents, Redactor
 from driftline._pipeline.replacement import Serving
 from driftline._pipeline.scheduling import WorkerRounds
 from driftline._pipeline.settings import Settings
-from driftline._recording.durations import DurationQueue
 from driftline._runtime.abandoned import finish_abandoned
+from driftline._runtime.call_keys import Bucket
 from driftline._runtime.floats import without_float_errors
 from driftline._runtime.guard import Guard, guarded_clock
 from driftline._runtime.pacing import Throttle
 from driftline._runtime.process_hooks import register
 from driftline._runtime.worker import Worker
+from driftline._windows.call_log import WarmUp
 from driftline.canary import Canary, VariantEvidence
-from driftline.detection._streaming import StreamEvaluator
 from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attributes, instruments_for
 from driftline.reference import Learn, Reference
 from driftline.results import replaced
@@ -33,6 +34,9 @@ from driftline.retraining._trigger import RetrainingTrigger
 from driftline.semconv import ML_MODEL_NAME
 
 __all__ = ["Pipeline"]
+
+CANARY_SECONDS = 0.5
+"""Seconds between two rounds of the worker thread of a canary, so that a killed process loses at most a second."""
 
 
 class Pipeline:
@@ -70,7 +74,7 @@ class Pipeline:
         self._canaries: tuple[Canary, ...] = ()
         self.worker = None if settings.synchronous or not self.enabled else Worker(self._run_round)
         self._rounds = WorkerRounds()
-        self._detectors = detectors = _detectors_for(settings, events, guard)
+        self._detectors = detectors = detectors_for(settings, events.state_changed, guard)
         self.outcomes = outcomes_for(
             settings,
             self._name,
@@ -82,7 +86,7 @@ class Pipeline:
         self._redactor.set_ledger(self.outcomes.ledger)
         self._trigger = RetrainingTrigger(settings.retraining, attributes, guard, events.retraining_requested)
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
-        self._durations = _duration_queue_for(settings, attributes, self._instruments)
+        self._durations = duration_queue_for(settings, attributes, self._instruments)
         self._assembly = Assembly(
             settings,
             attributes,
@@ -94,10 +98,19 @@ class Pipeline:
             self._durations,
             self.worker,
         )
+        self._kept = KeptDependence(settings.learned_path if self.enabled else None, settings.name, guard.report)
         tracing = Tracing(attributes, settings.tracer_provider) if settings.trace else None
         reference = None if isinstance(settings.reference, Learn) else settings.reference
         self.serving = self._start(settings.reference)
-        calls = Calls(self.serving.recorder, reference, self.outcomes, tracing, guard, enabled=self.enabled)
+        calls = Calls(
+            self.serving.recorder,
+            reference,
+            self.serving.call_bucket,
+            self.outcomes,
+            tracing,
+            guard,
+            enabled=self.enabled,
+        )
         calls.owner = self
         self._new_calls: Calls | None = calls
         self._find_calls = weakref.ref(calls)
@@ -127,7 +140,7 @@ class Pipeline:
         """Return the first `Serving`: with this reference, or with a learner that fits one."""
         if isinstance(reference, Learn):
             return Serving(self._assembly.learn(reference, self._on_learned))
-        active = self._assembly.build(reference)
+        active = self._assembly.build(reference, self._kept.known)
         self._assembly.watch_streams(reference)
         self._redactor.switch(reference, active.evaluator)
         return Serving(active)
@@ -143,8 +156,8 @@ class Pipeline:
             # The user may have replaced the reference while this one was fitted.
             if self.serving.learner is None:
                 return
-            self._switch(self._assembly.build(reference))
-            self.outcomes.set_reference(reference.prediction, reference.outcomes)
+            self._switch(self._assembly.build(reference, self._kept.known))
+            self.outcomes.set_reference(reference.prediction, reference.outcomes, reference.labels)
 
     def replace_reference(self, reference: object) -> None:
         """
@@ -157,10 +170,11 @@ class Pipeline:
         checked = self._settings.replacement(reference)
         serving = self.serving
         with self._replacing:
-            active = self._assembly.build(checked)
-            serving.retired.drain()
-            self.outcomes.set_reference(checked.prediction, checked.outcomes)
             before, learner = serving.active, serving.learner
+            self._kept.keep(before)
+            active = self._assembly.build(checked, self._kept.known)
+            serving.retired.drain()
+            self.outcomes.set_reference(checked.prediction, checked.outcomes, checked.labels)
             states = {} if before is None else self._redactor.states(before.evaluator.status)
             self._switch(active)
             if learner is not None:
@@ -197,6 +211,7 @@ class Pipeline:
         active = self.serving.active
         if active is not None:
             active.turns.evaluate(pause)
+            self._kept.save_if_due(active)
         self.outcomes.settle()
         if self._detectors is not None:
             self._detectors.feed()
@@ -225,6 +240,7 @@ class Pipeline:
             active = self.serving.active
             if active is not None and active.turns.evaluate_partial():
                 self._react()
+            self._kept.save(active)
 
     def _run_round(self) -> None:
         """Settle in the worker thread, with pauses in which calls get the interpreter. Report an error."""
@@ -294,14 +310,31 @@ class Pipeline:
         return active is not None and active.turns.stuck
 
     @without_float_errors
-    def evidence(self) -> VariantEvidence:
-        """Drain, join outcomes, and return the counts of this variant since the start of the process."""
+    def evidence(self, since: float | None = None) -> VariantEvidence:
+        """Drain, join outcomes, and return what `Readings.evidence` returns."""
         self.serving.drain()
         self.outcomes.settle()
-        return self.readings.evidence()
+        return self.readings.evidence(since)
+
+    def count_evidence(self, warm_up_calls: int, warm_up_seconds: float, since: float) -> Bucket:
+        """
+        Count calls by block of time and by key from now on. If they are counted already, change nothing.
+
+        Outcomes count by the time of their prediction, if that was made since the Unix time *since*.
+
+        Returns:
+            the variable that holds the bucket of the key of the calls that follow.
+        """
+        settings = self._settings
+        self.serving.start_log(settings.wall_clock, WarmUp(warm_up_calls, warm_up_seconds, settings.clock))
+        self.outcomes.settle()
+        self.outcomes.ledger.count_cohorts(since)
+        return self.serving.call_bucket
 
     def attach(self, canary: Canary) -> None:
         """Refresh *canary* whenever the monitor settles, and export its state."""
+        if self.worker is not None:
+            self.worker.interval = CANARY_SECONDS
         self._canaries = (*self._canaries, canary)
 
     def set_flag(self, key: str, variant: str, provider: str | None) -> None:
@@ -319,12 +352,19 @@ class Pipeline:
         if self._closed:
             return
         self.flush()
+        self.end()
         self._closed = True
         if self.worker is not None:
             self.worker.stop()
         if self._instruments is not None:
             self._instruments.close(self)
         delist(self._name, self.outcomes.ledger)
+
+    def end(self) -> None:
+        """End the canaries, so that their states do not outlive this process."""
+        with self.guard("canary"):
+            for canary in self._canaries:
+                canary.end()
 
     @property
     def has_thread(self) -> bool:
@@ -343,7 +383,7 @@ class Pipeline:
     def after_fork(self) -> None:
         """Reset counts, scores and locks in the child of a fork. Its first call starts a new worker thread."""
         self._renew_lock()
-        for part in (self._rounds, self.guard, self.outcomes, self.serving, self._trigger):
+        for part in (self._rounds, self.guard, self.outcomes, self.serving, self._trigger, self._kept):
             part.reset()
         for optional in (self._durations, self._detectors):
             if optional is not None:
@@ -352,21 +392,3 @@ class Pipeline:
             self.worker.after_fork()
         for canary in self._canaries:
             canary.restart()
-
-
-def _detectors_for(settings: Settings, events: RedactedEvents, guard: Guard) -> StreamEvaluator | None:
-    if not settings.detectors or not settings.enabled:
-        return None
-    raises = settings.on_error == "raise"
-    return StreamEvaluator(
-        settings.detectors, settings.window, settings.clock, events.state_changed, guard.report, raises=raises
-    )
-
-
-def _duration_queue_for(
-    settings: Settings, attributes: Mapping[str, str], instruments: Instruments | None
-) -> DurationQueue | None:
-    """Return the queue of durations, or None if nothing records them one by one."""
-    if instruments is None or not settings.export_duration:
-        return None
-    return DurationQueue(partial(instruments.record, attributes=attributes), instruments.listened_to)

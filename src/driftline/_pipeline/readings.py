@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from driftline import semconv as sc
 from driftline._binning.bins import PREDICTION, CategoricalBins, Feature
 from driftline._pipeline.redaction import Redactor
 from driftline._pipeline.replacement import Serving, ServingCounts
 from driftline._runtime.floats import without_float_errors
 from driftline._runtime.guard import Guard
+from driftline._runtime.version import VERSION
 from driftline._significance.dependence import Dependence
+from driftline._windows.call_tables import CallTables
+from driftline._windows.outcome_tables import OutcomeTables
 from driftline._windows.totals import DURATION_EDGES, Totals
 from driftline.canary import Canary, VariantEvidence
 from driftline.detection._streaming import StreamEvaluator
-from driftline.otel import Reading
+from driftline.otel import Reading, merged_points
 from driftline.outcomes import Outcomes, OutcomeSnapshot, Performance, estimated_accuracy
 from driftline.results import FeatureStatus, Score, Snapshot
 from driftline.retraining._trigger import RetrainingTrigger
@@ -59,7 +63,7 @@ class Readings:
 
     @property
     def dependence(self) -> Dependence | None:
-        """How rows depend on each other, learned from the first windows, or None before that."""
+        """How rows depend on each other, learned from the rows served, or None before that."""
         active = self._serving.active
         return None if active is None else active.evaluator.dependence
 
@@ -86,12 +90,12 @@ class Readings:
 
     def evaluated(self) -> tuple[object, ...]:
         """
-        Return the dict of feature states and the dict of detector states, each None if there is none.
+        Return what stands for the states of the features and of the detectors, each None if there is none.
 
-        An evaluation replaces these dicts. If they are the same objects as before, no state is new.
+        An evaluation replaces these objects. If they are the same as before, no state is new.
         """
         active, detectors = self._serving.active, self._detectors
-        return active and active.evaluator.status, detectors and detectors.status
+        return active and active.evaluator.evaluation, detectors and detectors.status
 
     def snapshot(self) -> Snapshot | None:
         """Return the counts in the window so far, or None while a reference is learned."""
@@ -109,13 +113,14 @@ class Readings:
             return None
         counts = active.evaluator.usable_counts(active.recorder.panes.snapshot())
         predicted, bins = counts[active.layout.slices[-1]], active.reference.prediction.bins
-        return estimated_accuracy(active.reference.outcomes, predicted, bins)
+        return estimated_accuracy(active.reference.outcomes, predicted, bins, active.recorder.panes.confidences())
 
-    def evidence(self) -> VariantEvidence:
-        """Return the counts of this variant since the start of the process."""
-        counts = self._serving.read()
+    def evidence(self, since: float | None = None) -> VariantEvidence:
+        """Return the counts of this variant since the start of the process. *since* is when a canary began."""
+        counts = self._serving.read(tables=True)
         watched = () if counts.active is None else counts.active.reference.watched
-        return variant_evidence(counts.totals, self._outcomes.ledger.totals(), counts.counts_by_feature(), watched)
+        ledger, features = self._outcomes.ledger, counts.counts_by_feature()
+        return variant_evidence(counts.totals, ledger.totals(), features, watched, counts.tables, ledger.cohorts(since))
 
     def reading(self, canaries: Sequence[Canary]) -> Reading | None:
         """
@@ -128,7 +133,10 @@ class Readings:
         totals, outcomes, ledger = counts.totals, self._outcomes.tally(), self._outcomes.ledger
         if not (totals.served or totals.failed or totals.dropped or totals.rows or outcomes.results):
             return None
-        verdicts = [canary.last for canary in canaries if canary.last is not None]
+        # Of several canaries with a verdict, the last one counts that has not ended.
+        decided = sorted((each for each in canaries if each.last is not None), key=lambda each: not each.ended)
+        canary = decided[-1] if decided else None
+        verdict = None if canary is None else canary.last
         reading = Reading(
             self._attributes,
             totals.served,
@@ -140,9 +148,12 @@ class Readings:
             accuracy=outcomes.accuracy,
             retraining_requests=dict(self._trigger.requests),
             retraining_queue=self._trigger.sizes(),
-            canary=verdicts[-1].state if verdicts else None,
+            canary=None if canary is None or verdict is None else "ended" if canary.ended else verdict.state,
+            canary_id=None if canary is None else canary.exported_id,
+            canary_points=merged_points(each.points() for each in canaries),
             performance=tuple(self._redactor.performance(ledger.performance())),
-            evidence=verdicts[-1].criteria if verdicts else (),
+            evidence=() if canary is None or verdict is None or canary.ended else verdict.criteria,
+            info={sc.ML_MONITOR_LIBRARY_VERSION: VERSION},
         )
         return self._with_reference(reading, counts)
 
@@ -161,6 +172,7 @@ class Readings:
             },
             bins=counts.exported_counts(),
             accuracy_estimated=None if estimate is None else estimate.value,
+            info={**(reading.info or {}), **active.info},
             performance=reading.performance if estimate is None else (*reading.performance, estimate),
         )
 
@@ -170,6 +182,8 @@ def variant_evidence(
     outcomes: OutcomeSnapshot,
     counts: Mapping[tuple[str, str], Counts],
     watched: Sequence[Feature],
+    calls: CallTables | None = None,
+    cohorts: OutcomeTables | None = None,
 ) -> VariantEvidence:
     """
     Return the evidence of one variant: its counts since the start of the process.
@@ -180,6 +194,8 @@ def variant_evidence(
         counts: rows per bin, by (fingerprint of the feature's bins, name of the feature). Empty while a reference is
             learned.
         watched: the features of the reference, and its prediction if it has one.
+        calls: the calls by time and key. If None, no canary has asked for it.
+        cohorts: the outcomes by the time of their prediction.
     """
     features = {name: rows for (_, name), rows in counts.items()}
     predictions = features.pop(PREDICTION, None)
@@ -188,8 +204,9 @@ def variant_evidence(
         sum(totals.failed.values()),
         totals.durations,
         _EDGES,
-        outcomes.known,
-        outcomes.correct,
+        # The corrections of pairs that other processes have counted may exceed the pairs of this one.
+        max(0, outcomes.known),
+        min(max(0, outcomes.correct), max(0, outcomes.known)),
         predictions,
         totals.failed_calls,
         totals.batches,
@@ -197,6 +214,9 @@ def variant_evidence(
         features=features,
         unordered=frozenset(feature.name for feature in watched if isinstance(feature.bins, CategoricalBins)),
         bins={name: fingerprint for fingerprint, name in counts},
+        call_tables=calls,
+        outcome_tables=cohorts,
+        unreadable=max(0, outcomes.unreadable),
     )
 
 
@@ -209,6 +229,7 @@ def _rates(outcomes: OutcomeSnapshot) -> dict[str, tuple[int, int]]:
     """
     rates = {}
     for label, counts in outcomes.classes.items():
-        rates[f"recall {label}"] = counts.true_positives, counts.true_positives + counts.false_negatives
-        rates[f"precision {label}"] = counts.true_positives, counts.true_positives + counts.false_positives
+        right = max(0, counts.true_positives)
+        rates[f"recall {label}"] = right, right + max(0, counts.false_negatives)
+        rates[f"precision {label}"] = right, right + max(0, counts.false_positives)
     return rates

@@ -13,7 +13,7 @@ from driftline.detection._evaluator import WindowEvaluator
 from driftline.otel import Emitter
 from driftline.outcomes._ledger import Ledger
 from driftline.outcomes._limits import Limit
-from driftline.outcomes._metrics import Performance
+from driftline.outcomes._performance import Performance
 from driftline.reference import Reference
 from driftline.results import (
     FeatureStatus,

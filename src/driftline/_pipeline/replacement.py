@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from driftline._capture.captured import Captured, Unread
@@ -13,6 +14,10 @@ from driftline._pipeline.assembly import ActiveReference
 from driftline._pipeline.learning import Learner
 from driftline._recording.buffer import ROWS, Entry
 from driftline._recording.recorder import Recorder
+from driftline._runtime.call_keys import Bucket
+from driftline._windows.blocks import BlockCounts
+from driftline._windows.call_log import Logging, WarmUp
+from driftline._windows.call_tables import CallTables
 from driftline._windows.totals import Totals
 from driftline.typing import Counts
 
@@ -71,6 +76,21 @@ def _drop_rows(captured: Captured, recorder: Recorder) -> int:
     return rows
 
 
+def _read(recorder: Recorder, active: ActiveReference | None, *, tables: bool) -> tuple[Totals, CallTables | None]:
+    """
+    Return a copy of the totals of a recorder and, if *tables*, its calls by time and key at the same instant.
+
+    The latter are None if no canary has asked for them. Bins have the name ``"fingerprint name"`` of their feature.
+    """
+    with recorder.panes.lock:
+        totals, log = recorder.panes.read(), recorder.panes.read_log() if tables else None
+    if log is None:
+        return totals, None
+    named = {} if active is None else active.blocks_by_feature(log[1])
+    bins = {f"{fingerprint} {name}": blocks for (fingerprint, name), blocks in named.items()}
+    return totals, replace(log[0], bins=bins)
+
+
 @dataclass(frozen=True, slots=True)
 class RetiredRecorder:
     """
@@ -92,6 +112,10 @@ class RetiredRecorder:
         """Return what `ActiveReference.counts_by_feature` returns for *totals*; empty without a reference."""
         return {} if self.active is None else self.active.counts_by_feature(totals)
 
+    def read(self, *, tables: bool = False) -> tuple[Totals, CallTables | None]:
+        """Return a copy of the totals and, if *tables*, the calls by time and key, as `_read`."""
+        return _read(self.recorder, self.active, tables=tables)
+
 
 class RetiredRecorders:
     """
@@ -111,6 +135,7 @@ class RetiredRecorders:
         self._totals: list[Totals] = []
         self._exported_counts: dict[tuple[str, str], Counts] = {}
         self._counts_by_feature: dict[tuple[str, str], Counts] = {}
+        self._tables: CallTables | None = None
 
     def __len__(self) -> int:
         """Return the number of recorders that are still drained."""
@@ -128,7 +153,7 @@ class RetiredRecorders:
         replaced.recorder.backpressure.retire()
         retired = RetiredRecorders(self._current)
         retired._kept = deque([*self._kept, replaced])
-        retired._totals = list(self._totals)
+        retired._totals, retired._tables = list(self._totals), self._tables
         retired._exported_counts, retired._counts_by_feature = (
             dict(self._exported_counts),
             dict(self._counts_by_feature),
@@ -137,11 +162,26 @@ class RetiredRecorders:
             oldest = retired._kept.popleft()
             oldest.recorder.buffer.redirect(self._late_calls, self._late_calls.append)
             oldest.recorder.drain()
-            totals = oldest.recorder.panes.read()
+            totals, tables = oldest.read(tables=True)
             _add(retired._exported_counts, oldest.exported_counts(totals))
             _add(retired._counts_by_feature, oldest.counts_by_feature(totals))
             retired._totals = [_sum([*retired._totals, totals])]
+            retired._tables = _sum_tables([retired._tables, tables])
         return retired
+
+    def start_log(self, logging: Logging) -> None:
+        """Let each recorder count calls by time and key, as `Recorder.start_log`."""
+        for retired in self._kept:
+            retired.recorder.start_log(logging)
+
+    def returned(self) -> int:
+        """Return how many calls have returned, without a lock."""
+        totals = [*self._totals, *(retired.recorder.panes.totals for retired in self._kept)]
+        return sum(int(each.durations.sum()) for each in totals)
+
+    def tables(self, kept: Sequence[CallTables | None]) -> CallTables | None:
+        """Return the calls by time and key of the recorders that are no longer drained and those of *kept*."""
+        return _sum_tables([self._tables, *kept])
 
     def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
         """Drain each recorder, as `Recorder.drain`. Its completed windows are dropped and not evaluated."""
@@ -153,11 +193,15 @@ class RetiredRecorders:
         """Set all counts to zero, as the child of a fork must."""
         for retired in self._kept:
             retired.recorder.reset()
-        self._totals, self._exported_counts, self._counts_by_feature = [], {}, {}
+        self._totals, self._exported_counts, self._counts_by_feature, self._tables = [], {}, {}, None
 
     def read(self) -> list[Totals]:
         """Return a copy of the totals of each recorder that is still drained: the argument *kept* of other methods."""
-        return [retired.recorder.panes.read() for retired in self._kept]
+        return [totals for totals, _ in self.read_all()]
+
+    def read_all(self, *, tables: bool = False) -> list[tuple[Totals, CallTables | None]]:
+        """Return what `RetiredRecorder.read` returns, for each recorder that is still drained."""
+        return [retired.read(tables=tables) for retired in self._kept]
 
     def plus(self, current: Totals, kept: Sequence[Totals]) -> Totals:
         """
@@ -212,6 +256,8 @@ class ServingCounts(NamedTuple):
         totals: the totals of all recorders; ``counts`` and ``rows`` are those of the recorder at work.
         retired: the recorders that were replaced.
         kept: the totals of each recorder that is still drained.
+        tables: the calls of all recorders by time and key, with the bins of the present features. None if they were not
+            asked for.
     """
 
     active: ActiveReference | None
@@ -219,6 +265,7 @@ class ServingCounts(NamedTuple):
     totals: Totals
     retired: RetiredRecorders
     kept: Sequence[Totals]
+    tables: CallTables | None = None
 
     def exported_counts(self) -> dict[tuple[str, str], Counts]:
         """
@@ -257,14 +304,17 @@ class Serving:
         active: the reference at work with its objects, or None while one is learned.
         learner: the learner, or None once there is a reference.
         retired: the recorders that were replaced.
+        call_bucket: holds the bucket of the key of the calls that follow.
     """
 
     def __init__(self, start: ActiveReference | Learner) -> None:
         self._renew_lock()
+        self.call_bucket: Bucket = ContextVar("driftline.call_bucket", default=None)
         self.recorder = start.recorder
         self.learner: Learner | None = start if isinstance(start, Learner) else None
         self.active: ActiveReference | None = None if isinstance(start, Learner) else start
         self.retired = RetiredRecorders(lambda: self.recorder)
+        self._logging: Logging | None = None
 
     def _renew_lock(self) -> None:
         # Re-entrant: the garbage collector may run a finalizer of the host here, and that may predict.
@@ -275,17 +325,37 @@ class Serving:
         with self.lock:
             self.retired = self.retired.retire(RetiredRecorder(self.recorder, self.active))
             self.active, self.learner, self.recorder = active, None, active.recorder
+            if self._logging is not None:
+                self.recorder.start_log(self._logging)
+
+    def start_log(self, wall_clock: Callable[[], float], warm_up: WarmUp) -> None:
+        """Count calls by time and key from now on, for a canary. If they are counted already, do nothing."""
+        with self.lock:
+            if self._logging is None:
+                self._logging = Logging(wall_clock, warm_up, self._returned, self.call_bucket)
+                self.recorder.start_log(self._logging)
+                self.retired.start_log(self._logging)
+
+    def _returned(self) -> int:
+        """Return how many calls have returned in this process. It takes no lock, and is exact between two drains."""
+        return int(self.recorder.panes.totals.durations.sum()) + self.retired.returned()
 
     def drain(self, pause: Callable[[], bool] | None = None, *, without_user_functions: bool = False) -> None:
         """Drain the retired recorders and the one at work, or its learner, as `Recorder.drain`."""
         self.retired.drain(pause, without_user_functions=without_user_functions)
         (self.learner or self.recorder).drain(pause, without_user_functions=without_user_functions)
 
-    def read(self) -> ServingCounts:
-        """Return the counts of all recorders at this instant."""
+    def read(self, *, tables: bool = False) -> ServingCounts:
+        """Return the counts of all recorders at this instant. If *tables*, with calls by time and key."""
         with self.lock:
-            active, retired, current, kept = self.active, self.retired, self.recorder.panes.read(), self.retired.read()
-        return ServingCounts(active, current, retired.plus(current, kept), retired, kept)
+            active, retired = self.active, self.retired
+            current, own = _read(self.recorder, active, tables=tables)
+            kept = retired.read_all(tables=tables)
+        calls = _sum_tables([own, retired.tables([each for _, each in kept])]) if tables else None
+        if calls is not None:
+            calls = replace(calls, bins=_present_bins(calls, active))
+        totals = [each for each, _ in kept]
+        return ServingCounts(active, current, retired.plus(current, totals), retired, totals, calls)
 
     def reset(self) -> None:
         """Reset counts, scores and states, and renew the locks, as the child of a fork must."""
@@ -308,3 +378,16 @@ def _add(total: dict[tuple[str, str], Counts], more: Mapping[tuple[str, str], Co
     """Add the counts of *more* to those of *total*, in place."""
     for key, counts in more.items():
         total[key] = total[key] + counts if key in total else counts
+
+
+def _sum_tables(tables: Sequence[CallTables | None]) -> CallTables | None:
+    """Return the sum of the tables that are there, or None if none is."""
+    known = [each for each in tables if each is not None]
+    return sum(known[1:], start=known[0]) if known else None
+
+
+def _present_bins(tables: CallTables, active: ActiveReference | None) -> dict[str, BlockCounts]:
+    """Return the bins of the features of a reference, by name. Those of other bins of a replaced one are dropped."""
+    if active is None:
+        return {}
+    return {name: tables.bins[f"{fingerprint} {name}"] for name, fingerprint in active.fingerprints.items()}

@@ -30,6 +30,8 @@ class EvaluationTurns:
     """
     Evaluates the windows of one reference, in one thread at a time.
 
+    `Pipeline.settle` and `Pipeline.flush` ignore floating-point errors. Here only `evaluate_overdue` does, in callers.
+
     Args:
         evaluator: evaluates windows. Its lock admits one thread at a time.
         panes: the completed windows that are pending.
@@ -49,7 +51,6 @@ class EvaluationTurns:
         """Whether an evaluation does not return."""
         return self._evaluator.lock.stuck
 
-    @without_float_errors
     def evaluate(self, pause: Callable[[], bool] | None = None) -> None:
         """
         Evaluate the pending windows. If another thread evaluates, wait for it.
@@ -71,7 +72,6 @@ class EvaluationTurns:
             self._evaluator.evaluate(windows, pause=pause)
             self._panes.divide(wanted=self._evaluator.learning)
 
-    @without_float_errors
     def evaluate_partial(self) -> bool:
         """Evaluate the rows so far if the first window is not complete. Return whether any row was evaluated."""
         partial = self._panes.pop_partial()

@@ -26,7 +26,10 @@ class ExportedSeries:
         attributes: model, version and variant.
         report: `Guard.report`.
         names: the features and the detectors, which have states.
+        scored: the features that have scores.
         distances: the number of scores of a feature at each window length.
+        shortest: the label of the shortest length, whose scores are reserved now. Those of others are reserved when
+            they appear, so that a short job needs no series of long windows.
     """
 
     def __init__(
@@ -35,21 +38,25 @@ class ExportedSeries:
         attributes: Mapping[str, str],
         report: Callable[[str, str, int, str], None],
         names: Iterable[str],
+        scored: Iterable[str],
         distances: int,
+        shortest: str,
     ) -> None:
         self._instruments, self._attributes, self._report = instruments, attributes, report
-        self._distances = distances
+        self._scored, self._distances = tuple(scored), distances
+        self._lengths: set[str] = set()
         self._evaluated: Score | None = None
         self._evaluated_scores = 0
         self._exported: Sequence[Score] = ()
         self._granted: set[tuple[str, str]] = set()
-        self._refused: set[tuple[str, str]] = set()
+        self._complete = True
         states = dict.fromkeys(names, STATES)
         self.states = frozenset(states)
         """The names whose states are exported."""
         if instruments is not None:
             self.states = instruments.reserve(sc.METRIC_FEATURE_DRIFT_STATUS.name, attributes, states)
             self._report_refused("states", [name for name in states if name not in self.states])
+            self._reserve(instruments, shortest)
 
     def bins(self, fingerprint: str, sizes: Mapping[str, int]) -> frozenset[str]:
         """
@@ -69,9 +76,10 @@ class ExportedSeries:
 
     def scores(self, scores: Sequence[Score]) -> Sequence[Score]:
         """
-        Return the scores that are exported. Their series are reserved when they appear first, shortest length first.
+        Return the scores that are exported.
 
-        Only the latest evaluation of each window length has scores, so that a short job needs no series of long ones.
+        Series are reserved for all features of a length in the order of the reference, so that each process of a fleet
+        exports the same ones.
         """
         if self._instruments is None or not scores:
             return scores
@@ -82,20 +90,23 @@ class ExportedSeries:
         return self._exported
 
     def _granted_of(self, instruments: Instruments, scores: Sequence[Score]) -> Sequence[Score]:
-        """Return the scores whose series are granted, and reserve those of new features and lengths."""
-        present = dict.fromkeys((score.feature, score.length) for score in scores)
-        present = dict.fromkeys(key for key in present if key not in self._granted and key not in self._refused)
-        if present:
-            wanted = dict.fromkeys(present, self._distances)
-            granted = instruments.reserve(sc.METRIC_FEATURE_DRIFT_SCORE.name, self._attributes, wanted)
-            self._granted |= granted
-            self._refused |= present.keys() - granted
-            for length in dict.fromkeys(length for _, length in present):
-                names = [name for name, other in present if other == length and (name, length) not in granted]
-                self._report_refused(f"scores over {length}", names)
-        if not self._refused:
+        """Return the scores whose series are granted, and reserve those of new lengths."""
+        for length in dict.fromkeys(score.length for score in scores):
+            if length not in self._lengths:
+                self._reserve(instruments, length)
+        if self._complete:
             return scores
         return [score for score in scores if (score.feature, score.length) in self._granted]
+
+    def _reserve(self, instruments: Instruments, length: str) -> None:
+        """Reserve the series of the scores of a length."""
+        self._lengths.add(length)
+        wanted = {(name, length): self._distances for name in self._scored}
+        granted = instruments.reserve(sc.METRIC_FEATURE_DRIFT_SCORE.name, self._attributes, wanted)
+        self._granted |= granted
+        refused = [name for name in self._scored if (name, length) not in granted]
+        self._complete &= not refused
+        self._report_refused(f"scores over {length}", refused)
 
     def _report_refused(self, values: str, names: Sequence[str]) -> None:
         """Report that the features *names* have no series for *values*. Do nothing if *names* is empty."""
@@ -105,7 +116,8 @@ class ExportedSeries:
             self._report(
                 "cardinality",
                 f"{len(names)} features have no {values} in the export: {shown}{more}. OpenTelemetry limits the series "
-                f"of a metric in a process, see docs/metrics.md: watch fewer features, or export fewer distances",
+                f"of a metric in a process, see docs/metrics.md: call configure_otlp() before the monitor is made, "
+                f"raise the limit of your provider, watch fewer features, or export fewer distances",
                 1,
                 values,
             )

@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from driftline._capture.clusters import Cluster, check_cluster
 from driftline._derived.spec import Derive, as_functions, check_functions
 from driftline._runtime import validation as check
 from driftline._windows.window import Window
 from driftline.detection import FalseAlarms, Rule, check_rule
+from driftline.detection._least_effects import LeastEffects
 from driftline.detection._scoring import NamedDistance, resolve_distances
 from driftline.detection._stream_detectors import NamedDetector, check_streams, resolve_detectors
 from driftline.errors import ConfigurationError
@@ -126,9 +129,11 @@ class Settings:
     rule: Rule = _by(_rule)
     correct: Correct | None = _by(check.optional, check.function)
     derive: Derive = _by(_derive)
+    cluster: Cluster | None = _by(check.optional, check_cluster)
     detectors: tuple[NamedDetector, ...] = _by(_detectors)
     outcomes: OutcomePolicy = _by(_outcomes)
-    export_bins: bool = _by(check.boolean)
+    learned_path: Path | None = _by(check.optional, check.path)
+    export_bins: bool | None = _by(check.optional, check.boolean)
     export_labels: bool = _by(check.boolean)
     export_duration: bool = _by(check.boolean)
     trace: bool = _by(check.boolean)
@@ -154,9 +159,21 @@ class Settings:
             ReferenceError: the file of the reference cannot be read or is damaged.
         """
         settings = cls(**{each.name: each.metadata["check"](each.name, arguments[each.name]) for each in fields(cls)})
+        if settings.fleet:
+            settings._check_fleet()
         if isinstance(settings.reference, Reference):
             settings._check_fit(settings.reference)
         return settings
+
+    @property
+    def fleet(self) -> bool:
+        """Whether the counts of all processes are evaluated together, so that this one has no states of features."""
+        return isinstance(self.rule, FalseAlarms) and self.rule.scope == "fleet"
+
+    @property
+    def exports_bins(self) -> bool:
+        """Whether counts per bin are exported. By default they are if a fleet is evaluated from them."""
+        return self.fleet if self.export_bins is None else self.export_bins
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -179,9 +196,37 @@ class Settings:
         self._check_fit(checked)
         return checked
 
+    def _check_fleet(self) -> None:
+        """
+        Check the arguments that a rule with ``scope="fleet"`` needs, or makes useless.
+
+        Raises:
+            ConfigurationError: one of them does not fit.
+        """
+        scope = "a rule with scope='fleet'"
+        if self.export_bins is False:
+            msg = (
+                f"export_bins=False with {scope}: expected True, because the fleet is evaluated from the counts per bin"
+            )
+            raise ConfigurationError(msg)
+        if isinstance(self.reference, Learn):
+            msg = (
+                f"reference=Reference.learn(...) with {scope}: expected a Reference that all processes share, because "
+                f"counts over different bins do not add up"
+            )
+            raise ConfigurationError(msg)
+        if self.learned_path is not None:
+            msg = (
+                f"learned_path={str(self.learned_path)!r} with {scope}: expected None, because the dependence of rows "
+                f"is learned where the fleet is evaluated"
+            )
+            raise ConfigurationError(msg)
+
     def _check_fit(self, reference: Reference) -> None:
         check_functions(reference.derived, self.derive)
         check_streams(reference, self.detectors)
+        if isinstance(self.rule, FalseAlarms):
+            LeastEffects(self.rule.min_effect).check_fit(reference.watched)
         check.encodable("reference: feature", (feature.name for feature in reference.watched))
 
 

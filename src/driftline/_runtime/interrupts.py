@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import opcode
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 
 __all__ = ["interrupt_in"]
@@ -48,19 +49,20 @@ def interrupt_in(error: BaseException) -> BaseException | None:
     trace = error.__traceback__
     if trace is None:
         return None
-    frames: list[FrameType] = []
-    last = trace
-    while True:
-        frame = last.tb_frame
-        if frames and _is_handler(frame, frames[-1]):
-            return error
-        frames.append(frame)
-        if last.tb_next is None:
-            break
-        last = last.tb_next
-    if _is_asynchronous(last, error):
+    last = _last_entry(trace, None)
+    if last is None or _is_asynchronous(last, error):
         return error
-    return _replaced(error, frames)
+    return _replaced(error, trace)
+
+
+def _last_entry(trace: TracebackType, outer: FrameType | None) -> TracebackType | None:
+    """Return the last entry of a traceback that begins within *outer*; None if a signal handler is on the way."""
+    while True:
+        if outer is not None and _is_handler(trace.tb_frame, outer):
+            return None
+        if trace.tb_next is None:
+            return trace
+        outer, trace = trace.tb_frame, trace.tb_next
 
 
 def _is_handler(frame: FrameType, interrupted: FrameType) -> bool:
@@ -106,12 +108,10 @@ def _makes(kind: type[BaseException], arguments: tuple[object, ...]) -> bool:
 
 def _was_interrupted(error: BaseException) -> bool:
     """Return whether an exception certainly is an interrupt, without a call of its class."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        outer, trace = trace.tb_frame, trace.tb_next
-        if _is_handler(trace.tb_frame, outer):
-            return True
-    return trace is not None and _instruction(trace) in NEVER_RAISES
+    if error.__traceback__ is None:
+        return False
+    last = _last_entry(error.__traceback__, None)
+    return last is None or _instruction(last) in NEVER_RAISES
 
 
 def _instruction(entry: TracebackType) -> str:
@@ -123,9 +123,11 @@ def _instruction(entry: TracebackType) -> str:
     return opcode.opname[code[0]] if code else ""
 
 
-def _replaced(error: BaseException, frames: list[FrameType]) -> BaseException | None:
+def _replaced(error: BaseException, trace: TracebackType) -> BaseException | None:
     """Return the interrupt in the chain of contexts of *error* that code under the caller's frame caught, or None."""
-    within = set(map(id, frames))
+    if error.__cause__ is None and error.__context__ is None:
+        return None  # as nearly always
+    within = {id(frame) for frame in _frames(trace)}
     link: BaseException | None = error
     for _ in range(MAX_LINKS):
         link = None if link is None else link.__cause__ or link.__context__
@@ -135,13 +137,15 @@ def _replaced(error: BaseException, frames: list[FrameType]) -> BaseException | 
         first = link.__traceback__.tb_frame
         if id(first) not in within and id(first.f_back) not in within:
             return None
-        trace, outer = link.__traceback__, first.f_back
-        while True:
-            if outer is not None and _is_handler(trace.tb_frame, outer):
-                return link
-            if trace.tb_next is None:
-                break
-            outer, trace = trace.tb_frame, trace.tb_next
-        if _is_asynchronous(trace, link):
+        last = _last_entry(link.__traceback__, first.f_back)
+        if last is None or _is_asynchronous(last, link):
             return link
     return None
+
+
+def _frames(trace: TracebackType) -> Iterator[FrameType]:
+    """Yield the frame of each entry of a traceback."""
+    entry: TracebackType | None = trace
+    while entry is not None:
+        yield entry.tb_frame
+        entry = entry.tb_next

@@ -7,31 +7,42 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-__all__ = ["say"]
+__all__ = ["discard", "escape", "say", "write"]
 
 
 def say(line: str, stream: TextIO | None) -> None:
     """
     Print one line, with escapes for what a terminal would interpret or the stream cannot encode.
 
-    If the stream is closed or its disk is full, nothing is printed. A verdict is an exit code too, which must not
-    depend on a reader of the line.
-
     Args:
         line: the text. It may have parts that a server sent.
         stream: ``sys.stdout`` or ``sys.stderr``, which is None for a program without one.
     """
+    write(escape(line), stream)
+
+
+def escape(text: str) -> str:
+    """Return a text with escapes for what a terminal would interpret."""
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode("ascii") for mark in text)
+
+
+def write(text: str, stream: TextIO | None) -> None:
+    """
+    Print a text as it is, with escapes for what the stream cannot encode.
+
+    If the stream is closed or its disk is full, nothing is printed. A verdict is an exit code too, which must not
+    depend on a reader of the text.
+    """
     if stream is None:
         return
-    text = "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode("ascii") for mark in line)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except (OSError, ValueError):
-        _discard(stream)
+        discard(stream)
 
 
-def _discard(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Let a stream write to nowhere: Python would end with the code 120 if the last flush at exit failed."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -30,6 +30,10 @@ class Component(Protocol):
         """Finish the pending work."""
         ...
 
+    def end(self) -> None:
+        """Give up what must not outlive the process, after all components have been flushed. Never raise."""
+        ...
+
     def after_fork(self) -> None:
         """Delete the state, in the child of a fork."""
         ...
@@ -40,7 +44,7 @@ _registered = False
 
 
 def register(component: Component) -> None:
-    """Flush a component when a process ends, and call its `after_fork` in each child. Keep only a weak reference."""
+    """Flush and end a component when a process ends. Call its `after_fork` in children. Keep only a weak reference."""
     global _registered  # noqa: PLW0603 - hooks of the process, once per process: importing driftline installs none
     _components.add(component)
     if not _registered:
@@ -51,8 +55,11 @@ def register(component: Component) -> None:
 
 def _flush_components() -> None:
     finish_abandoned(wait=FINISH_SECONDS)
-    for component in list(_components):
+    components = list(_components)
+    for component in components:
         component.flush()
+    for component in components:
+        component.end()
 
 
 def _empty_components() -> None:

@@ -26,8 +26,11 @@ Seconds to wait for another process's transaction, which takes milliseconds. A c
 after this time the file counts as unavailable, as if its disk were full.
 """
 
-OPEN_SECONDS = 5.0
-"""Seconds to wait while another process creates the file. This happens at configuration, when no caller waits."""
+OPEN_SECONDS = 60.0
+"""
+Seconds to wait while another process creates or migrates the file. This happens at configuration, when no caller waits.
+A file of outcomes with a million records takes 4 s.
+"""
 
 RETRY_SECONDS = 0.01
 """Seconds between two attempts to open a file that another process creates."""
@@ -249,7 +252,23 @@ def _refuse_foreign(path: Path, file_format: FileFormat) -> None:
         msg = "it is no regular file"
         raise sqlite3.OperationalError(msg)
     try:
+        _look_at(path, file_format)
+    except ForeignFileError:
+        # Without a lock, a look may meet the moment at which another process creates the file. Two looks do not.
+        _look_at(path, file_format)
+
+
+def _look_at(path: Path, file_format: FileFormat) -> None:
+    """
+    Read the format of an existing file once, at one moment.
+
+    Raises:
+        ForeignFileError: the file is another program's, or of a newer version.
+    """
+    try:
         with closing(_connect_read_only(path, shared=_is_in_use(path))) as connection:
+            # In one transaction: another process may create the file between two statements.
+            connection.execute("BEGIN")
             file_format.state(connection)
     except ForeignFileError:
         raise

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 __all__ = ["FileFormat", "ForeignFileError", "storable"]
@@ -30,6 +31,7 @@ class FileFormat:
         unstamped: names of the tables in files that driftline 0.1 wrote without ids. Such a file gets the ids when it
             is opened. Its tables must have the columns that *tables* creates.
         synchronous: ``PRAGMA synchronous``. "NORMAL" is faster, and a power failure may lose the last transactions.
+        migrations: for each earlier version, SQL statements that turn a file of it into one of the next version.
     """
 
     content: str
@@ -38,6 +40,7 @@ class FileFormat:
     tables: str
     unstamped: frozenset[str] = frozenset()
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    migrations: Mapping[int, str] = field(default_factory=dict)
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """
@@ -56,10 +59,25 @@ class FileFormat:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         if state != "current":
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {self.tables} "
-                f"PRAGMA application_id = {self.application_id}; PRAGMA user_version = {self.version}; COMMIT;"
-            )
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._write(connection)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        """Create or migrate the tables within a transaction. Another process may have done so meanwhile."""
+        state = self.state(connection)
+        if state == "current":
+            return
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        steps = [self.migrations.get(number, "") for number in range(version, self.version)]
+        for statement in ";".join([*(steps if state == "older" else ()), self.tables]).split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {self.application_id}")
+        connection.execute(f"PRAGMA user_version = {self.version}")
 
     def state(self, connection: sqlite3.Connection) -> State:
         """

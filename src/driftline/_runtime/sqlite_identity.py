@@ -82,7 +82,9 @@ class FileIdentity:
 
 def _beside(path: str, end: str) -> str:
     """Return the name of a file that SQLite keeps beside a database: beside the target of a symbolic link."""
-    return os.path.realpath(path) + end
+    # Only the last part of the path matters. `realpath` asks for the status of each folder, for every transaction.
+    target = os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114 - without a Path, as below
+    return target + end
 
 
 def _status(path: str) -> os.stat_result | None:

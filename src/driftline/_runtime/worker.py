@@ -18,7 +18,7 @@ INTERVAL_SECONDS = 1.0
 
 class Worker:
     """
-    A daemon thread that calls a method every second, and when `wake` is called. `start` starts it.
+    A daemon thread that calls a method every `interval` seconds, and when `wake` is called. `start` starts it.
 
     It holds only a weak reference to the method's object, so that the thread of a discarded monitor ends. If the method
     raises, the thread ends, and `start` starts another one.
@@ -28,10 +28,12 @@ class Worker:
 
     Attributes:
         running: whether the thread runs in this process.
+        interval: seconds between two rounds, by default `INTERVAL_SECONDS`.
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = weakref.WeakMethod(work)
+        self.interval = INTERVAL_SECONDS
         self._stopped = False
         self._renew()
 
@@ -112,13 +114,17 @@ class Worker:
 
 
 def _run(reference: weakref.ref[Worker], wake: SimpleQueue[None], thread: object) -> None:
+    worker = reference()
+    interval = INTERVAL_SECONDS if worker is None else worker.interval
+    del worker
     try:
         while True:
             with suppress(Empty):
-                wake.get(timeout=INTERVAL_SECONDS)
+                wake.get(timeout=interval)
             worker = reference()
             if worker is None or not worker.runs_in(thread) or not worker.run_round():
                 return
+            interval = worker.interval
             del worker
     finally:
         worker = reference()

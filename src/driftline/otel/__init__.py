@@ -9,7 +9,7 @@ from opentelemetry.trace import TracerProvider
 from driftline.otel._events import Emitter
 from driftline.otel._exports import Source
 from driftline.otel._instruments import Instruments, meter_of
-from driftline.otel._reading import Reading
+from driftline.otel._reading import Reading, merged_points
 from driftline.otel._registry import instruments_for
 from driftline.otel._scope import flag_attributes
 from driftline.otel._spans import Tracing, current_context, error_type
@@ -27,5 +27,6 @@ __all__ = [
     "error_type",
     "flag_attributes",
     "instruments_for",
+    "merged_points",
     "meter_of",
 ]

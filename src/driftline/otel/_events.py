@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
@@ -31,11 +31,14 @@ class Emitter:
     Args:
         attributes: model, version, variant.
         provider: the logger provider. If None, the global one.
+        news: features of which events were emitted before, by an earlier process.
     """
 
-    def __init__(self, attributes: Mapping[str, str], provider: LoggerProvider | None) -> None:
+    def __init__(
+        self, attributes: Mapping[str, str], provider: LoggerProvider | None, news: Iterable[str] = ()
+    ) -> None:
         self._attributes = dict(attributes)
-        self._news: set[str] = set()
+        self._news = set(news)
         self._logger = get_logger(SCOPE, VERSION, provider, sc.SCHEMA_URL)
 
     def add(self, attributes: Mapping[str, str]) -> None:

@@ -1,16 +1,26 @@
-"""The identity of a process among those of its service: ``service.instance.id``."""
+"""The identity of a service and of a process: ``service.name`` and ``service.instance.id``."""
 
 from __future__ import annotations
 
+import logging
+import re
 import uuid
 from typing import Any
 
 from opentelemetry.sdk import resources
 from opentelemetry.sdk.resources import Resource
 
-__all__ = ["INSTANCE_ID", "InstanceId"]
+__all__ = ["INSTANCE_ID", "InstanceId", "report_service_name"]
+
+_log = logging.getLogger("driftline")
 
 INSTANCE_ID = "service.instance.id"
+
+UNKNOWN_SERVICE = "unknown_service"
+"""What the SDK's default of ``service.name`` begins with."""
+
+SERVICE_NAME = re.compile(r"[a-zA-Z0-9 _-]+")
+"""Every ``service.name`` that Elastic accepts, by the limitations of its OpenTelemetry distributions."""
 
 SUFFIX_DIGITS = 8
 """Hexadecimal digits after an id that processes may share. Two of 1,000 processes have the same ones in 1 of 8,600."""
@@ -54,3 +64,19 @@ class InstanceId:
                 provider._sdk_config.resource = provider._sdk_config.resource.merge(resource)  # noqa: SLF001 - as above
             else:
                 provider._resource = provider._resource.merge(resource)  # noqa: SLF001 - as above
+
+
+def report_service_name(name: str) -> None:
+    """Log a warning about a ``service.name`` that no service has chosen, or that Elastic refuses."""
+    if name.startswith(UNKNOWN_SERVICE):
+        _log.warning(
+            "configure_otlp: service.name is %r, the default of the SDK. Pass a name to configure_otlp, or set "
+            "OTEL_SERVICE_NAME.",
+            name,
+        )
+    elif not SERVICE_NAME.fullmatch(name):
+        _log.warning(
+            "configure_otlp: Elastic refuses the service.name %r. Use ASCII letters, digits, blanks, _ and - only, if "
+            "telemetry may go there.",
+            name,
+        )

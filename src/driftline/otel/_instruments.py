@@ -14,6 +14,7 @@ from opentelemetry.metrics import Meter, MeterProvider
 from driftline import semconv as sc
 from driftline._runtime.version import VERSION
 from driftline.otel._exports import Exports, Source
+from driftline.otel._limits import sdk_limit
 from driftline.otel._observations import COUNTERS, STATES, Callback, Collector, Readings
 from driftline.otel._reading import Reading
 from driftline.otel._scope import SCOPE
@@ -67,8 +68,9 @@ class Instruments:
         self.meter = meter
         self.exports = Exports()
         self._find_others = find_others
-        self._collector = Collector(self._take_readings, self._admit, self._refuse)
+        self._collector = Collector(self._take_readings, self._admit, self._refuse, self._limit)
         self._tried: object = None
+        self._limited: object = None
         self._create(meter)
 
     def _create(self, meter: Meter) -> None:
@@ -171,7 +173,24 @@ class Instruments:
             attributes: model, version and variant.
             series: the number of series per key, the most important key first.
         """
+        self._read_limits()
         return self.exports.end().budget.reserve(metric, model_of(attributes), series)
+
+    def _read_limits(self) -> None:
+        """Read the limits of the SDK, once it is set up."""
+        provider = actual_provider(self.providers[0])
+        if provider is not None and provider is not self._limited:
+            self._limited = provider
+            limits = {
+                metric.name: sdk_limit(provider, observable)
+                for metric, observable in zip(self._callbacks, self._observables, strict=True)
+            }
+            self.exports.end().budget.set_limits(limits)
+
+    def _limit(self, metric: str) -> int:
+        """Return the number of series that may be exported of a metric."""
+        self._read_limits()
+        return self.exports.end().budget.limit(metric)
 
     def add(self, source: Source) -> None:
         """Export the readings of *source* from now on."""
@@ -200,9 +219,10 @@ class Instruments:
         finally:
             _collecting.active = False
 
-    def _admit(self, metric: str, attributes: Mapping[str, str], series: int) -> bool:
-        """Return whether *series* series of a model may be exported within the limit of a metric."""
-        return bool(self.exports.end().budget.reserve(metric, model_of(attributes), {"": series}))
+    def _admit(self, metric: str, attributes: Mapping[str, str], key: str, series: int) -> bool:
+        """Return whether *series* series of a model and a key may be exported within the limit of a metric."""
+        self._read_limits()
+        return bool(self.exports.end().budget.reserve(metric, model_of(attributes), {key: series}))
 
     def _refuse(self, reading: Reading) -> set[str]:
         """Return the names of a reading whose states exceed the limit of their metric."""

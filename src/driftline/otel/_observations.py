@@ -14,8 +14,8 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from driftline import semconv as sc
 from driftline._runtime.pacing import PIECE_OBSERVATIONS, with_pauses
+from driftline._runtime.process_id import new_process_id
 from driftline.otel._reading import Reading
-from driftline.otel._series import SERIES_LIMIT
 
 __all__ = ["COUNTERS", "STATES", "Callback", "Collector", "Readings"]
 
@@ -30,10 +30,10 @@ Callback: TypeAlias = Callable[[CallbackOptions], Iterable[Observation]]
 _Model: TypeAlias = tuple[tuple[str, str], ...]
 """The attributes of a model, as a key of a cache."""
 
-CACHED_FEATURES, CACHED_SCORES = 2_000, 4_000
+CACHED_FEATURES, CACHED_SCORES = 4_000, 48_000
 """
-Features and scores whose attribute sets are kept, of all monitors together. A set takes about 350 bytes, and those of
-one provider are limited to `SERIES_LIMIT` of each metric.
+Features and scores whose attribute sets are kept, of all monitors together: those of two models of 2,000 features. A
+set takes about 350 bytes.
 """
 
 
@@ -59,24 +59,27 @@ class Collector:
 
     Args:
         take_readings: takes the readings of one collection.
-        admit: called with the name of a metric, the attributes of a model and a number of series. It returns whether
-            they may be exported within the limit of the metric.
+        admit: called with the name of a metric, the attributes of a model, a key and a number of series. It returns
+            whether they may be exported within the limit of the metric. Series of another key are counted too.
         refuse: returns the names of a reading whose states exceed the limit of their metric.
+        limit: returns the number of series that may be exported of a metric.
     """
 
     def __init__(
         self,
         take_readings: Callable[[], Readings],
-        admit: Callable[[str, Mapping[str, str], int], bool],
+        admit: Callable[[str, Mapping[str, str], str, int], bool],
         refuse: Callable[[Reading], AbstractSet[str]],
+        limit: Callable[[str], int],
     ) -> None:
-        self._take_readings, self._admit, self._refuse = take_readings, admit, refuse
+        self._take_readings, self._admit, self._refuse, self._limit = take_readings, admit, refuse, limit
         self._reported: set[sc.Metric] = set()
         self.reset()
 
     def reset(self) -> None:
-        """Drop the readings of collections that have begun, as the child of a fork must."""
+        """Drop the readings of collections that have begun, and take a new id, as the child of a fork must."""
         self._thread = threading.local()
+        self._process = new_process_id()
 
     def callback(self, metric: sc.Metric) -> Callback:
         """Return the callback of the observable of *metric*."""
@@ -91,14 +94,16 @@ class Collector:
         unread: dict[sc.Metric, Sequence[Reading]] = getattr(self._thread, "unread", {})
         if metric not in unread:
             self._thread.unread = {}
-            counters, states = self._take_readings()
+            counters, states = (
+                [replace(reading, process=self._process) for reading in readings] for readings in self._take_readings()
+            )
             unread = {**dict.fromkeys(COUNTERS, counters), **dict.fromkeys(STATES, states)}
             self._thread.unread = unread
         readings = unread.pop(metric)
         counter = COUNTERS.get(metric)
         if counter is not None:
             counts = [observation for reading in readings for observation in counter(reading)]
-            if len(counts) > SERIES_LIMIT:
+            if len(counts) > self._limit(metric.name):
                 self._report(metric, "The SDK adds up further ones in one point, otel.metric.overflow=true.")
             return counts
         observations = self._observe_states(metric, readings)
@@ -120,7 +125,9 @@ class Collector:
                     known = {name: status for name, status in reading.status.items() if name not in unreserved}
                     reading = replace(reading, status=known)
             states = list(observe(reading))
-            if states and limited and not self._admit(metric.name, reading.attributes, len(states)):
+            # A replaced reference leaves a series that the SDK never forgets.
+            key = str((reading.info or {}).get(sc.ML_REFERENCE_FINGERPRINT)) if metric == sc.METRIC_MONITOR_INFO else ""
+            if states and limited and not self._admit(metric.name, reading.attributes, key, len(states)):
                 self._report(metric, "Further models are not exported.")
                 continue
             observations += states
@@ -130,11 +137,13 @@ class Collector:
         """Log once that a metric has more series than the SDK exports."""
         if metric not in self._reported:
             self._reported.add(metric)
-            _log.warning("%s has more than %d series in this process. %s", metric.name, SERIES_LIMIT, consequence)
+            limit = self._limit(metric.name)
+            _log.warning("%s has more than %d series in this process. %s", metric.name, limit, consequence)
 
 
 def _observe_served(reading: Reading) -> Iterator[Observation]:
-    yield Observation(reading.served, reading.attributes)
+    if sc.ML_WINDOW_SCOPE not in reading.attributes:  # a fleet is evaluated by a process that serves nothing
+        yield Observation(reading.served, reading.attributes)
     for error, count in reading.failed.items():
         yield Observation(count, {**reading.attributes, "error.type": error})
 
@@ -165,15 +174,22 @@ def _observe_bins(reading: Reading) -> Sequence[Observation]:
         Observation(count, attributes)
         for (fingerprint, feature), counts in reading.bins.items()
         for count, attributes in zip(
-            counts.tolist(), _bin_attributes(model, fingerprint, feature, len(counts)), strict=True
+            counts.tolist(), _bin_attributes(model, reading.process, fingerprint, feature, len(counts)), strict=True
         )
         if count
     ]
 
 
 @lru_cache(CACHED_FEATURES)
-def _bin_attributes(model: _Model, fingerprint: str, feature: str, bins: int) -> Sequence[Mapping[str, str]]:
-    shared = {**dict(model), sc.ML_FEATURE_NAME: feature, sc.ML_REFERENCE_FINGERPRINT: fingerprint}
+def _bin_attributes(
+    model: _Model, process: str, fingerprint: str, feature: str, bins: int
+) -> Sequence[Mapping[str, str]]:
+    shared = {
+        **dict(model),
+        sc.ML_MONITOR_PROCESS: process,
+        sc.ML_FEATURE_NAME: feature,
+        sc.ML_REFERENCE_FINGERPRINT: fingerprint,
+    }
     return [{**shared, sc.ML_FEATURE_BIN: str(index)} for index in range(bins)]
 
 
@@ -210,6 +226,12 @@ def _state_observations(model: _Model, feature: str, present: str) -> Sequence[O
     ]
 
 
+def _observe_info(reading: Reading) -> Sequence[Observation]:
+    if reading.info is None:
+        return ()
+    return (Observation(1, {**reading.attributes, sc.ML_MONITOR_PROCESS: reading.process, **reading.info}),)
+
+
 def _observe_performance(reading: Reading) -> Iterator[Observation]:
     for performance in reading.performance:
         shared = {**reading.attributes, sc.ML_MODEL_PERFORMANCE_METRIC: performance.metric}
@@ -222,8 +244,12 @@ def _observe_performance(reading: Reading) -> Iterator[Observation]:
 
 def _observe_canary(reading: Reading) -> Iterator[Observation]:
     if reading.canary is not None:
+        shared = dict(reading.attributes)
+        if reading.canary_id is not None:
+            shared[sc.ML_CANARY_ID] = reading.canary_id
+        # After the end of a canary all states are 0, so that its last one decides about no later release.
         for state in sc.CANARY_STATES:
-            yield Observation(int(state == reading.canary), {**reading.attributes, sc.ML_CANARY_STATE: state})
+            yield Observation(int(state == reading.canary), {**shared, sc.ML_CANARY_STATE: state})
 
 
 def _observe_evidence(reading: Reading) -> Iterator[Observation]:
@@ -244,6 +270,28 @@ def _observe_evidence(reading: Reading) -> Iterator[Observation]:
                 yield Observation(value, {**shared, sc.ML_CANARY_MEASURE: measure})
 
 
+def _points(metric: sc.Metric) -> _Observe:
+    """Return a function that observes the points of the canaries' evidence of one metric."""
+
+    def observe(reading: Reading) -> Sequence[Observation]:
+        return [Observation(value, attributes) for value, attributes in reading.canary_points.get(metric, ())]
+
+    return observe
+
+
+CANARY_METRICS = (
+    sc.METRIC_CANARY_STARTED,
+    sc.METRIC_CANARY_ENDED,
+    sc.METRIC_CANARY_COUNTED,
+    sc.METRIC_CANARY_CALLS,
+    sc.METRIC_CANARY_ROWS,
+    sc.METRIC_CANARY_DURATIONS,
+    sc.METRIC_CANARY_BINS,
+    sc.METRIC_CANARY_OUTCOMES,
+    sc.METRIC_CANARY_DELAYS,
+)
+"""Metrics of the evidence of canaries. Each point has its own attributes."""
+
 COUNTERS: dict[sc.Metric, _Observe] = {
     sc.METRIC_PREDICTIONS_SERVED: _observe_served,
     sc.METRIC_MONITOR_ERRORS: _counts(lambda reading: reading.errors, sc.ML_MONITOR_PLACE),
@@ -263,6 +311,8 @@ STATES: dict[sc.Metric, _Observe] = {
     sc.METRIC_MODEL_ACCURACY: _number(lambda reading: reading.accuracy),
     sc.METRIC_MODEL_ACCURACY_ESTIMATED: _number(lambda reading: reading.accuracy_estimated),
     sc.METRIC_MODEL_PERFORMANCE: _observe_performance,
+    sc.METRIC_MONITOR_INFO: _observe_info,
+    **{metric: _points(metric) for metric in CANARY_METRICS},
 }
 """Metrics that hold a present value. Of two monitors of one model, version and variant, the newer one is exported."""
 

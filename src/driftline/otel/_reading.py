@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
+from driftline import semconv as sc
 from driftline.canary import Criterion
-from driftline.outcomes._metrics import Performance
+from driftline.canary._export import Point
+from driftline.outcomes._performance import Performance
 from driftline.results import CanaryState, FeatureStatus, Score
 from driftline.typing import Counts
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "merged_points"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,13 @@ class Reading:
         accuracy_estimated: the accuracy expected of the predictions in the window, from 0 to 1. None if unknown.
         retraining_requests: the number of requests, by reason.
         retraining_queue: the number of requests in the queue, by state.
-        canary: the state of the last verdict, or None without one.
+        canary: the state of the last verdict, or None without one. "ended" if the canary has ended in this process.
+        canary_id: the id of the canary, if it was given.
+        canary_points: the evidence of canaries, as points of metrics.
         performance: metrics of the latest outcomes.
         evidence: the criteria of the last verdict.
+        info: the attributes of ``ml.monitor.info`` beside those of the model. None if the source is no monitor.
+        process: the id of the process in exported counts.
     """
 
     attributes: Mapping[str, str]
@@ -50,9 +57,13 @@ class Reading:
     accuracy_estimated: float | None = None
     retraining_requests: Mapping[str, int] = field(default_factory=dict)
     retraining_queue: Mapping[str, int] = field(default_factory=dict)
-    canary: CanaryState | None = None
+    canary: CanaryState | Literal["ended"] | None = None
+    canary_id: str | None = None
+    canary_points: Mapping[sc.Metric, Sequence[Point]] = field(default_factory=dict)
     performance: Sequence[Performance] = ()
     evidence: Sequence[Criterion] = ()
+    info: Mapping[str, str | int] | None = None
+    process: str = ""
 
     def counters(self) -> Reading:
         """Return a reading with the counters alone, which are still exported after the monitor was shut down."""
@@ -77,8 +88,11 @@ class Reading:
             accuracy_estimated=self.accuracy_estimated,
             retraining_queue=self.retraining_queue,
             canary=self.canary,
+            canary_id=self.canary_id,
+            canary_points=self.canary_points,
             performance=self.performance,
             evidence=self.evidence,
+            info=self.info,
         )
 
     def over(self, earlier: Reading) -> Reading:
@@ -95,8 +109,11 @@ class Reading:
             ),
             retraining_queue={**earlier.retraining_queue, **self.retraining_queue},
             canary=self.canary or earlier.canary,
+            canary_id=self.canary_id if self.canary else earlier.canary_id,
+            canary_points=merged_points((earlier.canary_points, self.canary_points)),
             performance=self.performance or earlier.performance,
             evidence=self.evidence if self.canary else earlier.evidence,
+            info=earlier.info if self.info is None else self.info,
         )
 
     def plus(self, other: Reading) -> Reading:
@@ -115,6 +132,15 @@ class Reading:
             outcomes=_sum(self.outcomes, other.outcomes),
             retraining_requests=_sum(self.retraining_requests, other.retraining_requests),
         )
+
+
+def merged_points(parts: Iterable[Mapping[sc.Metric, Sequence[Point]]]) -> dict[sc.Metric, list[Point]]:
+    """Return the points of several canaries together, by metric."""
+    merged: dict[sc.Metric, list[Point]] = {}
+    for part in parts:
+        for metric, points in part.items():
+            merged.setdefault(metric, []).extend(points)
+    return merged
 
 
 def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:

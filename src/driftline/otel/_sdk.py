@@ -25,11 +25,15 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
     PeriodicExportingMetricReader,
 )
+from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from driftline import semconv as sc
 from driftline.otel import meter_of
+from driftline.otel._batches import batches
+from driftline.otel._limits import MONITOR_SETS
+from driftline.otel._scope import SCOPE
 
 __all__ = [
     "PRIVATE_PARTS",
@@ -40,6 +44,7 @@ __all__ = [
     "SpanSender",
     "missing_parts",
     "survive_forks",
+    "wide_views",
 ]
 
 _log = logging.getLogger("driftline")
@@ -77,6 +82,14 @@ def missing_parts(exporter: MetricExporter, reader: PeriodicExportingMetricReade
     return [
         f"{type(owners[owner]).__name__}.{name}" for owner, name in PRIVATE_PARTS if not hasattr(owners[owner], name)
     ]
+
+
+def wide_views() -> list[View]:
+    """Return the views that let the SDK keep as many attribute sets of driftline's metrics as wide models need."""
+    try:
+        return [View(instrument_name="ml.*", meter_name=SCOPE, aggregation_cardinality_limit=MONITOR_SETS)]
+    except TypeError:  # an SDK before 1.45, which has no limit
+        return []
 
 
 class LossCounter:
@@ -141,12 +154,15 @@ class MetricSender(MetricExporter):
         )
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
-        """Send one collection, count a failure as a loss, and return the SDK's result."""
+        """Send one collection, in several requests if it is large. Count a failure as a loss, and return the result."""
         with self._losses.counting("metrics", 1):
-            result = self._inner.export(metrics_data, timeout_millis, **kwargs)
-        if result is not MetricExportResult.SUCCESS:
+            # The SDK's exporters cannot divide a collection for HTTP before version 1.42.
+            results = [self._inner.export(batch, timeout_millis, **kwargs) for batch in batches(metrics_data)]
+        failed = [result for result in results if result is not MetricExportResult.SUCCESS]
+        if failed:
             self._losses.add("metrics", 1)
-        return result
+            return failed[0]
+        return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Send pending metrics. Return whether that was done in time."""

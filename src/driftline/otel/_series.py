@@ -6,17 +6,19 @@ import threading
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
-__all__ = ["SERIES_LIMIT", "Model", "SeriesBudget", "model_of"]
+from driftline.otel._limits import SDK_SETS
+
+__all__ = ["Model", "SeriesBudget", "model_of"]
 
 _Key = TypeVar("_Key", bound=Hashable)
 
 Model = frozenset[tuple[str, str]]
 """The attributes of a model: its name, version and variant."""
 
-SERIES_LIMIT = 1_900
+SHARE = 0.95
 """
-Attribute sets that driftline exports of one metric. The SDK merges all sets of a stream beyond 2,000 into one overflow
-point without a name.
+Share of the SDK's limit that driftline uses, 1,900 of 2,000 attribute sets by default. The SDK merges all sets of a
+metric beyond its limit into one overflow point without a name.
 """
 
 
@@ -32,12 +34,10 @@ class SeriesBudget:
     The SDK keeps each attribute set that it has exported for as long as the process lasts. Series of a model that was
     exported therefore stay granted, and a monitor that replaces another one of equal attributes uses the same series.
 
-    Attributes:
-        limit: the number of series of one metric.
     """
 
     def __init__(self) -> None:
-        self.limit = SERIES_LIMIT
+        self._limits: dict[str, int] = {}
         self._granted: dict[str, dict[Model, dict[Hashable, int]]] = {}
         self._used: dict[str, int] = {}
         self._exported: set[Model] = set()
@@ -46,6 +46,15 @@ class SeriesBudget:
     def renew_lock(self) -> None:
         """Replace the lock, which another thread may have held when this process was forked."""
         self._lock = threading.RLock()
+
+    def set_limits(self, sets: Mapping[str, int]) -> None:
+        """Set the number of attribute sets that the SDK keeps of each metric. Others have the SDK's default."""
+        with self._lock:
+            self._limits = dict(sets)
+
+    def limit(self, metric: str) -> int:
+        """Return the number of series that may be exported of a metric."""
+        return int(SHARE * self._limits.get(metric, SDK_SETS))
 
     def reserve(self, metric: str, model: Model, series: Mapping[_Key, int]) -> frozenset[_Key]:
         """
@@ -58,11 +67,12 @@ class SeriesBudget:
         """
         keys = set()
         with self._lock:
+            limit = self.limit(metric)
             granted, used = self._granted.setdefault(metric, {}).setdefault(model, {}), self._used.get(metric, 0)
             for key, wanted in series.items():
                 more = wanted - granted.get(key, 0)
                 if more > 0:
-                    if used + more > self.limit:
+                    if used + more > limit:
                         continue
                     granted[key], used = wanted, used + more
                 keys.add(key)
@@ -86,7 +96,7 @@ class SeriesBudget:
                     self._used[metric] -= sum(granted.pop(model, {}).values())
 
     def absorb(self, other: SeriesBudget) -> None:
-        """Grant what another budget has granted, as far as the limit allows."""
+        """Grant what another budget has granted, as far as the limits of this one allow."""
         with self._lock:
             for metric, models in other._granted.items():
                 for model, series in models.items():
