@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +29,10 @@ collect_ignore = ["typing/api.py", "without_posix"]
 # A slow machine must not fail a test.
 hypothesis.settings.register_profile("driftline", deadline=None)
 hypothesis.settings.load_profile("driftline")
+
+# A shell starts background jobs with the interrupt of the keyboard ignored; tests raise it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,6 +61,16 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if SYSTEM & set(item.path.relative_to(Path(__file__).parent.parent).parts[1:2]):
             item.add_marker(pytest.mark.system)
+
+
+def pytest_collection_finish():
+    """
+    Exclude the collected tests and the imported modules from the garbage collector.
+
+    Many tests call the collector. It would look at all of these objects each time, and none of them is garbage.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +151,10 @@ class Telemetry:
     def events(self):
         """Return the log records: (event name, attributes)."""
         return [(log.log_record.event_name, dict(log.log_record.attributes)) for log in self._logs.get_finished_logs()]
+
+    def bodies(self):
+        """Return the sentences of the log records."""
+        return [log.log_record.body for log in self._logs.get_finished_logs()]
 
     def spans(self):
         """Return the finished spans."""

@@ -9,19 +9,18 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar, overload
 
 from driftline import instrument as instrumentation
-from driftline._binning.bins import Feature
-from driftline._binning.layout import Layout
 from driftline._derived.spec import Derive
 from driftline._pipeline.pipeline import Pipeline
 from driftline._pipeline.settings import Settings
+from driftline._pipeline.variant import MonitoredVariant
 from driftline._significance.dependence import Dependence
 from driftline._windows.window import Window
-from driftline.canary import Canary, VariantEvidence, Verdict
 from driftline.detection import Rule
+from driftline.detection._scoring import DEFAULT_DISTANCES
 from driftline.otel import LoggerProvider, MeterProvider, TracerProvider
 from driftline.outcomes import OutcomePolicy, OutcomeSnapshot, Performance
 from driftline.reference import Learn, Reference
-from driftline.results import CanaryState, FeatureStatus, Score, Snapshot
+from driftline.results import FeatureStatus, Score, Snapshot
 from driftline.retraining import RetrainingPolicy
 from driftline.typing import Correct, Detector, Distance
 
@@ -33,7 +32,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-class Monitor:
+class Monitor(MonitoredVariant):
     """
     Watch one model: count its predictions, compare their features with a reference, and export what drifts.
 
@@ -55,12 +54,17 @@ class Monitor:
             least 0.5 stands for true, and labels are compared.
         derive: the functions that the reference was fitted with, by feature name. Its file cannot hold them. They run
             when rows are binned, not within a call. If one raises, its value counts as missing.
+        cluster: whose rows belong together: the name of a column, such as ``"user_id"``, or a function of a row that
+            returns the key. If None, the column that the reference was fitted with. Keys are hashed within the call.
         detectors: stream detectors by the stream that they watch: a feature, ``"prediction"`` or ``"error"``. Values of
             ``"error"`` are 1.0 for a wrong prediction, 0.0 for a right one, and the absolute error of a quantity. A
             detector has ``update(x)`` and ``drift_detected``, as in river and frouros. `status` has an entry for each.
         outcomes: an `OutcomePolicy`, or the path of a file that keeps predictions until their outcomes arrive and that
             the processes of a host share. If None, memory keeps up to 100,000 of them.
+        learned_path: the path of a file that keeps what is learned about dependent rows for the next start. The
+            processes of a host share it; each model needs its own. If None, each process learns it afresh.
         export_bins: export ``ml.feature.observations``, the rows per bin, which add up over the processes of a fleet.
+            If None, export them if the rule is ``FalseAlarms(scope="fleet")``.
         export_labels: name categories and classes in events and metrics. If False, numbers stand for all but the
             classes that *outcomes* lists. `status` names them either way, because it stays within the process.
         export_duration: record ``ml.prediction.duration``, which is most of driftline's cost. Canaries and
@@ -99,13 +103,15 @@ class Monitor:
         variant: str | None = None,
         reference: Reference | Learn | str | os.PathLike[str],
         window: Window | None = None,
-        distances: Sequence[str | Distance] = ("psi", "js", "wasserstein", "mean"),
+        distances: Sequence[str | Distance] = DEFAULT_DISTANCES,
         rule: Rule | None = None,
         correct: Correct | None = None,
         derive: Derive | None = None,
+        cluster: str | Callable[[Any], object] | None = None,
         detectors: Mapping[str, Detector | Sequence[Detector]] | None = None,
         outcomes: OutcomePolicy | str | os.PathLike[str] | None = None,
-        export_bins: bool = False,
+        learned_path: str | os.PathLike[str] | None = None,
+        export_bins: bool | None = None,
         export_labels: bool = False,
         export_duration: bool = True,
         trace: bool = False,
@@ -135,7 +141,7 @@ class Monitor:
     @property
     def dependence(self) -> Dependence | None:
         """
-        How neighbouring rows depend on each other, learned from the first windows served, or None before that.
+        How neighbouring rows depend on each other, learned from the rows served, or None before that.
 
         ``reference.with_traffic(monitor.dependence).save(path)`` keeps it, so that the next process need not learn it.
         """
@@ -182,6 +188,7 @@ class Monitor:
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
+        key: Callable[..., object] | str | None = None,
     ) -> F: ...
     @overload
     def instrument(
@@ -193,6 +200,7 @@ class Monitor:
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
+        key: Callable[..., object] | str | None = None,
     ) -> instrumentation.Decorator: ...
     def instrument(
         self,
@@ -203,6 +211,7 @@ class Monitor:
         output: Callable[[Any], Any] | None = None,
         prediction_id: Callable[..., Any] | None = None,
         user_id: Callable[..., str] | None = None,
+        key: Callable[..., object] | str | None = None,
     ) -> Any:
         """
         Decorate a predict function: sync, async, a generator or an async generator, a method, or any callable object.
@@ -221,6 +230,9 @@ class Monitor:
                 batch it returns one id per row.
             user_id: returns the id of the end user, from the call's arguments, for the attribute ``enduser.id`` of
                 spans.
+            key: the name of the argument or feature that decides which variant serves a call, such as the id of a
+                customer; or a function that returns it. A canary counts calls by a hash of the key, which is not kept.
+                Only needed where `Canary.route` and `Canary.split` do not choose the variant.
 
         Raises:
             ConfigurationError: the value cannot be called, or no argument can be the features.
@@ -232,11 +244,12 @@ class Monitor:
             output=output,
             prediction_id=prediction_id,
             user_id=user_id,
+            key=key,
         )
         return decorate if function is None else decorate(function)
 
     def prediction(
-        self, features: Any, *, prediction_id: object = None, user_id: str | None = None
+        self, features: Any, *, prediction_id: object = None, user_id: str | None = None, key: object = None
     ) -> instrumentation.PredictionCall:
         """
         Record a block of code as one prediction.
@@ -249,8 +262,9 @@ class Monitor:
             features: one row or n rows, as `instrument` accepts them. They are read and copied before the block.
             prediction_id: the id that joins the prediction with its outcome. If None, ``call.id`` creates one.
             user_id: the attribute ``enduser.id`` of the span.
+            key: the key of the call, as for `instrument`.
         """
-        return instrumentation.PredictionCall(self._calls, features, prediction_id, user_id)
+        return instrumentation.PredictionCall(self._calls, features, prediction_id, user_id, key)
 
     def observe(
         self,
@@ -259,6 +273,7 @@ class Monitor:
         *,
         prediction_ids: Sequence[object] | None = None,
         seconds: float | None = None,
+        keys: Any = None,
     ) -> None:
         """
         Record n predictions that were made elsewhere, without a decorated function.
@@ -268,14 +283,17 @@ class Monitor:
             outputs: n predictions. If None, only the features are recorded.
             prediction_ids: n ids, which join the predictions with their outcomes.
             seconds: how long the model took for all n rows together. If None, no duration is recorded.
+            keys: a column of n keys, or one key for all rows, as for `instrument`. Outcomes count by the key of their
+                row. The batch is one call, so it counts by key only if all its rows have the same.
         """
         calls = self._calls
         if not calls.enabled:
             return
         with self._pipeline.guard("observe"):
-            calls.record_batch(features, outputs, None if seconds is None else float(seconds))
+            buckets = calls.buckets_of(keys)
+            calls.record_batch(features, outputs, None if seconds is None else float(seconds), buckets)
             if prediction_ids is not None:
-                calls.remember(prediction_ids, outputs)
+                calls.remember(prediction_ids, outputs, buckets)
 
     def outcome(self, prediction_id: object, actual: object) -> None:
         """
@@ -287,13 +305,18 @@ class Monitor:
         self.outcomes((prediction_id,), (actual,))
 
     def outcomes(self, prediction_ids: Iterable[object], actuals: Iterable[object]) -> None:
-        """Report several outcomes, each with the id of its prediction. Both arguments have the same length."""
+        """
+        Report several outcomes, each with the id of its prediction.
+
+        Args:
+            prediction_ids: a column of n ids. An array of shape (n, 1) and a frame with one column are columns too.
+            actuals: a column of n labels or quantities.
+        """
         pipeline = self._pipeline
         if not pipeline.enabled:
             return
         with pipeline.guard("outcome"):
-            for prediction_id, actual in zip(prediction_ids, actuals, strict=True):
-                pipeline.outcomes.add_outcome(prediction_id, actual)
+            pipeline.outcomes.add_outcomes(prediction_ids, actuals)
 
     # --- results within the process ----------------------------------------------------------------------------------
 
@@ -353,45 +376,3 @@ class Monitor:
     def shutdown(self) -> None:
         """Flush and end the worker thread. Later collections still report the counters."""
         self._pipeline.shutdown()
-
-    # --- what a canary calls: `driftline.canary.Variant` --------------------------------------------------------------
-
-    @property
-    def variant_attributes(self) -> dict[str, str]:
-        """The attributes that all telemetry of the model carries: its name, version and variant."""
-        return dict(self._attributes)
-
-    @property
-    def prediction_bins(self) -> str | None:
-        """The fingerprint of the bins of the prediction, or None if the reference has no prediction."""
-        feature = self.prediction_feature
-        return None if feature is None else Layout([feature]).fingerprint
-
-    def evidence(self) -> VariantEvidence:
-        """Return the counts of this variant since the start of the process, backlog included. Canaries compare them."""
-        return self._pipeline.evidence()
-
-    def attach(self, canary: Canary) -> None:
-        """Used by canaries: refresh *canary* whenever windows are evaluated, and export its state."""
-        self._pipeline.attach(canary)
-
-    @property
-    def prediction_feature(self) -> Feature | None:
-        """The bins and counts of the prediction in the reference, or None if the reference has no prediction."""
-        return None if self.reference is None else self.reference.prediction
-
-    def flagged(self, key: str, variant: str, provider: str | None) -> None:
-        """Used by canaries: add the feature flag that chose this variant to spans and events."""
-        self._pipeline.set_flag(key, variant, provider)
-
-    def caught(self, place: str, error: BaseException) -> None:
-        """Used by canaries: count an error in ``ml.monitor.errors``, with *place* as ``ml.monitor.place``."""
-        self._pipeline.guard.report_error(place, error)
-
-    def dropped(self, reason: str, rows: int) -> None:
-        """Used by canaries: count *rows* rows that a shadow did not predict, for *reason*."""
-        self._calls.drop(reason, rows)
-
-    def canary_changed(self, previous: CanaryState, verdict: Verdict) -> None:
-        """Used by canaries: emit the event of a verdict whose state differs from the state *previous*."""
-        self._pipeline.emitter.verdict_changed(previous, verdict)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from driftline._pipeline.assembly import ActiveReference
+from driftline._significance.learned import Learned
 from driftline._windows.totals import Totals
 from driftline.detection._stream_detectors import resolve_detectors
 from driftline.monitor import Monitor
@@ -113,6 +114,11 @@ class Probe:
     def exported_features(self) -> frozenset[str]:
         """Names of the features and detectors whose states are exported."""
         return self._active.exported.states
+
+    @property
+    def learned(self) -> Learned:
+        """What is known about the dependence of rows, by feature."""
+        return self._active.evaluator.learned
 
     # --- counts ------------------------------------------------------------------------------------------------------
 

@@ -297,17 +297,17 @@ def test_sdk_that_is_set_up_later_receives_later_calls():
     """Without an SDK no contexts and durations are kept. The next calls notice that it is there."""
     here, recorded = [], []
     panes = Panes(Layout(()), dl.Window(rows=10), lambda: 0.0, None)
-    durations = DurationQueue(recorded.extend, lambda: bool(here))
+    durations = DurationQueue(recorded.extend, lambda: bool(here), current_context)
     recorder = Recorder(panes, 0, tuple, tuple, durations=durations)
-    assert not recorder.buffer.exemplars
+    assert not recorder.buffer.read_context
     recorder.record((), None, 0.1, None)
     recorder.record_failure((), 0.2, None, "E")
     recorder.drain()
-    assert not recorder.buffer.exemplars
+    assert not recorder.buffer.read_context
     here.append(1)
     recorder.record((), None, 0.3, None)
     recorder.drain()
-    assert recorder.buffer.exemplars
+    assert recorder.buffer.read_context
     assert [seconds for seconds, *_ in recorded] == [0.3]
     assert panes.read().durations.sum() == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import signal
@@ -106,6 +107,8 @@ def run(arguments: list[str]) -> bool:
         os.environ.pop(name, None)
     os.environ.setdefault("OTEL_METRIC_EXPORT_INTERVAL", EXPORT_MILLISECONDS)
     os.environ.setdefault("OTEL_BLRP_SCHEDULE_DELAY", EXPORT_MILLISECONDS)
+    # The demo knows that eight weeks of weather are few. The warning about it would break the screen.
+    logging.getLogger("driftline").addHandler(logging.NullHandler())
     print("reading the flights and fitting the models ...", flush=True)
     flights = load()
     incident = INCIDENTS.get(options.incident)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import signal
 import threading
-import zlib
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
@@ -27,6 +25,7 @@ from driftline import Reference
 from driftline.demo.received import Received
 from driftline.demo.screen import Lines, Picture, Screen, Span
 from driftline.demo.summary import summary
+from driftline.fleet._receiver.intake import RefusedError, decompress
 
 __all__ = ["Finished", "receive"]
 
@@ -34,7 +33,7 @@ DRAW_SECONDS = 0.25
 """Seconds between two drawings."""
 
 MAX_BYTES = 64 * 2**20
-"""Largest size of a request in bytes. Those of the demo have about 100 kB."""
+"""Largest size of a request in bytes, decompressed too. Those of the demo have about 100 kB."""
 
 _ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
     "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse),
@@ -116,10 +115,9 @@ def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
                 return
             request_type, response_type = _ROUTES[self.path]
             try:
-                message: Any = request_type.FromString(
-                    _decompress(self.rfile.read(length), self.headers.get("Content-Encoding"))
-                )
-            except (DecodeError, OSError, zlib.error):
+                encoding = self.headers.get("Content-Encoding", "identity")
+                message: Any = request_type.FromString(decompress(self.rfile.read(length), encoding, MAX_BYTES))
+            except (DecodeError, OSError, RefusedError):
                 self.send_error(400)
                 return
             with lock:
@@ -140,10 +138,3 @@ def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     return server
-
-
-def _decompress(body: bytes, encoding: str | None) -> bytes:
-    """Return the decompressed *body*; *encoding* is its Content-Encoding: gzip, deflate or None."""
-    if encoding == "gzip":
-        return gzip.decompress(body)
-    return zlib.decompress(body) if encoding == "deflate" else body

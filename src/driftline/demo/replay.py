@@ -11,7 +11,7 @@ import numpy as np
 
 import driftline as dl
 from driftline import synthetic
-from driftline.demo.flights import Flights
+from driftline.demo.flights import START, Flights
 from driftline.demo.models import Model, fit_models
 
 __all__ = ["CANDIDATES", "DAY", "INCIDENTS", "WEEK", "Clock", "Incident", "Replay", "SentCounts"]
@@ -35,8 +35,16 @@ FIRST_STOP = 20
 LOST_SHARE = 0.03
 """Share of the outcomes that never arrive, in addition to those of cancelled flights."""
 
-CANARY = dl.CanaryPolicy(allowed_error_increase=dl.Margin(0.02, any_harm=True, weight=4.0))
-"""The policy of the canary. Two more calls in a hundred may fail: there are too few batches for a smaller margin."""
+CANARY = dl.CanaryPolicy(
+    allowed_error_increase=dl.Margin(0.02, any_harm=True, weight=4.0),
+    allowed_latency_delta=0.05,
+    latency_quantile=0.95,
+    outcomes_after="1d",
+)
+"""
+The policy of the canary. Two more calls in a hundred may fail, and the slow ones may take 50 ms longer: there are too
+few batches for smaller margins. A flight that has not landed after a day never will.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,8 @@ class Replay:
             "reference": self.reference,
             "window": dl.Window(LONG_WINDOW if until - self.first > SEASON else SHORT_WINDOW, every="1d"),
             "clock": self.clock,
+            # The canary compares variants within blocks of simulated time.
+            "wall_clock": lambda: START.timestamp() + self.clock(),
             "export_bins": True,
             "export_labels": True,
             "enabled": True,

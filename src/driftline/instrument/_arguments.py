@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ from driftline._capture.tables import is_table
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 
-__all__ = ["Extractor", "FirstArgument", "feature_extractor", "parameters_of", "without_self"]
+__all__ = ["Extractor", "FirstArgument", "feature_extractor", "parameters_of", "span_id", "user_text", "without_self"]
 
 Extractor: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 """A function of (args, kwargs) of a call that returns its features, an id, or the like."""
@@ -110,3 +111,15 @@ def _by_name(names: tuple[str, ...], defaults: dict[str, Any], skip: int) -> Ext
         return {**defaults, **dict(zip(names, args[skip:], strict=False)), **kwargs}
 
     return extract
+
+
+def user_text(user_id: object) -> str | None:
+    """Return the id of a user, which may be a number or a UUID, as a string. None stays None."""
+    return None if user_id is None else str(user_id)
+
+
+def span_id(prediction_id: object) -> str:
+    """Return the id of a span: a string as it is, a new id for None, else at most 200 characters of ``str(id)``."""
+    if prediction_id is None:
+        return uuid.uuid4().hex
+    return prediction_id if isinstance(prediction_id, str) else str(prediction_id)[:200]

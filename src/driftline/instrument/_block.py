@@ -9,9 +9,11 @@ from contextvars import Token
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from driftline._runtime.call_keys import bucket_of, with_bucket
 from driftline._runtime.guard import GuardedBlock
 from driftline._runtime.with_statements import ExitMethod, Held
-from driftline.instrument._call import Target, leave, user_text
+from driftline.instrument._arguments import user_text
+from driftline.instrument._call import Target, leave
 from driftline.instrument._open_blocks import ENTERING, GENERATORS, add_block, generator_frame, on_stack
 from driftline.otel import current_context, error_type
 
@@ -54,6 +56,7 @@ class PredictionCall(Held):
         features: one row or n rows, read and copied immediately.
         prediction_id: the id of the prediction. If None, `id` creates one when it is read.
         user_id: the id of the end user, for the span.
+        key: the key of the call. If None, it is that of `driftline.Canary.route`.
 
     Attributes:
         output: the prediction, or a column of n predictions. Set it within the block.
@@ -61,6 +64,7 @@ class PredictionCall(Held):
 
     __slots__ = (
         "__weakref__",
+        "_bucket",
         "_buffer",
         "_captured",
         "_context",
@@ -77,7 +81,9 @@ class PredictionCall(Held):
         "output",
     )
 
-    def __init__(self, target: Target, features: Any, prediction_id: object, user_id: str | None) -> None:
+    def __init__(
+        self, target: Target, features: Any, prediction_id: object, user_id: str | None, key: object = None
+    ) -> None:
         self._exit_method = None  # as `Held.__init__`, without a call
         self._target = target
         self._id = prediction_id
@@ -88,10 +94,13 @@ class PredictionCall(Held):
         self._generator = False
         self._key: int | None = None
         self._returned = False
+        self._context: object = None
         self.output: Any = _UNSET
         # Copied now: the caller may change its features within the block.
         self._buffer = target.buffer
         self._captured = target.capture(self._buffer, features) if target.enabled else ()
+        has_key = key is not None and self._buffer.has_keys
+        self._bucket = target.bucket_of_key(key) if has_key else target.call_bucket.get()
 
     @property
     def id(self) -> Any:
@@ -100,7 +109,7 @@ class PredictionCall(Held):
             self._id = uuid.uuid4().hex
             if self._returned:
                 # The id is read after the block, so the output was not kept for an outcome.
-                self._target.remember_output(self._id, self.output)
+                self._target.remember_output(self._id, self.output, bucket_of(self._context))
         return self._id
 
     def __enter__(self) -> Self:
@@ -110,7 +119,7 @@ class PredictionCall(Held):
         if code.co_flags & GENERATORS or code.co_name in ENTERING:
             frame = generator_frame(sys._getframe(1))  # noqa: SLF001 - as above
             self._generator = frame is not None
-        self._context: object = current_context()
+        self._context = current_context()
         tracing = target.tracing
         if tracing is not None and target.enabled:
             with GuardedBlock(target.report_error, "span"):
@@ -118,6 +127,8 @@ class PredictionCall(Held):
                 self._context = tracing.context_of(self._span)
                 if frame is None:
                     self._token = tracing.attach(self._span)
+        if self._buffer.has_keys:
+            self._context = with_bucket(self._context, self._bucket)
         outer = target.call_flag.get()
         if not ((outer is not None and outer[0]) or (target.open_blocks and on_stack(target.open_blocks))):
             if frame is None:
@@ -136,7 +147,10 @@ class PredictionCall(Held):
         seconds = perf_counter() - self._start
         target = self._target
         if self._flag is not None:
-            leave(target.call_flag, *self._flag)
+            flag, token = self._flag
+            # A task that was started within the block and still runs has this list too. Its calls count from now on.
+            flag[0] = False
+            leave(target.call_flag, token)
         if self._key is not None:
             target.open_blocks.pop(self._key, None)
         if self._generator and isinstance(error, GeneratorExit):
@@ -150,7 +164,7 @@ class PredictionCall(Held):
             self._returned = True
             if within and self._id is not None:
                 # The outer call is the prediction, but the outcome may arrive under the id of this block.
-                target.remember_output(self._id, self.output)
+                target.remember_output(self._id, self.output, bucket_of(self._context))
         if self._span is not None and target.tracing is not None:
             with GuardedBlock(target.report_error, "span"):
                 if self._token is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from time import perf_counter
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from driftline._capture.captured import Captured
 from driftline._capture.outputs import is_hashable
 from driftline._recording.buffer import CallBuffer
+from driftline._runtime.call_keys import Bucket, with_bucket
 from driftline._runtime.guard import GuardedBlock, is_contained
-from driftline.instrument._arguments import Extractor, FirstArgument
+from driftline.instrument._arguments import Extractor, FirstArgument, span_id, user_text
 from driftline.instrument._open_blocks import OpenBlocks
 from driftline.otel import current_context, error_type
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from driftline.otel import Tracing
     from driftline.reference import Reference
 
-__all__ = ["OpenCall", "Plan", "Target", "leave", "user_text"]
+__all__ = ["OpenCall", "Plan", "Target", "leave"]
 
 NO_INDEX = 2**31
 """The index of an argument that no call has."""
@@ -33,6 +33,7 @@ class Target(Protocol):
     Attributes:
         call_flag: context variable that detects nested calls, which are not recorded separately. Its value is None or a
             list of one boolean. The boolean is True while the outer call runs.
+        call_bucket: holds the bucket of the key of the calls that follow.
         enabled: whether anything is recorded.
         tracing: makes spans. If None, there are none.
         reference: the reference at work, or None while one is learned.
@@ -42,6 +43,7 @@ class Target(Protocol):
     """
 
     call_flag: ContextVar[list[bool] | None]
+    call_bucket: Bucket
     enabled: bool
     tracing: Tracing | None
     reference: Reference | None
@@ -75,8 +77,12 @@ class Target(Protocol):
         """Record a call that began in this buffer and raised an error of type *error*."""
         ...
 
-    def remember_output(self, prediction_id: object, output: Any) -> None:
-        """Keep the output of a recorded call until the outcome of this id arrives."""
+    def remember_output(self, prediction_id: object, output: Any, bucket: int | None) -> None:
+        """Keep the output of a recorded call until the outcome of this id arrives. *bucket* is that of its key."""
+        ...
+
+    def bucket_of_key(self, key: object) -> int | None:
+        """Return the bucket of a key, or None if it is None or of a wrong type, which is reported."""
         ...
 
     def relieve(self) -> None:
@@ -88,18 +94,15 @@ class Target(Protocol):
         ...
 
 
-def leave(call_flag: ContextVar[list[bool] | None], flag: list[bool], token: Token[list[bool] | None] | None) -> None:
+def leave(call_flag: ContextVar[list[bool] | None], token: Token[list[bool] | None] | None) -> None:
     """
-    End a prediction: later calls in this context no longer belong to it.
+    End a prediction, whose flag is False already: later calls in this context no longer belong to it.
 
     Args:
         call_flag: the variable in which the flag was set.
-        flag: the flag of the prediction, which becomes False.
         token: the token that ``call_flag.set`` returned; None if an interrupt came first. In other threads and tasks
-            *call_flag* keeps its value.
+            *call_flag* keeps its value, so that a task which was started within the prediction still has the flag.
     """
-    # A task that was started within the prediction and still runs has this list too. Its calls count from now on.
-    flag[0] = False
     if token is not None:
         try:  # noqa: SIM105 - `contextlib.suppress` takes longer than all the rest
             call_flag.reset(token)
@@ -117,6 +120,7 @@ class Plan:
         output: the user function that returns the prediction from the result. If None, the result is the prediction.
         prediction_id: returns the id from the arguments. If None, predictions have no id.
         user_id: returns the id of the end user from the arguments. If None, spans have none.
+        key: returns the key from the arguments. If None, calls have the key of `driftline.Canary.route`.
 
     Attributes:
         target: as above, and so are *extract* and *output*.
@@ -125,7 +129,17 @@ class Plan:
         first: the index of the argument that holds all features, or `NO_INDEX` if no single one does.
     """
 
-    __slots__ = ("_prediction_id", "_user_id", "call_flag", "extract", "first", "open_blocks", "output", "target")
+    __slots__ = (
+        "_key",
+        "_prediction_id",
+        "_user_id",
+        "call_flag",
+        "extract",
+        "first",
+        "open_blocks",
+        "output",
+        "target",
+    )
 
     def __init__(
         self,
@@ -134,12 +148,14 @@ class Plan:
         output: Callable[[Any], Any] | None,
         prediction_id: Extractor | None,
         user_id: Extractor | None,
+        key: Extractor | None = None,
     ) -> None:
         self.target = target
         self.extract = extract
         self.output = output
         self._prediction_id = prediction_id
         self._user_id = user_id
+        self._key = key
         self.call_flag = target.call_flag
         self.open_blocks = target.open_blocks
         self.first = extract.index if isinstance(extract, FirstArgument) else NO_INDEX
@@ -168,7 +184,7 @@ class Plan:
         # The error of an unknown class, the commonest by far, is recognised without a look at its traceback.
         if type(error) is not KeyError and not is_contained(error):
             raise error
-        return self.target.capture(buffer, features), current_context() if buffer.exemplars else None
+        return self.target.capture(buffer, features), buffer.read_context() if buffer.read_context else None
 
     def extract_anew(
         self, error: BaseException, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -176,7 +192,7 @@ class Plan:
         """Capture the features of a call with these arguments after *error*, as `capture_anew` does."""
         if type(error) is not KeyError and not is_contained(error):
             raise error
-        return self.capture(buffer, args, kwargs), current_context() if buffer.exemplars else None
+        return self.capture(buffer, args, kwargs), buffer.read_context() if buffer.read_context else None
 
     def record_failure(
         self, buffer: CallBuffer, captured: Captured, seconds: float, context: object, error: BaseException
@@ -231,6 +247,14 @@ class Plan:
                 # the user function user_id=
                 self.target.report_error("user_id", error)
         return prediction_id, user
+
+    def bucket(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+        """Return the bucket of the key of a call, or None if it has none or the user function raises."""
+        if self._key is None:
+            return self.target.call_bucket.get()
+        with GuardedBlock(self.target.report_error, "key"):
+            return self.target.bucket_of_key(self._key(args, kwargs))
+        return None
 
     def record(
         self,
@@ -294,9 +318,11 @@ class OpenCall:
         tracing = plan.target.tracing
         if tracing is not None:
             with GuardedBlock(plan.target.report_error, "span"):
-                self.span = tracing.start(_span_id(self.prediction_id), user)
-        self.context = current_context() if self.span is None or tracing is None else tracing.context_of(self.span)
-        self.inside = self.context
+                self.span = tracing.start(span_id(self.prediction_id), user)
+        self.inside = current_context() if self.span is None or tracing is None else tracing.context_of(self.span)
+        self.context = self.inside
+        if self.buffer.has_keys:
+            self.context = with_bucket(self.context, plan.bucket(args, kwargs))
         self.seconds = 0.0
         self.start = perf_counter()
 
@@ -360,15 +386,3 @@ class OpenCall:
             with GuardedBlock(self.plan.target.report_error, "span"):
                 self.detach()
                 tracing.end(self.span, error)
-
-
-def user_text(user_id: object) -> str | None:
-    """Return the id of a user, which may be a number or a UUID, as a string. None stays None."""
-    return None if user_id is None else str(user_id)
-
-
-def _span_id(prediction_id: object) -> str:
-    """Return the id of a span: a string as it is, a new id for None, else at most 200 characters of ``str(id)``."""
-    if prediction_id is None:
-        return uuid.uuid4().hex
-    return prediction_id if isinstance(prediction_id, str) else str(prediction_id)[:200]

@@ -14,6 +14,7 @@ from driftline.instrument._arguments import feature_extractor, parameters_of, wi
 from driftline.instrument._call import Plan, Target, leave
 from driftline.instrument._fast_path import any_arguments, coroutine, one_argument
 from driftline.instrument._generators import async_generator, generator
+from driftline.instrument._keys import key_extractor
 from driftline.instrument._late_results import finish, is_late
 from driftline.instrument._open_blocks import CO_ITERABLE_COROUTINE, on_stack
 from driftline.instrument._stand_in import stand_in
@@ -48,6 +49,7 @@ def instrument(
     output: Callable[[Any], Any] | None = None,
     prediction_id: Callable[..., Any] | None = None,
     user_id: Callable[..., str] | None = None,
+    key: Callable[..., object] | str | None = None,
 ) -> Any:
     """
     Return the wrapper of a predict function, or the function itself if *target* is not enabled.
@@ -65,6 +67,7 @@ def instrument(
             output=output,
             prediction_id=prediction_id,
             user_id=user_id,
+            key=key,
         )
         return type(function)(inner)
     if not callable(function) or isinstance(function, type):
@@ -83,6 +86,7 @@ def instrument(
         extract = without_self(features, skip)
     else:
         extract = feature_extractor(target.reference, function, parameters, skip)
+    keys = key_extractor(key, extract, parameters, skip)
     if not target.enabled:
         return function
     plan = Plan(
@@ -91,15 +95,16 @@ def instrument(
         output,
         None if prediction_id is None else without_self(prediction_id, skip),
         None if user_id is None else without_self(user_id, skip),
+        keys,
     )
-    simple = target.tracing is None and prediction_id is None and output is None
+    simple = target.tracing is None and prediction_id is None and output is None and keys is None
     wrapper = _wrapper(plan, function, parameters, simple=simple)
     if isinstance(function, _FUNCTIONS):
         return wrapper
 
     def rebuild(copied: Any) -> Any:
         return instrument(
-            target, copied, features=features, output=output, prediction_id=prediction_id, user_id=user_id
+            target, copied, features=features, output=output, prediction_id=prediction_id, user_id=user_id, key=key
         )
 
     return stand_in(function, {"__call__": wrapper}, rebuild)
@@ -118,7 +123,7 @@ _FUNCTIONS = (
 
 
 def _wrapper(plan: Plan, function: Any, parameters: list[inspect.Parameter], *, simple: bool) -> Callable[..., Any]:
-    """Return the function that calls *function* and records each call. *simple*: no span, id or ``output=``."""
+    """Return the function that calls *function* and records each call. *simple*: no span, id, key or ``output=``."""
     called = function if inspect.isroutine(function) or isinstance(function, functools.partial) else function.__call__
     if inspect.isasyncgenfunction(called):
         return async_generator(plan, function)
@@ -145,7 +150,7 @@ def _code_flags(function: Any) -> int:
 
 
 def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901 - handlers at the limit of recursion
-    """Return the wrapper of a plain function with a span, an id or ``output=``."""
+    """Return the wrapper of a plain function with a span, an id, a key or ``output=``."""
     call_flag, open_blocks = plan.call_flag, plan.open_blocks
 
     @functools.wraps(function)
@@ -193,7 +198,7 @@ def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # n
 
 
 def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901 - as `_plain`
-    """Return the wrapper of a coroutine function with a span, an id or ``output=``."""
+    """Return the wrapper of a coroutine function with a span, an id, a key or ``output=``."""
     call_flag, open_blocks = plan.call_flag, plan.open_blocks
 
     @functools.wraps(function)
@@ -232,7 +237,7 @@ def _coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]: 
         finally:
             # First of all, so that no interrupt can come before it.
             flag[0] = False
-            leave(call_flag, flag, token)
+            leave(call_flag, token)
         call.detach()
         return finish(call, result, flag)
 

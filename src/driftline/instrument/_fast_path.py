@@ -21,7 +21,6 @@ from driftline._recording.buffer import ROWS
 from driftline.instrument._call import Plan
 from driftline.instrument._late_results import conclude, kinds
 from driftline.instrument._open_blocks import on_stack
-from driftline.otel import current_context
 
 __all__ = ["any_arguments", "coroutine", "one_argument"]
 
@@ -50,7 +49,7 @@ def one_argument(plan: Plan, function: Callable[..., Any], parameter: inspect.Pa
                     captured = target.capture(buffer, features)
             else:
                 captured = buffer.readers[type(features)](features)
-            context = current_context() if buffer.exemplars else None
+            context = buffer.read_context() if buffer.read_context else None
         except BaseException as error:
             try:
                 captured, context = plan.capture_anew(error, buffer, features)
@@ -121,7 +120,7 @@ def any_arguments(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any
                 captured = buffer.readers[type(features)](features)
             else:
                 captured = capture(buffer, args, kwargs)
-            context = current_context() if buffer.exemplars else None
+            context = buffer.read_context() if buffer.read_context else None
         except BaseException as error:
             try:
                 captured, context = plan.extract_anew(error, buffer, args, kwargs)
@@ -183,7 +182,7 @@ def coroutine(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
                 captured = buffer.readers[type(features)](features)
             else:
                 captured = capture(buffer, args, kwargs)
-            context = current_context() if buffer.exemplars else None
+            context = buffer.read_context() if buffer.read_context else None
         except BaseException as error:
             try:
                 captured, context = plan.extract_anew(error, buffer, args, kwargs)

@@ -98,7 +98,7 @@ def steps(plan: Plan, begin: Begin) -> Callable[..., Generator[Any, Any, Any]]:
             finally:
                 # First of all, so that no interrupt can come before it.
                 flag[0] = False
-                leave(call_flag, flag, token)
+                leave(call_flag, token)
                 if traced:
                     call.suspend()
             try:
@@ -139,7 +139,7 @@ def async_steps(plan: Plan, begin: Begin) -> Callable[..., AsyncGenerator[Any, A
             finally:
                 # First of all, so that no interrupt can come before it.
                 flag[0] = False
-                leave(call_flag, flag, token)
+                leave(call_flag, token)
                 if traced:
                     call.suspend()
             try:

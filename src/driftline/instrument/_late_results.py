@@ -16,7 +16,7 @@ from types import CoroutineType
 from typing import Any, TypeAlias
 
 from driftline._runtime.guard import GuardedBlock, is_contained
-from driftline._runtime.late_results import Late, late_kind
+from driftline._runtime.late_results import MAX_KINDS, Late, late_kind
 from driftline.instrument._call import OpenCall, Plan, leave
 from driftline.instrument._generators import async_steps, steps
 from driftline.instrument._open_blocks import CO_ITERABLE_COROUTINE, in_call
@@ -26,9 +26,6 @@ __all__ = ["conclude", "is_late"]
 
 Follow: TypeAlias = Callable[[OpenCall, Any, "list[bool]"], Any]
 """A function of (call, result, flag of the call) that returns what the caller gets, and later ends the call."""
-
-MAX_KINDS = 256
-"""Number of classes of results that are remembered at most. Programs may make classes without end."""
 
 kinds: dict[type, Follow | None] = {}
 """By class of result: how to follow it, or None if it is the prediction itself."""
@@ -154,7 +151,7 @@ async def _await(call: OpenCall, result: Any) -> Any:
     finally:
         # First of all, so that no interrupt can come before it.
         flag[0] = False
-        leave(plan.call_flag, flag, token)
+        leave(plan.call_flag, token)
         call.detach()
     return finish(call, awaited, flag)
 
