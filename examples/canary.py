@@ -79,6 +79,8 @@ for order in range(4_000):
 
 for criterion in canary.verdict().criteria:
     print(f"  {criterion.name:<18}{criterion.state:<14}{criterion.reason}")
+# A canary has no state after its end, so send the verdict before.
+telemetry.force_flush()
 for monitor in (baseline, candidate):
     monitor.shutdown()
 telemetry.shutdown()

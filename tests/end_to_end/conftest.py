@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from processes import free_port, wait_for_end, wait_for_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "collector-config"
+BINARIES = ("otelcol", "prometheus", "promtool", "alertmanager", "victoria-metrics")
 SECONDS = 60.0
 """Seconds that a server may take to start, or a number to arrive; reached only when a test fails."""
 
@@ -29,20 +30,13 @@ def tools():
     """Return the folder of the built binaries; with DRIFTLINE_REQUIRE_TOOLS=1 their absence fails the tests."""
     where = subprocess.run(["bash", ROOT / "tools" / "build", "--where"], capture_output=True, text=True, check=True)
     folder = Path(where.stdout.strip())
-    absent = [name for name in ("otelcol", "prometheus", "promtool") if not (folder / name).exists()]
+    absent = [name for name in BINARIES if not (folder / name).exists()]
     if absent:
         message = f"{', '.join(absent)} not built: run `make tools`"
         if os.environ.get("DRIFTLINE_REQUIRE_TOOLS") == "1":
             pytest.fail(message)
         pytest.skip(message)
     return folder
-
-
-def free_port():
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session", name="eventually")
@@ -69,22 +63,11 @@ def process(command, log, *, ready, environment=None):
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
         )
     try:
-        end = time.monotonic() + SECONDS
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", ready)) == 0:
-                    break
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
+        wait_for_port(ready, server, log.read_text)
         yield server
     finally:
         server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        wait_for_end(server)
 
 
 @dataclass
@@ -183,6 +166,12 @@ class Prometheus:
 
 
 @pytest.fixture
+def prometheus_at():
+    """Return the client of a server on a port of this machine."""
+    return Prometheus
+
+
+@pytest.fixture
 def prometheus(run_prometheus):
     """A Prometheus server that receives OTLP, with the shipped configuration."""
     with run_prometheus() as server:
@@ -191,20 +180,27 @@ def prometheus(run_prometheus):
 
 @pytest.fixture
 def run_prometheus(tools, tmp_path):
-    """Return a context manager that runs a Prometheus server, with an option of OTLP in its configuration if given."""
+    """
+    Return a context manager that runs Prometheus.
+
+    Its arguments are an option of OTLP in its configuration, further flags, a global option, and further sections.
+    """
 
     @contextmanager
-    def run(option=""):
+    def run(option="", *flags, server_option="", more=""):
         port = free_port()
         config = tmp_path / "prometheus.yaml"
         shipped = (CONFIG / "prometheus-server.yaml").read_text(encoding="utf-8")
-        config.write_text(shipped.replace("\notlp:\n", f"\notlp:\n  {option}\n"), encoding="utf-8")
+        shipped = shipped.replace("\notlp:\n", f"\notlp:\n  {option}\n")
+        shipped = shipped.replace("\nglobal:\n", f"\nglobal:\n  {server_option}\n")
+        config.write_text(shipped + more, encoding="utf-8")
         command = [
             tools / "prometheus",
             f"--config.file={config}",
             f"--storage.tsdb.path={tmp_path / 'tsdb'}",
             f"--web.listen-address=127.0.0.1:{port}",
             "--web.enable-otlp-receiver",
+            *flags,
         ]
         with process(command, tmp_path / "prometheus.log", ready=port):
             server = Prometheus(port)
@@ -215,6 +211,53 @@ def run_prometheus(tools, tmp_path):
 
             assert eventually(lambda: _quiet(up), 200) == 200
             yield server
+
+    return run
+
+
+@pytest.fixture
+def run_victoria_metrics(tools, tmp_path):
+    """Return a context manager that runs VictoriaMetrics, which shows what it receives without delay."""
+
+    @contextmanager
+    def run(*flags):
+        port = free_port()
+        command = [
+            tools / "victoria-metrics",
+            f"-storageDataPath={tmp_path / 'victoria-metrics'}",
+            f"-httpListenAddr=127.0.0.1:{port}",
+            "-search.latencyOffset=0s",
+            "-inmemoryDataFlushInterval=1s",
+            *flags,
+        ]
+        with process(command, tmp_path / "victoria-metrics.log", ready=port):
+            yield Prometheus(port)
+
+    return run
+
+
+@pytest.fixture
+def run_alertmanager(tools, tmp_path):
+    """Return a context manager that runs an Alertmanager, which sends to the address of a webhook."""
+
+    @contextmanager
+    def run(webhook):
+        port = free_port()
+        config = tmp_path / "alertmanager.yaml"
+        text = f"""
+route: {{receiver: hook, group_by: [ml_model_name], group_wait: 1s, group_interval: 1s}}
+receivers: [{{name: hook, webhook_configs: [{{url: "{webhook}", send_resolved: true}}]}}]
+"""
+        config.write_text(text, encoding="utf-8")
+        command = [
+            tools / "alertmanager",
+            f"--config.file={config}",
+            f"--storage.path={tmp_path / 'alertmanager'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ]
+        with process(command, tmp_path / "alertmanager.log", ready=port):
+            yield f"127.0.0.1:{port}"
 
     return run
 

@@ -13,6 +13,9 @@ from driftline import synthetic
 
 ROWS = 20_000
 
+POLICY = dl.CanaryPolicy(allowed_accuracy_drop=None, allowed_latency_delta=None)
+"""A policy without latency, which needs more time than 2,000 calls take."""
+
 
 def training(seed=0):
     """Return features, predictions and outcomes of the training data."""
@@ -35,9 +38,10 @@ def main():
     parser.add_argument("--canary", action="store_true", help="serve a broken candidate too")
     parser.add_argument("--trace", action="store_true", help="a span per call, with the user's id")
     parser.add_argument("--healthy-canary", action="store_true", help="serve an equal candidate too")
+    parser.add_argument("--stay", action="store_true", help="export, and end when the standard input does")
     asked = parser.parse_args()
 
-    dl.configure_otlp("end-to-end")
+    setup = dl.configure_otlp("end-to-end")
     features, score, outcomes = training()
     reference = dl.Reference.fit(features, predictions=score, outcomes=outcomes)
     window = dl.Window(rows=1_000)
@@ -60,7 +64,7 @@ def main():
 
     if asked.canary or asked.healthy_canary:
         candidate = dl.Monitor("orders", version="2", variant="canary", reference=reference, window=window)
-        canary = dl.Canary(baseline=monitor, candidate=candidate, policy=dl.CanaryPolicy(allowed_accuracy_drop=None))
+        canary = dl.Canary(baseline=monitor, candidate=candidate, policy=POLICY)
 
         @candidate.instrument
         def broken(features):
@@ -78,7 +82,12 @@ def main():
                 failed += 1
         served += 2 * len(rows) - failed
         canary.verdict()
-    sys.stdout.write(json.dumps({"served": served}))
+        setup.force_flush()  # the state ends with the process
+    sys.stdout.write(json.dumps({"served": served}) + "\n")
+    if asked.stay:
+        setup.force_flush()
+        sys.stdout.flush()
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

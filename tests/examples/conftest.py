@@ -47,10 +47,14 @@ class Receiver:
         self._thread.join()
         self._server.server_close()
 
-    def last(self, metric):
-        """Return the last value of each series of a metric, by its attributes without the model's name."""
+    def last(self, metric, requests=None):
+        """
+        Return the last value of each series of a metric, by its attributes without the model's name.
+
+        Of the first *requests* requests; None for all.
+        """
         values = {}
-        for request in self.requests:
+        for request in self.requests[:requests]:
             for resource in request.resource_metrics:
                 for scope in resource.scope_metrics:
                     for candidate in scope.metrics:

@@ -10,21 +10,32 @@ import dataclasses
 import json
 import logging
 import math
+import socket
 import sys
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 if __name__ == "__main__":
     import atheris  # not available for every Python, and not needed to replay the corpus
 
     # Only driftline reports its coverage to the fuzzer. Instrumenting numpy too would take minutes.
     with atheris.instrument_imports(include=["driftline"]):
+        import driftline.fleet._receiver.http_server
         import driftline.testing
 
 import driftline as dl
 from driftline import testing
-from driftline.canary import CanaryEvidence
+from driftline._backends.counts import Grid
+from driftline._backends.otlp_store import OtlpStore, retention_by
+from driftline._backends.otlp_table import Limits
+from driftline.canary import Agreement, CanaryEvidence
+from driftline.fleet._receiver.addresses import Door
+from driftline.fleet._receiver.http_server import OtlpHandler
+from driftline.fleet._receiver.intake import Intake, IntakeLimits, RefusedError
+from driftline.semconv import METRICS
 
 TYPES = (int, float, str, bytes, bool, list, tuple, dict, set, type(None))
 
@@ -238,8 +249,18 @@ def policies(data):
     def one_of(*names):
         return {names[choices.number(len(names))]: choices.value()}
 
-    limits = ("limits", "kind", "classes", "window", "max_drop", "per", "capacity", "expire")
-    asked = ("rates", "guardrails", "alpha", "latency_quantile", "allowed_prediction_drift", "max_rows", "max_time")
+    limits = ("limits", "kind", "classes", "positive", "threshold", "window", "max_drop", "per", "capacity", "expire")
+    shadows = ("agree", "size", "share", "concurrency", "timeout", "max_bytes", "max_load", "copy")
+    asked = (
+        "rates",
+        "guardrails",
+        "alpha",
+        "latency_quantile",
+        "allowed_prediction_drift",
+        "max_rows",
+        "max_time",
+        "warm_up",
+    )
     parts = ("derive", "detectors", "outcomes", "wall_clock", "clock")
 
     def monitor():
@@ -256,6 +277,8 @@ def policies(data):
         lambda: monitor().shutdown(),
         lambda: testing.in_memory_monitor(reference=REFERENCE).replace_reference(choices.value()),
         lambda: dl.Canary(BASELINE, BASELINE, choices.value(), share=choices.value(), path=None),
+        lambda: Agreement(**one_of("tolerance", "absolute", "threshold", "classes", "kind")),
+        lambda: CANARY.shadow(len, len, **one_of(*shadows)),
     )
     try:
         constructors[choices.number(len(constructors))]()
@@ -287,6 +310,57 @@ def derived(data):
     monitor.shutdown()
 
 
+def otlp(data):
+    """Send any bytes to a receiver: what can be read is stored, and the rest is refused; the counts stay counts."""
+    choices = Choices(data)
+    intake = Intake(OtlpStore(retention_by(60.0), Limits(series=50)), IntakeLimits(body=10_000, seconds=0.1))
+    encoding = ("identity", "gzip", "deflate", "identity", choices.text())[choices.number(5)]
+    with suppress(RefusedError):
+        intake.add(data[2:], encoding=encoding, is_json=bool(choices.number(2)))
+
+
+def otlp_points(data):
+    """Send points of any times and values, which reaches deeper than random bytes: sums never decrease."""
+    choices = Choices(data)
+    store = OtlpStore(retention_by(60.0), Limits(series=50), clock=lambda: 1e6)
+    request = ExportMetricsServiceRequest()
+    for _ in range(1 + choices.number(12)):
+        metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="ml.canary.calls")
+        metric.sum.aggregation_temporality = (1, 2, 2, 3)[choices.number(4)]
+        metric.sum.is_monotonic = True
+        point = metric.sum.data_points.add(time_unix_nano=choices.number(256) * 10**9)
+        point.start_time_unix_nano = choices.number(256) * 10**9
+        point.flags = int(choices.number(8) == 0)
+        if choices.number(8):
+            point.as_int = choices.number(256)
+        else:
+            point.as_double = choices.double()
+        point.attributes.add(key=choices.text().encode("utf-8", "replace").decode()).value.int_value = choices.number(4)
+    store.add(request)
+    grid, unit = Grid(0.0, 4.0, 70), "ml.canary.process"
+    for values in store.history(CALLS, {}, unit=unit, by=[], grid=grid, within=1e6, dialect="otlp").values():
+        assert (np.diff(values[~np.isnan(values)]) >= 0).all(), values
+    store.prune()
+    OtlpStore(retention_by(60.0)).restore(store.began, store.entries())
+
+
+def http(data):
+    """Send any bytes to the port of a receiver: they are answered or not, and nothing raises."""
+    intake = Intake(OtlpStore(retention_by(60.0)), IntakeLimits(body=10_000, seconds=0.1))
+    handler = type("Handler", (OtlpHandler,), {"intake": intake, "door": Door(), "disable_nagle_algorithm": False})
+    client, server = socket.socketpair()
+    with client, server:
+        choices = Choices(data)
+        head = (b"", HEAD, HEAD + b"Content-Length: %d\r\n\r\n" % len(data[2:]))[choices.number(3)]
+        client.sendall(head + data[2:])
+        client.shutdown(socket.SHUT_WR)
+        handler(server, ("127.0.0.1", 1), None)
+
+
+HEAD = b"POST /v1/metrics HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n"
+CALLS = METRICS["ml.canary.calls"]
+
+
 def length(row):
     """Derive a feature; raises without a text."""
     return len(row["text"])
@@ -311,6 +385,7 @@ REFERENCE = dl.Reference.fit(
 )
 
 BASELINE = testing.in_memory_monitor(reference=REFERENCE)
+CANARY = dl.Canary(BASELINE, testing.in_memory_monitor(reference=REFERENCE, version="2"))
 _TEXTS = ["a", "bb", "ccc", "dddd"] * 25
 DERIVED = (
     reference_of({"v": np.arange(300.0).reshape(100, 3) % 7, "y": np.arange(100.0), "text": _TEXTS}),
@@ -327,6 +402,9 @@ TARGETS = {
     "policies": policies,
     "evidence": evidence,
     "derived": derived,
+    "http": http,
+    "otlp": otlp,
+    "otlp_points": otlp_points,
 }
 
 

@@ -203,6 +203,10 @@ def main(interrupts, seed, mode):
                 slowest[0] = max(slowest[0], time.perf_counter() - before)
             time.sleep(0.02)
 
+    if sys.version_info < (3, 12):
+        # Before 3.12, a new thread has the identity of the one that starts it until it runs. An exception that another
+        # thread raises there meanwhile ends the new thread, and `Thread.start` waits for ever. So start the worker now.
+        quiet.call()
     threads = [threading.Thread(target=target, daemon=True) for target in (send, work, watch)]
     for thread in threads:
         thread.start()

@@ -51,9 +51,10 @@ import driftline as dl
 
 reader = InMemoryMetricReader()
 provider = MeterProvider([reader])
-columns = {"x": np.arange(500.0), "channel": ["web", "shop"] * 250}
+numbers = np.random.default_rng(1).permutation(500).astype(float)
+columns = {"x": numbers, "channel": ["web", "shop"] * 250}
 ready.append(True)
-reference = dl.Reference.fit(columns, predictions=np.arange(500.0) / 500.0)
+reference = dl.Reference.fit(columns, predictions=numbers / 500.0)
 reference = dl.Reference.from_json(reference.to_json())
 monitor = dl.Monitor("m", reference=reference, window=dl.Window(rows=200), meter_provider=provider, export_bins=True)
 
@@ -63,9 +64,9 @@ def predict(features):
     return 0.5
 
 
-for turn in range(1_000):
-    predict({"x": float(turn), "channel": "phone"})
-monitor.observe(columns, np.arange(500.0))
+monitor.observe({"x": numbers[:400], "channel": ["web", "shop"] * 200}, numbers[:400] / 500.0)
+for number in [*numbers, *numbers]:
+    predict({"x": number, "channel": "phone"})
 monitor.flush()
 assert any(feature.state == "drifting" for feature in monitor.status().values()), monitor.status()
 assert reader.get_metrics_data() is not None
