@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from traffic import QUANTILE, Counts, Traffic
 from ville import AsymptoticABTest
 
-from driftline.canary._evalues.histograms import largest_difference, log_e_two_histograms
-from driftline.canary._evalues.quantiles import LOCATION_PART, Latencies, log_e_two_quantiles
+from driftline.canary._evalues.histograms import Histograms
+from driftline.canary._evalues.latencies import Latencies
+from driftline.canary._evalues.quantiles import LOCATION_PART, Limit, QuantileComparison
 from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
 
 Looks = NDArray[np.int64]
@@ -94,7 +95,8 @@ def latency(traffic: Traffic, level: float, *, relative: float = 0.0, side: int 
             latencies = Latencies(
                 baseline[run, look][None].astype(float), candidate[run, look][None].astype(float), edges
             )
-            if log_e_two_quantiles(latencies, QUANTILE, slope=1.0 + relative, side=side, level=level) >= needed:
+            comparison = QuantileComparison(latencies, QUANTILE)
+            if comparison.log_e(Limit(1.0 + relative), side=side, level=level) >= needed:
                 looks[run] = look
                 break
     return looks
@@ -120,8 +122,9 @@ def predictions(traffic: Traffic, level: float, allowed: float) -> Looks:
             continue
         # The last bin is for missing values, and no value is missing.
         pair = [np.append(counts[run, look], 0)[None].astype(float) for counts in traffic.predictions]
-        assert largest_difference(*pair, ordered=True) > allowed  # noqa: S101 - both computations agree
-        if log_e_two_histograms(*pair, ordered=True, allowed=allowed) >= -math.log(level):
+        histograms = Histograms(*pair, ordered=True)
+        assert histograms.largest_difference > allowed  # noqa: S101 - both computations agree
+        if histograms.log_e(allowed) >= -math.log(level):
             looks[run] = look
     return looks
 

@@ -2,7 +2,6 @@
 False alarms and power for categorical features of few and many categories.
 
     python benchmarks/detection/categories.py                        # about five minutes
-    PYTHONPATH=/other/tree/src python benchmarks/detection/categories.py
 
 Each case draws training data of m rows, fits their bins, and tests windows of n rows. Counts of windows are drawn over
 the bins, whose true shares are known, so no row is ever made. Windows come once an hour, and are tested at the lengths
@@ -25,7 +24,10 @@ from driftline import FalseAlarms
 from driftline._binning.fitting import fit_feature
 from driftline._binning.layout import Layout, binner
 from driftline._capture.columns import CategoricalColumn
+from driftline._significance.combination import cauchy_combination
+from driftline._significance.part_sizes import PartSizes
 from driftline._significance.two_sample import TwoSample
+from driftline.detection._least_effects import LeastEffects
 from driftline.detection._scoring import group_by_width
 from driftline.distances import psi
 
@@ -98,6 +100,7 @@ class Case:
             self.bins.append(binner(feature.bins)(labels))
         self.layout = Layout(self.features)
         self.test = TwoSample(self.features, self.layout)
+        self.sizes, self.least = PartSizes(self.features, self.layout), LeastEffects(RULE.min_effect)
         self.groups = group_by_width(self.features, self.layout)
 
     def windows(self, rows: int, number: int, change: str = "") -> Iterator[NDArray[np.int64]]:
@@ -115,12 +118,15 @@ class Case:
     def alarms(self, rows: int, length: int, change: str = "") -> dict[str, Any]:
         """Return the shares of windows that alarm, with any effect and with the default."""
         level = RULE.level(HOUR * length)
-        results = [self.test(counts, rows * length) for counts in self.windows(rows * length, WINDOWS, change)]
-        p, effect = np.array([result.p for result in results]), np.array([result.effect for result in results])
-        return {
-            "any effect": float((p <= level).mean()),
-            "default": float(((p <= level) & (effect >= RULE.min_effect)).mean()),
-        }
+        limits = self.least.limits(self.features)
+        any_effect, default = [], []
+        for counts in self.windows(rows * length, WINDOWS, change):
+            result = self.test(counts)
+            counting = limits.counting(self.sizes(counts), self.test.effects(counts)[1]) | np.isnan(result.parts)
+            any_effect.append(result.p <= level)
+            # A part that does not count is neutral, as in the rule.
+            default.append(cauchy_combination(np.where(counting, result.parts, 0.5)) <= level)
+        return {"any effect": float(np.mean(any_effect)), "default": float(np.mean(default))}
 
     def psi(self, rows: int) -> NDArray[np.float64]:
         """Return the exported PSI of windows without drift, shape (windows × references,)."""

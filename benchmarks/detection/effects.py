@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rules_driftline import DEFAULT_EFFECT, Watch, fit
+from rules_driftline import Watch, fit
 from streams import generator
 
 __all__ = ["effects"]
@@ -62,13 +62,13 @@ def effects(rows: int = ROWS) -> list[dict[str, Any]]:
 
 
 def _row(reference: Any, change: str, feature: str, values: NDArray[Any]) -> dict[str, Any]:
-    watch = Watch(reference, len(values), 0.0)
-    watch.feed({feature: values})
+    watch = Watch(reference, len(values), None)
+    drifts = feature in watch.feed({feature: values}).drifting
     effect = watch.effect(feature)
     watch.close()
     return {
         "change": change,
         "feature": feature,
         "corrected PSI": round(effect, 4),
-        "at least the default": effect >= DEFAULT_EFFECT,
+        "at least the default": drifts,
     }

@@ -13,7 +13,18 @@ from rules_peers import DEFAULTS, RULES, Panel, ks_distance, ks_p_value
 from scipy.special import bdtri
 from streams import SHIFTS, Shift, Source, World, generator, reference_of
 
-__all__ = ["LEVEL_SHIFTS", "SIZES", "episode", "held_out", "level", "level_rows", "limits_of", "power_rows", "tune"]
+__all__ = [
+    "LEVEL_SHIFTS",
+    "SIZES",
+    "binomial_interval",
+    "episode",
+    "held_out",
+    "level",
+    "level_rows",
+    "limits_of",
+    "power_rows",
+    "tune",
+]
 
 SIZES = (200, 1_000, 5_000)
 """Rows of a window."""
@@ -150,7 +161,7 @@ def episode(shift: str, rows: int, number: int, limits: Limits) -> dict[str, Any
         window = drift.change(source.take(rows), noise)
         ratios = panel(window)
         open_rules = [rule for rule, value in rows_until.items() if value is None]
-        hits = {rule for rule in watches if rule in open_rules and _finds(watches[rule].feed(window), drift)}
+        hits = {rule for rule in watches if rule in open_rules and finds(watches[rule].feed(window), drift)}
         hits |= {rule for rule, (measured, limit) in flags.items() if ratios[measured][0] >= limit}
         rows_until.update(dict.fromkeys(hits.intersection(open_rules), served))
         if hits.issuperset(open_rules):
@@ -160,7 +171,8 @@ def episode(shift: str, rows: int, number: int, limits: Limits) -> dict[str, Any
     return {"shift": shift, "rows": rows, "rows until": rows_until}
 
 
-def _finds(result: Result, drift: Shift) -> bool:
+def finds(result: Result, drift: Shift) -> bool:
+    """Return whether the feature of a drift, or a projection, is drifting."""
     return drift.feature in result.drifting or bool(result.drifting - set(drift.world.names))
 
 
@@ -177,7 +189,7 @@ def power_rows(episodes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         times = np.array([horizon * 2 if value is None else value for value in values])
         hits = int((times <= horizon).sum())
         median = float(np.median(times))
-        low, high = _binomial_interval(hits, len(values))
+        low, high = binomial_interval(hits, len(values))
         rows.append(
             {
                 "shift": shift,
@@ -195,7 +207,7 @@ def power_rows(episodes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _binomial_interval(hits: int, tries: int) -> tuple[float, float]:
+def binomial_interval(hits: int, tries: int) -> tuple[float, float]:
     """Return the exact 95 % confidence interval of a share (Clopper & Pearson 1934)."""
     low = float(bdtri(hits - 1, tries, 0.975)) if hits else 0.0
     high = float(bdtri(hits, tries, 0.025)) if hits < tries else 1.0
@@ -260,7 +272,7 @@ def level_rows(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             if not windows:
                 continue
             hits = {rule: sum(part["hits"][rule] for part in matching) for rule in matching[0]["hits"]}
-            low, high = _binomial_interval(hits["driftline"], windows)
+            low, high = binomial_interval(hits["driftline"], windows)
             rows.append(
                 {
                     "window rows": size,

@@ -36,7 +36,8 @@ def write_csv(results: Results, out: Path) -> None:
         for run in results.get("flights", [])
         for alarm in run["alarms"]
     ]
-    for name, rows in {**results, "flights": alarms}.items():
+    streams = [{"rule": stream["rule"], **alarm} for stream in results.get("public", []) for alarm in stream["alarms"]]
+    for name, rows in {**results, "flights": alarms, "public": streams}.items():
         if isinstance(rows, list) and rows:
             with (out / f"{name.replace(' ', '_')}.csv").open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")

@@ -11,7 +11,7 @@ from driftline.testing import ManualClock, in_memory_monitor
 
 __all__ = ["DEFAULT", "DEFAULT_EFFECT", "RULES", "SECONDS", "ZERO", "Watch", "fit"]
 
-SECONDS = {"1min": 60.0, "1h": 3_600.0, "1d": 86_400.0}
+SECONDS = {"1min": 60.0, "1h": 3_600.0, "1d": 86_400.0, "3d": 259_200.0, "7d": 604_800.0}
 """Seconds of each cadence at which windows end."""
 
 DEFAULT_EFFECT = dl.FalseAlarms().min_effect
@@ -31,9 +31,19 @@ def fit(
     joint: bool = False,
     time: Any = None,
     seasons: Sequence[str] = (),
+    cluster: str | None = None,
 ) -> dl.Reference:
-    """Fit a reference. With *joint* it has projections, with *seasons* it has profiles of the rows at *time*."""
-    return dl.Reference.fit(dict(columns), categorical=list(categorical), projections=joint, time=time, seasons=seasons)
+    """
+    Fit a reference.
+
+    With *joint* it has projections, with *seasons* profiles of the rows at *time*, with *cluster* the variance between
+    the values of that column.
+    """
+    # Versions that are compared with this one have no such argument.
+    key = {} if cluster is None else {"cluster": cluster}
+    return dl.Reference.fit(
+        dict(columns), categorical=list(categorical), projections=joint, time=time, seasons=seasons, **key
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,10 @@ class Result:
     """Features that started to drift."""
     drifting: frozenset[str]
     """Features that drift."""
+    undecided: frozenset[str]
+    """Features with the state insufficient_data."""
     evaluated: bool
-    """Whether any feature had a state other than insufficient_data."""
+    """Whether any feature had another state than that."""
 
 
 class Watch:
@@ -102,9 +114,14 @@ class Watch:
         """Evaluate pending windows, as a collection of metrics does."""
         status = self._monitor.status()
         drifting = frozenset(name for name, entry in status.items() if entry.state == "drifting")
+        undecided = frozenset(name for name, entry in status.items() if entry.state == "insufficient_data")
         started = tuple(sorted(drifting - self._before))
         self._before = drifting
-        return Result(started, drifting, any(entry.state != "insufficient_data" for entry in status.values()))
+        return Result(started, drifting, undecided, len(undecided) < len(status))
+
+    def replace(self, reference: dl.Reference) -> None:
+        """Compare with another reference from now on."""
+        self._monitor.replace_reference(reference)
 
     def p_value(self, feature: str) -> float | None:
         """Return the p-value of a feature in the last window."""
@@ -113,6 +130,10 @@ class Watch:
     def effect(self, feature: str) -> float:
         """Return the corrected PSI of a feature in the last window; 0 if it has none."""
         return self._monitor.status()[feature].effect or 0.0
+
+    def state(self, feature: str) -> str:
+        """Return the state of a feature."""
+        return self._monitor.status()[feature].state
 
     def reason(self, feature: str) -> str:
         """Return the reason of the state of a feature."""

@@ -30,10 +30,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import effects
 import false_alarms
+import lumpy_parts
 import numpy as np
 import power
 import real
 import timing
+from lumpy_report import write_lumpy_page
 from readme import write_summary
 from report import write_csv, write_page
 from streams import SHIFTS
@@ -41,7 +43,8 @@ from streams import SHIFTS
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
 PAGE = HERE.parent.parent / "docs" / "results" / "detection.md"
-PARTS = ("false_alarms", "power", "level", "real", "timing", "peers")
+LUMPY_PAGE = PAGE.with_name("detection-lumpy.md")
+PARTS = ("false_alarms", "power", "level", "real", "lumpy", "lumpy_power", "words", "public", "timing", "peers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,20 @@ class Size:
     levels: int
     placebo: int
     ticks: int
+    lumpy_months: int
+    lumpy_runs: int
+    alarms: int
+    """Alarms of each shape and change, whose reasons are read."""
     quick: bool
 
     def shared(self, share: float) -> Size:
         """Return a size with a share of the months, episodes and references. Each is as long as before."""
-        counts = {name: max(1, round(getattr(self, name) * share)) for name in ("episodes", "tuning", "levels")}
-        return replace(self, months=self.months * share, placebo=max(1, round(self.placebo * share)), **counts)
+        counts = {name: max(1, round(getattr(self, name) * share)) for name in SHARED}
+        return replace(self, months=self.months * share, **counts)
 
+
+SHARED = ("episodes", "tuning", "levels", "placebo", "lumpy_months", "lumpy_runs", "alarms")
+"""Numbers of a size that are at least 1."""
 
 FULL = Size(
     months=1.0,
@@ -79,6 +89,9 @@ FULL = Size(
     levels=30,
     placebo=3,
     ticks=200,
+    lumpy_months=20,
+    lumpy_runs=100,
+    alarms=20,
     quick=False,
 )
 QUICK = Size(
@@ -91,6 +104,9 @@ QUICK = Size(
     levels=1,
     placebo=1,
     ticks=5,
+    lumpy_months=1,
+    lumpy_runs=1,
+    alarms=1,
     quick=True,
 )
 
@@ -109,6 +125,8 @@ class Workers:
     """The pool of processes, and the seconds of CPU that it has used."""
 
     pool: ProcessPoolExecutor
+    public: Path | None
+    """The folder of the public streams."""
     cpu: float = 0.0
 
     def run(self, tasks: Iterable[Task]) -> list[Any]:
@@ -187,10 +205,32 @@ def run_real(workers: Workers, size: Size) -> dict[str, Any]:
     }
 
 
+def run_lumpy(workers: Workers, size: Size) -> dict[str, Any]:
+    """Count onsets and time in a false drift on lumpy traffic."""
+    return lumpy_parts.budget(workers.spread, size.lumpy_months, quick=size.quick)
+
+
+def run_lumpy_power(workers: Workers, size: Size) -> dict[str, Any]:
+    """Measure power and recovery on lumpy traffic."""
+    return lumpy_parts.power(workers.spread, size.lumpy_runs, quick=size.quick)
+
+
+def run_words(workers: Workers, size: Size) -> dict[str, Any]:
+    """Compare what reasons say with the raw rows."""
+    return lumpy_parts.words(workers.spread, size.alarms)
+
+
+def run_public(workers: Workers, size: Size) -> dict[str, Any]:
+    """Serve the public streams."""
+    del size
+    return lumpy_parts.public(workers.spread, workers.public)
+
+
 def run_timing(workers: Workers, size: Size) -> dict[str, Any]:
-    """Measure the time of evaluations, with nothing else running."""
+    """Measure the time of evaluations and the memory, with nothing else running."""
     del workers
-    return {"timing": timing.evaluations(size.ticks)}
+    memory = timing.memory(2) if size.quick else timing.memory()
+    return {"timing": timing.evaluations(size.ticks), "memory": [memory]}
 
 
 RUN = {
@@ -198,6 +238,10 @@ RUN = {
     "power": run_power,
     "level": run_level,
     "real": run_real,
+    "lumpy": run_lumpy,
+    "lumpy_power": run_lumpy_power,
+    "words": run_words,
+    "public": run_public,
     "timing": run_timing,
 }
 
@@ -205,10 +249,21 @@ RUN = {
 # --- the peers' environment ------------------------------------------------------------------------------------------
 
 
+def cache_folder() -> Path:
+    """Return the folder outside the repository that keeps what takes long to make."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "driftline"
+
+
+def public_data(python: Path) -> Path | None:
+    """Write the public streams that the peers' environment bundles. Return their folder, or None if that failed."""
+    folder = cache_folder() / "detection-public"
+    return folder if in_peers(python, "public_data.py", folder).wait() == 0 else None
+
+
 def peers_python() -> Path:
     """Return the interpreter of the peers' environment. The first call creates the environment."""
     requirements = HERE / "requirements.txt"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "driftline"
+    cache = cache_folder()
     name = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = cache / f"detection-peers-{name}"
     python = folder / "bin" / "python"
@@ -258,10 +313,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raw.mkdir(parents=True, exist_ok=True)
 
     began = time.perf_counter()
+    public = public_data(python) if python is not None and "public" in parts and write else None
     peers = None
     if python is not None and "peers" in parts and write:
         peers = in_peers(python, "installed.py", raw / "peers.json", *(["--quick"] if options.quick else []))
-    simulate([name for name in RUN if name in parts], size, options.jobs, raw if write else None, peers)
+    simulate([name for name in RUN if name in parts], size, options.jobs, raw if write else None, peers, public)
     if peers is not None:
         if peers.wait() != 0:
             parser.exit(1, "installed.py failed in the peers' environment\n")
@@ -270,6 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results = _results(raw)
         write_csv(results, out)
         write_page(results, page, out, _machine())
+        write_lumpy_page(results, page.with_name(LUMPY_PAGE.name), out, _machine())
         if not options.out and {"false_alarms", "power"} <= results.keys():
             write_summary(results, README)
         if python is not None and in_peers(python, "plots.py", out).wait() != 0:
@@ -278,7 +335,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def simulate(
-    parts: Sequence[str], size: Size, jobs: int, raw: Path | None, peers: subprocess.Popen[bytes] | None
+    parts: Sequence[str],
+    size: Size,
+    jobs: int,
+    raw: Path | None,
+    peers: subprocess.Popen[bytes] | None,
+    public: Path | None,
 ) -> None:
     """Run the parts one after the other, each in all processes. Write their tables to the folder *raw*."""
     # With more than two cores, leave one of them to the peers.
@@ -287,7 +349,7 @@ def simulate(
             if part == "timing" and peers is not None:
                 peers.wait()
             start, own = time.perf_counter(), time.process_time()
-            workers = Workers(pool)
+            workers = Workers(pool, public)
             tables = RUN[part](workers, size)
             seconds = round(time.perf_counter() - start, 1)
             cpu = round(workers.cpu + time.process_time() - own, 1)
@@ -313,7 +375,10 @@ def _results(raw: Path) -> dict[str, Any]:
         path = raw / f"{part}.json"
         if path.exists():
             tables = json.loads(path.read_text(encoding="utf-8"))
-            results["seconds"][part] = (tables.pop("seconds"), tables.pop("cpu"))
+            seconds = tables.pop("seconds", None), tables.pop("cpu", None)
+            # Parts that were put together from several runs have no time.
+            if None not in seconds:
+                results["seconds"][part] = seconds
             results.update(tables)
     return results
 

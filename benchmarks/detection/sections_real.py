@@ -139,6 +139,11 @@ def timing_section(results: Results, plots: str) -> list[str]:
             "lengths and components. The rows of the table ran in turns. Aim: below 5 ms."
         ),
         *table(("step", "evaluations", "median, ms", "quartiles", "fastest"), rows),
+        *(
+            f"Memory after {row['windows']} windows: {row['monitor MiB']:g} MiB for the monitor of {row['features']} "
+            f"features, and {row['reference MiB']:g} MiB for its reference."
+            for row in results.get("memory", [])
+        ),
     ]
 
 

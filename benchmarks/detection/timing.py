@@ -1,16 +1,18 @@
-"""Measures the cost of an evaluation of 200 features at all window lengths, beside a lower bound."""
+"""Measures the cost of an evaluation of 200 features at all window lengths, beside a lower bound, and its memory."""
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
 from rules_driftline import Watch, fit
 from streams import generator
 
-__all__ = ["evaluations"]
+__all__ = ["FEATURES", "Ticks", "evaluations", "memory"]
 
 FEATURES = 200
 BINS = 17
@@ -20,7 +22,65 @@ FLOOR = f"floor: one chi-square of {FEATURES} × {BINS}"
 
 ROWS = 1_000
 BEFORE = 40
-"""Windows before the first measurement. They fill every window length and end the burn-in."""
+"""Windows before the first measurement, after which the evaluation uses long windows too."""
+
+FILLED = 80
+"""Windows before memory is measured. They fill every window length."""
+
+MIB = 2.0**20
+
+
+class Ticks:
+    """A monitor of 200 features whose evaluations are measured one by one."""
+
+    def __init__(self, windows: int = BEFORE) -> None:
+        self._random = generator("timing")
+        self._names = [f"f{place}" for place in range(FEATURES)]
+        self.watch = Watch(fit(self._columns(20 * ROWS)), ROWS, None)
+        for _ in range(windows):
+            self.next()
+
+    def next(self) -> float:
+        """Serve a window, and return the milliseconds of its last row and its evaluation."""
+        window = self._columns(ROWS)
+        # Count all rows except the last one. It completes the window and starts the evaluation.
+        self.watch.serve({name: column[:-1] for name, column in window.items()})
+        self.watch.evaluate()
+        start = time.perf_counter()
+        self.watch.serve({name: column[-1:] for name, column in window.items()}, 0.0)
+        self.watch.evaluate()
+        return 1e3 * (time.perf_counter() - start)
+
+    def _columns(self, rows: int) -> dict[str, Any]:
+        return dict(zip(self._names, _values(self._random, rows), strict=True))
+
+
+def memory(windows: int = FILLED) -> dict[str, float]:
+    """Return the MiB that Python and numpy allocate for a reference of 200 features, and for its monitor."""
+    random = generator("memory")
+    names = [f"f{place}" for place in range(FEATURES)]
+    training = dict(zip(names, _values(random, 20 * ROWS), strict=True))
+    fit(training)  # what is imported and cached once does not count
+    tracemalloc.start()
+    reference = fit(training)
+    of_reference = _traced()
+    watch = Watch(reference, ROWS, None)
+    for _ in range(windows):
+        watch.feed(dict(zip(names, _values(random, ROWS), strict=True)))
+    of_both = _traced()
+    tracemalloc.stop()
+    watch.close()
+    return {
+        "features": FEATURES,
+        "windows": windows,
+        "reference MiB": round(of_reference / MIB, 2),
+        "monitor MiB": round((of_both - of_reference) / MIB, 2),
+    }
+
+
+def _traced() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 def evaluations(rounds: int) -> list[dict[str, Any]]:

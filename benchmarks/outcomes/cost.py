@@ -4,6 +4,8 @@ The cost of remembering a prediction in the caller's thread, and of storing and 
 Each figure is the median of five rounds of 20,000 ids in one process, without and with a million other pending
 predictions. For comparison: a dict that grows forever, and an SQLite table with one transaction per row.
 
+A second table has the bytes of an id, with its prediction, and with its outcome too once it is joined.
+
 Run: ``python benchmarks/outcomes/cost.py``.
 """
 
@@ -13,6 +15,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,6 +83,29 @@ def measure(path: Path | None, pending: int) -> tuple[float, float, float]:
     return statistics.median(appended), statistics.median(stored), statistics.median(joined)
 
 
+def size_of_ids(path: Path | None) -> tuple[float, float]:
+    """Return bytes per pending id and per joined id, in memory or in the file."""
+    outcomes = outcomes_in(path)
+    ids = next(rounds())
+    tracemalloc.start()
+    before, sizes = tracemalloc.get_traced_memory()[0], []
+    for add, value in ((outcomes.remember, 0.7), (outcomes.add_outcome, True)):
+        for prediction_id in ids:
+            add(prediction_id, value * 1)  # another object each time, as outputs are
+        outcomes.settle()
+        sizes.append((tracemalloc.get_traced_memory()[0] - before if path is None else pages(path)) / len(ids))
+    tracemalloc.stop()
+    return sizes[0], sizes[1]
+
+
+def pages(path: Path) -> int:
+    """Return the bytes of a file once its write-ahead log is in it."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path.stat().st_size
+
+
 def plain_dict() -> float:
     """Return microseconds per entry of a dict that grows forever."""
     outputs: dict[str, float] = {}
@@ -112,8 +138,12 @@ def main() -> None:
                 file = path and path.with_suffix(f".{pending}")
                 append, store, join = measure(file, pending)
                 print(f"| {name} | {pending:,} | {append:.2f} | {store:.1f} | {join:.1f} |")
+        sizes = [size_of_ids(path) for path in (None, Path(folder) / "sizes.sqlite")]
         print(f"| a dict that grows forever | 0 | {plain_dict():.2f} | – | – |")
         print(f"| a transaction per row | 0 | {plain_table(Path(folder) / 'plain.sqlite'):.1f} | – | – |")
+    print("\n| store | pending id (bytes) | joined id (bytes) |\n|---|---|---|")
+    for name, (pending_bytes, joined_bytes) in zip(("memory", "file"), sizes, strict=True):
+        print(f"| {name} | {pending_bytes:.0f} | {joined_bytes:.0f} |")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ Measures the join, its cost and the estimate of accuracy, and writes the tables 
 
 The summary at the top of that page is written by hand.
 
-Run: ``python benchmarks/outcomes/run.py [--rows N] [--employment DIR] [--cbpe PYTHON]``.
+Run: ``python benchmarks/outcomes/run.py [--rows N] [--nannyml DIR] [--cbpe PYTHON]``.
 The other files of this folder explain the options.
 """
 
@@ -44,16 +44,17 @@ def main() -> None:
     """Run all benchmarks and write their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--employment")
+    parser.add_argument("--nannyml")
     parser.add_argument("--cbpe")
     arguments = parser.parse_args()
-    options = {"--employment": arguments.employment, "--cbpe": arguments.cbpe}
+    options = {"--nannyml": arguments.nannyml, "--cbpe": arguments.cbpe}
     data = [part for name, value in options.items() if value for part in (name, value)]
     machine = f"Python {platform.python_version()}, {platform.machine()}.\n\n"
     page = PAGE.read_text(encoding="utf-8")
     page = replace(page, "join", f"```\n{run_script('join.py', '--rows', str(arguments.rows))}\n```")
     page = replace(page, "cost", machine + run_script("cost.py"))
     page = replace(page, "estimate", run_script("estimate.py", *data))
+    page = replace(page, "estimate coverage", run_script("estimate_coverage.py"))
     PAGE.write_text(page, encoding="utf-8")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import os
 import subprocess
 import sys
@@ -14,17 +13,6 @@ import pytest
 from scipy.stats import ks_2samp, wasserstein_distance
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "detection"
-
-
-@pytest.fixture(scope="module")
-def part():
-    """Return a function that imports a module of the benchmark, as its scripts do."""
-    before, names = list(sys.path), {path.stem for path in FOLDER.glob("*.py")}
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module
-    sys.path[:] = before
-    for name in names:
-        sys.modules.pop(name, None)
 
 
 def test_the_readme_gets_its_figures_between_the_marks(part, tmp_path):
@@ -75,9 +63,14 @@ def test_a_quick_run_writes_all_tables_and_the_page(tmp_path):
         "level",
         "harmless",
         "timing",
+        "memory",
         "flights",
         "placebo",
         "remarkable_days",
+        "lumpy",
+        "lumpy_power",
+        "words",
+        "temperatures",
     }
     page = (tmp_path / "detection.md").read_text(encoding="utf-8")
     assert SUMMARY in page
@@ -91,6 +84,10 @@ def test_a_quick_run_writes_all_tables_and_the_page(tmp_path):
         "Cost of an evaluation",
     ):
         assert f"## {heading}" in page
+    lumpy = (tmp_path / "detection-lumpy.md").read_text(encoding="utf-8")
+    assert "## Nothing drifts" in lumpy
+    assert "## One of ten features drifts" in lumpy
+    assert "## What reasons say" in lumpy
     with (tmp_path / "false_alarms.csv").open(encoding="utf-8", newline="") as file:
         rules = {row["rule"] for row in csv.DictReader(file)}
     assert {"least effect 0", "default least effect", "nannyml", "PSI > 0.2"} <= rules
@@ -184,3 +181,24 @@ def test_categories_alarm_with_drift_and_not_without(part, monkeypatch):
     assert (case.psi(1_000) < 0.2).all()
     identifiers = categories.Case("id", 1_000, 1_000, seed=1)
     assert identifiers.alarms(1_000, 1)["any effect"] == 0.0
+
+
+def test_trees_are_timed_in_turns(part, monkeypatch):
+    """Each tree has a row with its time and its memory."""
+    trees = part("timing_trees")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    source = Path(__file__).parents[2] / "src"
+    rows = trees.compare([source, source], 2, windows=2)
+    assert [row["evaluations"] for row in rows] == [2, 2]
+    assert all(row["median ms"] > 0 and 0.1 < row["monitor MiB"] < 100 for row in rows)
+
+
+def test_power_of_trees_is_measured_on_the_same_streams(part, capsys):
+    """Two equal trees have equal rows."""
+    source = str(Path(__file__).parents[2] / "src")
+    part("power_trees").main(
+        ["--trees", source, source, "--episodes", "1", "--shifts", "mean +0.5 σ", "--sizes", "1000"]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all("100%   1000 | 100%   1000" in line for line in lines)
