@@ -36,7 +36,7 @@ else
 test: lint test-unit test-system test-wheel
 endif
 
-# Less than a minute on two cores: the unit tests and doctests, without the slow ones.
+# One to two minutes on two cores: the unit tests and doctests, without the slow ones.
 WORKERS ?= 2
 test-fast: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and not slow' $(ARGS)
@@ -68,9 +68,9 @@ lint: $(VENV)/.test
 tools:
 	tools/build
 
-# If Go is present, the collector and Prometheus are built once, outside the repository, and tested against.
+# If Go is present, the servers that tests run against are built once, outside the repository.
 tools-if-go:
-	@if command -v go >/dev/null 2>&1; then tools/build; else echo "no Go here: the tests against the real collector and Prometheus are skipped"; fi
+	@if command -v go >/dev/null 2>&1; then tools/build; else echo "no Go here: the tests against real servers are skipped"; fi
 
 generate: $(VENV)/.test
 	$(BIN)/python model/generate.py

@@ -30,6 +30,9 @@ SETUP = {
     "outcomes": """import driftline as dl
 reference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)
 """,
+    "fleet": """import driftline as dl
+dl.Reference.fit(X_train).save("flights.reference.json")
+""",
     "canary": """import driftline as dl
 reference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)
 """,

@@ -18,6 +18,7 @@ HEADINGS = [
     "Quickstart",
     "Metrics",
     "Alerting",
+    "Fleets",
     "Overhead",
     "Configuration",
     "Troubleshooting",
