@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .PHONY: demo test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
-.PHONY: bench bench-detection soak fuzz test-pythons audit clean
+.PHONY: bench bench-detection soak fuzz test-pythons test-integrations audit clean
 
 # Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
@@ -96,6 +96,10 @@ fuzz: $(VENV)/.test
 # The whole suite under every installed Python, each in a separate environment under .venvs/.
 test-pythons:
 	tools/test-pythons $(ARGS)
+
+# The tests that need MLflow, boosters, ONNX and the like, in a separate environment under .venvs/.
+test-integrations:
+	tools/test-integrations $(ARGS)
 
 # Checks everything that is installed for tests against PyPI's advisory database, which must be reachable.
 audit: $(VENV)/.test
