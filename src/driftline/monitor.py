@@ -10,8 +10,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from driftline import instrument as instrumentation
 from driftline._derived.spec import Derive
-from driftline._pipeline.pipeline import Pipeline
-from driftline._pipeline.settings import Settings
+from driftline._pipeline.pickled import PickledMonitor
 from driftline._pipeline.variant import MonitoredVariant
 from driftline._significance.dependence import Dependence
 from driftline._windows.window import Window
@@ -32,7 +31,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-class Monitor(MonitoredVariant):
+class Monitor(PickledMonitor, MonitoredVariant):
     """
     Watch one model: count its predictions, compare their features with a reference, and export what drifts.
 
@@ -127,11 +126,7 @@ class Monitor(MonitoredVariant):
     ) -> None:
         arguments = dict(locals())
         del arguments["self"]
-        settings = Settings.check(**arguments)
-        self.name, self.version, self.variant = name, version, variant
-        self._attributes = settings.attributes
-        self._pipeline = Pipeline(settings)
-        self._calls = self._pipeline.take_calls()
+        self._begin(Monitor, arguments)
 
     @property
     def reference(self) -> Reference | None:

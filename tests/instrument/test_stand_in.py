@@ -12,6 +12,8 @@ import pickle
 import numpy as np
 import pytest
 
+import driftline as dl
+
 
 class Net:
     """A model in the manner of PyTorch."""
@@ -191,17 +193,32 @@ def test_async_and_generator_objects(monitor, row, counted):
     assert counted() == (3, 0, 3)
 
 
-def test_copies_are_decorated_and_pickles_refused(monitor, row, counted):
-    """A copy has its own attributes. The object itself may be pickled."""
+def test_copies_are_decorated(monitor, row, counted):
+    """A copy has its own attributes. `tests/_pipeline/test_pickled.py` tests pickles."""
     decorated = monitor.instrument(Net())
     for copied in (copy.copy(decorated), copy.deepcopy(decorated)):
         assert copied.eval()(row) == 0.5
     assert decorated.layers is not copied.layers
     assert decorated(row) == 0.25
     assert counted() == (3, 0, 3)
-    with pytest.raises(TypeError, match="an instrumented Net cannot be pickled: pickle the object itself"):
+    with pytest.raises(dl.ConfigurationError, match=r"^meter_provider="):
         pickle.dumps(decorated)
     assert b"Net" in pickle.dumps(decorated.__wrapped__)
+
+
+def test_an_awaitable_that_is_followed_has_no_pickle(monitor, row):
+    """What ends the call stays in this process."""
+    followed = monitor.instrument(lambda features: Awaitable())(row)
+    with pytest.raises(TypeError, match="an instrumented Awaitable cannot be pickled: pickle the object itself"):
+        pickle.dumps(followed)
+
+
+class Awaitable:
+    """A result that is awaited."""
+
+    def __await__(self):
+        yield
+        return 0.5
 
 
 def test_functions_and_methods_stay_functions(monitor):

@@ -17,6 +17,7 @@ from driftline._recording.recorder import Recorder
 from driftline._runtime.abandoned import abandon
 from driftline._runtime.call_keys import Bucket, bucket_of, key_bucket, key_digest, with_bucket
 from driftline._runtime.guard import Guard, is_contained
+from driftline._runtime.owned import OwnedDict, belongs_to
 from driftline._runtime.shadow_watch import ShadowWatch, current_watch, watch_call
 from driftline.otel import Tracing, current_context, error_type
 from driftline.outcomes import Outcomes
@@ -37,12 +38,28 @@ class Owner(Protocol):
         """Whether a worker thread of the pipeline runs."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """Whether the monitor was shut down."""
+        ...
+
     def is_abandoned(self) -> bool:
         """Take note that no user is left. Return whether there is something to finish."""
         ...
 
     def finish(self) -> None:
         """Flush, end the worker thread, and hand the counts on."""
+        ...
+
+
+class PicklePlan(Protocol):
+    """The `Blueprint` of a monitor, as its `Calls` see it."""
+
+    key: str
+    monitor: weakref.ref[Any] | None
+
+    def reduce(self, calls: Calls) -> tuple[Any, ...]:
+        """Return what ``__reduce__`` of these calls returns."""
         ...
 
 
@@ -68,6 +85,7 @@ class Calls:
         open_blocks: the blocks of this monitor that generators have open, by the generator's frame.
         buffer: the buffer in which calls begin.
         owner: the pipeline.
+        blueprint: what a pickle holds of the monitor.
         overflows: steps that the limit of recursion has prevented, as (place, seconds of a call to count or None).
         enabled: as above.
         reference: as above.
@@ -76,6 +94,7 @@ class Calls:
     """
 
     owner: Owner | None = None
+    blueprint: PicklePlan | None = None
 
     def __init__(
         self,
@@ -90,16 +109,32 @@ class Calls:
     ) -> None:
         self.call_flag: ContextVar[list[bool] | None] = ContextVar("driftline.call_flag", default=None)
         self.overflows: list[tuple[str, float | None]] = []
-        self.open_blocks: dict[int, weakref.ref[Any]] = {}
+        self.open_blocks: dict[int, weakref.ref[Any]] = OwnedDict(self, "open_blocks")
         self.enabled = enabled
         self.tracing = tracing
         self.call_bucket = call_bucket
         self._outcomes, self._guard = outcomes, guard
+        belongs_to(self, "call_flag", self.call_flag)
+        belongs_to(self, "call_bucket", call_bucket)
         self.switch(recorder, reference)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.blueprint is None:
+            msg = f"cannot pickle {type(self).__name__!r} object"  # as Python says it
+            raise TypeError(msg)
+        return self.blueprint.reduce(self)
+
+    def __deepcopy__(self, memo: object) -> Calls:
+        return self
 
     def __del__(self) -> None:
         if self.owner is not None and self.owner.is_abandoned():
             abandon(self)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the monitor was shut down, so that its pickles arrive as a new one."""
+        return self.owner is not None and self.owner.ended
 
     @property
     def has_thread(self) -> bool:

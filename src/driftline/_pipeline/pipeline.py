@@ -367,6 +367,11 @@ class Pipeline:
                 canary.end()
 
     @property
+    def ended(self) -> bool:
+        """Whether `shutdown` was called."""
+        return self._closed
+
+    @property
     def has_thread(self) -> bool:
         """Whether a worker thread runs, which finishes the pipeline once it is unused."""
         return self.worker is not None and self.worker.running and self.worker.attached

@@ -16,6 +16,7 @@ from driftline.canary._decision import judge_canary
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._export import CanaryExporter, Point
 from driftline.canary._guardrails import GuardrailFeed, feed_of
+from driftline.canary._pickled import PickledCanary
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._routing import Side, choose_side, route_calls
 from driftline.canary._shadows.agreement import Agree
@@ -38,7 +39,7 @@ PAUSE_FACTOR = 50.0
 """Pause after a background decision, as a multiple of its duration. Such decisions thus take 2 % of one core."""
 
 
-class Canary:
+class Canary(PickledCanary):
     """
     Compares two monitored variants of a model, and decides about the candidate.
 
@@ -82,6 +83,7 @@ class Canary:
         id: str | None = None,  # noqa: A002 - the public name
         export: bool = False,
     ) -> None:
+        self._let_travel(locals())
         check.boolean("export", export)
         check_variants(baseline, candidate, path, export=export)
         if policy is not None and not isinstance(policy, (CanaryPolicy, ThresholdPolicy)):
@@ -122,7 +124,6 @@ class Canary:
             self._exporter = CanaryExporter(self._id, attributes, began)
         # Without the other side nothing can be decided in this process.
         self._decides = len(variants) == len(sides) or path is not None
-        self._ended = False
         self._shadows: tuple[Shadow, ...] = ()
         self._last: Verdict | None = None
         self._state: CanaryState = self._standing.state

@@ -160,6 +160,10 @@ class Plan:
         self.open_blocks = target.open_blocks
         self.first = extract.index if isinstance(extract, FirstArgument) else NO_INDEX
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = (self.target, self.extract, self.output, self._prediction_id, self._user_id, self._key)
+        return Plan, arguments
+
     def capture(self, buffer: CallBuffer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
         """Extract, read and copy the features of a call; if that raises, report the error."""
         try:

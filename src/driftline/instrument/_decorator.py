@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from driftline._runtime import validation as check
+from driftline._runtime.by_value import check_functions
 from driftline.errors import ConfigurationError
 from driftline.instrument._arguments import feature_extractor, parameters_of, without_self
 from driftline.instrument._call import Plan, Target, leave
@@ -102,12 +103,34 @@ def instrument(
     if isinstance(function, _FUNCTIONS):
         return wrapper
 
-    def rebuild(copied: Any) -> Any:
-        return instrument(
-            target, copied, features=features, output=output, prediction_id=prediction_id, user_id=user_id, key=key
-        )
+    arguments = {
+        "features": features,
+        "output": output,
+        "prediction_id": prediction_id,
+        "user_id": user_id,
+        "key": key,
+    }
+    return stand_in(function, {"__call__": wrapper}, _Instrument(target, arguments))
 
-    return stand_in(function, {"__call__": wrapper}, rebuild)
+
+class _Instrument:
+    """
+    Instruments the copy of a callable object, and the object that arrives in a pickle.
+
+    Args:
+        target: records the calls.
+        arguments: the keyword arguments of `instrument`.
+    """
+
+    def __init__(self, target: Target, arguments: dict[str, Any]) -> None:
+        self._target, self._arguments = target, arguments
+
+    def __call__(self, function: Any) -> Any:
+        return instrument(self._target, function, **self._arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        check_functions(self._arguments)
+        return _Instrument, (self._target, self._arguments)
 
 
 _FUNCTIONS = (

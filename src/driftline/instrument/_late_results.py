@@ -27,7 +27,15 @@ __all__ = ["conclude", "is_late"]
 Follow: TypeAlias = Callable[[OpenCall, Any, "list[bool]"], Any]
 """A function of (call, result, flag of the call) that returns what the caller gets, and later ends the call."""
 
-kinds: dict[type, Follow | None] = {}
+
+class _Kinds(dict[type, "Follow | None"]):
+    """A dict that pickles as the variable of this module: the closures of decorated functions have its method."""
+
+    def __reduce__(self) -> str:
+        return "kinds"
+
+
+kinds = _Kinds()
 """By class of result: how to follow it, or None if it is the prediction itself."""
 
 

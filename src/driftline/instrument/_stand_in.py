@@ -32,13 +32,13 @@ def stand_in(
     Return an object that behaves like *original*, but for the special methods of *methods*.
 
     Attributes are read from the original and written to it. ``isinstance`` says the class of the original. A method
-    that returns the original returns the stand-in. The original is the attribute ``__wrapped__``. A stand-in cannot be
-    pickled, because what *methods* do stays in this process.
+    that returns the original returns the stand-in. The original is the attribute ``__wrapped__``.
 
     Args:
         original: the object.
         methods: functions without ``self``, by the name of the special method that they replace.
-        rebuild: makes the stand-in of a copy, in `copy.copy` and `copy.deepcopy`. If None, a copy has none.
+        rebuild: makes the stand-in of a copy, in `copy.copy`, `copy.deepcopy`, and where a pickle arrives. If None, a
+            copy has none, and the stand-in cannot be pickled, because what *methods* do stays in this process.
     """
     kind = type(original)
     names = {name for parent in kind.__mro__ for name in vars(parent) if name.startswith("__") and name.endswith("__")}
@@ -84,7 +84,9 @@ def _copying(original: Any, rebuild: Callable[[Any], Any] | None) -> dict[str, C
     def again(copied: Any) -> Any:
         return copied if rebuild is None else rebuild(copied)
 
-    def refuse(*_: Any) -> Any:
+    def reduce(*_: Any) -> Any:
+        if rebuild is not None:
+            return rebuild, (original,)
         name = type(original).__name__
         msg = f"an instrumented {name} cannot be pickled: pickle the object itself, its attribute __wrapped__"
         raise TypeError(msg)
@@ -92,7 +94,7 @@ def _copying(original: Any, rebuild: Callable[[Any], Any] | None) -> dict[str, C
     return {
         "__copy__": lambda _: again(copy.copy(original)),
         "__deepcopy__": lambda _, memo: again(copy.deepcopy(original, memo)),
-        "__reduce_ex__": refuse,
+        "__reduce_ex__": reduce,
     }
 
 
