@@ -6,9 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from driftline import mlflow as mlflow
     from driftline._pipeline.outcome_registry import record_outcome
     from driftline._windows.window import Window
     from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
+    from driftline.carrying import carried, carry
     from driftline.detection import FalseAlarms, Thresholds
     from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
     from driftline.monitor import Monitor
@@ -56,6 +58,8 @@ __all__ = [
     "Thresholds",
     "Verdict",
     "Window",
+    "carried",
+    "carry",
     "configure_otlp",
     "record_outcome",
 ]
@@ -88,6 +92,8 @@ _HOMES = {
     "Thresholds": "driftline.detection",
     "Verdict": "driftline.canary",
     "Window": "driftline._windows.window",
+    "carried": "driftline.carrying",
+    "carry": "driftline.carrying",
     "configure_otlp": "driftline.otlp",
     "record_outcome": "driftline._pipeline.outcome_registry",
 }
@@ -102,6 +108,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return value
+    if name == "mlflow":  # `import driftline` is enough for `driftline.mlflow.carry`
+        return import_module("driftline.mlflow")
     if name == "__version__":
         from driftline._runtime.version import VERSION  # noqa: PLC0415 - imported at the first access only
 

@@ -1,0 +1,201 @@
+"""MLflow models: the reference is a file in the model's folder, and the metadata have its fingerprint."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from driftline._runtime.json_text import shown
+from driftline.carrying._carrier import is_instance
+from driftline.carrying._signature import UNKNOWN, Signature, check_fit, numbered
+from driftline.errors import ConfigurationError, DriftlineError, ReferenceError
+from driftline.reference import Reference
+
+__all__ = ["arguments", "is_folder", "is_model", "is_uri", "raw_model", "read", "signature"]
+
+KEY = "driftline"
+"""The key in the metadata of a model."""
+
+NAME = "driftline.reference.json"
+"""Name of the reference's file."""
+
+PLACE = f"extra_files/{NAME}"
+"""Path of the reference's file in the folder of a model."""
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+_folders: dict[int, Path] = {}
+"""The folder of the files to log, by the id of the process, because each process removes only its own."""
+
+
+def is_uri(path: object) -> bool:
+    """Return whether a path is a URI that MLflow resolves. A drive such as ``C:/`` is not."""
+    return isinstance(path, str) and _URI.match(path) is not None
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is the folder of an MLflow model."""
+    return os.path.isfile(path / "MLmodel")  # noqa: PTH113 - it raises nothing for a name that no file can have
+
+
+def is_model(model: Any) -> bool:
+    """Return whether an object is a loaded pyfunc model of MLflow."""
+    return is_instance(model, "mlflow", "PyFuncModel")
+
+
+def arguments(
+    reference: Reference, extra_files: Sequence[str | os.PathLike[str]], metadata: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the arguments of `driftline.mlflow.carry`."""
+    if isinstance(extra_files, (str, os.PathLike)) or not isinstance(extra_files, Sequence):
+        msg = f"extra_files={shown(extra_files)}: expected a list of paths or URIs"
+        raise ConfigurationError(msg)
+    if metadata is not None and (not isinstance(metadata, Mapping) or KEY in metadata):
+        msg = f"metadata={shown(metadata)}: expected a mapping without the key {KEY!r}"
+        raise ConfigurationError(msg)
+    entry = {
+        "fingerprint": reference.fingerprint,
+        "path": PLACE,
+        "schema_version": json.loads(reference.to_json())["schema_version"],
+    }
+    return {
+        "extra_files": [*(os.fspath(path) for path in extra_files), str(_file_to_log(reference))],
+        "metadata": {**(metadata or {}), KEY: entry},
+    }
+
+
+def _file_to_log(reference: Reference) -> Path:
+    """Save a reference in a folder that lasts as long as the process, once for equal references; return its path."""
+    folder = _folders.get(os.getpid())
+    if folder is None or not folder.is_dir():
+        folder = _folders[os.getpid()] = Path(tempfile.mkdtemp(prefix="driftline-"))
+        atexit.register(_remove, os.getpid())
+    content = hashlib.sha256(reference.to_json().encode("utf-8")).hexdigest()[:16]
+    (folder / content).mkdir(exist_ok=True)
+    path = folder / content / NAME
+    if not path.is_file():
+        reference.save(path)
+    return path
+
+
+def _remove(process: int) -> None:
+    if process == os.getpid() and process in _folders:
+        shutil.rmtree(_folders.pop(process), ignore_errors=True)
+
+
+def read(model: Any) -> Reference | None:
+    """
+    Return the reference of a loaded model, of the folder of a model, or of a model's URI.
+
+    Raises:
+        ReferenceError: MLflow is absent or cannot reach the model, or the reference is damaged or another than the
+            metadata say.
+        ConfigurationError: the reference does not fit the signature of the model.
+    """
+    source = f"the {type(model).__name__}" if is_model(model) else str(model)
+    try:
+        if is_model(model):
+            metadata = model.metadata
+            entry = _entry(metadata)
+            path = None if entry is None else _download(_uri_of(metadata), source)
+        elif is_uri(model):
+            metadata = _load_metadata(model)
+            entry = _entry(metadata)
+            path = None if entry is None else _download(model, source)
+        else:
+            metadata, path = _load_metadata(os.fspath(model)), Path(model) / PLACE
+            entry = _entry(metadata)
+    except DriftlineError:
+        raise
+    except Exception as error:
+        msg = f"{source}: MLflow cannot read the model: {type(error).__name__}: {error}"
+        raise ReferenceError(msg) from error
+    if entry is None or path is None:
+        return None
+    if entry.get("path") != PLACE:
+        msg = f"{source}: metadata.{KEY}.path is {shown(entry.get('path'))}, expected {PLACE!r}"
+        raise ReferenceError(msg)
+    reference = Reference.load(path)
+    if entry.get("fingerprint") != reference.fingerprint:
+        msg = (
+            f"{source}: metadata.{KEY}.fingerprint is {shown(entry.get('fingerprint'))}, but that of {PLACE} is "
+            f"{reference.fingerprint!r}: the file is of another reference"
+        )
+        raise ReferenceError(msg)
+    check_fit(reference, _signature_of(metadata), f"the signature of {source}", partial=True)
+    return reference
+
+
+def signature(model: Any) -> Signature:
+    """Return the features in the signature of a loaded model."""
+    return _signature_of(model.metadata)
+
+
+def raw_model(model: Any) -> Any:
+    """Return the model of another library inside a loaded model, or None."""
+    try:
+        return model.get_raw_model()
+    except Exception:  # noqa: BLE001 - MLflow's, if there is none, or that of a user's model
+        return None
+
+
+def _entry(metadata: Any) -> Mapping[str, Any] | None:
+    """Return what the metadata of a model say about its reference."""
+    entry = (metadata.metadata or {}).get(KEY)
+    if entry is not None and not isinstance(entry, Mapping):
+        msg = f"metadata.{KEY} is {shown(entry)}, expected a mapping"
+        raise ReferenceError(msg)
+    return entry
+
+
+def _uri_of(metadata: Any) -> str:
+    """
+    Return the URI of a loaded model.
+
+    Raises:
+        ReferenceError: the model was not logged, and so does not know where its files are.
+    """
+    if metadata.model_id:
+        return f"models:/{metadata.model_id}"
+    if metadata.run_id and metadata.artifact_path:
+        return f"runs:/{metadata.run_id}/{metadata.artifact_path}"
+    msg = "a loaded model that was saved and not logged does not know its folder: pass the path of the folder instead"
+    raise ReferenceError(msg)
+
+
+def _download(uri: str, source: str) -> Path:
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - optional
+
+    try:
+        return Path(download_artifacts(artifact_uri=f"{uri.rstrip('/')}/{PLACE}"))
+    except Exception as error:
+        msg = f"{source}: the metadata name {PLACE}, which MLflow cannot get: {type(error).__name__}: {error}"
+        raise ReferenceError(msg) from error
+
+
+def _load_metadata(path: str) -> Any:
+    from mlflow.models import Model  # noqa: PLC0415 - optional
+
+    return Model.load(path)
+
+
+def _signature_of(metadata: Any) -> Signature:
+    """Return the features in the signature of a model, which MLflow need not know."""
+    schema = metadata.get_input_schema()
+    if schema is None:
+        return UNKNOWN
+    if schema.has_input_names():
+        names = tuple(str(name) for name in schema.input_names())
+        return Signature(None if numbered(names) else names, len(names))
+    if schema.is_tensor_spec():
+        shape = schema.inputs[0].shape
+        return Signature(None, shape[1]) if len(shape) == 2 and shape[1] > 0 else UNKNOWN  # noqa: PLR2004 - as in ONNX
+    return Signature(None, len(schema.inputs))
