@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftline.typing import Floats
 
@@ -60,10 +59,11 @@ def find_common(means: Floats, numbers: Floats) -> Common:
         means: shape (features, parts), mean squared differences of the shortest blocks, 1 for independent rows.
         numbers: the same shape, number of squared normal values in each mean; 0 where nothing is known.
     """
-    has, half, logs = logarithms(means, numbers)
+    positive, inverse, logs = logarithms(means, numbers)
+    has = positive > 0.0
     # The variance of the logarithm of a chi-square over its degrees of freedom: the trigamma function.
-    noise = 1.0 / half + 1.0 / (2.0 * half**2) + 1.0 / (6.0 * half**3)
-    count = has.sum(axis=0)
+    noise = inverse + 0.5 * inverse**2 + inverse**3 / 6.0
+    count = positive.sum(axis=0)
     center = logs.sum(axis=0) / (len(logs) + ALONE)
     surplus = np.where(has, (logs - center) ** 2 - noise, 0.0).sum(axis=0)
     surplus = np.maximum((surplus + UNALIKE) / (count + 1.0), 1e-3)
@@ -74,9 +74,10 @@ def find_common(means: Floats, numbers: Floats) -> Common:
     return Common(np.exp(alike * center), alike * freedom + (1.0 - alike) * PRIOR_DIFFERENCES, alike)
 
 
-def logarithms(means: Floats, numbers: Floats) -> tuple[NDArray[np.bool_], Floats, Floats]:
+def logarithms(means: Floats, numbers: Floats) -> tuple[Floats, Floats, Floats]:
     """
-    Return where a mean of squared normal values is known, half of its number of values, and its logarithm.
+    Return where a mean of squared normal values is known, the inverse of half of its number of values, and its
+    logarithm.
 
     The bias of the logarithm of a chi-square over its degrees of freedom, a digamma function, is removed.
 
@@ -85,12 +86,13 @@ def logarithms(means: Floats, numbers: Floats) -> tuple[NDArray[np.bool_], Float
         numbers: the same shape, number of squared values in each; 0 where nothing is known.
 
     Returns:
-        Arrays of the same shape. Where nothing is known, the half is 1 and the logarithm 0.
+        Arrays of the same shape. The first is 1 where a mean is known, else all are 0.
     """
     has = (numbers > 0.0) & (means > 0.0)
-    half = np.where(has, 0.5 * np.maximum(numbers, 1.0), 1.0)
-    logs = np.where(has, np.log(np.where(has, means, 1.0)) + 1.0 / (2.0 * half) + 1.0 / (12.0 * half**2), 0.0)
-    return has, half, logs
+    positive = has.astype(np.float64)
+    inverse = positive / np.maximum(0.5 * numbers, 0.5)
+    logs = np.log(np.where(has, means, 1.0)) + inverse * (0.5 + inverse / 12.0)
+    return positive, inverse, logs
 
 
 def _alike(ratios: Floats, numbers: Floats) -> Floats:

@@ -180,7 +180,7 @@ class Learner:
         self.run = self._estimated(units)
 
     def _estimated(self, units: Floats) -> LongRun:
-        means, numbers, lengths = self._sums.means.copy(), self._sums.numbers.copy(), self._lengths
+        means, numbers, lengths = _by_part(self._sums.means), _by_part(self._sums.numbers), self._lengths
         means[:, :, RATES] /= units
         surplus = self._surplus()
         numbers[:, :, : SHAPE + 1] /= surplus[:, None, :]
@@ -206,8 +206,9 @@ class Learner:
         """
         sums = self._sums
         numbers = sums.numbers[:, :, : SHAPE + 1]
-        squares = (numbers * sums.means[:, :, : SHAPE + 1] ** 2).sum(axis=1)
-        fourths = (numbers * sums.fourths[:, :, : SHAPE + 1]).sum(axis=1)
+        means = sums.means[:, :, : SHAPE + 1]
+        squares = np.einsum("lfp,lfp,lfp->lp", numbers, means, means)
+        fourths = np.einsum("lfp,lfp->lp", numbers, sums.fourths[:, :, : SHAPE + 1])
         whole = np.maximum(numbers.sum(axis=1), 1.0)
         surplus = fourths / np.maximum(squares, 1e-12) - 1.0 - SURE * np.sqrt(FOURTH_VARIANCE / whole)
         surplus = np.maximum(0.5 * surplus, 1.0)
@@ -271,3 +272,9 @@ class Learner:
         lengths = self._lengths[known]
         directions = np.stack([self.directions(np.nan_to_num(each[:, SHAPE], nan=1.0)) for each in factors])
         return Dependence(lengths, typical[known], factors, directions)
+
+
+def _by_part(values: Floats) -> Floats:
+    """Return a copy of values, shape (levels, features, parts), with those of a part next to each other in memory."""
+    copied: Floats = values.swapaxes(1, 2).copy().swapaxes(1, 2)
+    return copied

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,9 @@ the most that one of them counts for.
 MOST_GROWTH = 2.5
 """Largest growth of the factor from one length to the next that is continued to lengths that are not known."""
 
+LOG_LEAST_OF_SHORTER, LOG_MOST_GROWTH = float(np.log(LEAST_OF_SHORTER)), float(np.log(MOST_GROWTH))
+"""The same limits as logarithms."""
+
 GROWTH_DIFFERENCES = 8.0
 """
 Number of differences that no further growth counts for. One pair of blocks of independent rows that differ by chance
@@ -62,7 +66,8 @@ class LongRun:
     def at(self, rows: float) -> tuple[Floats, Floats]:
         """Return the factors and their degrees of freedom for a number of rows, shape (features, parts) each."""
         between = Between.of(self.lengths, rows)
-        return between.mean(self.factors), np.minimum(self.freedom[between.low], self.freedom[between.high])
+        freedom = np.minimum(self.freedom[between.low], self.freedom[between.high])
+        return np.ascontiguousarray(between.mean(self.factors)), np.ascontiguousarray(freedom)
 
 
 def long_run(
@@ -90,87 +95,125 @@ def long_run(
             of shape (parts,).
         common: what features have in common. If None, rows are assumed to be independent where nothing is known.
     """
-    size = means.shape[1:]
-    levels = len(lengths)
-    factors, freedom = np.empty(means.shape), np.empty(means.shape)
-    owned, lent = np.zeros(means.shape), np.zeros(means.shape)
-    has = numbers > 0.0
-    known, inverse = np.where(has, means, 0.0), np.where(has, 1.0 / np.maximum(numbers, 1.0), 0.0)
-    reached = [bool(each.any()) for each in has]
-    before, apart = np.full(size, PRIOR), np.zeros(size)
-    least = np.broadcast_to(np.asarray(prior, dtype=np.float64), size)
-    borrowed = least
-    alike = np.ones(size) if common is None else common.alike
+    # Features last: sums over them, and numbers of a part, then run along rows without gaps.
+    known, number = (np.ascontiguousarray(each.swapaxes(1, 2)) for each in (means, numbers))
+    has = number > 0.0
+    known, inverse = np.where(has, known, 0.0), has / np.maximum(number, 1.0)
+    growth = _Growth.of(known, number)
+    sure = number + GROWTH_DIFFERENCES
+    size = number.shape[1:]
+    factors, freedom = np.empty(number.shape), np.empty(number.shape)
+    owned, lent = np.zeros(number.shape), np.empty(number.shape)
+    before, apart, steady = np.full(size, PRIOR), np.zeros(size), np.zeros((size[0], 1))
+    least = np.ascontiguousarray(np.broadcast_to(np.reshape(np.asarray(prior, dtype=np.float64), (-1, 1)), size))
+    borrowed, alike = least, np.ones(size)
     if common is not None:
-        before, borrowed = common.factor, common.freedom
-    freedom_before, steady = borrowed, np.zeros(size[1:])
-    for level in range(levels):
-        number, expected = numbers[level], np.zeros(size)
+        before, borrowed, alike = (np.ascontiguousarray(each.T) for each in common)
+    log_before, freedom_before = np.log(before), borrowed
+    for level, reached in enumerate(growth.reached):
+        expected = np.zeros(size)
         if level > 0:
-            weight, seen = _common_growth(known[level], number, before)
-            here = (weight * seen + COMMON_DIFFERENCES * steady) / (weight + COMMON_DIFFERENCES)
-            expected = np.clip(alike * here + apart, np.log(LEAST_OF_SHORTER), np.log(MOST_GROWTH))
-            sure = np.maximum(seen - np.sqrt(2.0 / np.maximum(weight, 1.0)), 0.0)
-            steady = (weight * sure + COMMON_DIFFERENCES * steady) / (weight + COMMON_DIFFERENCES)
-        continued = np.exp(expected) * before
-        if reached[level]:
-            total = number + borrowed
+            here = steady
+            if reached:
+                weight, seen = growth.at(level, before, log_before)
+                total = weight + COMMON_DIFFERENCES
+                here = (weight * seen + COMMON_DIFFERENCES * steady) / total
+                certain = np.maximum(seen - np.sqrt(2.0 / np.maximum(weight, 1.0)), 0.0)
+                steady = (weight * certain + COMMON_DIFFERENCES * steady) / total
+            expected = np.minimum(np.maximum(alike * here + apart, LOG_LEAST_OF_SHORTER), LOG_MOST_GROWTH)
+        step = np.exp(expected)
+        continued = step * before
+        if reached:
+            total = number[level] + borrowed
             share = borrowed / total
             own = 1.0 - share
             factors[level] = np.maximum(own * known[level] + share * continued, LEAST_OF_SHORTER * continued)
-            freedom[level] = np.minimum(1.0 / (own**2 * inverse[level] + share**2 / freedom_before), total)
-            owned[level], lent[level] = own**2 * inverse[level], share * continued / np.maximum(before, 1e-12)
+            owned[level], lent[level] = own**2 * inverse[level], share * step
+            freedom[level] = np.minimum(1.0 / (owned[level] + share**2 / freedom_before), total)
+            log_continued, log_before = expected + log_before, np.log(factors[level])
             if level > 0:
-                grown = np.log(factors[level] / np.maximum(continued, 1e-12))
-                apart = (number * grown + GROWTH_DIFFERENCES * apart) / (number + GROWTH_DIFFERENCES)
+                grown = log_before - log_continued
+                apart = (number[level] * grown + GROWTH_DIFFERENCES * apart) / sure[level]
         else:
             factors[level], freedom[level] = continued, np.minimum(freedom_before, borrowed)
-            lent[level] = continued / np.maximum(before, 1e-12)
+            lent[level], log_before = step, expected + log_before
         before, freedom_before = factors[level], freedom[level]
         borrowed = np.minimum(np.maximum(freedom_before, least), MOST_BORROWED)
-    return LongRun(lengths, *_sum_up(factors, freedom, owned, lent, lengths))
+    whole, degrees = _sum_up(factors, freedom, owned, lent, lengths)
+    return LongRun(lengths, whole.swapaxes(1, 2), degrees.swapaxes(1, 2))
 
 
-def _common_growth(known: Floats, number: Floats, before: Floats) -> tuple[Floats, Floats]:
+class _Growth(NamedTuple):
     """
-    Return how much the factor of all features together grows from one length to the next, as a logarithm.
+    What the growth of all features together from one length to the next follows from, for all lengths.
 
     Each feature counts by its number of differences, in units of the feature's factor of the shorter length. So those
     whose rows depend on each other most do not outweigh the others.
 
-    Args:
-        known: shape (features, parts), mean squared differences of the length.
-        number: their number.
-        before: factors of the next shorter length.
-
-    Returns:
-        shape (parts,) each: the number of differences that it counts for, and the logarithm.
+    Attributes:
+        weighted: shape (levels, parts, features), mean squared differences times their number.
+        positive: the same shape, 1 where a mean is known and above 0, else 0.
+        logs: the same shape, logarithms of the means without the bias of chance; 0 where not positive.
+        whole: shape (levels, parts, 1), number of all differences.
+        counted: the same shape, the number that counts for the common growth.
+        features: the same shape, number of positive features, at least 1.
+        degrees: the same shape, degrees of freedom of the variance between features.
+        chance: the same shape, the most that chance adds to that variance.
+        reached: for each level, whether it has any difference.
     """
-    whole = number.sum(axis=0)
-    grown = known / np.maximum(before, 1e-12)
-    ratio = (number * grown).sum(axis=0) / np.maximum(whole, 1e-12)
-    limited = np.clip(np.where(whole > 0.0, ratio, 1.0), 1.0 / MOST_GROWTH, MOST_GROWTH)
-    counted = TOGETHER * np.minimum(number, MOST_OF_ONE).sum(axis=0)
-    return counted / (1.0 + 0.5 * counted * _unlike(grown, number)), np.log(limited)
 
+    weighted: Floats
+    positive: Floats
+    logs: Floats
+    whole: Floats
+    counted: Floats
+    features: Floats
+    degrees: Floats
+    chance: Floats
+    reached: list[bool]
 
-def _unlike(ratios: Floats, number: Floats) -> Floats:
-    """
-    Return the variance between features of the logarithm of their growth, beyond that of chance, shape (parts,).
+    @classmethod
+    def of(cls, known: Floats, number: Floats) -> _Growth:
+        """Return the growth of these means (0 without differences) and numbers, shape (levels, parts, features)."""
+        positive, inverse, logs = logarithms(known, number)
+        features = np.maximum(positive.sum(axis=2, keepdims=True), 1.0)
+        degrees = np.maximum(features - 1.0, 1.0)
+        whole = number.sum(axis=2, keepdims=True)
+        # The variance of the logarithm of a chi-square over its degrees of freedom: the trigamma function.
+        chance = (inverse + 0.5 * inverse**2).sum(axis=2, keepdims=True) / features
+        return cls(
+            number * known,
+            positive,
+            logs,
+            whole,
+            TOGETHER * np.minimum(number, MOST_OF_ONE).sum(axis=2, keepdims=True),
+            features,
+            degrees,
+            chance * (1.0 + np.sqrt(2.0 / degrees)),
+            (whole > 0.0).any(axis=(1, 2)).tolist(),
+        )
 
-    Args:
-        ratios: shape (features, parts), their growth.
-        number: the same shape, number of differences of each.
-    """
-    has, half, logs = logarithms(ratios, number)
-    count = has.sum(axis=0)
-    center = logs.sum(axis=0) / np.maximum(count, 1)
-    degrees = np.maximum(count - 1.0, 1.0)
-    variance = np.where(has, (logs - center) ** 2, 0.0).sum(axis=0) / degrees
-    # The variance of the logarithm of a chi-square over its degrees of freedom: the trigamma function.
-    chance = np.where(has, 1.0 / half + 1.0 / (2.0 * half**2), 0.0).sum(axis=0) / np.maximum(count, 1)
-    unlike: Floats = np.maximum(variance - chance * (1.0 + np.sqrt(2.0 / degrees)), 0.0)
-    return unlike
+    def at(self, level: int, before: Floats, log_before: Floats) -> tuple[Floats, Floats]:
+        """
+        Return how much the factor of all features together grows from one length to the next, as a logarithm.
+
+        Args:
+            level: the length.
+            before: shape (parts, features), factors of the next shorter length.
+            log_before: their logarithms.
+
+        Returns:
+            shape (parts, 1) each: the number of differences that it counts for, and the logarithm.
+        """
+        whole, counted, positive = self.whole[level], self.counted[level], self.positive[level]
+        ratio = (self.weighted[level] / before).sum(axis=1, keepdims=True) / np.maximum(whole, 1e-12)
+        limited = np.minimum(np.maximum(np.where(whole > 0.0, ratio, 1.0), 1.0 / MOST_GROWTH), MOST_GROWTH)
+        # The variance between features of the logarithm of their growth, beyond that of chance.
+        logs = self.logs[level] - positive * log_before
+        apart = logs - positive * (logs.sum(axis=1, keepdims=True) / self.features[level])
+        variance = np.einsum("pf,pf->p", apart, apart)[:, None] / self.degrees[level]
+        unlike = np.maximum(variance - self.chance[level], 0.0)
+        return counted / (1.0 + 0.5 * counted * unlike), np.log(limited)
 
 
 def _sum_up(factors: Floats, freedom: Floats, owned: Floats, lent: Floats, lengths: Floats) -> tuple[Floats, Floats]:
@@ -181,22 +224,25 @@ def _sum_up(factors: Floats, freedom: Floats, owned: Floats, lent: Floats, lengt
     length borrows from the shorter one has the same error, so the errors of lengths are added up by their origin.
 
     Args:
-        factors: shape (levels, features, parts), as all others but *lengths*; factors of the differences.
+        factors: shape (levels, parts, features), as all others but *lengths*; factors of the differences.
         freedom: their degrees of freedom.
         owned: squared weight of the differences of a length itself, divided by their number.
         lent: change of a factor with that of the next shorter length.
         lengths: shape (levels,), rows per block.
     """
     halves = 1.0 / (2.0 * lengths)
-    variance, later = factors[-1] * halves[-1], np.zeros(factors.shape[1:])
+    parts = factors * halves[:, None, None]
+    squares = factors**2
+    per_freedom, squares = squares / freedom, np.multiply(squares, owned, out=squares)
+    variance, later = parts[-1], np.zeros(factors.shape[1:])
     weight = np.full(factors.shape[1:], halves[-1])
-    whole, degrees = np.empty(factors.shape), np.empty(factors.shape)
+    whole, spread = np.empty(factors.shape), np.empty(factors.shape)
     for level in range(len(lengths) - 1, -1, -1):
-        variance = variance + factors[level] * halves[level]
+        whole[level] = variance = variance + parts[level]
         weight = weight + halves[level]
-        spread = (weight * factors[level]) ** 2 / freedom[level] + later
-        whole[level] = np.maximum(variance * lengths[level], PRIOR)
-        degrees[level] = variance**2 / np.maximum(spread, 1e-300)
-        later = later + (weight * factors[level]) ** 2 * owned[level]
+        square = weight**2
+        spread[level] = square * per_freedom[level] + later
+        later = later + square * squares[level]
         weight = weight * lent[level]
-    return whole, degrees
+    degrees = whole**2 / np.maximum(spread, 1e-300)
+    return np.maximum(whole * lengths[:, None, None], PRIOR), degrees
