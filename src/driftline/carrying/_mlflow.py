@@ -101,29 +101,23 @@ def read(model: Any) -> Reference | None:
         ConfigurationError: the reference does not fit the signature of the model.
     """
     source = f"the {type(model).__name__}" if is_model(model) else str(model)
-    try:
-        if is_model(model):
-            metadata = model.metadata
+    with tempfile.TemporaryDirectory(prefix="driftline-") as folder:
+        try:
+            files = _Files(model, folder)
+            metadata = files.metadata()
             entry = _entry(metadata)
-            path = None if entry is None else _download(_uri_of(metadata), source)
-        elif is_uri(model):
-            metadata = _load_metadata(model)
-            entry = _entry(metadata)
-            path = None if entry is None else _download(model, source)
-        else:
-            metadata, path = _load_metadata(os.fspath(model)), Path(model) / PLACE
-            entry = _entry(metadata)
-    except DriftlineError:
-        raise
-    except Exception as error:
-        msg = f"{source}: MLflow cannot read the model: {type(error).__name__}: {error}"
-        raise ReferenceError(msg) from error
-    if entry is None or path is None:
-        return None
-    if entry.get("path") != PLACE:
-        msg = f"{source}: metadata.{KEY}.path is {shown(entry.get('path'))}, expected {PLACE!r}"
-        raise ReferenceError(msg)
-    reference = Reference.load(path)
+            path = None if entry is None else files.get(PLACE)
+        except DriftlineError:
+            raise
+        except Exception as error:
+            msg = f"{source}: MLflow cannot read the model and its {PLACE}: {type(error).__name__}: {error}"
+            raise ReferenceError(msg) from error
+        if entry is None or path is None:
+            return None
+        if entry.get("path") != PLACE:
+            msg = f"{source}: metadata.{KEY}.path is {shown(entry.get('path'))}, expected {PLACE!r}"
+            raise ReferenceError(msg)
+        reference = Reference.load(path)
     if entry.get("fingerprint") != reference.fingerprint:
         msg = (
             f"{source}: metadata.{KEY}.fingerprint is {shown(entry.get('fingerprint'))}, but that of {PLACE} is "
@@ -132,6 +126,38 @@ def read(model: Any) -> Reference | None:
         raise ReferenceError(msg)
     check_fit(reference, _signature_of(metadata), f"the signature of {source}", partial=True)
     return reference
+
+
+class _Files:
+    """
+    The files of a model.
+
+    Args:
+        model: as in `read`.
+        folder: where files of a remote model go.
+    """
+
+    def __init__(self, model: Any, folder: str) -> None:
+        self._model = model
+        self._folder = folder
+        self._repository: Any = None
+
+    def metadata(self) -> Any:
+        """Return the metadata of the model, which a loaded model has in memory."""
+        from mlflow.models import Model  # noqa: PLC0415 - optional
+
+        return self._model.metadata if is_model(self._model) else Model.load(str(self.get("MLmodel")))
+
+    def get(self, path: str) -> Path:
+        """Return the local path of a file of the model. A remote file is downloaded; MLflow may raise anything."""
+        if not is_model(self._model) and not is_uri(self._model):
+            return Path(self._model) / path
+        if self._repository is None:
+            from mlflow.store.artifact import artifact_repository_registry as registry  # noqa: PLC0415 - optional
+
+            uri = _uri_of(self._model.metadata) if is_model(self._model) else self._model
+            self._repository = registry.get_artifact_repository(uri)
+        return Path(self._repository.download_artifacts(path, self._folder))
 
 
 def signature(model: Any) -> Signature:
@@ -169,22 +195,6 @@ def _uri_of(metadata: Any) -> str:
         return f"runs:/{metadata.run_id}/{metadata.artifact_path}"
     msg = "a loaded model that was saved and not logged does not know its folder: pass the path of the folder instead"
     raise ReferenceError(msg)
-
-
-def _download(uri: str, source: str) -> Path:
-    from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - optional
-
-    try:
-        return Path(download_artifacts(artifact_uri=f"{uri.rstrip('/')}/{PLACE}"))
-    except Exception as error:
-        msg = f"{source}: the metadata name {PLACE}, which MLflow cannot get: {type(error).__name__}: {error}"
-        raise ReferenceError(msg) from error
-
-
-def _load_metadata(path: str) -> Any:
-    from mlflow.models import Model  # noqa: PLC0415 - optional
-
-    return Model.load(path)
 
 
 def _signature_of(metadata: Any) -> Signature:
