@@ -170,7 +170,7 @@ def test_formats_of_lightgbm(data, reference, tmp_path, name):
     loaded = lightgbm.Booster(model_file=tmp_path / "model.txt")
     assert dl.carried(loaded).to_json() == reference.to_json()
     loaded.save_model(tmp_path / "again.txt", num_iteration=2)
-    again = lightgbm.Booster(model_str=(tmp_path / "again.txt").read_text(encoding="utf-8"))
+    again = lightgbm.Booster(model_file=tmp_path / "again.txt")
     assert dl.carried(again).to_json() == reference.to_json()
     assert again.num_trees() == 2
     assert again.params == loaded.params
