@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from driftline.retraining import RetrainingPolicy, RetrainingQueue
     from driftline.retraining._request import RetrainingRequest
+    from driftline.stopping import flush, flush_at_stop, stop_requested
     from driftline.typing import (
         Detector,
         Distance,
@@ -61,7 +62,10 @@ __all__ = [
     "carried",
     "carry",
     "configure_otlp",
+    "flush",
+    "flush_at_stop",
     "record_outcome",
+    "stop_requested",
 ]
 
 _HOMES = {
@@ -95,7 +99,10 @@ _HOMES = {
     "carried": "driftline.carrying",
     "carry": "driftline.carrying",
     "configure_otlp": "driftline.otlp",
+    "flush": "driftline.stopping",
+    "flush_at_stop": "driftline.stopping",
     "record_outcome": "driftline._pipeline.outcome_registry",
+    "stop_requested": "driftline.stopping",
 }
 """The module of each public name. It is imported at the first access to one of its names."""
 

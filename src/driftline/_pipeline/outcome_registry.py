@@ -72,7 +72,7 @@ class StandaloneLedger:
         self._redactor.set_ledger(self.ledger)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
-        register(self)
+        register(self, tuple(each for each in (meter_provider, logger_provider) if each is not None))
 
     def reading(self) -> Reading | None:
         """Evaluate the limits, and return the values to export, or None before the first outcome in this process."""

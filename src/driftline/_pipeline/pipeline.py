@@ -121,7 +121,7 @@ class Pipeline:
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
-            register(self)
+            register(self, settings.providers)
 
     def take_calls(self) -> Calls:
         """

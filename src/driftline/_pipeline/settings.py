@@ -176,6 +176,12 @@ class Settings:
         return self.fleet if self.export_bins is None else self.export_bins
 
     @property
+    def providers(self) -> tuple[object, ...]:
+        """The providers of OpenTelemetry that are not the global ones."""
+        providers = (self.meter_provider, self.logger_provider, self.tracer_provider)
+        return tuple(provider for provider in providers if provider is not None)
+
+    @property
     def attributes(self) -> dict[str, str]:
         """The attributes that all telemetry of the model carries."""
         return _attributes(self.name, self.version, self.variant)

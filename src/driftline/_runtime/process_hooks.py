@@ -13,7 +13,15 @@ from typing import Protocol
 
 from driftline._runtime.abandoned import finish_abandoned, forget_abandoned
 
-__all__ = ["Component", "at_exit", "at_exit_of_children", "hook_forks", "in_children", "register"]
+__all__ = [
+    "Component",
+    "at_exit",
+    "at_exit_of_children",
+    "flush_components",
+    "hook_forks",
+    "in_children",
+    "register",
+]
 
 _in_children: list[Callable[[], object]] = []
 _hooked: list[bool] = []
@@ -39,26 +47,38 @@ class Component(Protocol):
         ...
 
 
-_components: weakref.WeakSet[Component] = weakref.WeakSet()
+_components: weakref.WeakKeyDictionary[Component, tuple[object, ...]] = weakref.WeakKeyDictionary()
+"""The components, with the providers of OpenTelemetry that each was given."""
+
 _registered = False
 
 
-def register(component: Component) -> None:
-    """Flush and end a component when a process ends. Call its `after_fork` in children. Keep only a weak reference."""
+def register(component: Component, providers: tuple[object, ...] = ()) -> None:
+    """
+    Flush and end a component when a process ends. Call its `after_fork` in children. Keep only a weak reference.
+
+    *providers* are those of OpenTelemetry that the component was given, because they are not the global ones.
+    """
     global _registered  # noqa: PLW0603 - hooks of the process, once per process: importing driftline installs none
-    _components.add(component)
+    _components[component] = providers
     if not _registered:
         _registered = True
-        at_exit(_flush_components)
+        at_exit(_end_components)
         in_children(_empty_components)
 
 
-def _flush_components() -> None:
+def flush_components() -> tuple[object, ...]:
+    """Flush the components. Return the providers that they were given."""
     finish_abandoned(wait=FINISH_SECONDS)
-    components = list(_components)
+    components = dict(_components)
     for component in components:
         component.flush()
-    for component in components:
+    return tuple(provider for providers in components.values() for provider in providers)
+
+
+def _end_components() -> None:
+    flush_components()
+    for component in list(_components):
         component.end()
 
 

@@ -8,6 +8,7 @@ from opentelemetry.trace import TracerProvider
 
 from driftline.otel._events import Emitter
 from driftline.otel._exports import Source
+from driftline.otel._flush import flush_providers
 from driftline.otel._instruments import Instruments, meter_of
 from driftline.otel._reading import Reading, merged_points
 from driftline.otel._registry import instruments_for
@@ -26,6 +27,7 @@ __all__ = [
     "current_context",
     "error_type",
     "flag_attributes",
+    "flush_providers",
     "instruments_for",
     "merged_points",
     "meter_of",
