@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -98,13 +100,17 @@ def test_the_inner_model_does_not_answer_for_the_outer(data, fitted):
     assert dl.carried(dl.carry(model, fitted)).columns == fitted.columns
 
 
+def html(model):
+    """The representation in HTML, without the numbers that it gives to its parts."""
+    return re.sub(r"(sk-(?:container-)?(?:estimator-)?id-)\d+|sk-[0-9a-f-]{36}", r"\1", estimator_html_repr(model))
+
+
 def test_scikit_learn_sees_no_difference(data, fitted):
     """Parameters, text, HTML, predictions and fitted attributes stay."""
     bare, model = pipeline(data), dl.carry(pipeline(data), fitted)
     assert model.get_params().keys() == bare.get_params().keys()
     assert repr(model) == repr(bare)
-    strip = "".join
-    assert len(strip(estimator_html_repr(model))) == len(strip(estimator_html_repr(bare)))
+    assert html(model) == html(bare)
     assert {k for k in vars(model) if k.endswith("_")} == {k for k in vars(bare) if k.endswith("_")}
     assert np.array_equal(model.predict_proba(data[0]), bare.predict_proba(data[0]))
     assert model.set_params(logisticregression__C=2.0) is model
@@ -206,3 +212,71 @@ def test_nothing_warns(data, fitted, tmp_path):
         warnings.simplefilter("error")
         model = dl.carry(pipeline(data), fitted)
         assert dl.carried(through_joblib(model, tmp_path, 0))
+
+
+class Hostile:
+    """A model whose attributes raise."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __getattr__(self, name):
+        raise self.kind(name)
+
+
+def test_errors_of_a_model_become_those_of_driftline(fitted):
+    """They name the kind of model; interrupts pass."""
+    with pytest.raises(dl.ConfigurationError, match="a Hostile that cannot be read: ZeroDivisionError: get_params"):
+        dl.carry(Hostile(ZeroDivisionError), fitted)
+    for function in (dl.carried, feature_names):
+        with pytest.raises(dl.ReferenceError, match="a Hostile that cannot be read: ZeroDivisionError: get_params"):
+            function(Hostile(ZeroDivisionError))
+        with pytest.raises(KeyboardInterrupt):
+            function(Hostile(KeyboardInterrupt))
+
+
+class Slotted:
+    """An estimator without a dict."""
+
+    __slots__ = ()
+
+    def fit(self):
+        """Do nothing."""
+
+    def get_params(self):
+        """Return nothing."""
+
+
+def test_an_estimator_that_takes_no_attributes_is_refused(fitted):
+    """The message says where else the reference can be."""
+    with pytest.raises(dl.ConfigurationError, match="a Slotted takes no attributes; save the reference beside"):
+        dl.carry(Slotted(), fitted)
+
+
+@pytest.mark.parametrize("value", [3, b"x", "hello", ["driftline.reference.1.AAAA."], "driftline.reference.1.AAAA."])
+def test_foreign_attributes_are_errors(data, value):
+    """They say which model has them; the model still predicts."""
+    model = pipeline(data)
+    model._driftline_reference = value  # noqa: SLF001 - as a hostile file could
+    with pytest.raises(dl.ReferenceError, match="the reference of the Pipeline: "):
+        dl.carried(model)
+    assert len(model.predict(data[0])) == ROWS
+
+
+def test_a_hundred_names_are_cut_off_in_messages():
+    """Both lists, and how long they are."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 100)), columns=[f"name {i}" for i in range(100)])
+    model = LogisticRegression().fit(frame, frame["name 0"] > 0)
+    with pytest.raises(dl.ConfigurationError, match=r"'name 39', …\] \(100 names\) of the reference") as error:
+        dl.carry(model, dl.Reference.fit(frame.rename(columns={"name 99": "other"})))
+    assert str(error.value).endswith("the model lacks ['other']")
+
+
+def test_models_of_many_threads(data, fitted):
+    """`carry` and `carried` have no shared state."""
+    models = [pipeline(data) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda model: dl.carried(dl.carry(model, fitted)).to_json(), models * 5))
+    assert set(results) == {fitted.to_json()}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import driftline as dl
 from driftline.carrying import _text
@@ -85,6 +87,21 @@ def test_other_texts_are_errors_with_their_place(text, message):
     assert len(str(error.value)) < 400
 
 
+@given(data=st.data())
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_change_of_any_character_is_an_error(reference, data):
+    """Never another reference, and never another kind of error."""
+    text = encode(reference)
+    index = data.draw(st.integers(0, len(text) - 1))
+    changed = text[:index] + data.draw(st.characters()) + text[index + data.draw(st.integers(0, 3)) :]
+    try:
+        result = decode(changed, "here")
+    except dl.ReferenceError:
+        return
+    assert result.to_json() == reference.to_json()
+
+
+@pytest.mark.slow
 def test_a_bomb_takes_little_memory(monkeypatch):
     """Decompression stops at the limit of a file."""
     bomb = packed(zlib.compress(b"[" * (2**26 + 2**20), 9))

@@ -146,6 +146,8 @@ def test_models_without_reference(data, tmp_path):
     assert dl.carried(tmp_path / "model") is None
     assert dl.carried(mlflow.pyfunc.load_model(str(tmp_path / "model"))) is None
     assert feature_names(mlflow.pyfunc.load_model(str(tmp_path / "model"))) is None
+    dl.carry(tmp_path / "model", dl.Reference.fit(data[0]))
+    assert dl.carried(tmp_path / "model").rows == 300
 
 
 def test_a_model_without_signature_takes_every_reference(data, reference, tmp_path):

@@ -309,6 +309,9 @@ class Net:
 def use_callable_objects() -> None:
     """They keep their attributes, and are callable with the same arguments."""
     net = MONITOR.instrument(Net())
+    assert_type(dl.carry(net, REFERENCE, partial=True), Net)
+    assert_type(dl.carried("model.pkl"), dl.Reference | None)
+    assert_type(dl.mlflow.carry(REFERENCE)["extra_files"], Any)
     assert_type(net, Net)
     assert_type(net.eval()({"age": 1.0}), float)
     assert_type(MONITOR.instrument(user_id=None)(Net()), Net)

@@ -55,15 +55,16 @@ def carry(model: _Model, reference: Reference, *, partial: bool = False) -> _Mod
     if isinstance(model, (str, os.PathLike)):
         reference.save(neighbour(_file(model)))
         return model
-    carrier, kind = _carrier(model), type(model).__name__
-    if carrier is None:
-        hint = " (pass **driftline.mlflow.carry(reference) to log_model)" * _mlflow.is_model(model)
-        msg = (
-            f"model: a {kind}, expected an estimator, a booster, an onnx.ModelProto, or the path of a model's file, "
-            f"beside which the reference is saved{hint}"
-        )
-        raise ConfigurationError(msg)
+    kind = type(model).__name__
     with _errors_of(ConfigurationError, kind):
+        carrier = _carrier(model)
+        if carrier is None:
+            hint = " (pass **driftline.mlflow.carry(reference) to log_model)" * _mlflow.is_model(model)
+            msg = (
+                f"model: a {kind}, expected an estimator, a booster, an onnx.ModelProto, or the path of a model's "
+                f"file, beside which the reference is saved{hint}"
+            )
+            raise ConfigurationError(msg)
         check_fit(reference, carrier.signature(model), f"the {kind}", partial=partial)
         carrier.write(model, encode(reference))
     return model
@@ -88,9 +89,11 @@ def carried(model: Any) -> Reference | None:
             MLflow are not checked.
     """
     if isinstance(model, (str, os.PathLike)):
-        if _mlflow.is_uri(model) or _mlflow.is_folder(_file(model)):
+        if _mlflow.is_uri(model):
             return _mlflow.read(model)
-        return read_path(_file(model))
+        path = _file(model)
+        reference = _mlflow.read(path) if _mlflow.is_folder(path) else None
+        return read_path(path) if reference is None else reference
     kind = type(model).__name__
     with _errors_of(ReferenceError, kind):
         if _mlflow.is_model(model):

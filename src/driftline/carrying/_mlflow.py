@@ -76,8 +76,9 @@ def _file_to_log(reference: Reference) -> Path:
     """Save a reference in a folder that lasts as long as the process, once for equal references; return its path."""
     folder = _folders.get(os.getpid())
     if folder is None or not folder.is_dir():
-        folder = _folders[os.getpid()] = Path(tempfile.mkdtemp(prefix="driftline-"))
-        atexit.register(_remove, os.getpid())
+        folder = Path(tempfile.mkdtemp(prefix="driftline-"))
+        _folders[os.getpid()] = folder
+        atexit.register(_remove, os.getpid(), folder)
     content = hashlib.sha256(reference.to_json().encode("utf-8")).hexdigest()[:16]
     (folder / content).mkdir(exist_ok=True)
     path = folder / content / NAME
@@ -86,9 +87,10 @@ def _file_to_log(reference: Reference) -> Path:
     return path
 
 
-def _remove(process: int) -> None:
-    if process == os.getpid() and process in _folders:
-        shutil.rmtree(_folders.pop(process), ignore_errors=True)
+def _remove(process: int, folder: Path) -> None:
+    """Remove a folder of this process. A forked child has the callbacks of its parent, too."""
+    if process == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read(model: Any) -> Reference | None:
