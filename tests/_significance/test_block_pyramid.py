@@ -126,3 +126,22 @@ def test_parts_without_a_difference_keep_their_mean():
     sums.add(LevelSquares(0, 9.0 * numbers, numbers, 81.0 * numbers))
     assert sums.means[0, 1, LOCATION] == pytest.approx(5.5)
     assert (np.delete(sums.means.ravel(), PARTS + LOCATION) == 2.0).all()
+
+
+def test_squares_are_split_without_a_loss():
+    random = np.random.default_rng(0)
+    whole = LevelSquares(1, *random.random((3, 2, PARTS)))
+    chosen, others = whole.split(random.random((2, PARTS)) < 0.5)
+    assert chosen.level == others.level == 1
+    for every, kept, rest in zip(whole[1:], chosen[1:], others[1:], strict=True):
+        assert np.array_equal(kept + rest, every)
+        assert not (kept * rest).any()
+
+
+def test_copied_sums_change_separately():
+    sums = PyramidSums(2, 2)
+    sums.add(LevelSquares(0, *np.ones((3, 2, PARTS))))
+    other = sums.copy()
+    other.add(LevelSquares(0, *np.full((3, 2, PARTS), 5.0)))
+    assert np.array_equal(sums.means[0], np.ones((2, PARTS)))
+    assert (other.numbers[0] == 6.0).all()

@@ -213,3 +213,25 @@ def test_rates_of_rare_events_say_little_about_their_dependence():
         learner.learn(LevelSquares(0, zeros, zeros + 1.0, zeros), np.ones(FEATURES, dtype=np.bool_))
     learner.estimate(np.full((FEATURES, 2), 1e-5))
     assert (5.0 * learner.run.freedom[0, :, MISSING] < learner.run.freedom[0, :, LOCATION]).all()
+
+
+def test_the_latest_differences_count_once():
+    """They are in the variance of this look, and neither in what is settled nor in the next one."""
+    learner = started()
+    numbers = np.full((FEATURES, PARTS), 4.0)
+    latest = [LevelSquares(0, 100.0 * numbers, numbers, 1e4 * numbers)]
+    settled = inflation(learner)
+    learner.estimate(UNITS, latest)
+    assert inflation(learner) > 5.0 * settled
+    assert float(np.median(learner.settled.at(1_000)[0][:, LOCATION])) == settled
+    learner.estimate(UNITS)
+    assert inflation(learner) == settled
+
+
+def test_the_latest_differences_of_some_features_do_not_count():
+    learner = started()
+    numbers = np.full((FEATURES, PARTS), 4.0)
+    latest = [LevelSquares(0, 100.0 * numbers, numbers, 1e4 * numbers)]
+    learner.estimate(UNITS, latest, np.arange(FEATURES) == 0)
+    factors = learner.run.at(1_000)[0][:, LOCATION]
+    assert factors[0] > 2.0 * factors[1:].max()

@@ -56,6 +56,12 @@ class LevelSquares(NamedTuple):
         sums[:, [*parts]] = numbers[:, [*parts]] = fourths[:, [*parts]] = 0.0
         return LevelSquares(self.level, sums, numbers, fourths)
 
+    def split(self, chosen: NDArray[np.bool_]) -> tuple[LevelSquares, LevelSquares]:
+        """Return the differences that are chosen, and the others. *chosen* has shape (features, parts)."""
+        of_chosen = [np.where(chosen, each, 0.0) for each in self[1:]]
+        of_others = [np.where(chosen, 0.0, each) for each in self[1:]]
+        return LevelSquares(self.level, *of_chosen), LevelSquares(self.level, *of_others)
+
 
 class BlockPyramid:
     """
@@ -116,6 +122,12 @@ class PyramidSums:
         self.means = np.zeros((levels, features, PARTS))
         self.fourths = np.zeros((levels, features, PARTS))
         self.numbers = np.zeros((levels, features, PARTS))
+
+    def copy(self) -> PyramidSums:
+        """Return sums that change separately."""
+        other = PyramidSums.__new__(PyramidSums)
+        other.means, other.fourths, other.numbers = self.means.copy(), self.fourths.copy(), self.numbers.copy()
+        return other
 
     def add(self, squares: LevelSquares) -> None:
         """Add the differences of one level."""

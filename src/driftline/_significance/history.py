@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -21,13 +20,14 @@ from driftline._significance.clumps import RATES, window_clumps
 from driftline._significance.components import LOCATION, MISSING, PARTS, SHAPE, SPREAD, leading_parts
 from driftline._significance.dependence import Dependence
 from driftline._significance.expected_shares import ExpectedShares
+from driftline._significance.guarded import Guarded
 from driftline._significance.hidden import Hidden, WholeSpread, WindowSpread, most_hidden
 from driftline._significance.inflation import Inflation
 from driftline._significance.learner import Learner
 from driftline._significance.moves import Moves
 from driftline._significance.own_past import OwnPast
 from driftline._windows.ring import WindowCounts
-from driftline.typing import Counts, Floats
+from driftline.typing import Floats
 
 __all__ = ["HIDDEN_FREEDOM", "History"]
 
@@ -72,19 +72,6 @@ MOST_DOUBLINGS = 24
 
 DEPENDENT = 1.3
 """Factor of the shape from which its rows count as dependent, so that its directions are estimated."""
-
-
-@dataclass(slots=True, eq=False)
-class _Guarded:
-    """A window that is not learned from yet."""
-
-    squares: list[LevelSquares]
-    counts: Counts
-    expected: Floats
-    rows: int
-    number: float
-    quiet: NDArray[np.bool_]
-    kept: NDArray[np.bool_]
 
 
 class History:
@@ -146,7 +133,7 @@ class History:
             seasonal=self._seasonal is not None,
         )
         self._past = OwnPast(self._sizes, self._reference_rows)
-        self._guarded: deque[_Guarded] = deque()
+        self._guarded: deque[Guarded] = deque()
         self._latest_baseline: Baseline | None = None
         self._latest_whole: WholeSpread | None = None
         self._clumps: deque[Floats] = deque(maxlen=self._longest * self._panes)
@@ -195,31 +182,41 @@ class History:
         factors = window_clumps(squares, rates, self._in_window, partial(self._scores.events, stacked, rows))
         self._clumps.append(np.stack([events, events * factors]))
         usable = ~unusable
-        if self._guard() == 0:
-            # Differences within a window cannot hold the beginning of a drift that the next look would show.
-            for each in squares:
-                if each.level < self._in_window:
-                    self._learner.learn(each.without(RATES), usable)
-            # Events that are rare would explain themselves.
-            squares = [
-                each if each.level >= self._in_window else each.without((LOCATION, SPREAD, SHAPE)) for each in squares
-            ]
         small = counts[:-1].astype(np.min_scalar_type(rows))
-        self._guarded.append(_Guarded(squares, small, expected, rows, self._steps / self._panes, usable, usable))
+        self._guarded.append(Guarded(squares, small, expected, rows, self._steps / self._panes, usable, usable))
         self._learn_old()
-        self._learner.estimate(self._pooled_units())
+        latest: Sequence[LevelSquares] = ()
+        if self._guard() == 0:
+            # Hardly anything else is known. Events that are rare would explain themselves.
+            latest = [each.without(RATES) for each in squares if each.level < self._in_window]
+        self._learner.estimate(self._pooled_units(), latest, usable)
 
     def _guard(self) -> int:
         """Return the number of panes that are not learned from yet."""
         return min(MOST_GUARDED * self._panes, (self._steps + self._panes) // GUARDED_SHARE)
 
     def _learn_old(self) -> None:
-        """Learn from the windows that are older than the guard, which is at least one."""
-        while len(self._guarded) > max(self._guard(), 1):
+        """
+        Learn from the windows that are older than the guard.
+
+        In the first windows, what is usual is learned sooner, and what is not is learned after one more window.
+        """
+        guard = self._guard()
+        if guard <= self._panes:
+            if guard == 0:
+                self._learn_usual(self._guarded[-1], self._in_window)
+            for window in list(self._guarded)[: -max(guard, 1)]:
+                self._learn_usual(window, self._learner.levels)
+        while len(self._guarded) > max(guard, self._panes + 1):
             old = self._guarded.popleft()
             for squares in old.squares:
                 self._learner.learn(squares, old.kept)
             self._past.add(old.counts, old.rows, old.expected, old.quiet, 1.0 / self._panes)
+
+    def _learn_usual(self, window: Guarded, levels: int) -> None:
+        """Learn what is usual of a window, at a number of block lengths."""
+        for squares in window.take_usual(levels, self._learner.settled.factors, first=self._steps == 1):
+            self._learner.learn(squares, window.kept)
 
     def _compare(self, pairs: Sequence[Pair]) -> list[LevelSquares]:
         """Return the sums of the squared differences of each level."""
@@ -266,7 +263,8 @@ class History:
         self._pyramid.cut(cut)
         now = latest.number
         for window in self._guarded:
-            since = now - window.number < np.maximum(begun, 1)
+            # The drift may have begun, or ended, within the pane before those that showed it.
+            since = now - window.number < np.maximum(begun, 1) + 1.0 / self._panes
             window.kept = window.kept & ~(cut & since)
             window.quiet = window.quiet & ~((begun > 0) & since)
 

@@ -122,6 +122,7 @@ class Learner:
     Attributes:
         levels: number of block lengths.
         run: the long-run variance as it is known.
+        settled: the same without the latest differences, which are not learned yet.
     """
 
     def __init__(self, free: Floats, blocks: int, seeds: Sequence[Seed] = ()) -> None:
@@ -136,7 +137,7 @@ class Learner:
         self._sums = PyramidSums(self.levels, self._size)
         self._blocks = self._rows = 0
         self._seeded = False
-        self.run = self._estimated(np.full((self._size, 2), 0.25))
+        self.run = self.settled = self._estimated(np.full((self._size, 2), 0.25))
 
     @property
     def _lengths(self) -> Floats:
@@ -175,9 +176,24 @@ class Learner:
         column = kept.astype(np.float64)[:, None]
         self._sums.add(LevelSquares(level, sums * column, numbers * column, fourths * column))
 
-    def estimate(self, units: Floats) -> None:
-        """Estimate `run` again. *units* are the variances of the two rates, shape (features, 2)."""
-        self.run = self._estimated(units)
+    def estimate(
+        self, units: Floats, latest: Sequence[LevelSquares] = (), kept: NDArray[np.bool_] | None = None
+    ) -> None:
+        """
+        Estimate `run` again.
+
+        Args:
+            units: the variances of the two rates, shape (features, 2).
+            latest: differences that count this time only, because they are not learned yet.
+            kept: shape (features,), False for features whose *latest* differences do not count.
+        """
+        self.run = self.settled = self._estimated(units)
+        if not latest:
+            return
+        learned, self._sums = self._sums, self._sums.copy()
+        for squares in latest:
+            self.learn(squares, np.ones(self._size, dtype=np.bool_) if kept is None else kept)
+        self.run, self._sums = self._estimated(units), learned
 
     def _estimated(self, units: Floats) -> LongRun:
         means, numbers, lengths = _by_part(self._sums.means), _by_part(self._sums.numbers), self._lengths
