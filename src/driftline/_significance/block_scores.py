@@ -40,11 +40,13 @@ class _MatrixScores:
         scores: shape (3, features, bins): the polynomials of location and spread, and the square of the first. 0 for
             categories.
         shares: shape (features, bins), shares of the reference, smoothed.
+        outside: shape (2, features), columns of the bins out of range; twice that of unseen categories.
     """
 
     matrix: FeatureMatrix
     scores: Floats
     shares: Floats
+    outside: NDArray[np.intp]
 
     @classmethod
     def of(cls, matrix: FeatureMatrix) -> _MatrixScores:
@@ -53,7 +55,9 @@ class _MatrixScores:
         if matrix.ordered:
             location, spread = orthonormal_polynomials(shares)
             scores = np.stack([location, spread, location**2])
-        return cls(matrix, scores, shares)
+        last = matrix.real.sum(axis=1) - 1
+        outside = np.stack([np.zeros_like(last), last]) if matrix.ordered else np.stack([matrix.unseen, matrix.unseen])
+        return cls(matrix, scores, shares, outside)
 
 
 class BlockScores:
@@ -68,6 +72,15 @@ class BlockScores:
     def __init__(self, features: Sequence[Feature], layout: Layout) -> None:
         self._matrices = tuple(map(_MatrixScores.of, group_features(features, layout)))
         self._size = len(features)
+        self._offsets = np.array(layout.offsets, dtype=np.intp)
+        self._missing = np.zeros(self._size, dtype=np.intp)
+        self._outside = np.full((2, self._size), layout.total, dtype=np.intp)
+        for each in self._matrices:
+            matrix = each.matrix
+            self._missing[matrix.indices] = matrix.missing
+            self._outside[0, matrix.indices] = matrix.outside[:, 0]
+            if matrix.ordered:
+                self._outside[1, matrix.indices] = matrix.outside[:, 1]
 
     def within(self, counts: Counts) -> Floats:
         """
@@ -137,14 +150,11 @@ class BlockScores:
         Args:
             counts: shape (bins + 1,). A rate without rows is 0.
         """
-        rates = np.zeros((self._size, 2))
         counts = counts.astype(np.float64)
-        for each in self._matrices:
-            matrix = each.matrix
-            rows = counts.take(matrix.bins) @ np.ones(matrix.bins.shape[1])
-            missing = counts[matrix.missing]
-            rates[matrix.indices, 0] = matrix.count_outside(counts) / np.maximum(rows, 1)
-            rates[matrix.indices, 1] = missing / np.maximum(rows + missing, 1)
+        rates = np.empty((self._size, 2))
+        whole, missing = np.add.reduceat(counts, self._offsets), counts[self._missing]
+        rates[:, 0] = counts[self._outside].sum(axis=0) / np.maximum(whole - missing, 1)
+        rates[:, 1] = missing / np.maximum(whole, 1)
         return rates
 
     def events(self, blocks: Counts, rows: int) -> Floats:
@@ -183,12 +193,15 @@ def _compare_matrix(
 ) -> Floats:
     matrix = scores.matrix
     # Products with ones add up short rows eight times as fast as `sum`, and counts without rounding.
-    a, b = (counts.astype(np.float64).take(matrix.bins, axis=1) for counts in (first, second))
+    difference, other = (counts.astype(np.float64).take(matrix.bins, axis=1) for counts in (first, second))
     ones = np.ones(matrix.bins.shape[1])
-    n, m = a @ ones, b @ ones
+    n, m = difference @ ones, other @ ones
     known = (n > 0) & (m > 0)
     here, there = np.maximum(n, 1.0), np.maximum(m, 1.0)
-    difference = a / here[:, :, None] - b / there[:, :, None]
+    # In place, because these are the largest arrays of an evaluation.
+    difference /= here[:, :, None]
+    other /= there[:, :, None]
+    difference -= other
     missing = first[:, matrix.missing], second[:, matrix.missing]
     rows, other_rows = np.maximum(n + missing[0], 1.0), np.maximum(m + missing[1], 1.0)
     gap = missing[0] / rows - missing[1] / other_rows
@@ -198,31 +211,30 @@ def _compare_matrix(
         difference -= shares[0] - shares[1]
         gap -= expected[0][:, matrix.missing] - expected[1][:, matrix.missing]
     scale = 1.0 / here + 1.0 / there
-    squares = np.zeros((*n.shape, PARTS))
+    squares = np.empty((*n.shape, PARTS))
     live = served[matrix.bins]
-    live = live / np.maximum(live.sum(axis=1, keepdims=True), 1.0)
+    live = live / np.maximum(live @ ones, 1.0)[:, None]
     # A bin that expects less than a row in the smaller block would dominate with one row of weight 1 / share.
     least = 1.0 / np.minimum(here, there).max(axis=1)[:, None, None]
-    weight = 1.0 / np.maximum(scores.shares, least)
-    rest = np.einsum("kfb,kfb->kf", difference * weight, difference)
+    weight = np.maximum(scores.shares, least, out=other)
+    np.divide(1.0, weight, out=weight)
     free = np.einsum("kfb,fb->kf", weight, live * (1.0 - live))
+    weight *= difference
+    rest = np.einsum("kfb,kfb->kf", weight, difference)
     if matrix.ordered:
         for part, polynomial in zip((LOCATION, SPREAD), scores.scores[: SPREAD + 1], strict=True):
             along = np.einsum("kfb,fb->kf", difference, polynomial) ** 2
             squares[:, :, part] = along / scale
-            rest = rest - along
-            free = free - ((live * polynomial**2).sum(axis=1) - (live * polynomial).sum(axis=1) ** 2)
-        outside = difference[:, :, 0] + difference[:, np.arange(n.shape[1]), _last(matrix)]
+            rest -= along
+            weighed = live * polynomial
+            free -= np.einsum("fb,fb->f", weighed, polynomial) - (weighed @ ones) ** 2
+        outside = difference[:, np.arange(n.shape[1]), scores.outside].sum(axis=1)
     else:
-        outside = difference[:, np.arange(n.shape[1]), matrix.unseen]
+        squares[:, :, : SPREAD + 1] = 0.0
+        outside = difference[:, np.arange(n.shape[1]), scores.outside[0]]
     squares[:, :, SHAPE] = np.where(free > MIN_FREE, np.maximum(rest, 0.0) / scale / np.maximum(free, MIN_FREE), np.nan)
     squares[:, :, OUTSIDE] = outside**2 / scale
     squares[:, :, MISSING] = gap**2 / (1.0 / rows + 1.0 / other_rows)
-    squares[~known, : OUTSIDE + 1] = np.nan
+    if not known.all():
+        squares[~known, : OUTSIDE + 1] = np.nan
     return squares
-
-
-def _last(matrix: FeatureMatrix) -> NDArray[np.intp]:
-    """Return the column of the bin above the range, shape (features,)."""
-    last: NDArray[np.intp] = matrix.real.sum(axis=1) - 1
-    return last

@@ -277,4 +277,5 @@ MIN_NORM = 1e-9
 
 def _normalise(values: Floats, shares: Floats) -> Floats:
     norm = np.sqrt(np.einsum("...b,...b->...", shares * values, values))[..., None]
-    return np.where(norm > MIN_NORM, values / np.maximum(norm, MIN_NORM), 0.0)
+    normal: Floats = values / np.where(norm > MIN_NORM, norm, np.inf)
+    return normal

@@ -49,7 +49,7 @@ ORDERED_Z = 2.5
 
 def most_hidden(ordered: Dependence, rows: int) -> Floats:
     """
-    Return the most that may hide from a look, from training data in the order of time, shape (features, 2).
+    Return the most that may hide from a look, from training data in the order of time, shape (2, features).
 
     A state that outlasts a block of the training data is in the variance of the means of such blocks. It is inf where
     that is not known.
@@ -60,12 +60,12 @@ def most_hidden(ordered: Dependence, rows: int) -> Floats:
     """
     usable = np.flatnonzero((ordered.blocks >= MIN_BLOCKS) & (ordered.lengths <= max(rows, ordered.lengths[0])))
     if not len(usable):
-        return np.full((ordered.factors.shape[1], 2), np.inf)
+        return np.full((2, ordered.factors.shape[1]), np.inf)
     # Chance is larger for few long blocks, so a shorter length may have the better limit.
     errors = np.sqrt(2.0 / ordered.blocks[usable])[:, None, None]
     factors = ordered.factors[usable][:, :, [LOCATION, MISSING]]
     upper = np.maximum(factors, 1.0) * np.exp(ORDERED_Z * errors) / ordered.lengths[usable][:, None, None]
-    most: Floats = np.min(np.nan_to_num(upper, nan=np.inf), axis=0)
+    most: Floats = np.min(np.nan_to_num(upper, nan=np.inf), axis=0).T
     return most
 
 
@@ -84,26 +84,26 @@ class WindowSpread:
 
     @property
     def within(self) -> Floats:
-        """Sums of the variance within blocks: of location, and of a value being missing, shape (features, 2)."""
-        part: Floats = self.sums[0:2].T
+        """Sums of the variance within blocks: of location, and of a value being missing, shape (2, features)."""
+        part: Floats = self.sums[0:2]
         return part
 
     @property
     def squares(self) -> Floats:
-        """Sums of the squares of the variance within blocks, shape (features, 2)."""
-        part: Floats = self.sums[2:4].T
+        """Sums of the squares of the variance within blocks, shape (2, features)."""
+        part: Floats = self.sums[2:4]
         return part
 
     @property
     def blocks(self) -> Floats:
-        """Number of blocks with rows, shape (features, 2)."""
-        part: Floats = self.sums[4:6].T
+        """Number of blocks with rows, shape (2, features)."""
+        part: Floats = self.sums[4:6]
         return part
 
     @property
     def total(self) -> Floats:
-        """Sums of the variance that the seasons expect, shape (features, 2); zeros without seasons."""
-        part: Floats = self.sums[6:8].T
+        """Sums of the variance that the seasons expect, shape (2, features); zeros without seasons."""
+        part: Floats = self.sums[6:8]
         return part
 
     @property
@@ -148,11 +148,11 @@ class WholeSpread:
     What the rows served so far say, and what is known of their dependence: the same for all looks after a window.
 
     Attributes:
-        hidden: shape (features, 2), hidden variance of all rows.
-        fade: shape (features, 1), factor by which it has faded.
-        seen: shape (features, 2), variance of the mean of a block, as far as it is known.
-        spread: shape (features, 2), variance of the variance within a block.
-        of_reference: shape (features, 2), squared error of the variance of the reference.
+        hidden: shape (2, features), hidden variance of all rows.
+        fade: shape (features,), factor by which it has faded.
+        seen: shape (2, features), variance of the mean of a block, as far as it is known.
+        spread: shape (2, features), variance of the variance within a block.
+        of_reference: shape (2, features), squared error of the variance of the reference.
     """
 
     hidden: Floats
@@ -192,7 +192,7 @@ class Hidden:
 
     def __init__(self, moved: Moves, rates: Floats, reference_rows: float, windows: int, *, seasonal: bool) -> None:
         self._moved, self._reference_rows, self._seasonal = moved, reference_rows, seasonal
-        self._unit = np.stack([np.ones(len(rates)), rates * (1.0 - rates)], axis=1)
+        self._unit = np.stack([np.ones(len(rates)), rates * (1.0 - rates)])
         self._unit_above_0 = np.maximum(self._unit, 1e-12)
         self._recent: deque[WindowSpread] = deque(maxlen=windows)
         size = len(rates)
@@ -218,14 +218,14 @@ class Hidden:
         Return what all rows served so far say.
 
         Args:
-            seen: shape (features, 2), variance of the mean of a block, as far as it is known.
+            seen: shape (2, features), variance of the mean of a block, as far as it is known.
             block_rows: rows of a block.
-            effective: shape (features, 2), rows of the reference that are as good as independent ones. From few of
+            effective: shape (2, features), rows of the reference that are as good as independent ones. From few of
                 them the variance of a row is not known well.
         """
-        fade = np.minimum(1.0, FULL_SHARE * self._reference_rows / np.maximum(self._rows, 1.0))[:, None] ** 2
+        fade = np.minimum(1.0, FULL_SHARE * self._reference_rows / np.maximum(self._rows, 1.0)) ** 2
         unit = self._unit_above_0
-        prior = np.stack([np.full(len(unit), NORMAL_SPREAD), 1.0 / unit[:, 1]], axis=1) / block_rows
+        prior = np.stack([np.full(unit.shape[1], NORMAL_SPREAD), 1.0 / unit[1]]) / block_rows
         known = np.maximum(self._whole.blocks, 1.0)
         mean = self._whole.within / known / unit
         spread = np.maximum(self._whole.squares / known / unit**2 - mean**2, 0.0)
@@ -235,20 +235,20 @@ class Hidden:
 
     def __call__(self, windows: int, whole: WholeSpread, varies: Floats, most: Floats | None = None) -> Floats:
         """
-        Return the hidden variance of location and of missing values, in units of one row's, shape (features, 2).
+        Return the hidden variance of location and of missing values, in units of one row's, shape (2, features).
 
         Args:
             windows: number of windows of the look.
             whole: what all rows served so far say.
-            varies: shape (features, 2), the share of the variance of a look that dependence has been seen to add. Where
+            varies: shape (2, features), the share of the variance of a look that dependence has been seen to add. Where
                 rows have proved independent, a look is no separate state.
-            most: shape (features, 2), the most that may hide. If None, there is no limit.
+            most: shape (2, features), the most that may hide. If None, there is no limit.
         """
         hidden = self._at(windows, whole, varies)
         return hidden if most is None else np.minimum(hidden, most)
 
     def _at(self, windows: int, whole: WholeSpread, varies: Floats) -> Floats:
-        """Return the hidden variance of a look without a limit, shape (features, 2)."""
+        """Return the hidden variance of a look without a limit, shape (2, features)."""
         if not varies.any():
             return whole.hidden
         look = self._recent[-1].sums
@@ -257,7 +257,7 @@ class Hidden:
         here = self._left(WindowSpread(look), whole, (LOOK_Z, 1.0))
         here *= varies
         # What is missing can only be fewer, and the rows served so far show whether that is a state.
-        here[:, 1] *= whole.fade[:, 0]
+        here[1] *= whole.fade
         larger: Floats = np.maximum(whole.hidden, here)
         return larger
 
@@ -275,10 +275,11 @@ class Hidden:
             total = sums.total / blocks / unit
         else:
             total = np.ones(within.shape)
-            total[:, 0] = self._moved.variance(sums.mean / blocks[:, 0])
+            total[0] = self._moved.variance(sums.mean / blocks[0])
         rest = total - within - whole.seen
         usable = (sums.blocks > 0.0) & np.isfinite(rest) & (self._unit > 0.0)
         # What all features show on average, a single one need not show by itself.
-        shown = np.where(usable, rest / error, 0.0).sum(axis=0) / (usable.sum(axis=0) + ALONE)
+        shown = np.where(usable, rest / error, 0.0).sum(axis=1, keepdims=True)
+        shown /= usable.sum(axis=1, keepdims=True) + ALONE
         needed = np.maximum(z - np.maximum(shown - COMMON_Z, 0.0), LEAST_Z)
         return np.where(usable, np.maximum(rest - needed * error, 0.0), 0.0)

@@ -160,18 +160,21 @@ class History:
         self._latest_baseline = self._latest_whole = None
         self._tokens = np.minimum(CUTS, self._tokens + 1.0 / (WINDOWS_PER_CUT * self._panes))
         rows = sum(block.rows for block in blocks)
-        padded = [np.append(block.counts[: self._bins], 0) for block in blocks]
-        stacked = np.stack(padded)
+        stacked = np.zeros((len(blocks), self._bins + 1), dtype=np.int64)
+        for row, block in zip(stacked, blocks, strict=True):
+            row[:-1] = block.counts[: self._bins]
         counts = stacked.sum(axis=0)
         self._served += counts
         self._served_rows += rows
         self._learner.count(len(blocks), rows)
-        expected, paired, total = self._usual, padded, None
+        expected, total = self._usual, None
+        # Copies, so that the half that waits for its pair does not keep the others in memory.
+        paired = [row.copy() for row in stacked]
         if self._seasonal is not None:
             hours = [block.counts[self._bins : self._bins + CELLS] for block in blocks]
             expected = self._shares.of_hours(np.sum(hours, axis=0))
             total = self._scores.expected_variance(np.append(expected, 0.0))
-            paired = [np.concatenate(pair) for pair in zip(padded, hours, strict=True)]
+            paired = [np.concatenate(pair) for pair in zip(stacked, hours, strict=True)]
         self._pyramid.cut(unusable)
         pairs = self._pyramid.add(paired)
         self._pyramid.cut(unusable)
@@ -233,10 +236,14 @@ class History:
             squares = self._scores.compare(first[:, :width], second[:, :width], self._served, expected)
             valid = np.stack([pair.valid for pair in part])[:, :, None] & np.isfinite(squares)
             squares = np.where(valid, squares, 0.0)
-            for index, pair in enumerate(part):
-                values = np.stack([squares[index], valid[index], squares[index] ** 2])
-                before = sums.get(pair.level)
-                sums[pair.level] = values if before is None else before + values
+            values = np.empty((len(part), 3, *squares.shape[1:]))
+            values[:, 0], values[:, 1] = squares, valid
+            np.multiply(squares, squares, out=values[:, 2])
+            for pair, each in zip(part, values, strict=True):
+                if pair.level in sums:
+                    sums[pair.level] += each
+                else:
+                    sums[pair.level] = each.copy()
         return [LevelSquares(level, *sums[level]) for level in sorted(sums)]
 
     def change(self, begun: NDArray[np.intp], ended: NDArray[np.bool_], drifting: NDArray[np.bool_]) -> None:
@@ -346,13 +353,13 @@ class History:
         if self._latest_whole is None:
             run = self._learner.run
             block_rows = float(run.lengths[0])
-            seen = run.factors[0][:, [LOCATION, MISSING]] / block_rows
-            of_reference = run.at(self._reference_rows)[0][:, [SPREAD, MISSING]]
+            seen = run.factors[0].T[[LOCATION, MISSING]] / block_rows
+            of_reference = run.at(self._reference_rows)[0].T[[SPREAD, MISSING]]
             effective = self._reference_rows / np.minimum(of_reference, MOST_ALIKE)
             self._latest_whole = self._hidden.whole(seen, block_rows, effective)
-        varies = 1.0 - np.minimum(1.0, VARIES / factor[:, [LOCATION, MISSING]])
+        varies = 1.0 - np.minimum(1.0, VARIES / factor.T[[LOCATION, MISSING]])
         most = None if self._ordered is None else most_hidden(self._ordered, window.rows)
-        of_location, of_missing = self._hidden(windows * self._panes, self._latest_whole, varies, most).T
+        of_location, of_missing = self._hidden(windows * self._panes, self._latest_whole, varies, most)
         hidden = np.zeros((self._size, PARTS))
         if of_location.any():
             # What the reference has hardly ever had is no state of it.

@@ -173,8 +173,10 @@ class Learner:
             kept: shape (features,), False for features whose differences are discarded.
         """
         level, sums, numbers, fourths = squares
-        column = kept.astype(np.float64)[:, None]
-        self._sums.add(LevelSquares(level, sums * column, numbers * column, fourths * column))
+        if not kept.all():
+            column = kept.astype(np.float64)[:, None]
+            sums, numbers, fourths = sums * column, numbers * column, fourths * column
+        self._sums.add(LevelSquares(level, sums, numbers, fourths))
 
     def estimate(
         self, units: Floats, latest: Sequence[LevelSquares] = (), kept: NDArray[np.bool_] | None = None
@@ -197,11 +199,11 @@ class Learner:
 
     def _estimated(self, units: Floats) -> LongRun:
         means, numbers, lengths = _by_part(self._sums.means), _by_part(self._sums.numbers), self._lengths
-        means[:, :, RATES] /= units
+        means[:, :, OUTSIDE:] /= units
         surplus = self._surplus()
         numbers[:, :, : SHAPE + 1] /= surplus[:, None, :]
         # Blocks that hardly ever have an event say little about its variance.
-        numbers[:, :, RATES] *= np.minimum(1.0, lengths[:, None, None] * units)
+        numbers[:, :, OUTSIDE:] *= np.minimum(1.0, lengths[:, None, None] * units)
         run = long_run(means, numbers, lengths, self._prior, self._common(means, numbers))
         # Of normal values, the kurtosis is 3; that of Student's t with f degrees of freedom is 6 / (f - 4) more. The
         # difference of two blocks has half of that of one.

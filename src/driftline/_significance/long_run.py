@@ -154,7 +154,8 @@ class _Growth(NamedTuple):
         weighted: shape (levels, parts, features), mean squared differences times their number.
         positive: the same shape, 1 where a mean is known and above 0, else 0.
         logs: the same shape, logarithms of the means without the bias of chance; 0 where not positive.
-        whole: shape (levels, parts, 1), number of all differences.
+        inverse: shape (levels, parts, 1), one divided by the number of all differences; 0 without any.
+        unknown: the same shape, 1 without any differences, else 0.
         counted: the same shape, the number that counts for the common growth.
         features: the same shape, number of positive features, at least 1.
         degrees: the same shape, degrees of freedom of the variance between features.
@@ -165,7 +166,8 @@ class _Growth(NamedTuple):
     weighted: Floats
     positive: Floats
     logs: Floats
-    whole: Floats
+    inverse: Floats
+    unknown: Floats
     counted: Floats
     features: Floats
     degrees: Floats
@@ -175,17 +177,18 @@ class _Growth(NamedTuple):
     @classmethod
     def of(cls, known: Floats, number: Floats) -> _Growth:
         """Return the growth of these means (0 without differences) and numbers, shape (levels, parts, features)."""
-        positive, inverse, logs = logarithms(known, number)
+        positive, halves, logs = logarithms(known, number)
         features = np.maximum(positive.sum(axis=2, keepdims=True), 1.0)
         degrees = np.maximum(features - 1.0, 1.0)
         whole = number.sum(axis=2, keepdims=True)
         # The variance of the logarithm of a chi-square over its degrees of freedom: the trigamma function.
-        chance = (inverse + 0.5 * inverse**2).sum(axis=2, keepdims=True) / features
+        chance = (halves + 0.5 * halves**2).sum(axis=2, keepdims=True) / features
         return cls(
             number * known,
             positive,
             logs,
-            whole,
+            (whole > 0.0) / np.maximum(whole, 1e-12),
+            (whole <= 0.0).astype(np.float64),
             TOGETHER * np.minimum(number, MOST_OF_ONE).sum(axis=2, keepdims=True),
             features,
             degrees,
@@ -205,9 +208,10 @@ class _Growth(NamedTuple):
         Returns:
             shape (parts, 1) each: the number of differences that it counts for, and the logarithm.
         """
-        whole, counted, positive = self.whole[level], self.counted[level], self.positive[level]
-        ratio = (self.weighted[level] / before).sum(axis=1, keepdims=True) / np.maximum(whole, 1e-12)
-        limited = np.minimum(np.maximum(np.where(whole > 0.0, ratio, 1.0), 1.0 / MOST_GROWTH), MOST_GROWTH)
+        counted, positive = self.counted[level], self.positive[level]
+        whole = (self.weighted[level] / before).sum(axis=1, keepdims=True)
+        ratio = whole * self.inverse[level] + self.unknown[level]
+        limited = np.minimum(np.maximum(ratio, 1.0 / MOST_GROWTH), MOST_GROWTH)
         # The variance between features of the logarithm of their growth, beyond that of chance.
         logs = self.logs[level] - positive * log_before
         apart = logs - positive * (logs.sum(axis=1, keepdims=True) / self.features[level])

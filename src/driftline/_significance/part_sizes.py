@@ -67,6 +67,7 @@ class _Group:
         has: shape (features, parts), whether a feature has the part.
         variance: shape (features, bins), variance of the indicator of a bin, relative to the bin's share, that location
             and spread do not explain.
+        usual: shape (features, bins), the comparable counts of the reference.
     """
 
     matrix: FeatureMatrix
@@ -75,6 +76,7 @@ class _Group:
     weighted: Floats
     has: NDArray[np.bool_]
     variance: Floats
+    usual: Numbers
 
     def comparable(self, counts: Numbers) -> Numbers:
         """Return counts, shape (features, bins), without unseen categories and with the bins of groups added up."""
@@ -161,7 +163,8 @@ class PartSizes:
         self, group: _Group, matrix: FeatureMatrix, current: Counts, factor: Floats, sizes: Floats
     ) -> None:
         """Write location, spread and shape. They compare the values that are neither missing nor unseen."""
-        now, before = group.comparable(current), group.comparable(matrix.reference)
+        now = group.comparable(current)
+        before = group.usual if matrix is group.matrix else group.comparable(matrix.reference)
         n, m = now.sum(axis=1), before.sum(axis=1)
         scale = 1.0 / n + 1.0 / m
         difference = now / n[:, None] - before / m[:, None]
@@ -238,12 +241,16 @@ def _prepare(matrix: FeatureMatrix, bins: Sequence[Bins]) -> _Group:
     zeros = np.zeros((2, size, width))
     has = np.ones((size, PARTS), dtype=np.bool_)
     groups = BinGroups.of(bins, width) if matrix.ordered else None
-    group = _Group(matrix, groups, zeros, zeros, has, zeros[0])
+    group = _Group(matrix, groups, zeros, zeros, has, zeros[0], matrix.reference)
     counts = group.comparable(matrix.reference)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), NO_ROWS)
     polynomials = np.stack(orthonormal_polynomials(shares)) if matrix.ordered else zeros
     has[:, [LOCATION, SPREAD]] = polynomials.any(axis=2).T
     explained = shares * (1.0 + (polynomials**2).sum(axis=0))
     return replace(
-        group, polynomials=polynomials, weighted=polynomials * shares, variance=np.clip(1.0 - explained, 0.0, 1.0)
+        group,
+        polynomials=polynomials,
+        weighted=polynomials * shares,
+        variance=np.clip(1.0 - explained, 0.0, 1.0),
+        usual=counts,
     )

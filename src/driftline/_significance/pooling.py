@@ -27,16 +27,22 @@ def pool_bins(expected: Floats, minimum: float) -> NDArray[np.intp]:
     size, width = expected.shape
     # By column, because columns of contiguous numbers are added faster.
     columns = np.ascontiguousarray(expected.T)
-    groups: NDArray[np.intp] = np.zeros((width, size), dtype=np.intp)
-    number: NDArray[np.intp] = np.zeros(size, dtype=np.intp)
+    begins: NDArray[np.bool_] = np.zeros((width, size), dtype=np.bool_)
     held: Floats = np.zeros(size)
-    full: NDArray[np.bool_] = np.zeros(size, dtype=np.bool_)
-    for rows, group in zip(columns, groups, strict=True):
-        # A group with enough rows ends at the next bin. A last group with too few rows joins the one before it.
-        np.greater_equal(held, minimum, out=full)
-        number = np.add(number, full, out=group)
-        np.copyto(held, 0.0, where=full)
-        held += rows
-    last = np.maximum(number - (held < minimum), 0)
-    pooled: NDArray[np.intp] = np.ascontiguousarray(np.minimum(groups, last).T)
+    enough: list[bool] = np.logical_and.reduce(columns >= minimum, axis=1).tolist()
+    alone = False
+    for rows, begin, each_enough in zip(columns, begins, enough, strict=True):
+        # A group with enough rows ends at the next bin. Mostly, all features have enough in the bin before.
+        if alone:
+            begin.fill(True)  # noqa: FBT003 - numpy takes it by position
+            held = rows.copy()
+        else:
+            np.greater_equal(held, minimum, out=begin)
+            np.copyto(held, 0.0, where=begin)
+            held += rows
+        alone = each_enough
+    groups = np.cumsum(begins, axis=0, dtype=np.intp)
+    # A last group with too few rows joins the one before it.
+    np.minimum(groups, np.maximum(groups[-1] - (held < minimum), 0), out=groups)
+    pooled: NDArray[np.intp] = np.ascontiguousarray(groups.T)
     return pooled

@@ -266,8 +266,8 @@ class TwoSample:
                 tail = 2.0 * self._special.stdtr(
                     np.minimum(freedom[:, part], MAX_FREEDOM), -np.abs(score) / np.sqrt(factor[:, part])
                 )
-                parts[has, part], direction[has, part] = tail[has], np.sign(score[has])
-                deviation[has, part] = np.abs(change[has])
+                parts[:, part] = np.where(has, tail, np.nan)
+                direction[:, part], deviation[:, part] = np.sign(score), np.where(has, np.abs(change), np.nan)
                 along = np.einsum("fb,fb->f", polynomial, weighed) ** 2 / scale
                 rest = rest - np.where(has, along, 0.0)
                 free = free - has
@@ -277,9 +277,9 @@ class TwoSample:
             ratio = np.maximum(rest, 0.0) / (free * factor[:, SHAPE])
             tail = self._special.fdtrc(nu, np.minimum(freedom[:, SHAPE], MAX_FREEDOM) * nu, ratio)
         has = (free > 0) & np.isfinite(tail)
-        parts[has, SHAPE] = tail[has]
+        parts[:, SHAPE] = np.where(has, tail, np.nan)
         excess = np.maximum(rest - free * factor[:, SHAPE], 0.0) * scale
-        deviation[has, SHAPE] = np.sqrt(excess[has])
+        deviation[:, SHAPE] = np.where(has, np.sqrt(excess), np.nan)
 
     def _straighten(self, matrix: FeatureMatrix, rest: Floats, shift: Floats, scale: Floats) -> Floats:
         """

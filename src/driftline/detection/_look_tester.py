@@ -158,7 +158,7 @@ class LookTester:
         details = Details(
             enter | (tested.testable & lasts),
             # Without a part that counts, the p-value is that of the whole difference, however small it is.
-            np.where(counting.any(axis=1), p, result.p),
+            np.where(counting.any(axis=1), p, _whole(tested)),
             effect,
             np.where(result.direction < 0.0, -result.deviation, result.deviation),
             np.argmin(np.where(counting & ~np.isnan(result.parts), result.parts, np.inf), axis=1),
@@ -210,6 +210,11 @@ def _combine(terms: Floats, number: Counts, counting: NDArray[np.bool_]) -> Floa
     # The term of `NEUTRAL_P` is 0.
     combined = combine_cotangents(np.where(counting, terms, 0.0), number)
     return np.where(counting.any(axis=1), combined, NEUTRAL_P)
+
+
+def _whole(tested: _Tested) -> Floats:
+    """Return the p-value of each feature over all parts, shape (features,); nan where it has no rows."""
+    return np.where(tested.result.rows > 0, combine_cotangents(tested.terms, tested.number), np.nan)
 
 
 def _format_p(p: float) -> str:
