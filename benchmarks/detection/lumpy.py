@@ -26,7 +26,7 @@ from rules_driftline import RULES, Watch, fit
 
 import driftline as dl
 
-__all__ = ["WINDOWS", "Counts", "can_run", "line", "pooled", "simulate", "stored"]
+__all__ = ["WINDOWS", "Counts", "by_kind", "can_run", "line", "pooled", "simulate", "stored"]
 
 WINDOWS = DAYS * 24
 
@@ -44,7 +44,7 @@ def simulate(case: Case, number: int, rules: Iterable[str] = tuple(RULES), windo
     features = [name for name in month.served if name != case.cluster]
     reference = fit(
         month.training,
-        features if case.categorical else (),
+        case.categories(features),
         time=month.times if case.seasons else None,
         seasons=case.seasons,
         cluster=case.cluster,
@@ -65,6 +65,9 @@ def simulate(case: Case, number: int, rules: Iterable[str] = tuple(RULES), windo
                 time=bool(wrong),
                 features=len(wrong) / false,  # type: ignore[arg-type] - a counter adds up any numbers
                 undecided=len(result.undecided - right) / false,  # type: ignore[arg-type]
+                **{f"onsets of {name}": 1 for name in set(result.started) - right},
+                **{f"time of {name}": 1 for name in wrong},
+                **{f"undecided of {name}": 1 for name in result.undecided},
                 undecided_late=(2 * index >= windows) * len(result.undecided - right) / false,  # type: ignore[arg-type]
             )
     for watch in watches.values():
@@ -102,6 +105,34 @@ def pooled(case: Case, months: Sequence[Mapping[str, Any]], rule: str) -> dict[s
         "most time in a month": round(max(part["time"] / part["windows"] for part in parts), 4),
         "aim": "" if not case.aim else "met" if high <= 2.0 and share("time") <= 0.01 else "missed",
     }
+
+
+def by_kind(case: Case, months: Sequence[Mapping[str, Any]], rule: str) -> list[dict[str, Any]]:
+    """Return a row for each feature of a case whose features are of several kinds."""
+    parts = [month["counts"][rule] for month in months]
+    windows = sum(part["windows"] for part in parts)
+    rows = []
+    for index, kind in enumerate(case.kinds):
+        onsets, time, undecided = (
+            sum(part.get(f"{name} of f{index}", 0) for part in parts) for name in ("onsets", "time", "undecided")
+        )
+        low, high = poisson_interval(onsets, windows / WINDOWS)
+        rows.append(
+            {
+                "case": case.key,
+                "traffic": case.name,
+                "training data": case.order,
+                "rule": rule,
+                "kind": kind,
+                "months": round(windows / WINDOWS, 2),
+                "onsets": onsets,
+                "low": round(low, 3),
+                "high": round(high, 3),
+                "time": round(time / windows, 5),
+                "cannot tell": round(undecided / windows, 5),
+            }
+        )
+    return rows
 
 
 def line(row: Mapping[str, Any], seconds: float) -> str:

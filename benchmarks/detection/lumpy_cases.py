@@ -8,6 +8,7 @@ from typing import Any
 
 import lumpy_streams as lumpy
 import numpy as np
+from lumpy_mixed import INDEPENDENT, KINDS, categories_of, mixed
 from numpy.typing import NDArray
 from streams import generator
 
@@ -32,11 +33,12 @@ class Case:
         rows: rows of a window.
         reference: rows of the training data.
         history: rows before the served ones that training data are a random sample of. If 0, all of them are taken.
-        categorical: whether the features are categories.
+        categorical: whether the features are categories, or the names of those that are.
         seasons: seasons that the reference profiles.
         cluster: the column that says whose rows belong together. If None, the monitor does not know.
         drifted: features of number 0 to this drift for good, and alarms of these are right. If 0, nothing drifts.
         aim: whether the aim of the issue applies.
+        kinds: kinds of the features, if they are of several.
     """
 
     key: str
@@ -46,11 +48,18 @@ class Case:
     rows: int = 1_000
     reference: int = 20_000
     history: int = 0
-    categorical: bool = False
+    categorical: bool | tuple[str, ...] = False
     seasons: tuple[str, ...] = ()
     cluster: str | None = None
     drifted: int = 0
     aim: bool = True
+    kinds: tuple[str, ...] = ()
+
+    def categories(self, names: Iterable[str]) -> list[str]:
+        """Return which of the features are categories."""
+        if isinstance(self.categorical, tuple):
+            return [name for name in names if name in self.categorical]
+        return [*names] if self.categorical else []
 
 
 DRIFT_AFTER, DRIFT_BY = 48, 0.5
@@ -107,6 +116,14 @@ def _cases() -> Iterable[Case]:
     yield Case("D11", "a weekend with its own course of the day", lumpy.weekend, **month)  # type: ignore[arg-type]
     yield Case("D12", "AR(1) 0.95", lumpy.ar(0.95), "time")
     yield Case("D13", "ten of twenty features drift for good", lumpy.ar(0.0, 20), "time", drifted=10)
+    several_kinds = {"categorical": categories_of(INDEPENDENT), "kinds": KINDS}
+    for key, order, history, cluster in (
+        ("a", "shuffled", 200_000, None),
+        ("b", "time", 0, None),
+        ("c", "shuffled", 200_000, lumpy.USER),
+    ):
+        name = f"features of ten kinds{', by key' if cluster else ''}"
+        yield Case(f"M1{key}", name, mixed(), order, history=history, cluster=cluster, **several_kinds)  # type: ignore[arg-type]
     yield Case("H1", "independent rows", lumpy.ar(0.0))
     yield Case("H2", "AR(1) 0.9", lumpy.ar(0.9))
 

@@ -60,7 +60,7 @@ def run(
     names = [name for name in training if name != scenario.cluster]
 
     def reference_of(rows_of_training: Mapping[str, Any]) -> Any:
-        return fit(rows_of_training, names if scenario.categorical else (), cluster=scenario.cluster)
+        return fit(rows_of_training, scenario.categories(names), cluster=scenario.cluster)
 
     reference = reference_of(training)
     watches = {rule: Watch(reference, rows, RULES[rule]) for rule in rules}

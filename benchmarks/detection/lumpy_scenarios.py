@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import lumpy_mixed as several
 import lumpy_streams as lumpy
 import numpy as np
 from lumpy_oracle import Process
@@ -40,7 +41,7 @@ class Scenario:
         replaced: the window in which the reference is replaced by another one of the same stream.
         cluster: the column that says whose rows belong together.
         oracle: whether the oracle and ADWIN can see this drift.
-        categorical: whether the features are categories.
+        categorical: whether the features are categories, or the names of those that are.
         rows: rows of a window.
     """
 
@@ -55,8 +56,14 @@ class Scenario:
     replaced: int | None = None
     cluster: str | None = None
     oracle: bool = True
-    categorical: bool = False
+    categorical: bool | tuple[str, ...] = False
     rows: int = 1_000
+
+    def categories(self, names: Iterable[str]) -> list[str]:
+        """Return which of the features are categories."""
+        if isinstance(self.categorical, tuple):
+            return [name for name in names if name in self.categorical]
+        return [*names] if self.categorical else []
 
     @property
     def windows(self) -> int:
@@ -91,6 +98,20 @@ def _mixed(rows: NDArray[Any], training: NDArray[Any], random: np.random.Generat
     del training
     frequent = rows == 0
     return np.where(frequent & (random.random(len(rows)) < 0.05 / frequent.mean()), 2, rows)
+
+
+def _more_missing(rows: NDArray[Any], training: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+    del training
+    return np.where(random.random(len(rows)) < 0.1, np.nan, rows)
+
+
+def _more_yes(rows: NDArray[Any], training: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+    del training
+    return np.where(random.random(len(rows)) < 0.01, 1, rows)
+
+
+def _yes(random: np.random.Generator, rows: int) -> dict[str, NDArray[Any]]:
+    return lumpy.named((random.random((lumpy.FEATURES, rows)) < 0.015).astype(np.int64))
 
 
 IID = Process("independent rows", lumpy.ar(0.0), rows_per_value=1)
@@ -132,6 +153,24 @@ def _scenarios() -> Iterable[Scenario]:
     yield Scenario("Xe", "mean +0.5 σ", PARETO, half)
     yield Scenario("Xf", "mean +0.5 σ, by key", PARETO, half, cluster=lumpy.USER)
     yield Scenario("Xg", "mean +1 σ", STATES, _moved(1.0))
+    yield from _mixed_scenarios()
+
+
+def _mixed_scenarios() -> Iterable[Scenario]:
+    """Return pairs of scenarios: a feature beside features of other kinds, and beside features of the same kind."""
+    outages = Process("5 % missing in runs of 50", lumpy.outages(0.05, 50))
+    yes = Process("yes in 1.5 %", _yes)
+    for letter, kind, alike, name, change in (
+        ("a", several.INDEPENDENT, IID, "mean +0.1 σ", _moved(0.1)),
+        ("b", several.AR95, AR95, "mean +0.5 σ", _moved(0.5)),
+        ("c", several.OFTEN, outages, "10 points more missing", _more_missing),
+        ("d", several.YES, yes, "1 point more yes", _more_yes),
+        ("e", several.USERS, USERS, "mean +0.5 σ", _moved(0.5)),
+        ("f", several.STATES, STATES, "mean +1 σ", _moved(1.0)),
+    ):
+        beside = Process(f"{kind}, beside other kinds", several.mixed(kind))
+        yield Scenario(f"M2{letter}", name, beside, change, oracle=False, categorical=several.categories_of(kind))
+        yield Scenario(f"M3{letter}", name, alike, change, oracle=False, categorical=alike is yes)
 
 
 SCENARIOS = tuple(_scenarios())
