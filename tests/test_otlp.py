@@ -125,19 +125,16 @@ def test_a_name_of_the_environment_is_checked_at_the_start(name, said):
 BESIDE = """
 import os
 import driftline as dl
-from driftline import otlp
+from driftline.otel import _exporters
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
-def exporters(protocol, endpoint):
-    def note(signal):
-        print(signal, flush=True)
-        return inner[signal]()
-    inner = original(protocol, endpoint)
-    return {signal: lambda signal=signal: note(signal) for signal in inner}
+def opened(chosen, losses):
+    print(*chosen, flush=True)
+    return original(chosen, losses)
 
-original, otlp._exporters = otlp._exporters, exporters
+original, _exporters.open_outputs = _exporters.open_outputs, opened
 metrics.set_meter_provider(MeterProvider())
 trace.set_tracer_provider(TracerProvider())
 dl.configure_otlp(endpoint="http://127.0.0.1:9")

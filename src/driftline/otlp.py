@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import importlib.metadata
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,13 +27,14 @@ __all__ = ["OtlpSetup", "configure_otlp"]
 
 _log = logging.getLogger("driftline")
 
-PROTOCOLS = ("http/protobuf", "grpc")
-"""The protocols of OTLP, the default first."""
-
 OLDEST_SDK = "1.39"
 """The oldest version of opentelemetry-sdk that has all the parts used here, as in ``pyproject.toml``."""
 
-SIGNALS = ("metrics", "logs", "traces")
+PROVIDERS = {"metrics": "meter_provider", "logs": "logger_provider", "traces": "tracer_provider"}
+"""The attribute of `OtlpSetup` for each signal."""
+
+SIGNALS = tuple(PROVIDERS)
+"""Metrics come first, because collecting them may emit events."""
 
 FLUSH_SECONDS = 30.0
 """
@@ -86,8 +86,8 @@ class OtlpSetup:
 
     @property
     def _providers(self) -> dict[str, Any]:
-        """The providers by signal; metrics come first, because collecting them may emit events."""
-        return dict(zip(SIGNALS, (self.meter_provider, self.logger_provider, self.tracer_provider), strict=True))
+        """The providers by signal."""
+        return {signal: getattr(self, name) for signal, name in PROVIDERS.items()}
 
     @property
     def _lost(self) -> dict[str, int]:
@@ -101,9 +101,11 @@ def configure_otlp(
     """
     Create providers that send metrics, events and spans through OTLP, and make them the global ones.
 
-    All ``OTEL_*`` variables apply (endpoint, headers, protocol, intervals, temporality, resource). An argument
-    overrides its variable. If the program has a global provider of a signal already, that one is used, which a warning
-    says once; the arguments then do not apply to it.
+    All ``OTEL_*`` variables apply, such as those of exporters, endpoints, headers, protocols and intervals. An argument
+    overrides its variable, and those of single signals. ``OTEL_CONFIG_FILE`` overrides everything else.
+
+    If the program has a global provider of a signal already, that one is used, which a warning says once; the
+    arguments and the variables then do not apply to it.
 
     Each process has its own ``service.instance.id``. One that is set, for example for a pod, gets a suffix:
     ``pod-1/4f3a9c21``.
@@ -114,22 +116,31 @@ def configure_otlp(
         endpoint: the collector's base URL, such as ``"http://localhost:4318"``. If None, the exporter's default.
 
     Raises:
-        ConfigurationError: the protocol is unknown, the endpoint has no scheme, or the extra ``otlp`` is not installed
-            or too old.
+        ConfigurationError: the protocol is unknown, the endpoint has no scheme, a variable has a wrong value, or the
+            extra ``otlp`` is not installed or too old.
     """
-    protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOLS[0]
-    check.one_of("protocol", protocol, PROTOCOLS)
+    from driftline.otel import _environment as environment  # noqa: PLC0415 - importing driftline imports no OpenTelemetry
+    from driftline.otel._config_file import config_file  # noqa: PLC0415 - as above
+
+    if protocol is not None:
+        check.one_of("protocol", protocol, environment.PROTOCOLS)
     if endpoint is not None and (not isinstance(endpoint, str) or "://" not in endpoint):
         check.reject("endpoint", endpoint, "a URL such as 'http://localhost:4318'")
     check.optional(check.string, "service_name", service_name, at_least=1)
     present = _global_providers()
     if present:
         _report_present(present)
-    if len(present) == len(SIGNALS):
-        earlier = [setup for setup in _setups if setup.meter_provider is present["metrics"]]
-        return earlier[0] if earlier else OtlpSetup(present["metrics"], present["logs"], present["traces"])
+    earlier = [setup for setup in _setups if _uses(setup, present)]
+    if earlier:
+        return earlier[0]
+    path = config_file()
     try:
-        setup = _set_up(service_name, protocol, endpoint, present)
+        if len(present) == len(SIGNALS):
+            setup = OtlpSetup(present["metrics"], present["logs"], present["traces"])
+        elif path is not None:
+            setup = _apply(path, present)
+        else:
+            setup = _set_up(service_name, protocol, endpoint, present)
     except ModuleNotFoundError as error:
         msg = f"configure_otlp needs the extra otlp (pip install 'driftline[otlp]'): {error}"
         raise ConfigurationError(msg) from error
@@ -140,7 +151,25 @@ def configure_otlp(
         )
         raise ConfigurationError(msg) from error
     _setups.append(setup)
+    at_exit_of_children(setup.send_what_is_left)
     return setup
+
+
+def _uses(setup: OtlpSetup, present: Mapping[str, Any]) -> bool:
+    """Return whether the global providers that are *present* are those of a setup."""
+    return bool(present) and all(getattr(setup, PROVIDERS[signal]) is each for signal, each in present.items())
+
+
+def _apply(path: str, present: Mapping[str, Any]) -> OtlpSetup:
+    """Set up the signals that are not *present* as a declarative configuration file says."""
+    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - importing driftline imports no OpenTelemetry
+
+    from driftline.otel._config_file import apply_config_file  # noqa: PLC0415 - as above
+
+    hook_forks()
+    apply_config_file(path, present)
+    # A signal that the file does not have keeps the stand-in of the API.
+    return OtlpSetup(metrics.get_meter_provider(), _logs.get_logger_provider(), trace.get_tracer_provider())  # type: ignore[arg-type]
 
 
 def _sdk_version() -> str:
@@ -191,11 +220,14 @@ def _report_present(providers: Mapping[str, Any]) -> None:
         )
 
 
-def _set_up(service_name: str | None, protocol: str, endpoint: str | None, present: Mapping[str, Any]) -> OtlpSetup:
+def _set_up(
+    service_name: str | None, protocol: str | None, endpoint: str | None, present: Mapping[str, Any]
+) -> OtlpSetup:
     """
     Create the providers of the signals that are not *present*, and make them the global ones.
 
     Raises:
+        ConfigurationError: a variable has a wrong value.
         ImportError: the extra ``otlp`` is not installed, or too old.
     """
     from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - the extra otlp
@@ -206,82 +238,45 @@ def _set_up(service_name: str | None, protocol: str, endpoint: str | None, prese
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
-    from driftline.otel._identity import InstanceId, report_service_name  # noqa: PLC0415 - as above
-    from driftline.otel._sdk import (  # noqa: PLC0415 - as above
-        ForkSafeReader,
-        LossCounter,
-        MetricSender,
-        RecordSender,
-        SpanSender,
-        survive_forks,
-        wide_views,
-    )
+    from driftline.otel._exporters import choose, open_outputs  # noqa: PLC0415 - as above
+    from driftline.otel._identity import InstanceId, name_of, report_service_name  # noqa: PLC0415 - as above
+    from driftline.otel._sdk import LossCounter, export_losses, survive_forks, wide_views  # noqa: PLC0415 - as above
 
-    resource = Resource.create({} if service_name is None else {"service.name": service_name})
+    chosen = choose([signal for signal in SIGNALS if signal not in present], protocol, endpoint)
+    name = service_name or (name_of(present.values()) if present else None)
+    resource = Resource.create({} if name is None else {"service.name": name})
     report_service_name(str(resource.attributes.get("service.name", "")))
     instance = InstanceId(resource)
     resource = resource.merge(instance.resource())
     hook_forks()
     losses = LossCounter()
-    create = _exporters(protocol, endpoint)
-    providers = dict(present)
-    senders: list[MetricSender | RecordSender | SpanSender] = []
-    if "logs" not in present:
-        senders.append(records := RecordSender(create["logs"], losses))
-        providers["logs"] = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        providers["logs"].add_log_record_processor(BatchLogRecordProcessor(records))
-    if "traces" not in present:
-        senders.append(spans := SpanSender(create["traces"], losses))
-        providers["traces"] = TracerProvider(resource=resource, shutdown_on_exit=False)
-        providers["traces"].add_span_processor(BatchSpanProcessor(spans))
-    created = [provider for signal, provider in providers.items() if signal not in present]
-    if "metrics" not in present:
-        senders.append(points := MetricSender(create["metrics"], losses))
-        reader = ForkSafeReader(points)
-        providers["metrics"] = meters = MeterProvider(
-            [reader], resource=resource, shutdown_on_exit=False, views=wide_views()
+    outputs = open_outputs(chosen, losses)
+    mine: dict[str, Any] = {}
+    if "logs" in chosen:
+        mine["logs"] = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        for records in outputs.records:
+            mine["logs"].add_log_record_processor(BatchLogRecordProcessor(records))
+    if "traces" in chosen:
+        mine["traces"] = TracerProvider(resource=resource, shutdown_on_exit=False)
+        for spans in outputs.spans:
+            mine["traces"].add_span_processor(BatchSpanProcessor(spans))
+    if "metrics" in chosen:
+        mine["metrics"] = MeterProvider(
+            [*outputs.periodic, *outputs.pull], resource=resource, shutdown_on_exit=False, views=wide_views()
         )
-        created.append(meters)
-        survive_forks(meters, reader, senders, losses, lambda: instance.renew(*created))
-        metrics.set_meter_provider(meters)
-    if "logs" not in present:
-        _logs.set_logger_provider(providers["logs"])
-    if "traces" not in present:
-        trace.set_tracer_provider(providers["traces"])
-    setup = OtlpSetup(providers["metrics"], providers["logs"], providers["traces"], losses)
+    created = [mine[signal] for signal in SIGNALS if signal in mine]
+    providers = {**present, **mine}
+    export_losses(providers["metrics"], losses)
+    survive_forks(created[0], outputs.periodic, outputs.senders, losses, lambda: instance.renew(*created))
+    if "metrics" in mine:
+        metrics.set_meter_provider(mine["metrics"])
+    if "logs" in mine:
+        _logs.set_logger_provider(mine["logs"])
+    if "traces" in mine:
+        trace.set_tracer_provider(mine["traces"])
     # The providers' own hooks would send one signal after the other, and wait for each.
-    mine = {signal: _shutdown_of(provider) for signal, provider in providers.items() if signal not in present}
-    atexit.register(_run_together, mine)
-    at_exit_of_children(setup.send_what_is_left)
-    return setup
-
-
-def _exporters(protocol: str, endpoint: str | None) -> dict[str, Callable[[], Any]]:
-    """Return a function for each signal that returns a new exporter."""
-    if protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-
-        endpoints = dict.fromkeys(SIGNALS, endpoint)
-    else:
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
-            OTLPLogExporter,
-        )
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
-            OTLPMetricExporter,
-        )
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # type: ignore[assignment]  # noqa: PLC0415
-            OTLPSpanExporter,
-        )
-
-        base = None if endpoint is None else endpoint.rstrip("/")
-        endpoints = {signal: base and f"{base}/v1/{signal}" for signal in SIGNALS}
-    return {
-        "metrics": lambda: OTLPMetricExporter(endpoint=endpoints["metrics"]),
-        "logs": lambda: OTLPLogExporter(endpoint=endpoints["logs"]),
-        "traces": lambda: OTLPSpanExporter(endpoint=endpoints["traces"]),
-    }
+    atexit.register(_run_together, {signal: _shutdown_of(mine[signal]) for signal in SIGNALS if signal in mine})
+    return OtlpSetup(providers["metrics"], providers["logs"], providers["traces"], losses)
 
 
 def _flush_of(provider: Any) -> Callable[[], bool]:

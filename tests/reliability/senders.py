@@ -8,7 +8,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 
-from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, RecordSender, survive_forks
+from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, RecordSender, export_losses, survive_forks
 
 SETTINGS = {"OTEL_METRIC_EXPORT_INTERVAL": "100", "OTEL_BLRP_SCHEDULE_DELAY": "50", "NO_PROXY": "127.0.0.1"}
 """The environment of `providers_to`: exports ten times a second."""
@@ -22,5 +22,6 @@ def providers_to(endpoint):
     reader = ForkSafeReader(points)
     meters, loggers = MeterProvider([reader]), LoggerProvider()
     loggers.add_log_record_processor(BatchLogRecordProcessor(records))
-    survive_forks(meters, reader, (points, records), losses)
+    export_losses(meters, losses)
+    survive_forks(meters, [reader], (points, records), losses)
     return {"meter_provider": meters, "logger_provider": loggers}

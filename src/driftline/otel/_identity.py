@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opentelemetry.sdk import resources
 from opentelemetry.sdk.resources import Resource
 
-__all__ = ["INSTANCE_ID", "InstanceId", "report_service_name"]
+__all__ = ["INSTANCE_ID", "InstanceId", "name_of", "report_service_name"]
 
 _log = logging.getLogger("driftline")
 
@@ -66,9 +67,25 @@ class InstanceId:
                 provider._resource = provider._resource.merge(resource)  # noqa: SLF001 - as above
 
 
+def name_of(providers: Iterable[Any]) -> str | None:
+    """Return the ``service.name`` that one of some providers has, unless the environment sets a name."""
+    if not _is_default(Resource.create().attributes.get("service.name")):
+        return None
+    for provider in providers:
+        attributes = getattr(getattr(provider, "resource", None), "attributes", None)
+        name = attributes.get("service.name") if isinstance(attributes, Mapping) else None
+        if isinstance(name, str) and not _is_default(name):
+            return name
+    return None
+
+
+def _is_default(name: object) -> bool:
+    return not isinstance(name, str) or name.startswith(UNKNOWN_SERVICE)
+
+
 def report_service_name(name: str) -> None:
     """Log a warning about a ``service.name`` that no service has chosen, or that Elastic refuses."""
-    if name.startswith(UNKNOWN_SERVICE):
+    if _is_default(name):
         _log.warning(
             "configure_otlp: service.name is %r, the default of the SDK. Pass a name to configure_otlp, or set "
             "OTEL_SERVICE_NAME.",

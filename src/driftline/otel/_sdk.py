@@ -13,9 +13,10 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import MeterProvider as ApiMeterProvider
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics import MeterProvider
@@ -42,6 +43,7 @@ __all__ = [
     "MetricSender",
     "RecordSender",
     "SpanSender",
+    "export_losses",
     "missing_parts",
     "survive_forks",
     "wide_views",
@@ -319,9 +321,19 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         self._abandoned = False
 
 
+def export_losses(provider: object, losses: LossCounter) -> None:
+    """Export the lost telemetry as a counter of *provider*, a meter provider of any kind."""
+    meter_of(cast(ApiMeterProvider, provider)).create_observable_counter(
+        sc.METRIC_MONITOR_TELEMETRY_LOST.name,
+        [losses.observe],
+        sc.METRIC_MONITOR_TELEMETRY_LOST.unit,
+        sc.METRIC_MONITOR_TELEMETRY_LOST.brief,
+    )
+
+
 def survive_forks(
-    provider: MeterProvider,
-    reader: ForkSafeReader,
+    provider: Any,
+    readers: Sequence[ForkSafeReader],
     senders: Sequence[MetricSender | RecordSender | SpanSender],
     losses: LossCounter,
     on_fork: Callable[[], object] | None = None,
@@ -330,27 +342,21 @@ def survive_forks(
     Register hooks: a fork waits for a running collection, and each child starts empty with its own connections.
 
     Args:
-        provider: owns *reader*, and exports the lost telemetry as a counter.
-        reader: collects the metrics.
+        provider: a provider that was set up here. It owns *readers*, if there are any. The hooks work while it exists.
+        readers: collect the metrics.
         senders: open new connections in the child.
         losses: the counts of lost telemetry, which the child resets.
         on_fork: called in the child, before it exports anything.
     """
-    meter_of(provider).create_observable_counter(
-        sc.METRIC_MONITOR_TELEMETRY_LOST.name,
-        [losses.observe],
-        sc.METRIC_MONITOR_TELEMETRY_LOST.unit,
-        sc.METRIC_MONITOR_TELEMETRY_LOST.brief,
-    )
     if not hasattr(os, "register_at_fork"):
         return
-    reference, blocked = weakref.ref(provider), [False]
+    reference, blocked = weakref.ref(provider), list[ForkSafeReader]()
 
     def before() -> None:
-        blocked[0] = reference() is not None and reader.block_collections()
+        blocked[:] = [reader for reader in readers if reader.block_collections()] if reference() is not None else []
 
     def in_parent() -> None:
-        if blocked[0]:
+        for reader in blocked:
             reader.resume_collections()
 
     def in_child() -> None:
@@ -362,9 +368,7 @@ def survive_forks(
             on_fork()
         for sender in senders:
             sender.renew()
-        if blocked[0]:
-            reader.start_empty(inherited)
-        else:
-            reader.abandon()
+        for reader in readers:
+            reader.start_empty(inherited) if reader in blocked else reader.abandon()
 
     os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
