@@ -49,9 +49,10 @@ test-without-posix: $(VENV)/.test
 test-unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not system' --cov --cov-report=term:skip-covered $(ARGS)
 
-# Servers, processes and timing: one test at a time.
+# Servers and processes, which mostly wait: two files at a time. What measures runs one test at a time after them.
 test-system: $(VENV)/.test tools-if-go
-	$(BIN)/python -m pytest -m system $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'system and not alone' $(ARGS)
+	$(BIN)/python -m pytest -m alone $(ARGS)
 
 # Part of the suite against the built wheel, outside the repository.
 test-wheel: $(VENV)/.test

@@ -53,14 +53,20 @@ def only_documented_places():
 
 
 SYSTEM = {"benchmarks", "demo", "end_to_end", "examples", "fuzz", "reliability"}
-"""Folders whose tests start servers or processes, or measure time. `make test` runs them one at a time."""
+"""Folders whose tests start servers or processes, or measure time. `make test` runs them after the unit tests."""
+
+ALONE = {"benchmarks", "reliability"}
+"""Those whose tests measure time or memory. `make test` runs them one at a time, the other ones two at a time."""
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests in these folders as ``system``."""
+    """Mark the tests in these folders as ``system`` and ``alone``."""
     for item in items:
-        if SYSTEM & set(item.path.relative_to(Path(__file__).parent.parent).parts[1:2]):
+        folder = set(item.path.relative_to(Path(__file__).parent.parent).parts[1:2])
+        if SYSTEM & folder:
             item.add_marker(pytest.mark.system)
+        if ALONE & folder:
+            item.add_marker(pytest.mark.alone)
 
 
 def pytest_collection_finish():

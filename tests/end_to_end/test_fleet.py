@@ -28,7 +28,7 @@ from driftline.fleet._receiver.http_server import HttpReceiver
 from driftline.fleet._receiver.intake import Intake
 from driftline.testing import ManualClock, in_memory_monitor
 
-pytestmark = [pytest.mark.real, pytest.mark.system]
+pytestmark = [pytest.mark.real, pytest.mark.system, pytest.mark.alone]
 
 COLLECTOR = Path(__file__).with_name("fleet-collector.yaml")
 
