@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
 from driftline._runtime.output import say
+from driftline._runtime.version import VERSION
 
 __all__ = ["main"]
 
@@ -19,6 +20,10 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells: 128 and the number of the signal."""
 
 COMMANDS = {
+    "fit": "fit a reference to a file of training data",
+    "show": "print what a reference holds",
+    "diff": "print how two references differ",
+    "check": "compare the rows of a file with a reference",
     "canary": "decide whether a candidate may take over",
     "judge": "evaluate all processes that serve a model together",
     "series": "count the series that a monitor will export",
@@ -77,6 +82,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     words = sys.argv[1:] if arguments is None else arguments
     parser = _Parser(prog="driftline", description="Monitor machine-learning models with OpenTelemetry.")
+    parser.add_argument("--version", action="version", version=f"driftline {VERSION}")
     parsers = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     commands: dict[str, _Command] = {}
     for name, text in COMMANDS.items():

@@ -1,23 +1,30 @@
-"""Helpers for tests: a manual clock, a monitor without threads, checks of distances and detectors, a probe."""
+"""Helpers for tests: an assertion about data, a manual clock, a monitor without threads, checks, a probe."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftline._files.evaluation import ALPHA, check_batches
 from driftline._pipeline.assembly import ActiveReference
 from driftline._significance.learned import Learned
 from driftline._windows.totals import Totals
+from driftline.detection._least_effects import MinEffect
 from driftline.detection._stream_detectors import resolve_detectors
+from driftline.errors import ConfigurationError
 from driftline.monitor import Monitor
 from driftline.outcomes import OutcomeTally
 from driftline.outcomes._ledger import Ledger
+from driftline.reference import Reference
 from driftline.typing import Column, Counts, Detector, Distance
 
-__all__ = ["ManualClock", "Probe", "check_detector", "check_distance", "in_memory_monitor"]
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["ManualClock", "Probe", "assert_no_drift", "check_detector", "check_distance", "in_memory_monitor"]
 
 
 class ManualClock:
@@ -58,6 +65,68 @@ def in_memory_monitor(name: str = "model", **options: Any) -> Monitor:
         ConfigurationError: an argument is of the wrong type or out of range.
     """
     return Monitor(name, **{"synchronous": True, "on_error": "raise", "enabled": True, **options})
+
+
+def assert_no_drift(
+    reference: Reference | str | os.PathLike[str],
+    data: Any,
+    *,
+    predictions: Any = None,
+    alpha: float = ALPHA,
+    min_effect: MinEffect = 0.05,
+    shuffled: bool = False,
+    **options: Any,
+) -> None:
+    """
+    Fail a test if rows differ from a reference, with the features that do, the worst first.
+
+    Args:
+        reference: a reference, or the path of its file.
+        data: the rows in their order: a dict of columns, a frame, or an array of shape (rows, features).
+        predictions: the model's outputs, shape (rows,). If None, they are not compared.
+        alpha: the probability with which the test fails although nothing drifts, above 0 and at most 0.05.
+        min_effect: the smallest difference that counts, as for `driftline.FalseAlarms`.
+        shuffled: whether the training data were shuffled. If they were not, they show how much a part of them differs
+            from the rest.
+        options: further arguments of `driftline.Monitor`, such as *derive*.
+
+    Raises:
+        AssertionError: a feature drifts.
+        ConfigurationError: there are no rows, or an argument has a wrong value.
+        ReferenceError: the file of the reference cannot be read or is damaged.
+
+    >>> reference = Reference.fit({"age": [float(number % 50) for number in range(1_000)]})
+    >>> assert_no_drift(reference, {"age": [float(number % 50) for number in range(500)]})
+    """
+    known = reference if isinstance(reference, Reference) else Reference.load(reference)
+    result = check_batches(
+        known,
+        [(data, predictions)],
+        _row_count(data),
+        alpha=alpha,
+        min_effect=min_effect,
+        shuffled=shuffled,
+        **options,
+    )
+    drifting = [f"{name}: {status.reason}" for name, status in result.features.items() if status.state == "drifting"]
+    if drifting:
+        lines = "\n".join(drifting)
+        msg = f"{result.words}\n{lines}"
+        raise AssertionError(msg)
+
+
+def _row_count(data: Any) -> int:
+    """
+    Return the number of rows of a dict of columns, a frame or an array.
+
+    Raises:
+        ConfigurationError: *data* has no length.
+    """
+    try:
+        return len(next(iter(data.values()), ())) if isinstance(data, Mapping) else len(data)
+    except TypeError:
+        msg = f"data={type(data).__name__}: expected a dict of columns, a frame or a 2-D array"
+        raise ConfigurationError(msg) from None
 
 
 class Probe:

@@ -13,10 +13,11 @@ from driftline._backends.http import within_seconds
 from driftline._runtime import validation as check
 from driftline._runtime.output import say
 from driftline.commands._fleet_options import FleetOptions, add_fleet_arguments
-from driftline.commands._fleet_table import fleet_document, print_document, print_table
+from driftline.commands._fleet_table import fleet_document, print_table
 from driftline.commands._look import FleetLook, look
 from driftline.commands._prometheus import add_prometheus_arguments, prometheus_source
 from driftline.commands._state import locked_state
+from driftline.commands._state_table import print_document
 from driftline.commands._watch_options import add_watch_arguments, check_watch_arguments
 from driftline.fleet._promql import TEMPORALITIES
 from driftline.results import DriftState

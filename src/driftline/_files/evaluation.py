@@ -1,0 +1,141 @@
+"""Compares all rows of a table with a reference, once: one window of a monitor that sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from driftline._binning.bins import PREDICTION
+from driftline._pipeline.redaction import without_categories
+from driftline._runtime import validation as check
+from driftline._seasons.seasons import Seasons
+from driftline._windows.window import Window
+from driftline.detection import FalseAlarms
+from driftline.detection._least_effects import MinEffect
+from driftline.errors import ConfigurationError
+from driftline.monitor import Monitor
+from driftline.otel._silent import silent_providers
+from driftline.reference import Reference
+from driftline.results import DriftState, FeatureStatus, Score
+
+__all__ = ["ALPHA", "TableCheck", "check_batches"]
+
+ALPHA: Final = 0.01
+"""Probability with which rows without a drift are called drifting, if the caller does not say it."""
+
+LARGEST_ALPHA: Final = 0.05
+"""Largest such probability, because the approximations of the tests hold for small ones."""
+
+DAY: Final = 86_400.0
+"""Seconds between two windows. Only its ratio to the time of the budget counts."""
+
+IN_ORDER: Final = Seasons((), (), (), 0.0, 0.0)
+"""
+Seasons of a reference whose rows are in order, by none of which windows are compared: the time of the rows of a table
+is not known here.
+"""
+
+ORDER: Final[tuple[DriftState, ...]] = ("drifting", "insufficient_data", "stable")
+"""The state of a table is the first of these that a feature has."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableCheck:
+    """
+    The states of all features of a table.
+
+    Attributes:
+        state: ``"drifting"`` if any feature drifts; else ``"insufficient_data"`` if any has this state; else
+            ``"stable"``.
+        rows: number of rows.
+        alpha: the probability with which any feature of rows without a drift is called drifting.
+        features: the state of each feature, by name. The prediction is among them if there are outputs.
+        scores: the distances.
+        absent: columns of the reference that the table lacks. Their values count as missing.
+    """
+
+    state: DriftState
+    rows: int
+    alpha: float
+    features: Mapping[str, FeatureStatus]
+    scores: tuple[Score, ...]
+    absent: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """A sentence that says how many features have the state, of how many rows."""
+        number = sum(status.state == self.state for status in self.features.values())
+        features = "" if self.state == "stable" else f" ({number} of {len(self.features)} features)"
+        return f"{self.state}{features}, {self.rows:,} rows, alpha {self.alpha:g}"
+
+
+def check_batches(
+    reference: Reference,
+    batches: Iterable[tuple[Any, Any]],
+    rows: int,
+    *,
+    alpha: float = ALPHA,
+    min_effect: MinEffect = 0.05,
+    labels: bool = True,
+    shuffled: bool = False,
+    absent: Sequence[str] = (),
+    **options: Any,
+) -> TableCheck:
+    """
+    Compare all rows with a reference.
+
+    Args:
+        reference: the reference. Its seasons are not used.
+        batches: the rows in their order, in parts: features as for `Monitor.observe`, and outputs or None.
+        rows: the number of all rows.
+        alpha: the probability with which any feature of rows without a drift is called drifting, above 0 and at most
+            0.05.
+        min_effect: as for `FalseAlarms`.
+        labels: whether reasons name categories.
+        shuffled: whether the training data were shuffled. If they were not, they show how much rows of a part of them
+            differ from the rest. If they were, a table of narrower values may be a part of them, and has no state.
+        absent: columns of the reference that the rows lack.
+        options: further arguments of `Monitor`, such as *derive*.
+
+    Raises:
+        ConfigurationError: there are no rows, or an argument has a wrong value.
+        Exception: whatever the rows cannot be read for.
+    """
+    level = check.number("alpha", alpha, above=0.0, at_most=LARGEST_ALPHA)
+    if rows < 1:
+        msg = f"{rows} rows, expected at least one"
+        raise ConfigurationError(msg)
+    monitor = Monitor(
+        "check",
+        reference=replace(reference, seasons=None if shuffled else IN_ORDER),
+        window=Window(rows=rows),
+        rule=FalseAlarms(level, per=DAY, every=DAY, lengths=(1,), min_effect=min_effect),
+        synchronous=True,
+        enabled=True,
+        on_error="raise",
+        **silent_providers(),
+        **options,
+    )
+    try:
+        predicted = False
+        for features, outputs in batches:
+            monitor.observe(features, outputs)
+            predicted = predicted or outputs is not None
+        monitor.flush()
+        states: Mapping[str, FeatureStatus] = monitor.status()
+        active = monitor._pipeline.serving.active  # noqa: SLF001 - its evaluator explains without names
+        if not labels and active is not None:
+            watched = {feature.name: feature for feature in reference.watched}
+            states = {
+                name: without_categories(watched[name], status, active.evaluator) for name, status in states.items()
+            }
+        if not predicted:
+            states = {name: status for name, status in states.items() if name != PREDICTION}
+        scores = monitor.scores()
+    finally:
+        monitor.shutdown()
+    state: DriftState = next(
+        (each for each in ORDER if any(status.state == each for status in states.values())), "insufficient_data"
+    )
+    return TableCheck(state, rows, level, states, scores, tuple(absent))
