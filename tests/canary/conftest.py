@@ -121,9 +121,13 @@ def _evidence_of():
 
 
 @pytest.fixture
-def pair(make_monitor):
-    """Baseline and candidate, two synchronous monitors of one reference."""
-    options = {"synchronous": True}
+def pair(make_monitor, clock):
+    """
+    Baseline and candidate, two synchronous monitors of one reference, whose time stands still.
+
+    Calls are compared within blocks of a second. On a slow machine those of the two would be in different ones.
+    """
+    options = {"synchronous": True, "wall_clock": clock}
     return (
         make_monitor("m", version="1", variant="baseline", **options),
         make_monitor("m", version="2", variant="candidate", **options),
