@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from driftline import mlflow as mlflow
     from driftline._pipeline.outcome_registry import record_outcome
+    from driftline._report import Report, report
     from driftline._windows.window import Window
     from driftline.canary import Canary, CanaryPolicy, Criterion, Guardrail, Margin, ThresholdPolicy, Verdict
     from driftline.carrying import carried, carry
@@ -50,6 +51,7 @@ __all__ = [
     "Performance",
     "Reference",
     "ReferenceError",
+    "Report",
     "RetrainingPolicy",
     "RetrainingQueue",
     "RetrainingRequest",
@@ -65,6 +67,7 @@ __all__ = [
     "flush",
     "flush_at_stop",
     "record_outcome",
+    "report",
     "stop_requested",
 ]
 
@@ -87,6 +90,7 @@ _HOMES = {
     "Performance": "driftline.outcomes",
     "Reference": "driftline.reference",
     "ReferenceError": "driftline.errors",
+    "Report": "driftline._report",
     "RetrainingPolicy": "driftline.retraining",
     "RetrainingQueue": "driftline.retraining",
     "RetrainingRequest": "driftline.retraining",
@@ -102,6 +106,7 @@ _HOMES = {
     "flush": "driftline.stopping",
     "flush_at_stop": "driftline.stopping",
     "record_outcome": "driftline._pipeline.outcome_registry",
+    "report": "driftline._report",
     "stop_requested": "driftline.stopping",
 }
 """The module of each public name. It is imported at the first access to one of its names."""

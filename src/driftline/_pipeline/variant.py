@@ -9,6 +9,7 @@ from driftline._binning.bins import Feature
 from driftline._binning.label_scheme import LabelScheme
 from driftline._binning.layout import Layout
 from driftline._pipeline.calls import Calls
+from driftline._pipeline.inspection import Inspection, inspect_pipeline
 from driftline._pipeline.pipeline import Pipeline
 from driftline.canary import Canary, ShadowRecorder, VariantEvidence, Verdict
 from driftline.results import CanaryState
@@ -44,6 +45,15 @@ class MonitoredVariant:
                 If None, that of the last canary. Without such a canary there are no predictions.
         """
         return self._pipeline.evidence(since) if settle else self._pipeline.readings.evidence(since)
+
+    def inspect(self, *, labels: bool = False) -> Inspection:
+        """
+        Used by reports: return all that the monitor shows.
+
+        Args:
+            labels: whether to name categories and classes.
+        """
+        return inspect_pipeline(self._pipeline, self._attributes, labels=labels)
 
     def count_evidence(self, warm_up_calls: int, warm_up_seconds: float, since: float) -> ContextVar[int | None]:
         """

@@ -16,6 +16,7 @@ from driftline.canary._decision import judge_canary
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._export import CanaryExporter, Point
 from driftline.canary._guardrails import GuardrailFeed, feed_of
+from driftline.canary._history import VerdictHistory
 from driftline.canary._pickled import PickledCanary
 from driftline.canary._policy import CanaryPolicy
 from driftline.canary._routing import Side, choose_side, route_calls
@@ -97,8 +98,7 @@ class Canary(PickledCanary):
         variants = {side: variant for side, variant in sides.items() if variant is not None}
         self._owner: Variant = candidate or baseline  # type: ignore[assignment] # one of the two is not None
         self._clock = clock_of(self._owner)
-        self._candidate = candidate
-        self._policy = policy or CanaryPolicy()
+        self._candidate, self._policy = candidate, policy or CanaryPolicy()
         self._salt, self._on_verdict = salt, on_verdict
         self._store = None
         attributes = {str(side): variant.variant_attributes for side, variant in variants.items()}
@@ -110,22 +110,16 @@ class Canary(PickledCanary):
         counted = {side: count_evidence(variant, self._policy, seconds) for side, variant in variants.items()}
         self._buckets = tuple(bucket for _, bucket in counted.values() if bucket is not None)
         readers = {side: read for side, (read, _) in counted.items()}
+        guardrails = self._policy.guardrails if isinstance(self._policy, CanaryPolicy) else ()
         self._collector = EvidenceCollector(
-            readers.get("baseline"),
-            readers.get("candidate"),
-            checked_share,
-            self._policy.guardrails if isinstance(self._policy, CanaryPolicy) else (),
-            began,
-            self._clock,
+            readers.get("baseline"), readers.get("candidate"), checked_share, guardrails, began, self._clock
         )
         self._id, self._is_named = check_id(id, began)
-        self._exporter: CanaryExporter | None = None
-        if export:
-            self._exporter = CanaryExporter(self._id, attributes, began)
+        self._exporter = CanaryExporter(self._id, attributes, began) if export else None
         # Without the other side nothing can be decided in this process.
         self._decides = len(variants) == len(sides) or path is not None
         self._shadows: tuple[Shadow, ...] = ()
-        self._last: Verdict | None = None
+        self._history = VerdictHistory()
         self._state: CanaryState = self._standing.state
         self._lock, self._next_refresh = threading.RLock(), 0.0
         if flag is not None:
@@ -290,11 +284,13 @@ class Canary(PickledCanary):
         probability that a harmless candidate is *ever* rolled back. With a `ThresholdPolicy`, a verdict does not depend
         on earlier verdicts.
         """
-        verdict = judge_canary(self.evidence(), self._policy)
+        evidence = self.evidence()
+        verdict = judge_canary(evidence, self._policy)
         with self._lock:
             if not isinstance(self._policy, ThresholdPolicy):
                 verdict = self._standing.apply(verdict)
-            previous, self._last, self._state = self._state, verdict, verdict.state
+            previous, self._state = self._state, verdict.state
+            self._history.add(evidence.seconds, verdict)
         if previous != verdict.state:
             self._owner.canary_changed(previous, verdict)
             if self._on_verdict is not None:
@@ -315,12 +311,17 @@ class Canary(PickledCanary):
     @property
     def state(self) -> CanaryState | None:
         """The state of the last verdict; None before the first."""
-        return None if self._last is None else self._last.state
+        return None if self.last is None else self.last.state
 
     @property
     def last(self) -> Verdict | None:
         """The last verdict; None before the first."""
-        return self._last
+        return self._history.last
+
+    @property
+    def history(self) -> tuple[tuple[float, Verdict], ...]:
+        """Verdicts of this process, the earliest first, each after the seconds since the start. At most 128."""
+        return self._history.verdicts
 
     # --- exporting ---------------------------------------------------------------------------------------------------
 
@@ -341,9 +342,8 @@ class Canary(PickledCanary):
 
     def points(self) -> Mapping[Metric, Sequence[Point]]:
         """Return the evidence as points of metrics, without pending calls; empty without *export*."""
-        if self._exporter is None:
-            return {}
-        return self._exporter.points(None if self._ended else self._collector.read_settled())
+        settled = None if self._exporter is None or self._ended else self._collector.read_settled()
+        return {} if self._exporter is None else self._exporter.points(settled)
 
     def end(self) -> None:
         """End the canary in this process, so that its states do not outlive it. A second call does nothing."""
@@ -387,7 +387,7 @@ class Canary(PickledCanary):
 
     def restart(self) -> None:
         """Reset counts, queues and locks in the child of a fork; a promotion or rollback decided before is kept."""
-        self._last = None
+        self._history = VerdictHistory()
         if self._store is not None:
             self._store.new_process()
         for shadow in self._shadows:

@@ -27,6 +27,7 @@ from driftline._significance.learned import Learned
 from driftline._significance.learner import Learner, Seed
 from driftline._windows.ring import BLOCKS, WindowCounts
 from driftline._windows.window import Window
+from driftline.detection._evaluation import EvaluatedLength, Evaluation
 from driftline.detection._evidence_table import EvidenceTable
 from driftline.detection._explanation import describe_shift
 from driftline.detection._lazy import Lazy
@@ -179,6 +180,16 @@ class WindowEvaluator:
         least, unreadable = self._min_rows, self._unreadable
         return tuple([score for score in self.scores if score.rows >= least and score.feature not in unreadable])
 
+    def evaluation_details(self) -> Evaluation:
+        """Return the states with what they follow from. Another thread should not evaluate meanwhile."""
+        evidence = dict(self._evidence)
+        lengths = {
+            length: EvaluatedLength(self._labels[length], *compared, evidence.get(length, ()))
+            for length, compared in sorted(dict(self._compared).items())
+        }
+        explained = [episode.explained for episode in self._episodes]
+        return Evaluation(self.status, self.scores, lengths, explained, tuple(self._whole_windows))
+
     @property
     def learning(self) -> bool:
         """Whether the dependence of rows is learned. If it is, `evaluate` needs windows with blocks."""
@@ -266,12 +277,7 @@ class WindowEvaluator:
         ]
         return [*due, *((length, WindowCounts.sum(recent[-length:], bins)) for length in longer)]
 
-    def _evaluate_length(
-        self,
-        length: int,
-        counts: WindowCounts,
-        unusable: Mapping[int, str],
-    ) -> None:
+    def _evaluate_length(self, length: int, counts: WindowCounts, unusable: Mapping[int, str]) -> None:
         """Score the usable counts of this many windows, and apply the rule. *unusable* is as `_usable` returns it."""
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from opentelemetry.metrics import NoOpMeterProvider
+
 __all__ = ["MAX_SETS", "MONITOR_SETS", "SDK_SETS", "sdk_limit"]
 
 SDK_SETS = 2_000
@@ -25,12 +27,14 @@ def sdk_limit(provider: object, instrument: object) -> int:
     Return the number of attribute sets that the SDK keeps of an instrument, at most `MAX_SETS`.
 
     The limit is that of the provider's views, or that of its readers; the smallest one counts. An object that is no
-    provider of the SDK has the SDK's default.
+    provider of the SDK has the SDK's default. A provider that drops everything has no other limit.
 
     Args:
         provider: a meter provider.
         instrument: an instrument of that provider, or the API's stand-in for it.
     """
+    if isinstance(provider, NoOpMeterProvider):
+        return MAX_SETS
     try:
         limits = list(_limits(provider, getattr(instrument, "_real_instrument", None) or instrument))
     except Exception:  # noqa: BLE001 - private parts of any version of the SDK, or a provider of any kind

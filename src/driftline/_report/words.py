@@ -1,0 +1,75 @@
+"""The verdict of a report in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from driftline._drawing.text import count, percent, plural
+from driftline._report.values import CanaryValues, FeatureValues, OutcomeValues, StateValues
+
+__all__ = ["headline", "sentences"]
+
+
+def headline(features: Sequence[FeatureValues], canary: CanaryValues | None) -> str:
+    """Return the verdict as a sentence."""
+    if canary is not None and (canary.state == "rollback" or not features):
+        return _canary(canary)
+    return _drift(features) if features else "Nothing has been compared yet."
+
+
+def _drift(features: Sequence[FeatureValues]) -> str:
+    states = [feature.state for feature in features if not feature.output]
+    shifted = any(feature.output and feature.state == "drifting" for feature in features)
+    drifting, unknown, size = states.count("drifting"), states.count("insufficient_data"), len(states)
+    total = plural(size, "feature")
+    if drifting:
+        part = (
+            "The only feature" if size == 1 else f"All {total}" if drifting == size else f"{count(drifting)} of {total}"
+        )
+        return f"{part} {'drifts' if drifting == 1 else 'drift'}{', and so does the prediction' if shifted else ''}."
+    if shifted:
+        return "The prediction drifts, and no feature does." if not unknown else "The prediction drifts."
+    if unknown == size:
+        return "Too little data to tell whether anything drifts."
+    if unknown:
+        return f"No drift in {count(size - unknown)} of {total}; too little data for the rest."
+    return f"Nothing drifts: {'all ' if size > 1 else ''}{total} as in the reference."
+
+
+def _canary(canary: CanaryValues) -> str:
+    return {
+        "promote": "The candidate may take over.",
+        "rollback": "The candidate does harm: roll it back.",
+        "inconclusive": "Too early to decide about the candidate.",
+    }[canary.state]
+
+
+def sentences(
+    features: Sequence[FeatureValues],
+    states: Sequence[StateValues],
+    outcomes: OutcomeValues | None,
+    canary: CanaryValues | None,
+) -> Iterator[str]:
+    """Yield what else matters most, a sentence each."""
+    unknown = sum(feature.state == "insufficient_data" for feature in features)
+    if unknown and any(feature.state == "drifting" for feature in features):
+        yield f"{plural(unknown, 'feature')} {'has' if unknown == 1 else 'have'} too little data."
+    for state in states:
+        if state.state == "drifting":
+            yield f"{state.name}: {state.reason}."
+    if outcomes is not None:
+        yield from _accuracy(outcomes)
+    if canary is not None and features:
+        yield _drift(features) if canary.state == "rollback" else _canary(canary)
+
+
+def _accuracy(outcomes: OutcomeValues) -> Iterator[str]:
+    usual = "" if outcomes.reference is None else f", {percent(outcomes.reference)} in the reference"
+    if outcomes.accuracy is not None:
+        yield f"{percent(outcomes.accuracy)} of {plural(outcomes.known, 'outcome')} confirm the prediction{usual}."
+    elif outcomes.estimated is not None:
+        estimate = outcomes.estimated
+        yield (
+            f"Expected accuracy, before outcomes arrive: {percent(estimate.value)} "
+            f"({percent(estimate.lower)} to {percent(estimate.upper)}){usual}."
+        )
