@@ -93,7 +93,8 @@ def test_saved_models_of_every_flavour(data, reference, tmp_path, flavour):
     arguments = dl.mlflow.carry(reference, metadata={"team": "risk"})
     save(flavour, FLAVOURS[flavour](*data), tmp_path / "model", signature=signature(data), **arguments)
     assert dl.carried(tmp_path / "model").to_json() == reference.to_json()
-    assert dl.mlflow.carried(str(tmp_path / "model")).to_json() == reference.to_json()
+    for path in (str(tmp_path / "model"), f"{tmp_path}/model/", (tmp_path / "model").as_uri()):
+        assert dl.mlflow.carried(path).to_json() == reference.to_json(), path
     metadata = yaml.safe_load((tmp_path / "model" / "MLmodel").read_text(encoding="utf-8"))["metadata"]
     entry = {"fingerprint": reference.fingerprint, "path": "extra_files/driftline.reference.json", "schema_version": 1}
     assert metadata == {"team": "risk", "driftline": entry}
@@ -118,6 +119,11 @@ def test_logged_and_registered_models(data, reference, store):
         loaded = mlflow.pyfunc.load_model(uri)
         assert dl.carried(loaded).to_json() == reference.to_json()
         assert feature_names(loaded) == tuple(NAMES)
+    mlflow.set_tracking_uri((store / "elsewhere").as_uri())
+    try:
+        assert dl.carried(loaded).to_json() == reference.to_json(), "its artifacts are where they were"
+    finally:
+        mlflow.set_tracking_uri((store / "runs").as_uri())
     assert list(Path(tempfile.gettempdir()).glob("driftline-*/MLmodel")) == []
     with pytest.raises(dl.ReferenceError, match="models:/absent/1: MLflow cannot read the model"):
         dl.carried("models:/absent/1")
@@ -128,7 +134,7 @@ def test_logged_and_registered_models(data, reference, store):
 def test_a_loaded_model_that_was_not_logged(data, reference, tmp_path):
     """It does not know its folder: the error says to pass that."""
     save("sklearn", FLAVOURS["sklearn"](*data), tmp_path / "model", **dl.mlflow.carry(reference))
-    with pytest.raises(dl.ReferenceError, match="pass the path of the folder instead"):
+    with pytest.raises(dl.ReferenceError, match="pass the path of the folder"):
         dl.carried(mlflow.pyfunc.load_model(str(tmp_path / "model")))
 
 

@@ -142,7 +142,6 @@ class _Files:
     def __init__(self, model: Any, folder: str) -> None:
         self._model = model
         self._folder = folder
-        self._repository: Any = None
 
     def metadata(self) -> Any:
         """Return the metadata of the model, which a loaded model has in memory."""
@@ -152,14 +151,27 @@ class _Files:
 
     def get(self, path: str) -> Path:
         """Return the local path of a file of the model. A remote file is downloaded; MLflow may raise anything."""
-        if not is_model(self._model) and not is_uri(self._model):
-            return Path(self._model) / path
-        if self._repository is None:
-            from mlflow.store.artifact import artifact_repository_registry as registry  # noqa: PLC0415 - optional
+        if is_model(self._model):
+            return self._first(_uris_of(self._model.metadata), path)
+        return self._download(self._model, path) if is_uri(self._model) else Path(self._model) / path
 
-            uri = _uri_of(self._model.metadata) if is_model(self._model) else self._model
-            self._repository = registry.get_artifact_repository(uri)
-        return Path(self._repository.download_artifacts(path, self._folder))
+    def _first(self, uris: Sequence[str], path: str) -> Path:
+        """Return the file from the first of several places that has it, or raise the error of the first."""
+        errors = []
+        for uri in uris:
+            try:
+                return self._download(uri, path)
+            except Exception as error:  # noqa: BLE001, PERF203 - MLflow's, or those of a store
+                errors.append(error)
+        raise errors[0]
+
+    def _download(self, uri: str, path: str) -> Path:
+        from mlflow.store.artifact import artifact_repository_registry as registry  # noqa: PLC0415 - optional
+
+        file = Path(registry.get_artifact_repository(uri).download_artifacts(path, self._folder))
+        if not file.is_file():
+            raise FileNotFoundError(file)
+        return file
 
 
 def signature(model: Any) -> Signature:
@@ -184,19 +196,22 @@ def _entry(metadata: Any) -> Mapping[str, Any] | None:
     return entry
 
 
-def _uri_of(metadata: Any) -> str:
+def _uris_of(metadata: Any) -> list[str]:
     """
-    Return the URI of a loaded model.
+    Return the URIs of a loaded model. The one of its artifacts is good without the store that it was logged to.
 
     Raises:
         ReferenceError: the model was not logged, and so does not know where its files are.
     """
-    if metadata.model_id:
-        return f"models:/{metadata.model_id}"
-    if metadata.run_id and metadata.artifact_path:
-        return f"runs:/{metadata.run_id}/{metadata.artifact_path}"
-    msg = "a loaded model that was saved and not logged does not know its folder: pass the path of the folder instead"
-    raise ReferenceError(msg)
+    uris = [f"models:/{metadata.model_id}"] if metadata.model_id else []
+    if is_uri(metadata.artifact_path):
+        uris.append(metadata.artifact_path)
+    elif metadata.run_id and metadata.artifact_path:
+        uris.append(f"runs:/{metadata.run_id}/{metadata.artifact_path}")
+    if not uris:
+        msg = "a loaded model that was saved and not logged does not know its folder: pass the path of the folder"
+        raise ReferenceError(msg)
+    return uris
 
 
 def _signature_of(metadata: Any) -> Signature:
