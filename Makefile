@@ -98,9 +98,10 @@ fuzz: $(VENV)/.test
 test-pythons:
 	tools/test-pythons $(ARGS)
 
-# The tests that need MLflow, boosters, ONNX and the like, in a separate environment under .venvs/.
+# The tests that need MLflow, Celery, BentoML, Ray Serve and other libraries, in separate environments under .venvs/.
+# One of them: `tools/test-integrations bentoml`.
 test-integrations:
-	tools/test-integrations $(ARGS)
+	tools/test-integrations all $(ARGS)
 
 # Checks everything that is installed for tests against PyPI's advisory database, which must be reachable.
 audit: $(VENV)/.test

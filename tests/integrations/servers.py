@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -47,6 +48,7 @@ def environment_of(receiver, reference_file, folder, **more):
         "OTEL_METRIC_EXPORT_INTERVAL": "3600000",
         "OTEL_SERVICE_NAME": "service",
         "PYTHONPATH": str(APPS),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(folder),
         **more,
     }
@@ -61,13 +63,22 @@ class Server:
     log: Path
 
     def stop(self, number=signal.SIGTERM):
-        """Ask the server to stop, and wait for its end."""
+        """Ask the server to stop, and wait for its end and that of all processes that it has started."""
         self.process.send_signal(number)
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            raise AssertionError(self.log.read_text()) from None
+        end = time.monotonic() + STOP_SECONDS
+        while self.process.poll() is None or _is_alive(self.process.pid):
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.05)
+
+
+def _is_alive(session):
+    """Return whether a process of this session runs. Some servers end before the processes that they have started."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, of = file.read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and state != "Z":
+                return True
+    return False
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ def worker(pool, *arguments):
     return [*celery, f"--pool={pool}", "--concurrency=2", *arguments]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("pool", "arguments", "setup"),
     [
@@ -72,6 +73,7 @@ def test_every_task_has_arrived_after_the_stop(receiver, environment, applicatio
     assert len(receiver.instances()) >= (2 if arguments else 1)
 
 
+@pytest.mark.system
 def test_without_the_adapter_a_prefork_pool_loses_everything(receiver, environment, application, tmp_path):
     """This is what the adapter is for."""
     tasks = [application.predict.delay(row(turn)) for turn in range(10)]

@@ -38,6 +38,7 @@ def gunicorn(port, *arguments):
     ]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("command", "arguments", "setup"),
     [
@@ -70,6 +71,7 @@ def test_every_answer_has_arrived_after_the_stop(receiver, environment, tmp_path
     assert receiver.decreases == []
 
 
+@pytest.mark.system
 def test_requests_under_way_are_counted(receiver, environment, tmp_path):
     """They are answered after SIGTERM, and the flush comes after them."""
     port, answers = free_port(), []

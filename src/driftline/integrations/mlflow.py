@@ -82,9 +82,8 @@ def monitored(model: Any, monitor: Monitor, *, setup: Callable[[], object] | Non
     """
     Return a Python model that takes its monitor along: ``mlflow.pyfunc.log_model(python_model=monitored(...))``.
 
-    ``mlflow models serve`` and every other server of MLflow then records and exports its predictions. When the server
-    gets SIGTERM, all of them are sent before it ends. If an example of the input is logged with the model, MLflow
-    predicts it in the process that trains.
+    ``mlflow models serve`` and other servers of MLflow then record its predictions, and send all of them before they
+    end by SIGTERM. If an example of the input is logged with the model, MLflow predicts it in the process that trains.
 
     Args:
         model: a model with ``predict``: a ``PythonModel``, or a model of scikit-learn or another library.
