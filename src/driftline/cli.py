@@ -24,6 +24,7 @@ COMMANDS = {
     "show": "print what a reference holds",
     "diff": "print how two references differ",
     "check": "compare the rows of a file with a reference",
+    "report": "write a page about the rows of a file, compared with a reference",
     "canary": "decide whether a candidate may take over",
     "judge": "evaluate all processes that serve a model together",
     "series": "count the series that a monitor will export",

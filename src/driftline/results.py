@@ -140,6 +140,16 @@ class FeatureStatus:
     reason: str
     components: Sequence[Component] = ()
 
+    def __repr__(self) -> str:
+        return f"FeatureStatus({self.state!r}, effect={self.effect}, p_value={self.p_value}, reason={self.reason!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the status as a card for notebooks."""
+        from driftline._drawing.cards import draw_status  # noqa: PLC0415 - notebooks only
+
+        parts = [(part.words, part.size, part.p_value) for part in self.components]
+        return draw_status(self.state, self.reason, self.p_value, self.effect, self.rows, parts)
+
 
 @dataclass(frozen=True, slots=True)
 class StateChange:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from driftline._drawing.axis import draw_ticks, position
 from driftline._drawing.text import attribute, escape
 
-__all__ = ["Density", "Marks", "draw_copy", "draw_density", "draw_values", "trim"]
+__all__ = ["Density", "Marks", "draw_copy", "draw_density", "draw_shares", "draw_values", "trim"]
 
 HEIGHT = 120
 """Pixels of the shapes of a plot, without the labels below."""
@@ -123,6 +123,12 @@ def _named(shapes: str, name: str) -> str:
 def draw_copy(name: str) -> str:
     """Return shapes with a name, which another plot of the page draws, as a small picture for the row of a table."""
     return _small(f'<use href="#{name}"/>')
+
+
+def draw_shares(edges: Sequence[float], shares: Sequence[float]) -> str:
+    """Return the density of a single side as a small picture. A long tail is not drawn."""
+    shown = trim(Density(edges, shares, shares))[0]
+    return _small(f'<path class="dl-ref" d="{_steps(shown.edges, _heights(shown)[0])}"/>')
 
 
 def _small(shapes: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["PALETTE", "PARTS", "compact"]
+__all__ = ["CARD", "NOTEBOOK_PALETTE", "PALETTE", "PARTS", "compact"]
 
 LIGHT = """
 --paper:#fff;--panel:#f6f7f9;--line:#dfe3e9;--ink:#161a22;--soft:#555e70;--ref:#c3cad6;--refline:#77839a;--cur:#2458d3;
@@ -64,6 +64,16 @@ white-space:nowrap;color:var(--ok);background:var(--okbg)}
 .driftline .state.drifting{color:var(--drift);background:var(--driftbg)}
 .driftline .state.rollback{color:var(--bad);background:var(--badbg)}
 .driftline .state:is(.insufficient_data,.inconclusive){color:var(--unknown);background:var(--unknownbg)}
+.driftline .shares rect{fill:var(--ok)}
+.driftline .shares .drifting{fill:var(--drift)}
+.driftline .shares .insufficient_data{fill:var(--unknown)}
+.driftline .shares{border-radius:5px;overflow:hidden}
+.driftline .legend{display:flex;flex-wrap:wrap;gap:4px 22px;list-style:none;margin:8px 0 0;padding:0;font-size:14px;
+color:var(--soft)}
+.driftline .legend b{color:var(--ink)}
+.driftline .legend .drifting span{color:var(--drift)}
+.driftline .legend .insufficient_data span{color:var(--unknown)}
+.driftline .legend .stable span{color:var(--ok)}
 .driftline table{border-collapse:collapse;width:100%;margin:0;background:none;font-size:14px;border:0}
 .driftline :is(th,td){text-align:right;padding:4px 0 4px 14px;border:0;border-top:1px solid var(--line);
 font-weight:400;vertical-align:middle;background:none;white-space:nowrap}
@@ -86,6 +96,8 @@ font-size:16px}
 .driftline.card p{margin:0 0 8px}
 .driftline.card .soft{color:var(--soft);font-size:13px}
 .driftline.card .mini{min-width:110px}
+.driftline.card .reasons :is(td,th):last-child{text-align:left;white-space:normal}
+.driftline.card .plot tspan{font-size:11.5px}
 """
 """The style of a card in a notebook."""
 

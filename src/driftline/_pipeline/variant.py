@@ -24,6 +24,26 @@ class MonitoredVariant:
     _calls: Calls
     _pipeline: Pipeline
 
+    def __repr__(self) -> str:
+        attributes = ", ".join(f"{key.rpartition('.')[2]}={value!r}" for key, value in self._attributes.items())
+        return f"{type(self).__name__}({attributes})"
+
+    def _repr_html_(self) -> str:
+        """Return the states of the features as a card for notebooks, without the names of categories."""
+        from driftline._drawing.cards import draw_monitor  # noqa: PLC0415 - notebooks only
+
+        inspection = self.inspect()
+        order = ("drifting", "insufficient_data", "stable")
+        states = sorted(
+            inspection.states.items(), key=lambda pair: (order.index(pair[1].state), -(pair[1].effect or 0.0))
+        )
+        name, *further = self._attributes.items()
+        return draw_monitor(
+            name[1],
+            [(key, each.state, each.effect, each.p_value, each.reason) for key, each in states],
+            {key.rpartition(".")[2]: value for key, value in further},
+        )
+
     @property
     def variant_attributes(self) -> dict[str, str]:
         """The attributes that all telemetry of the model carries: its name, version and variant."""

@@ -14,6 +14,7 @@ import numpy as np
 from driftline._binning.layout import Layout
 from driftline._capture.tables import count_rows, describe
 from driftline._derived.spec import Derive
+from driftline._files.evaluation import ALPHA, DAY, IN_ORDER
 from driftline._pipeline.inspection import Inspection
 from driftline._pipeline.redaction import Redactor
 from driftline._report.features import Slices
@@ -35,9 +36,6 @@ __all__ = ["NAME", "ONCE", "Comparison", "compare_data", "compare_snapshot"]
 
 _log = logging.getLogger("driftline")
 
-LEVEL = 0.01
-"""Share of the comparisons without drift in which any feature is said to drift, unless a rule is passed."""
-
 NAME = "driftline.report"
 """The name of the monitor that reads a data set. It exports nothing."""
 
@@ -50,7 +48,7 @@ MAX_CHUNK = 50_000
 MIN_SLICE = 20
 """Fewest rows of a slice. The median of fewer would show noise."""
 
-ONCE = f"Of a hundred such comparisons without any drift, at most {round(100 * LEVEL)} reports a drifting feature."
+ONCE = f"Of a hundred such comparisons without any drift, at most {round(100 * ALPHA)} reports a drifting feature."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +62,7 @@ class Comparison:
         counts: shape (bins,), their counts.
         slices: the counts of slices of the data; None for a snapshot.
         notes: what a reader must know.
+        predicted: whether the rows have predictions.
     """
 
     inspection: Inspection
@@ -71,13 +70,14 @@ class Comparison:
     counts: Any
     slices: Slices | None
     notes: tuple[str, ...]
+    predicted: bool = True
 
 
 def _rule(rule: Rule | None) -> tuple[Rule, tuple[str, ...]]:
     """Return the rule, and notes about it. By default it is a test of a single window."""
     if rule is not None:
         return check_rule(rule), ()
-    return FalseAlarms(LEVEL, per="1d", every="1d", lengths=(1,)), (ONCE,)
+    return FalseAlarms(ALPHA, per=DAY, every=DAY, lengths=(1,)), (ONCE,)
 
 
 def _without_seasons(reference: Reference) -> tuple[Reference, tuple[str, ...]]:
@@ -157,11 +157,11 @@ def compare_data(
         msg = "outcomes=: expected predictions= too, which they are compared with"
         raise ConfigurationError(msg)
     checked, notes = _rule(rule)
-    alone, season_notes = _without_seasons(reference)
+    _, season_notes = _without_seasons(reference)
     monitor = Monitor(
         NAME,
-        reference=alone,
-        window=Window(rows=rows + 1),
+        reference=replace(reference, seasons=IN_ORDER),
+        window=Window(rows=rows),
         rule=checked,
         derive=derive,
         correct=correct,
@@ -171,7 +171,7 @@ def compare_data(
         **silent_providers(),
     )
     try:
-        counted, sizes = _observe(monitor, data, predictions, outcomes, rows)
+        counted, sizes = _observe(monitor, data, _column(predictions), _column(outcomes), rows)
         monitor.flush()
         inspection = monitor.inspect(labels=labels)
     finally:
@@ -185,7 +185,9 @@ def compare_data(
     )
     slices = Slices(counted, sizes, "first rows", "last rows")
     counts = sum(counted[1:], counted[0])
-    return Comparison(replace(inspection, reference=reference), total, counts, slices, (*notes, *season_notes, *errors))
+    every = (*notes, *season_notes, *errors)
+    shown = replace(inspection, reference=reference)
+    return Comparison(shown, total, counts, slices, every, predicted=predictions is not None)
 
 
 def _observe(monitor: Monitor, data: Any, predictions: Any, outcomes: Any, rows: int) -> tuple[list[Any], list[int]]:
@@ -209,6 +211,11 @@ def _observe(monitor: Monitor, data: Any, predictions: Any, outcomes: Any, rows:
         sizes.append(snapshot.rows - seen)
         before, seen = snapshot.counts.copy(), snapshot.rows
     return counted, sizes
+
+
+def _column(values: Any) -> Any:
+    """Return a column of outputs or outcomes, of which single values of pyarrow are no labels, as a list."""
+    return values.to_pylist() if hasattr(values, "to_pylist") else values
 
 
 def _slice(data: Any, start: int, stop: int) -> Any:

@@ -214,6 +214,7 @@ def _values(
             reference, inspection.states, inspection.evaluation, compared.counts, compared.slices, labels=labels
         )
     names = {feature.name for feature in features}
+    features = tuple(feature for feature in features if compared.predicted or not feature.output)
     states = tuple(
         StateValues(name, status.state, status.reason, status.rows)
         for name, status in inspection.states.items()

@@ -35,16 +35,6 @@ border-bottom:1px solid var(--line)}
 .facts div{min-width:90px}
 .facts dt{color:var(--soft);font-size:12.5px}
 .facts dd{margin:0;font-size:16px;font-weight:600;overflow-wrap:anywhere}
-.shares rect{fill:var(--ok)}
-.shares .drifting{fill:var(--drift)}
-.shares .insufficient_data{fill:var(--unknown)}
-.shares{border-radius:5px;overflow:hidden}
-.legend{display:flex;flex-wrap:wrap;gap:4px 22px;list-style:none;margin:8px 0 0;padding:0;font-size:14px;
-color:var(--soft)}
-.legend b{color:var(--ink)}
-.legend .drifting span{color:var(--drift)}
-.legend .insufficient_data span{color:var(--unknown)}
-.legend .stable span{color:var(--ok)}
 section{margin:52px 0 0}
 h2{font-size:23px;letter-spacing:-.012em;line-height:1.25;margin:0 0 6px;font-weight:660}
 .lead{color:var(--soft);margin:0 0 18px;max-width:48em}

@@ -69,6 +69,28 @@ class Verdict:
     reason: str
     criteria: tuple[Criterion, ...] = ()
 
+    def __repr__(self) -> str:
+        states = ", ".join(f"{each.name} {each.state}" for each in self.criteria)
+        return f"Verdict({self.state!r}, {self.reason!r}, [{states}])"
+
+    def _repr_html_(self) -> str:
+        """Return the verdict as a card for notebooks."""
+        from driftline._drawing.cards import draw_verdict  # noqa: PLC0415 - notebooks only
+        from driftline._drawing.intervals import Interval  # noqa: PLC0415 - as above
+        from driftline._drawing.text import number  # noqa: PLC0415 - as above
+
+        drawn = [
+            (
+                Interval(
+                    *(each.name.replace("_", " "), each.value, each.lower, each.upper, number(each.value)),
+                    *(f"limit {number(each.limit)}", each.state),
+                ),
+                each.limit,
+            )
+            for each in self.criteria
+        ]
+        return draw_verdict(self.state, self.reason, drawn)
+
 
 def combine_criteria(criteria: Sequence[Criterion], rows: int, empty_reason: str) -> Verdict:
     """

@@ -75,6 +75,19 @@ class OutcomeSnapshot:
     score_errors: Counts = field(default_factory=lambda: np.zeros(ERRORS_SIZE, dtype=np.int64))
     unreadable: int = 0
 
+    def __repr__(self) -> str:
+        return f"OutcomeSnapshot(known={self.known}, correct={self.correct}, results={dict(self.results)})"
+
+    def _repr_html_(self) -> str:
+        """Return the counts as a card for notebooks. Classes are named only in the process."""
+        from driftline._drawing.cards import draw_outcomes  # noqa: PLC0415 - notebooks only
+
+        classes = [
+            (str(label), each.true_positives, each.false_positives, each.false_negatives)
+            for label, each in self.classes.items()
+        ]
+        return draw_outcomes(self.results, self.accuracy, self.known, classes)
+
     def __add__(self, other: OutcomeSnapshot) -> OutcomeSnapshot:
         if not isinstance(other, OutcomeSnapshot):
             return NotImplemented

@@ -22,6 +22,7 @@ from driftline.errors import ConfigurationError, ReferenceError
 from driftline.reference._clusters import Clusters, fit_clusters, merge_clusters
 from driftline.reference._dependence import fit_dependence
 from driftline.reference._features import FittedFeatures, fit_features
+from driftline.reference._html import draw_reference
 from driftline.reference._learn import MAX_LEARNED, MIN_LEARNED, Learn
 from driftline.reference._merging import merge_dependence, merge_features, merge_outcomes, without_rare
 from driftline.reference._outcomes import count_outcomes, fit_labels
@@ -72,6 +73,7 @@ class Reference:
     seasons: Seasons | None = None
     labels: LabelScheme | None = None
     clusters: Clusters | None = None
+    _repr_html_ = draw_reference
 
     @classmethod
     @without_float_errors
@@ -226,8 +228,7 @@ class Reference:
         Args:
             rows: number of rows to learn from, 100 to 1,000,000.
             categorical: as in `fit`. The functions of *derive* are those of the monitor.
-            projections: as in `fit`.
-            ignore: as in `fit`.
+            projections, ignore: as in `fit`.
             vectors: columns whose values are vectors, such as embeddings. (`fit` detects them.)
 
         Raises:
@@ -297,9 +298,9 @@ class Reference:
         return _read(text, "reference")
 
     def __repr__(self) -> str:
-        parts = [f"rows={self.rows}", f"features={len(self.features)}"]
-        parts += [name for name in ("prediction", "outcomes", "derived", "seasons") if getattr(self, name) is not None]
-        return f"Reference({', '.join(parts)}, fingerprint={self.fingerprint})"
+        optional = ("prediction", "outcomes", "derived", "seasons")
+        known = "".join(f", {name}" for name in optional if getattr(self, name) is not None)
+        return f"Reference(rows={self.rows}, features={len(self.features)}{known}, fingerprint={self.fingerprint})"
 
     @property
     def watched(self) -> tuple[Feature, ...]:

@@ -1,0 +1,87 @@
+"""`driftline report` writes a page about the rows of a file, compared with a reference."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from driftline._files.tables import FORMATS, TableFile
+from driftline._report import Report, report
+from driftline._runtime.output import say
+from driftline.errors import ConfigurationError
+from driftline.reference import Reference
+
+__all__ = ["add_arguments", "run"]
+
+CODES = {"drifting": 1, "insufficient_data": 2, "stable": 0}
+"""The exit code of each state that a feature has. The first of these counts."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Write a page about the rows of a file, compared with a reference: csv, Parquet, Arrow or JSON lines, or a "
+        "folder of them. The exit code is 0 if no feature drifts, 1 if any does, and 2 if that is not known of any."
+    )
+    parser.add_argument("reference", metavar="REFERENCE", help="the file of the reference")
+    parser.add_argument("data", metavar="DATA", help="the file or the folder")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the page (default DATA.html)")
+    parser.add_argument("--format", choices=sorted(set(FORMATS.values())), help="the format, if the name does not say")
+    parser.add_argument("--predictions", metavar="COLUMN", help="the model's output")
+    parser.add_argument("--outcomes", metavar="COLUMN", help="the true value")
+    parser.add_argument("--title", metavar="TEXT", help="the title (default the name of the file)")
+    parser.add_argument("--labels", action="store_true", help="name categories")
+    parser.add_argument("--json", action="store_true", help="print the values as JSON; write a page only with -o")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the page, and return the exit code."""
+    result = _report(options)
+    if options.output is not None or not options.json:
+        path = Path(f"{options.data.rstrip('/')}.html" if options.output is None else options.output)
+        result.save(path)
+        say(f"{path}: {result.headline}", sys.stderr if options.json else sys.stdout)
+    if options.json:
+        say(result.json(), sys.stdout)
+    states = {feature.state for feature in result.content.features}
+    return next((code for state, code in CODES.items() if state in states), 2)
+
+
+def _report(options: argparse.Namespace) -> Report:
+    """
+    Return the report.
+
+    Raises:
+        ConfigurationError: the file is empty or damaged, or has none of the features.
+        ReferenceError: the reference cannot be read.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - an extra, without which no file is opened
+
+    reference = Reference.load(options.reference)
+    file = TableFile.open(options.data, options.format)
+    clusters = reference.clusters
+    keys = () if clusters is None or clusters.column is None else (clusters.column,)
+    read = [name for name in dict.fromkeys((*reference.columns, *keys)) if name in file.columns]
+    if not read:
+        msg = f"{file.path}: columns {list(file.columns)}, expected at least one of {list(reference.columns)}"
+        raise ConfigurationError(msg)
+    further = [name for name in (options.predictions, options.outcomes) if name is not None]
+    file.require(further)
+    batches = list(file.batches(list(dict.fromkeys([*read, *further]))))
+    if not batches:
+        msg = f"{file.path}: no rows, expected at least one"
+        raise ConfigurationError(msg)
+    table = pa.concat_tables(batches, promote_options="default").unify_dictionaries()
+    predictions, outcomes = (
+        None if name is None else table.column(name) for name in (options.predictions, options.outcomes)
+    )
+    title = Path(options.data).name if options.title is None else options.title
+    return report(
+        reference,
+        table.select(read),
+        predictions=predictions,
+        outcomes=outcomes,
+        title=title,
+        labels=options.labels,
+    )
