@@ -17,14 +17,13 @@ from driftline._significance.baseline import Baseline, Difference, ReferenceRows
 from driftline._significance.block_pyramid import BlockPyramid, LevelSquares, Pair
 from driftline._significance.block_scores import BlockScores
 from driftline._significance.clumps import RATES, window_clumps
-from driftline._significance.components import LOCATION, MISSING, PARTS, SHAPE, SPREAD, leading_parts
+from driftline._significance.components import SHAPE, leading_parts
 from driftline._significance.dependence import Dependence
 from driftline._significance.expected_shares import ExpectedShares
 from driftline._significance.guarded import Guarded
-from driftline._significance.hidden import Hidden, WholeSpread, WindowSpread, most_hidden
+from driftline._significance.hidden_parts import HiddenParts
 from driftline._significance.inflation import Inflation
 from driftline._significance.learner import Learner
-from driftline._significance.moves import Moves
 from driftline._significance.own_past import OwnPast
 from driftline._windows.ring import WindowCounts
 from driftline.typing import Floats
@@ -46,26 +45,8 @@ Number of drifts whose ends are cut out of what is learned about a feature, and 
 States that alternate change more often, and must be learned. With 2, three short drifts hid all later ones.
 """
 
-HIDDEN_SHARED = 0.25
-"""Share of the hidden variance of location that spread and shape may have too."""
-
 HIDDEN_FREEDOM = 4.0
 """Degrees of freedom of the hidden variance, which is seen from few states."""
-
-MOST_ALIKE = 64.0
-"""
-Largest factor by which the rows of the reference count as alike where its variance is compared with that of blocks.
-With more, what hides in states would count as chance of the reference.
-"""
-
-RAREST_STATE, MOST_UNKNOWN = 0.05, 0.05
-"""
-Smallest share of time of a state that may hide, and the largest share of rows that such a state need not explain. A
-state that is a share s of the reference has no more than 1 / s times its share of rows in any bin.
-"""
-
-VARIES = 1.5
-"""Factor up to which rows count as independent, so that a look is no separate state. Chance hardly exceeds it."""
 
 MOST_DOUBLINGS = 24
 """Doublings of the longest block up to which `History.rows_to_see` looks."""
@@ -89,6 +70,7 @@ class History:
         seasonal: computes the expected shares of rows from the hours of the week. If None, they do not depend on it.
         ordered: the dependence of training data that are known to be in the order of time. A mean of their rows varies
             no less than a lasting state, so more cannot hide. If None, their order is not known.
+        keyed: whether `look` is told what rows of the same key cause.
     """
 
     def __init__(
@@ -103,13 +85,12 @@ class History:
         learner: Learner,
         seasonal: Expectation | None = None,
         ordered: Dependence | None = None,
+        keyed: bool = False,
     ) -> None:
         self._bins, self._size = layout.total, len(features)
         self._panes, self._longest = panes, longest
         self._seasonal = seasonal
-        self._ordered = ordered
         self._scores = BlockScores(features, layout)
-        self._moved = Moves.share(features, layout)
         self._sizes = np.array(layout.sizes, dtype=np.intp)
         self._reference_rows = float(max(reference_rows, 1))
         self._shares = ExpectedShares(features, layout, seasonal)
@@ -118,6 +99,18 @@ class History:
         self._leading = leading_parts(features)
         self._in_window = max(1, int(np.log2(max(blocks, 2))))
         self._learner = learner
+        self._hidden = HiddenParts(
+            features,
+            layout,
+            self._scores,
+            self._rates,
+            reference_rows=self._reference_rows,
+            panes=panes,
+            longest=longest,
+            seasonal=seasonal is not None,
+            ordered=ordered,
+            keyed=keyed,
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -125,17 +118,10 @@ class History:
         size = self._size
         self._learner.reset()
         self._pyramid = BlockPyramid(self._learner.levels, size)
-        self._hidden = Hidden(
-            self._moved,
-            self._rates[:, 1],
-            self._reference_rows,
-            self._longest * self._panes,
-            seasonal=self._seasonal is not None,
-        )
+        self._hidden.reset()
         self._past = OwnPast(self._sizes, self._reference_rows)
         self._guarded: deque[Guarded] = deque()
         self._latest_baseline: Baseline | None = None
-        self._latest_whole: WholeSpread | None = None
         self._clumps: deque[Floats] = deque(maxlen=self._longest * self._panes)
         self._served = np.zeros(self._bins + 1)
         self._served_rows = 0
@@ -157,7 +143,7 @@ class History:
         if not blocks:
             return
         self._steps += 1
-        self._latest_baseline = self._latest_whole = None
+        self._latest_baseline = None
         self._tokens = np.minimum(CUTS, self._tokens + 1.0 / (WINDOWS_PER_CUT * self._panes))
         rows = sum(block.rows for block in blocks)
         stacked = np.zeros((len(blocks), self._bins + 1), dtype=np.int64)
@@ -179,7 +165,7 @@ class History:
         pairs = self._pyramid.add(paired)
         self._pyramid.cut(unusable)
         squares = self._compare(pairs)
-        self._hidden.add(WindowSpread.of(self._scores.within(stacked), total), rows)
+        self._hidden.add(stacked, rows, total)
         rates = self._scores.rates(counts)
         events = rates * rows
         factors = window_clumps(squares, rates, self._in_window, partial(self._scores.events, stacked, rows))
@@ -244,7 +230,12 @@ class History:
                     sums[pair.level] += each
                 else:
                     sums[pair.level] = each.copy()
-        return [LevelSquares(level, *sums[level]) for level in sorted(sums)]
+        # They are kept until they are learned. The numbers are small.
+        small = np.min_scalar_type(len(pairs))
+        return [
+            LevelSquares(level, whole[0].copy(), whole[1].astype(small), whole[2].copy())
+            for level, whole in sorted(sums.items())
+        ]
 
     def change(self, begun: NDArray[np.intp], ended: NDArray[np.bool_], drifting: NDArray[np.bool_]) -> None:
         """
@@ -293,19 +284,16 @@ class History:
             return None
         rows = float(window.rows)
         factor, freedom = self._learner.run.at(rows)
-        variance = factor / rows
         rates = self._scores.rates(np.append(window.counts[: self._bins], 0))
         if by_key is None:
             baseline = self._baseline(window)
-            hidden = self._hidden_of(windows, window, factor, rates)
         else:
             keyed, keyed_reference = by_key
             baseline = self._baseline(window, keyed_reference)
-            # Where keys are known, nothing hides between blocks.
-            hidden = np.zeros_like(variance)
-            larger = keyed.factor / rows > variance
-            variance = np.where(larger, keyed.factor / rows, variance)
-            freedom = np.where(larger, keyed.freedom, freedom)
+            larger = keyed.factor > factor
+            factor, freedom = np.where(larger, keyed.factor, factor), np.where(larger, keyed.freedom, freedom)
+        hidden = self._hidden(windows, window, self._learner.run, (factor, rates), by_key)
+        variance = factor / rows
         self._add_clumps(variance, window, windows, rates)
         chance = variance + baseline.variance
         whole = chance + hidden
@@ -339,36 +327,6 @@ class History:
         for column, part in enumerate(RATES):
             own = np.where(more[:, column], factors[:, column] / window.rows, 0.0)
             variance[:, part] = np.maximum(variance[:, part], own)
-
-    def _hidden_of(self, windows: int, window: WindowCounts, factor: Floats, rates: Floats) -> Floats:
-        """
-        Return the hidden variance of each part, shape (features, parts).
-
-        Args:
-            windows: number of windows of the look.
-            window: its counts.
-            factor: shape (features, parts), the long-run variance of as many rows.
-            rates: shape (features, 2), rates of the look.
-        """
-        if self._latest_whole is None:
-            run = self._learner.run
-            block_rows = float(run.lengths[0])
-            seen = run.factors[0].T[[LOCATION, MISSING]] / block_rows
-            of_reference = run.at(self._reference_rows)[0].T[[SPREAD, MISSING]]
-            effective = self._reference_rows / np.minimum(of_reference, MOST_ALIKE)
-            self._latest_whole = self._hidden.whole(seen, block_rows, effective)
-        varies = 1.0 - np.minimum(1.0, VARIES / factor.T[[LOCATION, MISSING]])
-        most = None if self._ordered is None else most_hidden(self._ordered, window.rows)
-        of_location, of_missing = self._hidden(windows * self._panes, self._latest_whole, varies, most)
-        hidden = np.zeros((self._size, PARTS))
-        if of_location.any():
-            # What the reference has hardly ever had is no state of it.
-            padded = np.append(window.counts[: self._bins], 0)
-            of_location = of_location * (self._scores.unknown_share(padded, RAREST_STATE) <= MOST_UNKNOWN)
-            hidden[:, LOCATION] = of_location
-            hidden[:, SPREAD] = hidden[:, SHAPE] = HIDDEN_SHARED * of_location
-        hidden[:, MISSING] = np.where(rates[:, 1] < self._rates[:, 1], of_missing, 0.0)
-        return hidden
 
     def rows_to_see(self, index: int, shift: float, level: float) -> float:
         """

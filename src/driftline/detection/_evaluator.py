@@ -152,6 +152,7 @@ class WindowEvaluator:
             seasonal=self._seasonal,
             # Only times tell independent rows from shuffled ones, which look independent too.
             ordered=None if reference.seasons is None else reference.dependence,
+            keyed=self._clusters is not None,
         )
 
     @property
