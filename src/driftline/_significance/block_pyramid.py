@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline._significance.components import PARTS
+from driftline._significance.components import PARTS, Numbers
 from driftline.typing import Counts, Floats
 
 __all__ = ["BlockPyramid", "LevelSquares", "Pair", "PyramidSums"]
@@ -47,7 +47,7 @@ class LevelSquares(NamedTuple):
 
     level: int
     sums: Floats
-    numbers: Floats
+    numbers: Numbers
     fourths: Floats
 
     def without(self, parts: Sequence[int]) -> LevelSquares:

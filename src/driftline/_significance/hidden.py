@@ -77,7 +77,7 @@ class WindowSpread:
     They are one array, because windows are added up all the time.
 
     Attributes:
-        sums: shape (9, features): two rows for each of the properties, the last one for *mean*.
+        sums: shape (7, features), or (9, features) with seasons: two rows for each of the properties, one for *mean*.
     """
 
     sums: Floats
@@ -102,20 +102,20 @@ class WindowSpread:
 
     @property
     def total(self) -> Floats:
-        """Sums of the variance that the seasons expect, shape (2, features); zeros without seasons."""
-        part: Floats = self.sums[6:8]
+        """Sums of the variance that the seasons expect, shape (2, features). Without seasons there are none."""
+        part: Floats = self.sums[7:9]
         return part
 
     @property
     def mean(self) -> Floats:
         """Sums of the mean location score, shape (features,)."""
-        part: Floats = self.sums[8]
+        part: Floats = self.sums[6]
         return part
 
     @classmethod
-    def none(cls, features: int) -> WindowSpread:
+    def none(cls, features: int, *, seasonal: bool) -> WindowSpread:
         """Return the sums over no blocks."""
-        return cls(np.zeros((9, features)))
+        return cls(np.zeros((9 if seasonal else 7, features)))
 
     @classmethod
     def of(cls, blocks: Floats, total: Floats | None) -> WindowSpread:
@@ -128,13 +128,13 @@ class WindowSpread:
         """
         known = np.isfinite(blocks[:, :, :2])
         values = np.where(known, blocks[:, :, :2], 0.0)
-        sums = np.zeros((9, blocks.shape[1]))
+        sums = np.empty((7 if total is None else 9, blocks.shape[1]))
         sums[0:2] = values.sum(axis=0).T
         sums[2:4] = (values**2).sum(axis=0).T
         sums[4:6] = known.sum(axis=0).T
+        sums[6] = np.where(known[:, :, 0], blocks[:, :, 2], 0.0).sum(axis=0)
         if total is not None:
-            sums[6:8] = total.T * sums[4:6]
-        sums[8] = np.where(known[:, :, 0], blocks[:, :, 2], 0.0).sum(axis=0)
+            sums[7:9] = total.T * sums[4:6]
         return cls(sums)
 
     def plus(self, other: WindowSpread, weight: Floats | float = 1.0) -> WindowSpread:
@@ -196,7 +196,7 @@ class Hidden:
         self._unit_above_0 = np.maximum(self._unit, 1e-12)
         self._recent: deque[WindowSpread] = deque(maxlen=windows)
         size = len(rates)
-        self._whole = WindowSpread.none(size)
+        self._whole = WindowSpread.none(size, seasonal=seasonal)
         self._latest: WindowSpread | None = None
         self._rows = np.zeros(size)
 
