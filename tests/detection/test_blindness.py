@@ -99,3 +99,33 @@ def test_rows_of_few_keys_state_the_number_of_rows_it_would_take():
         numbers = re.search(r"not show in (\d+) rows; (?:it would take about (\d+) rows|no number of rows)", reason)
         assert numbers
         assert numbers[2] is None or int(numbers[2]) > int(numbers[1])
+
+
+def test_a_state_that_the_key_does_not_explain_is_no_drift():
+    """Two states alternate, and users have nothing to do with them. The first state served lasts six windows."""
+    random = np.random.default_rng(7)
+
+    def draw(rows, length, first=0):
+        row = np.arange(rows)
+        state = np.where((row // length + first) % 2, 1.0, -1.0)
+        return {"x": state + random.normal(size=rows), "key": row // 20}
+
+    states, reason = serve(draw(TRAINED, 500), draw(6 * ROWS, 6 * ROWS), 6, cluster="key")
+    assert states == ["insufficient_data"] * 6
+    assert "vary less than those of the reference" in reason
+    # What moves beyond both states is a drift.
+    far = draw(6 * ROWS, 6 * ROWS, first=1)
+    states, _ = serve(draw(TRAINED, 500), {**far, "x": far["x"] + 3.0}, 6, cluster="key")
+    assert states[-1] == "drifting"
+
+
+def test_what_the_key_explains_hides_nothing():
+    """Users send 50 rows each, which are alike, and nothing else is."""
+    random = np.random.default_rng(8)
+
+    def draw(rows):
+        user = np.arange(rows) // 50
+        return {"x": random.normal(size=rows // 50)[user] + random.normal(size=rows), "key": user}
+
+    states, _ = serve(draw(TRAINED), draw(12 * ROWS), 12, cluster="key")
+    assert states[-6:] == ["stable"] * 6
