@@ -70,7 +70,7 @@ class History:
         seasonal: computes the expected shares of rows from the hours of the week. If None, they do not depend on it.
         ordered: the dependence of training data that are known to be in the order of time. A mean of their rows varies
             no less than a lasting state, so more cannot hide. If None, their order is not known.
-        keyed: whether `look` is told what rows of the same key cause.
+        keyed: whether looks come with what rows of the same key cause.
     """
 
     def __init__(
