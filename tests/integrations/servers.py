@@ -17,7 +17,7 @@ from pathlib import Path
 
 from processes import LOCAL, wait_for_port
 
-__all__ = ["APPS", "Server", "environment_of", "post", "post_all", "row", "running"]
+__all__ = ["APPS", "Server", "answers", "environment_of", "post", "post_all", "row", "running"]
 
 APPS = Path(__file__).parent / "apps"
 """The folder of the services."""
@@ -111,6 +111,15 @@ def running(command, environment, log, port=None, *, ready=None):
         process.wait()
 
 
+def answers(url):
+    """Return whether a GET is answered with 200."""
+    try:
+        with _opener.open(url, timeout=10) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
 def post(url, body, **headers):
     """Send JSON; return the status and the answer."""
     request = urllib.request.Request(  # noqa: S310 - a server of the tests
@@ -126,17 +135,17 @@ def post(url, body, **headers):
 
 def post_all(url, bodies):
     """Send several bodies from several clients. Return the answers in the order of the bodies; all must be 200."""
-    answers = [None] * len(bodies)
+    results = [None] * len(bodies)
 
     def client(first):
         for turn in range(first, len(bodies), CLIENTS):
-            answers[turn] = post(url, bodies[turn])
+            results[turn] = post(url, bodies[turn])
 
     clients = [threading.Thread(target=client, args=(first,)) for first in range(CLIENTS)]
     for thread in clients:
         thread.start()
     for thread in clients:
         thread.join()
-    refused = [answer for answer in answers if answer is None or answer[0] != 200]
+    refused = [answer for answer in results if answer is None or answer[0] != 200]
     assert refused == [], refused[:3]
-    return [answer for _, answer in answers]
+    return [answer for _, answer in results]
