@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Detector,
         Distance,
     )
+    from driftline.watching import unwatch, watch
 
 __all__ = [
     "Canary",
@@ -69,6 +70,8 @@ __all__ = [
     "record_outcome",
     "report",
     "stop_requested",
+    "unwatch",
+    "watch",
 ]
 
 _HOMES = {
@@ -108,6 +111,8 @@ _HOMES = {
     "record_outcome": "driftline._pipeline.outcome_registry",
     "report": "driftline._report",
     "stop_requested": "driftline.stopping",
+    "unwatch": "driftline.watching",
+    "watch": "driftline.watching",
 }
 """The module of each public name. It is imported at the first access to one of its names."""
 
