@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import logging
 import os
 from collections.abc import Collection
+from typing import Any
 
 from driftline.errors import ConfigurationError
 
@@ -35,7 +37,7 @@ def apply_config_file(path: str, present: Collection[str]) -> None:
         ConfigurationError: there is no such file, it is damaged, or the package that reads it is not installed.
     """
     try:
-        from opentelemetry import configuration  # noqa: PLC0415 - an optional package of OpenTelemetry
+        configuration: Any = importlib.import_module("opentelemetry.configuration")  # an optional package
     except ImportError as error:
         msg = f"{VARIABLE}={path!r}: reading it needs a package (pip install opentelemetry-configuration): {error}"
         raise ConfigurationError(msg) from error
@@ -46,7 +48,7 @@ def apply_config_file(path: str, present: Collection[str]) -> None:
                 _log.warning("configure_otlp: %s has no %s. No %s are exported.", VARIABLE, section, signal)
         if present:
             absent = {SECTIONS[signal]: None for signal in present}
-            file = dataclasses.replace(file, propagator=None, instrumentation_development=None, **absent)  # type: ignore[arg-type]
+            file = dataclasses.replace(file, propagator=None, instrumentation_development=None, **absent)
         configuration.configure_sdk(file)
     except Exception as error:
         msg = f"{VARIABLE}={path!r}: OpenTelemetry cannot apply this file: {error}"
