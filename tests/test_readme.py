@@ -19,6 +19,7 @@ HEADINGS = [
     "Metrics",
     "Alerting",
     "Fleets",
+    "Reports",
     "Overhead",
     "Configuration",
     "Troubleshooting",

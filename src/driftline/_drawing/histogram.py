@@ -22,6 +22,12 @@ TAIL = 0.08
 NARROW = 0.012
 """Share of the axis below which a bin may be cut off at the top: a single frequent value would flatten all others."""
 
+SPIKE = 4.0
+"""Height from which such a bin is cut off, as a multiple of the highest of the others."""
+
+FEW = 6
+"""Bars below which there is space for long labels."""
+
 HEADROOM = 1.06
 """Height of the plot, as a multiple of the highest density."""
 
@@ -80,7 +86,7 @@ def _heights(density: Density) -> tuple[list[float], list[float], int]:
     ]
     highest = [max(pair) for pair in zip(*sides, strict=True)]
     wide = [height for height, size in zip(highest, widths, strict=True) if size >= NARROW]
-    top = HEADROOM * (max(wide, default=0.0) or max(highest)) or 1.0
+    top = HEADROOM * min(max(highest), SPIKE * (max(wide, default=0.0) or max(highest))) or 1.0
     cut = sum(height > top for height in highest)
     scaled = [[min(height / top, 1.0) for height in side] for side in sides]
     return scaled[0], scaled[1], cut
@@ -176,8 +182,9 @@ def draw_values(
     *description* and *name* are as for `draw_density`.
     """
     size, every = len(names), max(1, -(-len(names) // 12))
+    most, y = 12 if size <= FEW else 7, HEIGHT + 16
     labels = "".join(
-        f'<text x="{100 * (index + 0.5) / size:.1f}%" y="{HEIGHT + 16}" text-anchor="middle">{escape(label, 9)}</text>'
+        f'<text x="{100 * (index + 0.5) / size:.1f}%" y="{y}" text-anchor="middle">{escape(label, most)}</text>'
         for index, label in enumerate(names)
         if index % every == 0
     )

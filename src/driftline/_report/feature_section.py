@@ -35,6 +35,9 @@ __all__ = ["describe_states", "draw_feature", "draw_overview"]
 MAX_CATEGORIES = 12
 """Categories of a feature that are drawn: those whose share changed most. The others are added up."""
 
+MAX_VALUES = 40
+"""Bars of a numeric feature of few values: those with most rows."""
+
 MAX_MINI = 12
 """Bars of the small picture in a row."""
 
@@ -50,8 +53,8 @@ def _within(feature: FeatureValues) -> list[BinValues]:
 
 
 def _is_discrete(bins: Sequence[BinValues]) -> bool:
-    """Return whether each bin holds a single value, so that bars of shares are right, and not areas."""
-    return bool(bins) and all(each.single for each in bins)
+    """Return whether most rows have a value that has its own bin, so that bars of shares are right, and not areas."""
+    return sum(each.reference for each in bins if each.single) > sum(each.reference for each in bins) / 2.0
 
 
 def _density(bins: Sequence[BinValues]) -> Density:
@@ -177,6 +180,8 @@ def _picture(feature: FeatureValues, index: int) -> str:
         return f'<p class="note">No range: the reference has no numbers.{now}</p>{_outside(feature, [])}'
     described = f"Distribution of {clean(feature.name, 80)}.{now}"
     if _is_discrete(bins):
+        large = sorted(bins, key=lambda each: -max(each.reference, each.current or 0.0))[:MAX_VALUES]
+        bins = [each for each in bins if each in large and (each.reference or each.current)]
         picture = draw_values(
             [each.name for each in bins],
             [each.reference for each in bins],
@@ -184,7 +189,8 @@ def _picture(feature: FeatureValues, index: int) -> str:
             described,
             f"s{index}",
         )
-        return f"{picture}{_outside(feature, [])}"
+        note = '<p class="note">Each bar is a value, or a range between values.</p>'
+        return f"{picture}{note}{_outside(feature, [])}"
     shown, start, end = trim(_density(bins))
     picture, cut = draw_density(shown, Marks(*feature.medians), described, f"s{index}")
     notes = [_medians(feature)] if _medians(feature) else []

@@ -12,11 +12,12 @@ from driftline._report.outcome_section import draw_outcomes
 from driftline._report.reference_section import draw_reference
 from driftline._report.style import POLICY, STYLE
 from driftline._report.values import ReportValues
+from driftline._report.words import is_conspicuous
 
 __all__ = ["draw_page"]
 
 MAX_OPEN = 8
-"""Features that are open at first: those that drift, at most this many."""
+"""Features that are open at first: those that drift or look different, at most this many; else the first one."""
 
 MAX_WHOLE = 20
 """Features with all details, those that matter most, so that the page of 500 features stays below 2 MB."""
@@ -85,7 +86,7 @@ def _sections(values: ReportValues) -> Iterator[str]:
             draw_feature(
                 index,
                 feature,
-                opened=index < MAX_OPEN and feature.state == "drifting",
+                opened=index == 0 or (index < MAX_OPEN and (feature.state == "drifting" or is_conspicuous(feature))),
                 whole=index < (MAX_WHOLE if feature.state == "stable" else MAX_WHOLE_DRIFTING),
             )
             for index, feature in enumerate(values.features)

@@ -48,6 +48,8 @@ h4,.columns h3{display:block;font-size:13px;font-weight:600;color:var(--soft);ma
 .overview th:first-child{min-width:11em}
 .overview .change{width:38%;min-width:15em;color:var(--soft);font-size:13.5px;line-height:1.4}
 .plain th:first-child{min-width:11em}
+.plain .words:last-child{width:64%}
+.why+.lead{margin-top:10px}
 .overview tr:target{background:var(--panel)}
 details.feature,.criterion{border-top:1px solid var(--line)}
 details.feature>summary{display:flex;flex-wrap:wrap;align-items:baseline;gap:4px 14px;padding:13px 0;cursor:pointer;

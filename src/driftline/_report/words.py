@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from driftline._drawing.text import count, percent, plural
+from driftline._drawing.text import clean, count, number, percent, plural
 from driftline._report.values import CanaryValues, FeatureValues, OutcomeValues, StateValues
 
-__all__ = ["headline", "sentences"]
+__all__ = ["headline", "is_conspicuous", "sentences"]
+
+LARGE_EFFECT = 0.25
+"""Corrected PSI from which a feature looks different: a shift of the mean by half a standard deviation."""
+
+MAX_NAMES = 3
+"""Names of features in a sentence."""
 
 
 def headline(features: Sequence[FeatureValues], canary: CanaryValues | None) -> str:
@@ -54,6 +60,7 @@ def sentences(
     unknown = sum(feature.state == "insufficient_data" for feature in features)
     if unknown and any(feature.state == "drifting" for feature in features):
         yield f"{plural(unknown, 'feature')} {'has' if unknown == 1 else 'have'} too little data."
+    yield from _conspicuous(features)
     for state in states:
         if state.state == "drifting":
             yield f"{state.name}: {state.reason}."
@@ -61,6 +68,22 @@ def sentences(
         yield from _accuracy(outcomes)
     if canary is not None and features:
         yield _drift(features) if canary.state == "rollback" else _canary(canary)
+
+
+def is_conspicuous(feature: FeatureValues) -> bool:
+    """Return whether a feature looks different, although too little is known to call it drifting."""
+    return feature.state == "insufficient_data" and (feature.effect or 0.0) >= LARGE_EFFECT
+
+
+def _conspicuous(features: Sequence[FeatureValues]) -> Iterator[str]:
+    different = [feature for feature in features if is_conspicuous(feature)]
+    if different:
+        names = [f"{clean(each.name, 30)} (PSI {number(each.effect)})" for each in different[:MAX_NAMES]]
+        if len(different) > MAX_NAMES:
+            names.append(plural(len(different) - MAX_NAMES, "other"))
+        shown = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        verb = "looks" if len(different) == 1 else "look"
+        yield f"{shown} {verb} different. Too little is known to tell whether that is chance."
 
 
 def _accuracy(outcomes: OutcomeValues) -> Iterator[str]:
