@@ -12,7 +12,7 @@ import lumpy_words
 from lumpy_cases import CASES, matching
 from lumpy_scenarios import SCENARIOS
 from public import STREAMS, Stream, serve
-from rules_driftline import RULES
+from rules_driftline import RULES, ZERO
 
 __all__ = ["budget", "power", "public", "words"]
 
@@ -32,7 +32,12 @@ def budget(spread: Spread, months: int, *, quick: bool) -> dict[str, Any]:
         for case in cases
         for rule in RULES
     ]
-    return {"lumpy": sorted(rows, key=lambda row: (-row["high"], -row["time"]))}
+    kinds = [
+        row
+        for case in cases
+        for row in lumpy.by_kind(case, [month for month in simulated if month["case"] == case.key], ZERO)
+    ]
+    return {"lumpy": sorted(rows, key=lambda row: (-row["high"], -row["time"])), "lumpy_kinds": kinds}
 
 
 def _month(key: str, number: int, windows: int) -> lumpy.Counts:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lumpy_mixed_page import is_of_kinds, kinds_section, pairs_section
 from lumpy_power import ADWIN, ORACLE, RIVER
 from public_page import SUMMARY, public_section, summary_of
 from rules_driftline import DEFAULT, ZERO
@@ -78,6 +79,7 @@ def _onsets_and_time(row: Row) -> tuple[str, str]:
 
 def _power(rows: Sequence[Row]) -> list[str]:
     by_scenario: dict[str, dict[str, Row]] = {}
+    rows = [row for row in rows if not is_of_kinds(row["scenario"])]
     for row in rows:
         by_scenario.setdefault(row["scenario"], {})[row["detector"]] = row
     detectors = (*RULE_NAMES[::-1], ORACLE, ADWIN, RIVER)
@@ -161,6 +163,8 @@ def _temperatures(rows: Sequence[Row]) -> list[str]:
 SECTIONS: tuple[tuple[str, Callable[[Any], list[str]]], ...] = (
     ("lumpy", _budget),
     ("lumpy_power", _power),
+    ("lumpy_kinds", kinds_section),
+    ("lumpy_power", pairs_section),
     ("words", _words),
     ("temperatures", _temperatures),
     ("public", public_section),

@@ -145,3 +145,52 @@ def test_changes_of_the_scenarios_have_the_size_of_their_name(part):
     assert (after("P4e", rows) > 2 * rows.max()).mean() == pytest.approx(0.01, abs=0.001)
     codes = scenarios["P4d"].process.draw(random, 400_000)["f0"]
     assert (codes == 0).mean() - (after("P4d", codes) == 0).mean() == pytest.approx(0.05, abs=0.005)
+
+
+def test_features_of_ten_kinds_stand_beside_each_other(part):
+    """Each kind is there once, whichever comes first, and behaves as its name says."""
+    mixed = part("lumpy_mixed")
+    for first in mixed.KINDS:
+        kinds = mixed.kinds_from(first)
+        assert kinds[0] == first
+        assert sorted(kinds) == sorted(mixed.KINDS)
+        assert {kinds[int(name[1:])] for name in mixed.categories_of(first)} == {mixed.YES, mixed.MANY}
+    columns = mixed.mixed(mixed.AR95)(np.random.default_rng(0), ROWS // 2)
+    assert [*columns] == [*(f"f{index}" for index in range(10)), "user"]
+    by_kind = dict(zip(mixed.kinds_from(mixed.AR95), columns.values(), strict=False))
+    slow = by_kind[mixed.AR95]
+    assert _correlation(slow[None], 10) == pytest.approx(0.95**10, abs=0.08)
+    assert abs(_correlation(by_kind[mixed.INDEPENDENT][None], 1)) < 0.03
+    assert by_kind[mixed.YES].mean() == pytest.approx(0.015, abs=0.003)
+    assert np.isnan(by_kind[mixed.OFTEN]).mean() == pytest.approx(0.05, abs=0.02)
+
+
+def test_onsets_of_a_kind_are_those_of_its_feature(part):
+    """Counts of several months are added up by feature, and the page names the kinds, the months and the intervals."""
+    lumpy, page = part("lumpy"), part("lumpy_mixed_page")
+    case = part("lumpy_cases").matching("M1c")[0]
+    counts = {"windows": 720, "onsets of f8": 2, "time of f8": 36, "undecided of f2": 72}
+    months = [{"counts": {"least effect 0": counts}}, {"counts": {"least effect 0": {"windows": 720}}}]
+    rows = lumpy.by_kind(case, months, "least effect 0")
+    states = next(row for row in rows if row["kind"] == "two states")
+    assert (states["onsets"], states["time"], states["months"]) == (2, 0.025, 2.0)
+    assert states["low"] < 1.0 < states["high"]
+    text = "\n".join(page.kinds_section(rows))
+    assert "| two states | 2 (0.12 to 3.61) | 2.50% | 0% |" in text
+    assert "M1c 2" in text
+
+
+def test_the_page_pairs_a_kind_with_features_of_the_same_kind(part):
+    """A scenario of which only one half was run has no row."""
+    page = part("lumpy_mixed_page")
+    row = {"detector": "driftline, least effect 0", "drift": "mean +0.1 σ", "runs": 4, "found": 1.0, "low": 0.4}
+    row = {**row, "high": 1.0, "median windows": 4.0}
+    pair = [
+        {**row, "scenario": key, "traffic": f"independent{rest}"} for key, rest in (("M2a", ", beside"), ("M3a", ""))
+    ]
+    assert "| independent | mean +0.1 σ | 4, 4 | 100% (40% to 100%), 4 | 100% (40% to 100%), 4 |" in page.pairs_section(
+        pair
+    )
+    assert page.pairs_section(pair[:1]) == []
+    assert page.is_of_kinds("M3a")
+    assert not page.is_of_kinds("P1")
