@@ -29,6 +29,7 @@ COMMANDS = {
     "judge": "evaluate all processes that serve a model together",
     "series": "count the series that a monitor will export",
     "dashboards": "write dashboards for Grafana",
+    "run": "run a program, and monitor the models that it loads",
     "rules": "write recording and alerting rules for Prometheus",
 }
 """Each command with its help. Its module in `driftline.commands` has its name with an underscore before it."""

@@ -91,7 +91,7 @@ RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
 
 RETRAINING_STATES: Final = ("pending", "acknowledged")
 
-MONITOR_PLACES: Final = ("agree", "canary", "capture", "cardinality", "clock", "collect", "derive", "detector", "distance", "drain", "failure", "features", "fleet", "flush", "guardrail", "judging", "key", "learn", "learned", "observe", "on_verdict", "outcome", "outcomes", "output", "prediction_id", "record", "retraining", "route", "shadow", "span", "unknown_feature", "user_id", "value")
+MONITOR_PLACES: Final = ("agree", "canary", "capture", "cardinality", "clock", "collect", "derive", "detector", "distance", "drain", "failure", "features", "fleet", "flush", "guardrail", "instrumentor", "judging", "key", "learn", "learned", "observe", "on_verdict", "outcome", "outcomes", "output", "prediction_id", "record", "retraining", "route", "shadow", "span", "unknown_feature", "user_id", "value")
 
 MONITOR_REASONS: Final = ("shape", "unreadable", "shadow", "shadow_bytes", "shadow_ended", "shadow_loop", "shadow_share", "shadow_stopped", "replaced", "derive", "learning")
 
