@@ -8,7 +8,6 @@ import warnings
 
 import numpy as np
 import pytest
-from driftline.watching import monitor_of
 from libraries import require
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -16,6 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 import driftline as dl
 from driftline import instrumentors
 from driftline.instrumentors import _state
+from driftline.watching import monitor_of
 
 NAMES = ["age", "amount", "hour"]
 

@@ -7,7 +7,6 @@ import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
@@ -102,7 +101,9 @@ class LibraryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _unwatch(self, model: Any) -> None:
         """Let a model be what it was when it was loaded."""
-        import_module("driftline.watching").unwatch(model)  # imports numpy
+        from driftline.watching import unwatch  # noqa: PLC0415 - imports numpy
+
+        unwatch(model)
 
     @abstractmethod
     def _hooks_of(self, session: Session) -> Iterable[Hook]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from driftline.instrumentors._naming import of_path
@@ -37,7 +36,9 @@ def watch_model(session: Session, model: Any, source: str | None, beside: tuple[
     def watch_it() -> None:
         monitor = session.monitor_of(model, identity, source, places=(model, *beside))
         if monitor is not None:
-            import_module("driftline.watching").watch(model, monitor=monitor)
+            from driftline.watching import watch  # noqa: PLC0415 - imports numpy
+
+            watch(model, monitor=monitor)
 
     session.guarded(identity.name, watch_it, None)
 
