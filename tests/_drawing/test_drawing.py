@@ -7,7 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftline._drawing.axis import nice_ticks, position
@@ -56,6 +56,7 @@ def test_a_long_tail_is_not_drawn():
     assert trim(Density([0.0, 1.0, 100.0], [0.5, 0.5], [0.5, 0.5]))[1:] == (0, 0)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300), st.integers(2, 9))
 def test_ticks_lie_between_the_ends(a, b, most):
     """And are few."""
@@ -68,6 +69,7 @@ def test_ticks_lie_between_the_ends(a, b, most):
         assert all(0 <= position(tick, low, high) <= 1_000 for tick in ticks)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200), st.integers(5, 80))
 def test_any_string_can_be_shown(text, most):
     """It is short, can be encoded, and is well-formed in HTML."""
@@ -86,6 +88,7 @@ def test_numbers_of_any_size_have_few_characters(value, text):
     assert number(value) == text
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(0, 1))
 def test_shares_and_probabilities_have_few_characters(value):
     """However small."""

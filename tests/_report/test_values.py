@@ -294,6 +294,32 @@ def test_numbers_that_are_not_finite_are_null():
     assert report.html
 
 
+def test_absent_columns_are_named(reference, page):
+    """They count as missing values."""
+    report = dl.report(reference, {"amount": CURRENT["amount"], "city": CURRENT["city"]})
+    assert "The data lack age: their values count as missing." in page(report.html).text
+    assert features_of(report)["age"]["bins"][-1]["current"] == 1.0
+
+
+SENTENCES = [
+    ({"x": 0.0}, "Nothing drifts: the only feature is as in the reference."),
+    ({"x": 3.0}, "The only feature drifts."),
+    ({"x": 0.0, "y": 0.0}, "Nothing drifts: both features are as in the reference."),
+    ({"x": 3.0, "y": 3.0}, "Both features drift."),
+    ({"x": 3.0, "y": 0.0}, "1 of 2 features drifts."),
+    ({"x": 3.0, "y": 3.0, "z": 3.0}, "All 3 features drift."),
+]
+
+
+@pytest.mark.parametrize(("shifts", "sentence"), SENTENCES)
+def test_the_headline_is_a_sentence(shifts, sentence):
+    """For any number of features."""
+    random = np.random.default_rng(8)
+    reference = dl.Reference.fit({name: random.normal(size=3_000) for name in shifts})
+    report = dl.report(reference, {name: random.normal(shift, 1, 1_000) for name, shift in shifts.items()})
+    assert report.headline == sentence
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

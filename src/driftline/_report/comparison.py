@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from driftline._binning.layout import Layout
-from driftline._capture.tables import count_rows, describe
+from driftline._capture.tables import count_rows, describe, is_table, open_table
 from driftline._derived.spec import Derive
+from driftline._drawing.text import clean
 from driftline._files.evaluation import ALPHA, DAY, IN_ORDER
 from driftline._pipeline.inspection import Inspection
 from driftline._pipeline.redaction import Redactor
@@ -41,6 +42,9 @@ NAME = "driftline.report"
 
 SLICES = 24
 """Slices of a data set that its course shows."""
+
+MAX_NAMES = 5
+"""Names of absent columns in a note."""
 
 MAX_CHUNK = 50_000
 """Most rows that are read in one step, so that predictions whose outcomes are pending do not fill the memory."""
@@ -185,7 +189,7 @@ def compare_data(
     )
     slices = Slices(counted, sizes, "first rows", "last rows")
     counts = sum(counted[1:], counted[0])
-    every = (*notes, *season_notes, *errors)
+    every = (*notes, *season_notes, *_absent(reference, data), *errors)
     shown = replace(inspection, reference=reference)
     return Comparison(shown, total, counts, slices, every, predicted=predictions is not None)
 
@@ -211,6 +215,17 @@ def _observe(monitor: Monitor, data: Any, predictions: Any, outcomes: Any, rows:
         sizes.append(snapshot.rows - seen)
         before, seen = snapshot.counts.copy(), snapshot.rows
     return counted, sizes
+
+
+def _absent(reference: Reference, data: Any) -> tuple[str, ...]:
+    """Return a note about the columns of the reference that the data lack."""
+    names = open_table(data).names if is_table(data) else None
+    absent = [] if names is None else [name for name in reference.columns if name not in names]
+    if not absent:
+        return ()
+    shown = ", ".join(clean(name, 40) for name in absent[:MAX_NAMES])
+    more = f" and {len(absent) - MAX_NAMES} others" if len(absent) > MAX_NAMES else ""
+    return (f"The data lack {shown}{more}: their values count as missing.",)
 
 
 def _column(values: Any) -> Any:

@@ -29,9 +29,8 @@ def _drift(features: Sequence[FeatureValues]) -> str:
     drifting, unknown, size = states.count("drifting"), states.count("insufficient_data"), len(states)
     total = plural(size, "feature")
     if drifting:
-        part = (
-            "The only feature" if size == 1 else f"All {total}" if drifting == size else f"{count(drifting)} of {total}"
-        )
+        every = {1: "The only feature", 2: "Both features"}.get(size, f"All {total}")
+        part = every if drifting == size else f"{count(drifting)} of {total}"
         return f"{part} {'drifts' if drifting == 1 else 'drift'}{', and so does the prediction' if shifted else ''}."
     if shifted:
         return "The prediction drifts, and no feature does." if not unknown else "The prediction drifts."
@@ -39,7 +38,8 @@ def _drift(features: Sequence[FeatureValues]) -> str:
         return "Too little data to tell whether anything drifts."
     if unknown:
         return f"No drift in {count(size - unknown)} of {total}; too little data for the rest."
-    return f"Nothing drifts: {'all ' if size > 1 else ''}{total} as in the reference."
+    every = {1: "the only feature is", 2: "both features are"}.get(size, f"all {total} are")
+    return f"Nothing drifts: {every} as in the reference."
 
 
 def _canary(canary: CanaryValues) -> str:
