@@ -72,7 +72,8 @@ class StandaloneLedger:
         self._redactor.set_ledger(self.ledger)
         self._instruments = instruments_for(meter_provider)
         self._instruments.add(self)
-        register(self, tuple(each for each in (meter_provider, logger_provider) if each is not None))
+        self.providers = tuple(each for each in (meter_provider, logger_provider) if each is not None)
+        register(self)
 
     def reading(self) -> Reading | None:
         """Evaluate the limits, and return the values to export, or None before the first outcome in this process."""

@@ -65,7 +65,7 @@ class Pipeline:
             clock=guarded_clock(settings.clock, guard),
             wall_clock=guarded_clock(settings.wall_clock, guard),
         )
-        self._name = name_of(attributes)
+        self.providers, self._name = settings.providers, name_of(attributes)
         self._closed = self._unused = False
         self._renew_lock()
         self.emitter = Emitter(attributes, settings.logger_provider)
@@ -121,7 +121,7 @@ class Pipeline:
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
             self._instruments.add(self)
-            register(self, settings.providers)
+            register(self)
 
     def take_calls(self) -> Calls:
         """

@@ -47,20 +47,14 @@ class Component(Protocol):
         ...
 
 
-_components: weakref.WeakKeyDictionary[Component, tuple[object, ...]] = weakref.WeakKeyDictionary()
-"""The components, with the providers of OpenTelemetry that each was given."""
-
+_components: weakref.WeakSet[Component] = weakref.WeakSet()
 _registered = False
 
 
-def register(component: Component, providers: tuple[object, ...] = ()) -> None:
-    """
-    Flush and end a component when a process ends. Call its `after_fork` in children. Keep only a weak reference.
-
-    *providers* are those of OpenTelemetry that the component was given, because they are not the global ones.
-    """
+def register(component: Component) -> None:
+    """Flush and end a component when a process ends. Call its `after_fork` in children. Keep only a weak reference."""
     global _registered  # noqa: PLW0603 - hooks of the process, once per process: importing driftline installs none
-    _components[component] = providers
+    _components.add(component)
     if not _registered:
         _registered = True
         at_exit(_end_components)
@@ -68,12 +62,12 @@ def register(component: Component, providers: tuple[object, ...] = ()) -> None:
 
 
 def flush_components() -> tuple[object, ...]:
-    """Flush the components. Return the providers that they were given."""
+    """Flush the components. Return the providers of OpenTelemetry that they were given, by their ``providers``."""
     finish_abandoned(wait=FINISH_SECONDS)
-    components = dict(_components)
+    components = list(_components)
     for component in components:
         component.flush()
-    return tuple(provider for providers in components.values() for provider in providers)
+    return tuple(provider for component in components for provider in getattr(component, "providers", ()))
 
 
 def _end_components() -> None:

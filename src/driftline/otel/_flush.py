@@ -30,8 +30,9 @@ def flush_providers(others: Iterable[object], seconds: float) -> bool:
     results: list[bool] = []
     threads: list[threading.Thread] = []
     meters = actual_provider(metrics.get_meter_provider())
-    providers = dict.fromkeys((meters, *others, _logs.get_logger_provider(), trace.get_tracer_provider()))
-    flushes = [flush for each in providers if (flush := getattr(each, "force_flush", None)) is not None]
+    # By identity, because a provider may have no hash.
+    providers = {id(each): each for each in (meters, *others, _logs.get_logger_provider(), trace.get_tracer_provider())}
+    flushes = [flush for each in providers.values() if (flush := getattr(each, "force_flush", None)) is not None]
 
     def run(flush: Callable[..., Any]) -> None:
         try:
