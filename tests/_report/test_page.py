@@ -168,6 +168,24 @@ def test_many_features_and_categories_stay_readable(features, categories, limit,
     assert "further categories" in report.html
 
 
+@pytest.mark.slow
+def test_fifty_features_that_all_drift_have_a_small_page():
+    """With many windows, several lengths and courses, which is the most that a page holds."""
+    random = np.random.default_rng(9)
+
+    def table(size, shift):
+        return {f"feature {index}": random.lognormal(shift, 1, size) for index in range(50)}
+
+    reference = dl.Reference.fit(table(2_000, 0.0))
+    monitor = dl.Monitor("m", reference=reference, window=dl.Window(rows=300), synchronous=True)
+    for _ in range(40):
+        monitor.observe(table(300, 1.0))
+    report = dl.report(None, monitor)
+    assert report.headline == "All 50 features drift."
+    assert len(report.html.encode()) < 300_000
+    assert "over time" in report.html
+
+
 def test_every_plot_is_described(monitor, canary, page):
     """A plot has words for those who do not see it; a small copy of it is hidden from them."""
     shown = page(dl.report(None, monitor, canary=canary).html)
@@ -185,6 +203,7 @@ def test_a_notebook_shows_the_page_in_a_frame(monitor):
     assert repr(report) == f"Report({report.headline!r})"
 
 
+@pytest.mark.slow
 def test_a_report_may_be_made_while_the_model_serves(reference):
     """Counts of one window at a time, from another thread, without an error."""
     monitor = dl.Monitor("m", reference=reference, window=dl.Window(rows=200))

@@ -94,7 +94,7 @@ def draw_course(course: Course, description: str) -> str:
         dots += f"M{x(index):g} {y(value):.1f}h0"
         before = True
     shapes += f'{area}<path class="line" d="{line}"/>'
-    if size <= 40:  # noqa: PLR2004 - more dots than that are a line
+    if size <= 24:  # noqa: PLR2004 - more dots than that are a line
         shapes += f'<path class="dots" d="{dots}"/>'
     factor = 100.0 if course.unit == "%" else 1.0
     labels = "".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from driftline._drawing.states import draw_state, draw_states
 from driftline._drawing.text import count, escape, escape_sentence, isolated
@@ -11,7 +11,7 @@ from driftline._report.feature_section import describe_states, draw_feature, dra
 from driftline._report.outcome_section import draw_outcomes
 from driftline._report.reference_section import draw_reference
 from driftline._report.style import POLICY, STYLE
-from driftline._report.values import ReportValues
+from driftline._report.values import FeatureValues, ReportValues
 from driftline._report.words import is_conspicuous
 
 __all__ = ["draw_page"]
@@ -19,11 +19,11 @@ __all__ = ["draw_page"]
 MAX_OPEN = 8
 """Features that are open at first: those that drift or look different, at most this many; else the first one."""
 
-MAX_WHOLE = 20
-"""Features with all details, those that matter most, so that the page of 500 features stays below 2 MB."""
-
-MAX_WHOLE_DRIFTING = 60
-"""The same for features that are not stable."""
+MAX_DETAILS = 110_000
+"""
+Characters of the parts of features with all details, those that matter most. The others follow without their course and
+the table of their bins, so that the page of 50 features stays below 300 kB, and that of 500 below 2 MB.
+"""
 
 
 def draw_page(values: ReportValues) -> str:
@@ -82,15 +82,7 @@ def _sections(values: ReportValues) -> Iterator[str]:
             f'<table class="plain"><tbody>{rows}</tbody></table></section>'
         )
     if values.features:
-        parts = "".join(
-            draw_feature(
-                index,
-                feature,
-                opened=index == 0 or (index < MAX_OPEN and (feature.state == "drifting" or is_conspicuous(feature))),
-                whole=index < (MAX_WHOLE if feature.state == "stable" else MAX_WHOLE_DRIFTING),
-            )
-            for index, feature in enumerate(values.features)
-        )
+        parts = "".join(_features(values.features))
         yield (
             '<section aria-labelledby="each"><h2 id="each">Each feature</h2><p class="lead">'
             '<span class="key"><svg width="18" height="12" aria-hidden="true">'
@@ -101,6 +93,16 @@ def _sections(values: ReportValues) -> Iterator[str]:
         )
     if values.reference is not None:
         yield draw_reference(values.reference)
+
+
+def _features(features: Sequence[FeatureValues]) -> Iterator[str]:
+    """Yield the part of each feature."""
+    used = 0
+    for index, feature in enumerate(features):
+        opened = index == 0 or (index < MAX_OPEN and (feature.state == "drifting" or is_conspicuous(feature)))
+        part = draw_feature(index, feature, opened=opened, whole=used < MAX_DETAILS)
+        used += len(part)
+        yield part
 
 
 def _footer(values: ReportValues) -> str:
