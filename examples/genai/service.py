@@ -18,7 +18,8 @@ from driftline.genai import DriftSpanProcessor
 
 # Once, at start-up: the instrumentation makes the spans, and driftline reads their attributes.
 telemetry = dl.configure_otlp("assistant")
-processor = DriftSpanProcessor(learn=dl.Reference.learn(rows=400), window=dl.Window(rows=200))
+# The durations of a provider on the same machine say nothing.
+processor = DriftSpanProcessor(learn=dl.Reference.learn(rows=400), window=dl.Window(rows=200), duration=False)
 telemetry.tracer_provider.add_span_processor(processor)
 OpenAIInstrumentor().instrument(tracer_provider=telemetry.tracer_provider)
 

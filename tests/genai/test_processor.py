@@ -28,7 +28,7 @@ def random():
 
 
 def test_a_silent_change_of_the_model_is_named(random):
-    setup = Setup(learn=dl.Reference.learn(rows=1_000), window=dl.Window(rows=500))
+    setup = Setup(learn=dl.Reference.learn(rows=1_000), window=dl.Window(rows=500), duration=False)
     for _ in range(7_000):
         setup.span(chat(random))
     setup.provider.force_flush()
@@ -165,6 +165,16 @@ def test_content_cannot_be_asked_for(argument, name):
         DriftSpanProcessor(**{argument: [name]})
 
 
+def test_durations_can_be_left_out(random):
+    setup = Setup(duration=False)
+    for _ in range(200):
+        setup.span(chat(random))
+        setup.span({"gen_ai.operation.name": "invoke_workflow"})
+    features = {name: [each.name for each in found.features] for name, found in setup.processor.references().items()}
+    assert features["chat gpt-4o"][-2:] == ["response_model", "finish_reasons"]
+    assert features["invoke_workflow"] == ["duration"]
+
+
 def test_further_attributes_are_read_by_name(random):
     setup = Setup(labels=["openai.response.system_fingerprint"], numbers=["app.retries"])
     for _ in range(200):
@@ -219,6 +229,7 @@ def test_a_stored_reference_is_used(random, tmp_path):
         ),
         ({"learn": 5_000}, "^learn="),
         ({"max_streams": 0}, "^max_streams="),
+        ({"duration": "no"}, "^duration="),
         ({"window": 3}, "^window="),
         ({"windows": 3}, "^windows=3: expected an argument of Monitor"),
         ({"trace": True}, "^trace="),

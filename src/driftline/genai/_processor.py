@@ -14,7 +14,7 @@ from driftline._runtime import validation as check
 from driftline._runtime.guard import is_contained, public_message
 from driftline._windows.window import Window
 from driftline.errors import ConfigurationError
-from driftline.genai._groups import GENAI, SpanGroup
+from driftline.genai._groups import DURATION, GENAI, SpanGroup
 from driftline.genai._streams import Streams
 from driftline.monitor import Monitor
 from driftline.otel._scope import SCOPE
@@ -65,6 +65,8 @@ class DriftSpanProcessor(SpanProcessor):
             others.
         numbers: further attributes that are read of every span as quantities, where the group does not have them.
         labels: further attributes that are read of every span as categories.
+        duration: if False, no group that has other features watches ``"duration"``. Where durations come in long runs,
+            changes of other features are named late, or not at all.
         scopes: the names of the instrumentation scopes whose spans are watched. If None, all of them. Choose one where
             two instrumentations make spans of the same call.
         references: references, or their paths, by the name of the stream, such as ``"chat gpt-4o"``. Only features that
@@ -85,6 +87,7 @@ class DriftSpanProcessor(SpanProcessor):
         *,
         numbers: Sequence[str] = (),
         labels: Sequence[str] = (),
+        duration: bool = True,
         scopes: Sequence[str] | None = None,
         references: Mapping[str, Reference | str | os.PathLike[str]] | None = None,
         learn: Learn | None = None,
@@ -96,9 +99,12 @@ class DriftSpanProcessor(SpanProcessor):
                 check.reject(name, value, "an argument of Monitor that all streams can share")
         self._learn = Reference.learn(rows=LEARN_ROWS) if learn is None else learn
         check.instance("learn", self._learn, Learn, "Reference.learn(rows=...)")
+        check.boolean("duration", duration)
         self._options = {"window": Window(rows=WINDOW_ROWS), "export_duration": False, **options}
         self._scopes = None if scopes is None else frozenset(check.string("scopes", each) for each in scopes)
-        self._groups = tuple(_extended(group, numbers, labels) for group in (GENAI if groups is None else groups))
+        self._groups = tuple(
+            _extended(group, numbers, labels, duration=duration) for group in (GENAI if groups is None else groups)
+        )
         if len({group.name for group in self._groups}) < len(self._groups):
             check.reject("groups", [group.name for group in self._groups], "groups of different names")
         self._dispatch = _dispatch(self._groups)
@@ -226,8 +232,8 @@ class DriftSpanProcessor(SpanProcessor):
         return max(fitting, key=lambda group: len(group.name))
 
 
-def _extended(group: SpanGroup, numbers: Sequence[str], labels: Sequence[str]) -> SpanGroup:
-    """Return a group that reads further attributes too."""
+def _extended(group: SpanGroup, numbers: Sequence[str], labels: Sequence[str], *, duration: bool) -> SpanGroup:
+    """Return a group that reads further attributes too, and perhaps no duration."""
     check.instance("groups", group, SpanGroup, "a sequence of SpanGroup")
     more: dict[str, Any] = {}
     for argument, names in (("numbers", numbers), ("labels", labels)):
@@ -236,7 +242,9 @@ def _extended(group: SpanGroup, numbers: Sequence[str], labels: Sequence[str]) -
         own = getattr(group, argument)
         own = dict(own) if isinstance(own, Mapping) else {each: each for each in own}
         more[argument] = {**own, **{name: name for name in names if name not in group.features}}
-    return dataclasses.replace(group, **more) if numbers or labels else group
+    watched = group.duration and (duration or group.features == (DURATION,))
+    unchanged = watched is group.duration and not numbers and not labels
+    return group if unchanged else dataclasses.replace(group, duration=watched, **more)
 
 
 Dispatch = list[tuple[str, tuple[SpanGroup, ...], dict[str, tuple[SpanGroup, ...]]]]
