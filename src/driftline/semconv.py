@@ -26,6 +26,7 @@ ML_FEATURE_KIND: Final = "ml.feature.kind"
 ML_REFERENCE_FINGERPRINT: Final = "ml.reference.fingerprint"
 ML_REFERENCE_ROWS: Final = "ml.reference.rows"
 ML_REFERENCE_FEATURES: Final = "ml.reference.features"
+ML_REFERENCE_ORIGIN: Final = "ml.reference.origin"
 ML_FEATURE_DRIFT_STATE: Final = "ml.feature.drift.state"
 ML_FEATURE_DRIFT_PREVIOUS_STATE: Final = "ml.feature.drift.previous_state"
 ML_DRIFT_DISTANCE: Final = "ml.drift.distance"
@@ -64,6 +65,8 @@ ML_MONITOR_SIGNAL: Final = "ml.monitor.signal"
 ML_PREDICTION_ID: Final = "ml.prediction.id"
 
 FEATURE_KINDS: Final = ("numeric", "categorical")
+
+REFERENCE_ORIGINS: Final = ("training", "serving")
 
 FEATURE_DRIFT_STATES: Final = ("stable", "drifting", "insufficient_data")
 
@@ -440,6 +443,7 @@ METRIC_MONITOR_INFO: Final = Metric(
             "ml.model.variant",
             "ml.monitor.process",
             "ml.monitor.library_version",
+            "ml.reference.origin",
             "ml.reference.fingerprint",
             "ml.reference.rows",
             "ml.reference.features",

@@ -119,6 +119,7 @@ def test_info_describes_the_library_and_the_reference(setup, reference):
         "ml.reference.fingerprint": reference.fingerprint,
         "ml.reference.rows": 30,
         "ml.reference.features": 1,
+        "ml.reference.origin": "training",
     }
 
 
@@ -134,7 +135,16 @@ def test_info_names_no_reference_while_one_is_learned(setup):
     monitor = monitor_of(setup, dl.Reference.learn(rows=100))
     monitor.observe({"age": [20.0, 30.0]})
     ((attributes, _),) = points(setup, INFO)
-    assert attributes.keys() == {"ml.model.name", PROCESS, "ml.monitor.library_version"}
+    assert attributes.keys() == {"ml.model.name", PROCESS, "ml.monitor.library_version", "ml.reference.origin"}
+    assert attributes["ml.reference.origin"] == "serving"
+    monitor.observe({"age": [20.0, 30.0] * 49})
+    monitor.flush()
+    ((attributes, _),) = points(setup, INFO)
+    assert attributes["ml.reference.rows"] == 100
+    assert attributes["ml.reference.origin"] == "serving"
+    monitor.replace_reference(dl.Reference.fit({"age": [1.0, 2.0, 3.0, 4.0] * 10}))
+    ((attributes, _),) = points(setup, INFO)
+    assert attributes["ml.reference.origin"] == "training"
 
 
 def test_a_monitor_that_was_shut_down_is_reported_once_more(setup, reference):

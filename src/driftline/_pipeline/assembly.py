@@ -71,6 +71,7 @@ class ActiveReference:
         fingerprints: by feature, the fingerprint of its bins. Counts of equal fingerprints add up.
         exported: the states and scores that are exported, within the limit of series.
         binned: the names of the features whose counts per bin are exported.
+        origin: the value of ``ml.reference.origin``: where the reference comes from.
     """
 
     reference: Reference
@@ -81,6 +82,7 @@ class ActiveReference:
     fingerprints: Mapping[str, str]
     exported: ExportedSeries
     binned: frozenset[str]
+    origin: str = "training"
 
     @property
     def info(self) -> dict[str, str | int]:

@@ -156,7 +156,7 @@ class Pipeline:
             # The user may have replaced the reference while this one was fitted.
             if self.serving.learner is None:
                 return
-            self._switch(self._assembly.build(reference, self._kept.known))
+            self._switch(replace(self._assembly.build(reference, self._kept.known), origin="serving"))
             self.outcomes.set_reference(reference.prediction, reference.outcomes, reference.labels)
 
     def replace_reference(self, reference: object) -> None:

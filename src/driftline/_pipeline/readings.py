@@ -153,7 +153,7 @@ class Readings:
             canary_points=merged_points(each.points() for each in canaries),
             performance=tuple(self._redactor.performance(ledger.performance())),
             evidence=() if canary is None or verdict is None or canary.ended else verdict.criteria,
-            info={sc.ML_MONITOR_LIBRARY_VERSION: VERSION},
+            info={sc.ML_MONITOR_LIBRARY_VERSION: VERSION, sc.ML_REFERENCE_ORIGIN: "serving"},
         )
         return self._with_reference(reading, counts)
 
@@ -172,7 +172,7 @@ class Readings:
             },
             bins=counts.exported_counts(),
             accuracy_estimated=None if estimate is None else estimate.value,
-            info={**(reading.info or {}), **active.info},
+            info={**(reading.info or {}), **active.info, sc.ML_REFERENCE_ORIGIN: active.origin},
             performance=reading.performance if estimate is None else (*reading.performance, estimate),
         )
 
