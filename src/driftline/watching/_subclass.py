@@ -63,17 +63,17 @@ def watched_class(model: Any, methods: Iterable[str]) -> type:
         if known is not None:
             set_class(model, known)
             return known
-        error: TypeError | None = None
+        reason = ""
         for bases in _bases(original):
             try:
                 kind = _make(original, bases, names)
                 set_class(model, kind)
-            except TypeError as failed:  # noqa: PERF203 - of two
-                error = failed
+            except TypeError as error:  # noqa: PERF203 - of three
+                reason = str(error)  # the error itself would keep the object alive by its traceback
             else:
                 _classes[original, names] = kind
                 return kind
-        raise error or TypeError
+    raise TypeError(reason)
 
 
 def _bases(original: type) -> Iterable[tuple[type, ...]]:
