@@ -183,5 +183,5 @@ independent and mildly dependent rows.
 A table has the first months and runs, as many as were run. An *onset* is a feature that starts to drift. *Default*
 is the default least effect, and a least effect of 0 shows the test alone. *Cannot tell* is the share of features and
 windows with the state `insufficient_data`. Training data are 20,000 consecutive rows before the rows served, unless
-stated otherwise. All features of a case depend in the same way. Intervals are exact 95 % intervals: Poisson for rates,
-binomial for shares. Onsets that come in clusters make an interval of a rate too narrow."""
+stated otherwise. All features of a case depend in the same way, but for M1 to M3. Intervals are exact 95 % intervals:
+Poisson for rates, binomial for shares. Onsets that come in clusters make an interval of a rate too narrow."""
