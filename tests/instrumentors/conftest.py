@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from types import SimpleNamespace
 
 import joblib
@@ -10,6 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import driftline as dl
+from driftline import instrumentors
 from driftline.instrumentors import SklearnInstrumentor, _state
 
 NAMES = ("age", "amount", "hour")
@@ -47,11 +49,17 @@ def file(trained, tmp_path):
 
 @pytest.fixture(autouse=True)
 def unconfigured(monkeypatch):
-    """No test sees the configuration of another."""
+    """No test sees the configuration or the hooks of another."""
     monkeypatch.delenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", raising=False)
+    handler = signal.getsignal(signal.SIGTERM)
     _state.reset()
     yield
+    for name in instrumentors.__all__:
+        instrumentor = getattr(instrumentors, name)()
+        if instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.uninstrument()
     _state.reset()
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 
 import driftline as dl
 from driftline.instrumentors import DriftlineInstrumentor, SklearnInstrumentor, _state
-
-monitor_of = pytest.importorskip("driftline.watching").monitor_of
+from driftline.watching import monitor_of
 
 configuration = pytest.importorskip("opentelemetry.configuration")
 pytest.importorskip("yaml")

@@ -15,8 +15,7 @@ import sklearn
 
 import driftline as dl
 from driftline.instrumentors import SklearnInstrumentor
-
-monitor_of = pytest.importorskip("driftline.watching").monitor_of
+from driftline.watching import monitor_of
 
 
 def served(telemetry, name, **attributes):
