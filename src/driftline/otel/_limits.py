@@ -33,7 +33,8 @@ def sdk_limit(provider: object, instrument: object) -> int:
         provider: a meter provider.
         instrument: an instrument of that provider, or the API's stand-in for it.
     """
-    if isinstance(provider, NoOpMeterProvider):
+    # A lazy provider may raise when it is asked for its class, as `isinstance` does.
+    if issubclass(type(provider), NoOpMeterProvider):
         return MAX_SETS
     try:
         limits = list(_limits(provider, getattr(instrument, "_real_instrument", None) or instrument))
