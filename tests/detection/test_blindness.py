@@ -129,3 +129,26 @@ def test_what_the_key_explains_hides_nothing():
 
     states, _ = serve(draw(TRAINED), draw(12 * ROWS), 12, cluster="key")
     assert states[-6:] == ["stable"] * 6
+
+
+def test_a_constant_beside_a_slow_feature_that_becomes_another_is_never_stable():
+    """Nothing is known of how long its runs are, and the slow feature shows that runs may be long."""
+    random = np.random.default_rng(0)
+    slow = np.zeros(20_000)
+    for row in range(1, len(slow)):
+        slow[row] = 0.99 * slow[row - 1] + random.normal()
+    constant = ["a"] * 17_000 + ["b"] * 3_000
+    rows = {"constant": constant, "slow": slow}
+    monitor = in_memory_monitor(
+        reference=Reference.fit({name: column[:2_000] for name, column in rows.items()}),
+        window=Window(rows=ROWS),
+        rule=FalseAlarms(1, per="30d", every="1s"),
+        distances=(),
+    )
+    for start in range(2_000, 20_000, ROWS):
+        monitor.observe({name: column[start : start + ROWS] for name, column in rows.items()})
+        status = monitor.status()["constant"]
+        assert start >= 17_000 or status.state == "stable"
+        if start >= 17_000 and status.state != "drifting":
+            assert status.state == "insufficient_data"
+            assert status.reason.startswith("cannot tell whether more categories are unseen")

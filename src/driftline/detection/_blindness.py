@@ -135,7 +135,9 @@ class Blindness:
         part = (OUTSIDE, MISSING)[column]
         # What hides only concerns fewer events. A large increase shows in the variance that was seen.
         factor = difference.seen[:, part]
-        candidates = np.flatnonzero(known & self._tested[:, column] & (factor > CLUMPED))
+        # A variance that hardly anything is known about limits the p-value as much as a large one.
+        uncertain = (factor > CLUMPED) | (difference.inflation.freedom[:, part] < MANY_FREEDOM)
+        candidates = np.flatnonzero(known & self._tested[:, column] & uncertain)
         if not len(candidates):
             return {}
         rate = self._rates[candidates, column]
