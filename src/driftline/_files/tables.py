@@ -112,9 +112,18 @@ class TableFile:
         self.require(columns)
         with _readable(self):
             # Strings are counted by their codes, which are made while a batch is small.
-            for batch in self.dataset.to_batches(columns=list(columns), batch_size=rows, batch_readahead=2):
+            for batch in self.dataset.to_batches(columns=list(columns), batch_size=rows, **self._reading()):
                 if batch.num_rows:
                     yield pa.Table.from_arrays([_encoded(each) for each in batch.columns], names=list(columns))
+
+    def _reading(self) -> dict[str, Any]:
+        """Return how the file is read: by default pyarrow keeps all of the bytes of a Parquet file that it has read."""
+        import pyarrow.dataset as ds  # noqa: PLC0415 - an extra
+
+        options: dict[str, Any] = {"batch_readahead": 2}
+        if self.format == "parquet":
+            options["fragment_scan_options"] = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
+        return options
 
     def require(self, columns: Sequence[str]) -> None:
         """

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Fit a reference to a file of training data: csv, Parquet, Arrow or JSON lines, or a folder of them. A file of "
-        "more than a million rows is read twice, in batches."
+        "more than half a million rows is read twice, in batches."
     )
     parser.add_argument("data", metavar="DATA", help="the file or the folder")
     parser.add_argument("-o", "--output", metavar="REFERENCE", required=True, help="the file that is written")
