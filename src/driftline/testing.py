@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from driftline._files.evaluation import ALPHA, check_batches
+from driftline._files.evaluation import ALPHA, check_batches, rule_of
 from driftline._pipeline.assembly import ActiveReference
+from driftline._report import report
 from driftline._significance.learned import Learned
 from driftline._windows.totals import Totals
 from driftline.detection._least_effects import MinEffect
@@ -20,9 +22,6 @@ from driftline.outcomes import OutcomeTally
 from driftline.outcomes._ledger import Ledger
 from driftline.reference import Reference
 from driftline.typing import Column, Counts, Detector, Distance
-
-if TYPE_CHECKING:
-    import os
 
 __all__ = ["ManualClock", "Probe", "assert_no_drift", "check_detector", "check_distance", "in_memory_monitor"]
 
@@ -75,6 +74,7 @@ def assert_no_drift(
     alpha: float = ALPHA,
     min_effect: MinEffect = 0.05,
     shuffled: bool = False,
+    page: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> None:
     """
@@ -88,6 +88,7 @@ def assert_no_drift(
         min_effect: the smallest difference that counts, as for `driftline.FalseAlarms`.
         shuffled: whether the training data were shuffled. If they were not, they show how much a part of them differs
             from the rest.
+        page: a file, which a failure writes the report to. It names no category.
         options: further arguments of `driftline.Monitor`, such as *derive*.
 
     Raises:
@@ -111,7 +112,12 @@ def assert_no_drift(
     drifting = [f"{name}: {status.reason}" for name, status in result.features.items() if status.state == "drifting"]
     if drifting:
         lines = "\n".join(drifting)
-        msg = f"{result.words}\n{lines}"
+        shown = ""
+        if page is not None:
+            rule = rule_of(alpha, min_effect)
+            report(known, data, predictions=predictions, rule=rule, derive=options.get("derive")).save(page)
+            shown = f"\nSee {os.fspath(page)}."
+        msg = f"{result.words}\n{lines}{shown}"
         raise AssertionError(msg)
 
 

@@ -85,5 +85,9 @@ def test_the_assertion_names_the_feature_and_how_it_moved(reference, tmp_path):
         AssertionError, match=r"drifting \(1 of 2 features\), 2,000 rows, alpha 0.01\nnumber: .*location up"
     ):
         assert_no_drift(tmp_path / "reference.json", draw(random, 2_000, shift=1.0))
+    page = tmp_path / "page.html"
+    with pytest.raises(AssertionError, match=r"See .*page\.html"):
+        assert_no_drift(reference, draw(random, 2_000, shift=1.0), page=page)
+    assert "location up" in page.read_text(encoding="utf-8")
     with pytest.raises(dl.ConfigurationError, match=r"data=int: expected a dict of columns"):
         assert_no_drift(reference, 3)

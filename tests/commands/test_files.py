@@ -90,6 +90,16 @@ def test_check_writes_tests_for_ci(files):
     assert "location up" in failed.find("failure").attrib["message"]
 
 
+def test_check_writes_the_page_of_the_report(files):
+    page = files / "page.html"
+    assert (
+        main(["check", str(files / "ref.json"), str(files / "moved.csv"), "--html", str(page), "--alpha", "0.001"]) == 1
+    )
+    text = page.read_text(encoding="utf-8")
+    assert "drift" in text.split("</h1>")[0]
+    assert "location up" in text
+
+
 def test_check_says_which_columns_are_absent(files, capsys):
     pyarrow.csv.write_csv(table(5).select(["word"]), files / "narrow.csv")
     assert main(["check", str(files / "ref.json"), str(files / "narrow.csv")]) == 1

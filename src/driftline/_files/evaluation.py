@@ -19,7 +19,7 @@ from driftline.otel._silent import silent_providers
 from driftline.reference import Reference
 from driftline.results import DriftState, FeatureStatus, Score
 
-__all__ = ["ALPHA", "TableCheck", "check_batches"]
+__all__ = ["ALPHA", "TableCheck", "check_batches", "rule_of"]
 
 ALPHA: Final = 0.01
 """Probability with which rows without a drift are called drifting, if the caller does not say it."""
@@ -70,6 +70,17 @@ class TableCheck:
         return f"{self.state}{features}, {self.rows:,} rows, alpha {self.alpha:g}"
 
 
+def rule_of(alpha: float, min_effect: MinEffect) -> FalseAlarms:
+    """
+    Return the rule that evaluates a single window. The arguments are those of `check_batches`.
+
+    Raises:
+        ConfigurationError: an argument has a wrong value.
+    """
+    level = check.number("alpha", alpha, above=0.0, at_most=LARGEST_ALPHA)
+    return FalseAlarms(level, per=DAY, every=DAY, lengths=(1,), min_effect=min_effect)
+
+
 def check_batches(
     reference: Reference,
     batches: Iterable[tuple[Any, Any]],
@@ -102,7 +113,7 @@ def check_batches(
         ConfigurationError: there are no rows, or an argument has a wrong value.
         Exception: whatever the rows cannot be read for.
     """
-    level = check.number("alpha", alpha, above=0.0, at_most=LARGEST_ALPHA)
+    rule = rule_of(alpha, min_effect)
     if rows < 1:
         msg = f"{rows} rows, expected at least one"
         raise ConfigurationError(msg)
@@ -110,7 +121,7 @@ def check_batches(
         "check",
         reference=replace(reference, seasons=None if shuffled else IN_ORDER),
         window=Window(rows=rows),
-        rule=FalseAlarms(level, per=DAY, every=DAY, lengths=(1,), min_effect=min_effect),
+        rule=rule,
         synchronous=True,
         enabled=True,
         on_error="raise",
@@ -138,4 +149,4 @@ def check_batches(
     state: DriftState = next(
         (each for each in ORDER if any(status.state == each for status in states.values())), "insufficient_data"
     )
-    return TableCheck(state, rows, level, states, scores, tuple(absent))
+    return TableCheck(state, rows, rule.count, states, scores, tuple(absent))

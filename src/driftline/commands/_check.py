@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from driftline._binning.bins import PREDICTION
-from driftline._files.evaluation import ALPHA, TableCheck, check_batches
+from driftline._files.evaluation import ALPHA, TableCheck, check_batches, rule_of
 from driftline._files.tables import FORMATS, TableFile
 from driftline._runtime.output import say
 from driftline.commands._junit import write_junit
+from driftline.commands._report import file_report
 from driftline.commands._state_table import print_document, print_states, score_documents, state_documents, worst_first
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-effect", metavar="PSI", type=float, default=0.05, help="FalseAlarms(min_effect=...)")
     parser.add_argument("--shuffled", action="store_true", help="the training data were not in order")
     parser.add_argument("--labels", action="store_true", help="name categories in reasons")
+    parser.add_argument("--html", metavar="FILE", help="also write a page, for which all rows are read into memory")
     parser.add_argument("--junit", metavar="FILE", help="also write the features as tests in the form of JUnit")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -57,6 +59,15 @@ def run(options: argparse.Namespace) -> int:
     result = _check(reference, file, options)
     if options.junit is not None:
         write_junit(options.junit, f"driftline check {options.data}", dict(worst_first(result.features)))
+    if options.html is not None:
+        page = file_report(
+            reference,
+            file,
+            predictions=options.predictions,
+            rule=rule_of(options.alpha, options.min_effect),
+            labels=options.labels,
+        )
+        page.save(options.html)
     if options.json:
         print_document(_document(result))
     else:

@@ -9,10 +9,11 @@ from pathlib import Path
 from driftline._files.tables import FORMATS, TableFile
 from driftline._report import Report, report
 from driftline._runtime.output import say
+from driftline.detection import Rule
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "file_report", "run"]
 
 CODES = {"drifting": 1, "insufficient_data": 2, "stable": 0}
 """The exit code of each state that a feature has. The first of these counts."""
@@ -37,7 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the page, and return the exit code."""
-    result = _report(options)
+    result = file_report(
+        Reference.load(options.reference),
+        TableFile.open(options.data, options.format),
+        predictions=options.predictions,
+        outcomes=options.outcomes,
+        title=options.title,
+        labels=options.labels,
+    )
     if options.output is not None or not options.json:
         path = Path(f"{options.data.rstrip('/')}.html" if options.output is None else options.output)
         result.save(path)
@@ -48,40 +56,53 @@ def run(options: argparse.Namespace) -> int:
     return next((code for state, code in CODES.items() if state in states), 2)
 
 
-def _report(options: argparse.Namespace) -> Report:
+def file_report(
+    reference: Reference,
+    file: TableFile,
+    *,
+    predictions: str | None = None,
+    outcomes: str | None = None,
+    rule: Rule | None = None,
+    title: str | None = None,
+    labels: bool = False,
+) -> Report:
     """
-    Return the report.
+    Return the report on the rows of a file, which are read into memory.
+
+    Args:
+        reference: the reference.
+        file: the file.
+        predictions: the column of the model's output; None if there is none.
+        outcomes: the column of the true values; None if there is none.
+        rule: as for `driftline.report`.
+        title: the title. By default the name of the file.
+        labels: whether to name categories.
 
     Raises:
         ConfigurationError: the file is empty or damaged, or has none of the features.
-        ReferenceError: the reference cannot be read.
     """
     import pyarrow as pa  # noqa: PLC0415 - an extra, without which no file is opened
 
-    reference = Reference.load(options.reference)
-    file = TableFile.open(options.data, options.format)
     clusters = reference.clusters
     keys = () if clusters is None or clusters.column is None else (clusters.column,)
     read = [name for name in dict.fromkeys((*reference.columns, *keys)) if name in file.columns]
     if not read:
         msg = f"{file.path}: columns {list(file.columns)}, expected at least one of {list(reference.columns)}"
         raise ConfigurationError(msg)
-    further = [name for name in (options.predictions, options.outcomes) if name is not None]
+    further = [name for name in (predictions, outcomes) if name is not None]
     file.require(further)
     batches = list(file.batches(list(dict.fromkeys([*read, *further]))))
     if not batches:
         msg = f"{file.path}: no rows, expected at least one"
         raise ConfigurationError(msg)
     table = pa.concat_tables(batches, promote_options="default").unify_dictionaries()
-    predictions, outcomes = (
-        None if name is None else table.column(name) for name in (options.predictions, options.outcomes)
-    )
-    title = Path(options.data).name if options.title is None else options.title
+    columns = [None if name is None else table.column(name) for name in (predictions, outcomes)]
     return report(
         reference,
         table.select(read),
-        predictions=predictions,
-        outcomes=outcomes,
-        title=title,
-        labels=options.labels,
+        predictions=columns[0],
+        outcomes=columns[1],
+        rule=rule,
+        title=file.path.name if title is None else title,
+        labels=labels,
     )
