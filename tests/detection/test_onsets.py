@@ -132,3 +132,24 @@ def test_an_outage_of_half_a_window_is_over_after_the_next_one():
         drifting.append([status.state for status in monitor.status().values()].count("drifting"))
     assert drifting[4] == drifting[11] == FEATURES
     assert drifting[8] == drifting[9] == 0
+
+
+def test_a_first_window_without_a_run_of_missing_values_is_no_drift():
+    """Five of a hundred values are missing, in runs of 50: one window in three has no run, and has no clump either."""
+
+    def rows(random, size):
+        values = random.normal(size=size)
+        values[np.repeat(random.random(size // 50) < 0.05, 50)] = np.nan
+        return values
+
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        monitor = in_memory_monitor(
+            reference=Reference.fit({"x": random.permutation(rows(random, 20_000)), "y": random.normal(size=20_000)}),
+            window=Window(rows=1_000),
+            rule=FalseAlarms(1, every="1h", min_effect=0.0),
+            distances=(),
+        )
+        for _ in range(5):
+            monitor.observe({"x": rows(random, 1_000), "y": random.normal(size=1_000)})
+            assert monitor.status()["x"].state != "drifting", seed

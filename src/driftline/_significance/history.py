@@ -317,16 +317,20 @@ class History:
         return baseline
 
     def _add_clumps(self, variance: Floats, window: WindowCounts, windows: int, rates: Floats) -> None:
-        """Raise the variance of rates that increased to what the clumps of these windows show."""
+        """
+        Raise the variance of rates to what clumps show: of increased rates, those of these windows.
+
+        Decreased rates have no clumps. In the first windows, whose rates are not learned yet, all windows show them.
+        """
         more = rates > self._rates
-        if not more.any():
+        early = self._guard() <= self._panes
+        if not early and not more.any():
             return
-        recent = list(self._clumps)[-windows * self._panes :]
-        events, weighted = recent[0] if len(recent) == 1 else sum(recent[1:], start=recent[0])
-        factors = np.where(events > 0, weighted / np.maximum(events, 1e-9), 1.0)
+        factors = np.where(more, _clumps_of(list(self._clumps)[-windows * self._panes :]), 0.0)
+        if early:
+            factors = np.where(more, factors, _clumps_of(self._clumps))
         for column, part in enumerate(RATES):
-            own = np.where(more[:, column], factors[:, column] / window.rows, 0.0)
-            variance[:, part] = np.maximum(variance[:, part], own)
+            variance[:, part] = np.maximum(variance[:, part], factors[:, column] / window.rows)
 
     def rows_to_see(self, index: int, shift: float, level: float) -> float:
         """
@@ -361,3 +365,10 @@ class History:
         rows = max(self._served_rows, 1)
         pooled = (self._rates * self._reference_rows + served * rows) / (self._reference_rows + rows)
         return np.maximum(pooled * (1.0 - pooled), 0.5 / (self._reference_rows + rows))
+
+
+def _clumps_of(windows: Sequence[Floats]) -> Floats:
+    """Return the variance factor of rates, shape (features, 2), that windows show together; 1 without events."""
+    events, weighted = windows[0] if len(windows) == 1 else sum(list(windows)[1:], start=windows[0])
+    factors: Floats = np.where(events > 0, weighted / np.maximum(events, 1e-9), 1.0)
+    return factors
