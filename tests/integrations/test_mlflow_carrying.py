@@ -50,12 +50,15 @@ def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
     patch = pytest.MonkeyPatch()
     patch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    before = mlflow.get_tracking_uri()
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    # MLflow sets both variables, and programs that tests start would have them too.
+    patch.setenv("MLFLOW_TRACKING_URI", f"file://{folder}/runs")
+    patch.setenv("MLFLOW_REGISTRY_URI", f"file://{folder}/runs")
     mlflow.set_tracking_uri(f"file://{folder}/runs")
     mlflow.set_registry_uri(f"file://{folder}/runs")
     yield folder
-    mlflow.set_tracking_uri(before)
-    mlflow.set_registry_uri(before)
+    mlflow.set_tracking_uri(before[0])
+    mlflow.set_registry_uri(before[1])
     patch.undo()
 
 

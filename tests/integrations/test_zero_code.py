@@ -27,11 +27,17 @@ SECONDS = 240
 pytestmark = pytest.mark.system
 
 
+def store(folder):
+    """Return the environment with which MLflow keeps runs and registered models in a folder."""
+    uri = f"file://{folder}/mlruns"
+    return {"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri, "MLFLOW_ALLOW_FILE_STORE": "true"}
+
+
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     """A folder with a registry, in which the example has registered its model."""
     folder = tmp_path_factory.mktemp("registry")
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"file://{folder}/mlruns", "MLFLOW_ALLOW_FILE_STORE": "true"}
+    environment = {**os.environ, **store(folder)}
     subprocess.run(
         [sys.executable, EXAMPLE / "train_mlflow.py"], check=True, timeout=SECONDS, cwd=folder, env=environment
     )
@@ -70,8 +76,7 @@ def test_mlflow_serves_a_monitored_model(registry, tmp_path, launcher):
         environment = {
             **os.environ,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "MLFLOW_TRACKING_URI": f"file://{registry}/mlruns",
-            "MLFLOW_ALLOW_FILE_STORE": "true",
+            **store(registry),
             "OTEL_SERVICE_NAME": "zero-code",
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
