@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 import driftline as dl
-from driftline.watching import monitor_of
+from driftline.watching import monitor_of, unwatch
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +32,23 @@ def reference(training, classifier):
 
 @pytest.fixture
 def watch(reference):
-    """Return a function that watches an object without a thread, so that each row is counted when it is read."""
+    """
+    Return a function that watches an object without a thread, so that each row is counted when it is read.
+
+    After the test no object is watched: its monitor would take series from those of other tests.
+    """
+    objects = []
 
     def watched(model, **arguments):
-        return dl.watch(model, **{"name": "m", "reference": reference, "synchronous": True, **arguments})
+        result = dl.watch(model, **{"name": "m", "reference": reference, "synchronous": True, **arguments})
+        objects.append(weakref.ref(result))
+        return result
 
-    return watched
+    yield watched
+    for reference_of in objects:
+        model = reference_of()
+        if model is not None and monitor_of(model) is not None:
+            unwatch(model)
 
 
 @pytest.fixture

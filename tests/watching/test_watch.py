@@ -56,6 +56,7 @@ def test_each_method_of_a_prediction_counts_once(classifier, watch, training, me
     ],
     ids=lambda model: type(model).__name__,
 )
+@pytest.mark.filterwarnings("ignore:The SAMME.R algorithm:FutureWarning")  # the default of older versions
 def test_calls_within_a_call_are_not_counted(model, watch, training):
     model.fit(*training)
     watch(model, on_error="raise")
