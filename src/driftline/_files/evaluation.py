@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from driftline._binning.bins import PREDICTION
-from driftline._pipeline.redaction import without_categories
 from driftline._runtime import validation as check
 from driftline._seasons.seasons import Seasons
 from driftline._windows.window import Window
-from driftline.detection import FalseAlarms
+from driftline.detection import FalseAlarms, Rule
 from driftline.detection._least_effects import MinEffect
 from driftline.errors import ConfigurationError
 from driftline.monitor import Monitor
@@ -19,7 +18,7 @@ from driftline.otel._silent import silent_providers
 from driftline.reference import Reference
 from driftline.results import DriftState, FeatureStatus, Score
 
-__all__ = ["ALPHA", "TableCheck", "check_batches", "rule_of"]
+__all__ = ["ALPHA", "TableCheck", "check_batches", "rule_of", "table_monitor"]
 
 ALPHA: Final = 0.01
 """Probability with which rows without a drift are called drifting, if the caller does not say it."""
@@ -81,6 +80,35 @@ def rule_of(alpha: float, min_effect: MinEffect) -> FalseAlarms:
     return FalseAlarms(level, per=DAY, every=DAY, lengths=(1,), min_effect=min_effect)
 
 
+def table_monitor(
+    name: str, reference: Reference, rows: int, rule: Rule, *, shuffled: bool = False, **options: Any
+) -> Monitor:
+    """
+    Return a monitor that exports nothing, and whose only window is a table.
+
+    Args:
+        name: its name.
+        reference: the reference. Its seasons are not used.
+        rows: the number of rows of the table.
+        rule: decides which features drift.
+        shuffled: as for `check_batches`.
+        options: further arguments of `Monitor`.
+
+    Raises:
+        ConfigurationError: an argument has a wrong value.
+    """
+    return Monitor(
+        name,
+        reference=replace(reference, seasons=None if shuffled else IN_ORDER),
+        window=Window(rows=rows),
+        rule=rule,
+        synchronous=True,
+        enabled=True,
+        **silent_providers(),
+        **options,
+    )
+
+
 def check_batches(
     reference: Reference,
     batches: Iterable[tuple[Any, Any]],
@@ -117,30 +145,14 @@ def check_batches(
     if rows < 1:
         msg = f"{rows} rows, expected at least one"
         raise ConfigurationError(msg)
-    monitor = Monitor(
-        "check",
-        reference=replace(reference, seasons=None if shuffled else IN_ORDER),
-        window=Window(rows=rows),
-        rule=rule,
-        synchronous=True,
-        enabled=True,
-        on_error="raise",
-        **silent_providers(),
-        **options,
-    )
+    monitor = table_monitor("check", reference, rows, rule, shuffled=shuffled, on_error="raise", **options)
     try:
         predicted = False
         for features, outputs in batches:
             monitor.observe(features, outputs)
             predicted = predicted or outputs is not None
         monitor.flush()
-        states: Mapping[str, FeatureStatus] = monitor.status()
-        active = monitor._pipeline.serving.active  # noqa: SLF001 - its evaluator explains without names
-        if not labels and active is not None:
-            watched = {feature.name: feature for feature in reference.watched}
-            states = {
-                name: without_categories(watched[name], status, active.evaluator) for name, status in states.items()
-            }
+        states = monitor.inspect(labels=labels).states
         if not predicted:
             states = {name: status for name, status in states.items() if name != PREDICTION}
         scores = monitor.scores()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -115,6 +115,20 @@ class TableFile:
             for batch in self.dataset.to_batches(columns=list(columns), batch_size=rows, **self._reading()):
                 if batch.num_rows:
                     yield pa.Table.from_arrays([_encoded(each) for each in batch.columns], names=list(columns))
+
+    def known_columns(self, names: Iterable[str | None]) -> list[str]:
+        """
+        Return those of some names that are columns of the file, each once and in their order.
+
+        Raises:
+            ConfigurationError: none of them is. The message has both lists.
+        """
+        wanted = [name for name in dict.fromkeys(names) if name is not None]
+        known = [name for name in wanted if name in self.columns]
+        if not known:
+            msg = f"{self.path}: columns {list(self.columns)}, expected at least one of {wanted}"
+            raise ConfigurationError(msg)
+        return known
 
     def _reading(self) -> dict[str, Any]:
         """Return how the file is read: by default pyarrow keeps all of the bytes of a Parquet file that it has read."""

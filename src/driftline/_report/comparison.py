@@ -15,19 +15,19 @@ from driftline._binning.layout import Layout
 from driftline._capture.tables import count_rows, describe, is_table, open_table
 from driftline._derived.spec import Derive
 from driftline._drawing.text import clean
-from driftline._files.evaluation import ALPHA, DAY, IN_ORDER
+from driftline._files.evaluation import ALPHA, rule_of, table_monitor
 from driftline._pipeline.inspection import Inspection
 from driftline._pipeline.redaction import Redactor
 from driftline._report.features import Slices
 from driftline._windows.ring import WindowCounts
 from driftline._windows.window import Window
-from driftline.detection import FalseAlarms, Rule
+from driftline.detection import Rule
 from driftline.detection._evaluator import WindowEvaluator
+from driftline.detection._least_effects import DEFAULT
 from driftline.detection._rules import check_rule
 from driftline.detection._scoring import DEFAULT_DISTANCES, resolve_distances
 from driftline.errors import ConfigurationError
 from driftline.monitor import Monitor
-from driftline.otel._silent import silent_providers
 from driftline.outcomes import OutcomeSnapshot
 from driftline.reference import Reference
 from driftline.results import Snapshot
@@ -81,7 +81,7 @@ def _rule(rule: Rule | None) -> tuple[Rule, tuple[str, ...]]:
     """Return the rule, and notes about it. By default it is a test of a single window."""
     if rule is not None:
         return check_rule(rule), ()
-    return FalseAlarms(ALPHA, per=DAY, every=DAY, lengths=(1,)), (ONCE,)
+    return rule_of(ALPHA, DEFAULT), (ONCE,)
 
 
 def _without_seasons(reference: Reference) -> tuple[Reference, tuple[str, ...]]:
@@ -162,18 +162,7 @@ def compare_data(
         raise ConfigurationError(msg)
     checked, notes = _rule(rule)
     _, season_notes = _without_seasons(reference)
-    monitor = Monitor(
-        NAME,
-        reference=replace(reference, seasons=IN_ORDER),
-        window=Window(rows=rows),
-        rule=checked,
-        derive=derive,
-        correct=correct,
-        outcomes=None,
-        synchronous=True,
-        enabled=True,
-        **silent_providers(),
-    )
+    monitor = table_monitor(NAME, reference, rows, checked, derive=derive, correct=correct)
     try:
         counted, sizes = _observe(monitor, data, _column(predictions), _column(outcomes), rows)
         monitor.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,14 +105,8 @@ def feature_values(
     for rank, values in enumerate(ordered[:MAX_COURSES]):
         index = position[values.name]
         course = _course(reference.watched[index], layout.slices[index], values, slices, labels=labels)
-        ordered[rank] = _with_course(values, course)
+        ordered[rank] = replace(values, course=course)
     return tuple(ordered)
-
-
-def _with_course(values: FeatureValues, course: CourseValues | None) -> FeatureValues:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(values, course=course)
 
 
 def _explaining(evaluation: Evaluation, index: int) -> EvaluatedLength | None:

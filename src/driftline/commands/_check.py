@@ -9,10 +9,10 @@ from typing import Any
 
 from driftline._binning.bins import PREDICTION
 from driftline._files.evaluation import ALPHA, TableCheck, check_batches, rule_of
-from driftline._files.tables import FORMATS, TableFile
+from driftline._files.tables import TableFile
 from driftline._runtime.output import say
 from driftline.commands._junit import write_junit
-from driftline.commands._report import file_report
+from driftline.commands._report import add_data_arguments, captured_columns, file_report
 from driftline.commands._state_table import print_document, print_states, score_documents, state_documents, worst_first
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
@@ -33,10 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Compare the rows of a file with a reference: csv, Parquet, Arrow or JSON lines, or a folder of them. The exit "
         "code is 0 if no feature drifts, 1 if any does, and 2 if that is not known of a feature, as with few rows."
     )
-    parser.add_argument("reference", metavar="REFERENCE", help="the file of the reference")
-    parser.add_argument("data", metavar="DATA", help="the file or the folder")
-    parser.add_argument("--format", choices=sorted(set(FORMATS.values())), help="the format, if the name does not say")
-    parser.add_argument("--predictions", metavar="COLUMN", help="the model's output")
+    add_data_arguments(parser)
     parser.add_argument(
         "--alpha",
         metavar="P",
@@ -88,12 +85,7 @@ def _check(reference: Reference, file: TableFile, options: argparse.Namespace) -
     predictions: str | None = options.predictions
     if predictions is not None:
         file.require([predictions])
-    clusters = reference.clusters
-    keys = () if clusters is None or clusters.column is None else (clusters.column,)
-    read = [name for name in dict.fromkeys((*reference.columns, *keys)) if name in file.columns]
-    if not read:
-        msg = f"{file.path}: columns {list(file.columns)}, expected at least one of {list(reference.columns)}"
-        raise ConfigurationError(msg)
+    read = file.known_columns(captured_columns(reference))
 
     def batches() -> Iterator[tuple[Any, Any]]:
         for batch in file.batches([*read, *([predictions] if predictions and predictions not in read else [])]):

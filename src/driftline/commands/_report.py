@@ -13,7 +13,7 @@ from driftline.detection import Rule
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
 
-__all__ = ["add_arguments", "file_report", "run"]
+__all__ = ["add_arguments", "add_data_arguments", "captured_columns", "file_report", "run"]
 
 CODES = {"drifting": 1, "insufficient_data": 2, "stable": 0}
 """The exit code of each state that a feature has. The first of these counts."""
@@ -25,15 +25,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Write a page about the rows of a file, compared with a reference: csv, Parquet, Arrow or JSON lines, or a "
         "folder of them. The exit code is 0 if no feature drifts, 1 if any does, and 2 if that is not known of any."
     )
-    parser.add_argument("reference", metavar="REFERENCE", help="the file of the reference")
-    parser.add_argument("data", metavar="DATA", help="the file or the folder")
+    add_data_arguments(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="the page (default DATA.html)")
-    parser.add_argument("--format", choices=sorted(set(FORMATS.values())), help="the format, if the name does not say")
-    parser.add_argument("--predictions", metavar="COLUMN", help="the model's output")
     parser.add_argument("--outcomes", metavar="COLUMN", help="the true value")
     parser.add_argument("--title", metavar="TEXT", help="the title (default the name of the file)")
     parser.add_argument("--labels", action="store_true", help="name categories")
     parser.add_argument("--json", action="store_true", help="print the values as JSON; write a page only with -o")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which file is compared with which reference."""
+    parser.add_argument("reference", metavar="REFERENCE", help="the file of the reference")
+    parser.add_argument("data", metavar="DATA", help="the file or the folder")
+    parser.add_argument("--format", choices=sorted(set(FORMATS.values())), help="the format, if the name does not say")
+    parser.add_argument("--predictions", metavar="COLUMN", help="the model's output")
+
+
+def captured_columns(reference: Reference) -> tuple[str | None, ...]:
+    """Return the columns that a monitor of a reference reads: those of features, and that of keys or None."""
+    clusters = reference.clusters
+    return (*reference.columns, None if clusters is None else clusters.column)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,12 +94,7 @@ def file_report(
     """
     import pyarrow as pa  # noqa: PLC0415 - an extra, without which no file is opened
 
-    clusters = reference.clusters
-    keys = () if clusters is None or clusters.column is None else (clusters.column,)
-    read = [name for name in dict.fromkeys((*reference.columns, *keys)) if name in file.columns]
-    if not read:
-        msg = f"{file.path}: columns {list(file.columns)}, expected at least one of {list(reference.columns)}"
-        raise ConfigurationError(msg)
+    read = file.known_columns(captured_columns(reference))
     further = [name for name in (predictions, outcomes) if name is not None]
     file.require(further)
     batches = list(file.batches(list(dict.fromkeys([*read, *further]))))
