@@ -12,6 +12,7 @@ import pytest
 
 import driftline as dl
 from driftline import otlp
+from driftline.otel import _flush
 from driftline.otlp import OtlpSetup
 
 
@@ -48,7 +49,7 @@ def test_metrics_come_first_because_collecting_them_emits_events():
 
 def test_a_flush_that_does_not_return_ends_in_time(monkeypatch):
     monkeypatch.setattr(otlp, "FLUSH_SECONDS", 0.3)
-    monkeypatch.setattr(otlp, "COLLECT_SECONDS", 0.1)
+    monkeypatch.setattr(_flush, "COLLECT_SECONDS", 0.1)
     release = threading.Event()
     setup = OtlpSetup(*(Provider(release.wait) for _ in range(3)))
     began = time.monotonic()

@@ -6,8 +6,6 @@ import atexit
 import contextlib
 import importlib.metadata
 import logging
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from driftline._runtime import validation as check
 from driftline._runtime.process_hooks import at_exit_of_children, hook_forks
 from driftline.errors import ConfigurationError
+from driftline.otel._flush import flush_of, run_together
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
@@ -41,9 +40,6 @@ FLUSH_SECONDS = 30.0
 Seconds that a flush or the shutdown may take. A signal takes 10 s if the collector does not answer, by the default of
 OTEL_EXPORTER_OTLP_TIMEOUT. Kubernetes kills a pod after 30 s.
 """
-
-COLLECT_SECONDS = 0.5
-"""Seconds that logs and spans wait for the metrics: collecting them may evaluate windows, which emits events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ class OtlpSetup:
         only what they return is known.
         """
         before = self._lost
-        flushed = _run_together({signal: _flush_of(provider) for signal, provider in self._providers.items()})
+        flushed = _run_together({signal: flush_of(provider) for signal, provider in self._providers.items()})
         return all(flushed.values()) and self._lost == before
 
     def send_what_is_left(self) -> None:
@@ -279,17 +275,6 @@ def _set_up(
     return OtlpSetup(providers["metrics"], providers["logs"], providers["traces"], losses)
 
 
-def _flush_of(provider: Any) -> Callable[[], bool]:
-    """Return a function that flushes a provider, and returns whether it has not failed."""
-
-    def flush() -> bool:
-        flush_provider = getattr(provider, "force_flush", None)
-        # Providers without a flush have nothing pending. Those of vendors may return None.
-        return flush_provider is None or flush_provider() is not False
-
-    return flush
-
-
 def _shutdown_of(provider: Any) -> Callable[[], bool]:
     """Return a function that shuts a provider down, unless the program has done so."""
 
@@ -303,32 +288,5 @@ def _shutdown_of(provider: Any) -> Callable[[], bool]:
 
 
 def _run_together(functions: Mapping[str, Callable[[], bool]]) -> dict[str, bool]:
-    """
-    Run one function per signal, and return the results; False if one raises or takes longer than `FLUSH_SECONDS`.
-
-    Each runs in its own thread, so that an unreachable collector costs one timeout, not three. The first one gets
-    `COLLECT_SECONDS` by itself.
-    """
-    results = dict.fromkeys(functions, False)
-
-    def run(signal: str) -> None:
-        try:
-            results[signal] = functions[signal]()
-        except Exception as error:  # noqa: BLE001 - a provider of any kind; metrics raise if collecting takes too long
-            _log.warning("%s could not be sent: %s", signal, type(error).__name__)
-
-    end = time.monotonic() + FLUSH_SECONDS
-    threads = []
-    for signal in functions:
-        thread = threading.Thread(target=run, args=(signal,), name=f"driftline-{signal}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no thread can be started, as at the end of the interpreter
-            run(signal)
-            continue
-        threads.append(thread)
-        if len(threads) == 1:
-            thread.join(COLLECT_SECONDS)
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
-    return dict(results)
+    """Run one function per signal within `FLUSH_SECONDS`, and return the results: see `run_together`."""
+    return dict(zip(functions, run_together(list(functions.items()), FLUSH_SECONDS), strict=True))
