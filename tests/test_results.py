@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from driftline import ConfigurationError, DriftlineError, Reference, ReferenceError, Snapshot
 from driftline._binning.layout import Layout
+from driftline.results import worst_state
 
 
 def test_errors_share_a_base_and_are_value_errors():
@@ -45,3 +46,16 @@ def test_snapshots_over_different_bins_do_not_add_up():
     assert hash(a + b) == hash(b + a)
     with pytest.raises(ConfigurationError, match="do not add up: x and y"):
         _ = a + Snapshot(np.array([1, 0, 0, 0, 0]), 1, "y")
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (["stable", "drifting", "insufficient_data"], "drifting"),
+        (["stable", "insufficient_data"], "insufficient_data"),
+        (["stable", "stable"], "stable"),
+        ([], "insufficient_data"),
+    ],
+)
+def test_the_worst_state_counts_and_nothing_is_no_stability(states, expected):
+    assert worst_state(states) == worst_state(iter(reversed(states))) == expected

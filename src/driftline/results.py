@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from driftline.errors import ConfigurationError
 from driftline.typing import Counts
 
 __all__ = [
+    "WORST_FIRST",
     "CanaryState",
     "Component",
     "DriftState",
@@ -20,9 +21,13 @@ __all__ = [
     "Snapshot",
     "StateChange",
     "replaced",
+    "worst_state",
 ]
 DriftState: TypeAlias = Literal["stable", "drifting", "insufficient_data"]
 CanaryState: TypeAlias = Literal["promote", "rollback", "inconclusive"]
+
+WORST_FIRST: Final[tuple[DriftState, ...]] = ("drifting", "insufficient_data", "stable")
+"""All drift states in the order in which they matter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +172,22 @@ class StateChange:
     previous: DriftState
     status: FeatureStatus
     length: str
+
+
+def worst_state(states: Iterable[str]) -> DriftState:
+    """
+    Return the state of a whole whose parts have several states.
+
+    Args:
+        states: the states of the parts, as the features of a model.
+
+    >>> worst_state(["stable", "insufficient_data", "stable"])
+    'insufficient_data'
+    >>> worst_state([])
+    'insufficient_data'
+    """
+    present = set(states)
+    return next((state for state in WORST_FIRST if state in present), "insufficient_data")
 
 
 def replaced(states: Mapping[str, FeatureStatus], length: str) -> Iterator[StateChange]:

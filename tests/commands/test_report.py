@@ -86,3 +86,20 @@ def test_errors_name_what_is_wrong(folder, capsys, arguments, message):
     (folder / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     assert main(["report", *arguments]) == 3
     assert message in capsys.readouterr().err
+
+
+def test_shuffled_training_data_change_the_page_as_they_change_the_check(tmp_path, monkeypatch, capsys):
+    """Rows of narrower values may be a part of training data that were shuffled."""
+    random = np.random.default_rng(6)
+    dl.Reference.fit({"x": random.random(6_000)}).save(tmp_path / "reference.json")
+    pd.DataFrame({"x": 0.5 + 0.5 * random.random(500)}).to_csv(tmp_path / "part.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    for arguments, code, word in ((), 1, "drifts"), (("--shuffled",), 2, "Too little"):
+        assert main(["check", "reference.json", "part.csv", "--html", "check.html", *arguments]) == code
+        assert main(["report", "reference.json", "part.csv", "-o", "report.html", *arguments]) == code
+        headline = capsys.readouterr().out.rpartition("report.html: ")[2].strip()
+        assert word in headline
+        for name in "check.html", "report.html":
+            assert headline in (tmp_path / name).read_text(encoding="utf-8")
+    with pytest.raises(dl.ConfigurationError, match="shuffled"):
+        dl.report("reference.json", {"x": [1.0]}, shuffled="no")

@@ -16,7 +16,7 @@ from driftline.errors import ConfigurationError
 from driftline.monitor import Monitor
 from driftline.otel._silent import silent_providers
 from driftline.reference import Reference
-from driftline.results import DriftState, FeatureStatus, Score
+from driftline.results import DriftState, FeatureStatus, Score, worst_state
 
 __all__ = ["ALPHA", "TableCheck", "check_batches", "rule_of", "table_monitor"]
 
@@ -34,9 +34,6 @@ IN_ORDER: Final = Seasons((), (), (), 0.0, 0.0)
 Seasons of a reference whose rows are in order, by none of which windows are compared: the time of the rows of a table
 is not known here.
 """
-
-ORDER: Final[tuple[DriftState, ...]] = ("drifting", "insufficient_data", "stable")
-"""The state of a table is the first of these that a feature has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,5 @@ def check_batches(
         scores = monitor.scores()
     finally:
         monitor.shutdown()
-    state: DriftState = next(
-        (each for each in ORDER if any(status.state == each for status in states.values())), "insufficient_data"
-    )
+    state = worst_state(status.state for status in states.values())
     return TableCheck(state, rows, rule.count, states, scores, tuple(absent))

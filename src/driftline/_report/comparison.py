@@ -134,6 +134,7 @@ def compare_data(
     derive: Derive | None,
     correct: Correct | None,
     *,
+    shuffled: bool,
     labels: bool,
 ) -> Comparison:
     """
@@ -147,6 +148,7 @@ def compare_data(
         rule: decides which features drift; None for the default.
         derive: the functions of the derived features.
         correct: decides whether a prediction was right.
+        shuffled: whether the training data were shuffled.
         labels: whether to name categories.
 
     Raises:
@@ -162,7 +164,7 @@ def compare_data(
         raise ConfigurationError(msg)
     checked, notes = _rule(rule)
     _, season_notes = _without_seasons(reference)
-    monitor = table_monitor(NAME, reference, rows, checked, derive=derive, correct=correct)
+    monitor = table_monitor(NAME, reference, rows, checked, shuffled=shuffled, derive=derive, correct=correct)
     try:
         counted, sizes = _observe(monitor, data, _column(predictions), _column(outcomes), rows)
         monitor.flush()

@@ -102,6 +102,7 @@ def report(
     derive: Derive | None = None,
     correct: Correct | None = None,
     title: str | None = None,
+    shuffled: bool = False,
     labels: bool = False,
 ) -> Report:
     """
@@ -123,6 +124,9 @@ def report(
         derive: the functions that the reference was fitted with, for a data set.
         correct: decides whether a prediction of a data set was right, as for `Reference.fit`.
         title: the title. By default the name of the model.
+        shuffled: whether the training data were shuffled, for a data set. If they were not, they show how much a part
+            of them differs from the rest. If they were, rows of narrower values may be a part of them, and have no
+            state.
         labels: whether to name categories and classes. By default they have numbers, because a report leaves the
             process.
 
@@ -136,6 +140,7 @@ def report(
     The only feature drifts.
     """
     check.boolean("labels", labels)
+    check.boolean("shuffled", shuffled)
     check.optional(check.string, "title", title)
     if isinstance(reference, (str, os.PathLike)):
         reference = Reference.load(reference)
@@ -152,7 +157,9 @@ def report(
         if isinstance(current, Snapshot):
             compared = compare_snapshot(reference, current, rule, labels=labels)
         else:
-            compared = compare_data(reference, current, predictions, outcomes, rule, derive, correct, labels=labels)
+            compared = compare_data(
+                reference, current, predictions, outcomes, rule, derive, correct, shuffled=shuffled, labels=labels
+            )
     elif current is not None:
         compared = _monitored(current, reference, labels=labels)
     else:

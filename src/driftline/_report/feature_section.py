@@ -29,6 +29,7 @@ from driftline._drawing.text import (
     probability,
 )
 from driftline._report.values import BinValues, CourseValues, FeatureValues
+from driftline.results import WORST_FIRST
 
 __all__ = ["describe_states", "draw_feature", "draw_overview"]
 
@@ -40,9 +41,6 @@ MAX_VALUES = 40
 
 MAX_MINI = 12
 """Bars of the small picture in a row."""
-
-ORDER = ("drifting", "insufficient_data", "stable")
-"""The states by how much they matter."""
 
 MAX_REASON = 400
 """Characters of a reason that are shown."""
@@ -343,4 +341,4 @@ def _details(feature: FeatureValues) -> str:
 
 def describe_states(features: Sequence[FeatureValues]) -> dict[str, int]:
     """Return the number of features in each state, in the order in which they matter."""
-    return {state: sum(feature.state == state for feature in features) for state in ORDER}
+    return {state: sum(feature.state == state for feature in features) for state in WORST_FIRST}

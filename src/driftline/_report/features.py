@@ -23,7 +23,7 @@ from driftline.detection._bin_names import name_bin
 from driftline.detection._evaluation import EvaluatedLength, Evaluation
 from driftline.detection._quantiles import estimate_quantile
 from driftline.reference import Reference
-from driftline.results import FeatureStatus, Score
+from driftline.results import WORST_FIRST, FeatureStatus, Score
 from driftline.typing import Counts, Floats
 
 __all__ = ["Slices", "feature_values", "in_order"]
@@ -34,7 +34,7 @@ MAX_COURSES = 60
 MAX_POINTS = 40
 """Latest windows of a course. A page is too narrow for more."""
 
-ORDER = {"drifting": 0, "insufficient_data": 1, "stable": 2}
+ORDER: Mapping[str, int] = {state: rank for rank, state in enumerate(WORST_FIRST)}
 """The states by how much they matter."""
 
 

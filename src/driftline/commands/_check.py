@@ -13,18 +13,21 @@ from driftline._files.tables import TableFile
 from driftline._runtime.output import say
 from driftline.commands._junit import write_junit
 from driftline.commands._report import add_data_arguments, captured_columns, file_report
-from driftline.commands._state_table import print_document, print_states, score_documents, state_documents, worst_first
+from driftline.commands._state_table import (
+    EXIT_CODES,
+    print_document,
+    print_states,
+    score_documents,
+    state_documents,
+    worst_first,
+)
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
-from driftline.results import DriftState
 
 __all__ = ["add_arguments", "run"]
 
 SCHEMA_VERSION = 1
 """Version of the form of the JSON."""
-
-CODES: dict[DriftState, int] = {"stable": 0, "drifting": 1, "insufficient_data": 2}
-"""The exit code of each state of the whole file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"probability that any feature drifts if none does (default {ALPHA:g}, at most 0.05)",
     )
     parser.add_argument("--min-effect", metavar="PSI", type=float, default=0.05, help="FalseAlarms(min_effect=...)")
-    parser.add_argument("--shuffled", action="store_true", help="the training data were not in order")
     parser.add_argument("--labels", action="store_true", help="name categories in reasons")
     parser.add_argument("--html", metavar="FILE", help="also write a page, for which all rows are read into memory")
     parser.add_argument("--junit", metavar="FILE", help="also write the features as tests in the form of JUnit")
@@ -62,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
             file,
             predictions=options.predictions,
             rule=rule_of(options.alpha, options.min_effect),
+            shuffled=options.shuffled,
             labels=options.labels,
         )
         page.save(options.html)
@@ -72,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         for note in _notes(reference, result):
             say(note, sys.stderr)
         print_states(result.features)
-    return CODES[result.state]
+    return EXIT_CODES[result.state]
 
 
 def _check(reference: Reference, file: TableFile, options: argparse.Namespace) -> TableCheck:

@@ -17,14 +17,11 @@ from driftline.commands._fleet_table import fleet_document, print_table
 from driftline.commands._look import FleetLook, look
 from driftline.commands._prometheus import add_prometheus_arguments, prometheus_source
 from driftline.commands._state import locked_state
-from driftline.commands._state_table import print_document
+from driftline.commands._state_table import EXIT_CODES, print_document
 from driftline.commands._watch_options import add_watch_arguments, check_watch_arguments
 from driftline.fleet._promql import TEMPORALITIES
-from driftline.results import DriftState
 
-__all__ = ["EXIT_CODES", "add_arguments", "run"]
-
-EXIT_CODES: dict[DriftState, int] = {"stable": 0, "drifting": 1, "insufficient_data": 2}
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from driftline._files.tables import FORMATS, TableFile
 from driftline._report import Report, report
 from driftline._runtime.output import say
+from driftline.commands._state_table import EXIT_CODES
 from driftline.detection import Rule
 from driftline.errors import ConfigurationError
 from driftline.reference import Reference
+from driftline.results import worst_state
 
 __all__ = ["add_arguments", "add_data_arguments", "captured_columns", "file_report", "run"]
-
-CODES = {"drifting": 1, "insufficient_data": 2, "stable": 0}
-"""The exit code of each state that a feature has. The first of these counts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +38,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="the file or the folder")
     parser.add_argument("--format", choices=sorted(set(FORMATS.values())), help="the format, if the name does not say")
     parser.add_argument("--predictions", metavar="COLUMN", help="the model's output")
+    parser.add_argument("--shuffled", action="store_true", help="the training data were not in order")
 
 
 def captured_columns(reference: Reference) -> tuple[str | None, ...]:
@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         predictions=options.predictions,
         outcomes=options.outcomes,
         title=options.title,
+        shuffled=options.shuffled,
         labels=options.labels,
     )
     if options.output is not None or not options.json:
@@ -63,8 +64,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"{path}: {result.headline}", sys.stderr if options.json else sys.stdout)
     if options.json:
         say(result.json(), sys.stdout)
-    states = {feature.state for feature in result.content.features}
-    return next((code for state, code in CODES.items() if state in states), 2)
+    return EXIT_CODES[worst_state(feature.state for feature in result.content.features)]
 
 
 def file_report(
@@ -75,6 +75,7 @@ def file_report(
     outcomes: str | None = None,
     rule: Rule | None = None,
     title: str | None = None,
+    shuffled: bool = False,
     labels: bool = False,
 ) -> Report:
     """
@@ -87,6 +88,7 @@ def file_report(
         outcomes: the column of the true values; None if there is none.
         rule: as for `driftline.report`.
         title: the title. By default the name of the file.
+        shuffled: as for `driftline.report`.
         labels: whether to name categories.
 
     Raises:
@@ -110,5 +112,6 @@ def file_report(
         outcomes=columns[1],
         rule=rule,
         title=file.path.name if title is None else title,
+        shuffled=shuffled,
         labels=labels,
     )

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from driftline._runtime.output import escape, say, write
-from driftline.results import FeatureStatus, Score
+from driftline.results import WORST_FIRST, DriftState, FeatureStatus, Score
 
 __all__ = [
+    "EXIT_CODES",
     "finite",
     "print_columns",
     "print_document",
@@ -30,8 +31,11 @@ NUMBERS = {"effect", "p", "rows"}
 MAX_WIDTH = 60
 """Most characters of a column that other rows are filled up to. A longer name moves its own row alone."""
 
+EXIT_CODES: Mapping[DriftState, int] = {"stable": 0, "drifting": 1, "insufficient_data": 2}
+"""The exit code of each state of a whole file or model."""
+
 STYLES: Mapping[str, str] = {"drifting": "bold red", "insufficient_data": "yellow", "stable": "green"}
-"""Colours of the states on a terminal, worst first."""
+"""Colours of the states on a terminal."""
 
 
 def print_states(states: Mapping[str, FeatureStatus]) -> None:
@@ -66,13 +70,12 @@ def print_columns(
 
 def worst_first(states: Mapping[str, FeatureStatus]) -> list[tuple[str, FeatureStatus]]:
     """Return features and states in the order of a table: what drifts first, the most significant of it first."""
-    order = list(STYLES)
 
     def rank(item: tuple[str, FeatureStatus]) -> tuple[float, ...]:
         status = item[1]
         p_value = 2.0 if status.p_value is None else status.p_value
         effect = -math.inf if status.effect is None or math.isnan(status.effect) else status.effect
-        return order.index(status.state), p_value, -effect
+        return WORST_FIRST.index(status.state), p_value, -effect
 
     return sorted(states.items(), key=rank)
 

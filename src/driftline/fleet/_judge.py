@@ -26,7 +26,7 @@ from driftline.errors import ConfigurationError
 from driftline.fleet._blocks import Blocks, settle
 from driftline.fleet._history import BlockHistory
 from driftline.reference import Reference
-from driftline.results import DriftState, FeatureStatus, Score, StateChange
+from driftline.results import DriftState, FeatureStatus, Score, StateChange, worst_state
 from driftline.typing import Counts, Distance
 
 _log = logging.getLogger("driftline")
@@ -35,9 +35,6 @@ __all__ = ["HISTORY_WINDOWS", "FleetJudge", "FleetResult", "block_seconds"]
 
 HISTORY_WINDOWS = 64
 """Windows that are kept and replayed: as many as the longest look of `FalseAlarms` has."""
-
-ORDER: tuple[DriftState, ...] = ("drifting", "insufficient_data", "stable")
-"""The state of a model is the first of these that a feature has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +232,8 @@ class FleetJudge:
 
     def _result(self, rows: int, end: float) -> FleetResult:
         features = self._evaluator.status
-        states = {status.state for status in features.values()}
-        state: DriftState = next((each for each in ORDER if each in states), "insufficient_data")
         return FleetResult(
-            state,
+            worst_state(status.state for status in features.values()),
             features,
             self._evaluator.scores,
             rows,
