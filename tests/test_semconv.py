@@ -165,6 +165,7 @@ def test_the_metrics_are_those_of_the_design():
         ("ml.model.accuracy.estimated", "gauge", "{ratio}"),
         ("ml.model.performance", "gauge", "{score}"),
         ("ml.retraining.requests", "counter", "{request}"),
+        ("ml.retraining.transitions", "counter", "{transition}"),
         ("ml.retraining.queue.size", "updowncounter", "{request}"),
         ("ml.monitor.info", "updowncounter", "{monitor}"),
         ("ml.monitor.errors", "counter", "{error}"),

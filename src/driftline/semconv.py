@@ -57,6 +57,9 @@ ML_MODEL_CLASS: Final = "ml.model.class"
 ML_RETRAINING_REASON: Final = "ml.retraining.reason"
 ML_RETRAINING_STATE: Final = "ml.retraining.state"
 ML_RETRAINING_ID: Final = "ml.retraining.id"
+ML_RETRAINING_KIND: Final = "ml.retraining.kind"
+ML_RETRAINING_WHO: Final = "ml.retraining.who"
+ML_RETRAINING_COMMENT: Final = "ml.retraining.comment"
 ML_MONITOR_PROCESS: Final = "ml.monitor.process"
 ML_MONITOR_LIBRARY_VERSION: Final = "ml.monitor.library_version"
 ML_MONITOR_PLACE: Final = "ml.monitor.place"
@@ -90,9 +93,11 @@ MODEL_PERFORMANCE_METRICS: Final = ("accuracy", "error_rate", "precision", "reca
 
 MODEL_PERFORMANCE_BOUNDS: Final = ("value", "lower", "upper")
 
-RETRAINING_REASONS: Final = ("drift", "accuracy", "latency")
+RETRAINING_REASONS: Final = ("drift", "accuracy", "latency", "guardrail", "broken_data")
 
-RETRAINING_STATES: Final = ("pending", "acknowledged")
+RETRAINING_STATES: Final = ("requested", "acknowledged", "running", "succeeded", "failed", "rejected", "expired", "superseded")
+
+RETRAINING_KINDS: Final = ("retrain", "fix_pipeline")
 
 MONITOR_PLACES: Final = ("agree", "canary", "capture", "cardinality", "clock", "collect", "derive", "detector", "distance", "drain", "failure", "features", "fleet", "flush", "guardrail", "instrumentor", "judging", "key", "learn", "learned", "observe", "on_verdict", "outcome", "outcomes", "output", "prediction_id", "record", "retraining", "route", "shadow", "span", "unknown_feature", "user_id", "value")
 
@@ -103,6 +108,7 @@ MONITOR_SIGNALS: Final = ("metrics", "logs", "traces")
 EVENT_FEATURE_DRIFT_STATE_CHANGED: Final = "ml.feature.drift.state_changed"
 EVENT_CANARY_VERDICT_CHANGED: Final = "ml.canary.verdict_changed"
 EVENT_RETRAINING_REQUESTED: Final = "ml.retraining.requested"
+EVENT_RETRAINING_STATE_CHANGED: Final = "ml.retraining.state_changed"
 
 DURATION_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -423,6 +429,14 @@ METRIC_RETRAINING_REQUESTS: Final = Metric(
     frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.retraining.reason"}),
 )
 
+METRIC_RETRAINING_TRANSITIONS: Final = Metric(
+    "ml.retraining.transitions",
+    "counter",
+    "{transition}",
+    "Changes of the state of requests for retraining.",
+    frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.retraining.state"}),
+)
+
 METRIC_RETRAINING_QUEUE_SIZE: Final = Metric(
     "ml.retraining.queue.size",
     "updowncounter",
@@ -497,6 +511,7 @@ METRICS: Final = {
     "ml.model.accuracy.estimated": METRIC_MODEL_ACCURACY_ESTIMATED,
     "ml.model.performance": METRIC_MODEL_PERFORMANCE,
     "ml.retraining.requests": METRIC_RETRAINING_REQUESTS,
+    "ml.retraining.transitions": METRIC_RETRAINING_TRANSITIONS,
     "ml.retraining.queue.size": METRIC_RETRAINING_QUEUE_SIZE,
     "ml.monitor.info": METRIC_MONITOR_INFO,
     "ml.monitor.errors": METRIC_MONITOR_ERRORS,
@@ -548,9 +563,26 @@ EVENTS: Final = {
                 "feature_flag.result.reason",
                 "feature_flag.provider.name",
                 "ml.retraining.reason",
+                "ml.retraining.kind",
                 "ml.retraining.id",
                 "ml.drift.reason",
                 "ml.feature.name",
+            }
+    ),
+    "ml.retraining.state_changed": frozenset(
+            {
+                "ml.model.name",
+                "ml.model.version",
+                "ml.model.variant",
+                "feature_flag.key",
+                "feature_flag.result.variant",
+                "feature_flag.result.reason",
+                "feature_flag.provider.name",
+                "ml.retraining.id",
+                "ml.retraining.kind",
+                "ml.retraining.state",
+                "ml.retraining.who",
+                "ml.retraining.comment",
             }
     ),
 }

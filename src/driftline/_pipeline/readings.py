@@ -148,6 +148,7 @@ class Readings:
             accuracy=outcomes.accuracy,
             retraining_requests=dict(self._trigger.requests),
             retraining_queue=self._trigger.sizes(),
+            retraining_transitions=dict(self._trigger.transitions),
             canary=None if canary is None or verdict is None else "ended" if canary.ended else verdict.state,
             canary_id=None if canary is None else canary.exported_id,
             canary_points=merged_points(each.points() for each in canaries),

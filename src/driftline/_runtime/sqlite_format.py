@@ -29,7 +29,8 @@ class FileFormat:
         version: the file's ``PRAGMA user_version``. A change of the tables increases it.
         tables: SQL statements that create the tables unless they exist.
         unstamped: names of the tables in files that driftline 0.1 wrote without ids. Such a file gets the ids when it
-            is opened. Its tables must have the columns that *tables* creates.
+            is opened. Its tables must have the columns that *unstamped_tables* creates.
+        unstamped_tables: SQL statements that create these tables. If empty, *tables* does.
         synchronous: ``PRAGMA synchronous``. "NORMAL" is faster, and a power failure may lose the last transactions.
         migrations: for each earlier version, SQL statements that turn a file of it into one of the next version.
     """
@@ -39,6 +40,7 @@ class FileFormat:
     version: int
     tables: str
     unstamped: frozenset[str] = frozenset()
+    unstamped_tables: str = ""
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     migrations: Mapping[int, str] = field(default_factory=dict)
 
@@ -105,9 +107,9 @@ class FileFormat:
         raise ForeignFileError(msg)
 
     def _has_own_columns(self, connection: sqlite3.Connection, names: set[str]) -> bool:
-        """Return whether the tables *names* have the columns that this format creates."""
+        """Return whether the tables *names* have the columns that driftline 0.1 created."""
         with closing(sqlite3.connect(":memory:")) as own:
-            own.executescript(self.tables)
+            own.executescript(self.unstamped_tables or self.tables)
             return all(_columns(own, name) == _columns(connection, name) for name in names)
 
 

@@ -16,7 +16,7 @@ from driftline.results import (
     CanaryState,
     StateChange,
 )
-from driftline.retraining._request import RetrainingRequest
+from driftline.retraining._request import RetrainingRequest, Transition
 
 __all__ = ["Emitter"]
 
@@ -87,13 +87,29 @@ class Emitter:
         """Emit that a request for retraining has been queued."""
         attributes: dict[str, Any] = {
             sc.ML_RETRAINING_REASON: request.reason,
+            sc.ML_RETRAINING_KIND: request.kind,
             sc.ML_RETRAINING_ID: request.id,
             sc.ML_DRIFT_REASON: request.detail,
         }
         if len(request.features) == 1:
             attributes[sc.ML_FEATURE_NAME] = request.features[0]
-        sentence = f"retraining requested because of {request.reason}: {request.detail}"
+        words = "retraining" if request.kind == "retrain" else "a fix of the pipeline"
+        sentence = f"{words} requested because of {request.reason.replace('_', ' ')}: {request.detail}"
         self._emit(sc.EVENT_RETRAINING_REQUESTED, sentence, attributes, warn=True)
+
+    def retraining_moved(self, request: RetrainingRequest, transition: Transition) -> None:
+        """Emit that a request for retraining has another state."""
+        attributes = {
+            sc.ML_RETRAINING_ID: request.id,
+            sc.ML_RETRAINING_KIND: request.kind,
+            sc.ML_RETRAINING_STATE: transition.state,
+            sc.ML_RETRAINING_WHO: transition.who,
+            sc.ML_RETRAINING_COMMENT: transition.comment,
+        }
+        comment = f": {transition.comment}" if transition.comment else ""
+        sentence = f"{request.id} is {transition.state}, reported by {transition.who}{comment}"
+        warn = transition.state in {"failed", "expired"}
+        self._emit(sc.EVENT_RETRAINING_STATE_CHANGED, sentence, attributes, warn=warn)
 
     def _emit(self, name: str, sentence: str, attributes: Mapping[str, Any], *, warn: bool) -> None:
         """Emit the event *name* with a sentence as its body, and the attributes of the monitor too, as WARN or INFO."""

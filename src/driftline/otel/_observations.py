@@ -299,6 +299,7 @@ COUNTERS: dict[sc.Metric, _Observe] = {
     sc.METRIC_OUTCOMES: _counts(lambda reading: reading.outcomes, sc.ML_OUTCOME_RESULT),
     sc.METRIC_FEATURE_OBSERVATIONS: _observe_bins,
     sc.METRIC_RETRAINING_REQUESTS: _counts(lambda reading: reading.retraining_requests, sc.ML_RETRAINING_REASON),
+    sc.METRIC_RETRAINING_TRANSITIONS: _counts(lambda reading: reading.retraining_transitions, sc.ML_RETRAINING_STATE),
 }
 """Metrics that only grow. The values of two monitors of one model, version and variant add up."""
 

@@ -35,6 +35,7 @@ class Reading:
         accuracy_estimated: the accuracy expected of the predictions in the window, from 0 to 1. None if unknown.
         retraining_requests: the number of requests, by reason.
         retraining_queue: the number of requests in the queue, by state.
+        retraining_transitions: the number of reported changes of the state of requests, by state.
         canary: the state of the last verdict, or None without one. "ended" if the canary has ended in this process.
         canary_id: the id of the canary, if it was given.
         canary_points: the evidence of canaries, as points of metrics.
@@ -64,6 +65,7 @@ class Reading:
     evidence: Sequence[Criterion] = ()
     info: Mapping[str, str | int] | None = None
     process: str = ""
+    retraining_transitions: Mapping[str, int] = field(default_factory=dict)
 
     def counters(self) -> Reading:
         """Return a reading with the counters alone, which are still exported after the monitor was shut down."""
@@ -76,6 +78,7 @@ class Reading:
             bins=self.bins,
             outcomes=self.outcomes,
             retraining_requests=self.retraining_requests,
+            retraining_transitions=self.retraining_transitions,
         )
 
     def states(self) -> Reading:
@@ -131,6 +134,7 @@ class Reading:
             bins=bins,
             outcomes=_sum(self.outcomes, other.outcomes),
             retraining_requests=_sum(self.retraining_requests, other.retraining_requests),
+            retraining_transitions=_sum(self.retraining_transitions, other.retraining_transitions),
         )
 
 

@@ -1,9 +1,16 @@
-"""Requests for retraining on drift, low accuracy or high latency, and the durable queue that keeps them."""
+"""Requests for retraining: the policy that decides about them, and the durable queue that keeps them until they end."""
 
 from __future__ import annotations
 
 from driftline.retraining._policy import RetrainingPolicy
-from driftline.retraining._queue import RetrainingQueue
-from driftline.retraining._request import RetrainingRequest
+from driftline.retraining._queue import RetrainingQueue, Submission
+from driftline.retraining._request import RetrainingEvidence, RetrainingRequest, Transition
 
-__all__ = ["RetrainingPolicy", "RetrainingQueue", "RetrainingRequest"]
+__all__ = [
+    "RetrainingEvidence",
+    "RetrainingPolicy",
+    "RetrainingQueue",
+    "RetrainingRequest",
+    "Submission",
+    "Transition",
+]

@@ -28,6 +28,7 @@ class RetrainingTrigger:
 
     Attributes:
         requests: number of new requests of this process by reason.
+        transitions: number of changes of state that this process has reported, by state.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class RetrainingTrigger:
     def reset(self) -> None:
         """Set all counts to zero, as the child of a fork must."""
         self.requests: dict[str, int] = {}
+        self.transitions: dict[str, int] = {}
         self._last: tuple[tuple[object, ...], int] = (), -1
 
     def apply(

@@ -33,7 +33,7 @@ def _now(queries: Queries) -> list[Panel]:
     canaries = f"max {queries.by(*model)} ({queries.scoped(sc.METRIC_CANARY_STATUS, rollback)})"
     errors = queries.rare(queries.series(sc.METRIC_MONITOR_ERRORS), *model)
     pending = queries.series(
-        sc.METRIC_RETRAINING_QUEUE_SIZE, queries.promql.match(sc.ML_RETRAINING_STATE, "=", "pending")
+        sc.METRIC_RETRAINING_QUEUE_SIZE, queries.promql.match(sc.ML_RETRAINING_STATE, "=~", "requested|pending")
     )
     numbers = [
         ("Models", "Models that made predictions in the window.", f"count({served} > 0)", ()),

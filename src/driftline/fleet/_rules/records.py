@@ -65,7 +65,8 @@ def records(promql: PromQL, seconds: float) -> list[Recording]:
         limits = promql.match(sc.ML_FEATURE_NAME, "=~", LIMITS)
         of_processes = promql.match(sc.ML_WINDOW_SCOPE, "=", "")
         status = f"{status} or {promql.series(sc.METRIC_FEATURE_DRIFT_STATUS, of_processes, limits)}"
-    pending = promql.series(sc.METRIC_RETRAINING_QUEUE_SIZE, promql.match(sc.ML_RETRAINING_STATE, "=", "pending"))
+    requested = promql.match(sc.ML_RETRAINING_STATE, "=~", "requested|pending")  # "pending" before 1.1
+    pending = promql.series(sc.METRIC_RETRAINING_QUEUE_SIZE, requested)
     return [
         Recording(names.served, total(promql.series(served))),
         Recording(names.failed, total(failed)),

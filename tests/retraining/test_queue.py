@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import uuid
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def reasons_of(policy, status=None, accuracy=None, latency=None):
 
 
 def request(reason="drift", model="m", version="3", created=1.0, **more):
-    values = {"id": uuid.uuid4().hex, "detail": "why", "features": ("age",), **more}
+    values = {"id": "", "ordinal": 0, "detail": "why", "features": ("age",), **more}
     return RetrainingRequest(model=model, version=version, reason=reason, created=created, **values)
 
 
@@ -99,45 +99,50 @@ def test_policies_do_not_share_their_default_queue():
 
 
 def test_request_is_pending_until_it_is_acknowledged(queue):
-    """At most one is pending for each model, version and reason. After its acknowledgement another may come."""
-    first = request()
-    assert queue.put(first)
-    assert not queue.put(request())
-    assert not queue.put(first)
-    assert queue.pending() == (first,)
-    assert queue.sizes("m", "3") == {"pending": 1, "acknowledged": 0}
+    """At most one is open for each model, version and kind, from the request to its end."""
+    assert queue.put(request())
+    assert not queue.put(request("accuracy"))
+    (first,) = queue.pending()
+    assert queue.sizes("m", "3")["requested"] == 1
     assert queue.acknowledge(first.id)
     assert not queue.acknowledge(first.id)
     assert not queue.acknowledge("never")
     assert queue.pending() == ()
-    again = request(created=2.0)
-    assert queue.put(again)
-    assert queue.pending() == (again,)
-    assert queue.sizes("m", "3") == {"pending": 1, "acknowledged": 1}
+    assert not queue.put(request())
+    queue.move(first.id, "succeeded", who="anna")
+    assert queue.put(request(created=2.0))
+    (second,) = queue.pending()
+    assert (first.ordinal, second.ordinal) == (1, 2)
+    assert {state: size for state, size in queue.sizes("m", "3").items() if size} == {"requested": 1, "succeeded": 1}
 
 
-def test_queue_separates_models_versions_and_reasons(queue):
+def test_queue_separates_models_versions_and_kinds(queue):
     """Requests are returned oldest first with every field unchanged. A version of None differs from every other."""
     requests = [
         request(created=3.0),
-        request("accuracy", created=1.0, features=()),
+        request("broken_data", kind="fix_pipeline", created=1.0, features=()),
         request(version="4", created=2.0, detail="quotes \" and ' and ü"),
         request(version=None, created=0.5),
         request(model="other'; DROP TABLE requests; --", created=4.0),
     ]
     assert all(queue.put(request) for request in requests)
-    assert queue.pending() == tuple(sorted(requests, key=lambda request: request.created))
-    assert queue.sizes("m", None) == {"pending": 1, "acknowledged": 0}
-    assert queue.sizes("m", "3") == {"pending": 2, "acknowledged": 0}
-    assert queue.sizes("unknown", None) == {"pending": 0, "acknowledged": 0}
+    stored = queue.pending()
+    assert [replace(each, id="", ordinal=0, history=()) for each in stored] == sorted(
+        requests, key=lambda request: request.created
+    )
+    assert queue.sizes("m", None)["requested"] == 1
+    assert queue.sizes("m", "3")["requested"] == 2
+    assert set(queue.sizes("unknown", None).values()) == {0}
+    assert queue.requests("m", states=("requested", "running")) == stored[:4]
+    assert queue.requests(states=("rejected",)) == ()
 
 
 def test_processes_share_a_queue_in_a_file(tmp_path):
     """Another process sees a request and acknowledges it."""
     path = tmp_path / "queue.db"
     queue = RetrainingQueue(path)
-    pending = request()
-    queue.put(pending)
+    queue.put(request())
+    (pending,) = queue.pending()
     script = (
         "import sys; from driftline.retraining import RetrainingQueue; queue = RetrainingQueue(sys.argv[1]);"
         "(request,) = queue.pending(); print(request.id, queue.acknowledge(request.id))"
