@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .PHONY: demo test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
-.PHONY: bench bench-detection soak fuzz test-pythons test-integrations audit clean
+.PHONY: notebook notebooks bench bench-detection soak fuzz test-pythons test-integrations audit clean
 
 # Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
@@ -21,12 +21,26 @@ $(VENV)/.test: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --group test -e .
 	touch $@
 
+$(VENV)/.notebooks: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --group notebooks -e .
+	touch $@
+
 $(VENV)/.bench: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --group bench -e .
 	touch $@
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m driftline.demo $(ARGS)
+
+# Opens a notebook of docs/notebooks in JupyterLab, executed: `make notebook NOTEBOOK=first-hour`.
+NOTEBOOK ?= lesson
+notebook: $(VENV)/.notebooks
+	$(BIN)/python tools/notebooks.py $(NOTEBOOK)
+	$(BIN)/python -m jupyterlab docs/notebooks/$(NOTEBOOK).ipynb $(ARGS)
+
+# Executes all notebooks, without a browser. Those that are up to date are skipped.
+notebooks: $(VENV)/.notebooks
+	$(BIN)/python tools/notebooks.py $(ARGS)
 
 # All tests. With ARGS, only those that pytest selects: `make test ARGS='tests/canary -k verdict'`.
 ifdef ARGS

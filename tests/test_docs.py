@@ -61,7 +61,10 @@ def kind_of(page):
     return re.split(r"[-_.]", page.name)[0]
 
 
-WITH_CODE = [page for page in PAGES if blocks(page, "python") and page.name != "README.md"]
+NOTEBOOKS = ROOT / "docs" / "notebooks"
+"""Their cells run in a kernel, in ``tests/test_notebooks.py``."""
+
+WITH_CODE = [page for page in PAGES if blocks(page, "python") and page.name != "README.md" and page.parent != NOTEBOOKS]
 ANCHOR = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 

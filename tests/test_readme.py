@@ -80,8 +80,12 @@ def test_metrics_of_the_readme_are_those_of_the_registry():
 
 
 def test_the_documentation_section_lists_every_page():
-    """Pages of decisions are listed by their index."""
+    """Pages of decisions and notebooks are listed by their index."""
     listed = set(re.findall(r"/blob/main/(docs/[^)#]+\.md)\)", section("Documentation")))
     pages = {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md")}
-    decisions = {page for page in pages if page.startswith("docs/decisions/") and not page.endswith("README.md")}
-    assert listed == pages - decisions
+    indexed = {
+        page
+        for page in pages
+        if page.startswith(("docs/decisions/", "docs/notebooks/")) and not page.endswith("README.md")
+    }
+    assert listed == pages - indexed
