@@ -31,6 +31,7 @@ COMMANDS = {
     "dashboards": "write dashboards for Grafana",
     "run": "run a program, and monitor the models that it loads",
     "rules": "write recording and alerting rules for Prometheus",
+    "collector": "write a configuration of the OpenTelemetry Collector",
 }
 """Each command with its help. Its module in `driftline.commands` has its name with an underscore before it."""
 

@@ -134,6 +134,7 @@ def collector(tools, tmp_path):
                 "DRIFTLINE_OTLP_GRPC": f"127.0.0.1:{grpc}",
                 "DRIFTLINE_OTLP_HTTP": f"127.0.0.1:{http}",
                 "DRIFTLINE_OTLP_FILE": str(running.file),
+                "DRIFTLINE_COLLECTOR_QUEUE": str(tmp_path / "queue"),
                 "NO_PROXY": "127.0.0.1",
                 "no_proxy": "127.0.0.1",
                 **environment,

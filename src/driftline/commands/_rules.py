@@ -22,7 +22,7 @@ from driftline.fleet._rules.formats import MIXIN_SELECTOR, to_mixin, to_operator
 from driftline.fleet._rules.rules import RUNBOOK_URL, RuleOptions, build_groups
 from driftline.reference import Reference
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "print_text", "run"]
 
 FORMATS = ("prometheus", "operator", "mixin")
 
@@ -137,13 +137,13 @@ def run(options: argparse.Namespace) -> int:
     else:
         text = to_prometheus(groups, comment)
     if options.output is None:
-        _print(text)
+        print_text(text)
     else:
         write_file(Path(options.output), text.encode("utf-8"))
     return 0
 
 
-def _print(text: str) -> None:
+def print_text(text: str) -> None:
     """
     Write to the standard output, in UTF-8 whatever the terminal has: a server reads it.
 
