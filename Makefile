@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .PHONY: demo test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
-.PHONY: notebook notebooks bench bench-detection soak fuzz test-pythons test-integrations audit clean
+.PHONY: dist notebook notebooks bench bench-detection soak fuzz test-pythons test-integrations audit clean
 
 # Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
@@ -79,6 +79,21 @@ lint: $(VENV)/.test
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python model/generate.py --check
+	$(BIN)/python -m pytest -q -m 'not system' tests/release
+	$(BIN)/zizmor --offline --persona pedantic --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format --default-filetype yaml CITATION.cff
+	@if command -v go >/dev/null 2>&1; then tools/actionlint/run; else echo "no Go here: actionlint is skipped"; fi
+
+# The sdist and the wheel, as a release has them, checked as PyPI does.
+dist: $(VENV)/.test
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet build 'twine>=6'
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 tools:
 	tools/build
