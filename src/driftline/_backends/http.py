@@ -11,12 +11,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from driftline._backends.access import Access, redacted
 from driftline.errors import ConfigurationError
 
-__all__ = ["TIMEOUT", "check_url", "fetch", "within_seconds"]
+__all__ = ["TIMEOUT", "Response", "check_url", "fetch", "post", "within_seconds"]
 
 TIMEOUT = 10.0
 """Seconds that a response may take, from the look-up of the host's name to the last byte."""
@@ -147,6 +148,68 @@ def fetch(url: str, parameters: Mapping[str, str], seconds: float, access: Acces
         raise ConnectionError(msg) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """
+    The response to a POST request.
+
+    Attributes:
+        status: the status of HTTP.
+        retry_after: the header ``Retry-After``; empty without it.
+        text: the first characters of the body, without the secrets of the request.
+    """
+
+    status: int
+    retry_after: str
+    text: str
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float, access: Access | None = None) -> Response:
+    """
+    Send a POST request, and return the response whatever its status is. A redirect is a response, and is not followed.
+
+    Args:
+        url: the URL.
+        body: the body.
+        headers: the headers, in addition to those of *access*.
+        seconds: seconds that the whole response may take.
+        access: credentials and certificates. If None, there are none.
+
+    Raises:
+        OSError: the server cannot be reached, takes too long, or its response is no HTTP.
+        ConfigurationError: a secret cannot be read any more.
+    """
+    access = access or Access()
+    request = urllib.request.Request(url, body, {**access.headers, **headers}, method="POST")  # noqa: S310 - checked
+    authorization = access.authorization()
+    if authorization:
+        request.add_unredirected_header("Authorization", authorization[0])
+    opener = _opener(access, _RedirectsAsResponses())
+
+    def send() -> Response:
+        try:
+            response = opener.open(request, timeout=seconds)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            text = response.read(MAX_ERROR_BYTES).decode("utf-8", "backslashreplace")
+            retry_after = str(response.headers.get("Retry-After") or "")
+            return Response(int(response.status or 0), retry_after, redacted(text, access)[:MAX_SHOWN])
+
+    try:
+        return within_seconds(send, seconds, "complete response")
+    except http.client.HTTPException as error:
+        msg = f"the response is no HTTP: {type(error).__name__}"
+        raise ConnectionError(msg) from error
+
+
+class _RedirectsAsResponses(urllib.request.HTTPRedirectHandler):
+    """Returns a redirect as an error of HTTP. Following it would turn a POST request into GET."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Refuses redirects, so that credentials are sent to the given server only."""
 
@@ -163,12 +226,12 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
     http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
 
 
-def _opener(access: Access) -> urllib.request.OpenerDirector:
-    handlers: list[urllib.request.BaseHandler] = []
+def _opener(access: Access, *further: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    handlers = list(further)
     context = access.context()
     if context is not None:
         handlers.append(urllib.request.HTTPSHandler(context=context))
-    if access.has_credentials:
+    if access.has_credentials and not further:
         handlers.append(_NoRedirects())
     return urllib.request.build_opener(*handlers)
 
