@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from driftline._files.evaluation import ALPHA, check_batches, rule_of
-from driftline._pipeline.assembly import ActiveReference
+from driftline._pipeline.active_reference import ActiveReference
 from driftline._report import report
 from driftline._significance.learned import Learned
 from driftline._windows.totals import Totals

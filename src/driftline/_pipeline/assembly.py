@@ -1,4 +1,4 @@
-"""Everything that depends on a reference, built as one object so that one step switches to it."""
+"""Builds everything that depends on a reference, as one object so that one step switches to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from driftline import semconv as sc
 from driftline._binning.bins import PREDICTION, Feature
 from driftline._binning.calibration import fit_calibration
 from driftline._binning.confidence import ConfidenceReader
@@ -20,6 +19,7 @@ from driftline._capture.ownership import Ownership, copy_value, keep_value, own_
 from driftline._capture.reader import FeatureReader
 from driftline._capture.vector_reader import make_reader
 from driftline._derived.transform import Columns, Deriver, StagedLayout, fingerprint_of
+from driftline._pipeline.active_reference import ActiveReference
 from driftline._pipeline.clustering import Clustering
 from driftline._pipeline.learning import Learner
 from driftline._pipeline.planned_series import planned_series
@@ -34,9 +34,7 @@ from driftline._runtime.worker import Worker
 from driftline._seasons.clock import WeekClock
 from driftline._seasons.zones import TimeZone
 from driftline._significance.learned import Learned
-from driftline._windows.blocks import BlockCounts
 from driftline._windows.panes import Panes
-from driftline._windows.totals import Totals
 from driftline._windows.window import Window
 from driftline.detection._evaluator import WindowEvaluator
 from driftline.detection._stream_detectors import unwatchable_streams
@@ -44,9 +42,8 @@ from driftline.detection._streaming import StreamEvaluator
 from driftline.otel import Instruments, current_context
 from driftline.reference import Learn, Reference
 from driftline.results import StateChange
-from driftline.typing import Counts
 
-__all__ = ["ActiveReference", "Assembly", "detectors_for", "duration_queue_for"]
+__all__ = ["Assembly", "detectors_for", "duration_queue_for"]
 
 Reader: TypeAlias = "FeatureReader | KeyedReader"
 """Reads the features of calls, with or without keys."""
@@ -55,74 +52,6 @@ _log = logging.getLogger("driftline")
 
 OF_THE_FLEET = "the rows of all processes together have a state (scope='fleet'), see driftline judge"
 """The reason of the states of a process whose counts are evaluated with those of its fleet."""
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveReference:
-    """
-    One reference and the objects that compare traffic with it.
-
-    Attributes:
-        reference: the reference.
-        layout: the bins of its features.
-        evaluator: evaluates windows.
-        turns: lets one thread at a time use the evaluator.
-        recorder: counts calls and rows.
-        fingerprints: by feature, the fingerprint of its bins. Counts of equal fingerprints add up.
-        exported: the states and scores that are exported, within the limit of series.
-        binned: the names of the features whose counts per bin are exported.
-        origin: the value of ``ml.reference.origin``: where the reference comes from.
-    """
-
-    reference: Reference
-    layout: Layout
-    evaluator: WindowEvaluator
-    turns: EvaluationTurns
-    recorder: Recorder
-    fingerprints: Mapping[str, str]
-    exported: ExportedSeries
-    binned: frozenset[str]
-    origin: str = "training"
-
-    @property
-    def info(self) -> dict[str, str | int]:
-        """The attributes of ``ml.monitor.info`` that describe the reference."""
-        return {
-            sc.ML_REFERENCE_FINGERPRINT: self.layout.fingerprint,
-            sc.ML_REFERENCE_ROWS: self.reference.rows,
-            sc.ML_REFERENCE_FEATURES: len(self.reference.features),
-        }
-
-    def exported_counts(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """
-        Return the rows per bin of each feature in *binned*.
-
-        Keys are (fingerprint of the reference, name of the feature).
-        """
-        layout = self.layout
-        return {
-            (layout.fingerprint, feature.name): totals.counts[bins]
-            for feature, bins in zip(self.reference.watched, layout.slices, strict=True)
-            if feature.name in self.binned
-        }
-
-    def counts_by_feature(self, totals: Totals) -> dict[tuple[str, str], Counts]:
-        """
-        Return the rows per bin of each feature.
-
-        Keys are (fingerprint of the feature's bins, name of the feature).
-        """
-        return {
-            (self.fingerprints[feature.name], feature.name): totals.counts[bins]
-            for feature, bins in zip(self.reference.watched, self.layout.slices, strict=True)
-        }
-
-    def blocks_by_feature(self, bins: BlockCounts) -> dict[tuple[str, str], BlockCounts]:
-        """Return what `counts_by_feature` returns, by block of time. *bins* are those of `CallLog.read`."""
-        return {
-            (self.fingerprints[feature.name], feature.name): replace(bins, counts=bins.counts[:, columns])
-            for feature, columns in zip(self.reference.watched, self.layout.slices, strict=True)
-        }
 
 
 @dataclass(frozen=True, slots=True)

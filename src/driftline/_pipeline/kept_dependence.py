@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from driftline._pipeline.assembly import ActiveReference
+from driftline._pipeline.active_reference import ActiveReference
 from driftline._pipeline.learned_file import LearnedFile, LearnedFileError
 from driftline._runtime.guard import Report
 from driftline._runtime.watched_lock import WatchedLock

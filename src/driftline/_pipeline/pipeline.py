@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import partial
 
 from driftline._capture.names import UnknownNames
-from driftline._pipeline.assembly import ActiveReference, Assembly, detectors_for, duration_queue_for
+from driftline._pipeline.active_reference import ActiveReference
+from driftline._pipeline.assembly import Assembly, detectors_for, duration_queue_for
 from driftline._pipeline.calls import Calls
 from driftline._pipeline.kept_dependence import KeptDependence
 from driftline._pipeline.outcome_registry import delist, enlist, name_of, outcomes_for

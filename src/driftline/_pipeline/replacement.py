@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from driftline._capture.captured import Captured, Unread
-from driftline._pipeline.assembly import ActiveReference
+from driftline._pipeline.active_reference import ActiveReference
 from driftline._pipeline.learning import Learner
 from driftline._recording.buffer import ROWS, Entry
 from driftline._recording.recorder import Recorder

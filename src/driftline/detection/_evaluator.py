@@ -28,7 +28,7 @@ from driftline._significance.learner import Learner, Seed
 from driftline._windows.ring import BLOCKS, WindowCounts
 from driftline._windows.window import Window
 from driftline.detection._evaluation import EvaluatedLength, Evaluation
-from driftline.detection._evidence_table import EvidenceTable
+from driftline.detection._evidence_table import EvidenceTable, clearly_stable
 from driftline.detection._explanation import describe_shift
 from driftline.detection._lazy import Lazy
 from driftline.detection._rules import Evidence, Look, Rule
@@ -342,7 +342,7 @@ class WindowEvaluator:
         whole, size = self._panes_seen // self._panes, len(self._features)
         begun, ended = np.zeros(size, dtype=np.intp), np.zeros(size, dtype=np.bool_)
         drifting = unusable.copy()
-        stable, make_stable = self._stable()
+        stable, make_stable = clearly_stable(list(self._evidence.values()), self._drifting, self._min_rows)
         known: dict[str, FeatureStatus] = {}
         for index in np.flatnonzero(~stable).tolist():
             name = names[index]
@@ -372,23 +372,6 @@ class WindowEvaluator:
         for name, earlier_state, state in zip(names, before, after, strict=True):
             if state != earlier_state:
                 self._on_change(StateChange(name, earlier_state, self.status[name], self._labels[1]))
-
-    def _stable(self) -> tuple[NDArray[np.bool_], Callable[[], Sequence[FeatureStatus | None]]]:
-        """
-        Return which features clearly are stable, shape (features,), and a function that returns their states.
-
-        The states are those that `update_status` returns for them. Nearly all features are stable.
-        """
-        size = len(self._features)
-        nothing: list[FeatureStatus | None] = [None] * size
-        tables = [each for each in self._evidence.values() if isinstance(each, EvidenceTable)]
-        if len(tables) < len(self._evidence) or not tables:
-            return np.zeros(size, dtype=np.bool_), lambda: nothing
-        shortest = tables[0]
-        quiet = (shortest.rows >= self._min_rows) & ~self._drifting
-        for table in tables:
-            quiet &= table.is_quiet(self._min_rows)
-        return quiet, lambda: shortest.stable(quiet)
 
     def _explanation(self, index: int, status: FeatureStatus, length: int) -> Callable[[], str]:
         """Return a function that describes, without category names, how the window of a length shifted a feature."""

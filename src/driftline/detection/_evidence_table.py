@@ -14,7 +14,7 @@ from driftline.detection._states import AS_REFERENCE
 from driftline.results import Component, FeatureStatus
 from driftline.typing import Counts, Floats
 
-__all__ = ["Details", "EvidenceTable"]
+__all__ = ["Details", "EvidenceTable", "clearly_stable"]
 
 
 class Details(NamedTuple):
@@ -111,3 +111,27 @@ class EvidenceTable(Sequence[Evidence]):
             int(details.leads[index]),
             self.blind.get(index, NOT_BLIND),
         )
+
+
+def clearly_stable(
+    evidence: Sequence[Sequence[Evidence]], drifting: NDArray[np.bool_], min_rows: int
+) -> tuple[NDArray[np.bool_], Callable[[], Sequence[FeatureStatus | None]]]:
+    """
+    Return which features clearly are stable, shape (features,), and a function that returns their states.
+
+    The states are those that `update_status` returns for them. Nearly all features are stable.
+
+    Args:
+        evidence: the evidence of each length, the shortest first. Only tables show what is clearly stable.
+        drifting: shape (features,), the features that drift.
+        min_rows: the rows of a feature below which it has no state.
+    """
+    tables = [each for each in evidence if isinstance(each, EvidenceTable)]
+    if len(tables) < len(evidence) or not tables:
+        nothing: list[FeatureStatus | None] = [None] * len(drifting)
+        return np.zeros(len(drifting), dtype=np.bool_), lambda: nothing
+    shortest = tables[0]
+    quiet = (shortest.rows >= min_rows) & ~drifting
+    for table in tables:
+        quiet &= table.is_quiet(min_rows)
+    return quiet, lambda: shortest.stable(quiet)
