@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn, Protocol
 
 from driftline._runtime.output import say
@@ -32,6 +32,7 @@ COMMANDS = {
     "run": "run a program, and monitor the models that it loads",
     "rules": "write recording and alerting rules for Prometheus",
     "collector": "write a configuration of the OpenTelemetry Collector",
+    "completion": "print a script for the completion of a shell",
 }
 """Each command with its help. Its module in `driftline.commands` has its name with an underscore before it."""
 
@@ -84,21 +85,29 @@ def _run(arguments: Sequence[str] | None) -> int:
     from driftline.errors import DriftlineError  # noqa: PLC0415
 
     words = sys.argv[1:] if arguments is None else arguments
-    parser = _Parser(prog="driftline", description="Monitor machine-learning models with OpenTelemetry.")
-    parser.add_argument("--version", action="version", version=f"driftline {VERSION}")
-    parsers = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    commands: dict[str, _Command] = {}
-    for name, text in COMMANDS.items():
-        command_parser = parsers.add_parser(name, help=text, epilog=EPILOG)
-        if name in words:  # the modules of the others are not imported: some need extras
-            commands[name] = importlib.import_module(f"driftline.commands._{name}")
-            commands[name].add_arguments(command_parser)
+    # The modules of the other commands are not imported: some need extras.
+    parser, commands = _parser([name for name in COMMANDS if name in words])
+    parser.set_defaults(whole_parser=lambda: _parser(COMMANDS)[0])
     options = parser.parse_args(words)
     try:
         return commands[options.command].run(options)
     except (DriftlineError, OSError, ValueError) as error:
         _complain(f"driftline {options.command}: {error}")
         return ERROR
+
+
+def _parser(names: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, _Command]]:
+    """Return the parser, which knows the arguments of the commands *names*, and the modules of these."""
+    parser = _Parser(prog="driftline", description="Monitor machine-learning models with OpenTelemetry.")
+    parser.add_argument("--version", action="version", version=f"driftline {VERSION}")
+    parsers = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    commands: dict[str, _Command] = {}
+    for name, text in COMMANDS.items():
+        command_parser = parsers.add_parser(name, help=text, epilog=EPILOG)
+        if name in names:
+            commands[name] = importlib.import_module(f"driftline.commands._{name}")
+            commands[name].add_arguments(command_parser)
+    return parser, commands
 
 
 def _complain(line: str) -> None:
