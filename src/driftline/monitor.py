@@ -148,7 +148,7 @@ class Monitor(PickledMonitor, MonitoredVariant):
         """Whether the monitor records anything. If False, everything passes through."""
         return self._pipeline.enabled
 
-    def replace_reference(self, reference: Reference | str | os.PathLike[str]) -> None:
+    def replace_reference(self, reference: Reference | str | os.PathLike[str], *, version: str | None = None) -> None:
         """
         Compare with another reference from now on, such as that of a retrained model, while calls go on.
 
@@ -159,13 +159,15 @@ class Monitor(PickledMonitor, MonitoredVariant):
 
         Args:
             reference: a `Reference` or the path of one, fitted with the functions in *derive*.
+            version: the version of the model that serves from now on, for events and `RetrainingPolicy`. The open
+                requests of the version before end. If None, the version stays, and so do the names of metrics.
 
         Raises:
             ConfigurationError: the value is no reference and no path, the reference was fitted with other functions, or
                 it lacks a stream that a detector watches.
             ReferenceError: the file of the reference cannot be read or is damaged.
         """
-        self._pipeline.replace_reference(reference)
+        self._pipeline.replace_reference(reference, version)
 
     # --- serving -----------------------------------------------------------------------------------------------------
 

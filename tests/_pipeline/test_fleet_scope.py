@@ -96,7 +96,7 @@ def test_scores_and_bins_are_those_of_a_rule_of_the_process(make, data, telemetr
 
 
 def test_no_event_and_no_retraining_come_from_drift(make, data, telemetry):
-    monitor = make(retraining=RetrainingPolicy(max_latency=None, min_accuracy=0.9))
+    monitor = make(retraining=RetrainingPolicy(min_accuracy=0.9, persistence=(1, 1)))
     drift(monitor, data)
     monitor.replace_reference(dl.Reference.fit({name: values + 1.0 for name, values in data.items()}))
     assert telemetry.events() == []

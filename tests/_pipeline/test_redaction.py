@@ -41,7 +41,7 @@ def make(make_monitor):
             **{
                 "reference": reference(),
                 "window": dl.Window(rows=800),
-                "retraining": dl.RetrainingPolicy(),
+                "retraining": dl.RetrainingPolicy(persistence=(1, 1)),
                 "export_bins": True,
                 "synchronous": True,
                 "outcomes": dl.OutcomePolicy(limits={"recall": 0.95}, window=dl.Window(rows=200, every=20)),

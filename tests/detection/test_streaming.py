@@ -387,7 +387,7 @@ def test_check_detector_finds_mistakes():
 def test_a_drifting_detector_requests_retraining_once(plain, tmp_path):
     """Like a drifting feature."""
     queue = dl.RetrainingQueue(tmp_path / "queue.db")
-    policy = dl.RetrainingPolicy(queue=queue)
+    policy = dl.RetrainingPolicy(queue=queue, persistence=(1, 1))
     monitor = watch(plain, {"delay": Jump()}, retraining=policy)
     monitor.observe(rows([0.0, 50.0]), [100.0] * 2)
     for _ in range(3):

@@ -66,7 +66,7 @@ def main():
         variant="baseline",
         distances=("psi", "js", "wasserstein", "mean", flaky),
         outcomes=dl.OutcomePolicy(window=dl.Window(rows=300)),
-        retraining=dl.RetrainingPolicy(),
+        retraining=dl.RetrainingPolicy(persistence=(1, 1)),
         export_bins=True,
         **shared,
     )

@@ -69,7 +69,7 @@ def test_stable_again_under_another_reference_is_news_after_a_drift(watch, emitt
 
 def test_the_body_of_an_event_is_its_sentence(watch, emitted):
     make, serve = watch
-    monitor = make(window=dl.Window(rows=4_000), retraining=dl.RetrainingPolicy(queue=dl.RetrainingQueue()))
+    monitor = make(window=dl.Window(rows=4_000), retraining=dl.RetrainingPolicy(persistence=(1, 1)))
     serve(monitor, shift=20.0)
     serve(monitor)
     drifting, requested, stable = sorted(emitted[0](), key=lambda each: each.timestamp)

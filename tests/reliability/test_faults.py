@@ -346,8 +346,8 @@ def test_a_full_disk_of_the_queue_stops_no_prediction(receiver, sending, make, t
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
         # SQLite raises "database or disk is full" at its own limit as it does at the disk's.
-        connection.execute("INSERT INTO requests SELECT 'a', 'b', '', 'c', '', '[]', 0, 'acknowledged'")
-    policy = dl.RetrainingPolicy(queue=queue)
+        connection.execute("INSERT INTO deliveries VALUES ('a', 'b', 0)")
+    policy = dl.RetrainingPolicy(queue=queue, persistence=(1, 1))
     long = "f" * 5_000
     reference = dl.Reference.fit({long: np.arange(100.0)})
     monitor = make(sending(receiver), reference=reference, retraining=policy)

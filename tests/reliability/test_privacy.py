@@ -123,7 +123,9 @@ def drifting(make, sending, receiver, **options):
         {"patient": [SECRETS[0], SECRETS[1]] * 500, "x": np.arange(1_000.0)},
         predictions=[SECRETS[0], SECRETS[1]] * 500,
     )
-    monitor = make(sending(receiver), reference=reference, retraining=dl.RetrainingPolicy(), **options)
+    monitor = make(
+        sending(receiver), reference=reference, retraining=dl.RetrainingPolicy(persistence=(1, 1)), **options
+    )
 
     @monitor.instrument
     def predict(features):

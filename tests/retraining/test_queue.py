@@ -1,4 +1,4 @@
-"""Tests of requests for retraining: the policy, the trigger, and the queue."""
+"""Tests of `RetrainingQueue`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,11 @@ import sys
 import threading
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from driftline import ConfigurationError, FeatureStatus
-from driftline._runtime.guard import Guard
-from driftline.outcomes import OutcomeTally
-from driftline.retraining import RetrainingPolicy, RetrainingQueue
+from driftline import ConfigurationError
+from driftline.retraining import RetrainingQueue
 from driftline.retraining._request import RetrainingRequest
-from driftline.retraining._trigger import RetrainingTrigger
-
-STABLE = FeatureStatus("stable", 0.5, 0.0, 500, "as the reference")
-DRIFTING = FeatureStatus("drifting", 1e-9, 0.4, 500, "age: median 40 to 50")
-UNKNOWN = FeatureStatus("insufficient_data", None, None, 5, "5 rows, needs 200")
-
-
-def reasons_of(policy, status=None, accuracy=None, latency=None):
-    """The reasons of the policy's requests."""
-    return [request.reason for request in policy.requests("m", "3", status or {}, accuracy, latency)]
 
 
 def request(reason="drift", model="m", version="3", created=1.0, **more):
@@ -40,62 +27,6 @@ def queue(request, tmp_path):
     queue = RetrainingQueue(None if request.param == "memory" else tmp_path / "queue.db")
     yield queue
     queue.close()
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "reasons"), [(None, []), (0.77, ["accuracy"]), (0.78, []), (0.79, []), (float("nan"), [])]
-)
-def test_accuracy_below_the_limit_makes_a_request(accuracy, reasons):
-    """Accuracy at the limit does not, and unknown accuracy does not."""
-    assert reasons_of(RetrainingPolicy(), accuracy=accuracy) == reasons
-
-
-@pytest.mark.parametrize(("latency", "reasons"), [(None, []), (0.49, []), (0.5, []), (0.51, ["latency"])])
-def test_latency_above_the_limit_makes_a_request(latency, reasons):
-    """Latency at the limit does not."""
-    assert reasons_of(RetrainingPolicy(), latency=latency) == reasons
-
-
-@pytest.mark.parametrize(
-    ("min_drifting", "drifting", "expected"), [(1, 0, False), (1, 1, True), (3, 2, False), (3, 3, True)]
-)
-def test_drift_of_enough_features_makes_a_request(min_drifting, drifting, expected):
-    """Only drifting features count, and the request names them."""
-    status = {f"f{index}": DRIFTING for index in range(drifting)} | {"stable": STABLE, "unknown": UNKNOWN}
-    requests = RetrainingPolicy(min_drifting=min_drifting).requests("m", None, status, None, None)
-    assert bool(requests) == expected
-    if expected:
-        (request,) = requests
-        assert request.features == tuple(f"f{index}" for index in range(drifting))
-        assert request.detail == "; ".join([DRIFTING.reason] * drifting)
-        assert (request.model, request.version, request.reason) == ("m", None, "drift")
-
-
-def test_each_reason_makes_its_own_request():
-    """Each has an id and the figures behind it."""
-    requests = RetrainingPolicy().requests("m", "3", {"age": DRIFTING}, 0.5, 2.0)
-    assert [request.reason for request in requests] == ["drift", "accuracy", "latency"]
-    assert [request.detail for request in requests[1:]] == [
-        "accuracy 50.00% below 78.00%",
-        "median latency 2 s above 0.5 s",
-    ]
-    assert len({request.id for request in requests}) == 3
-
-
-def test_limits_of_none_make_no_request():
-    policy = RetrainingPolicy(min_drifting=None, min_accuracy=None, max_latency=None)
-    assert reasons_of(policy, {"age": DRIFTING}, 0.0, 99.0) == []
-
-
-def test_infinite_latency_limit_makes_no_request():
-    assert reasons_of(RetrainingPolicy(max_latency=float("inf")), latency=1e9) == []
-
-
-def test_policies_do_not_share_their_default_queue():
-    """Each policy gets its own queue in memory."""
-    first, second = RetrainingPolicy(), RetrainingPolicy()
-    first.queue.put(request())
-    assert second.queue.pending() == ()
 
 
 def test_request_is_pending_until_it_is_acknowledged(queue):
@@ -209,30 +140,6 @@ def test_child_of_a_fork_opens_its_own_connection(tmp_path):
     assert done.stdout.split() == ["0", "2"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"min_drifting": 0}, "min_drifting=0: expected an integer of at least 1, or None"),
-        ({"min_drifting": 1.5}, "min_drifting=1.5: expected an integer of at least 1, or None"),
-        ({"min_drifting": True}, "min_drifting=True: expected an integer of at least 1, or None"),
-        ({"min_accuracy": 0.0}, "min_accuracy=0.0: expected a number above 0 and at most 1, or None"),
-        ({"min_accuracy": 1.1}, "min_accuracy=1.1: expected a number above 0 and at most 1"),
-        ({"min_accuracy": "high"}, "min_accuracy='high': expected a number above 0"),
-        ({"min_accuracy": float("nan")}, "min_accuracy=nan: expected a number above 0"),
-        ({"max_latency": 0}, "max_latency=0: expected a number above 0"),
-        ({"max_latency": -1.0}, "max_latency=-1.0: expected a number above 0"),
-        ({"max_latency": True}, "max_latency=True: expected a number above 0"),
-        ({"max_latency": np.array([])}, r"max_latency=array.*: expected a number above 0"),
-        ({"queue": "queue.db"}, "queue='queue.db': expected a RetrainingQueue"),
-        ({"queue": None}, "queue=None: expected a RetrainingQueue"),
-    ],
-)
-def test_policy_rejects_bad_arguments(arguments, message):
-    """The message names the limit, the value and what was expected."""
-    with pytest.raises(ConfigurationError, match=message):
-        RetrainingPolicy(**arguments)
-
-
 @pytest.mark.parametrize("path", [5, ["a"], True])
 def test_queue_rejects_other_types_as_path(path):
     with pytest.raises(ConfigurationError, match="expected the path of a SQLite file"):
@@ -250,22 +157,3 @@ def test_queue_rejects_other_files(tmp_path):
     for path in (tmp_path, text, tmp_path / "absent" / "queue.db", other, "nul\0.db"):
         with pytest.raises(ConfigurationError, match="expected the file of a retraining queue"):
             RetrainingQueue(path)
-
-
-def test_trigger_applies_the_policy_once_to_each_evaluation():
-    """It compares objects by identity: equal results of a new evaluation count, the same object again does not."""
-    attributes, calls = {"ml.model.name": "m"}, []
-
-    class Policy(RetrainingPolicy):
-        """A policy that counts its calls."""
-
-        def requests(self, *_):
-            """Make no request."""
-            calls.append(1)
-            return ()
-
-    trigger = RetrainingTrigger(Policy(), attributes, Guard("m", "log"), lambda *_: None)
-    for status in ({}, {}, {}):
-        for _ in range(2):
-            trigger.apply((status, None), dict, OutcomeTally({}, 0, 0), lambda: None)
-    assert len(calls) == 3

@@ -17,6 +17,7 @@ from driftline._pipeline.outcome_registry import delist, enlist, name_of, outcom
 from driftline._pipeline.readings import Readings
 from driftline._pipeline.redaction import RedactedEvents, Redactor
 from driftline._pipeline.replacement import Serving
+from driftline._pipeline.retraining_decisions import RetrainingDecisions
 from driftline._pipeline.scheduling import WorkerRounds
 from driftline._pipeline.settings import Settings
 from driftline._runtime.abandoned import finish_abandoned
@@ -32,7 +33,7 @@ from driftline.otel import Emitter, Instruments, Reading, Tracing, flag_attribut
 from driftline.reference import Learn, Reference
 from driftline.results import replaced
 from driftline.retraining._trigger import RetrainingTrigger
-from driftline.semconv import ML_MODEL_NAME
+from driftline.semconv import ML_MODEL_NAME, ML_MODEL_VERSION
 
 __all__ = ["Pipeline"]
 
@@ -85,7 +86,7 @@ class Pipeline:
             wake=None if self.worker is None else self._wake_worker,
         )
         self._redactor.set_ledger(self.outcomes.ledger)
-        self._trigger = RetrainingTrigger(settings.retraining, attributes, guard, events.retraining_requested)
+        self._trigger = RetrainingTrigger(settings.retraining, attributes, guard, events, settings.wall_clock)
         self._instruments: Instruments | None = instruments_for(settings.meter_provider) if self.enabled else None
         self._durations = duration_queue_for(settings, attributes, self._instruments)
         self._assembly = Assembly(
@@ -118,6 +119,7 @@ class Pipeline:
         self.readings = Readings(
             attributes, self.serving, self.outcomes, detectors, self._trigger, self._redactor, guard
         )
+        self._requests = RetrainingDecisions(settings, self._trigger, self.readings, self.serving, self.outcomes, guard)
         finish_abandoned(threadless=True)
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)
@@ -160,15 +162,15 @@ class Pipeline:
             self._switch(replace(self._assembly.build(reference, self._kept.known), origin="serving"))
             self.outcomes.set_reference(reference.prediction, reference.outcomes, reference.labels)
 
-    def replace_reference(self, reference: object) -> None:
+    def replace_reference(self, reference: object, version: str | None = None) -> None:
         """
-        Compare with another reference from now on. Windows and states are reset, counters continue.
+        Compare with another reference from now on, of another *version* if that is not None. See `Monitor`.
 
         Raises:
             ConfigurationError: the value is no reference, or the reference does not fit the settings.
             ReferenceError: the file of the reference cannot be read or is damaged.
         """
-        checked = self._settings.replacement(reference)
+        checked = self._settings.replacement(reference, version)
         serving = self.serving
         with self._replacing:
             before, learner = serving.active, serving.learner
@@ -183,6 +185,8 @@ class Pipeline:
                 learner.stop()
         for change in replaced(states, self._settings.window.label):
             self.emitter.state_changed(change)
+        self.emitter.add({} if version is None else {ML_MODEL_VERSION: version})
+        self._trigger.replace(version, active.layout.fingerprint)
 
     def _switch(self, active: ActiveReference) -> None:
         """Let calls begin under this reference, and let detectors watch its streams. The caller holds `_replacing`."""
@@ -220,12 +224,9 @@ class Pipeline:
 
     def _react(self) -> None:
         """Refresh the canaries, and apply the policy of retraining to the latest states."""
-        readings = self.readings
         for canary in self._canaries:
             canary.refresh()
-        self._trigger.apply(
-            readings.evaluated(), readings.states, self.outcomes.tally(), lambda: self.evidence().latency(0.5)
-        )
+        self._requests.decide(lambda: self.evidence().latency(0.5))
 
     @without_float_errors
     def flush(self) -> None:

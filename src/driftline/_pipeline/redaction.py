@@ -19,7 +19,8 @@ from driftline.results import (
     FeatureStatus,
     StateChange,
 )
-from driftline.retraining._request import RetrainingRequest
+from driftline.retraining._merging import details_of
+from driftline.retraining._request import RetrainingRequest, Transition
 from driftline.typing import Label
 
 __all__ = ["RedactedEvents", "Redactor", "without_categories"]
@@ -64,10 +65,16 @@ class Redactor:
             request: the request.
             states: the states that led to the request, by name. They are not redacted.
         """
-        if self._labels or request.reason != "drift":
+        if self._labels:
             return request
-        redacted = self.states({name: states[name] for name in request.features if name in states})
-        return replace(request, detail="; ".join(status.reason for status in redacted.values()))
+        evidence = []
+        for each in request.evidence:
+            if each.name not in states or each.reason == "broken_data":
+                evidence.append(each)
+                continue
+            ((name, status),) = self.states({each.name: states[each.name]}).items()
+            evidence.append(replace(each, name=name, words=status.reason))
+        return replace(request, evidence=tuple(evidence), detail=details_of(tuple(evidence)))
 
     def states(self, states: Mapping[str, FeatureStatus]) -> Mapping[str, FeatureStatus]:
         """Return the states of features, detectors and limits, by name. Names and reasons are redacted."""
@@ -140,6 +147,10 @@ class RedactedEvents:
     def retraining_requested(self, request: RetrainingRequest, states: Mapping[str, FeatureStatus]) -> None:
         """Emit a request that has been queued. *states*, by name and not redacted, led to the request."""
         self._emitter.retraining_requested(self._redactor.request(request, states))
+
+    def retraining_moved(self, request: RetrainingRequest, transition: Transition) -> None:
+        """Emit that a request has another state."""
+        self._emitter.retraining_moved(request, transition)
 
 
 def without_categories(feature: Feature, status: FeatureStatus, evaluator: WindowEvaluator) -> FeatureStatus:

@@ -186,7 +186,7 @@ class Settings:
         """The attributes that all telemetry of the model carries."""
         return _attributes(self.name, self.version, self.variant)
 
-    def replacement(self, reference: object) -> Reference:
+    def replacement(self, reference: object, version: object = None) -> Reference:
         """
         Return the checked reference that replaces the present one.
 
@@ -195,6 +195,7 @@ class Settings:
                 or it lacks a stream that a detector watches.
             ReferenceError: the file of the reference cannot be read or is damaged.
         """
+        check.optional(check.string, "version", version, **_NAME)
         checked = as_reference("reference", reference)
         if isinstance(checked, Learn):
             msg = "replace_reference(Reference.learn(...)): expected a Reference or the path of one"

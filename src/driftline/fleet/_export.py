@@ -11,7 +11,8 @@ from driftline.canary import Verdict
 from driftline.fleet._processes import FleetModel
 from driftline.otel import Emitter, LoggerProvider, MeterProvider, Reading, instruments_for
 from driftline.results import CanaryState, FeatureStatus, Score, StateChange
-from driftline.retraining._request import RetrainingRequest
+from driftline.retraining._request import RetrainingRequest, Transition
+from driftline.retraining._trigger import RetrainingTrigger
 
 __all__ = ["FleetExport", "Providers", "net_changes"]
 
@@ -53,16 +54,31 @@ class FleetExport:
         self._errors = errors
         self._emitter = Emitter(self.attributes, providers.logger, known)
         self._reading = Reading(self.attributes)
+        self._trigger: RetrainingTrigger | None = None
         self._instruments = instruments_for(providers.meter)
         self._instruments.add(self)
 
     def reading(self) -> Reading:
         """Return the values to export."""
-        return replace(self._reading, errors=dict(self._errors))
+        trigger = self._trigger
+        reading = replace(self._reading, errors=dict(self._errors))
+        if trigger is None:
+            return reading
+        queue = trigger.sizes()
+        return replace(
+            reading,
+            retraining_requests=dict(trigger.requests),
+            retraining_queue=queue,
+            retraining_transitions=dict(trigger.transitions),
+        )
 
-    def show(self, states: Mapping[str, FeatureStatus], scores: Sequence[Score], requests: Mapping[str, int]) -> None:
-        """Export these states and scores of features, and counts of requests for retraining by reason, from now on."""
-        self._reading = replace(self._reading, status=states, scores=scores, retraining_requests=dict(requests))
+    def show(self, states: Mapping[str, FeatureStatus], scores: Sequence[Score]) -> None:
+        """Export these states and scores of features from now on."""
+        self._reading = replace(self._reading, status=states, scores=scores)
+
+    def show_requests(self, trigger: RetrainingTrigger) -> None:
+        """Export the requests of a trigger, and the sizes of its queue, from now on."""
+        self._trigger = trigger
 
     def show_verdict(self, verdict: Verdict, canary_id: str | None) -> None:
         """Export the verdict on a canary, and its criteria, from now on."""
@@ -81,6 +97,10 @@ class FleetExport:
     def emit_request(self, request: RetrainingRequest) -> None:
         """Emit the event of a request for retraining."""
         self._emitter.retraining_requested(request)
+
+    def emit_transition(self, request: RetrainingRequest, transition: Transition) -> None:
+        """Emit the event of a change of the state of a request."""
+        self._emitter.retraining_moved(request, transition)
 
     def close(self) -> None:
         """Export the last values once more, and then no more."""

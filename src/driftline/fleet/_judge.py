@@ -171,6 +171,11 @@ class FleetJudge:
         """Return the latest status of a feature, or the one of a `StateChange`, without names of categories."""
         return without_categories(self._features[name], status, self._evaluator)
 
+    def latest_counts(self) -> Counts | None:
+        """Return the rows of the latest window over the bins of all features, shape (bins,); None before the first."""
+        recent = self._evaluator.evaluation_details().recent
+        return recent[-1].counts[: self._layout.total] if recent else None
+
     def feed(self, blocks: Blocks) -> None:
         """
         Count blocks, and evaluate the windows that they complete.

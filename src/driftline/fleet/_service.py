@@ -25,13 +25,11 @@ from driftline.fleet._export import FleetExport, Providers, net_changes
 from driftline.fleet._health import Health
 from driftline.fleet._judge import FleetJudge, FleetResult, block_seconds
 from driftline.fleet._processes import FleetModel, NoProcessError, choose_model, find_processes
+from driftline.fleet._retraining import FleetRetraining
 from driftline.fleet._state_file import Received, ServiceState, StateFile, Subject
-from driftline.outcomes import OutcomeTally
 from driftline.reference import Reference
 from driftline.results import CanaryState, FeatureStatus, StateChange
 from driftline.retraining import RetrainingPolicy
-from driftline.retraining._request import RetrainingRequest
-from driftline.retraining._trigger import RetrainingTrigger
 
 __all__ = ["FleetService", "ServiceOptions"]
 
@@ -45,8 +43,6 @@ SAVE_SHARE = 0.05
 
 FAST_SECONDS = 0.5
 """Seconds of saving that do not count as long."""
-
-NO_OUTCOMES = OutcomeTally({}, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +84,7 @@ class _Watched:
     subject: Subject
     fleet_judge: FleetJudge
     export: FleetExport
-    trigger: RetrainingTrigger
+    retraining: FleetRetraining
     canaries: FleetCanaries
     idle: bool = False
 
@@ -274,7 +270,15 @@ class FleetService:
         options, counts = self._options, self._guard.counts
         subject = Subject(model, options.reference.fingerprint, options.window.seconds or 0.0, self._step)
         export = FleetExport(model, self._providers, counts, state.states)
-        trigger = RetrainingTrigger(options.retraining, export.attributes, self._guard, self._request)
+        retraining = FleetRetraining(
+            options.retraining,
+            options.reference,
+            options.window.label,
+            export,
+            self._guard,
+            self._clock,
+            labels=options.labels,
+        )
 
         def export_of(version: FleetModel) -> FleetExport:
             return FleetExport(version, self._providers, {})
@@ -282,7 +286,7 @@ class FleetService:
         canaries = FleetCanaries(
             model.name, options.policy, options.interval, state.canaries, export_of, self._guard.report_error
         )
-        return _Watched(subject, self._fleet_judge(state.history), export, trigger, canaries)
+        return _Watched(subject, self._fleet_judge(state.history), export, retraining, canaries)
 
     def _fleet_judge(self, history: Blocks | None) -> FleetJudge:
         """Return the evaluator, which knows earlier blocks."""
@@ -307,25 +311,12 @@ class FleetService:
         """Export a result, and emit events. The state was saved before, so that a restart does not emit them again."""
         for change in changes:
             watched.export.emit_change(replace(change, status=self._redacted(watched, change.feature, change.status)))
-        if result.windows:
-            watched.trigger.apply((result,), lambda: result.features, NO_OUTCOMES, lambda: None)
+        watched.retraining.decide(result, watched.fleet_judge)
         states = {name: self._redacted(watched, name, status) for name, status in result.features.items()}
-        watched.export.show(states, watched.fleet_judge.reliable_scores, watched.trigger.requests)
+        watched.export.show(states, watched.fleet_judge.reliable_scores)
 
     def _redacted(self, watched: _Watched, name: str, status: FeatureStatus) -> FeatureStatus:
         return status if self._options.labels else watched.fleet_judge.without_categories(name, status)
-
-    def _request(self, request: RetrainingRequest, states: object) -> None:
-        """Emit the event of a new request, without names of categories."""
-        del states
-        watched = self._watched
-        if watched is None:
-            return
-        if not self._options.labels and request.reason == "drift":
-            known = watched.fleet_judge.result().features
-            reasons = [self._redacted(watched, name, known[name]).reason for name in request.features if name in known]
-            request = replace(request, detail="; ".join(reasons))
-        watched.export.emit_request(request)
 
     # --- restarts ----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.retraining._policy import RetrainingPolicy
 from driftline.retraining._queue import RetrainingQueue, Submission
+from driftline.retraining._replay import Replay
 from driftline.retraining._request import RetrainingEvidence, RetrainingRequest, Transition
+from driftline.retraining._situation import RetrainingSituation
 
 if TYPE_CHECKING:
     from driftline.retraining._callback import CallbackSink
@@ -21,12 +23,14 @@ __all__ = [
     "CloudEventSink",
     "CommandSink",
     "DeliveryError",
+    "Replay",
     "RetrainingDelivery",
     "RetrainingEvidence",
     "RetrainingPolicy",
     "RetrainingQueue",
     "RetrainingRequest",
     "RetrainingSink",
+    "RetrainingSituation",
     "Submission",
     "Transition",
 ]

@@ -1,0 +1,86 @@
+"""What the retraining policy decides from: the states, outcomes and counts of one monitor after each window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from driftline._pipeline.assembly import ActiveReference
+from driftline._pipeline.readings import Readings
+from driftline._pipeline.replacement import Serving
+from driftline._pipeline.settings import Settings
+from driftline._runtime.guard import Guard
+from driftline.outcomes import Outcomes
+from driftline.retraining import RetrainingSituation
+from driftline.retraining._broken_data import BrokenData
+from driftline.retraining._trigger import RetrainingTrigger
+
+__all__ = ["RetrainingDecisions"]
+
+
+class RetrainingDecisions:
+    """
+    Passes what is known after each window to the trigger of requests.
+
+    Args:
+        settings: the checked arguments of the monitor.
+        trigger: applies the policy.
+        readings: reads states.
+        serving: has the reference at work.
+        outcomes: the outcomes.
+        guard: reports errors.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        trigger: RetrainingTrigger,
+        readings: Readings,
+        serving: Serving,
+        outcomes: Outcomes,
+        guard: Guard,
+    ) -> None:
+        self._settings, self._trigger, self._readings = settings, trigger, readings
+        self._serving, self._outcomes, self._guard = serving, outcomes, guard
+        self._broken: tuple[ActiveReference, BrokenData] | None = None
+
+    def decide(self, latency: Callable[[], float | None]) -> None:
+        """
+        Apply the policy, if a window was evaluated or enough outcomes have arrived since the last call.
+
+        Args:
+            latency: returns the median duration of a call in seconds, or None if unknown.
+        """
+        trigger, tally = self._trigger, self._outcomes.tally()
+        if not trigger.is_due(self._readings.evaluated(), tally):
+            return
+        with self._guard("retraining"):
+            trigger.apply(self._situation(latency, tally.known))
+
+    def _situation(self, latency: Callable[[], float | None], labels: int) -> RetrainingSituation:
+        policy, active = self._settings.retraining, self._serving.active
+        performance = self._outcomes.ledger.performance()
+        needs_latency = policy is not None and (policy.max_latency is not None or policy.guardrails)
+        states = self._readings.states()
+        broken = {}
+        if active is not None and policy is not None and policy.broken_data and not self._settings.fleet:
+            recent = active.evaluator.evaluation_details().recent
+            window = recent[-1] if recent else active.recorder.panes.snapshot()
+            broken = self._examiner(active).examine(window.counts[: active.layout.total], states)
+        return RetrainingSituation(
+            at=self._settings.wall_clock(),
+            status=states,
+            limits=dict(self._outcomes.status),
+            accuracy=next((each for each in performance if each.metric == "accuracy"), None),
+            estimated=self._readings.estimated_accuracy(),
+            latency=latency() if needs_latency else None,
+            labels=labels or None,
+            broken=broken,
+            reference=None if active is None else active.layout.fingerprint,
+            window=self._settings.window.label,
+        )
+
+    def _examiner(self, active: ActiveReference) -> BrokenData:
+        """Return what examines the data under the reference at work."""
+        if self._broken is None or self._broken[0] is not active:
+            self._broken = active, BrokenData(active.reference.watched)
+        return self._broken[1]
