@@ -442,7 +442,15 @@ METRIC_RETRAINING_QUEUE_SIZE: Final = Metric(
     "updowncounter",
     "{request}",
     "Requests for retraining in the queue.",
-    frozenset({"ml.model.name", "ml.model.version", "ml.model.variant", "ml.retraining.state"}),
+    frozenset(
+        {
+            "ml.model.name",
+            "ml.model.version",
+            "ml.model.variant",
+            "ml.retraining.kind",
+            "ml.retraining.state",
+        }
+    ),
 )
 
 METRIC_MONITOR_INFO: Final = Metric(

@@ -216,7 +216,9 @@ def test_what_lasts_for_a_day_is_reported(scenario, play):
     """A feature whose state is unknown, and a request for retraining."""
     scenario.served()
     scenario.state("sparse", "insufficient_data", "1x3000")
-    scenario.add(sc.METRIC_RETRAINING_QUEUE_SIZE, "_x10 1x3000", ML_RETRAINING_STATE="requested")
+    scenario.add(
+        sc.METRIC_RETRAINING_QUEUE_SIZE, "_x10 1x3000", ML_RETRAINING_KIND="retrain", ML_RETRAINING_STATE="requested"
+    )
     scenario.expect(1400)
     scenario.expect(
         1500,

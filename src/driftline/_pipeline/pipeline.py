@@ -167,8 +167,7 @@ class Pipeline:
         Compare with another reference from now on, of another *version* if that is not None. See `Monitor`.
 
         Raises:
-            ConfigurationError: the value is no reference, or the reference does not fit the settings.
-            ReferenceError: the file of the reference cannot be read or is damaged.
+            ConfigurationError: the value is no reference, or does not fit the settings. Its file: ReferenceError.
         """
         checked = self._settings.replacement(reference, version)
         serving = self.serving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from driftline._pipeline.assembly import ActiveReference
+from driftline._pipeline.active_reference import ActiveReference
 from driftline._pipeline.readings import Readings
 from driftline._pipeline.replacement import Serving
 from driftline._pipeline.settings import Settings

@@ -148,6 +148,12 @@ def _observe_served(reading: Reading) -> Iterator[Observation]:
         yield Observation(count, {**reading.attributes, "error.type": error})
 
 
+def _observe_queue(reading: Reading) -> Iterator[Observation]:
+    for (kind, state), count in reading.retraining_queue.items():
+        attributes = {sc.ML_RETRAINING_KIND: kind, sc.ML_RETRAINING_STATE: state}
+        yield Observation(count, {**reading.attributes, **attributes})
+
+
 def _counts(part: Callable[[Reading], Mapping[str, int]], key: str) -> _Observe:
     """Return a function that observes one count per value of the attribute *key*."""
 
@@ -304,7 +310,7 @@ COUNTERS: dict[sc.Metric, _Observe] = {
 """Metrics that only grow. The values of two monitors of one model, version and variant add up."""
 
 STATES: dict[sc.Metric, _Observe] = {
-    sc.METRIC_RETRAINING_QUEUE_SIZE: _counts(lambda reading: reading.retraining_queue, sc.ML_RETRAINING_STATE),
+    sc.METRIC_RETRAINING_QUEUE_SIZE: _observe_queue,
     sc.METRIC_FEATURE_DRIFT_SCORE: _observe_scores,
     sc.METRIC_FEATURE_DRIFT_STATUS: _observe_states,
     sc.METRIC_CANARY_STATUS: _observe_canary,

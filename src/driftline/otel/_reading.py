@@ -34,7 +34,7 @@ class Reading:
         accuracy: the share of right predictions among the latest outcomes, from 0 to 1. None without outcomes.
         accuracy_estimated: the accuracy expected of the predictions in the window, from 0 to 1. None if unknown.
         retraining_requests: the number of requests, by reason.
-        retraining_queue: the number of requests in the queue, by state.
+        retraining_queue: the number of requests in the queue, by kind and state.
         retraining_transitions: the number of reported changes of the state of requests, by state.
         canary: the state of the last verdict, or None without one. "ended" if the canary has ended in this process.
         canary_id: the id of the canary, if it was given.
@@ -57,7 +57,7 @@ class Reading:
     accuracy: float | None = None
     accuracy_estimated: float | None = None
     retraining_requests: Mapping[str, int] = field(default_factory=dict)
-    retraining_queue: Mapping[str, int] = field(default_factory=dict)
+    retraining_queue: Mapping[tuple[str, str], int] = field(default_factory=dict)
     canary: CanaryState | Literal["ended"] | None = None
     canary_id: str | None = None
     canary_points: Mapping[sc.Metric, Sequence[Point]] = field(default_factory=dict)

@@ -37,7 +37,7 @@ def decision_id(model: str, version: str | None, kind: str, ordinal: int) -> str
         ordinal: the number of the decision, from 1, among those of this kind about this version.
 
     >>> decision_id("flight-delay", "3", "retrain", 1)
-    'retrain-flight-delay-3-1-9c9edcdce65d'
+    'retrain-flight-delay-3-1-9c9edcdce6bd'
     """
     key = json.dumps([model, version, kind, ordinal], ensure_ascii=True)
     digest = hashlib.sha256(key.encode("ascii")).hexdigest()[:DIGEST_CHARACTERS]

@@ -19,7 +19,7 @@ from driftline.retraining._identity import decision_id
 from driftline.retraining._merging import merge
 from driftline.retraining._queue_file import COLUMNS, FORMAT, PLACEHOLDERS, row_of, select
 from driftline.retraining._request import RetrainingRequest, Transition
-from driftline.retraining._states import CLOSED, OPEN, RequestState, may_follow
+from driftline.retraining._states import CLOSED, KINDS, OPEN, RequestState, may_follow
 
 __all__ = ["RetrainingQueue", "Submission"]
 
@@ -231,11 +231,20 @@ class RetrainingQueue:
 
     def sizes(self, model: str, version: str | None) -> dict[str, int]:
         """Return the number of requests of a model version by state, with all states."""
+        sizes = dict.fromkeys(map(str, STATES), 0)
+        for (_, state), count in self.sizes_by_kind(model, version).items():
+            sizes[state] += count
+        return sizes
+
+    def sizes_by_kind(self, model: str, version: str | None) -> dict[tuple[str, str], int]:
+        """Return the number of requests of a model version by kind and state; without those that there never were."""
         rows = self._read(
-            "SELECT state, COUNT(*) FROM requests WHERE model = ? AND version = ? GROUP BY state",
+            "SELECT kind, state, COUNT(*) FROM requests WHERE model = ? AND version = ? GROUP BY kind, state",
             (storable(model), storable(version or "")),
         )
-        return {**dict.fromkeys(STATES, 0), **{state: int(count) for state, count in rows}}
+        # The size of an open state goes down to zero, so that it is always there.
+        sizes = {(kind, state): 0 for kind in KINDS for state in OPEN}
+        return {**sizes, **{(kind, state): int(count) for kind, state, count in rows}}
 
     # --- for sinks and telemetry -------------------------------------------------------------------------------------
 

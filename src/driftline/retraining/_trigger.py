@@ -145,11 +145,11 @@ class RetrainingTrigger:
                 self.transitions[transition.state] = self.transitions.get(transition.state, 0) + 1
                 self._events.retraining_moved(request, transition)
 
-    def sizes(self) -> dict[str, int]:
-        """Return the number of this model's requests in the queue by state; empty if the queue cannot be read."""
+    def sizes(self) -> dict[tuple[str, str], int]:
+        """Return the number of this model's requests by kind and state; empty if the queue cannot be read."""
         if self._policy is None:
             return {}
         with self._guard("retraining"):
             self.follow()
-            return self._policy.queue.sizes(self._model, self._version)
+            return self._policy.queue.sizes_by_kind(self._model, self._version)
         return {}
