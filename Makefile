@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .PHONY: demo test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
-.PHONY: dist notebook notebooks bench bench-detection soak fuzz test-pythons test-integrations audit clean
+.PHONY: dist docs notebook notebooks bench bench-detection soak fuzz test-pythons test-integrations audit clean
 
 # Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
@@ -28,6 +28,15 @@ $(VENV)/.notebooks: $(VENV)/.base
 $(VENV)/.bench: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --group bench -e .
 	touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --group docs -e .
+	touch $@
+
+# The documentation site in docs/_build/html. It can be read from there, without a server. Warnings are errors.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m driftline.demo $(ARGS)
