@@ -34,7 +34,7 @@ $(VENV)/.docs: $(VENV)/.base
 	touch $@
 
 # The documentation site in docs/_build/html. It can be read from there, without a server. Warnings are errors.
-docs: $(VENV)/.docs
+docs: $(VENV)/.docs notebooks
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
