@@ -30,7 +30,7 @@ code meaning
 ==== ==================================================================================================
 0    no drift, or a verdict to promote; for commands that only write or print: done
 1    drift, or a verdict to roll back; of ``driftline diff``: a difference
-2    undecided: too few rows, or nothing that can be told from them
+2    undecided: too few rows, or rows from which nothing follows
 3    an error: wrong arguments, a file or a server that cannot be read, or anything unexpected
 130  interrupted by Ctrl-C
 ==== ==================================================================================================
