@@ -322,6 +322,7 @@ class OnePointASecond(Rule):
         with_resource = json.loads(request.headers.get(self.header, "{}")).get(self.switch, False) is True
         labels = tuple(sorted((key, str(value)) for key, value in _attributes(point, with_resource=with_resource)))
         same = (point.metric, int(point.time), labels)
-        known = same in seen
-        seen.add(same)
+        # A later state of the same process is right. A later delta, or that of another process, loses the one before.
+        known = same in seen and (point.temporality == "delta" or (same, point.series) not in seen)
+        seen.update({same, (same, point.series)})
         return f"{point.metric}: {self.text}" if known else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from importlib import metadata
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricsData, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData, PeriodicExportingMetricReader
 
 from driftline.otel import _sdk
 from driftline.otel._sdk import ForkSafeReader, LossCounter, MetricSender, missing_parts
@@ -98,3 +99,27 @@ def test_an_exporter_that_raises_is_a_loss(exporter, sender, signal, items, sent
     with pytest.raises(ConnectionError):
         sending.export(sent)
     assert losses.counts == {signal: items}
+
+
+@pytest.mark.parametrize(("temporality", "seconds"), [("delta", 3), ("cumulative", 1)])
+def test_no_two_collections_of_deltas_share_a_second(monkeypatch, temporality, seconds):
+    """Datadog keeps the last point of each second, so that a flush at the end would replace the counts before it."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality)
+    sent = []
+
+    class Kept(OTLPMetricExporter):
+        def export(self, metrics_data, *args, **kwargs):
+            points = metrics_data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+            sent.append(int(points[0].time_unix_nano / 1e9))
+            return MetricExportResult.SUCCESS
+
+    reader = ForkSafeReader(MetricSender(lambda: Kept("http://127.0.0.1:9/v1/metrics"), LossCounter()))
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    counter = provider.get_meter("driftline").create_counter("ml.predictions.served")
+    while time.time() % 1 > 0.5:  # three flushes then fit into the rest of the second
+        time.sleep(0.01)
+    for _ in range(3):
+        counter.add(1)
+        provider.force_flush()
+    provider.shutdown()
+    assert len(set(sent[:3])) >= seconds

@@ -10,6 +10,7 @@ import logging
 import netrc  # noqa: F401 - requests imports it while it sends for the first time, and a fork then loses its lock
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
     MetricExporter,
     MetricExportResult,
     MetricsData,
@@ -245,6 +247,8 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         self._order = threading.RLock()
         self._abandoned = False
         self._renewing = False
+        self._deltas = AggregationTemporality.DELTA in (exporter._preferred_temporality or {}).values()  # noqa: SLF001 - as above
+        self._second = 0
         super().__init__(exporter)
 
     def collect(self, timeout_millis: float = 10_000) -> None:  # type: ignore[misc]  # final, and guarded here
@@ -252,6 +256,8 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         with self._order:
             if self._abandoned:
                 return
+            if self._deltas:
+                self._await_next_second()
             try:
                 # Within the block, because an interrupt may come as soon as the lock is acquired.
                 self._start_collecting()
@@ -260,6 +266,18 @@ class ForkSafeReader(PeriodicExportingMetricReader):
             finally:
                 with suppress(RuntimeError):  # an interrupt came before the lock was acquired
                     self._collecting.release()
+
+    def _await_next_second(self) -> None:
+        """
+        Wait until the second of the last collection has passed, so that no two collections of deltas share one.
+
+        Datadog keeps one point of a series for each second. A flush at the end of a process would replace the counts of
+        the collection before, usually by zero. https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest/metrics/
+        """
+        now = time.time()
+        if int(now) == self._second:
+            time.sleep(self._second + 1 - now)
+        self._second = int(time.time())
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         self._collecting.release()

@@ -50,7 +50,22 @@ DATADOG = Backend(
         metrics_endpoint: ${env:DATADOG_OTLP_ENDPOINT:-https://otlp.datadoghq.com}/v1/metrics
         headers:
           dd-api-key: ${env:DD_API_KEY}
+          # Datadog keeps one point for each second and set of tags. These tags tell processes apart.
+          dd-otel-metric-config: '{"resource_attributes_as_tags": true}'
         """,
+    ),
+    processors=(
+        Component(
+            "filter/zeros",
+            """
+            error_mode: ignore
+            metrics:
+              datapoint:
+                - metric.type == METRIC_DATA_TYPE_SUM and metric.is_monotonic == true
+                  and value_int == 0 and value_double == 0.0
+            """,
+            why="A delta of zero in the same second would replace the counts before it, as at the end of a process.",
+        ),
     ),
     batch_bytes=450_000,
     notes="""
