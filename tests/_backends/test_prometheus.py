@@ -262,6 +262,13 @@ def test_a_password_is_in_no_message():
 
 
 def test_patterns_cover_names_with_and_without_suffixes():
-    assert metric_pattern("ml.canary.calls", "dots", "values") == (
+    assert metric_pattern(sc.METRIC_CANARY_CALLS, "dots", "values") == (
         "ml[.]canary[.]calls(_total|_seconds|_ratio)?|U__ml_2e_canary_2e_calls(__total|__seconds|__ratio)?"
+    )
+
+
+def test_the_pattern_of_a_histogram_is_that_of_its_buckets():
+    assert metric_pattern(sc.METRIC_PREDICTION_DURATION, "underscores", "values") == (
+        "ml_prediction_duration(_total|_seconds|_ratio)?_bucket|"
+        "U__ml_2e_prediction_2e_duration(__total|__seconds|__ratio)?__bucket"
     )

@@ -73,13 +73,19 @@ def exported_name(metric: Metric, style: str) -> str:
     return f"{name}_total" if suffixed and metric.instrument == "counter" else name
 
 
-def metric_pattern(name: str, *spellings: str) -> str:
-    """Return a regular expression of a metric's name in these spellings, with and without the suffixes of its unit."""
+def metric_pattern(metric: Metric, *spellings: str) -> str:
+    """
+    Return a regular expression of a metric's name in these spellings, with and without the suffixes of its unit.
+
+    Of a histogram, it is the name of the buckets.
+    """
     patterns = []
+    end = "_bucket" if metric.instrument == "histogram" else ""
     for spelling in spellings:
         escaped = spelling in {"values", "dots in words"}
         suffixes = [suffix.replace("_", "__") if escaped else suffix for suffix in SUFFIXES]
-        patterns.append(f"{SPELLINGS[spelling](name).replace('.', '[.]')}({'|'.join(suffixes)})?")
+        name = SPELLINGS[spelling](metric.name).replace(".", "[.]")
+        patterns.append(f"{name}({'|'.join(suffixes)})?{end.replace('_', '__') if escaped else end}")
     return "|".join(patterns)
 
 

@@ -73,9 +73,9 @@ class PrometheusSource:
         """Return the last value of each series, in any spelling of its name; see `CountSource`."""
         usual, *others = SPELLINGS
         span = _span(within)
-        selector = _selector(metric_pattern(metric.name, usual), match, usual, self.selector)
+        selector = _selector(metric_pattern(metric, usual), match, usual, self.selector)
         # Servers before Prometheus 3 cannot parse labels with dots, so those series are selected here, not there.
-        other = _selector(metric_pattern(metric.name, *others), {}, usual, self.selector)
+        other = _selector(metric_pattern(metric, *others), {}, usual, self.selector)
         text = f"last_over_time({selector}[{span}]) or last_over_time({other}[{span}])"
         try:
             document = self._ask("query", {"query": text, "time": _timestamp(at)})
@@ -93,7 +93,7 @@ class PrometheusSource:
         kept = ", ".join(map(quoted, labels))
         # Copies of a series differ in labels of the backend alone.
         each = ", ".join(quoted(spell(name)) for name in sorted({unit, *metric.attributes}))
-        selector = _selector(metric_pattern(metric.name, dialect), match, dialect, self.selector)
+        selector = _selector(metric_pattern(metric, dialect), match, dialect, self.selector)
         delta = self.temporality == "delta" and metric.instrument == "counter"
         # Ranges are open at their start, so that the ranges of neighbouring points have no sample in common.
         samples = (
@@ -212,10 +212,11 @@ def _samples(document: Any, metric: Metric, match: Match, access: Access) -> lis
     """
     samples = []
     usual = next(iter(SPELLINGS))
+    dotted = [name for name in metric.attributes if "." in name]  # others are spelled alike everywhere
     for entry in _series(document, "vector", access):
         labels = entry["metric"]
         dialect = next(
-            (each for each, spell in SPELLINGS.items() if any(map(labels.__contains__, map(spell, metric.attributes)))),
+            (each for each, spell in SPELLINGS.items() if any(map(labels.__contains__, map(spell, dotted)))),
             None,
         )
         if dialect is None:

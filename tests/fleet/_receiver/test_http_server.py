@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 
 import pytest
 from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from otlp_requests import request_of
 
@@ -331,3 +332,27 @@ def test_tls(start, certificate):
     with suppress(ConnectionError):
         assert server.send(b"POST /v1/metrics HTTP/1.1\r\n\r\n")[:4] != b"HTTP"
     assert server.store.series == 1
+
+
+def test_logs_are_handed_on_where_a_view_wants_them(start):
+    """Traces are let in and ignored, so that an SDK that sends all three logs no errors."""
+    server = start()
+    request = ExportLogsServiceRequest()
+    request.resource_logs.add().scope_logs.add().log_records.add(event_name="ml.retraining.requested")
+    body = request.SerializeToString()
+    response, _ = server.ask(body, path="/v1/logs")
+    assert response.status == 404
+    received = []
+    intake = Intake(server.store, on_logs=received.append)
+    with closing(HttpReceiver(Address("127.0.0.1", 0), Door(), intake)) as receiver:
+        server.port = receiver.address.port
+        for path, sent in (("/v1/logs", body), ("/v1/traces", b"anything"), ("/v1/metrics", body_of())):
+            response, _ = server.ask(sent, path=path)
+            assert response.status == 200
+        response, answer = server.ask(b"no logs", path="/v1/logs")
+        assert response.status == 400
+        assert "no ExportLogsServiceRequest" in Status.FromString(answer).message
+        response, answer = server.ask(body, path="/v1/profiles")
+        assert "or /v1/logs, for logs or /v1/traces" in Status.FromString(answer).message
+    assert received == [request]
+    assert intake.requests == 3

@@ -1,4 +1,4 @@
-"""OTLP over gRPC: one method. grpcio is imported with this module (extra ``judge``)."""
+"""OTLP over gRPC: one method for each signal. grpcio is imported with this module (extra ``judge``)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import grpc
 
 from driftline.fleet._receiver.addresses import Address, Door
-from driftline.fleet._receiver.intake import Intake, Problem, RefusedError
+from driftline.fleet._receiver.intake import SERVICES, Intake, Problem, RefusedError, Signal
 
 __all__ = ["GrpcReceiver"]
-
-SERVICE = "opentelemetry.proto.collector.metrics.v1.MetricsService"
 
 CODES: dict[Problem, grpc.StatusCode] = {
     "unreadable": grpc.StatusCode.INVALID_ARGUMENT,
@@ -71,8 +70,11 @@ class GrpcReceiver:
         )
         # Bytes are read here, so that what cannot be read is INVALID_ARGUMENT, which clients do not send again. A
         # stream of requests looks the same to clients, and its message is not awaited before the token is checked.
-        export = grpc.stream_unary_rpc_method_handler(self._export)
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Export": export}),))
+        handlers = []
+        for signal in sorted(intake.signals):
+            export = grpc.stream_unary_rpc_method_handler(partial(self._export, signal))
+            handlers.append(grpc.method_handlers_generic_handler(SERVICES[signal], {"Export": export}))
+        self._server.add_generic_rpc_handlers(tuple(handlers))
         files = door.files()
         try:
             if files is None:
@@ -85,7 +87,7 @@ class GrpcReceiver:
         self.address = Address(address.host, port)
         self._server.start()
 
-    def _export(self, messages: Iterator[bytes], context: Any) -> bytes:
+    def _export(self, signal: Signal, messages: Iterator[bytes], context: Any) -> bytes:
         headers = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         if not self._door.admits(headers.get("authorization")):
             self.problems["UNAUTHENTICATED"] += 1
@@ -94,7 +96,7 @@ class GrpcReceiver:
             body = self._next(messages, context)
             self._intake.hold(len(body))
             try:
-                return self._intake.add(body).SerializeToString()
+                return self._intake.add(body, signal=signal).SerializeToString()
             finally:
                 self._intake.release(len(body))
         except RefusedError as refused:

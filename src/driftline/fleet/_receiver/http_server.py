@@ -1,4 +1,4 @@
-"""OTLP over HTTP: one path, one method, two content types, and the statuses that the protocol defines."""
+"""OTLP over HTTP: a path for each signal, one method, two content types, and the statuses that the protocol defines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
 from driftline.fleet._receiver.addresses import Address, Door
-from driftline.fleet._receiver.intake import Intake, Problem, RefusedError
+from driftline.fleet._receiver.intake import METRICS, SERVICES, Intake, Problem, RefusedError, Signal
 from driftline.fleet._receiver.serving import DeadlineHandler, HttpServer
 
 __all__ = ["HttpReceiver", "OtlpHandler"]
 
-PATH = "/v1/metrics"
+PATHS: dict[str, Signal] = {f"/v1/{signal}": signal for signal in SERVICES}
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
@@ -50,13 +50,16 @@ class OtlpHandler(DeadlineHandler):
         """Answer in protobuf until a request is JSON."""
         super().setup()
         self._is_json = False
+        self._signal: Signal = METRICS
 
     def do_POST(self) -> None:  # noqa: N802 - its name in http.server
         """Take a request of OTLP."""
         self.is_read = self._is_json = False
-        if self.path != PATH:
-            self.refuse(HTTPStatus.NOT_FOUND, f"expected {PATH}, for metrics")
+        signal = self._known_signal()
+        if signal is None:
+            self.refuse(HTTPStatus.NOT_FOUND, self._expected_paths())
             return
+        self._signal = signal
         if not self.door.admits(self.headers.get("Authorization")):
             self.refuse(HTTPStatus.UNAUTHORIZED, "expected a bearer token", ("WWW-Authenticate", "Bearer"))
             return
@@ -116,7 +119,7 @@ class OtlpHandler(DeadlineHandler):
                 body += piece
             self.is_read = True
             encoding = self.headers.get("Content-Encoding", "identity").strip().lower()
-            response = self.intake.add(bytes(body), encoding=encoding, is_json=self._is_json)
+            response = self.intake.add(bytes(body), signal=self._signal, encoding=encoding, is_json=self._is_json)
         finally:
             self.intake.release(held)
         self.was_admitted = True
@@ -124,10 +127,18 @@ class OtlpHandler(DeadlineHandler):
 
     def _wrong_method(self) -> None:
         self.is_read = False
-        if self.path == PATH:
+        if self._known_signal() is not None:
             self.refuse(HTTPStatus.METHOD_NOT_ALLOWED, "expected POST", ("Allow", "POST"))
         else:
-            self.refuse(HTTPStatus.NOT_FOUND, f"expected {PATH}, for metrics")
+            self.refuse(HTTPStatus.NOT_FOUND, self._expected_paths())
+
+    def _known_signal(self) -> Signal | None:
+        """Return the signal of the path; None if it is no path of a signal that is let in."""
+        signal = PATHS.get(self.path)
+        return signal if signal in self.intake.signals else None
+
+    def _expected_paths(self) -> str:
+        return f"expected {' or '.join(f'/v1/{each}, for {each}' for each in SERVICES if each in self.intake.signals)}"
 
     do_GET = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _wrong_method  # noqa: N815 - their names there
 

@@ -1,23 +1,40 @@
-"""Turns the bodies of requests into points of a store, within limits, or says why not."""
+"""Turns the bodies of requests into points of a store and into events, within limits, or says why not."""
 
 from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from driftline._backends.otlp_store import OtlpStore
 from driftline.errors import DriftlineError
 
-__all__ = ["Intake", "IntakeLimits", "Problem", "RefusedError", "decompress"]
+__all__ = ["METRICS", "SERVICES", "Intake", "IntakeLimits", "Problem", "RefusedError", "Signal", "decompress"]
+
+Signal: TypeAlias = Literal["metrics", "logs", "traces"]
+"""The kind of telemetry in a request. HTTP has a path for each, ``/v1/metrics`` and so on."""
+
+METRICS: Signal = "metrics"
+
+SERVICES: Mapping[Signal, str] = {
+    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
+    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
+}
+"""The service of gRPC for each signal."""
+
+M = TypeVar("M", bound=Message)
 
 Problem: TypeAlias = Literal["unreadable", "too large", "encoding", "busy"]
 """Why a request is refused as a whole. After "busy" alone a client may send it again."""
@@ -75,14 +92,24 @@ class Intake:
     Args:
         store: the store.
         limits: limits of requests.
+        on_logs: called with each ``ExportLogsServiceRequest``, by several threads. If None, requests of metrics are
+            the only ones that are let in. If not, those of traces are let in too, and ignored: an SDK that sends all
+            three would log errors otherwise.
 
     Attributes:
         limits: as above.
-        requests: the number of requests whose points were added.
+        signals: the signals that are let in.
+        requests: the number of requests that were added.
     """
 
-    def __init__(self, store: OtlpStore, limits: IntakeLimits | None = None) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: OtlpStore,
+        limits: IntakeLimits | None = None,
+        on_logs: Callable[[ExportLogsServiceRequest], None] | None = None,
+    ) -> None:
+        self._store, self._on_logs = store, on_logs
+        self.signals: frozenset[Signal] = frozenset([METRICS] if on_logs is None else SERVICES)
         self.limits = limits or IntakeLimits()
         self._turns = threading.BoundedSemaphore(self.limits.requests)
         self._lock = threading.Lock()
@@ -108,12 +135,15 @@ class Intake:
         with self._lock:
             self._held -= size
 
-    def add(self, body: bytes, *, encoding: str = "identity", is_json: bool = False) -> ExportMetricsServiceResponse:
+    def add(
+        self, body: bytes, *, signal: Signal = METRICS, encoding: str = "identity", is_json: bool = False
+    ) -> Message:
         """
-        Add the points of a body to the store, and return the response.
+        Add the points or the events of a body, and return the response.
 
         Args:
             body: the body as sent.
+            signal: what it holds.
             encoding: its ``Content-Encoding``.
             is_json: whether it is JSON instead of protobuf.
 
@@ -126,15 +156,26 @@ class Intake:
         try:
             most = min(self.limits.json, self.limits.body) if is_json else self.limits.body
             text = decompress(body, encoding, most)
-            added = self._store.add(read_request(text, is_json=is_json))
+            response = self._add(text, signal, is_json=is_json)
         finally:
             self._turns.release()
+        with self._lock:
+            self.requests += 1
+        return response
+
+    def _add(self, text: bytes, signal: Signal, *, is_json: bool) -> Message:
+        if signal == "traces":
+            return ExportTraceServiceResponse()
+        if signal == "logs":
+            request = read_request(text, ExportLogsServiceRequest, is_json=is_json)
+            if self._on_logs is not None:
+                self._on_logs(request)
+            return ExportLogsServiceResponse()
+        added = self._store.add(read_request(text, ExportMetricsServiceRequest, is_json=is_json))
         response = ExportMetricsServiceResponse()
         if added.refused:
             response.partial_success.rejected_data_points = added.refused
             response.partial_success.error_message = added.reason
-        with self._lock:
-            self.requests += 1
         return response
 
 
@@ -174,20 +215,20 @@ def decompress(body: bytes, encoding: str, most: int) -> bytes:
     return text
 
 
-def read_request(text: bytes, *, is_json: bool) -> ExportMetricsServiceRequest:
+def read_request(text: bytes, kind: type[M], *, is_json: bool) -> M:
     """
-    Return the request that a body is.
+    Return the request of a kind that a body is.
 
     Raises:
         RefusedError: it is none.
     """
-    request = ExportMetricsServiceRequest()
+    request = kind()
     try:
         if is_json:
             json_format.Parse(text, request, ignore_unknown_fields=True, max_recursion_depth=MAX_DEPTH)
         else:
             request.ParseFromString(text)
     except (DecodeError, json_format.ParseError, ValueError, RecursionError) as error:
-        msg = f"no ExportMetricsServiceRequest: {error}"
+        msg = f"no {kind.__name__}: {error}"
         raise RefusedError(msg, "unreadable") from error
     return request
