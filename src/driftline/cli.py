@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "compare the rows of a file with a reference",
     "report": "write a page about the rows of a file, compared with a reference",
     "canary": "decide whether a candidate may take over",
+    "live": "show a running service in the terminal or as a page",
     "judge": "evaluate all processes that serve a model together",
     "series": "count the series that a monitor will export",
     "dashboards": "write dashboards for Grafana",

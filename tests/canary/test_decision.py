@@ -47,7 +47,7 @@ def test_a_healthy_candidate_is_promoted(healthy, evidence_of):
         "prediction_drift",
     ]
     assert verdict.reason.startswith(
-        "canary healthy on 40000 predictions: error rate 2.00% against 2.00%: worse by at most"
+        "canary healthy on 40,000 predictions: error rate 2.00% against 2.00%: worse by at most"
     )
     for criterion in verdict.criteria:
         assert criterion.state == "promote"

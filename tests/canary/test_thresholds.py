@@ -45,7 +45,7 @@ def test_a_healthy_candidate_is_promoted():
         "prediction_drift",
     ]
     assert {criterion.state for criterion in verdict.criteria} == {"promote"}
-    assert verdict.reason.startswith("canary healthy on 1000 predictions: accuracy 90.00%")
+    assert verdict.reason.startswith("canary healthy on 1,000 predictions: accuracy 90.00%")
 
 
 @pytest.mark.parametrize(("correct", "state"), [(799, "rollback"), (800, "promote"), (801, "promote")])

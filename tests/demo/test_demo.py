@@ -10,17 +10,15 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
-from driftline.demo.received import DriftEvent, Received
-from driftline.demo.screen import Lines, Span, bars
-from driftline.demo.summary import spells, summary
+from driftline._live.values import Event, LiveView, ModelKey, ModelView
+from driftline.demo.summary import Spell, spells, summary
 
 pty = pytest.importorskip("pty", reason="a terminal of POSIX")
 
 DEMO = [sys.executable, "-m", "driftline.demo", "--quick"]
-SECONDS = 120.0
+SECONDS = 300.0
 """Seconds until a run counts as stuck. A run takes about six."""
 
 
@@ -40,14 +38,17 @@ def test_without_a_terminal_it_prints_lines_and_a_summary():
     # The snow storm of 8 February grounded one flight in ten: their delay is missing.
     assert re.search(r"^dep_delay drifted from 2013-02-09 until .*more missing", process.stdout, re.MULTILINE)
     assert re.search(r"^Never drifted: .*distance", process.stdout, re.MULTILINE)
-    promoted = r"^The canary went from inconclusive to promote on 2013-02-\d\d: canary healthy on [\d]+ predictions: "
+    promoted = r"^The canary went from inconclusive to promote on 2013-02-\d\d: canary healthy on [\d,]+ predictions: "
     assert re.search(promoted, process.stdout, re.MULTILINE)
     assert "rollback" not in process.stdout
     estimate = r"^Accuracy of the baseline on 2013-01-22, before any outcome was known: estimated [89]\d\.\d%"
     assert re.search(estimate, process.stdout, re.MULTILINE)
     assert re.search(r"^Accuracy of the candidate: [89]\d\.\d% on \d,\d{3} outcomes", process.stdout, re.MULTILINE)
-    assert not process.stderr
     assert process.stderr == ""
+    # Events are printed in the order of their days.
+    days = re.findall(r"^(2013-\d\d-\d\d)  (?!.*predictions;)", process.stdout, re.MULTILINE)
+    assert len(days) > 3
+    assert days == sorted(days)
 
 
 def test_a_broken_candidate_is_rolled_back():
@@ -135,6 +136,8 @@ def test_wrong_arguments_are_refused():
         (["--weeks", "53"], "and at most 52"),
         (["--seconds", "-1"], "--seconds -1: expected a positive number"),
         (["--otlp", "localhost"], "--otlp localhost: expected a URL such as http://localhost:4318"),
+        (["--otlp", "http://localhost:4318", "--web"], "--otlp and --web: expected one of them"),
+        (["--web", "a:b:c"], "expected an address such as 127.0.0.1:8322"),
     ):
         process = subprocess.run(
             [sys.executable, "-m", "driftline.demo", *arguments],
@@ -147,42 +150,23 @@ def test_wrong_arguments_are_refused():
         assert message in process.stderr
 
 
+BASELINE = ModelKey("flight-delay", "1", "baseline")
+
+
 def test_spells_join_the_events_of_a_feature():
-    """A spell ends at the next state other than drifting, or it is open."""
+    """A spell ends at the next state other than drifting, or it is open. The candidate has its own."""
     events = [
-        DriftEvent(24, "a", "stable", "drifting", "a: up; psi"),
-        DriftEvent(48, "a", "drifting", "stable", ""),
-        DriftEvent(24, "b", "insufficient_data", "stable", ""),
-        DriftEvent(72, "a", "stable", "drifting", "a: down"),
+        Event(24, "drift", BASELINE, "a", "drifting", "stable", "a: up; psi"),
+        Event(24, "drift", BASELINE, "b", "stable", "insufficient_data"),
+        Event(30, "drift", ModelKey("flight-delay", "2", "candidate"), "b", "drifting", "stable"),
+        Event(48, "drift", BASELINE, "a", "stable", "drifting"),
+        Event(72, "drift", BASELINE, "a", "drifting", "stable", "a: down"),
     ]
-    assert spells(events) == {"a": [(24, 48, "a: up; psi"), (72, None, "a: down")]}
-
-
-def test_lines_show_the_start_and_end_of_drift(capsys):
-    """The features that are stable from the start share one line."""
-    events = [
-        DriftEvent(24, "a", "insufficient_data", "stable", "as the reference"),
-        DriftEvent(24, "b", "insufficient_data", "drifting", "b: missing 1% to 9%; PSI 0.2"),
-        DriftEvent(24, "c", "insufficient_data", "stable", "as the reference"),
-        DriftEvent(48, "b", "drifting", "stable", "as the reference"),
-    ]
-    Lines(Span(1_000, 2_000)).show(Received("baseline", drift=events, retraining=[(48, "b drifts")]))
-    assert capsys.readouterr().out.splitlines() == [
-        "2013-01-02  as in the reference: a, c",
-        "2013-01-02  b drifts: missing 1% to 9%; PSI 0.2",
-        "2013-01-03  b no longer drifts",
-        "2013-01-03  retraining requested: b drifts",
-    ]
+    assert spells(events) == {"a": [Spell(24, 48, "a: up; psi"), Spell(72, None, "a: down")]}
 
 
 def test_the_summary_counts_lost_predictions():
     """Fewer predictions arrived than were made."""
-    received = Received("baseline", served={"baseline": 90})
-    first = next(summary(received, ["a"], 100, interrupted=False))
-    assert first.startswith("100 predictions were made, 90 of them arrived")
-
-
-def test_bars_show_every_bin_with_a_count():
-    """The smallest count has the lowest block, an empty bin has none."""
-    assert bars(np.array([1, 1000, 0])) == "▁█ "
-    assert bars(np.array([0, 0])) == "  "
+    view = LiveView("", "", 0.0, models=(ModelView(BASELINE, served=90),))
+    first = next(summary(view, [], {}, exports=3, predictions=100, interrupted=False))
+    assert first == "100 predictions were made, 90 of them arrived through OTLP, in 3 exports."

@@ -112,4 +112,4 @@ def combine_criteria(criteria: Sequence[Criterion], rows: int, empty_reason: str
             reasons = "; ".join(criterion.reason for criterion in decisive)
             return Verdict(decisive[0].state, head + reasons, tuple(criteria))
     reasons = "; ".join(criterion.reason for criterion in criteria)
-    return Verdict("promote", f"canary healthy on {rows} predictions: {reasons}", tuple(criteria))
+    return Verdict("promote", f"canary healthy on {rows:,} predictions: {reasons}", tuple(criteria))

@@ -16,11 +16,11 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 
 from driftline.demo.flights import START, hour_to_date, load
-from driftline.demo.receiver import Finished, receive
+from driftline.demo.receiver import Finished, Span, receive
 from driftline.demo.replay import CANDIDATES, DAY, INCIDENTS, WEEK, Replay
-from driftline.demo.screen import Span
-from driftline.demo.summary import with_name
 from driftline.demo.telemetry import Telemetry, set_up
+from driftline.errors import ConfigurationError
+from driftline.fleet._receiver.addresses import Address
 from driftline.otlp import OtlpSetup
 
 __all__ = ["run"]
@@ -30,6 +30,10 @@ EXPORT_MILLISECONDS = "500"
 
 WEEKS = 52
 """Number of weeks in the data."""
+
+PAGE_PORT = 8322
+PAGE = f"127.0.0.1:{PAGE_PORT}"
+"""Where a page is served by default."""
 
 LINE_DAYS = 14
 """Simulated days between two lines of output with ``--otlp``."""
@@ -42,6 +46,7 @@ class Options:
 
     Attributes:
         otlp: URL of a collector; None to draw in this terminal.
+        page: where a page is served instead; None for no page.
         incident: a key of `INCIDENTS`; any other name means no incident.
         incident_at: hours from `START` at which the incident starts.
         candidate: a key of `CANDIDATES`.
@@ -51,6 +56,7 @@ class Options:
     """
 
     otlp: str | None
+    page: Address | None
     incident: str
     incident_at: int
     candidate: str
@@ -66,6 +72,9 @@ def parse_options(arguments: list[str]) -> Options:
         description="Serve a year of flights with two models, and show their telemetry.",
     )
     parser.add_argument("--otlp", metavar="URL", help="send to this collector instead of drawing")
+    parser.add_argument(
+        "--web", metavar="HOST:PORT", nargs="?", const=PAGE, help=f"serve a page instead of drawing (default {PAGE})"
+    )
     parser.add_argument("--incident", choices=["none", *INCIDENTS], default="none", help="break a feature midway")
     parser.add_argument(
         "--incident-at", metavar="DATE", default=None, help="start of the incident (default: 2013-09-01)"
@@ -86,12 +95,18 @@ def parse_options(arguments: list[str]) -> Options:
         parser.error(f"--seconds {parsed.seconds:g}: expected a positive number")
     if parsed.otlp is not None and not parsed.otlp.startswith(("http://", "https://")):
         parser.error(f"--otlp {parsed.otlp}: expected a URL such as http://localhost:4318")
+    if parsed.otlp is not None and parsed.web is not None:
+        parser.error("--otlp and --web: expected one of them")
+    try:
+        page = None if parsed.web is None else Address.parse("--web", parsed.web, PAGE_PORT)
+    except ConfigurationError as error:
+        parser.error(str(error))
     try:
         when = datetime.strptime(parsed.incident_at or at, "%Y-%m-%d")  # noqa: DTZ007 - local time, as the data
     except ValueError:
         parser.error(f"--incident-at {parsed.incident_at}: expected a date such as 2013-09-01")
     hour = int((when - START).total_seconds() // 3600)
-    return Options(parsed.otlp, parsed.incident, hour, parsed.candidate, training_weeks, weeks, parsed.seconds)
+    return Options(parsed.otlp, page, parsed.incident, hour, parsed.candidate, training_weeks, weeks, parsed.seconds)
 
 
 def run(arguments: list[str]) -> bool:
@@ -128,7 +143,7 @@ def _to_screen(replay: Replay, options: Options) -> bool:
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
     # The receiver reads totals, so the demo ignores the temporality that this shell prefers.
     os.environ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] = "cumulative"
-    with _receiver(replay) as (pipe, port):
+    with _receiver(replay, options.page) as (pipe, port):
         telemetry = set_up(f"http://127.0.0.1:{port}", "http/protobuf", replay.hour)
         interrupted = _serve(replay, options, telemetry)
         with suppress(KeyboardInterrupt):
@@ -148,7 +163,8 @@ def _to_collector(replay: Replay, options: Options, url: str) -> bool:
     drifting = [name for name, status in statuses.items() if status.state == "drifting"]
     print(f"{replay.sent.predictions:,} predictions made, {replay.sent.outcomes:,} outcomes added.")
     for name in drifting:
-        print(f"drifting at the end: {with_name(name, statuses[name].reason)}")
+        reason = statuses[name].reason.removeprefix(f"{name}: ")
+        print(f"drifting at the end: {name}: {reason}")
     verdict = replay.canary.verdict()
     print(f"canary: {verdict.state}, {verdict.reason}")
     return interrupted
@@ -188,13 +204,13 @@ def _finish(replay: Replay, setup: OtlpSetup) -> None:
 
 
 @contextmanager
-def _receiver(replay: Replay) -> Iterator[tuple[Connection, int]]:
+def _receiver(replay: Replay, page: Address | None) -> Iterator[tuple[Connection, int]]:
     """Start the receiver's process, and yield (pipe to it, its HTTP port). At exit, wait until the process ends."""
     context = multiprocessing.get_context("spawn")
     parent_pipe, child_pipe = context.Pipe()
     span = Span(replay.first, replay.until)
     child = context.Process(
-        target=receive, args=(child_pipe, replay.reference.to_json(), span, "baseline"), name="receiver", daemon=True
+        target=receive, args=(child_pipe, replay.reference.to_json(), span, page), name="receiver", daemon=True
     )
     # Ctrl-C reaches every process of the group. The child ignores it from its start, because this process ends first
     # and then sends `Finished`.

@@ -1,45 +1,45 @@
-"""Receives OTLP over HTTP in a separate process, and draws the telemetry that arrives."""
+"""Receives the telemetry of the demo in a separate process, and shows it in a live view."""
 
 from __future__ import annotations
 
 import signal
-import threading
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 from rich.console import Console
 
 from driftline import Reference
-from driftline.demo.received import Received
-from driftline.demo.screen import Lines, Picture, Screen, Span
-from driftline.demo.summary import summary
-from driftline.fleet._receiver.intake import RefusedError, decompress
+from driftline import semconv as sc
+from driftline._backends.otlp_store import Added
+from driftline._live.events import EventLog
+from driftline._live.lines import Lines
+from driftline._live.reader import LiveReader, ReaderOptions
+from driftline._live.server import PageScreen
+from driftline._live.session import follow, open_receivers
+from driftline._live.store import LiveStore
+from driftline._live.terminal import TerminalScreen
+from driftline.demo.clock import SimulatedClock, date_of
+from driftline.demo.summary import Estimate, summary
+from driftline.fleet._receiver.addresses import Address, Door
 
-__all__ = ["Finished", "receive"]
+__all__ = ["Finished", "Span", "receive"]
 
-DRAW_SECONDS = 0.25
-"""Seconds between two drawings."""
+EVERY, LINES_EVERY = 0.25, 1.0
+"""Seconds between two views: of a picture, which moves, and of printed lines, which need not."""
 
-MAX_BYTES = 64 * 2**20
-"""Largest size of a request in bytes, decompressed too. Those of the demo have about 100 kB."""
+LINE_SECONDS = 14 * 86_400.0
+"""Simulated seconds between two lines of output, where there is no terminal."""
 
-_ROUTES: dict[str, tuple[type[Message], type[Message]]] = {
-    "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse),
-    "/v1/logs": (ExportLogsServiceRequest, ExportLogsServiceResponse),
-    "/v1/traces": (ExportTraceServiceRequest, ExportTraceServiceResponse),
-}
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The first and last hour of the replay, counted from `START`."""
+
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,41 @@ class Finished:
     interrupted: bool
 
 
-def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> None:
+class _Store(LiveStore):
     """
-    Listen on a free port, draw the telemetry that arrives, and print a summary at the end.
+    A store that counts exports, and remembers the estimates of accuracy that came before any outcome.
+
+    Args:
+        log: the log of events, whose time is the simulated one.
+        first: the hour since `START` at which the replay begins.
+    """
+
+    def __init__(self, log: EventLog, first: int) -> None:
+        super().__init__()
+        self._log, self._first = log, date_of(first)
+        self.exports = 0
+        self.early: dict[str, Estimate] = {}
+
+    def add(self, request: Any) -> Added:
+        """Add the points of a request."""
+        added = super().add(request)
+        self.exports += 1
+        now = time.time()
+        known, estimated = (
+            {
+                each.attributes.get(sc.ML_MODEL_VARIANT, ""): each.value
+                for each in self.latest(metric, {}, at=now, within=60.0)
+            }
+            for metric in (sc.METRIC_MODEL_ACCURACY, sc.METRIC_MODEL_ACCURACY_ESTIMATED)
+        )
+        for variant in estimated.keys() - known.keys() - self.early.keys():
+            self.early[variant] = Estimate(max(self._log.latest, self._first), estimated[variant])
+        return added
+
+
+def receive(pipe: Connection, reference_json: str, span: Span, page: Address | None) -> None:
+    """
+    Listen on a free port, show the telemetry that arrives, and print a summary at the end.
 
     The end is the message `Finished`, or the end of the sender's process.
 
@@ -62,79 +94,58 @@ def receive(pipe: Connection, reference_json: str, span: Span, variant: str) -> 
         pipe: the connection to the sender, which gets the port through it and later sends `Finished`.
         reference_json: the reference of the monitors, as JSON.
         span: the first and last hour of the replay.
-        variant: the variant whose features are shown.
+        page: where a page is served. If None, the view is drawn in the terminal.
     """
     # Ctrl-C reaches every process of the group. The sender ends first, and then sends `Finished`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     reference = Reference.from_json(reference_json)
-    received, lock = Received(variant), threading.Lock()
-    server = _server(received, lock)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    try:
-        pipe.send(server.server_port)
-    except OSError:  # the sender ended before it began
-        return
+    log = EventLog(SimulatedClock(span.first))
+    store = _Store(log, span.first)
     console = Console()
-    screen: Screen = Picture(console, reference, span) if console.is_terminal else Lines(span)
     finished: Finished | None = None
-    with screen:
-        while True:
+    with ExitStack() as stack:
+        receivers = open_receivers(Address("127.0.0.1", 0), None, Door(), store, log, stack)
+        options = ReaderOptions(
+            title="driftline: flights of 2013",
+            source="a replay through OTLP/HTTP",
+            reference=reference,
+            dates_only=True,
+            span=(date_of(span.first), date_of(span.last)),
+        )
+        reader = LiveReader(store, log, options)
+        screen: Lines | PageScreen | TerminalScreen = Lines(LINE_SECONDS)
+        every = LINES_EVERY
+        if page is not None:
+            screen, every = PageScreen(page, EVERY), EVERY
+            print(f"the page is at {screen.url}", flush=True)
+        elif console.is_terminal:
+            screen, every = TerminalScreen(console), EVERY
+        stack.enter_context(screen)
+        try:
+            pipe.send(None if receivers.http is None else receivers.http.port)
+        except OSError:  # the sender ended before it began
+            return
+
+        def wait(seconds: float) -> bool:
+            nonlocal finished
             try:
-                if pipe.poll(DRAW_SECONDS):
+                if pipe.poll(seconds):
                     finished = pipe.recv()
-                    break
+                    return True
             except (EOFError, OSError):
-                break
-            with lock:
-                screen.show(received)
-        with lock:
-            screen.show(received)
-    server.shutdown()
-    names = [feature.name for feature in reference.watched]
-    print()
-    for line in summary(
-        received,
-        names,
-        None if finished is None else finished.predictions,
+                return True
+            return False
+
+        view = follow(reader, [screen], every, wait)
+    lines = summary(
+        view,
+        log.events(),
+        store.early,
+        exports=store.exports,
+        predictions=None if finished is None else finished.predictions,
         interrupted=finished is None or finished.interrupted,
-    ):
+    )
+    print()
+    for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     pipe.close()
-
-
-def _server(received: Received, lock: threading.Lock) -> ThreadingHTTPServer:
-    """Return a server on a free port of this host. It holds *lock* while it adds a request to *received*."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            if self.path not in _ROUTES or length > MAX_BYTES:
-                self.send_error(404 if self.path not in _ROUTES else 413)
-                return
-            request_type, response_type = _ROUTES[self.path]
-            try:
-                encoding = self.headers.get("Content-Encoding", "identity")
-                message: Any = request_type.FromString(decompress(self.rfile.read(length), encoding, MAX_BYTES))
-            except (DecodeError, OSError, RefusedError):
-                self.send_error(400)
-                return
-            with lock:
-                if self.path == "/v1/metrics":
-                    received.add_metrics(message)
-                elif self.path == "/v1/logs":
-                    received.add_logs(message)
-            response = response_type().SerializeToString()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(response)))
-            self.end_headers()
-            self.wfile.write(response)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in http.server
-            """Print nothing, because the terminal shows the picture."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    return server

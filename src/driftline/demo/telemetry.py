@@ -10,7 +10,7 @@ from opentelemetry._logs import Logger
 from opentelemetry.metrics import Observation
 
 from driftline import configure_otlp
-from driftline.demo.received import DAY_BEGAN, SIMULATED_HOUR
+from driftline.demo.clock import DAY_BEGAN, SIMULATED_HOUR
 from driftline.otlp import OtlpSetup
 
 __all__ = ["Telemetry", "set_up"]
