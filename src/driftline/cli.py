@@ -30,6 +30,7 @@ COMMANDS = {
     "judge": "evaluate all processes that serve a model together",
     "series": "count the series that a monitor will export",
     "dashboards": "write dashboards for Grafana",
+    "retraining": "show requests for retraining, report on them, replay a policy",
     "run": "run a program, and monitor the models that it loads",
     "rules": "write recording and alerting rules for Prometheus",
     "collector": "write a configuration of the OpenTelemetry Collector",

@@ -14,7 +14,7 @@ from driftline.fleet._blocks import blocks_until
 from driftline.fleet._processes import choose_model
 from driftline.fleet._state_file import ServiceState, StateFile, Subject
 
-__all__ = ["FleetLook", "look"]
+__all__ = ["FleetLook", "choose_past_model", "look"]
 
 
 class FleetLook(NamedTuple):
@@ -49,7 +49,7 @@ def look(asked: FleetOptions, source: CountSource, file: StateFile | None, now: 
         ValueError: a response cannot be read.
     """
     seconds = asked.window.seconds or 0.0
-    model = _model(asked, source, now)
+    model = choose_past_model(asked, source, now)
     step = asked.step
     subject = Subject(model, asked.reference.fingerprint, seconds, step)
     state = ServiceState() if file is None else file.read()
@@ -72,7 +72,7 @@ def look(asked: FleetOptions, source: CountSource, file: StateFile | None, now: 
     return FleetLook(model, judge, notes)
 
 
-def _model(asked: FleetOptions, source: CountSource, now: float) -> FleetModel:
+def choose_past_model(asked: FleetOptions, source: CountSource, now: float) -> FleetModel:
     """Return the model that is evaluated: one that exports now, or else in the time that is read."""
     match: Match = {} if asked.model is None else {sc.ML_MODEL_NAME: asked.model}
     seconds = asked.window.seconds or 0.0

@@ -22,7 +22,7 @@ from driftline.canary._sources import read_policy
 from driftline.commands._fleet_options import FleetOptions
 from driftline.commands._prometheus import prometheus_source
 from driftline.commands._state import locked_state
-from driftline.commands._watch_options import GRPC_PORT, HEALTH_PORT, HTTP_PORT
+from driftline.commands._watch_options import GRPC_PORT, HEALTH_PORT, HTTP_PORT, RETRAINING_PORT
 from driftline.errors import ConfigurationError
 from driftline.fleet._health import Health
 from driftline.fleet._receiver.addresses import Address, Door, token_from_file
@@ -64,12 +64,14 @@ def watch(options: argparse.Namespace, asked: FleetOptions) -> int:
             ("otlp", options.otlp, HTTP_PORT),
             ("otlp-grpc", options.otlp_grpc, GRPC_PORT),
             ("health", options.health, HEALTH_PORT),
+            ("retraining-http", options.retraining_http, RETRAINING_PORT),
         )
         if text is not None
     }
     for name in ("otlp", "otlp-grpc"):
         if name in addresses:
             door.check(f"--{name}", addresses[name])
+    requests_door = _requests_door(options, door, addresses.get("retraining-http"))
     with ExitStack() as stack:
         file = None if options.state is None else locked_state(options.state, stack)
         store = None
@@ -81,6 +83,8 @@ def watch(options: argparse.Namespace, asked: FleetOptions) -> int:
         service = FleetService(_service_options(options, asked), source, file, store, patience=seconds)
         if "health" in addresses:
             _serve_health(addresses["health"], service, stack)
+        if "retraining-http" in addresses and service.queue is not None:
+            _serve_requests(addresses["retraining-http"], requests_door, service.queue, stack)
         receivers = ExitStack()
         stack.push(receivers)
         if store is not None:
@@ -172,7 +176,7 @@ def _service_options(options: argparse.Namespace, asked: FleetOptions) -> Servic
     retraining = None
     if options.retraining_queue is not None:
         queue = RetrainingQueue(options.retraining_queue)
-        retraining = RetrainingPolicy(min_accuracy=None, max_latency=None, queue=queue)
+        retraining = RetrainingPolicy(queue=queue)
     return ServiceOptions(
         reference=asked.reference,
         window=asked.window,
@@ -186,6 +190,32 @@ def _service_options(options: argparse.Namespace, asked: FleetOptions) -> Servic
         policy=CanaryPolicy() if options.policy is None else read_policy(options.policy),
         retraining=retraining,
     )
+
+
+def _requests_door(options: argparse.Namespace, door: Door, address: Address | None) -> Door:
+    """
+    Return what a pipeline must have to report on requests.
+
+    Raises:
+        ConfigurationError: other hosts could report without TLS or a token, or the token cannot be read.
+    """
+    path = options.retraining_token_file
+    token = None if path is None else token_from_file("--retraining-token-file", path)
+    if address is not None and not address.is_loopback and (token is None or door.certificate is None):
+        msg = (
+            f"--retraining-http {address}: expected an address of this host, or --retraining-token-file, --otlp-cert "
+            "and --otlp-key too: any host could report otherwise"
+        )
+        raise ConfigurationError(msg)
+    return replace(door, token=token)
+
+
+def _serve_requests(address: Address, door: Door, queue: RetrainingQueue, stack: ExitStack) -> None:
+    from driftline.fleet._requests_server import requests_server  # noqa: PLC0415 - the extra judge
+
+    server = requests_server(address, door, queue)
+    stack.callback(server.close)
+    _log.info("requests for retraining at http%s://%s", "s" if door.certificate else "", server.address)
 
 
 def _serve_health(address: Address, service: FleetService, stack: ExitStack) -> None:

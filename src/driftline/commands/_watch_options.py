@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from driftline.commands._prometheus import ACCESS_OPTIONS
 from driftline.errors import ConfigurationError
 
-__all__ = ["GRPC_PORT", "HEALTH_PORT", "HTTP_PORT", "add_watch_arguments", "check_watch_arguments"]
+__all__ = ["GRPC_PORT", "HEALTH_PORT", "HTTP_PORT", "RETRAINING_PORT", "add_watch_arguments", "check_watch_arguments"]
 
 HTTP_PORT, GRPC_PORT = 4319, 4320
 """Ports of the receivers. A collector on the same host has OTLP's own, 4317 and 4318."""
 
 HEALTH_PORT = 8321
+
+RETRAINING_PORT = 8322
 
 HERE = "127.0.0.1"
 
@@ -26,6 +28,8 @@ WATCH_ONLY = (
     "health",
     "service-name",
     "retraining-queue",
+    "retraining-http",
+    "retraining-token-file",
     "policy",
 )
 """Arguments that only make sense with ``--watch``."""
@@ -64,6 +68,15 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--service-name", metavar="NAME", help="service.name of the telemetry (default driftline-judge)")
     group.add_argument("--retraining-queue", metavar="FILE", help="RetrainingQueue that gets requests when it drifts")
+    group.add_argument(
+        "--retraining-http",
+        metavar="HOST:PORT",
+        nargs="?",
+        const=f"{HERE}:{RETRAINING_PORT}",
+        help="let pipelines report on the requests in the queue; --retraining-token-file and the certificate of the "
+        f"receivers are required for other hosts (default {HERE}:{RETRAINING_PORT})",
+    )
+    group.add_argument("--retraining-token-file", metavar="FILE", help="the bearer token that pipelines must have")
     group.add_argument("--policy", metavar="FILE", help="a CanaryPolicy as JSON, for canaries of the model")
 
 
@@ -77,12 +90,17 @@ def check_watch_arguments(options: argparse.Namespace) -> None:
     receives = [name for name in ("otlp", "otlp-grpc") if _value(options, name) is not None]
     if not options.watch:
         _expect_absent(options, WATCH_ONLY, "with --watch only")
+    if options.retraining_http is not None and options.retraining_queue is None:
+        msg = "--retraining-http: expected with --retraining-queue only"
+        raise ConfigurationError(msg)
     if options.prometheus is None and not receives:
         msg = "expected --prometheus, or --watch with --otlp or --otlp-grpc"
         raise ConfigurationError(msg)
     if options.prometheus is not None:
         _expect_absent(options, receives, "without --prometheus")
-        _expect_absent(options, ("otlp-token-file", "otlp-cert", "otlp-key"), "with --otlp or --otlp-grpc only")
+        _expect_absent(options, ("otlp-token-file",), "with --otlp or --otlp-grpc only")
+        if options.retraining_http is None:
+            _expect_absent(options, ("otlp-cert", "otlp-key"), "with --otlp or --otlp-grpc only")
         return
     _expect_absent(options, ("selector", *ACCESS_OPTIONS), "with --prometheus only")
     if options.otlp is not None and options.otlp == options.otlp_grpc and not options.otlp.endswith(":0"):

@@ -29,7 +29,7 @@ from driftline.fleet._retraining import FleetRetraining
 from driftline.fleet._state_file import Received, ServiceState, StateFile, Subject
 from driftline.reference import Reference
 from driftline.results import CanaryState, FeatureStatus, StateChange
-from driftline.retraining import RetrainingPolicy
+from driftline.retraining import RetrainingPolicy, RetrainingQueue
 
 __all__ = ["FleetService", "ServiceOptions"]
 
@@ -134,6 +134,11 @@ class FleetService:
         self._restore()
 
     # --- the life of the service -------------------------------------------------------------------------------------
+
+    @property
+    def queue(self) -> RetrainingQueue | None:
+        """The queue of requests for retraining, or None if there are none."""
+        return None if self._options.retraining is None else self._options.retraining.queue
 
     def run(self, ended: threading.Event) -> None:
         """Evaluate until *ended* is set."""
