@@ -18,6 +18,11 @@ FILES = {
     "gateway.yaml": "--backend prometheus --gateway",
     "fleet.yaml": "--backend prometheus --bins judge",
     "delta.yaml": "--backend local --temporality delta",
+    "kubernetes/sidecar.yaml": "--backend gateway --kubernetes sidecar",
+    "kubernetes/daemonset.yaml": "--backend gateway --kubernetes daemonset",
+    "kubernetes/gateway.yaml": "--backend prometheus --gateway --kubernetes statefulset",
+    "kubernetes/operator-daemonset.yaml": "--backend gateway --kubernetes operator",
+    "kubernetes/operator-gateway.yaml": "--backend prometheus --gateway --kubernetes operator",
 }
 """The arguments that write each file."""
 

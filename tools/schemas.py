@@ -1,12 +1,14 @@
 """
-Writes the JSON schemas that tests check the files of `examples/fleet` with, so that the tests need no network.
+Writes the JSON schemas that tests check manifests with, so that the tests need no network.
 
     pip download --no-deps kubernetes-validate==1.37.0
     go mod download -json github.com/compose-spec/compose-go/v2@v2.16.2
     go mod download -json github.com/prometheus-operator/prometheus-operator@v0.85.0
-    python tools/schemas.py WHEEL COMPOSE_FOLDER OPERATOR_FOLDER tests/data/schemas
+    go mod download -json github.com/open-telemetry/opentelemetry-operator@v0.140.0
+    python tools/schemas.py WHEEL COMPOSE_FOLDER PROMETHEUS_OPERATOR_FOLDER OPENTELEMETRY_OPERATOR_FOLDER \
+        tests/data/schemas
 
-All three are under the Apache License 2.0. The schemas lack the descriptions. Of Kubernetes there are the
+All four are under the Apache License 2.0. The schemas lack the descriptions. Of Kubernetes there are the
 kinds in `KINDS`. They are strict: an unknown field is an error. The names of files are those that kubeconform expects.
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,19 @@ import yaml
 KUBERNETES = "kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict"
 """The folder of the wheel with strict schemas, whose references are all to a file of definitions."""
 
-KINDS = ("configmap-v1", "deployment-apps-v1", "persistentvolumeclaim-v1", "service-v1")
-RESOURCES = ("prometheusrules", "servicemonitors")
+KINDS = (
+    "configmap-v1",
+    "daemonset-apps-v1",
+    "deployment-apps-v1",
+    "persistentvolumeclaim-v1",
+    "service-v1",
+    "statefulset-apps-v1",
+)
+RESOURCES = (
+    "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+    "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+)
+COLLECTORS = ("config/crd/bases/opentelemetry.io_opentelemetrycollectors.yaml",)
 
 
 def without_descriptions(schema: Any) -> Any:
@@ -95,26 +108,26 @@ def local(schema: Any) -> Any:
     }
 
 
-def operator(folder: Path) -> dict[str, Any]:
-    """Return the schemas of `RESOURCES`, by the name that kubeconform expects."""
+def operator(folder: Path, definitions: Iterable[str], version: str) -> dict[str, Any]:
+    """Return the schemas of custom resources, by the name that kubeconform expects."""
     schemas = {}
-    for resource in RESOURCES:
-        path = folder / "example/prometheus-operator-crd" / f"monitoring.coreos.com_{resource}.yaml"
-        (version,) = (
-            each for each in yaml.safe_load(path.read_text("utf-8"))["spec"]["versions"] if each["name"] == "v1"
-        )
-        schema = strict(version["schema"]["openAPIV3Schema"])
+    for definition in definitions:
+        spec = yaml.safe_load((folder / definition).read_text("utf-8"))["spec"]
+        (chosen,) = (each for each in spec["versions"] if each["name"] == version)
+        schema = strict(chosen["schema"]["openAPIV3Schema"])
         schema["properties"]["metadata"] = {"type": "object"}
-        schemas[f"{resource[:-1]}-monitoring-v1.json"] = schema
+        group = spec["group"].partition(".")[0]
+        schemas[f"{spec['names']['singular']}-{group}-{version}.json"] = schema
     return schemas
 
 
-def main(wheel: str, compose: str, operators: str, target: str) -> None:
+def main(wheel: str, compose: str, prometheus: str, collectors: str, target: str) -> None:
     """Write the schemas into a folder."""
     schemas = {
         "compose-spec.json": json.loads((Path(compose) / "schema/compose-spec.json").read_text("utf-8")),
         **{f"kubernetes/{name}": each for name, each in kubernetes(Path(wheel)).items()},
-        **{f"kubernetes/{name}": each for name, each in operator(Path(operators)).items()},
+        **{f"kubernetes/{name}": each for name, each in operator(Path(prometheus), RESOURCES, "v1").items()},
+        **{f"kubernetes/{name}": each for name, each in operator(Path(collectors), COLLECTORS, "v1beta1").items()},
     }
     for name, schema in schemas.items():
         path = Path(target) / name

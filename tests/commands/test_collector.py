@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -84,3 +86,48 @@ def test_the_command_writes_a_file(tmp_path, printed):
     path = tmp_path / "collector.yaml"
     assert main(["collector", "--backend", "mimir", "--output", str(path)]) == 0
     assert path.read_text(encoding="utf-8") == printed("--backend", "mimir")
+
+
+MANIFESTS = sorted(CONFIG.glob("kubernetes/*.yaml"))
+SCHEMAS = Path(__file__).parents[1] / "data" / "schemas" / "kubernetes"
+
+
+def documents_of(path):
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_manifests_are_valid(path):
+    """By the strict schemas of Kubernetes and of the operator, which find a misspelt key."""
+    for document in documents_of(path):
+        group, _, version = document["apiVersion"].rpartition("/")
+        name = "-".join(filter(None, (document["kind"].lower(), group.partition(".")[0], version)))
+        schema = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+        jsonschema.validate(document, schema)
+        wrong = document.get("spec", document)
+        wrong["volume"] = []
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(document, schema)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_manifests_name_what_they_define(path):
+    """Mounted volumes exist, and the configuration is the one of the file, with its queue on a volume."""
+    documents = {document["kind"]: document for document in documents_of(path)}
+    if resource := documents.get("OpenTelemetryCollector"):
+        container = pod = resource["spec"]
+        claims, config = pod.get("volumeClaimTemplates", []), pod["config"]
+    else:
+        workload = next(documents[kind] for kind in ("Deployment", "DaemonSet", "StatefulSet") if kind in documents)
+        pod, claims = workload["spec"]["template"]["spec"], workload["spec"].get("volumeClaimTemplates", [])
+        (container,) = (
+            each for each in [*pod["containers"], *pod.get("initContainers", [])] if each["name"] == "collector"
+        )
+        config = yaml.safe_load(documents["ConfigMap"]["data"]["collector.yaml"])
+        assert pod["volumes"][0]["configMap"]["name"] == documents["ConfigMap"]["metadata"]["name"]
+    volumes = {each["name"] for each in pod.get("volumes", [])} | {each["metadata"]["name"] for each in claims}
+    assert {each["name"] for each in container["volumeMounts"]} == volumes
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["DRIFTLINE_COLLECTOR_QUEUE"] in {each["mountPath"] for each in container["volumeMounts"]}
+    assert "file_storage/queue" in config["service"]["extensions"]
+    assert ("health_check" in config["extensions"]) is (path.stem != "sidecar")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from driftline._runtime.files import write_file
@@ -11,6 +12,7 @@ from driftline.commands._rules import print_text
 from driftline.fleet._collector.backend import TEMPORALITIES
 from driftline.fleet._collector.backends import BACKENDS
 from driftline.fleet._collector.configuration import BINS, KEEP, Configuration
+from driftline.fleet._collector.kubernetes import HEALTH, KINDS, SIDECAR, to_manifests
 from driftline.fleet._collector.layout import to_yaml
 
 __all__ = ["add_arguments", "run"]
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temporality", choices=TEMPORALITIES, help="counters that the backend gets (default: what suits it)"
     )
+    parser.add_argument("--kubernetes", choices=KINDS, help="write manifests of Kubernetes in place of a file")
     parser.add_argument("--output", metavar="FILE", help="file to write (default: the standard output)")
 
 
@@ -41,7 +44,12 @@ def run(options: argparse.Namespace) -> int:
     configuration = Configuration.of(
         options.backend, gateway=options.gateway, bins=options.bins, temporality=options.temporality
     )
+    if options.kubernetes:
+        probed = options.kubernetes != SIDECAR
+        configuration = replace(configuration, further=(HEALTH,) if probed else ())
     text = to_yaml(configuration, _command(options))
+    if options.kubernetes:
+        text = to_manifests(options.kubernetes, text, gateway=options.gateway)
     if options.output is None:
         print_text(text)
     else:
@@ -55,4 +63,5 @@ def _command(options: argparse.Namespace) -> str:
     words += ["--gateway"] if options.gateway else []
     words += ["--bins", options.bins] if options.bins != KEEP else []
     words += ["--temporality", options.temporality] if options.temporality else []
+    words += ["--kubernetes", options.kubernetes] if options.kubernetes else []
     return shlex.join(words)

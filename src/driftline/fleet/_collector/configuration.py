@@ -121,12 +121,14 @@ class Configuration:
         gateway: whether it adds up the counters of all processes.
         bins: where counts per bin go, one of `BINS`.
         temporality: of the counters that the backend gets.
+        further: further extensions.
     """
 
     backend: Backend
     gateway: bool
     bins: str
     temporality: str
+    further: tuple[Component, ...] = ()
 
     @classmethod
     def of(
@@ -172,7 +174,7 @@ class Configuration:
     @property
     def extensions(self) -> tuple[Component, ...]:
         """The extensions."""
-        return (*self.backend.extensions, *([QUEUE] if self.queued else []))
+        return (*self.backend.extensions, *([QUEUE] if self.queued else []), *self.further)
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:

@@ -95,7 +95,8 @@ SUM_PROCESSORS = (
               - keep_keys(resource.attributes, [{", ".join(f'"{name}"' for name in KEPT)}])
           - context: datapoint
             statements:
-              - set(resource.attributes["service.instance.id"], Concat(["${{file:/proc/sys/kernel/random/uuid}}",
+              - set(resource.attributes["service.instance.id"], Concat([
+                Substring("${{file:/proc/sys/kernel/random/uuid}}", 0, 36),
                 FNV(Concat([{_HASHED}], "/"))], "/"))
                 where resource.attributes["service.instance.id"] == nil
               - set(datapoint.attributes["{sc.ML_MONITOR_PROCESS}"], resource.attributes["service.instance.id"])
