@@ -16,7 +16,7 @@ LOOKED_UP = "2026-11-30"
 
 POINTS = "the point is dropped"
 REQUEST = "the request is refused"
-CHANGED = "the value is cut, which the sink refuses, because it would arrive changed"
+CHANGED = "it is cut or changed, so that the sink refuses it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
