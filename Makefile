@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
+.PHONY: demo demo-incident test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
 .PHONY: dist docs notebook notebooks bench bench-detection soak fuzz test-pythons test-integrations audit clean
 
 # Install again when the requirements change.
@@ -40,6 +40,10 @@ docs: $(VENV)/.docs notebooks
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m driftline.demo $(ARGS)
+
+# Broken data, then a real change: the requests, a real retraining, and the new reference. ARGS=--hasty trains too early.
+demo-incident: $(VENV)/.demo
+	$(BIN)/python -m driftline.demo.incident $(ARGS)
 
 # Opens a notebook of docs/notebooks in JupyterLab, executed: `make notebook NOTEBOOK=first-hour`.
 NOTEBOOK ?= lesson

@@ -82,7 +82,7 @@ def retrained(stream: Stream, day: float) -> tuple[Classifier, dl.Reference]:
     rows = stream.rows(day - stream.training, day)
     model = Classifier(stream, rows)
     columns = stream.part(rows)
-    # The rows that the model is judged by are not those that it was fitted to: it would know them too well.
+    # A model knows the rows that it was fitted to too well, so another one predicts a third of them.
     half = stream.rows(day - stream.training, day - stream.training / 3)
     held = stream.rows(day - stream.training / 3, day)
     check = Classifier(stream, half)
