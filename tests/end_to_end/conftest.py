@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,48 @@ def tools():
     folder = Path(where.stdout.strip())
     absent = [name for name in BINARIES if not (folder / name).exists()]
     if absent:
-        message = f"{', '.join(absent)} not built: run `make tools`"
-        if os.environ.get("DRIFTLINE_REQUIRE_TOOLS") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+        required(f"{', '.join(absent)} not built: run `make tools`")
     return folder
+
+
+def required(message):
+    """Skip a test without what it needs; with DRIFTLINE_REQUIRE_TOOLS=1, fail it."""
+    if os.environ.get("DRIFTLINE_REQUIRE_TOOLS") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A chromium without a window."""
+    where = subprocess.run(["bash", ROOT / "tools" / "browser", "--where"], capture_output=True, text=True, check=False)
+    if where.returncode:
+        required("no chromium: run tools/browser")
+    if find_spec("playwright") is None:
+        required("no playwright: pip install --group browser")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not installed everywhere
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=where.stdout.strip(), args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def serious_violations():
+    """Return a function that returns what axe finds of a page, as far as it is serious."""
+    package = find_spec("axe_playwright_python")
+    if package is None or package.origin is None:
+        required("no axe: pip install --group browser")
+    (script,) = Path(package.origin).parent.glob("axe.min.js")
+
+    def find(page):
+        page.add_script_tag(path=script)
+        result = json.loads(page.evaluate("axe.run().then(each => JSON.stringify(each.violations))"))
+        violations = [(each["impact"], each["id"], each["nodes"][0]["html"][:200]) for each in result]
+        return [each for each in violations if each[0] in {"serious", "critical"}]
+
+    return find
 
 
 @pytest.fixture(scope="session", name="eventually")

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import driftline as dl
 
-BROWSER = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
-
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.skipif(BROWSER is None, reason="no chromium: apt-get install chromium"),
-    pytest.mark.skipif(find_spec("playwright") is None, reason="no playwright: pip install playwright"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser without a window."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not installed everywhere
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield running
-        running.close()
+pytestmark = pytest.mark.system
 
 
 def rows(random, size, shift=0.0):
@@ -132,16 +110,9 @@ def test_print_has_everything(browser, files, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["monitor", "data"])
-def test_axe_finds_nothing_serious(browser, files, name, width, scheme):
+def test_axe_finds_nothing_serious(browser, serious_violations, files, name, width, scheme):
     """Names, roles, contrast, headings, labels; with all features open."""
-    package = find_spec("axe_playwright_python")
-    if package is None or package.origin is None:
-        pytest.skip("no axe: pip install axe-playwright-python")
-    (script,) = Path(package.origin).parent.glob("axe.min.js")
     page, _, _ = opened(browser, files / f"{name}.html", width, scheme, checks=True)
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    page.add_script_tag(path=script)
-    result = page.evaluate("axe.run().then(each => JSON.stringify(each.violations))")
-    violations = [(each["impact"], each["id"], each["nodes"][0]["html"][:200]) for each in json.loads(result)]
-    assert [each for each in violations if each[0] in {"serious", "critical"}] == []
+    assert serious_violations(page) == []
     page.context.close()

@@ -126,8 +126,8 @@ def run(options: argparse.Namespace) -> int:
         ended = threading.Event()
         screen = stack.enter_context(_screen(page, every))
         stack.enter_context(_Signals(ended))
-        if isinstance(screen, PageScreen):
-            say(f"{name}; the page is at {screen.url}", sys.stdout)
+        if isinstance(screen, (PageScreen, Lines)):
+            say(f"{name}; the page is at {screen.url}" if isinstance(screen, PageScreen) else name, sys.stdout)
         if options.prometheus is not None:
             now = time.time()
             reader.read_past([now - within * (1.0 - index / PAST_POINTS) for index in range(PAST_POINTS)])
