@@ -88,7 +88,7 @@ def opened(browser, url, width=1280, scheme="light", *, checks=False):
 
 
 def test_the_page_updates_by_itself(browser, service):
-    """Metrics and events arrive while the page is open; it shows what the monitor says, and asks nobody else."""
+    """Metrics and events arrive while the page is open; it shows what the monitor says, and asks no other server."""
     url, sender = service
     page, requests, complaints = opened(browser, url)
     status = sender.serve()["age"]

@@ -8,7 +8,7 @@ from driftline._drawing.axis import position
 from driftline._drawing.histogram import draw_small_values
 from driftline._drawing.intervals import Interval, draw_intervals
 from driftline._drawing.states import WORDS, draw_state, draw_states
-from driftline._drawing.text import clean, count, escape, escape_sentence, figure, isolated, number, percent
+from driftline._drawing.text import DASH, clean, count, escape, escape_sentence, figure, isolated, number, percent
 from driftline._live.style import SCRIPT, STYLE
 from driftline._live.values import CanaryView, FeatureView, LiveView, ModelView
 from driftline._live.words import (
@@ -132,9 +132,8 @@ def _table(name: str, heads: Sequence[tuple[str, str]], rows: Iterator[str]) -> 
 def _models(models: Sequence[ModelView]) -> str:
     if not models:
         return ""
-    heads = [
-        (name, "") for name in ("model", "predictions", "rate", "failed", "p50 / p95", "accuracy and other measures")
-    ]
+    heads = [(name, "") for name in ("model", "predictions", "rate", "failed", "p50 / p95")]
+    heads.append(("accuracy and other measures", "words"))
 
     def rows() -> Iterator[str]:
         for model in models:
@@ -171,7 +170,7 @@ def _features(view: LiveView) -> str:
         ("effect", "effect"),
         ("p", "p"),
         ("raw PSI", "raw"),
-        ("course of raw PSI", "course"),
+        ("course of raw PSI", "past"),
         *([("reference and now", "bins")] if has_bins else []),
         ("what has changed", "words change"),
     ]
@@ -203,8 +202,9 @@ def _row(feature: FeatureView, label: str, *, has_bins: bool) -> str:
         f"{f'<span class=of>{escape(label)}</span>' if label else ''}</th>"
         f'<td class="words">{draw_state(feature.state)}{some}</td>'
         f'<td class="effect">{figure(feature.effect, effect)}</td><td class="p">{figure(feature.p_value, p)}</td>'
-        f'<td class="raw">{escape(score)}</td><td class="course">{_course(feature)}</td>{bins}'
-        f'<td class="words change">{escape_sentence(reason, MAX_REASON) if reason else "–"}</td></tr>'
+        f'<td class="raw">{escape(score)}</td><td class="past">{_course(feature)}</td>{bins}'
+        f'<td class="words change{"" if reason else " none"}">'
+        f"{escape_sentence(reason, MAX_REASON) if reason else DASH}</td></tr>"
     )
 
 

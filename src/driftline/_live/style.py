@@ -29,7 +29,8 @@ section{margin-top:40px}
 .features .raw{color:var(--soft)}
 .features .mini{width:112px}
 .features .mini .line{stroke-width:1.6}
-.features th:first-child{min-width:10em;max-width:22em}
+.features th:first-child{min-width:8em;max-width:22em}
+.features .change{width:30%}
 .features .of{color:var(--soft);display:block;font-size:12px}
 .criteria{margin:10px 0 0;padding-left:20px;max-width:60em}
 .criteria li{margin:3px 0;overflow-wrap:anywhere}
@@ -49,7 +50,8 @@ border-top:1px solid var(--line);align-items:center}
 .features tbody :is(td,th){border:0;padding:0}
 .features tbody th:first-child{min-width:0;font-size:15.5px;font-weight:600}
 .features :is(.effect,.p,.raw){display:none}
-.features :is(.course,.bins){grid-column:1/3}
+.features :is(.past,.bins){grid-column:1/3}
+.features .none{display:none}
 .features .mini{width:100%}
 .features .change{grid-column:1/3;width:auto;min-width:0;color:var(--soft);font-size:13.5px}
 .events li{grid-template-columns:minmax(0,1fr);gap:0}
