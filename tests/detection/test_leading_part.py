@@ -55,6 +55,20 @@ def test_each_part_can_lead(drift, part):
     assert components[0].name == NUMERIC[part]
 
 
+@pytest.mark.parametrize("shape", ["uniform", "normal", "exponential", "lognormal", "standard_t", "chisquare"])
+@pytest.mark.parametrize("share", [0.01, 0.03, 0.08])
+def test_few_rows_far_beyond_the_range_lead_and_move_nothing_else(shape, share):
+    """They move each quantile a little, which is not a shift, and they leave the others as they were."""
+    random = np.random.default_rng(11)
+    draw = getattr(random, shape)
+    options = {"df": 3} if shape in {"standard_t", "chisquare"} else {}
+    usual, values = draw(size=20_000, **options), draw(size=2_000, **options)
+    _, _, components = compare(usual, np.where(random.random(2_000) < share, usual.max() + 20 * usual.std(), values))
+    assert components[0].words == "more out of range"
+    assert components[0].size == pytest.approx((share * np.log(share / 2.5e-5)) ** 0.5, rel=0.4)  # nearly the PSI
+    assert max(each.size for each in components[1:]) < 0.5 * components[0].size
+
+
 def test_a_part_that_does_not_count_does_not_lead():
     """The alarm is about the others."""
     random = np.random.default_rng(6)

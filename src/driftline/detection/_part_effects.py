@@ -31,6 +31,10 @@ PSEUDO_ROWS = 0.5
 """Rows that are added to a share and to the rest, so that an event which the reference never had has a finite size."""
 
 
+FEW_OUTSIDE = 0.1
+"""Largest share of a window's rows beyond the range that are taken for a few rows apart. More are a part of a shift."""
+
+
 def measure_parts(feature: Feature, before: Floats, after: Floats) -> Floats:
     """
     Return the size of each part of a difference, shape (parts,), in standard deviations or what is as much.
@@ -44,7 +48,8 @@ def measure_parts(feature: Feature, before: Floats, after: Floats) -> Floats:
     - spread: the square root of the population stability index (PSI) that such a change of a normal distribution has.
     - shape: the mean distance from the line, in standard deviations of the reference.
     - out of range: the square root of the PSI of the share, compared with the share that the line predicts. So values
-      that a shift carries out of the range are a part of the shift.
+      that a shift carries out of the range are a part of the shift. Where few rows are beyond the range, and the
+      others have kept the shares of the reference better than a line explains all, the line is that of the others.
     - missing, unseen, mix: the square root of the PSI. A shift of a normal distribution has the same square root of
       PSI as its size.
 
@@ -75,7 +80,11 @@ def measure_parts(feature: Feature, before: Floats, after: Floats) -> Floats:
     if np.isfinite(positions).all():
         with np.errstate(all="ignore"):
             # The values of a file may be so large that their squares overflow.
-            _measure_line(positions, before / usual, after / rows, (usual, rows), sizes)
+            shares = before / usual, after / rows
+            _measure_line(positions, *shares, (usual, rows), sizes)
+            if feature.moments is not None and feature.moments.std > 0.0:
+                edges = (np.array(feature.bins.cuts) - feature.moments.mean) / feature.moments.std
+                _measure_within(positions, edges, *shares, (usual, rows), sizes)
     return np.where(np.isnan(sizes), 0.0, sizes)
 
 
@@ -136,6 +145,54 @@ def _measure_line(positions: Floats, before: Floats, after: Floats, rows: tuple[
         expected = max(beyond, float(before[end]))
         if after[end] > expected:
             sizes[OUTSIDE] = max(sizes[OUTSIDE], _root_psi(expected, float(after[end]), *rows))
+
+
+def _measure_within(
+    positions: Floats, edges: Floats, before: Floats, after: Floats, rows: tuple[float, float], sizes: Floats
+) -> None:
+    """
+    Write the sizes again, those of the rows within the range and of the others apart, if that explains the counts.
+
+    A few rows far beyond the range move every quantile a little. A line takes that for a shift or a wider spread,
+    which would carry rows out of the range. Of the two explanations, the one with the smaller deviance is nearer.
+
+    Args:
+        positions: shape (bins,), the value of each bin.
+        edges: shape (bins - 1,), the cuts between the bins.
+        before: shape (bins,), shares of the reference.
+        after: shape (bins,), shares of the window.
+        rows: rows of the reference and of the window.
+        sizes: shape (parts,), which is changed.
+    """
+    more = [end for end in (0, -1) if after[end] > before[end]]
+    within = np.ones(len(before))
+    within[[0, -1]] = 0.0
+    inside, inside_now = float(before @ within), float(after @ within)
+    if not more or inside <= 0.0 or inside_now < 1.0 - FEW_OUTSIDE:
+        return
+    kept = before * within * (inside_now / inside) + after * (1.0 - within)
+    if _deviance(after, kept, rows) >= _deviance(after, _carried(positions, edges, before, after), rows):
+        return
+    sizes[[LOCATION, SPREAD, SHAPE, OUTSIDE]] = 0.0
+    _measure_line(positions, before * within / inside, after * within / inside_now, rows, sizes)
+    sizes[OUTSIDE] = max(_root_psi(float(before[end]), float(after[end]), *rows) for end in more)
+
+
+def _carried(positions: Floats, edges: Floats, before: Floats, after: Floats) -> Floats:
+    """Return the share of each bin, shape (bins,), if the reference moves and widens as its quantiles did."""
+    usual, now = _quantiles(positions, before), _quantiles(positions, after)
+    factor = max(float(now.std()), 1.0 / FARTHEST) / max(float(usual.std()), 1.0 / FARTHEST)
+    origins = usual.mean() + (edges - now.mean()) / factor
+    below = np.interp(origins, edges, np.cumsum(before)[:-1], left=0.0, right=1.0)
+    return np.diff(below, prepend=0.0, append=1.0)
+
+
+def _deviance(after: Floats, predicted: Floats, rows: tuple[float, float]) -> float:
+    """Return twice the log-likelihood that shares lose against those of the window (McCullagh & Nelder 1989, 2.3)."""
+    now = after * rows[1]
+    expected = (predicted * rows[0] + PSEUDO_ROWS) * (rows[1] / rows[0])
+    seen = now > 0.0
+    return 2.0 * float((now[seen] * np.log(now[seen] / expected[seen])).sum() + expected.sum() - now.sum())
 
 
 def _quantiles(positions: Floats, shares: Floats) -> Floats:
