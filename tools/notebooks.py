@@ -34,6 +34,9 @@ FOLDER = ROOT / "docs" / "notebooks"
 TIMEOUT = 120
 """Seconds that a cell may take. All cells of a notebook take less than 15 on two cores; CI is slower."""
 
+COLOUR = "\x1b\\[[0-9;]*m"
+"""A change of colour in a traceback."""
+
 
 def sources() -> dict[str, Path]:
     """Return the Markdown files by the names of the notebooks."""
@@ -99,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             executed = execute(name, source)
         except CellExecutionError as error:
-            print(f"{source.relative_to(ROOT)}: {error}", file=sys.stderr)
+            print(f"{source.relative_to(ROOT)}: {re.sub(COLOUR, '', str(error))}", file=sys.stderr)
             return 1
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

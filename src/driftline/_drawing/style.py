@@ -96,7 +96,7 @@ font-size:16px}
 .driftline.card p{margin:0 0 8px}
 .driftline.card .soft{color:var(--soft);font-size:13px}
 .driftline.card .mini{min-width:110px}
-.driftline.card .reasons :is(td,th):last-child{text-align:left;white-space:normal}
+.driftline.card .reasons :is(td,th):last-child{text-align:left;white-space:normal;overflow-wrap:anywhere}
 .driftline.card .plot tspan{font-size:11.5px}
 """
 """The style of a card in a notebook."""
