@@ -45,7 +45,7 @@ def examine(reference, *windows):
     """Why data are broken in each of the windows."""
     broken = BrokenData(reference.watched)
     status = dict.fromkeys((feature.name for feature in reference.features), DRIFTING)
-    return [broken.examine(counts(reference, window), status) for window in windows]
+    return [broken.examine(counts(reference, window), status).broken for window in windows]
 
 
 def change(name, function, seed=2, rows=3_000):
@@ -91,9 +91,15 @@ def test_another_unit_is_broken(reference, name, function, words):
     assert words in broken[name]
 
 
-def test_another_unit_counts_only_if_the_feature_drifts(reference):
+def test_what_no_state_confirms_is_suspected(reference):
+    """A window that is not complete, or says too little. Suddenly is only once."""
     data = counts(reference, change("count", lambda x: 1.609344 * x))
-    assert BrokenData(reference.watched).examine(data, {}) == {}
+    broken = BrokenData(reference.watched)
+    assert broken.examine(data, {}, thorough=False) == ({}, {})
+    assert [list(names) for names in broken.examine(data, {})] == [[], ["count"]]
+    gone = counts(reference, change("duration", lambda x: x + 500.0))
+    assert [[*map(list, broken.examine(gone, {}))] for _ in range(2)] == [[[], ["duration"]], [[], []]]
+    assert list(broken.examine(gone, {"duration": DRIFTING}).broken) == ["duration"]
 
 
 def test_values_that_go_missing_are_broken(reference):
@@ -103,8 +109,9 @@ def test_values_that_go_missing_are_broken(reference):
         for share in (0.2, 0.6)
     )
     assert examine(reference, some, most) == [{}, {"duration": "duration: 60% are missing, 0% in the reference"}]
-    broken = BrokenData(reference.watched).examine(counts(reference, most), {})
-    assert list(broken) == ["duration"]
+    all_missing = change("duration", lambda x: np.full(len(x), np.nan))
+    assert list(BrokenData(reference.watched).examine(counts(reference, most), {}).suspected) == ["duration"]
+    assert list(BrokenData(reference.watched).examine(counts(reference, all_missing), {}).broken) == ["duration"]
 
 
 def test_values_that_leave_the_range_suddenly_are_broken(reference):

@@ -145,6 +145,24 @@ def test_a_rejected_fix_says_that_the_data_are_right(queue):
     assert decide(decider, window(4.0, "age", broken=["age"], reference="r2"))[0].startswith("the data of age")
 
 
+def test_suspected_data_wait_for_the_next_window(queue):
+    """Such as a window that is not complete when the accuracy falls."""
+    decider = Decider(RetrainingPolicy(persistence=(1, 1)), queue, "m", "3")
+    suspected = replace(window(1.0, "age"), suspected={"fare": "fare: 80% are missing, 0% in the reference"})
+    assert decide(decider, suspected) == ["the data of fare may be broken: the next window decides"]
+    assert queue.requests() == ()
+    assert decide(decider, window(2.0, "age")) == [True]
+
+
+def test_accuracy_of_broken_rows_does_not_count(queue):
+    """After a repair, until as many outcomes are new as the accuracy has."""
+    decider = Decider(RetrainingPolicy(persistence=(1, 1), min_labels=100), queue, "m", "3")
+    low = {"prediction.accuracy": replace(DRIFTING, rows=500, reason="accuracy is low")}
+    decide(decider, replace(window(1.0, "age", broken=["age"], labels=1_000), limits=low))
+    results = decide(decider, *(replace(window(float(at), labels=1_000 + 200 * at), limits=low) for at in (2, 3, 4, 5)))
+    assert results == [None, None, None, True]
+
+
 def test_broken_data_may_be_ignored(queue):
     decider = Decider(RetrainingPolicy(persistence=(1, 1), broken_data=False), queue, "m", "3")
     assert decide(decider, window(1.0, "age", broken=["age"])) == [True]

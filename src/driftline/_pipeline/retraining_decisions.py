@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from driftline._pipeline.active_reference import ActiveReference
 from driftline._pipeline.readings import Readings
@@ -10,9 +10,11 @@ from driftline._pipeline.replacement import Serving
 from driftline._pipeline.settings import Settings
 from driftline._runtime.guard import Guard
 from driftline.outcomes import Outcomes
+from driftline.results import FeatureStatus
 from driftline.retraining import RetrainingSituation
-from driftline.retraining._broken_data import BrokenData
+from driftline.retraining._broken_data import LEAST_ROWS, BrokenData, Findings
 from driftline.retraining._trigger import RetrainingTrigger
+from driftline.typing import Counts
 
 __all__ = ["RetrainingDecisions"]
 
@@ -42,6 +44,8 @@ class RetrainingDecisions:
         self._settings, self._trigger, self._readings = settings, trigger, readings
         self._serving, self._outcomes, self._guard = serving, outcomes, guard
         self._broken: tuple[ActiveReference, BrokenData] | None = None
+        self._examined: Counts | None = None
+        self._findings = Findings({}, {})
 
     def decide(self, latency: Callable[[], float | None]) -> None:
         """
@@ -61,11 +65,9 @@ class RetrainingDecisions:
         performance = self._outcomes.ledger.performance()
         needs_latency = policy is not None and (policy.max_latency is not None or policy.guardrails)
         states = self._readings.states()
-        broken = {}
+        findings = Findings({}, {})
         if active is not None and policy is not None and policy.broken_data and not self._settings.fleet:
-            recent = active.evaluator.evaluation_details().recent
-            window = recent[-1] if recent else active.recorder.panes.snapshot()
-            broken = self._examiner(active).examine(window.counts[: active.layout.total], states)
+            findings = self._examine(active, states)
         return RetrainingSituation(
             at=self._settings.wall_clock(),
             status=states,
@@ -74,13 +76,26 @@ class RetrainingDecisions:
             estimated=self._readings.estimated_accuracy(),
             latency=latency() if needs_latency else None,
             labels=labels or None,
-            broken=broken,
+            broken=findings.broken,
+            suspected=findings.suspected,
             reference=None if active is None else active.layout.fingerprint,
             window=self._settings.window.label,
         )
 
-    def _examiner(self, active: ActiveReference) -> BrokenData:
-        """Return what examines the data under the reference at work."""
+    def _examine(self, active: ActiveReference, states: Mapping[str, FeatureStatus]) -> Findings:
+        """
+        Examine the rows since the last examination, those of a window that is not complete included.
+
+        Windows that slide hold rows of long ago, in which nothing happens suddenly.
+        """
+        counts = active.recorder.panes.read().counts[: active.layout.total]
         if self._broken is None or self._broken[0] is not active:
-            self._broken = active, BrokenData(active.reference.watched)
-        return self._broken[1]
+            self._broken, self._examined = (active, BrokenData(active.reference.watched)), None
+            self._findings = Findings({}, {})
+        latest = counts if self._examined is None else counts - self._examined
+        if (latest < 0).any():  # the child of a fork has begun to count again
+            latest = counts
+        if latest[active.layout.slices[0]].sum() >= LEAST_ROWS:
+            self._examined = counts
+            self._findings = self._broken[1].examine(latest, states)
+        return self._findings

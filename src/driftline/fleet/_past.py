@@ -24,7 +24,7 @@ from driftline.fleet._judge import FleetJudge
 from driftline.reference import Reference
 from driftline.results import Snapshot
 from driftline.retraining import RetrainingSituation
-from driftline.retraining._broken_data import BrokenData
+from driftline.retraining._broken_data import BrokenData, Findings
 
 __all__ = ["past_of_fleet", "past_of_snapshots", "read_snapshots", "write_snapshot"]
 
@@ -49,10 +49,12 @@ def past_of_fleet(reference: Reference, fleet_judge: FleetJudge, blocks: Blocks)
             continue
         windows = result.windows
         counts = fleet_judge.latest_counts()
+        findings = Findings({}, {}) if counts is None else broken.examine(counts, result.features)
         yield RetrainingSituation(
             at=result.end,
             status=result.features,
-            broken={} if counts is None else broken.examine(counts, result.features),
+            broken=findings.broken,
+            suspected=findings.suspected,
             reference=reference.fingerprint,
         )
 
@@ -96,10 +98,12 @@ def past_of_snapshots(
                 lambda _place, _message: None,
             )
         evaluator.evaluate([WindowCounts(snapshot.counts, snapshot.rows)])
+        findings = broken.examine(snapshot.counts, evaluator.status)
         yield RetrainingSituation(
             at=at,
             status=evaluator.status,
-            broken=broken.examine(snapshot.counts, evaluator.status),
+            broken=findings.broken,
+            suspected=findings.suspected,
             reference=reference.fingerprint,
             window=window.label,
         )

@@ -12,7 +12,7 @@ from driftline.outcomes import OutcomeTally
 from driftline.reference import Reference
 from driftline.results import FeatureStatus
 from driftline.retraining import RetrainingPolicy, RetrainingRequest, RetrainingSituation, Transition
-from driftline.retraining._broken_data import BrokenData
+from driftline.retraining._broken_data import BrokenData, Findings
 from driftline.retraining._merging import details_of
 from driftline.retraining._trigger import RetrainingTrigger
 
@@ -60,11 +60,13 @@ class FleetRetraining:
             return
         with self._guard("retraining"):
             counts = fleet_judge.latest_counts()
+            findings = Findings({}, {}) if counts is None else self._broken.examine(counts, result.features)
             situation = RetrainingSituation(
                 # The end of the window and not the present: after a restart the same windows have the same times.
                 at=min(result.end, self._clock()),
                 status=result.features,
-                broken={} if counts is None else self._broken.examine(counts, result.features),
+                broken=findings.broken,
+                suspected=findings.suspected,
                 reference=self._fingerprint,
                 window=self._window,
             )

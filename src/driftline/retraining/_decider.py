@@ -58,6 +58,8 @@ class Decider:
         self._since: float | None = None
         self._labels = 0
         self._tainted: set[str] = set()
+        self._was_broken = False
+        self._repaired: int | None = None
         self._reference: str | None = None
 
     def _reset(self, reference: str | None) -> None:
@@ -65,7 +67,8 @@ class Decider:
         self._reference = reference
         self._looks.clear()
         self._fine.clear()
-        self._since = None
+        self._since = self._repaired = None
+        self._was_broken = False
         self._tainted.clear()
 
     def decide(self, situation: RetrainingSituation) -> Decision:
@@ -77,6 +80,10 @@ class Decider:
         previous, self._latest = self._latest, situation.at
         if broken:
             return self._hold_for(assessment, broken, situation)
+        if self._policy.broken_data and situation.suspected and assessment.evidence:
+            self._looks.append(False)
+            names = ", ".join(situation.suspected)
+            return Decision(assessment, (), f"the data of {names} may be broken: the next window decides")
         self._close_fixes(situation)
         evidence = self._untainted(assessment.evidence, situation)
         self._looks.append(bool(evidence))
@@ -98,6 +105,7 @@ class Decider:
     ) -> Decision:
         """Request a fix of the pipeline. A window of broken data does not speak for retraining."""
         self._fine.clear()
+        self._was_broken = True
         self._looks.append(False)
         self._tainted.update(each.name for each in broken)
         submission = self._queue.submit(draft(self._model, self._version, "fix_pipeline", broken, situation))
@@ -121,7 +129,26 @@ class Decider:
         """Return evidence without features that drift because of windows in which they were broken."""
         drifting = {name for name, status in situation.status.items() if status.state == "drifting"}
         self._tainted &= drifting
-        return tuple(each for each in evidence if each.reason != "drift" or each.name not in self._tainted)
+        if self._was_broken:
+            self._was_broken, self._repaired = False, situation.labels or 0
+        return tuple(
+            each
+            for each in evidence
+            if (each.reason != "drift" or each.name not in self._tainted)
+            and (each.reason != "accuracy" or not self._is_of_broken_rows(each, situation))
+        )
+
+    def _is_of_broken_rows(self, evidence: RetrainingEvidence, situation: RetrainingSituation) -> bool:
+        """Return whether an accuracy is still that of predictions from broken data."""
+        if self._tainted:
+            return True
+        if self._repaired is None:
+            return False
+        labels = (situation.labels or 0) - self._repaired
+        if labels < max(evidence.rows or 0, self._policy.min_labels):
+            return situation.labels is not None
+        self._repaired = None
+        return False
 
     def _not_yet(self, situation: RetrainingSituation) -> str:
         """Return why a request is not due although the window speaks for it; empty if it is due."""

@@ -25,6 +25,7 @@ class RetrainingSituation:
         latency: median duration of a call in seconds, or None if unknown.
         labels: outcomes that have been graded, since the start; None if no outcomes are reported.
         broken: why a feature's data are broken, as a sentence, by the name of the feature.
+        suspected: why a feature's data may be broken, by the name of the feature. The next window decides.
         reference: the fingerprint of the reference, or None.
         window: the label of the window, or None.
     """
@@ -37,5 +38,6 @@ class RetrainingSituation:
     latency: float | None = None
     labels: int | None = None
     broken: Mapping[str, str] = field(default_factory=dict)
+    suspected: Mapping[str, str] = field(default_factory=dict)
     reference: str | None = None
     window: str | None = None
