@@ -23,7 +23,9 @@ def main() -> None:
     score = 1.0 / (1.0 + np.exp(3.0 - np.log(features["amount"])))
     reference = dl.Reference.fit(features, predictions=score, outcomes=random.random(ROWS) < score)
     options = {"reference": reference, "window": dl.Window(rows=WINDOW), "distances": ("psi", "mean"), "version": "1"}
-    monitor = dl.Monitor("orders", **options, export_bins=True, retraining=RetrainingPolicy(min_drifting=1))
+    monitor = dl.Monitor(
+        "orders", **options, export_bins=True, retraining=RetrainingPolicy(min_drifting=1, persistence=(1, 1))
+    )
     options["version"] = "2"
     candidate = dl.Monitor("orders", **options, variant="canary")
     canary = dl.Canary(baseline=monitor, candidate=candidate, policy=dl.CanaryPolicy(), export=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 from backend_checks import EVENTS, assert_whole, serve
+from sink_rules import RequestPoints, RequestSize
 from strict_sink import running
 from vendors import SINKS
+
+from driftline.otel._batches import BATCH_POINTS
 
 pytestmark = pytest.mark.system
 
@@ -48,3 +52,24 @@ def test_the_other_temporality_is_refused_and_the_service_says_so(name):
     if name == "datadog":  # it refuses the request; Prometheus reports refused points in its answer
         assert not served["sent"]
         assert "metrics" in served["log"]
+
+
+def test_two_processes_of_a_second_are_told_apart_by_datadog():
+    """Workers have the same attributes; the header of the page makes tags of their instances."""
+    vendor = SINKS["datadog"]
+    with running(vendor) as sink, ThreadPoolExecutor(2) as pool:
+        served = list(pool.map(lambda _: serve(local(vendor, sink)), range(2)))
+    assert sink.refusals == []
+    counts = [2 * each["baseline"] + each["failed"] for each in served]
+    assert sink.total("ml.predictions.served") == sum(counts)
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_a_full_request_keeps_the_limits_of_a_vendor(name):
+    """`configure_otlp` sends at most 8,000 points together: 2.1 MB, of which gzip leaves 78 kB, as measured once."""
+    sizes = {"as sent": 78_000, "after decompression": 2_130_000}
+    for rule in SINKS[name].rules:
+        if isinstance(rule, RequestPoints):
+            assert rule.most >= BATCH_POINTS
+        if isinstance(rule, RequestSize) and rule.of != "plain":
+            assert rule.most > sizes[rule.measured]

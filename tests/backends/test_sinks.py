@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+import urllib.error
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -27,7 +29,7 @@ from sink_rules import (
     RequestSize,
     ResourceAttribute,
 )
-from strict_sink import Sink
+from strict_sink import Sink, running
 from vendors import SINKS, VENDORS
 
 RULES = [
@@ -203,3 +205,25 @@ def test_each_rule_has_a_page_and_a_day():
             assert rule.source.startswith("https://"), rule
             assert re.fullmatch(r"\d{4}-\d\d-\d\d", rule.date), rule
             assert rule.text
+
+
+@pytest.mark.parametrize("body", [b"\xff" * 50, b"\x1f\x8b", b"{}"], ids=["noise", "half of gzip", "JSON"])
+def test_a_damaged_body_is_refused_and_the_server_goes_on(body):
+    vendor = VENDORS["dynatrace"]
+    headers, right = request_of(vendor, good_points(vendor))
+
+    def post(content):
+        request = urllib.request.Request(sink.url + vendor.path, content, headers)  # noqa: S310 - a sink of this test
+        try:
+            with direct.open(request, timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with running(vendor) as sink:
+        assert post(body) == 400
+        assert sink.points == []
+        assert post(right) == 200
+    assert len(sink.points) == len(good_points(vendor))
