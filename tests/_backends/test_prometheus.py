@@ -272,3 +272,14 @@ def test_the_pattern_of_a_histogram_is_that_of_its_buckets():
         "ml_prediction_duration(_total|_seconds|_ratio)?_bucket|"
         "U__ml_2e_prediction_2e_duration(__total|__seconds|__ratio)?__bucket"
     )
+
+
+@pytest.mark.parametrize(("dialect", "spell"), SPELLINGS.items())
+def test_buckets_of_a_histogram_keep_their_ends(server, dialect, spell):
+    """The label of a bucket is spelled alike everywhere, so it does not tell the spelling."""
+    labels = {spell(sc.ML_MODEL_NAME): "m", "le": "0.5"}
+    server.answer = answer([{"metric": labels, "value": [1_000, "3"]}])
+    metric = sc.METRIC_PREDICTION_DURATION._replace(attributes=sc.METRIC_PREDICTION_DURATION.attributes | {"le"})
+    (sample,) = PrometheusSource(server.url).latest(metric, {}, at=1_000.0, within=60.0)
+    assert (sample.attributes, sample.dialect) == ({sc.ML_MODEL_NAME: "m", "le": "0.5"}, dialect)
+    assert "_bucket" in server.requests[0][2]["query"]

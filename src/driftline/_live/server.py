@@ -92,8 +92,10 @@ class _Handler(DeadlineHandler):
     do_HEAD = do_GET  # noqa: N815 - its name in http.server
 
     def _is_local(self) -> bool:
-        host = urllib.parse.urlsplit(f"//{self.headers.get('Host', '')}").hostname
-        return host in LOCAL
+        try:
+            return urllib.parse.urlsplit(f"//{self.headers.get('Host', '')}").hostname in LOCAL
+        except ValueError:  # an address in brackets that is none
+            return False
 
 
 class PageScreen:

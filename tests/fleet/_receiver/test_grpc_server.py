@@ -6,6 +6,7 @@ import threading
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from otlp_requests import request_of
@@ -14,9 +15,10 @@ from driftline import semconv as sc
 from driftline._backends.otlp_store import OtlpStore, retention_by
 from driftline._backends.otlp_table import Limits
 from driftline.fleet._receiver.addresses import Address, Door
-from driftline.fleet._receiver.grpc_server import CODES, SERVICE, GrpcReceiver
-from driftline.fleet._receiver.intake import Intake, IntakeLimits, RefusedError
+from driftline.fleet._receiver.grpc_server import CODES, GrpcReceiver
+from driftline.fleet._receiver.intake import SERVICES, Intake, IntakeLimits, RefusedError
 
+SERVICE = SERVICES["metrics"]
 NOW = 1_700_000_000.0
 TOKEN = "s3cret-s3cret-s3cret"  # noqa: S105 - of no server
 
@@ -45,7 +47,7 @@ class Server:
 
     def send(self, data, method="Export", **more):
         """Send bytes as a message."""
-        return self.channel.unary_unary(f"/{SERVICE}/{method}")(data, timeout=20, **more)
+        return self.channel.unary_unary(f"/{SERVICES['metrics']}/{method}")(data, timeout=20, **more)
 
 
 @pytest.fixture
@@ -155,7 +157,7 @@ def test_calls_without_a_message_keep_nobody_out(start, door):
     options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(str(server.receiver.address), options) for _ in range(8)]
     hanging = [
-        channel.stream_unary(f"/{SERVICE}/Export").future(nothing(), timeout=60)
+        channel.stream_unary(f"/{SERVICES['metrics']}/Export").future(nothing(), timeout=60)
         for channel in channels
         for _ in range(5)
     ]
@@ -173,5 +175,22 @@ def test_calls_without_a_message_keep_nobody_out(start, door):
 def test_a_call_that_ends_without_a_message(start):
     server = start()
     with pytest.raises(grpc.RpcError) as caught:
-        server.channel.stream_unary(f"/{SERVICE}/Export")(iter(()), timeout=20)
+        server.channel.stream_unary(f"/{SERVICES['metrics']}/Export")(iter(()), timeout=20)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_logs_are_handed_on_where_a_view_wants_them():
+    """Each signal has its service; what is not wanted is UNIMPLEMENTED."""
+    received = []
+    logs = ExportLogsServiceRequest()
+    logs.resource_logs.add().scope_logs.add().log_records.add(event_name="ml.retraining.requested")
+    store = OtlpStore(retention_by(60.0))
+    codes = []
+    for on_logs in (received.append, None):
+        server = GrpcReceiver(Address("127.0.0.1", 0), Door(), Intake(store, on_logs=on_logs))
+        with grpc.insecure_channel(str(server.address)) as channel:
+            call = channel.unary_unary(f"/{SERVICES['logs']}/Export").future(logs.SerializeToString(), timeout=20)
+            codes.append(call.code())
+        server.close()
+    assert codes == [grpc.StatusCode.OK, grpc.StatusCode.UNIMPLEMENTED]
+    assert received == [logs]
