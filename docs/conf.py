@@ -60,7 +60,7 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"driftline {version}"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_theme_options = {
     "source_repository": "https://github.com/driftline/driftline/",

@@ -26,6 +26,9 @@ PAGES = [
 NOT_RUN = re.compile(r"<!-- not run: .+? -->\n+```python\n.*?```", re.DOTALL)
 """A block that cannot run stands below a comment that gives the reason."""
 
+WALKTHROUGH = "<!-- walkthrough: "
+"""A page whose files and commands ``tests/docs/test_walkthroughs.py`` runs in their order."""
+
 SETUP = {
     "outcomes": """import driftline as dl
 reference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)
@@ -51,8 +54,10 @@ def name_of(page):
 
 
 def blocks(page, language):
-    """The fenced blocks of one language that are not marked as not run."""
+    """The fenced blocks of one language that are not marked as not run, of a page that is no walkthrough."""
     text = NOT_RUN.sub("", page.read_text(encoding="utf-8"))
+    if WALKTHROUGH in text:
+        return []
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
