@@ -24,7 +24,7 @@ pytest.importorskip("sphinx", reason="the documentation is built where the group
 pytest.importorskip("furo")
 pytest.importorskip("myst_nb")
 
-MAIN = ["index", "tutorial", "how-to", "configuration", "troubleshooting", "api/driftline.Monitor", "commands"]
+MAIN = ["index", "tutorial", "how-to", "configuration", "troubleshooting", "api/driftline.FalseAlarms", "commands"]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,11 @@ def opened(browser, url, width=1280, scheme="light"):
 
 @pytest.mark.parametrize(
     ("word", "expected"),
-    [("kilometres", "what-went-wrong.html"), ("replace_reference", "api/driftline.Monitor.html"), ("hysteresis", "")],
+    [
+        ("kilometres", "what-went-wrong.html"),
+        ("replace_reference", "api/driftline.Monitor.html"),
+        ("gunicorn", "processes.html"),
+    ],
 )
 def test_the_search_finds_a_page(browser, address, word, expected):
     """A word that is typed into the box of the front page leads to its page, without another host."""
@@ -81,7 +85,9 @@ def test_the_search_finds_a_page(browser, address, word, expected):
     page.keyboard.press("Enter")
     page.wait_for_selector("#search-results .search-summary")
     page.wait_for_function("!/^Searching/.test(document.querySelector('#search-results h2').textContent)")
-    targets = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href.split(/[?#]/)[0])")
+    targets = page.eval_on_selector_all(
+        "#search-results li a", "links => links.map(link => link.href.split(/[?#]/)[0])"
+    )
     assert any(target.startswith(f"{address}/{expected}") for target in targets)
     assert [request for request in requests if not request.startswith((address, "data:"))] == []
     page.context.close()
