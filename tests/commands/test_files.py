@@ -132,6 +132,9 @@ def test_diff_names_what_differs(files, capsys):
         (["check", "ref.json", "same.csv", "--predictions", "q"], r"columns ['q'] are absent"),
         (["check", "ref.json", "other.csv"], "expected at least one of ['number', 'word']"),
         (["fit", "train.parquet", "-o", "x.json", "--outcomes", "y"], "columns ['y'] are absent"),
+        (["fit", "dates.csv", "-o", "x.json"], "name the column in --without or --time)"),
+        (["fit", "dates.csv", "-o", "x.json", "--time", "at"], "--time='at': no such column"),
+        (["fit", "train.parquet", "-o", "x.json", "--seasons", "hour"], "--seasons=('hour',) without --time: expected"),
         (["show", "same.csv"], "same.csv"),
         (["diff", "ref.json", "absent.json"], "absent.json: cannot be read"),
     ],
@@ -139,6 +142,7 @@ def test_diff_names_what_differs(files, capsys):
 def test_errors_have_the_exit_code_3_and_a_message(files, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(files)
     (files / "other.csv").write_text("age\n1\n")
+    (files / "dates.csv").write_text("day,x\n2026-01-01,1\n2026-01-02,2\n")
     assert main(arguments) == 3
     assert message in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,18 @@ from typing import Any
 from driftline._files.fitting import FileFit, fit_file
 from driftline._files.tables import FORMATS, TableFile
 from driftline._runtime.output import say
+from driftline.errors import ConfigurationError
 
-__all__ = ["add_arguments", "names", "run"]
+__all__ = ["add_arguments", "name_options", "names", "run"]
+
+OPTIONS = {"ignore": "--without", "max_categories": "--max-categories"}
+"""Arguments of `Reference.fit` whose options have other names."""
+
+ARGUMENT = re.compile(
+    r"\b(categorical|cluster|ignore|max_categories|numeric|outcomes|positive|predictions|seasons|threshold|time|timezone)"
+    r"=(\S?)"
+)
+"""An argument of `Reference.fit` in a message, such as ``time=`` and ``time='at'``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,13 +66,26 @@ def run(options: argparse.Namespace) -> int:
     stated = {name: value for name, value in arguments.items() if value not in (None, ())}
     file = TableFile.open(options.data, options.format)
     fit = FileFit(options.predictions, options.outcomes, names(options.without), stated)
-    reference = fit_file(file, fit)
+    try:
+        reference = fit_file(file, fit)
+    except ConfigurationError as error:
+        raise ConfigurationError(name_options(str(error))) from error
     reference.save(options.output)
     size = Path(options.output).stat().st_size
     say(f"{options.output}: {reference.rows:,} rows, {len(reference.features)} features, {size:,} bytes", sys.stdout)
     if reference.check is not None:
         say(reference.check.words, sys.stdout)
     return 0
+
+
+def name_options(message: str) -> str:
+    """Return a message about arguments of `Reference.fit` with the options of the command in their place."""
+
+    def option(match: re.Match[str]) -> str:
+        name, after = match.groups()
+        return OPTIONS.get(name, f"--{name}") + (f"={after}" if after and after not in ",.;:)" else after)
+
+    return ARGUMENT.sub(option, message)
 
 
 def names(text: str | None) -> tuple[str, ...]:
