@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .PHONY: demo demo-incident test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
-.PHONY: dist docs notebook notebooks bench bench-detection soak fuzz test-pythons test-integrations audit clean
+.PHONY: dist docs notebook notebooks bench bench-files bench-detection soak fuzz test-pythons test-integrations audit clean
 
 # Install again when the requirements change.
 $(VENV)/.base: pyproject.toml
@@ -153,6 +153,11 @@ audit: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# `driftline fit` and `check` on ROWS rows of 20 columns, which take 145 bytes each on the disk.
+ROWS ?= 10000000
+bench-files: $(VENV)/.bench
+	$(BIN)/python benchmarks/files.py --rows $(ROWS) $(ARGS)
 
 bench-detection: $(VENV)/.bench
 	$(BIN)/python benchmarks/detection/run.py $(ARGS)

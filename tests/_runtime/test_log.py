@@ -79,6 +79,7 @@ def test_no_value_of_features_is_in_a_warning(features, warnings):
         predict(features)
     monitor.observe(features)
     monitor.flush()
+    monitor.shutdown()
     assert not [line for line in warnings() if SECRET in line]
 
 
@@ -104,6 +105,7 @@ def test_no_output_and_no_outcome_is_in_a_warning(output, warnings):
         monitor.outcome(key, output)
     monitor.observe({"x": [1.0, 2.0]}, [output, output], prediction_ids=["a", "b"])
     monitor.flush()
+    monitor.shutdown()
     assert not [line for line in warnings() if SECRET in line]
 
 
@@ -122,6 +124,7 @@ def test_no_message_of_a_user_function_is_in_a_warning(warnings):
     monitor.observe(rows, np.linspace(0, 1, 400), prediction_ids=range(400))
     monitor.outcomes(range(400), [True] * 400)
     monitor.flush()
+    monitor.shutdown()
     places = ("features", "output", "prediction_id", "distance", "outcome")
     assert all(any(f"m, {place}: " in line for line in warnings()) for place in places)
     assert not [line for line in warnings() if SECRET in line]
@@ -134,5 +137,6 @@ def test_no_value_that_is_learned_from_is_in_a_warning(warnings):
     for _ in range(120):
         predict({"x": Hostile(), "channel": [SECRET], "z": 1.0})
     monitor.flush()
+    monitor.shutdown()
     assert any("m, learn: " in line for line in warnings())
     assert not [line for line in warnings() if SECRET in line]
