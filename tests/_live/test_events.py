@@ -46,13 +46,15 @@ def test_events_are_in_the_order_of_their_times_however_they_arrive():
     assert [(event.time, event.subject) for event in log.events()] == [(10.0, "a"), (20.0, "b"), (30.0, "c")]
 
 
-def test_the_last_event_of_a_feature_counts_if_it_is_about_its_state():
+def test_the_last_event_of_a_feature_about_its_state_counts():
+    """Metrics say which state that is; events about the next one may be ahead of them."""
     log = EventLog()
     log.add_logs(logs(drift(20.0, **{sc.ML_DRIFT_EFFECT: 0.5, sc.ML_DRIFT_P_VALUE: 1e-9})))
-    log.add_logs(logs(drift(10.0, state="stable")))  # late
+    log.add_logs(logs(drift(10.0), drift(30.0, state="stable")))  # the first is late
     changed = log.changed(KEY, "a", "drifting")
     assert (changed.effect, changed.p_value, changed.reason) == (0.5, 1e-9, "a: up")
-    assert log.changed(KEY, "a", "stable") is None
+    assert log.changed(KEY, "a", "stable").time == 30.0
+    assert log.changed(KEY, "a", "insufficient_data") is None
     assert log.changed(KEY, "b", "drifting") is None
 
 

@@ -23,7 +23,7 @@ MAX_EVENTS = 1_000
 """Events that are kept."""
 
 MAX_SUBJECTS = 20_000
-"""Features, and canaries, whose last event is kept."""
+"""Features and canaries, by state, whose last event is kept."""
 
 MAX_CHARACTERS = 1_024
 """Characters of a name that are kept, as for names of series."""
@@ -46,7 +46,7 @@ def model_key(attributes: Mapping[str, Any]) -> ModelKey:
 
 class EventLog:
     """
-    Keeps the last events in the order of their times, and the last event of each feature.
+    Keeps the last events in the order of their times, and the last event of each feature about each state.
 
     All its methods may be called by several threads.
 
@@ -62,7 +62,7 @@ class EventLog:
         self._lock = threading.Lock()
         self._reported: list[Event] = []
         self._seen: list[Event] = []
-        self._last: dict[tuple[str, ModelKey, str], Event] = {}
+        self._last: dict[tuple[str, ModelKey, str, str], Event] = {}
         self.latest = 0.0
 
     def add_logs(self, request: Any) -> None:
@@ -90,7 +90,7 @@ class EventLog:
         if name in KINDS:
             event = _event(KINDS[name], attributes, seconds)
             _keep(self._reported, event)
-            key = event.kind, event.model, event.subject
+            key = event.kind, event.model, event.subject, event.state
             last = self._last.get(key)
             if (last is None and len(self._last) < MAX_SUBJECTS) or (last is not None and last.time <= event.time):
                 self._last[key] = event
@@ -106,17 +106,19 @@ class EventLog:
             return list(self._reported or self._seen)
 
     def changed(self, model: ModelKey, feature: str, state: str) -> Event | None:
-        """Return the last event of a feature if it is about a state; else None."""
+        """Return the last event of a feature about a state. Later ones about other states may be ahead of metrics."""
         with self._lock:
-            event = self._last.get(("drift", model, feature))
-        return event if event is not None and event.state == state else None
+            return self._last.get(("drift", model, feature, state))
 
     def verdict(self, model: str, state: str) -> Event | None:
-        """Return the last event about a verdict on a model if it is about a state; else None."""
+        """Return the last event about a verdict of this state on a model."""
         with self._lock:
-            events = [event for (kind, key, _), event in self._last.items() if kind == "canary" and key.name == model]
-        last = max(events, key=lambda event: event.time, default=None)
-        return last if last is not None and last.state == state else None
+            events = [
+                event
+                for (kind, key, _, known), event in self._last.items()
+                if kind == "canary" and key.name == model and known == state
+            ]
+        return max(events, key=lambda event: event.time, default=None)
 
 
 def _keep(events: list[Event], event: Event) -> None:
