@@ -36,6 +36,11 @@ reference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)
     "fleet": """import driftline as dl
 dl.Reference.fit(X_train).save("flights.reference.json")
 """,
+    "retraining": """import driftline as dl
+dl.Reference.fit(X_train).save("flights.reference.json")
+def revenue():
+    return 2_000.0
+""",
     "canary": """import driftline as dl
 reference = dl.Reference.fit(X_train, predictions=p_train, outcomes=y_train)
 """,
