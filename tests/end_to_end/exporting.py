@@ -46,7 +46,7 @@ class Shop:
         table = {name: self.random.normal(shift if name == "age" else 0.0, 1.0, ROWS) for name in names}
         ids = [f"{self.served + row}" for row in range(ROWS)]
         outputs = self.random.random(ROWS) < 0.5
-        self.monitor.observe(table, outputs, prediction_ids=ids)
+        self.monitor.observe(table, outputs, prediction_ids=ids, seconds=0.02)
         self.monitor.outcomes(ids[:400], outputs[:400])
         self.served += ROWS
         status = self.monitor.status()
