@@ -302,3 +302,5 @@ def test_outcomes_say_how_predictions_from_0_to_1_are_compared(row, outcomes, ol
     assert canary.flush()
     assert (canary.evidence().compared, canary.evidence().agreed) == (1, agreed)
     canary.close()
+    for monitor in pair:
+        monitor.shutdown()

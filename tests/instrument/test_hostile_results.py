@@ -72,7 +72,9 @@ def dead_proxy():
 @pytest.fixture
 def monitor():
     reference = dl.Reference.fit({"x": [1.0, 2.0, 3.0] * 10}, predictions=[0.1, 0.5] * 15)
-    return dl.Monitor("flights", reference=reference, synchronous=True)
+    monitor = dl.Monitor("flights", reference=reference, synchronous=True)
+    yield monitor
+    monitor.shutdown()
 
 
 def call_of_each_kind(monitor, result):

@@ -22,7 +22,11 @@ def training():
 
 @pytest.fixture
 def classifier(training):
-    return LogisticRegression().fit(*training)
+    """A fitted model, which is not watched any more after the test."""
+    model = LogisticRegression().fit(*training)
+    yield model
+    if monitor_of(model) is not None:
+        unwatch(model)
 
 
 @pytest.fixture
