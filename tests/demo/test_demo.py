@@ -13,6 +13,7 @@ import time
 import pytest
 
 from driftline._live.values import Event, LiveView, ModelKey, ModelView
+from driftline.demo.command import parse_options
 from driftline.demo.summary import Spell, spells, summary
 
 pty = pytest.importorskip("pty", reason="a terminal of POSIX")
@@ -128,9 +129,9 @@ def test_ctrl_c_is_quiet_from_the_start():
     assert all_end(child.pid)
 
 
-def test_wrong_arguments_are_refused():
-    """The message has the value and what was expected."""
-    for arguments, message in (
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--incident-at", "soon"], "--incident-at soon: expected a date such as 2013-09-01"),
         (["--weeks", "3"], "--weeks 3: expected more than 6"),
         (["--weeks", "53"], "and at most 52"),
@@ -138,16 +139,14 @@ def test_wrong_arguments_are_refused():
         (["--otlp", "localhost"], "--otlp localhost: expected a URL such as http://localhost:4318"),
         (["--otlp", "http://localhost:4318", "--web"], "--otlp and --web: expected one of them"),
         (["--web", "a:b:c"], "expected an address such as 127.0.0.1:8322"),
-    ):
-        process = subprocess.run(
-            [sys.executable, "-m", "driftline.demo", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert process.returncode == 2
-        assert message in process.stderr
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message, capsys):
+    """The message has the value and what was expected."""
+    with pytest.raises(SystemExit) as caught:
+        parse_options(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 BASELINE = ModelKey("flight-delay", "1", "baseline")
