@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -204,3 +205,29 @@ def test_requests_expire(queue):
     trigger.apply(RetrainingSituation(at=200_000.0, reference="r"))
     assert events.moved == ["expired"]
     assert queue.requests()[0].history[-1].comment == "nothing has happened for 2 days"
+
+
+def test_threads_decide_about_a_window_once(queue):
+    """Sixteen threads see the same evaluation. A guardrail that asks the monitor again neither waits nor counts."""
+    trigger = RetrainingTrigger(
+        RetrainingPolicy(queue=queue, persistence=(2, 3)), {"ml.model.name": "m"}, Guard("m", "raise"), None
+    )
+    barrier, evaluation, none = threading.Barrier(16), object(), OutcomeTally({}, 0, 0)
+    drifting = {"age": dl.FeatureStatus("drifting", 1e-9, 0.4, 500, "age moved")}
+
+    def situation():
+        trigger.decide((object(),), none, lambda: pytest.fail("decided within a decision"))
+        return RetrainingSituation(at=1.0, status=drifting, reference="r")
+
+    def work():
+        barrier.wait()
+        for _ in range(20):
+            trigger.decide((evaluation,), none, situation)
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert queue.requests() == ()
+    assert trigger.held == "1 of the last 3 windows, needs 2"

@@ -119,7 +119,7 @@ class Pipeline:
         self.readings = Readings(
             attributes, self.serving, self.outcomes, detectors, self._trigger, self._redactor, guard
         )
-        self._requests = RetrainingDecisions(settings, self._trigger, self.readings, self.serving, self.outcomes, guard)
+        self._requests = RetrainingDecisions(settings, self._trigger, self.readings, self.serving, self.outcomes)
         finish_abandoned(threadless=True)
         if self._instruments is not None:
             enlist(self._name, self.outcomes.ledger)

@@ -8,7 +8,6 @@ from driftline._pipeline.active_reference import ActiveReference
 from driftline._pipeline.readings import Readings
 from driftline._pipeline.replacement import Serving
 from driftline._pipeline.settings import Settings
-from driftline._runtime.guard import Guard
 from driftline.outcomes import Outcomes
 from driftline.results import FeatureStatus
 from driftline.retraining import RetrainingSituation
@@ -29,7 +28,6 @@ class RetrainingDecisions:
         readings: reads states.
         serving: has the reference at work.
         outcomes: the outcomes.
-        guard: reports errors.
     """
 
     def __init__(
@@ -39,10 +37,9 @@ class RetrainingDecisions:
         readings: Readings,
         serving: Serving,
         outcomes: Outcomes,
-        guard: Guard,
     ) -> None:
         self._settings, self._trigger, self._readings = settings, trigger, readings
-        self._serving, self._outcomes, self._guard = serving, outcomes, guard
+        self._serving, self._outcomes = serving, outcomes
         self._broken: tuple[ActiveReference, BrokenData] | None = None
         self._examined: Counts | None = None
         self._findings = Findings({}, {})
@@ -54,11 +51,8 @@ class RetrainingDecisions:
         Args:
             latency: returns the median duration of a call in seconds, or None if unknown.
         """
-        trigger, tally = self._trigger, self._outcomes.tally()
-        if not trigger.is_due(self._readings.evaluated(), tally):
-            return
-        with self._guard("retraining"):
-            trigger.apply(self._situation(latency, tally.known))
+        tally = self._outcomes.tally()
+        self._trigger.decide(self._readings.evaluated(), tally, lambda: self._situation(latency, tally.known))
 
     def _situation(self, latency: Callable[[], float | None], labels: int) -> RetrainingSituation:
         policy, active = self._settings.retraining, self._serving.active

@@ -46,7 +46,7 @@ class FleetRetraining:
         *,
         labels: bool,
     ) -> None:
-        self._export, self._window, self._labels, self._clock, self._guard = export, window, labels, clock, guard
+        self._export, self._window, self._labels, self._clock = export, window, labels, clock
         self._fingerprint = reference.fingerprint
         self._broken = BrokenData(reference.watched)
         self._trigger = RetrainingTrigger(policy, export.attributes, guard, self, clock)
@@ -56,21 +56,21 @@ class FleetRetraining:
     def decide(self, result: FleetResult, fleet_judge: FleetJudge) -> None:
         """Apply the policy to the latest window of a fleet, unless it was applied to that window before."""
         self._judge = fleet_judge
-        if not result.windows or not self._trigger.is_due((result,), NO_OUTCOMES):
-            return
-        with self._guard("retraining"):
-            counts = fleet_judge.latest_counts()
-            findings = Findings({}, {}) if counts is None else self._broken.examine(counts, result.features)
-            situation = RetrainingSituation(
-                # The end of the window and not the present: after a restart the same windows have the same times.
-                at=min(result.end, self._clock()),
-                status=result.features,
-                broken=findings.broken,
-                suspected=findings.suspected,
-                reference=self._fingerprint,
-                window=self._window,
-            )
-            self._trigger.apply(situation)
+        if result.windows:
+            self._trigger.decide((result,), NO_OUTCOMES, lambda: self._situation(result, fleet_judge))
+
+    def _situation(self, result: FleetResult, fleet_judge: FleetJudge) -> RetrainingSituation:
+        counts = fleet_judge.latest_counts()
+        findings = Findings({}, {}) if counts is None else self._broken.examine(counts, result.features)
+        return RetrainingSituation(
+            # The end of the window and not the present: after a restart the same windows have the same times.
+            at=min(result.end, self._clock()),
+            status=result.features,
+            broken=findings.broken,
+            suspected=findings.suspected,
+            reference=self._fingerprint,
+            window=self._window,
+        )
 
     def retraining_requested(self, request: RetrainingRequest, states: Mapping[str, FeatureStatus], /) -> None:
         """Emit the event of a new request, without names of categories."""

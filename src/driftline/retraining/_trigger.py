@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -69,6 +70,7 @@ class RetrainingTrigger:
 
     def reset(self) -> None:
         """Set all counts to zero, as the child of a fork must."""
+        self._lock = threading.Lock()
         self.requests: dict[str, int] = {}
         self.transitions: dict[str, int] = {}
         self.held = ""
@@ -76,6 +78,29 @@ class RetrainingTrigger:
         self._labels = 0
         self._decider: Decider | None = None
         self._reference: str | None = None
+
+    def decide(
+        self, evaluated: tuple[object, ...], outcomes: OutcomeTally, situation: Callable[[], RetrainingSituation]
+    ) -> None:
+        """
+        Apply the policy if a window is new.
+
+        If another thread is about it, return: that a window is decided about twice would count as two windows.
+
+        Args:
+            evaluated: as for `is_due`.
+            outcomes: as for `is_due`.
+            situation: returns what is known of the model.
+        """
+        lock = self._lock
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            if self.is_due(evaluated, outcomes):
+                with self._guard("retraining"):
+                    self.apply(situation())
+        finally:
+            lock.release()
 
     def is_due(self, evaluated: tuple[object, ...], outcomes: OutcomeTally) -> bool:
         """
