@@ -120,6 +120,7 @@ tools-if-go:
 generate: $(VENV)/.test
 	$(BIN)/python model/generate.py
 	$(BIN)/python collector-config/write.py
+	$(BIN)/python tests/backends/backends_page.py > docs/backends.md
 
 # Rewrite the list that tests/api compares the public API with. A change of the list needs a line in the changelog.
 public-api: $(VENV)/.test
