@@ -10,8 +10,8 @@ import pytest
 
 from driftline.demo.incident import Accuracy, result_of
 
-SECONDS = 300.0
-"""Seconds until a run counts as stuck. A run takes about twenty."""
+SECONDS = 1_200.0
+"""Seconds until a run counts as stuck. A run takes about twenty on a quiet machine."""
 
 
 def run(*arguments):
@@ -36,7 +36,7 @@ def test_the_incident_as_users_run_it():
     assert requested < first("retrain-.* is acknowledged") < first("retrain-.* is running")
     done = first(r'"better: accuracy 8[0-4]\..* before, 9\d\.\d% after .* outcomes"')
     assert done < first("retrain-.* is succeeded") < first("version 2 serves with its reference")
-    assert first("stable: hour, dep_delay") == len(lines) - 6
+    assert "dep_delay" in lines[first("  stable: ")]
     assert first("retrain: retrain-.* succeeded, better: ") == len(lines) - 1
     assert len([line for line in lines if "request to RETRAIN" in line]) == 1
 

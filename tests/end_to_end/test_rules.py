@@ -219,12 +219,26 @@ def test_what_lasts_for_a_day_is_reported(scenario, play):
     scenario.add(
         sc.METRIC_RETRAINING_QUEUE_SIZE, "_x10 1x3000", ML_RETRAINING_KIND="retrain", ML_RETRAINING_STATE="requested"
     )
-    scenario.expect(1400)
+    requested = ["Retraining of m is requested, and not acknowledged yet."]
+    scenario.expect(1400, RetrainingRequested=requested)
     scenario.expect(
         1500,
+        RetrainingRequested=requested,
         FeaturesUndecided=["1 features of m have been insufficient_data for 1d: sparse."],
         RetrainingPending=["1 requests for retraining of m have been pending for 1d."],
     )
+    play(scenario)
+
+
+def test_a_request_to_fix_the_pipeline_starts_no_training(scenario, play):
+    """Alertmanager passes `RetrainingRequested` to a pipeline, which must not train on broken data."""
+    scenario.served()
+    queue = {"ML_RETRAINING_STATE": "requested", "ML_RETRAINING_KIND": "fix_pipeline"}
+    scenario.add(sc.METRIC_RETRAINING_QUEUE_SIZE, "_x10 1x3000", **queue)
+    scenario.add(
+        sc.METRIC_RETRAINING_QUEUE_SIZE, "_x10 0x3000", ML_RETRAINING_KIND="retrain", ML_RETRAINING_STATE="requested"
+    )
+    scenario.expect(100)
     play(scenario)
 
 

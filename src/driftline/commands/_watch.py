@@ -21,6 +21,7 @@ from driftline.canary import CanaryPolicy
 from driftline.canary._sources import read_policy
 from driftline.commands._fleet_options import FleetOptions
 from driftline.commands._prometheus import prometheus_source
+from driftline.commands._retraining_sinks import deliver
 from driftline.commands._state import locked_state
 from driftline.commands._watch_options import GRPC_PORT, HEALTH_PORT, HTTP_PORT, RETRAINING_PORT
 from driftline.errors import ConfigurationError
@@ -85,6 +86,8 @@ def watch(options: argparse.Namespace, asked: FleetOptions) -> int:
             _serve_health(addresses["health"], service, stack)
         if "retraining-http" in addresses and service.queue is not None:
             _serve_requests(addresses["retraining-http"], requests_door, service.queue, stack)
+        if service.queue is not None:
+            deliver(options, service.queue, service.health, stack)
         receivers = ExitStack()
         stack.push(receivers)
         if store is not None:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from driftline.commands._prometheus import ACCESS_OPTIONS
+from driftline.commands._retraining_sinks import SINK_OPTIONS, add_sink_arguments
 from driftline.errors import ConfigurationError
 
 __all__ = ["GRPC_PORT", "HEALTH_PORT", "HTTP_PORT", "RETRAINING_PORT", "add_watch_arguments", "check_watch_arguments"]
@@ -30,6 +31,7 @@ WATCH_ONLY = (
     "retraining-queue",
     "retraining-http",
     "retraining-token-file",
+    *SINK_OPTIONS,
     "policy",
 )
 """Arguments that only make sense with ``--watch``."""
@@ -77,6 +79,7 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
         f"receivers are required for other hosts (default {HERE}:{RETRAINING_PORT})",
     )
     group.add_argument("--retraining-token-file", metavar="FILE", help="the bearer token that pipelines must have")
+    add_sink_arguments(group)
     group.add_argument("--policy", metavar="FILE", help="a CanaryPolicy as JSON, for canaries of the model")
 
 
@@ -93,6 +96,8 @@ def check_watch_arguments(options: argparse.Namespace) -> None:
     if options.retraining_http is not None and options.retraining_queue is None:
         msg = "--retraining-http: expected with --retraining-queue only"
         raise ConfigurationError(msg)
+    if options.retraining_queue is None:
+        _expect_absent(options, SINK_OPTIONS, "with --retraining-queue only")
     if options.prometheus is None and not receives:
         msg = "expected --prometheus, or --watch with --otlp or --otlp-grpc"
         raise ConfigurationError(msg)

@@ -31,6 +31,7 @@ ALERTS: Mapping[str, str] = {
     "PredictionsFailing": "critical",
     "PredictionsMissing": "critical",
     "StatesMissing": "warning",
+    "RetrainingRequested": "info",
     "RetrainingPending": "info",
     "MonitorErrors": "warning",
     "RowsDropped": "warning",
@@ -147,13 +148,23 @@ def _alerts_of_states(promql: PromQL, options: AlertOptions) -> list[Alert]:
 def _alerts_of_outcomes(promql: PromQL, options: AlertOptions) -> list[Alert]:
     names, templates = Records(options.seconds), Templates(promql)
     lookback = span(LOOKBACK_WINDOWS * options.seconds)
+    # A request to fix the pipeline must not start a training. Releases before 1.1 know no other kind.
+    waiting = promql.match(sc.ML_RETRAINING_STATE, "=~", "requested|pending")
+    of_kind = promql.match(sc.ML_RETRAINING_KIND, "!=", "fix_pipeline")
+    requested = promql.series(sc.METRIC_RETRAINING_QUEUE_SIZE, waiting, of_kind)
     outcome_alerts = [
+        options.alert(
+            "RetrainingRequested",
+            f"max {promql.by()} ({requested}) > 0",
+            "Retraining of a model is requested.",
+            f"Retraining of {templates.model} is requested, and not acknowledged yet.",
+        ),
         options.alert(
             "RetrainingPending",
             f"min_over_time({names.pending}[{lookback}]) > 0 and {names.pending} offset {lookback} > 0",
             "Requests for retraining of a model are not acknowledged.",
             f"{{{{ $value }}}} requests for retraining of {templates.model} have been pending for {lookback}.",
-        )
+        ),
     ]
     if options.min_accuracy is not None:
         estimated = promql.series(sc.METRIC_MODEL_ACCURACY_ESTIMATED)

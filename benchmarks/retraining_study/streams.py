@@ -40,6 +40,7 @@ class Stream:
         after: days after a retraining in which the models are compared.
         block: days of a block, within which rows depend on each other.
         delay: days after which an outcome is known.
+        step: days of rows that are recorded together.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Stream:
     after: float
     block: float
     delay: float
+    step: float
 
     @property
     def categorical(self) -> list[str]:
@@ -81,7 +83,7 @@ class Classifier:
             name: {label: code for code, label in enumerate(sorted(set(stream.columns[name][rows])))}
             for name in stream.categorical
         }
-        self._model = HistGradientBoostingClassifier(random_state=0)
+        self._model = HistGradientBoostingClassifier(max_iter=40, learning_rate=0.2, random_state=0)
         self._model.fit(self._matrix(stream.part(rows)), stream.target[rows])
 
     def probabilities(self, columns: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -104,7 +106,7 @@ def flights(_: Path) -> Stream:
     columns = {name: table.columns[name][landed] for name in (*NUMBERS, *CATEGORIES)}
     seconds = table.departed[landed] * 3_600.0
     title = "flights from New York, 2013: will it arrive late?"
-    return Stream("flights", title, columns, table.late[landed], seconds, 42, "7d", 30, 1, 0.25)
+    return Stream("flights", title, columns, table.late[landed], seconds, 42, "7d", 30, 1, 0.25, 1)
 
 
 def electricity(folder: Path) -> Stream:
@@ -113,7 +115,7 @@ def electricity(folder: Path) -> Stream:
     columns = {name: table[name].to_numpy(np.float64) for name in table.columns.drop("class")}
     seconds = np.arange(len(table)) * (DAY / 48)
     title = "half-hours of an electricity market, 1996 to 1998: does the price rise?"
-    return Stream("electricity", title, columns, table["class"].to_numpy() == 1, seconds, 90, "7d", 30, 1, 1 / 48)
+    return Stream("electricity", title, columns, table["class"].to_numpy() == 1, seconds, 90, "7d", 30, 1, 1 / 48, 7)
 
 
 def weather(folder: Path) -> Stream:
@@ -124,7 +126,7 @@ def weather(folder: Path) -> Stream:
     target = table[outcome].to_numpy()
     title = "days at a weather station, 1949 to 1999: does it rain?"
     return Stream(
-        "weather", title, columns, target == target.max(), np.arange(len(table)) * DAY, 1_095, "365d", 365, 7, 1
+        "weather", title, columns, target == target.max(), np.arange(len(table)) * DAY, 1_095, "365d", 365, 7, 1, 73
     )
 
 

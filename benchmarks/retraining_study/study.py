@@ -2,11 +2,12 @@
 Applies the default policy to public streams, and finds out for each request whether retraining at that time helped.
 
     git clone https://github.com/scikit-multiflow/streaming-datasets
-    python benchmarks/retraining/study.py --data streaming-datasets [--keep results.json]
+    python benchmarks/retraining_study/study.py --data streaming-datasets [--keep results.json]
 
 A request is followed: a model is trained on the days before it, as many as the first training had, and serves from
 then on with its reference. Both models predict the following month. A month without a request is asked about in the
-same way, but nothing changes then. All is seeded; a run takes some minutes.
+same way, but nothing changes then. A request to fix the pipeline is rejected, because the data are right. All is
+seeded; a run takes some minutes.
 """
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from streams import DAY, STREAMS, Classifier, Stream
 
 import driftline as dl
 
-__all__ = ["Comparison", "compare", "study"]
-
-STEP = 1.0
-"""Days of rows that are recorded together."""
+__all__ = ["Comparison", "compare", "markdown", "study"]
 
 START = 1_356_998_400.0
 """Unix time of the first row of each stream, so that requests have dates: the first of January of 2013."""
@@ -95,7 +95,7 @@ def retrained(stream: Stream, day: float) -> tuple[Classifier, dl.Reference]:
     return model, reference
 
 
-def study(stream: Stream) -> dict[str, object]:
+def study(stream: Stream) -> dict[str, Any]:
     """Return the requests of the default policy with a comparison each, and the months without one."""
     queue = dl.RetrainingQueue()
     day = stream.training
@@ -115,11 +115,11 @@ def study(stream: Stream) -> dict[str, object]:
     known = stream.rows(0, day).stop
     version, last, end = 1, day, float(stream.seconds[-1] / DAY) - stream.after
     while day < end:
-        rows = stream.rows(day, day + STEP)
+        rows = stream.rows(day, day + stream.step)
         if rows.stop > rows.start:
             columns = stream.part(rows)
             monitor.observe(columns, model.probabilities(columns), prediction_ids=list(range(rows.start, rows.stop)))
-        day += STEP
+        day += stream.step
         clock[0] = day
         labelled = stream.rows(0, day - stream.delay).stop
         if labelled > known:
@@ -128,7 +128,7 @@ def study(stream: Stream) -> dict[str, object]:
         monitor.status()
         for request in queue.requests(states=("requested",)):
             if request.kind == "fix_pipeline":
-                queue.move(request.id, "acknowledged", who="the study")
+                queue.move(request.id, "rejected", who="the study", comment="the data are as published")
                 fixes.append({"day": day, "detail": request.detail})
                 continue
             queue.move(request.id, "running", who="the study")
@@ -158,6 +158,29 @@ def study(stream: Stream) -> dict[str, object]:
     }
 
 
+def markdown(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return the tables of the documentation: a summary, and every request."""
+    lines = ["| stream | requests | better | no difference | worse | fixes | months without | of them better |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for result in results:
+        counts = Counter(each["result"] for each in result["requests"])
+        numbers = [len(result["requests"]), counts["better"], counts["no difference"], counts["worse"]]
+        missed = sum(each["result"] == "better" for each in result["quiet"])
+        numbers += [len(result["fixes"]), len(result["quiet"]), missed]
+        lines.append(f"| {result['stream']} | {' | '.join(map(str, numbers))} |")
+    lines += ["", "| stream | day | reason | before | after | difference, 95 % interval | result |"]
+    lines.append("|---|---:|---|---:|---:|---:|---|")
+    for result in results:
+        for each in result["requests"]:
+            interval = f"{100 * each['lower']:+.1f} to {100 * each['upper']:+.1f} points"
+            result_words = each["result"] if each["result"] == "better" else f"**{each['result']}**"
+            lines.append(
+                f"| {result['stream']} | {each['day']:.0f} | {each['reason']} | {each['old']:.1%} | {each['new']:.1%} "
+                f"| {interval} | {result_words} |"
+            )
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the results, and keep them if asked to."""
     logging.getLogger("driftline").setLevel(logging.ERROR)
@@ -183,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"fix     at day {fix['day']:5.0f}: {fix['detail'][:140]}")
         for each in result["quiet"]:
             print(f"quiet   at day {each['day']:5.0f}: {each['old']:.1%} -> {each['new']:.1%} {each['result']}")
+    print(markdown(results))
     if options.keep:
         options.keep.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
