@@ -45,11 +45,13 @@ demo: $(VENV)/.demo
 demo-incident: $(VENV)/.demo
 	$(BIN)/python -m driftline.demo.incident $(ARGS)
 
-# Opens a notebook of docs/notebooks in JupyterLab, executed: `make notebook NOTEBOOK=first-hour`.
+# Opens a notebook of docs/notebooks in JupyterLab, executed: `make notebook NOTEBOOK=first-hour`. JupyterLab shows the
+# pictures of driftline in a file that it did not write only if the file is trusted.
 NOTEBOOK ?= lesson
 notebook: $(VENV)/.notebooks
 	$(BIN)/python tools/notebooks.py $(NOTEBOOK)
-	$(BIN)/python -m jupyterlab docs/notebooks/$(NOTEBOOK).ipynb $(ARGS)
+	$(BIN)/jupyter-trust docs/notebooks/$(NOTEBOOK).ipynb
+	$(BIN)/python -m jupyterlab --ServerApp.root_dir=. docs/notebooks/$(NOTEBOOK).ipynb $(ARGS)
 
 # Executes all notebooks, without a browser. Those that are up to date are skipped.
 notebooks: $(VENV)/.notebooks

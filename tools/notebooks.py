@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
-import resource
 import sys
 import tempfile
 import time
@@ -25,6 +25,8 @@ try:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
+
+    VERSIONS = [sys.version, *(version(name) for name in ("numpy", "matplotlib", "ipykernel"))]
 except ModuleNotFoundError as error:
     sys.exit(f"the notebooks need {error.name}: make notebook, or pip install --group notebooks -e .")
 
@@ -45,7 +47,7 @@ def sources() -> dict[str, Path]:
 
 def digest(path: Path) -> str:
     """Return a hash of everything that the outputs depend on: the source, driftline's code, libraries, this program."""
-    total = hashlib.sha256(f"{sys.version} {version('numpy')} {version('matplotlib')}".encode())
+    total = hashlib.sha256(" ".join(VERSIONS).encode())
     for file in (path, Path(__file__), *sorted((ROOT / "src").rglob("*.py"))):
         total.update(file.read_bytes())
     return total.hexdigest()
@@ -75,8 +77,8 @@ def execute(name: str, source: Path) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(notebook, timeout=TIMEOUT, resources={"metadata": {"path": FOLDER}})
         kernel = client.create_kernel_manager()
-        # Sockets in a private folder: no other user of the machine can connect to them.
-        kernel.transport, kernel.ip, kernel.connection_file = "ipc", f"{folder}/socket", f"{folder}/kernel.json"
+        if os.name == "posix":  # sockets in a private folder: no other user of the machine can connect to them
+            kernel.transport, kernel.ip, kernel.connection_file = "ipc", f"{folder}/socket", f"{folder}/kernel.json"
         client.execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times, which differ each time
@@ -98,14 +100,14 @@ def main(arguments: list[str] | None = None) -> int:
         source = sources()[name]
         if options.force:
             source.with_suffix(".ipynb").unlink(missing_ok=True)
-        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        started, before = time.perf_counter(), os.times()
         try:
             executed = execute(name, source)
         except CellExecutionError as error:
             print(f"{source.relative_to(ROOT)}: {re.sub(COLOUR, '', str(error))}", file=sys.stderr)
             return 1
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        after = os.times()
+        cpu = sum(getattr(after, name) - getattr(before, name) for name in ("children_user", "children_system"))
         seconds = f"{time.perf_counter() - started:.1f} s, {cpu:.1f} s of CPU" if executed else "up to date"
         print(f"{source.with_suffix('.ipynb').relative_to(ROOT)}: {seconds}")
     return 0

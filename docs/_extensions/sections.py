@@ -59,7 +59,14 @@ def _read(app: Sphinx, document: str, content: list[str]) -> None:
         content[0] += "\n\n```{toctree}\n:hidden:\n\n" + "\n".join(lines) + "\n```\n"
 
 
+def _hide_source(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+    # Generated pages have no source on GitHub to view or to edit.
+    if page.startswith("api/") or page in GENERATED["reference"]:
+        context["theme_source_repository"] = ""
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("source-read", _read, priority=500)
+    app.connect("html-page-context", _hide_source)
     return {"parallel_read_safe": True}

@@ -38,12 +38,12 @@ def serve(variables, *arguments):
 
 def assert_whole(sink, served):
     """Nothing is refused, every metric arrived, and counts are what was served."""
-    assert sink.refusals == []
+    assert sink.refusals == [], sink.refusals[:3]
     if sink.vendor.protocol == "remote write":
         assert_written(sink, served)
         return
-    assert sink.names() >= EXPORTED
-    assert sink.names() <= set(sc.METRICS)
+    assert sink.names() >= EXPORTED, EXPORTED - sink.names()
+    assert sink.names() <= set(sc.METRICS), sink.names() - set(sc.METRICS)
     baseline = sink.total("ml.predictions.served", **{"ml.model.version": "1"})
     assert baseline == served["baseline"] + served["failed"]
     assert sink.total("ml.predictions.served", **{"ml.model.version": "2"}) == served["candidate"]

@@ -66,6 +66,8 @@ METRICS = """
 - [The number of series](metrics.md#number-of-series) is what most prices follow: `driftline series` counts them. For
   fewer, leave `export_bins` off, name fewer `distances=`, or let a gateway add up processes (`--gateway`).
 - A request of `configure_otlp` has at most 8,000 points, about 2 MB before compression.
+- Exports of deltas are at least a second apart, because Datadog keeps one point a second of a series. A flush waits for
+  that, and takes up to a second longer.
 - Events are log records. Backends that take no logs drop them; the states are metrics too.
 - Some vendors answer 200 and say within the answer that they dropped points. The exporters of the SDK do not read that.
   Look at the vendor's own usage page after a change.

@@ -21,10 +21,10 @@ from vendor import Fact, Vendor
 MB = 1_000_000
 
 _PROMETHEUS = "https://prometheus.io/docs/guides/opentelemetry/"
-_DELTAS = (
-    Refused(kind="counter", temporality="delta", source=_PROMETHEUS),
-    Refused(kind="updowncounter", temporality="delta", source=_PROMETHEUS),
-    Refused(kind="histogram", temporality="delta", source=_PROMETHEUS),
+_DELTAS = tuple(
+    # As a real server does: tests/end_to_end/test_backend_queries.py
+    Refused(kind=kind, temporality="delta", source=_PROMETHEUS, status=500, effect=REQUEST)
+    for kind in ("counter", "updowncounter", "histogram")
 )
 PROMETHEUS = Vendor(
     name="prometheus",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, ObservableCounter
-from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExportResult, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    MetricExporter,
+    MetricExportResult,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.resources import Resource
 
 import driftline as dl
@@ -28,9 +34,30 @@ class _Exporter(OTLPMetricExporter):
         return result
 
 
+class _Kept(MetricExporter):
+    """Keeps cumulative exports, as a backend without a collector would have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.requests = []
+
+    def export(self, metrics_data, timeout_millis=10_000, **further):
+        self.requests.append(encode_metrics(metrics_data))
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis=10_000):
+        return True
+
+    def shutdown(self, timeout_millis=30_000, **further):
+        """Nothing to close."""
+
+
 class Instance:
     """
     One instance.
+
+    Attributes:
+        own_exports: the requests that it would have sent to a backend itself, with cumulative counters.
 
     Args:
         name: its host and its `service.instance.id`.
@@ -43,9 +70,13 @@ class Instance:
     def __init__(self, name, endpoint, reference, *, temporality, seconds=60.0):
         own = DELTA if temporality == "delta" else None
         self._exporter = _Exporter(endpoint=f"{endpoint}/v1/metrics", preferred_temporality=own, timeout=seconds)
-        reader = PeriodicExportingMetricReader(self._exporter, export_interval_millis=NEVER)
+        kept = _Kept()
+        self.own_exports = kept.requests
+        readers = [
+            PeriodicExportingMetricReader(exporter, export_interval_millis=NEVER) for exporter in (self._exporter, kept)
+        ]
         resource = Resource.create({"service.name": "orders", "service.instance.id": name, "host.name": name})
-        self._provider = MeterProvider([reader], resource=resource)
+        self._provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         self._monitor = dl.Monitor(
             "orders",
             version="1",

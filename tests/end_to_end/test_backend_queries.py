@@ -53,14 +53,15 @@ def test_names_with_dots(run_prometheus, eventually):
             assert_answers(server, name, eventually, served)
 
 
-def test_prometheus_stores_no_deltas(run_prometheus, eventually):
-    """The rule of its sink is what the server does."""
+def test_prometheus_refuses_deltas_and_the_service_says_so(run_prometheus):
+    """The rule of its sink is what the server does: it answers 500."""
     with run_prometheus() as server:
-        send("prometheus", server.url, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta")
-        drifting = QUERIES["prometheus"].texts[0]
-        assert eventually(lambda: len(server.query(drifting)) > 0, True)
+        variables = local(VENDORS["prometheus"], SimpleNamespace(url=server.url))
+        served = serve({**variables, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"})
+        assert not served["sent"]
+        assert "500" in served["log"]
         assert server.query("ml_predictions_served_total") == []
-        assert server.query("ml_prediction_duration_seconds_count") == []
+        assert server.query("ml_feature_drift_status") == []  # nor what is no delta
 
 
 def test_victoria_metrics(run_victoria_metrics, eventually):

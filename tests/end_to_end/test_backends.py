@@ -137,9 +137,9 @@ def test_the_configuration_of_a_backend_delivers_everything(collect, eventually,
         assert served["sent"], served["log"]
         expected = 2 * served["baseline"] + served["failed"]
         metric = "ml.predictions.served" if vendor.protocol == "otlp" else "ml_predictions_served_total"
-        assert eventually(lambda: sink.total(metric), expected, 20) == expected, collector.log.read_text()[-3_000:]
+        assert eventually(lambda: sink.total(metric), expected) == expected, collector.log.read_text()[-3_000:]
         if "logs" in vendor.paths and "logs" in BACKENDS[name].signals:
-            assert eventually(lambda: set(sink.events) >= EVENTS, True, 20)
+            assert eventually(lambda: set(sink.events) >= EVENTS, True)
     assert_whole(sink, served)
 
 

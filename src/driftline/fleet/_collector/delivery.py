@@ -16,7 +16,7 @@ QUEUE = Component(
     f"""
     directory: {QUEUE_VARIABLE.reference}
     create_directory: true
-    # A damaged file, as after a power failure, is set aside: the collector starts without it.
+    # A file on which the database fails is set aside. One that is no database stops the start: remove it.
     recreate: true
     # The file shrinks again after an outage.
     compaction:

@@ -35,24 +35,25 @@ KEPT = (
 
 FILTER_SUMMED = Component(
     "filter/summed",
-    """
+    f"""
     error_mode: ignore
     metrics:
       metric:
         - not IsMatch(name, "^ml[.]")
         - IsMatch(name, "^ml[.]canary[.]")
         - type == METRIC_DATA_TYPE_GAUGE
-        - type == METRIC_DATA_TYPE_SUM and is_monotonic == false
+        - type == METRIC_DATA_TYPE_SUM and is_monotonic == false and name != "{sc.METRIC_MONITOR_INFO.name}"
     """,
     why="Drops what does not add up: gauges, states, other libraries. Canaries are evaluated by process.",
 )
 
 FILTER_SINGLE = Component(
     "filter/single",
-    """
+    f"""
     error_mode: ignore
     metrics:
       metric:
+        - name == "{sc.METRIC_MONITOR_INFO.name}"
         - IsMatch(name, "^ml[.]") and not IsMatch(name, "^ml[.]canary[.]") and type != METRIC_DATA_TYPE_GAUGE
           and not (type == METRIC_DATA_TYPE_SUM and is_monotonic == false)
     """,
@@ -119,7 +120,9 @@ SUM_PROCESSORS = (
               - set(datapoint.start_time_unix_nano, 1)
           - context: metric
             statements:
-              - aggregate_on_attributes("sum")
+              - aggregate_on_attributes("sum") where metric.is_monotonic != false
+              # ml.monitor.info, which is 1 for each process: the gateway is one.
+              - aggregate_on_attributes("max") where metric.is_monotonic == false
           - context: datapoint
             statements:
               - set(datapoint.time, Now())

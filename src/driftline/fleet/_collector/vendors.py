@@ -63,6 +63,7 @@ DATADOG = Backend(
               datapoint:
                 - metric.type == METRIC_DATA_TYPE_SUM and metric.is_monotonic == true
                   and value_int == 0 and value_double == 0.0
+                - metric.type == METRIC_DATA_TYPE_HISTOGRAM and count == 0
             """,
             why="A delta of zero in the same second would replace the counts before it, as at the end of a process.",
         ),
