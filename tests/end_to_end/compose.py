@@ -12,7 +12,7 @@ import yaml
 from processes import free_port, wait_for_end, wait_for_port
 
 PROGRAMS = {
-    "otel/opentelemetry-collector": "otelcol",
+    "otel/opentelemetry-collector-contrib": "otelcol",
     "prom/prometheus": "prometheus",
     "prom/alertmanager": "alertmanager",
 }
@@ -122,6 +122,9 @@ class Compose:
     def _places(self, name, service, replica):
         """Return paths in the container with those that stand for them."""
         places = {}
+        for mount in service.get("tmpfs", []):
+            target = mount.partition(":")[0]
+            places[target] = self._folder / f"{name}-{replica}-{Path(target).name}"
         for volume in service.get("volumes", []):
             source, target = volume.split(":")[:2]
             if source.startswith("."):

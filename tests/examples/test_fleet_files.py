@@ -77,7 +77,7 @@ def test_the_images_have_the_versions_that_the_tests_run(composition):
     module = (ROOT / "tools" / "alertmanager" / "go.mod").read_text(encoding="utf-8")
     assert re.findall(r"prometheus/alertmanager (v\S+)", module) == [images["prom/alertmanager"]]
     builder = (ROOT / "tools" / "collector" / "builder.yaml").read_text(encoding="utf-8")
-    assert f"receiver/otlpreceiver v{images['otel/opentelemetry-collector']}" in builder
+    assert f"receiver/otlpreceiver v{images['otel/opentelemetry-collector-contrib']}" in builder
 
 
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
