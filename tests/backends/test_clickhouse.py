@@ -12,9 +12,9 @@ from strict_sink import running
 from test_direct import local
 from vendors import SINKS
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.integration]
 
-session = pytest.importorskip("chdb.session", reason="chDB has no wheel for this Python")
+session = pytest.importorskip("chdb.session", reason="tools/test-integrations has chDB")
 
 
 @pytest.fixture(scope="module", params=["signoz", "datadog"])
