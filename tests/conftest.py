@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gc
 import signal
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import hypothesis
 import numpy as np
 import pytest
-from opentelemetry import metrics
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -22,10 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import driftline as dl
 from driftline import semconv
-from driftline._runtime.abandoned import finish_abandoned
 from driftline._runtime.guard import Guard
-from driftline.otel import _registry
-from driftline.otel._stand_ins import actual_provider
 
 # For the type checkers; its monitor must not run beside those of the tests.
 # Its import takes os.fork and others away from the whole process.
@@ -55,43 +50,6 @@ def only_documented_places():
     yield
     Guard.report = report
     assert unknown == set(), "not in model/attributes.yaml and docs/troubleshooting.md"
-
-
-DROPPED_SECONDS = 5.0
-"""Seconds within which the threads of monitors end that a test has dropped."""
-
-
-def sources_on_the_global_provider():
-    """Return the attributes of the monitors that export to the global provider, by the id of each."""
-    provider = metrics.get_meter_provider()
-    instruments = _registry._find(provider if (actual := actual_provider(provider)) is None else actual)  # noqa: SLF001
-    if instruments is None:
-        return {}
-    entries = instruments.exports.end()._entries  # noqa: SLF001 - no other object knows them all
-    return {id(source): dict(source.attributes) for entry in entries if (source := entry.source()) is not None}
-
-
-@pytest.fixture(autouse=True)
-def no_monitor_is_left(request):
-    """
-    Fail a test after which a monitor on the global provider still lives: it would take series from later tests.
-
-    A monitor of a test has its own provider, or is shut down, or nothing refers to it any more. Servers and libraries
-    keep their monitors, so tests with the marks `system` and `integration` are not checked.
-    """
-    if any(map(request.node.get_closest_marker, ("system", "integration"))):
-        yield
-        return
-    before = sources_on_the_global_provider()
-    yield
-    left = sources_on_the_global_provider().keys() - before.keys()
-    end = time.monotonic() + DROPPED_SECONDS
-    while left and time.monotonic() < end:
-        gc.collect()
-        finish_abandoned(wait=1.0)
-        left &= sources_on_the_global_provider().keys()
-    after = sources_on_the_global_provider()
-    assert [after[each] for each in left if each in after] == [], "monitors that the test has not shut down"
 
 
 SYSTEM = {"benchmarks", "demo", "end_to_end", "examples", "fuzz", "reliability"}
