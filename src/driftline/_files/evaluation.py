@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from driftline._binning.bins import PREDICTION
+from driftline._capture.tables import count_rows
+from driftline._files.parts import IN_ORDER, PART_SHARE, PartExaminer, pieces, slice_rows
 from driftline._runtime import validation as check
-from driftline._seasons.seasons import Seasons
 from driftline._windows.window import Window
 from driftline.detection import FalseAlarms, Rule
 from driftline.detection._least_effects import MinEffect
@@ -28,12 +29,6 @@ LARGEST_ALPHA: Final = 0.05
 
 DAY: Final = 86_400.0
 """Seconds between two windows. Only its ratio to the time of the budget counts."""
-
-IN_ORDER: Final = Seasons((), (), (), 0.0, 0.0)
-"""
-Seasons of a reference whose rows are in order, by none of which windows are compared: the time of the rows of a table
-is not known here.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +63,15 @@ class TableCheck:
 
 def rule_of(alpha: float, min_effect: MinEffect) -> FalseAlarms:
     """
-    Return the rule that evaluates a single window. The arguments are those of `check_batches`.
+    Return the rule that evaluates all rows as a single window. The arguments are those of `check_batches`.
+
+    Its budget is smaller than *alpha* by the share that parts of the table have.
 
     Raises:
         ConfigurationError: an argument has a wrong value.
     """
     level = check.number("alpha", alpha, above=0.0, at_most=LARGEST_ALPHA)
-    return FalseAlarms(level, per=DAY, every=DAY, lengths=(1,), min_effect=min_effect)
+    return FalseAlarms(level * (1.0 - PART_SHARE), per=DAY, every=DAY, lengths=(1,), min_effect=min_effect)
 
 
 def table_monitor(
@@ -119,7 +116,10 @@ def check_batches(
     **options: Any,
 ) -> TableCheck:
     """
-    Compare all rows with a reference.
+    Compare all rows with a reference, and each part of them if the training data were not shuffled.
+
+    A feature that drifts in a part alone, as after a change in the middle, has the state of that part. Its reason names
+    the rows.
 
     Args:
         reference: the reference. Its seasons are not used.
@@ -143,17 +143,24 @@ def check_batches(
         msg = f"{rows} rows, expected at least one"
         raise ConfigurationError(msg)
     monitor = table_monitor("check", reference, rows, rule, shuffled=shuffled, on_error="raise", **options)
+    examiner = PartExaminer(reference, 0 if shuffled else rows, rule, labels=labels)
     try:
-        predicted = False
+        predicted, seen = False, 0
         for features, outputs in batches:
-            monitor.observe(features, outputs)
+            size = count_rows(features) or 0
+            for start, stop in pieces(seen, size, examiner.cuts):
+                part = None if outputs is None else slice_rows(outputs, start, stop)
+                monitor.observe(slice_rows(features, start, stop), part)
+                if seen + stop in examiner.cuts and (counted := monitor.snapshot()) is not None:
+                    examiner.add(seen + stop, counted.counts, counted.rows)
+            seen += size
             predicted = predicted or outputs is not None
         monitor.flush()
-        states = monitor.inspect(labels=labels).states
+        states = examiner.complete(monitor.inspect(labels=labels).states)
         if not predicted:
             states = {name: status for name, status in states.items() if name != PREDICTION}
         scores = monitor.scores()
     finally:
         monitor.shutdown()
     state = worst_state(status.state for status in states.values())
-    return TableCheck(state, rows, rule.count, states, scores, tuple(absent))
+    return TableCheck(state, rows, alpha, states, scores, tuple(absent))

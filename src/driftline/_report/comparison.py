@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -16,6 +15,7 @@ from driftline._capture.tables import count_rows, describe, is_table, open_table
 from driftline._derived.spec import Derive
 from driftline._drawing.text import clean
 from driftline._files.evaluation import ALPHA, rule_of, table_monitor
+from driftline._files.parts import PartExaminer, slice_rows
 from driftline._pipeline.inspection import Inspection
 from driftline._pipeline.redaction import Redactor
 from driftline._report.features import Slices
@@ -165,10 +165,12 @@ def compare_data(
     checked, notes = _rule(rule)
     _, season_notes = _without_seasons(reference)
     monitor = table_monitor(NAME, reference, rows, checked, shuffled=shuffled, derive=derive, correct=correct)
+    examiner = PartExaminer(reference, 0 if shuffled else rows, checked, labels=labels)
     try:
-        counted, sizes = _observe(monitor, data, _column(predictions), _column(outcomes), rows)
+        counted, sizes = _observe(monitor, data, _column(predictions), _column(outcomes), rows, examiner)
         monitor.flush()
         inspection = monitor.inspect(labels=labels)
+        inspection = replace(inspection, states=examiner.complete(inspection.states))
     finally:
         monitor.shutdown()
     total = sum(sizes)
@@ -185,26 +187,32 @@ def compare_data(
     return Comparison(shown, total, counts, slices, every, predicted=predictions is not None)
 
 
-def _observe(monitor: Monitor, data: Any, predictions: Any, outcomes: Any, rows: int) -> tuple[list[Any], list[int]]:
+def _observe(
+    monitor: Monitor, data: Any, predictions: Any, outcomes: Any, rows: int, examiner: PartExaminer
+) -> tuple[list[Any], list[int]]:
     """Let a monitor observe a data set in slices. Return the counts and the rows of each slice."""
     number = max(1, min(SLICES, rows // MIN_SLICE))
-    cuts = np.linspace(0, rows, number + 1).astype(int).tolist()
+    ends = {rows * index // number for index in range(1, number + 1)}
+    blocks = set(examiner.cuts)
     counted, sizes = [], []
     before, seen = None, 0
-    for begin, end in pairwise(cuts):
+    for begin, end in pairwise([0, *sorted(ends | blocks)]):
         for start in range(begin, end, MAX_CHUNK):
             stop = min(start + MAX_CHUNK, end)
             ids = None if outcomes is None else [str(row) for row in range(start, stop)]
-            part = None if predictions is None else _slice(predictions, start, stop)
-            monitor.observe(_slice(data, start, stop), part, prediction_ids=ids)
+            part = None if predictions is None else slice_rows(predictions, start, stop)
+            monitor.observe(slice_rows(data, start, stop), part, prediction_ids=ids)
             if ids is not None:
-                monitor.outcomes(ids, _slice(outcomes, start, stop))
+                monitor.outcomes(ids, slice_rows(outcomes, start, stop))
         snapshot = monitor.snapshot()
         if snapshot is None:
             continue
-        counted.append(snapshot.counts if before is None else snapshot.counts - before)
-        sizes.append(snapshot.rows - seen)
-        before, seen = snapshot.counts.copy(), snapshot.rows
+        if end in blocks:
+            examiner.add(end, snapshot.counts, snapshot.rows)
+        if end in ends:
+            counted.append(snapshot.counts if before is None else snapshot.counts - before)
+            sizes.append(snapshot.rows - seen)
+            before, seen = snapshot.counts.copy(), snapshot.rows
     return counted, sizes
 
 
@@ -222,18 +230,3 @@ def _absent(reference: Reference, data: Any) -> tuple[str, ...]:
 def _column(values: Any) -> Any:
     """Return a column of outputs or outcomes, of which single values of pyarrow are no labels, as a list."""
     return values.to_pylist() if hasattr(values, "to_pylist") else values
-
-
-def _slice(data: Any, start: int, stop: int) -> Any:
-    """Return some rows of a data set, or of a column."""
-    if isinstance(data, Mapping):
-        return {name: _slice(column, start, stop) for name, column in data.items()}
-    if hasattr(data, "iloc"):
-        return data.iloc[start:stop]
-    if hasattr(data, "schema") and hasattr(data, "slice"):
-        return data.slice(start, stop - start)
-    if hasattr(data, "__getitem__"):
-        return data[start:stop]
-    if isinstance(data, Sequence):
-        return data[start:stop]
-    return list(data)[start:stop]
