@@ -179,7 +179,7 @@ class _Lane:
                     self.problem = ""
                     number += 1
         except Exception as error:  # noqa: BLE001 - the file of the queue is locked, full or gone
-            self._report("the queue", f"{type(error).__name__}: {error}")
+            self._remember("the queue", f"{type(error).__name__}: {error}")
         return number
 
     def _forget_closed(self, undelivered: list[RetrainingRequest]) -> None:
@@ -203,9 +203,9 @@ class _Lane:
         attempt = self._attempts.get(request_id, 0)
         self._attempts[request_id] = attempt + 1
         self._due[request_id] = self._clock() + pause_of(request_id, attempt, error)
-        self._report(request_id, str(error) if isinstance(error, DeliveryError) else f"{type(error).__name__}: {error}")
+        self._remember(request_id, str(error) if isinstance(error, DeliveryError) else f"{type(error).__name__}: {error}")
 
-    def _report(self, subject: str, words: str) -> None:
+    def _remember(self, subject: str, words: str) -> None:
         """Log a problem, unless the same one was logged."""
         self.problem = f"{subject}: {words}"
         if len(self._logged) > MAX_LOGGED:
