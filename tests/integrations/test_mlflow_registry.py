@@ -29,6 +29,8 @@ require("sklearn")
 if not Path(mlflow.__file__).with_name("webhooks").is_dir():
     pytest.skip("mlflow-skinny has no server", allow_module_level=True)
 
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+
 from driftline.integrations.mlflow_registry import AliasFollower, RequestTag  # noqa: E402
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "retraining"
@@ -199,11 +201,14 @@ def test_problems_of_the_registry_keep_the_reference(registry, caplog):
     absent = AliasFollower(monitor, MODEL, "absent")
     assert [absent.look(), absent.look()] == [False, False]
     before = registry.get_model_version_by_alias(MODEL, "champion").version
-    version = registry.create_model_version(MODEL, "mlflow-artifacts:/nowhere", run_id=None).version
+    with mlflow.start_run():
+        model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        logged = mlflow.sklearn.log_model(model, name="bare", registered_model_name=MODEL)
+    version = logged.registered_model_version
     registry.set_registered_model_alias(MODEL, "champion", version)
     bare = AliasFollower(monitor, MODEL, "champion", version=before)
     assert [bare.look(), bare.look(), bare.version] == [False, False, before]
-    assert len(caplog.records) == 2
+    assert [record.name for record in caplog.records].count("driftline") == 2
     assert monitor.reference.fingerprint == reference.fingerprint
     with pytest.raises(Exception, match="not found"):
         RequestTag("absent").deliver(request())
