@@ -66,6 +66,7 @@ PRIVATE_PARTS = (
     ("reader", "_at_fork_reinit"),  # overridden: the SDK calls it in the child of a fork
     ("reader", "_export_lock"),  # replaced in the child of a fork
     ("reader", "_shutdown_event"),  # replaced in the child of a fork
+    ("reader", "_export_interval_millis"),  # read: whether collections are to come within a second
 )
 """
 Attributes of the SDK's metric exporter and periodic reader that are not public, and that surviving a fork needs.
@@ -231,6 +232,10 @@ class SpanSender(SpanExporter):
         self._inner = self._create()
 
 
+CLOCK_SECONDS = 0.01
+"""Seconds by which the clock of the day may be behind the one that measures a pause."""
+
+
 class ForkSafeReader(PeriodicExportingMetricReader):
     """
     The SDK's periodic reader, with two additions: a fork waits for a running collection, and the child starts empty.
@@ -247,16 +252,18 @@ class ForkSafeReader(PeriodicExportingMetricReader):
         self._order = threading.RLock()
         self._abandoned = False
         self._renewing = False
-        self._deltas = AggregationTemporality.DELTA in (exporter._preferred_temporality or {}).values()  # noqa: SLF001 - as above
-        self._second = 0
+        self._second, self._apart = 0, False
         super().__init__(exporter)
+        deltas = AggregationTemporality.DELTA in (exporter._preferred_temporality or {}).values()  # noqa: SLF001 - as above
+        # Where collections are to come within a second, the backend is none that keeps one point for each.
+        self._apart = deltas and self._export_interval_millis >= 1_000.0  # noqa: PLR2004 - milliseconds of a second
 
     def collect(self, timeout_millis: float = 10_000) -> None:  # type: ignore[misc]  # final, and guarded here
         """Collect and export. A fork waits for the collection, but not for the export."""
         with self._order:
             if self._abandoned:
                 return
-            if self._deltas:
+            if self._apart:
                 self._await_next_second()
             try:
                 # Within the block, because an interrupt may come as soon as the lock is acquired.
@@ -269,17 +276,17 @@ class ForkSafeReader(PeriodicExportingMetricReader):
 
     def _await_next_second(self) -> None:
         """
-        Wait until the second of the last collection has passed, so that no two collections of deltas share one.
+        Wait until the second in which the last collection ended has passed, so that no two of deltas share one.
 
         Datadog keeps one point of a series for each second. A flush at the end of a process would replace the counts of
         the collection before, usually by zero. https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest/metrics/
         """
         now = time.time()
         if int(now) == self._second:
-            time.sleep(self._second + 1 - now)
-        self._second = int(time.time())
+            time.sleep(self._second + 1 - now + CLOCK_SECONDS)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
+        self._second = int(time.time())  # no point has a later time
         self._collecting.release()
         try:
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)

@@ -203,7 +203,9 @@ class _Lane:
         attempt = self._attempts.get(request_id, 0)
         self._attempts[request_id] = attempt + 1
         self._due[request_id] = self._clock() + pause_of(request_id, attempt, error)
-        self._remember(request_id, str(error) if isinstance(error, DeliveryError) else f"{type(error).__name__}: {error}")
+        self._remember(
+            request_id, str(error) if isinstance(error, DeliveryError) else f"{type(error).__name__}: {error}"
+        )
 
     def _remember(self, subject: str, words: str) -> None:
         """Log a problem, unless the same one was logged."""
