@@ -88,6 +88,15 @@ def judge(url, path, *arguments):
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
 
+def replay(url, path, temporality):
+    """Replay a policy on what the server stores, and return the code and the document."""
+    command = [sys.executable, "-m", "driftline.cli", "retraining", "replay", "--prometheus", url, "--reference", path]
+    command += ["--window", WINDOW, "--export-interval", f"{EXPORT_MILLISECONDS}ms", "--budget", "1/1h", "--json"]
+    command += ["--persistence", "1/1", "--temporality", temporality]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **LOCAL})
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
 def stored(prometheus, temporality):
     """Return rows by feature and bin, from the samples as they are: nothing is extrapolated."""
     counts = {}
@@ -143,6 +152,9 @@ def test_a_fleet_is_evaluated_from_a_store(request, tmp_path, reference, eventua
         assert (document["model"], document["version"], document["processes"]) == ("orders", "3", 3)
         assert document["features"][0]["name"] == "amount"
         assert document["features"][0]["state"] == "drifting"
+        code, past = replay(server.url, path, temporality)
+        assert code == 1, past
+        assert "amount" in json.dumps(past["requests"]), past
 
         # Each process has exported all that it served.
         layout = Layout(reference.watched)

@@ -35,7 +35,7 @@ def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--snapshots", metavar="FILE", help="a file with one snapshot in each line, as JSON")
     add_fleet_arguments(parser)
     add_prometheus_arguments(parser)
-    parser.add_argument("--temporality", choices=TEMPORALITIES, default="cumulative", help=argparse.SUPPRESS)
+    parser.add_argument("--temporality", choices=TEMPORALITIES, default="cumulative", help="how counters are stored")
     parser.add_argument("--timeout", metavar="TIME", default="5min", help="longest time to read (default 5min)")
     policy = parser.add_argument_group("the policy")
     policy.add_argument("--min-drifting", metavar="N", type=int, default=1, help="features that drift (default 1)")
