@@ -95,8 +95,9 @@ import numpy, driftline
 
 assert not hasattr(os, "fork") and not hasattr(signal, "SIGALRM") and sys.modules["resource"] is None
 for module in pkgutil.walk_packages(driftline.__path__, "driftline."):
-    # The demo and the dashboards have extras; and the SDK of Grafana warns when it is imported.
-    if not module.name.endswith("__main__") and not any(name in module.name for name in (".demo", "._dashboards")):
+    # The demo, the terminal and the dashboards have extras; and the SDK of Grafana warns when it is imported.
+    extras = (".demo", "._dashboards", "._live.terminal")
+    if not module.name.endswith("__main__") and not any(name in module.name for name in extras):
         __import__(module.name)
 x = numpy.arange(1_000) * 617.0 % 1_000
 reference = driftline.Reference.fit({"x": x}, predictions=x > 400, outcomes=x > 500)
