@@ -122,6 +122,37 @@ def test_pieces_cover_a_batch():
     assert list(pieces(0, 3, (10,))) == [(0, 3)]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"a": 1.0, "b": 2.0},
+        [1.0, 2.0],
+        {},
+        None,
+        5,
+        "ab",
+        {"a": [1.0] * 600, "b": [1.0] * 400},
+        {"a": [1.0] * 600, "b": 1.0},
+    ],
+    ids=["row", "values", "empty", "None", "number", "string", "ragged", "mixed"],
+)
+def test_what_is_no_table_is_read_or_refused_as_a_whole(data):
+    """As by a monitor with one window, which is not examined in parts."""
+    known = dl.Reference.fit({"a": np.arange(1_000.0) % 50, "b": np.arange(1_000.0) % 7})
+    results = [check_batches(known, [(data, None)], 600, shuffled=shuffled) for shuffled in (True, False)]
+    assert results[0].features.keys() == results[1].features.keys()
+    for name, status in results[0].features.items():
+        assert (results[1].features[name].state, results[1].features[name].rows) == (status.state, status.rows)
+
+
+def test_outputs_of_another_length_are_refused_as_a_whole():
+    known = dl.Reference.fit({"a": np.arange(1_000.0) % 50}, predictions=np.arange(1_000.0) % 3)
+    batch = {"a": np.arange(600.0) % 50}, np.arange(500.0) % 3
+    for shuffled in (True, False):
+        with pytest.raises(Exception, match=r"shape \(500,\): expected one value per row"):
+            check_batches(known, [batch], 600, shuffled=shuffled)
+
+
 def test_a_report_on_a_data_set_has_the_parts(reference):
     table = draw(np.random.default_rng(1), 4_000)
     table["distance"][2_000:] *= 1.609344

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from driftline._binning.bins import PREDICTION
-from driftline._capture.tables import count_rows
-from driftline._files.parts import IN_ORDER, PART_SHARE, PartExaminer, pieces, slice_rows
+from driftline._files.parts import IN_ORDER, PART_SHARE, PartExaminer, split_batch
 from driftline._runtime import validation as check
 from driftline._windows.window import Window
 from driftline.detection import FalseAlarms, Rule
@@ -145,15 +144,13 @@ def check_batches(
     monitor = table_monitor("check", reference, rows, rule, shuffled=shuffled, on_error="raise", **options)
     examiner = PartExaminer(reference, 0 if shuffled else rows, rule, labels=labels)
     try:
-        predicted, seen = False, 0
+        predicted, end = False, 0
         for features, outputs in batches:
-            size = count_rows(features) or 0
-            for start, stop in pieces(seen, size, examiner.cuts):
-                part = None if outputs is None else slice_rows(outputs, start, stop)
-                monitor.observe(slice_rows(features, start, stop), part)
-                if seen + stop in examiner.cuts and (counted := monitor.snapshot()) is not None:
-                    examiner.add(seen + stop, counted.counts, counted.rows)
-            seen += size
+            for part, part_outputs, seen in split_batch(features, outputs, end, examiner.cuts):
+                monitor.observe(part, part_outputs)
+                if seen in examiner.cuts and (counted := monitor.snapshot()) is not None:
+                    examiner.add(seen, counted.counts, counted.rows)
+                end = seen
             predicted = predicted or outputs is not None
         monitor.flush()
         states = examiner.complete(monitor.inspect(labels=labels).states)

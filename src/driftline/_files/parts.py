@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from driftline._binning.layout import Layout
+from driftline._capture.tables import count_rows
 from driftline._pipeline.redaction import Redactor
 from driftline._seasons.seasons import Seasons
 from driftline._windows.ring import BLOCKS, MIN_BLOCK_ROWS, WindowCounts
@@ -20,7 +21,7 @@ from driftline.reference import Reference
 from driftline.results import FeatureStatus
 from driftline.typing import Counts
 
-__all__ = ["IN_ORDER", "PART_SHARE", "PartExaminer", "pieces", "slice_rows"]
+__all__ = ["IN_ORDER", "PART_SHARE", "PartExaminer", "pieces", "slice_rows", "split_batch"]
 
 _log = logging.getLogger("driftline")
 
@@ -68,6 +69,10 @@ class PartExaminer:
         self.drifting: dict[str, FeatureStatus] = {}
         self.cuts: Sequence[int] = (rows,)
         self._rows = rows
+        self._redactor = Redactor(labels=labels, named=())
+        self._blocks: list[WindowCounts] = []
+        self._before: Counts | None = None
+        self._counted = self._bins = 0
         self._evaluator: WindowEvaluator | None = None
         parts = min(PARTS, rows // MIN_PART_ROWS)
         if not isinstance(rule, FalseAlarms) or rule.lengths != (1,) or rule.every != rule.per or parts < MIN_PARTS:
@@ -93,11 +98,7 @@ class PartExaminer:
             lambda _: None,
             lambda place, message: _log.warning("%s: %s", place, message),
         )
-        self._redactor = Redactor(labels=labels, named=())
         self._redactor.switch(alone, self._evaluator)
-        self._blocks: list[WindowCounts] = []
-        self._before: Counts | None = None
-        self._counted = 0
 
     def add(self, end: int, counts: Counts, rows: int) -> None:
         """
@@ -154,6 +155,31 @@ def pieces(begin: int, rows: int, cuts: Sequence[int]) -> Iterator[tuple[int, in
     """
     inner = [cut - begin for cut in cuts if begin < cut < begin + rows]
     yield from pairwise([0, *inner, rows])
+
+
+def split_batch(features: Any, outputs: Any, begin: int, cuts: Sequence[int]) -> Iterator[tuple[Any, Any, int]]:
+    """
+    Yield the pieces of a batch between *cuts*: features, outputs or None, and the rows of the table up to the end.
+
+    A batch that is no table of equal columns is one piece, which its reader then reads or refuses as a whole.
+
+    Args:
+        features: the batch, as for `Monitor.observe`.
+        outputs: the outputs of its rows, or None.
+        begin: rows of the table before the batch.
+        cuts: numbers of rows of the table, in ascending order.
+    """
+    rows = count_rows(features) or 0
+    columns = [*(features.values() if isinstance(features, Mapping) else ()), *(() if outputs is None else (outputs,))]
+    if any(not hasattr(column, "__len__") or len(column) != rows for column in columns):
+        yield features, outputs, begin + rows
+        return
+    for start, stop in pieces(begin, rows, cuts):
+        if (start, stop) == (0, rows):
+            yield features, outputs, begin + rows
+        else:
+            part = None if outputs is None else slice_rows(outputs, start, stop)
+            yield slice_rows(features, start, stop), part, begin + stop
 
 
 def slice_rows(data: Any, start: int, stop: int) -> Any:
