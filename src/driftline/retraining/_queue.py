@@ -25,7 +25,7 @@ __all__ = ["RetrainingQueue", "Submission"]
 
 STATES: tuple[RequestState, ...] = (*OPEN, *CLOSED)
 
-_IS_OPEN = "state IN ('requested', 'acknowledged', 'running')"
+_IS_OPEN = f"state IN {OPEN}"  # a tuple of plain words is a list of SQL too
 
 _MERGE = "UPDATE requests SET reason = ?, detail = ?, features = ?, count = ?, last_seen = ?, more = ? WHERE id = ?"
 

@@ -75,7 +75,6 @@ class RetrainingTrigger:
         self.transitions: dict[str, int] = {}
         self.held = ""
         self._last: tuple[tuple[object, ...], int] = (), -1
-        self._labels = 0
         self._decider: Decider | None = None
         self._reference: str | None = None
 
