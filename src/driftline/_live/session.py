@@ -1,22 +1,16 @@
-"""Runs a live view: opens its receivers, reads again and again, and hands each view to the screens."""
+"""Runs a live view: reads again and again, and hands each view to the screens."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Protocol
 
-from driftline._live.events import EventLog
 from driftline._live.reader import LiveReader
-from driftline._live.store import LiveStore
 from driftline._live.values import LiveView
-from driftline.errors import ConfigurationError
-from driftline.fleet._receiver.addresses import Address, Door
 
-__all__ = ["Receivers", "Screen", "follow", "open_receivers"]
+__all__ = ["Screen", "follow"]
 
 
 PAUSE = 3.0
@@ -31,61 +25,6 @@ class Screen(Protocol):
     def show(self, view: LiveView) -> None:
         """Show the present view."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Receivers:
-    """
-    The addresses of receivers that listen.
-
-    Attributes:
-        http: that of OTLP over HTTP; None without one.
-        grpc: that of OTLP over gRPC; None without one.
-    """
-
-    http: Address | None
-    grpc: Address | None
-
-
-def open_receivers(
-    http: Address | None, grpc: Address | None, door: Door, store: LiveStore, log: EventLog, stack: ExitStack
-) -> Receivers:
-    """
-    Listen at addresses, until the stack is closed.
-
-    Args:
-        http: where OTLP over HTTP is received; None for nowhere.
-        grpc: where OTLP over gRPC is received; None for nowhere.
-        door: who is let in.
-        store: takes metrics.
-        log: takes events.
-        stack: closes the receivers.
-
-    Raises:
-        ConfigurationError: the extra is not installed.
-        OSError: an address cannot be listened at.
-    """
-    try:
-        from driftline.fleet._receiver.intake import Intake  # noqa: PLC0415 - the extra judge
-
-        intake = Intake(store, on_logs=log.add_logs)
-        opened: list[Address | None] = [None, None]
-        if http is not None:
-            from driftline.fleet._receiver.http_server import HttpReceiver  # noqa: PLC0415 - as above
-
-            server = HttpReceiver(http, door, intake)
-            stack.callback(server.close)
-            opened[0] = server.address
-        if grpc is not None:
-            from driftline.fleet._receiver.grpc_server import GrpcReceiver  # noqa: PLC0415 - as above
-
-            receiver = GrpcReceiver(grpc, door, intake)
-            stack.callback(receiver.close)
-            opened[1] = receiver.address
-    except ImportError as error:
-        msg = f"--otlp needs the extra judge (pip install 'driftline[judge]'): {error}"
-        raise ConfigurationError(msg) from error
-    return Receivers(*opened)
 
 
 def follow(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
-import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
-from pathlib import Path
-from types import FrameType
+from contextlib import ExitStack
 from typing import Any
 
 from driftline import semconv as sc
@@ -20,18 +17,19 @@ from driftline._live.events import EventLog
 from driftline._live.lines import Lines
 from driftline._live.reader import LiveReader, ReaderOptions
 from driftline._live.server import PageScreen
-from driftline._live.session import Screen, follow, open_receivers
+from driftline._live.session import Screen, follow
 from driftline._live.store import LiveStore
 from driftline._runtime import validation as check
 from driftline._runtime.output import say
 from driftline.commands._prometheus import ACCESS_OPTIONS, add_prometheus_arguments, prometheus_source
+from driftline.commands._receiver_options import add_receiver_arguments, allowed_address, receiver_door
+from driftline.commands._signals import set_on_signals
 from driftline.errors import ConfigurationError
-from driftline.fleet._receiver.addresses import MAX_PORT, Address, Door, token_from_file
+from driftline.fleet._receiver.addresses import LOCALHOST, MAX_PORT, Address
+from driftline.fleet._receiver.opening import open_receivers
 from driftline.reference import Reference
 
 __all__ = ["add_arguments", "run"]
-
-HERE = "127.0.0.1"
 
 HTTP_PORT, GRPC_PORT = 4318, 4317
 """Ports of the receivers: OTLP's own, to which an SDK sends without any setting."""
@@ -61,23 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"itself. Without a source, OTLP is received at the usual ports, {HTTP_PORT} and {GRPC_PORT}. Ctrl-C ends it."
     )
     source = parser.add_argument_group("source")
-    source.add_argument(
-        "--otlp",
-        metavar="HOST:PORT",
-        nargs="?",
-        const=f"{HERE}:{HTTP_PORT}",
-        help=f"receive OTLP/HTTP (default {HERE}:{HTTP_PORT})",
+    add_receiver_arguments(
+        source,
+        HTTP_PORT,
+        GRPC_PORT,
+        over_http="receive OTLP/HTTP",
+        over_grpc="receive OTLP/gRPC, too or instead",
     )
-    source.add_argument(
-        "--otlp-grpc",
-        metavar="HOST:PORT",
-        nargs="?",
-        const=f"{HERE}:{GRPC_PORT}",
-        help=f"receive OTLP/gRPC, too or instead (default {HERE}:{GRPC_PORT})",
-    )
-    source.add_argument("--otlp-token-file", metavar="FILE", help="the bearer token that senders must have")
-    source.add_argument("--otlp-cert", metavar="FILE", help="PEM certificate of the receivers, with its chain")
-    source.add_argument("--otlp-key", metavar="FILE", help="PEM key of the certificate, without a password")
     source.add_argument("--prometheus", metavar="URL", help="read a Prometheus, or a server with its API")
     source.add_argument("--demo", action="store_true", help="the demo: a year of flights (extra demo)")
     add_prometheus_arguments(parser)
@@ -92,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", metavar="N", type=float, help="end after this many seconds")
     page = parser.add_argument_group("page")
     page.add_argument("--web", action="store_true", help="serve a page instead of drawing in the terminal")
-    page.add_argument("--host", metavar="HOST", help=f"where the page is served (default {HERE})")
+    page.add_argument("--host", metavar="HOST", help=f"where the page is served (default {LOCALHOST})")
     page.add_argument("--port", metavar="PORT", type=int, help=f"the port of the page (default {PAGE_PORT})")
 
 
@@ -102,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     page = None
     if options.web:
         port = PAGE_PORT if options.port is None else options.port
-        page = Address.parse("--host", f"{options.host or HERE}:{port}", port)
+        page = Address.parse("--host", f"{options.host or LOCALHOST}:{port}", port)
         if not page.is_loopback:
             say(f"--host {page.host}: every host that can connect reads the page, without a password", sys.stderr)
     if options.demo:
@@ -125,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
         reader = LiveReader(source, log, reader_options)
         ended = threading.Event()
         screen = stack.enter_context(_screen(page, every))
-        stack.enter_context(_Signals(ended))
+        stack.enter_context(set_on_signals(ended))
         if isinstance(screen, (PageScreen, Lines)):
             say(f"{name}; the page is at {screen.url}" if isinstance(screen, PageScreen) else name, sys.stdout)
         if options.prometheus is not None:
@@ -177,7 +165,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         raise ConfigurationError(msg) from error
     arguments = []
     if options.web:
-        arguments += ["--web", f"{options.host or HERE}:{PAGE_PORT if options.port is None else options.port}"]
+        arguments += ["--web", f"{options.host or LOCALHOST}:{PAGE_PORT if options.port is None else options.port}"]
     if options.seconds is not None:
         arguments += ["--seconds", str(options.seconds)]
     if demo.run(arguments):
@@ -202,29 +190,29 @@ def _open_source(options: argparse.Namespace, log: EventLog, stack: ExitStack) -
         return prometheus, prometheus.url, hint
     http, grpc = options.otlp, options.otlp_grpc
     if http is None and grpc is None:
-        http, grpc = f"{HERE}:{HTTP_PORT}", f"{HERE}:{GRPC_PORT}"
-    addresses = [
-        None if text is None else Address.parse(name, text, port)
-        for name, text, port in (("--otlp", http, HTTP_PORT), ("--otlp-grpc", grpc, GRPC_PORT))
+        http, grpc = f"{LOCALHOST}:{HTTP_PORT}", f"{LOCALHOST}:{GRPC_PORT}"
+    door, store = receiver_door(options), LiveStore()
+    receivers = open_receivers(
+        allowed_address("--otlp", http, HTTP_PORT, door),
+        allowed_address("--otlp-grpc", grpc, GRPC_PORT, door),
+        door,
+        store,
+        stack,
+        log.add_logs,
+    )
+    scheme = "http" if door.certificate is None else "https"
+    listening = [
+        (kind, protocol, receiver.address)
+        for kind, protocol, receiver in (("HTTP", "http/protobuf", receivers.http), ("gRPC", "grpc", receivers.grpc))
+        if receiver is not None
     ]
-    token = None if options.otlp_token_file is None else token_from_file("--otlp-token-file", options.otlp_token_file)
-    files = (None if text is None else Path(text) for text in (options.otlp_cert, options.otlp_key))
-    certificate, key = files
-    door = Door(token=token, certificate=certificate, key=key)
-    for name, address in zip(("--otlp", "--otlp-grpc"), addresses, strict=True):
-        if address is not None:
-            door.check(name, address)
-    store = LiveStore()
-    opened = open_receivers(addresses[0], addresses[1], door, store, log, stack)
-    scheme = "http" if certificate is None else "https"
-    names = [f"OTLP/{kind} at {each}" for kind, each in (("HTTP", opened.http), ("gRPC", opened.grpc)) if each]
-    protocol, target = ("http/protobuf", opened.http) if opened.http else ("grpc", opened.grpc)
+    _, protocol, target = listening[0]
     hint = (
         "No telemetry has arrived yet. Start the service with "
         f"OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{target} OTEL_EXPORTER_OTLP_PROTOCOL={protocol}; an SDK exports "
         "metrics every 60 s, or every OTEL_METRIC_EXPORT_INTERVAL milliseconds."
     )
-    return store, " and ".join(names), hint
+    return store, " and ".join(f"OTLP/{kind} at {address}" for kind, _, address in listening), hint
 
 
 def _screen(page: Address | None, every: float) -> Any:
@@ -248,24 +236,3 @@ def _screen(page: Address | None, every: float) -> Any:
         raise ConfigurationError(msg) from error
     screen: Screen = TerminalScreen(Console())
     return screen
-
-
-class _Signals:
-    """Sets an event on SIGINT and SIGTERM, in the main thread."""
-
-    def __init__(self, ended: threading.Event) -> None:
-        self._ended = ended
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        with suppress(ValueError):  # not the main thread
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self._ended.set()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from types import FrameType
 
 from driftline._backends.counts import CountSource
 from driftline._backends.otlp_store import OtlpStore, retention_by
@@ -21,12 +17,15 @@ from driftline.canary import CanaryPolicy
 from driftline.canary._sources import read_policy
 from driftline.commands._fleet_options import FleetOptions
 from driftline.commands._prometheus import prometheus_source
+from driftline.commands._receiver_options import allowed_address, receiver_door
 from driftline.commands._retraining_sinks import deliver
+from driftline.commands._signals import set_on_signals
 from driftline.commands._state import locked_state
 from driftline.commands._watch_options import GRPC_PORT, HEALTH_PORT, HTTP_PORT, RETRAINING_PORT
 from driftline.errors import ConfigurationError
 from driftline.fleet._health import Health
 from driftline.fleet._receiver.addresses import Address, Door, token_from_file
+from driftline.fleet._receiver.opening import Receivers, open_receivers
 from driftline.fleet._service import FleetService, ServiceOptions
 from driftline.retraining import RetrainingPolicy, RetrainingQueue
 
@@ -58,25 +57,22 @@ def watch(options: argparse.Namespace, asked: FleetOptions) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("opentelemetry").setLevel(logging.WARNING)
     seconds = check.duration("--timeout", options.timeout)
-    door = _door(options)
+    door = receiver_door(options)
+    http = allowed_address("--otlp", options.otlp, HTTP_PORT, door)
+    grpc = allowed_address("--otlp-grpc", options.otlp_grpc, GRPC_PORT, door)
     addresses = {
         name: Address.parse(f"--{name}", text, port)
         for name, text, port in (
-            ("otlp", options.otlp, HTTP_PORT),
-            ("otlp-grpc", options.otlp_grpc, GRPC_PORT),
             ("health", options.health, HEALTH_PORT),
             ("retraining-http", options.retraining_http, RETRAINING_PORT),
         )
         if text is not None
     }
-    for name in ("otlp", "otlp-grpc"):
-        if name in addresses:
-            door.check(f"--{name}", addresses[name])
     requests_door = _requests_door(options, door, addresses.get("retraining-http"))
     with ExitStack() as stack:
         file = None if options.state is None else locked_state(options.state, stack)
         store = None
-        if "otlp" in addresses or "otlp-grpc" in addresses:
+        if http is not None or grpc is not None:
             store = OtlpStore(retention_by(asked.step, KEPT_WINDOWS * (asked.window.seconds or 0.0)))
         setup = _set_up(options.service_name or "driftline-judge")
         stack.callback(setup)
@@ -91,7 +87,7 @@ def watch(options: argparse.Namespace, asked: FleetOptions) -> int:
         receivers = ExitStack()
         stack.push(receivers)
         if store is not None:
-            _receive(addresses, door, store, service.health, receivers)
+            _show_receivers(open_receivers(http, grpc, door, store, receivers), service.health)
         run_until_signal(service, receivers)
     return CODE
 
@@ -104,7 +100,7 @@ def run_until_signal(service: FleetService, receivers: ExitStack) -> None:
         RuntimeError: it has ended by itself. An orchestrator would not start it again after the code of a signal.
     """
     ended = threading.Event()
-    with _signals(ended):
+    with set_on_signals(ended):
         thread = threading.Thread(target=service.run, args=(ended,), name="driftline-fleet", daemon=True)
         thread.start()
         # A signal is handled between two steps of this thread, which must not wait for ever.
@@ -120,31 +116,6 @@ def run_until_signal(service: FleetService, receivers: ExitStack) -> None:
     if not ended.is_set():
         msg = "the service ended by itself"
         raise RuntimeError(msg)
-
-
-@contextlib.contextmanager
-def _signals(ended: threading.Event) -> Iterator[None]:
-    """Set *ended* on SIGTERM and SIGINT during the block."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        ended.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _door(options: argparse.Namespace) -> Door:
-    token = None if options.otlp_token_file is None else token_from_file("--otlp-token-file", options.otlp_token_file)
-    certificate = None if options.otlp_cert is None else Path(options.otlp_cert)
-    return Door(token=token, certificate=certificate, key=None if options.otlp_key is None else Path(options.otlp_key))
 
 
 def _set_up(name: str) -> Callable[[], None]:
@@ -229,32 +200,12 @@ def _serve_health(address: Address, service: FleetService, stack: ExitStack) -> 
     _log.info("health at http://%s/healthz", server.address)
 
 
-def _receive(addresses: dict[str, Address], door: Door, store: OtlpStore, health: Health, stack: ExitStack) -> None:
-    """
-    Listen at the addresses.
-
-    Raises:
-        ConfigurationError: the extra is not installed.
-        OSError: an address cannot be listened at.
-    """
-    try:
-        from driftline.fleet._receiver.intake import Intake  # noqa: PLC0415 - the extra judge
-
-        intake = Intake(store)
-        if "otlp" in addresses:
-            from driftline.fleet._receiver.http_server import HttpReceiver  # noqa: PLC0415 - as above
-
-            server = HttpReceiver(addresses["otlp"], door, intake)
-            stack.callback(server.close)
-            health.show("otlp", lambda: {"accepted": intake.requests, "refused": server.problems})
-            _log.info("OTLP/HTTP at %s", server.address)
-        if "otlp-grpc" in addresses:
-            from driftline.fleet._receiver.grpc_server import GrpcReceiver  # noqa: PLC0415 - as above
-
-            receiver = GrpcReceiver(addresses["otlp-grpc"], door, intake)
-            stack.callback(receiver.close)
-            health.show("otlp_grpc", lambda: {"accepted": intake.requests, "refused": dict(receiver.problems)})
-            _log.info("OTLP/gRPC at %s", receiver.address)
-    except ImportError as error:
-        msg = f"--otlp needs the extra judge (pip install 'driftline[judge]'): {error}"
-        raise ConfigurationError(msg) from error
+def _show_receivers(receivers: Receivers, health: Health) -> None:
+    """Let the health and the log say what the receivers do."""
+    intake, http, grpc = receivers.intake, receivers.http, receivers.grpc
+    if http is not None:
+        health.show("otlp", lambda: {"accepted": intake.requests, "refused": http.problems})
+        _log.info("OTLP/HTTP at %s", http.address)
+    if grpc is not None:
+        health.show("otlp_grpc", lambda: {"accepted": intake.requests, "refused": dict(grpc.problems)})
+        _log.info("OTLP/gRPC at %s", grpc.address)

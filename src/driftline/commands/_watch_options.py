@@ -6,8 +6,10 @@ import argparse
 from collections.abc import Sequence
 
 from driftline.commands._prometheus import ACCESS_OPTIONS
+from driftline.commands._receiver_options import add_receiver_arguments
 from driftline.commands._retraining_sinks import SINK_OPTIONS, add_sink_arguments
 from driftline.errors import ConfigurationError
+from driftline.fleet._receiver.addresses import LOCALHOST
 
 __all__ = ["GRPC_PORT", "HEALTH_PORT", "HTTP_PORT", "RETRAINING_PORT", "add_watch_arguments", "check_watch_arguments"]
 
@@ -17,8 +19,6 @@ HTTP_PORT, GRPC_PORT = 4319, 4320
 HEALTH_PORT = 8321
 
 RETRAINING_PORT = 8322
-
-HERE = "127.0.0.1"
 
 WATCH_ONLY = (
     "otlp",
@@ -44,29 +44,19 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("--watch", "evaluate block by block until a signal ends the process")
     group.add_argument("--watch", action="store_true", help="export scores, states and events of the fleet over OTLP")
-    group.add_argument(
-        "--otlp",
-        metavar="HOST:PORT",
-        nargs="?",
-        const=f"{HERE}:{HTTP_PORT}",
-        help=f"receive the counts over OTLP/HTTP instead of reading a server (default {HERE}:{HTTP_PORT})",
+    add_receiver_arguments(
+        group,
+        HTTP_PORT,
+        GRPC_PORT,
+        over_http="receive the counts over OTLP/HTTP instead of reading a server",
+        over_grpc="receive them over OTLP/gRPC, too or instead",
     )
-    group.add_argument(
-        "--otlp-grpc",
-        metavar="HOST:PORT",
-        nargs="?",
-        const=f"{HERE}:{GRPC_PORT}",
-        help=f"receive them over OTLP/gRPC, too or instead (default {HERE}:{GRPC_PORT})",
-    )
-    group.add_argument("--otlp-token-file", metavar="FILE", help="the bearer token that senders must have")
-    group.add_argument("--otlp-cert", metavar="FILE", help="PEM certificate of the receivers, with its chain")
-    group.add_argument("--otlp-key", metavar="FILE", help="PEM key of the certificate, without a password")
     group.add_argument(
         "--health",
         metavar="HOST:PORT",
         nargs="?",
-        const=f"{HERE}:{HEALTH_PORT}",
-        help=f"answer GET /healthz (default {HERE}:{HEALTH_PORT})",
+        const=f"{LOCALHOST}:{HEALTH_PORT}",
+        help=f"answer GET /healthz (default {LOCALHOST}:{HEALTH_PORT})",
     )
     group.add_argument("--service-name", metavar="NAME", help="service.name of the telemetry (default driftline-judge)")
     group.add_argument("--retraining-queue", metavar="FILE", help="RetrainingQueue that gets requests when it drifts")
@@ -74,9 +64,9 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
         "--retraining-http",
         metavar="HOST:PORT",
         nargs="?",
-        const=f"{HERE}:{RETRAINING_PORT}",
+        const=f"{LOCALHOST}:{RETRAINING_PORT}",
         help="let pipelines report on the requests in the queue; --retraining-token-file and the certificate of the "
-        f"receivers are required for other hosts (default {HERE}:{RETRAINING_PORT})",
+        f"receivers are required for other hosts (default {LOCALHOST}:{RETRAINING_PORT})",
     )
     group.add_argument("--retraining-token-file", metavar="FILE", help="the bearer token that pipelines must have")
     add_sink_arguments(group)

@@ -18,12 +18,13 @@ from driftline._live.events import EventLog
 from driftline._live.lines import Lines
 from driftline._live.reader import LiveReader, ReaderOptions
 from driftline._live.server import PageScreen
-from driftline._live.session import follow, open_receivers
+from driftline._live.session import follow
 from driftline._live.store import LiveStore
 from driftline._live.terminal import TerminalScreen
 from driftline.demo.clock import SimulatedClock, date_of
 from driftline.demo.summary import Estimate, summary
 from driftline.fleet._receiver.addresses import Address, Door
+from driftline.fleet._receiver.opening import open_receivers
 
 __all__ = ["Finished", "Span", "receive"]
 
@@ -104,7 +105,7 @@ def receive(pipe: Connection, reference_json: str, span: Span, page: Address | N
     console = Console()
     finished: Finished | None = None
     with ExitStack() as stack:
-        receivers = open_receivers(Address("127.0.0.1", 0), None, Door(), store, log, stack)
+        receivers = open_receivers(Address("127.0.0.1", 0), None, Door(), store, stack, log.add_logs)
         options = ReaderOptions(
             title="driftline: flights of 2013",
             source="a replay through OTLP/HTTP",
@@ -122,7 +123,7 @@ def receive(pipe: Connection, reference_json: str, span: Span, page: Address | N
             screen, every = TerminalScreen(console), EVERY
         stack.enter_context(screen)
         try:
-            pipe.send(None if receivers.http is None else receivers.http.port)
+            pipe.send(None if receivers.http is None else receivers.http.address.port)
         except OSError:  # the sender ended before it began
             return
 

@@ -14,7 +14,7 @@ from driftline._runtime import validation as check
 from driftline._runtime.files import read_file
 from driftline.errors import ConfigurationError
 
-__all__ = ["Address", "Door", "token_from_file"]
+__all__ = ["LOCALHOST", "MAX_PORT", "Address", "Door", "token_from_file"]
 
 _log = logging.getLogger("driftline")
 
