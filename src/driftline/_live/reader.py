@@ -26,14 +26,12 @@ from driftline._live.values import (
     Problem,
 )
 from driftline.reference import Reference
+from driftline.results import WORST_FIRST, worst_state
 
 __all__ = ["LiveReader", "ReaderOptions"]
 
-WORST = ("drifting", "insufficient_data", "stable")
-"""States of a feature. That of a feature is the first in which a process is, and features are ordered by it."""
-
 VERDICTS = ("rollback", "inconclusive", "promote")
-"""The same for canaries."""
+"""Verdicts in the order in which they matter. That of a canary is the first in which a process is."""
 
 SHOWN_EVENTS = 200
 """Last events in a view."""
@@ -83,6 +81,7 @@ class LiveReader:
 
     def __init__(self, store: CountSource, log: EventLog, options: ReaderOptions) -> None:
         self._store, self._log, self._options = store, log, options
+        self._reference = {} if options.reference is None else _shares_of(options.reference)
         self._predictions, self._durations = Increases(), Increases()
         self._courses: dict[tuple[ModelKey, str], Course] = {}
         self._bins: deque[Mapping[tuple[ModelKey, str], Mapping[int, int]]] = deque(maxlen=RECENT_BINS + 1)
@@ -180,7 +179,7 @@ class LiveReader:
     ) -> Iterator[FeatureView]:
         for name in reading.states.keys() | reading.scores.keys():
             processes = {state: count for state, count in reading.states.get(name, {}).items() if count > 0}
-            state = next((each for each in WORST if each in processes), "insufficient_data")
+            state = worst_state(processes)
             score = _score(reading.scores.get(name, ()))
             course = self._courses.setdefault((key, name), Course())
             if score is not None:
@@ -214,13 +213,9 @@ class LiveReader:
 
     def _shares(self, name: str, counts: Mapping[int, int]) -> tuple[Sequence[float], Sequence[float]]:
         """Return the shares of rows of the reference and of recent rows by bin; nothing if either is not known."""
-        reference = self._options.reference
-        feature = next((each for each in reference.watched if each.name == name), None) if reference else None
-        total = sum(counts.values())
-        if feature is None or not total:
+        shares, total = self._reference.get(name, ()), sum(counts.values())
+        if not shares or not total:
             return (), ()
-        rows = sum(feature.counts) or 1
-        shares = tuple(count / rows for count in feature.counts)
         return shares, tuple(counts.get(index, 0) / total for index in range(len(shares)))
 
     # --- canaries and changes ----------------------------------------------------------------------------------------
@@ -245,7 +240,7 @@ class LiveReader:
         """Add events for states that differ from those of the last reading."""
         for key, reading in readings.items():
             for name, processes in reading.states.items():
-                state = next((each for each in WORST if processes.get(each, 0) > 0), "")
+                state = next((each for each in WORST_FIRST if processes.get(each, 0) > 0), "")
                 before = self._states.get((key, name), "")
                 if state and state != before:
                     self._states[key, name] = state
@@ -258,6 +253,14 @@ class LiveReader:
                 self._verdicts[model, each] = state
                 if before:
                     self._log.add_seen(Event(now, "canary", ModelKey(model), each, state, before))
+
+
+def _shares_of(reference: Reference) -> Mapping[str, Sequence[float]]:
+    """Return the shares of rows by bin, for each feature."""
+    rows = {feature.name: sum(feature.counts) or 1 for feature in reference.watched}
+    return {
+        feature.name: tuple(count / rows[feature.name] for count in feature.counts) for feature in reference.watched
+    }
 
 
 def _canary_states(readings: Mapping[ModelKey, Reading]) -> dict[tuple[str, str], dict[str, int]]:
@@ -279,7 +282,7 @@ def _score(scores: Sequence[ScoreReading]) -> ScoreReading | None:
 
 def _order(feature: FeatureView) -> tuple[int, float, float, str]:
     """Return by what features are ordered: state, then effect, then score, then name."""
-    return WORST.index(feature.state), -(feature.effect or 0.0), -(feature.score or 0.0), feature.name
+    return WORST_FIRST.index(feature.state), -(feature.effect or 0.0), -(feature.score or 0.0), feature.name
 
 
 def _performance(reading: Reading) -> Iterator[Performance]:
