@@ -55,8 +55,11 @@ def only_documented_places():
 SYSTEM = {"benchmarks", "demo", "end_to_end", "examples", "fuzz", "reliability"}
 """Folders whose tests start servers or processes, or measure time. `make test` runs them after the unit tests."""
 
-ALONE = {"benchmarks", "reliability"}
-"""Those whose tests measure time or memory. `make test` runs them one at a time, the other ones two at a time."""
+ALONE = {"benchmarks", "demo", "reliability"}
+"""
+Those whose tests measure time or memory, as the canary of the demo does. `make test` runs them one at a time, the other
+ones two at a time.
+"""
 
 
 def pytest_collection_modifyitems(items):
