@@ -80,3 +80,19 @@ def test_bounds_are_where_the_evidence_reaches_the_level(strata, p, q):
         inner = difference + 0.97 * (bound - difference)
         assert log_e_two_rates(k, n, j, m, offset=bound, side=side) >= -math.log(level)
         assert log_e_two_rates(k, n, j, m, offset=inner, side=side) < -math.log(level)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_bounds_of_strata_whose_rates_move_with_the_share_agree_with_the_test(side):
+    """Simpson's paradox: the overall rates lie far from those that are compared."""
+    share, rate = np.repeat([0.05, 0.5], 15), np.repeat([0.01, 0.03], 15)
+    candidate = 4_000 * share
+    baseline = 4_000 - candidate
+    bounds = rate_difference_bounds(rate * baseline, baseline, rate * candidate, candidate, lower=0.05, upper=0.05)
+
+    def log_e(offset):
+        return float(log_e_two_rates(rate * baseline, baseline, rate * candidate, candidate, offset=offset, side=side))
+
+    bound = bounds[0] if side == 1 else bounds[1]
+    assert -math.log(0.05) <= log_e(bound)
+    assert log_e(0.9 * bound) < -math.log(0.05)

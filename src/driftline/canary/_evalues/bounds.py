@@ -39,6 +39,10 @@ RARE = 0.25
 """Part of the baseline's observed rate below which rates of the mixture have no part in the evidence."""
 
 
+GROUPS = 16
+"""Most groups of strata by the candidate's share, whose sums show which alternatives have a part in the evidence."""
+
+
 def search_bound(
     log_e: Callable[[float], float], observed: float, outside: float, needed: float, error: float
 ) -> float:
@@ -153,17 +157,22 @@ def _standard_error(k: Floats, n: Floats, j: Floats, m: Floats) -> float:
 
 def _alternatives_that_matter(counts: Floats, offset: float, side: int) -> Indices:
     """
-    Return the indices of the alternatives that have a part in the evidence, by the sums over all strata.
+    Return the indices of the alternatives that have a part in the evidence, by sums over strata of similar shares.
+
+    Where the candidate's share is the same, the evidence of strata is that of their sum. If it differs, the overall
+    rates may be far from those that are compared (Simpson's paradox).
 
     Args:
         counts: see `rate_difference_bound`.
         offset: a guess of the bound, other than 0.
         side: 1 for evidence of harm, -1 for safety.
     """
-    k, n, j, m = counts.sum(axis=1, keepdims=True)
+    order = np.argsort(candidate_share(counts[1], counts[3]))
+    groups = np.array_split(counts[:, order], min(GROUPS, order.size), axis=1)
+    k, n, j, m = np.stack([group.sum(axis=1) for group in groups], axis=1)
     rates, possible = possible_alternatives(1.0, offset, side)
     # Rates that this edge excludes may have a part at another one, unless they are far below the observed rate.
-    kept = ~possible & (rates > RARE * (k + 0.5) / (n + 1.0))
+    kept = ~possible & (rates > RARE * ((k + 0.5) / (n + 1.0)).min())
     if possible.any():
         ratios = log_ratios(m / (n + m), offset=offset, side=side)
         terms = ratios.of(k, n, j, m) + ratios.weights
