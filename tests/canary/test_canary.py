@@ -217,6 +217,16 @@ def test_observed_guardrails_roll_back(guarded, pair):
     ]
 
 
+def test_observations_have_the_time_of_the_monitors_clock(guarded, clock):
+    """They are compared within blocks of the same clock as calls."""
+    for _ in range(3):
+        clock.now += 10.0
+        guarded.guardrail("revenue").observe("candidate", 1.0)
+    (stratum,) = guarded.evidence().strata
+    blocks = stratum.values["revenue"][1].blocks
+    assert (blocks.level, blocks.first, len(blocks)) == (0, 1_700_000_010, 21)
+
+
 @pytest.mark.parametrize(
     ("name", "observation"),
     [

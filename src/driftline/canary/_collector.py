@@ -113,7 +113,7 @@ class EvidenceCollector:
             value: a finite number of at most `MAX_VALUE`.
             bucket: bucket of the key; None without a key.
         """
-        now = time.time()
+        now = self._clock()
         with self._lock:
             self._moments[guardrail][side] += Moments(1, value)
             self._values[guardrail][side].add(value, now, bucket)
