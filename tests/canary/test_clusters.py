@@ -98,6 +98,9 @@ def test_a_base_rate_that_rises_while_an_outside_splitter_ramps_is_no_harm(timed
     result = criterion(judge_canary(evidence_of(*pair), quick(allowed_error_increase=0.005)))
     assert result.state == "promote"
     assert abs(result.value) < 1e-3
+    assert result.upper <= result.limit
+    # Overall rates alone would contradict the verdict.
+    assert result.reason.startswith("error rate 2.82% against 1.69% (2.68% against 2.68% at equal times): worse by")
     worse = timed_variant(new, np.rint(2 * rate * new).astype(int))
     assert judge_canary(evidence_of(pair[0], worse), quick(allowed_error_increase=0.005)).state == "rollback"
 

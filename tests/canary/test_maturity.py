@@ -73,6 +73,17 @@ def test_equal_variants_whose_outcomes_come_late_are_equal(serve_late, policy, d
         assert "outcomes still out" in criterion.reason
 
 
+def test_the_reason_has_shares_of_predictions_of_equal_age(outcome_variant, evidence_of, policy):
+    """The candidate began when only early outcomes of the baseline's latest predictions were there."""
+    predicted = np.array([[2_000] * 4, [0, 0, 2_000, 2_000]])
+    bad = np.array([[900, 900, 200, 200], [0, 0, 400, 400]])
+    sides = [outcome_variant(*counts) for counts in zip(predicted, bad, predicted // 2 - bad // 2, strict=True)]
+    criterion = accuracy(replace(evidence_of(*sides), at=START + 10 * DAY), policy())
+    assert criterion.state == "rollback"
+    assert criterion.value == pytest.approx(0.1)
+    assert criterion.reason.startswith("wrong so far 20.00% against 10.00% of the predictions at equal age, ")
+
+
 def test_more_complaints_at_equal_age_are_harm(serve_late, policy):
     evidence = serve_late(np.random.default_rng(2), 1.0, (0.2, 0.4), DELAYS["complaints first"])
     criterion = accuracy(evidence, policy())

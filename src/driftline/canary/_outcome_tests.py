@@ -71,14 +71,14 @@ class OutcomeTests:
             guardrail: has the margin.
         """
         counts, promoting = self._count([(a.predictions, b.predictions) for a, b in self._pairs], _not_wrong)
-        observed, maturity = None, self._maturity
-        if maturity.missing:
-            totals = counts.counts.sum(axis=0)
-            wrong = 1.0 - totals[:, 0] / np.maximum(totals[:, 1], 1.0)
-            observed = (
-                f"wrong so far {wrong[1]:.2%} against {wrong[0]:.2%} of the predictions at equal age, "
-                f"{maturity.missing:,} of {maturity.predictions:,} outcomes still out"
+        missing, predictions = self._maturity.missing, self._maturity.predictions
+
+        def describe(baseline: float, candidate: float) -> str:
+            return (
+                f"wrong so far {candidate:.2%} against {baseline:.2%} of the predictions at equal age, {missing:,} of "
+                f"{predictions:,} outcomes still out"
             )
+
         return rate_test(
             "accuracy",
             "accuracy",
@@ -86,7 +86,7 @@ class OutcomeTests:
             counts,
             guardrail,
             promoting=promoting,
-            observed=observed,
+            describe=describe if missing else None,
             obstacle=self._obstacle(promoting),
         )
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from driftline.canary._evalues.bounds import rate_difference_bound
 from driftline.canary._evalues.design_effect import MIN_KEYS
-from driftline.canary._evalues.rates import RateEvidence, log_e_one_rate, rate_difference
+from driftline.canary._evalues.rates import RateEvidence, log_e_one_rate, stratified_rates
 from driftline.canary._margins import Guardrail, Margin
 from driftline.canary._rate_counts import RateCounts
 from driftline.canary._tests import CriterionTest, empty_test, format_points, share_bounds
 from driftline.typing import Floats
 
 __all__ = ["disagreement_test", "rate_test"]
+
+MISLEADING = 0.25
+"""
+Distance between the overall difference of rates and the tested one, from which a reason has the tested rates too: a
+part of the margin, or of the tested difference if that is larger. A random split usually gives smaller distances.
+"""
 
 MIN_SLOPE = 1e-6
 """Smallest slope of the null hypothesis. A relative margin of 1 would make it 0, where its edge has no inverse."""
@@ -28,7 +35,7 @@ def rate_test(
     guardrail: Guardrail,
     *,
     promoting: RateCounts | None = None,
-    observed: str | None = None,
+    describe: Callable[[float, float], str] | None = None,
     obstacle: str = "",
 ) -> CriterionTest:
     """
@@ -43,7 +50,8 @@ def rate_test(
         counts: events and trials, for evidence of harm.
         guardrail: has the margin, and whether a higher or a lower rate is better.
         promoting: events and trials for evidence of safety; by default *counts*.
-        observed: the values of both variants as a string; by default the label and both rates.
+        describe: called with the baseline's and the candidate's rate of bad events, each averaged over blocks of time,
+            returns them as a string. By default: the label, and the rates of all events.
         obstacle: why the test cannot promote yet; empty if it can.
     """
     margin = guardrail.margin
@@ -65,7 +73,7 @@ def rate_test(
     edges = ((1.0, 0.0) if margin.any_harm else (slope, offset)), (slope, offset)
     return CriterionTest(
         name,
-        observed or f"{label} {rates[1]:.2%} against {rates[0]:.2%}",
+        _describe_rates(label, rates, harm, guardrail) if describe is None else describe(*(harm.rates or (0.0, 0.0))),
         harm.difference,
         margin.allowed(float(rates[0])),
         trials,
@@ -80,6 +88,30 @@ def rate_test(
     )
 
 
+def _describe_rates(label: str, rates: Floats, comparison: _Comparison, guardrail: Guardrail) -> str:
+    """
+    Return the label and both rates as a string.
+
+    Where the candidate's share changes together with the rates, the overall rates mislead (Simpson's paradox). The
+    string then has the rates that are compared too.
+
+    Args:
+        label: name of the criterion.
+        rates: overall rates of the events, baseline and candidate.
+        comparison: has the rates of bad events, averaged over blocks of time.
+        guardrail: has the margin, and whether events are good.
+    """
+    overall = f"{label} {rates[1]:.2%} against {rates[0]:.2%}"
+    if comparison.rates is None or comparison.difference is None:
+        return overall
+    sign = -1.0 if guardrail.better == "higher" else 1.0
+    distance = abs(sign * float(rates[1] - rates[0]) - comparison.difference)
+    if distance <= MISLEADING * max(guardrail.margin.allowed(float(rates[0])), abs(comparison.difference)):
+        return overall
+    baseline, candidate = (1.0 - bad if guardrail.better == "higher" else bad for bad in comparison.rates)
+    return f"{overall} ({candidate:.2%} against {baseline:.2%} at equal times)"
+
+
 class _Comparison:
     """
     Evidence about a difference of rates.
@@ -90,10 +122,11 @@ class _Comparison:
 
     Attributes:
         keys: keys in effect of the variant that has fewer.
-        difference: the candidate's rate of bad events - the baseline's; None without trials of both variants.
+        rates: rates of bad events of baseline and candidate; see `stratified_rates`. None without trials of both.
+        difference: the candidate's rate - the baseline's; None as above.
     """
 
-    __slots__ = ("_counts", "_evidence", "difference", "keys")
+    __slots__ = ("_counts", "_evidence", "difference", "keys", "rates")
 
     def __init__(self, counts: RateCounts, *, higher: bool) -> None:
         effective = counts.counts / counts.design_effect
@@ -102,7 +135,8 @@ class _Comparison:
         self._counts: Floats = np.stack([bad[:, 0], trials[:, 0], bad[:, 1], trials[:, 1]])
         self._evidence: dict[tuple[tuple[float, float], int], RateEvidence] = {}
         self.keys = counts.keys
-        self.difference = rate_difference(*self._counts)
+        self.rates = stratified_rates(*self._counts)
+        self.difference = None if self.rates is None else self.rates[1] - self.rates[0]
 
     def log_e(self, edge: tuple[float, float], side: int, scale: float) -> float:
         """Return the log e-value for harm or safety, for *scale* times the counts; *edge* is (slope, offset)."""

@@ -30,6 +30,7 @@ __all__ = [
     "log_ratios",
     "log_sum_exp",
     "rate_difference",
+    "stratified_rates",
 ]
 
 
@@ -158,8 +159,16 @@ def log_mean_exp(terms: Floats) -> float:
 def rate_difference(
     bad_baseline: ArrayLike, baseline: ArrayLike, bad_candidate: ArrayLike, candidate: ArrayLike
 ) -> float | None:
+    """Return candidate's rate - baseline's rate of `stratified_rates`; None if no stratum has trials of both."""
+    rates = stratified_rates(bad_baseline, baseline, bad_candidate, candidate)
+    return None if rates is None else rates[1] - rates[0]
+
+
+def stratified_rates(
+    bad_baseline: ArrayLike, baseline: ArrayLike, bad_candidate: ArrayLike, candidate: ArrayLike
+) -> tuple[float, float] | None:
     """
-    Return candidate's rate - baseline's rate, averaged over strata; None if no stratum has trials of both.
+    Return (baseline's rate, candidate's rate), averaged over strata; None if no stratum has trials of both.
 
     Strata have the weights n·m/(n + m) of Cochran (1954) and Mantel & Haenszel (1959); n and m are their trials. Strata
     are compared separately, because the baseline's rate and the candidate's share may change together.
@@ -176,4 +185,5 @@ def rate_difference(
         return None
     n, m, k, j = n[used], m[used], np.asarray(bad_baseline)[used], np.asarray(bad_candidate)[used]
     weights = n * m / (n + m)
-    return float((weights * (j / m - k / n)).sum() / weights.sum())
+    weights /= weights.sum()
+    return float((weights * (k / n)).sum()), float((weights * (j / m)).sum())
