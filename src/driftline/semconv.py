@@ -298,6 +298,7 @@ METRIC_CANARY_ROWS: Final = Metric(
             "ml.canary.side",
             "ml.canary.process",
             "ml.canary.result",
+            "ml.canary.key_bucket",
         }
     ),
 )

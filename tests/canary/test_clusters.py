@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,6 +163,22 @@ def test_a_share_that_keys_get_is_checked_by_the_number_of_keys(timed_variant, e
     calls_of_a_key = float(re.search(r"about ([0-9.]+) calls of a key", broken.reason)[1])
     assert calls_of_a_key == pytest.approx(30, rel=0.4)
     assert split(475, 525, calls=1).state == "promote"
+
+
+def test_the_rows_of_batches_have_the_share(variant, evidence_of):
+    """A splitter sends rows one by one. Both variants collect them into as many batches, which may be routed as one."""
+
+    def split(*rows, batches=400):
+        pair = [replace(variant(), served=served, batches=batches) for served in rows]
+        return criterion(judge_canary(evidence_of(*pair), dl.CanaryPolicy(share=0.05)), "split")
+
+    assert split(19_000, 1_000).state == "promote"
+    broken = split(14_000, 6_000)
+    assert broken.state == "inconclusive"
+    assert broken.reason == (
+        "the split is broken: 30.00% of 20,000 rows went to the candidate, 5.00% expected, with about 35 rows of a key "
+        "or batch"
+    )
 
 
 @pytest.mark.parametrize("name", ["predictions", "feature"])

@@ -13,7 +13,7 @@ import pytest
 
 import driftline as dl
 from driftline import ConfigurationError
-from driftline._runtime.call_keys import KEY_BUCKETS
+from driftline._runtime.call_keys import KEY_BUCKETS, ROW_KEY_BUCKETS
 from driftline._windows.blocks import BlockCounts
 from driftline._windows.call_tables import CallTables
 from driftline._windows.outcome_tables import AGE_EDGES, OutcomeTables
@@ -168,6 +168,7 @@ def full_tables():
         BlockCounts(0, 0, np.ones((64, BINS), dtype=np.int64)),
         np.ones(BINS, dtype=np.int64),
         keys,
+        row_keys=np.ones(ROW_KEY_BUCKETS, dtype=np.int64),
     )
     none = RecentBlocks.none()
     outcomes = OutcomeTables(

@@ -34,7 +34,7 @@ class Pod:
         self.counts = variant(predictions=[0, 0])
         self.variant = variant
 
-    def serve(self, now, calls, failed=0, *, keys=None, second=0.02, **labels):
+    def serve(self, now, calls, failed=0, *, keys=None, second=0.02, batches=0, **labels):
         """Count calls, and export at *now*."""
         more = self.variant(
             calls=calls, failed=failed, seconds=[second] * (calls - failed), predictions=[calls - failed, 0]
@@ -43,6 +43,9 @@ class Pod:
         if keys is not None:
             np.add.at(table.keys, np.arange(calls) % keys, [1, 0])
             np.add.at(table.keys, np.arange(failed) % keys, [0, 1])
+        if batches:
+            more = replace(more, batches=batches, served=more.served + 10 * batches)
+            table.row_keys[:10] += batches
         table = replace(
             table,
             durations=BlockCounts(0, int(now), more.durations[None]),
@@ -102,6 +105,17 @@ def test_counts_of_all_processes_add_up_exactly(store, pod):
     assert candidate.predictions.sum() == candidate.served
     assert candidate.bins == {"prediction": "b"}
     assert exported.evidence.strata[0].sticky
+
+
+def test_rows_of_batches_are_counted_by_their_keys(store, pod):
+    """They are among the rows that returned."""
+    pods = pod("1", "baseline"), pod("2"), pod("2")
+    for now in (START + 15, START + 30):
+        for each in pods:
+            each.serve(now, 20, batches=3)
+    _, candidate = sides(read(store, START + 30))
+    assert (candidate.calls, candidate.batches, candidate.served) == (92, 12, 200)
+    assert candidate.call_tables.row_keys.tolist() == [12] * 10 + [0] * 22
 
 
 def test_a_baseline_that_has_served_for_long_counts_from_the_start_of_the_canary(store, pod):

@@ -233,6 +233,22 @@ def test_rows_of_batches_never_have_more_keys_than_there_are_calls(canary, pair,
     assert evidence.calls == evidence.call_tables.calls.total()[0] == 60
     assert evidence.call_tables.keys.sum(axis=0).tolist() == [20, 0]
     assert evidence.outcome_tables.keys.sum(axis=0).tolist() == [1_000, 0, 0]
+    assert evidence.call_tables.row_keys.sum() == 3_000
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_rows_of_batches_are_no_independent_predictions_if_they_have_keys(pair, row, quick, keyed):
+    """Ten users of each variant, whose 200 predictions each are alike: that they differ between variants is chance."""
+    policy = quick(allowed_error_increase=None, allowed_prediction_drift=0.2)
+    canary = dl.Canary(*pair, policy)
+    frame = {name: [value] * 200 for name, value in row.items()}
+    for monitor, levels in zip(pair, (np.linspace(0.1, 0.9, 10), np.linspace(0.4, 0.9, 10)), strict=True):
+        users = [f"{monitor.variant_attributes['ml.model.version']} {number % 10}" for number in range(200)]
+        for _ in range(10):
+            monitor.observe(frame, np.tile(levels, 20), keys=users if keyed else None)
+    verdict = canary.verdict()
+    assert verdict.criteria[-1].name == "prediction_drift"
+    assert verdict.state == ("inconclusive" if keyed else "rollback")
 
 
 def test_errors_of_the_key_never_reach_the_host(make_monitor, row):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftline._windows.totals import DURATION_EDGES, count_key_seconds
+from driftline._windows.totals import DURATION_EDGES, count_key_seconds, count_row_keys
 from driftline.canary import BlockCounts, CallTables, CanaryEvidence, OutcomeTables, Stratum, VariantEvidence
 from driftline.errors import ConfigurationError
 
@@ -29,6 +29,7 @@ def tables(first: int = 1_700_000_000) -> tuple[CallTables, OutcomeTables]:
         keys,
         {"age": BlockCounts(2, first >> 2, np.array([[1, 2, 3]]))},
         count_key_seconds([5] * 9, [0.02] * 7 + [3.0] * 2)[:, 2:],
+        count_row_keys([5, 37, None]),
     ), OutcomeTables(
         BlockCounts(0, first, np.array([[4, 1, 3]])),
         outcome_keys,
@@ -52,14 +53,16 @@ def test_tables_go_to_json_and_back() -> None:
     assert CanaryEvidence.from_json(text).to_json() == text
 
 
-def test_a_file_without_durations_by_key_is_read() -> None:
+def test_a_file_without_later_tables_by_key_is_read() -> None:
     document = json.loads(evidence().to_json())
     for side in ("baseline", "candidate"):
         del document["strata"][0][side]["call_tables"]["key_durations"]
+        del document["strata"][0][side]["call_tables"]["row_keys"]
     tables = CanaryEvidence.from_json(json.dumps(document)).strata[0].candidate.call_tables
     assert tables is not None
     assert tables.has_keys
     assert not tables.key_durations.any()
+    assert not tables.row_keys.any()
 
 
 def test_tables_of_two_hosts_add_up_to_the_last_call() -> None:
@@ -71,6 +74,7 @@ def test_tables_of_two_hosts_add_up_to_the_last_call() -> None:
     assert side.call_tables.key_durations.sum(axis=1)[5] == 18
     assert side.call_tables.durations.total().sum() == side.durations.sum()
     assert side.call_tables.keys[5].tolist() == [20, 2]
+    assert side.call_tables.row_keys.tolist() == [0] * 5 + [4] + [0] * 26
     assert side.call_tables.bins["age"].total().tolist() == [2, 4, 6]
     assert side.outcome_tables.predictions.total().tolist() == [8, 2, 6]
     assert side.outcome_tables.rates["recall yes"].total().tolist() == [4, 6]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from contextvars import ContextVar
 from itertools import repeat
 from typing import Any, Protocol, TypeAlias
@@ -19,6 +19,7 @@ from driftline._runtime.call_keys import Bucket, bucket_of, key_bucket, key_dige
 from driftline._runtime.guard import Guard, is_contained
 from driftline._runtime.owned import OwnedDict, belongs_to
 from driftline._runtime.shadow_watch import ShadowWatch, current_watch, watch_call
+from driftline._windows.totals import count_row_keys
 from driftline.otel import Tracing, current_context, error_type
 from driftline.outcomes import Outcomes
 from driftline.outcomes._joiner import is_id_batch
@@ -253,8 +254,13 @@ class Calls:
         else:
             self._recorder.backpressure.start_worker()
             buffer.sink.record_batch(captured, outputs)
-            if bucket is not None:
-                self._recorder.count_key(bucket)
+        if buckets is not None:
+            rows = (
+                buckets
+                if isinstance(buckets, list)
+                else [buckets] * (len(outputs) if isinstance(outputs, Sized) else 1)
+            )
+            self._recorder.count_keys(bucket if seconds is None else None, count_row_keys(rows))
 
     def remember_output(self, prediction_id: object, output: Any, bucket: int | None) -> None:
         """Keep the output of a recorded call until the outcome of this id arrives. *bucket* is as for `remember`."""

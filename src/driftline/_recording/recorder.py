@@ -29,7 +29,7 @@ from driftline._runtime.guard import is_no_interrupt
 from driftline._runtime.worker import Worker
 from driftline._windows.call_log import Logging
 from driftline._windows.panes import Panes
-from driftline.typing import Column
+from driftline.typing import Column, Counts
 
 __all__ = ["Recorder"]
 
@@ -136,11 +136,19 @@ class Recorder(Drain):
             self._failures.append((seconds, context, error, rows))
         self.backpressure.relieve_if_crowded()
 
-    def count_key(self, bucket: int) -> None:
-        """Count a batch without a call by the bucket of its key, if a canary has asked for it."""
+    def count_keys(self, bucket: int | None, rows: Counts) -> None:
+        """
+        Count a batch by its keys, if a canary has asked for it.
+
+        Args:
+            bucket: the bucket of a batch without a call, which counts as one; None if its rows have different ones.
+            rows: what `Totals.row_keys` grows by.
+        """
         if self.panes.log is not None:
             with self.panes.lock:
-                self.panes.totals.keys[bucket, 0] += 1
+                self.panes.totals.row_keys += rows
+                if bucket is not None:
+                    self.panes.totals.keys[bucket, 0] += 1
 
     def _append(self, entry: Entry) -> None:
         """Append an entry, and call `Backpressure.relieve` if the buffer is as long as the fast path lets it be."""

@@ -13,12 +13,27 @@ from numbers import Integral
 from typing import Any, TypeAlias
 from uuid import UUID
 
-__all__ = ["KEY_BUCKETS", "Bucket", "bucket_of", "key_bucket", "key_digest", "split_context", "with_bucket"]
+__all__ = [
+    "KEY_BUCKETS",
+    "ROW_KEY_BUCKETS",
+    "Bucket",
+    "bucket_of",
+    "key_bucket",
+    "key_digest",
+    "split_context",
+    "with_bucket",
+]
 
 KEY_BUCKETS = 128
 """
 Buckets of keys, a power of two. Simulated canaries with 64, 128, 256 and 1,024 buckets had the same errors and power
 (`docs/canary-statistics.md`); counters of 128 buckets stay within the series that one process may export.
+"""
+
+ROW_KEY_BUCKETS = 32
+"""
+Buckets of the keys of single rows, a divisor of `KEY_BUCKETS`. They only tell how many rows a key has, and leave the
+series that one process may export to the bins of features.
 """
 
 DIGEST_BYTES = 8

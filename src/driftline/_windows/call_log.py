@@ -143,6 +143,7 @@ class CallLog:
         "_end",
         "_first",
         "_keys",
+        "_row_keys",
         "_start",
         "_totals",
         "logging",
@@ -151,7 +152,7 @@ class CallLog:
     def __init__(self, totals: Totals, logging: Logging) -> None:
         now = logging.wall_clock()
         self._totals, self.logging = totals, logging
-        self._keys = totals.keys.copy()
+        self._keys, self._row_keys = totals.keys.copy(), totals.row_keys.copy()
         self._durations = _Growth(totals.durations.copy(), now, MAX_BLOCKS)
         self._calls = _Growth(totals.calls(), now, MAX_BLOCKS)
         self._bins = _Growth(totals.counts.copy(), now, BIN_BLOCKS)
@@ -209,5 +210,6 @@ class CallLog:
             growth.book(counts())
         calls, durations, bins = (growth.read() for growth, _ in self._parts())
         keys = self._totals.keys - self._keys
-        tables = CallTables(calls, durations, self._warm_up(), keys[:, :2], key_durations=keys[:, 2:])
+        rows = self._totals.row_keys - self._row_keys
+        tables = CallTables(calls, durations, self._warm_up(), keys[:, :2], {}, keys[:, 2:], rows)
         return tables, bins

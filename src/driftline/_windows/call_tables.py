@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from driftline._runtime.call_keys import KEY_BUCKETS
+from driftline._runtime.call_keys import KEY_BUCKETS, ROW_KEY_BUCKETS
 from driftline._windows.blocks import BlockCounts
 from driftline._windows.totals import DURATION_EDGES, KEY_DURATION_EDGES
 from driftline.typing import Counts
@@ -31,6 +31,7 @@ class CallTables:
             memory allows, so fewer than of *calls*.
         key_durations: shape (`KEY_BUCKETS`, bins): calls with a key that returned, by bucket of the key and by bin of
             `KEY_DURATION_EDGES`. Exported evidence has none of them.
+        row_keys: shape (`ROW_KEY_BUCKETS`,): rows of batches with a key of their own, by bucket of the key modulo that.
     """
 
     calls: BlockCounts
@@ -41,6 +42,7 @@ class CallTables:
     key_durations: Counts = field(
         default_factory=lambda: np.zeros((KEY_BUCKETS, len(KEY_DURATION_EDGES) + 1), dtype=np.int64)
     )
+    row_keys: Counts = field(default_factory=lambda: np.zeros(ROW_KEY_BUCKETS, dtype=np.int64))
 
     @classmethod
     def none(cls) -> CallTables:
@@ -73,6 +75,7 @@ class CallTables:
             self.keys + sign * other.keys,
             bins,
             self.key_durations + sign * other.key_durations,
+            self.row_keys + sign * other.row_keys,
         )
 
     @property

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from driftline._runtime.call_keys import KEY_BUCKETS
+from driftline._runtime.call_keys import KEY_BUCKETS, ROW_KEY_BUCKETS
 from driftline.typing import Counts
 
-__all__ = ["DURATION_EDGES", "KEY_DURATION_EDGES", "Totals", "count_key_seconds", "count_seconds"]
+__all__ = [
+    "DURATION_EDGES",
+    "KEY_DURATION_EDGES",
+    "Totals",
+    "count_key_seconds",
+    "count_row_keys",
+    "count_seconds",
+]
 
 DURATION_EDGES = np.logspace(-6, 3, 901)
 """Edges of the bins of durations in seconds: 1 µs to 1000 s, 100 per decade. A quantile is off by at most 2.4 %."""
@@ -43,6 +50,7 @@ class Totals:
         keys: calls with a key, those that raised, and those that returned per bin of `KEY_DURATION_EDGES`, by bucket of
             the key, shape (`KEY_BUCKETS`, `KEY_COLUMNS`). A batch is one call, without a duration, which has a key if
             all its rows have the same bucket. So keys never exceed the calls.
+        row_keys: rows of batches with a key of their own, by bucket of the key modulo `ROW_KEY_BUCKETS`.
         warm_up: what *durations* was when the warm-up ended. If None, it has not ended, or no canary has asked for it.
     """
 
@@ -55,6 +63,7 @@ class Totals:
     dropped: dict[str, int] = field(default_factory=dict)
     durations: Counts = field(default_factory=lambda: np.zeros(len(DURATION_EDGES) + 1, dtype=np.int64))
     keys: Counts = field(default_factory=lambda: np.zeros((KEY_BUCKETS, KEY_COLUMNS), dtype=np.int64))
+    row_keys: Counts = field(default_factory=lambda: np.zeros(ROW_KEY_BUCKETS, dtype=np.int64))
     warm_up: Counts | None = None
 
     def calls(self) -> Counts:
@@ -73,6 +82,7 @@ class Totals:
             dict(self.dropped),
             self.durations.copy(),
             self.keys.copy(),
+            self.row_keys.copy(),
             self.warm_up,
         )
 
@@ -83,6 +93,7 @@ class Totals:
         self.batches += other.batches
         self.durations += other.durations
         self.keys += other.keys
+        self.row_keys += other.row_keys
         for counts, others in ((self.failed, other.failed), (self.dropped, other.dropped)):
             for key, count in others.items():
                 counts[key] = counts.get(key, 0) + count
@@ -107,6 +118,12 @@ def count_key_seconds(buckets: Sequence[int], seconds: Sequence[float]) -> Count
     np.add.at(keys, (np.asarray(buckets), columns), 1)
     keys[:, 0] = keys[:, 2:].sum(axis=1)
     return keys
+
+
+def count_row_keys(buckets: Iterable[int | None]) -> Counts:
+    """Return the rows of a batch as `Totals.row_keys` has them, from the bucket of the key of each row."""
+    keyed = [bucket for bucket in buckets if bucket is not None]
+    return np.bincount(np.array(keyed, dtype=np.int64) % ROW_KEY_BUCKETS, minlength=ROW_KEY_BUCKETS)
 
 
 def count_seconds(seconds: Sequence[float]) -> tuple[Counts, int]:

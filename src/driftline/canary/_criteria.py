@@ -12,7 +12,7 @@ from driftline.canary._margins import Guardrail, Margin
 from driftline.canary._mean_tests import capped_mean_test, mean_test
 from driftline.canary._outcome_tests import OutcomeTests
 from driftline.canary._policy import CanaryPolicy
-from driftline.canary._rate_counts import RateCounts, calls_of_a_key, count_calls, count_observations, count_variants
+from driftline.canary._rate_counts import RateCounts, count_calls, count_observations, count_variants, rows_of_a_key
 from driftline.canary._rate_tests import disagreement_test, rate_test
 from driftline.canary._tests import CriterionTest, empty_test
 from driftline.canary._value_tables import ValueTables
@@ -36,7 +36,7 @@ def criterion_tests(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[
         yield from latency_tests(evidence, quantiles, _as_margin(policy.allowed_latency_delta), design_effect)
     if policy.allowed_prediction_drift is not None and _has_predictions(evidence):
         margin = _as_margin(policy.allowed_prediction_drift)
-        yield prediction_drift_test(evidence, margin, max(design_effect, calls_of_a_key(evidence)))
+        yield prediction_drift_test(evidence, margin, max(design_effect, rows_of_a_key(evidence)))
     if policy.allowed_disagreement is not None:
         margin = _as_margin(policy.allowed_disagreement)
         yield disagreement_test(evidence.compared, evidence.agreed, margin, design_effect)

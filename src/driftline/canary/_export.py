@@ -10,7 +10,7 @@ import numpy as np
 
 from driftline import semconv as sc
 from driftline._binning.bins import PREDICTION
-from driftline._runtime.call_keys import KEY_BUCKETS
+from driftline._runtime.call_keys import KEY_BUCKETS, ROW_KEY_BUCKETS
 from driftline._runtime.process_id import new_process_id
 from driftline._windows.outcome_tables import AGE_EDGES, BAD, GOOD, PREDICTED, OutcomeTables
 from driftline._windows.recent_blocks import RING_LEVELS, RING_SLOTS
@@ -57,6 +57,7 @@ BIN_SERIES = MAX_SERIES - (
     + (FINE_BINS // FINE_PER_WARM_UP + 2)
     + 2 * KEY_BUCKETS  # calls that returned and that raised, by key
     + 2 * KEY_BUCKETS  # predictions and wrong ones, by key
+    + ROW_KEY_BUCKETS  # rows of batches, by key
     + (len(AGE_EDGES) + 1)
     + BLOCK_SERIES
     + OTHER_SERIES
@@ -180,13 +181,7 @@ class CanaryExporter:
         yield sc.METRIC_CANARY_STARTED, [((), self._began)]
         yield sc.METRIC_CANARY_COUNTED, [((), at)]
         yield sc.METRIC_CANARY_CALLS, _calls(counts)
-        yield (
-            sc.METRIC_CANARY_ROWS,
-            [
-                (((sc.ML_CANARY_RESULT, "returned"),), counts.served),
-                (((sc.ML_CANARY_RESULT, "failed"),), counts.failed),
-            ],
-        )
+        yield sc.METRIC_CANARY_ROWS, _rows(counts)
         tables = counts.call_tables
         durations = counts.durations if tables is None else tables.durations.total()
         yield sc.METRIC_CANARY_DURATIONS, self._durations(side, durations)
@@ -289,6 +284,15 @@ def _calls(counts: VariantEvidence) -> _Values:
         yield from _by_index(buckets, sc.ML_CANARY_KEY_BUCKET, key)
     if counts.batches:
         yield ((sc.ML_CANARY_RESULT, "batch"),), counts.batches
+
+
+def _rows(counts: VariantEvidence) -> _Values:
+    """Return the rows by result. Rows of batches are returned ones, and those with a key count by its bucket too."""
+    yield ((sc.ML_CANARY_RESULT, "returned"),), counts.served
+    yield ((sc.ML_CANARY_RESULT, "failed"),), counts.failed
+    if counts.call_tables is not None:
+        keyed = np.maximum(counts.call_tables.row_keys, 0)
+        yield from _by_index(keyed, sc.ML_CANARY_KEY_BUCKET, ((sc.ML_CANARY_RESULT, "batch"),))
 
 
 def _warm_up(counts: Counts) -> _Values:

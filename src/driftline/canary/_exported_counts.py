@@ -11,7 +11,7 @@ import numpy as np
 from driftline import semconv as sc
 from driftline._backends.counts import CountSource, Grid, Match, as_counts, bin_index
 from driftline._binning.bins import PREDICTION
-from driftline._runtime.call_keys import KEY_BUCKETS
+from driftline._runtime.call_keys import KEY_BUCKETS, ROW_KEY_BUCKETS
 from driftline._windows.blocks import BlockCounts
 from driftline._windows.call_tables import CallTables
 from driftline._windows.outcome_tables import OutcomeTables
@@ -148,6 +148,7 @@ class SideCounts:
         calls: calls per block by result, each of shape (blocks,).
         keys: calls with a key by (result, bucket).
         rows: rows by result.
+        row_keys: rows of batches with a key by bucket.
         durations: calls that returned after the warm-up, shape (blocks, bins).
         warm_up: calls that returned during the warm-up, shape (bins,).
         outcomes: predictions by what is known of them.
@@ -159,6 +160,7 @@ class SideCounts:
     calls: Mapping[str, Counts] = field(default_factory=dict)
     keys: Mapping[tuple[str, str], int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    row_keys: Mapping[str, int] = field(default_factory=dict)
     durations: Counts = field(default_factory=lambda: np.zeros((0, BINS), dtype=np.int64))
     warm_up: Counts = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -179,7 +181,7 @@ class SideCounts:
         if not calls:
             return cls(blocks)
         keys = reader.totals(sc.METRIC_CANARY_CALLS, [sc.ML_CANARY_RESULT, sc.ML_CANARY_KEY_BUCKET], {})
-        rows = reader.totals(sc.METRIC_CANARY_ROWS, result, {})
+        rows = reader.totals(sc.METRIC_CANARY_ROWS, [sc.ML_CANARY_RESULT, sc.ML_CANARY_KEY_BUCKET], {})
         serving = reader.blocks(sc.METRIC_CANARY_DURATIONS, [sc.ML_CANARY_BIN], {phase: "serving"})
         durations = np.zeros((blocks.grid.points - 1, BINS), dtype=np.int64)
         for (index,), counts in serving.items():
@@ -195,7 +197,8 @@ class SideCounts:
             blocks,
             {name: counts for (name,), counts in calls.items()},
             {(name, bucket): count for (name, bucket), count in keys.items() if bucket},
-            {name: count for (name,), count in rows.items()},
+            {name: count for (name, bucket), count in rows.items() if not bucket},
+            {bucket: count for (_, bucket), count in rows.items() if bucket},
             durations,
             warm_up,
             {name: max(0, count) for (name,), count in outcomes.items()},
@@ -243,12 +246,16 @@ class SideCounts:
             index = bin_index(bucket, KEY_BUCKETS)
             keys[index, 0] += count
             keys[index, 1] += count * (result == "failed")
+        row_keys = np.zeros(ROW_KEY_BUCKETS, dtype=np.int64)
+        for bucket, count in self.row_keys.items():
+            row_keys[bin_index(bucket, ROW_KEY_BUCKETS)] += count
         return CallTables(
             self.blocks.table(np.stack([returned + failed, failed], axis=1)),
             self.blocks.table(self.durations),
             self.warm_up,
             keys,
             {name: self.blocks.table(found.rows) for name, (_, found) in features.items()},
+            row_keys=row_keys,
         )
 
 

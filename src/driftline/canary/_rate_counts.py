@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftline._runtime.call_keys import ROW_KEY_BUCKETS
 from driftline._windows.blocks import MAX_BLOCKS, BlockCounts, align_blocks, align_strata
+from driftline._windows.call_tables import CallTables
 from driftline.canary._evalues.clustered_rates import rate_design_effect
 from driftline.canary._evalues.design_effect import KeyedCounts, calls_per_key, keys_in_effect
 from driftline.canary._evalues.means import Moments
@@ -25,6 +27,7 @@ __all__ = [
     "count_observations",
     "count_variants",
     "keyed_counts",
+    "rows_of_a_key",
     "stratify_pair",
 ]
 
@@ -183,6 +186,28 @@ def keyed_counts(keys: Counts, totals: Counts) -> KeyedCounts:
     trials, calls = (np.maximum(counts[..., 0], 0).astype(np.float64) for counts in (keys, totals))
     bad, all_bad = (np.maximum(counts[..., 1], 0).astype(np.float64) for counts in (keys, totals))
     return KeyedCounts.of(np.minimum(bad, trials), trials, all_bad, calls)
+
+
+def rows_of_a_key(evidence: CanaryEvidence) -> float:
+    """
+    Return the larger of both variants' number of rows of a key, at least 1; 1 if no row has a key.
+
+    A call with a key counts as one row, and each row of a batch as one by its own key.
+    """
+    sizes = [calls_of_a_key(evidence)]
+    pairs = [(stratum.baseline, stratum.candidate) for stratum in evidence.strata]
+    tables = [(a.call_tables, b.call_tables) for a, b in pairs if a.call_tables and b.call_tables]
+    if any(side.row_keys.any() for pair in tables for side in pair):
+        rows = np.sum([[_row_keys(side) for side in pair] for pair in tables], axis=0)
+        sizes.append(float(calls_per_key(KeyedCounts.of(np.zeros_like(rows), rows)).max()))
+    return max(sizes)
+
+
+def _row_keys(tables: CallTables) -> Floats:
+    """Return calls and rows of batches by the bucket of their key, shape (`ROW_KEY_BUCKETS`,)."""
+    calls = tables.keys[:, 0].reshape(-1, ROW_KEY_BUCKETS).sum(axis=0)
+    rows: Floats = np.maximum(calls + tables.row_keys, 0).astype(np.float64)
+    return rows
 
 
 def calls_of_a_key(evidence: CanaryEvidence) -> float:

@@ -9,7 +9,7 @@ from driftline.canary._evalues.histograms import FAR, Histograms, largest_differ
 from driftline.canary._evalues.rates import log_e_one_rate
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._policy import CanaryPolicy
-from driftline.canary._rate_counts import calls_of_a_key
+from driftline.canary._rate_counts import rows_of_a_key
 from driftline.canary._tests import e_value
 from driftline.canary._verdict import Criterion
 from driftline.typing import Floats
@@ -31,11 +31,11 @@ def check_split(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[Criteri
     Return the checks of the split as criteria, which can prevent a promotion but never roll back.
 
     The criteria are "split" (the candidate's share of the calls) and "feature_drift", in this order. A criterion
-    without evidence is missing. All counts are divided by the number of calls of a key, because all calls of a key go
-    to one variant, and may have the same features.
+    without evidence is missing. All counts are divided by the number of calls, or rows, of a key, because all calls of
+    a key go to one variant, and may have the same features.
     """
     criteria = []
-    design_effect = max(policy.design_effect, calls_of_a_key(evidence))
+    design_effect = max(policy.design_effect, rows_of_a_key(evidence))
     ratio = _sample_ratio(evidence, policy, design_effect)
     if ratio is not None:
         criteria.append(ratio)
@@ -52,28 +52,38 @@ def _sample_ratio(evidence: CanaryEvidence, policy: CanaryPolicy, design_effect:
 
     The test is a mixture e-process for a known multinomial (Lindon & Malek 2022). It skips strata without a share, and
     with a share of 0 or 1. It also skips strata whose calls were routed by keys, if the keys are not counted. If no
-    stratum remains, return None.
+    stratum with calls remains, return None.
+
+    A batch of `Monitor.observe` has rows that a splitter has sent here one by one, or as a whole. Either way, rows have
+    the share, and batches may not. So rows are compared where there are batches, as if each batch had been sent as one.
 
     Args:
         evidence: the evidence.
         policy: has the share, if driftline does not split the calls.
         design_effect: variance inflation by which all counts are divided.
     """
-    strata = [
-        (policy.share if stratum.share is None else stratum.share, stratum.baseline.calls, stratum.candidate.calls)
+    used = [
+        (share, stratum.baseline, stratum.candidate)
         for stratum in evidence.strata
-        if not stratum.sticky or (stratum.baseline.call_tables and stratum.candidate.call_tables)
+        if (share := policy.share if stratum.share is None else stratum.share) is not None
+        and 0.0 < share < 1.0
+        and (not stratum.sticky or (stratum.baseline.call_tables and stratum.candidate.call_tables))
     ]
-    strata = [stratum for stratum in strata if stratum[0] is not None and 0.0 < stratum[0] < 1.0]
-    if not strata:
-        return None
-    shares, baseline, candidate = (np.array(part, dtype=np.float64) for part in zip(*strata, strict=True))
+    sides = [side for _, *pair in used for side in pair]
+    batched = any(side.batches for side in sides)
+    if batched:
+        design_effect = max(design_effect, *(side.rows / side.calls for side in sides if side.calls))
+    strata = [(share, *(side.rows if batched else side.calls for side in pair)) for share, *pair in used]
+    shares, baseline, candidate = np.array(strata, dtype=np.float64).reshape(-1, 3).T
     total = baseline + candidate
     calls = int(total.sum())
-    observed, expected = float(candidate.sum()) / max(calls, 1), float((shares * total).sum()) / max(calls, 1)
+    if not calls:
+        return None
+    observed, expected = float(candidate.sum()) / calls, float((shares * total).sum()) / calls
     log_e = float(log_e_one_rate(candidate / design_effect, total / design_effect, limit=shares, side=0))
-    keyed = f", with about {design_effect:,.3g} calls of a key" if design_effect >= FEW_CALLS else ""
-    reason = f"{observed:.2%} of {calls:,} calls went to the candidate, {expected:.2%} expected{keyed}"
+    unit, cluster = ("rows", "a key or batch") if batched else ("calls", "a key")
+    keyed = f", with about {design_effect:,.3g} {unit} of {cluster}" if design_effect >= FEW_CALLS else ""
+    reason = f"{observed:.2%} of {calls:,} {unit} went to the candidate, {expected:.2%} expected{keyed}"
     return _split_criterion("split", abs(observed - expected), 0.0, calls, reason, log_e)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from driftline._runtime import json
-from driftline._runtime.call_keys import KEY_BUCKETS
+from driftline._runtime.call_keys import KEY_BUCKETS, ROW_KEY_BUCKETS
 from driftline._runtime.json import DocumentError, Reader, shown
 from driftline._windows.blocks import MAX_BLOCKS, MAX_LEVEL, BlockCounts
 from driftline._windows.call_tables import CallTables
@@ -37,6 +37,7 @@ def call_tables_document(tables: CallTables) -> dict[str, Any]:
         "keys": _sparse(tables.keys.ravel()),
         "bins": {name: _blocks_document(counts) for name, counts in tables.bins.items()},
         "key_durations": _sparse(tables.key_durations.ravel()),
+        "row_keys": _sparse(tables.row_keys),
     }
 
 
@@ -98,9 +99,10 @@ def _sized(*shape: int) -> Reader[Counts]:
     return read
 
 
-def _read_key_durations(value: Any) -> Counts:
-    """Return the durations by key; zeros in a document of a driftline that did not count them."""
-    return _sized(KEY_BUCKETS, len(KEY_DURATION_EDGES) + 1)([[], []] if value is json.ABSENT else value)
+def _sized_or_absent(*shape: int) -> Reader[Counts]:
+    """Return a reader of counts, which are zeros in a document of a driftline that did not count them."""
+    read = _sized(*shape)
+    return lambda value: read([[], []] if value is json.ABSENT else value)
 
 
 def _make_blocks(level: int, first: int, blocks: int, columns: int, counts: Any) -> BlockCounts:
@@ -139,7 +141,8 @@ read_call_tables: Reader[CallTables] = json.record(
     warm_up=_sized(_DURATIONS),
     keys=_sized(KEY_BUCKETS, 2),
     bins=json.mapping(_read_any_blocks, most=MAX_FEATURES),
-    key_durations=_read_key_durations,
+    key_durations=_sized_or_absent(KEY_BUCKETS, len(KEY_DURATION_EDGES) + 1),
+    row_keys=_sized_or_absent(ROW_KEY_BUCKETS),
 )
 
 read_outcome_tables: Reader[OutcomeTables] = json.record(
