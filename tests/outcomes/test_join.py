@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import enum
 import sqlite3
 import tempfile
 import uuid
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftline import Reference
 from driftline.outcomes._join import Event
 from driftline.outcomes._join_key import join_key
 from driftline.outcomes._memory_store import MemoryStore
 from driftline.outcomes._sqlite_store import FileStore
+from driftline.testing import in_memory_monitor
+
+
+class Airport(str, enum.Enum):
+    """An enumeration of strings."""
+
+    OSLO = "OSL"
+
+
+class Gate(int, enum.Enum):
+    """An enumeration of integers."""
+
+    FIRST = 1
 
 
 def grade(joined):
@@ -183,12 +200,39 @@ def test_the_time_at_which_old_records_are_removed_changes_no_count(steps):
         (np.int64(17), "17"),
         (uuid.UUID(int=5), str(uuid.UUID(int=5))),
         ("x" * 10_000, "x" * 10_000),
+        (b"UA-17", "UA-17"),
+        (np.bytes_("ü".encode()), "ü"),
+        (pa.scalar(b"17"), 17),
+        (Decimal("5.00"), 5),
+        (Decimal("1E+2"), "100"),
+        (Decimal("0.5"), 0.5),
+        (Decimal("Infinity"), "Infinity"),
+        (Decimal("sNaN"), "sNaN"),
+        (Airport.OSLO, "OSL"),
+        (Gate.FIRST, 1),
     ],
 )
 def test_equal_ids_of_different_types_have_one_key(left, right):
     """So an id finds its prediction after it went through a database or JSON."""
     assert join_key(left) == join_key(right)
     assert len(join_key(left)) <= 64
+
+
+def test_bytes_that_encode_no_string_are_an_id():
+    """A UUID may come as 16 bytes."""
+    first, second = uuid.UUID(int=2**128 - 1).bytes, uuid.UUID(int=2**128 - 2).bytes
+    assert join_key(first) != join_key(second)
+
+
+def test_a_tuple_is_one_id_of_one_output():
+    """For example, an order and its line. A 0-d array is an id too."""
+    monitor = in_memory_monitor(reference=Reference.fit({"x": [1.0, 2.0]}, predictions=[0.2, 0.9]))
+    for prediction_id in (("order", 7), np.array(5)):
+        with monitor.prediction({"x": 1.0}, prediction_id=prediction_id) as call:
+            call.output = 0.9
+    monitor.outcome(("order", 7), True)
+    monitor.outcome(5, True)
+    assert monitor.outcome_counts().results == {"correct": 2}
 
 
 def test_long_ids_with_different_ends_have_different_keys():

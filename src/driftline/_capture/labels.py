@@ -16,7 +16,7 @@ import numpy as np
 from driftline._runtime.guard import is_contained
 from driftline.typing import Label
 
-__all__ = ["DATES", "MAX_LABEL", "is_missing", "label_of", "old_bytes_label", "shorten_label"]
+__all__ = ["DATES", "MAX_LABEL", "decode_bytes", "is_missing", "label_of", "old_bytes_label", "shorten_label"]
 
 DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
 """Types of dates and times. They are no features, because traffic never has the dates of training data."""
@@ -72,7 +72,7 @@ def label_of(value: object) -> Label:
     if isinstance(value, int):
         return _integer_label(value)
     if isinstance(value, bytes):
-        return shorten_label(_decoded(value))
+        return shorten_label(decode_bytes(value))
     if isinstance(value, (Decimal, Fraction)) and -MAX_NUMBER <= value <= MAX_NUMBER:
         return _integer_label(int(value)) if value == int(value) else _float_label(float(value))
     if isinstance(value, Decimal) and value.is_infinite():
@@ -105,7 +105,7 @@ def old_bytes_label(label: object) -> Label | None:
     return label_of(value) if isinstance(value, bytes) else None
 
 
-def _decoded(value: bytes) -> str:
+def decode_bytes(value: bytes) -> str:
     """Return the string that bytes encode as UTF-8; the bytes as in Python source if they encode none."""
     try:
         return value.decode()

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from driftline._capture.captured import Captured, Unread
 from driftline._capture.columns import as_objects
 from driftline._capture.libraries import read_column
+from driftline._capture.outputs import is_scalar
 from driftline._capture.tables import count_rows
 from driftline._recording.buffer import NO_OUTPUT, CallBuffer, pop_head
 from driftline._recording.recorder import Recorder
@@ -277,7 +278,8 @@ class Calls:
         Raises:
             ValueError: the ids are not one per output.
         """
-        if is_id_batch(prediction_id):
+        # A tuple is one id if there is one output.
+        if is_id_batch(prediction_id) and not (type(prediction_id) is tuple and is_scalar(output)):
             self._outcomes.remember_all(prediction_id, output, bucket if isinstance(bucket, list) else repeat(bucket))
         else:
             self._outcomes.remember(

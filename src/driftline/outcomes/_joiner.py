@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
+import numpy as np
+
 from driftline._binning.bins import (
     Feature,
     OutcomeCounts,
@@ -387,4 +389,6 @@ class Outcomes:
 
 def is_id_batch(prediction_ids: Any) -> bool:
     """Return whether the argument is a sequence or array of ids, and not a single id."""
-    return not isinstance(prediction_ids, (str, bytes, int)) and hasattr(prediction_ids, "__len__")
+    if isinstance(prediction_ids, (str, bytes, int)) or not hasattr(prediction_ids, "__len__"):
+        return False
+    return not isinstance(prediction_ids, np.ndarray) or prediction_ids.ndim > 0
