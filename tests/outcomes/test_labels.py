@@ -7,6 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
@@ -43,7 +44,24 @@ LABELS = {
     "names of booleans": TRUTH.astype(str),
     "categorical": pd.Series(np.where(TRUTH, "Yes", "No")).astype("category"),
     "polars": pl.Series(TRUTH),
+    "scalars of pyarrow": list(pa.array(TRUTH)),
 }
+
+
+OUTPUTS = {
+    "array of pyarrow": pa.array(SCORES),
+    "chunks of pyarrow": pa.chunked_array([SCORES[:100], SCORES[100:]]),
+    "lists of pyarrow": pa.array(PROBABILITIES.tolist()),
+    "series over pyarrow": pd.Series(SCORES, dtype="float64[pyarrow]"),
+    "series that may have missing values": pd.Series(SCORES, dtype="Float64"),
+    "scalars of pyarrow": list(pa.array(SCORES)),
+}
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS.values(), ids=OUTPUTS)
+def test_a_column_of_outputs_of_every_library_is_joined(outputs):
+    monitor = served(Reference.fit(FEATURES, predictions=SCORES, outcomes=TRUTH), outputs, TRUTH)
+    assert monitor.accuracy() == ((SCORES >= 0.5) == TRUTH).mean()
 
 
 @pytest.mark.parametrize("path", [None, "outcomes.sqlite"])

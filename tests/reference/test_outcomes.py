@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from driftline import ConfigurationError, Reference, ReferenceError
@@ -37,6 +38,7 @@ LABELS = {
     "nullable": pd.array(TRUTH, dtype="boolean"),
     "polars": pl.Series(np.where(TRUTH, "t", "f")),
     "a column": pd.DataFrame({"y": TRUTH}),
+    "scalars of pyarrow": list(pa.array(TRUTH)),
     "objects of shape (n, 1)": np.where(TRUTH, "yes", "no").astype(object).reshape(-1, 1),
 }
 
@@ -82,6 +84,8 @@ def test_positive_and_threshold_are_used():
         (np.where(RANDOM.random(ROWS) < 0.1, "maybe", np.where(TRUTH, "yes", "no")), {}, "3 labels such as"),
         (np.array(["yes" if true else 0 for true in TRUTH], dtype=object), {}, "expected labels of one type"),
         (np.where(TRUTH, "yes", "no"), {"positive": "maybe"}, "expected one of the two labels"),
+        (["1"] * ROWS, {"positive": 1}, "positive=1: of type int, and outcomes such as '1' of type str"),
+        (TRUTH.astype(str), {"positive": True}, "no outcome could be positive"),
         (SCORES + 0.01, {}, "a prediction that is a quantity: expected correct="),
         ([[1, 0]] * ROWS, {}, "outcomes: expected one value for each"),
         ([{"a": 1}] * ROWS, {}, "outcomes: "),
@@ -117,7 +121,12 @@ def test_outcomes_of_another_type_than_the_predictions_are_refused(predictions, 
         (pd.DataFrame(PROBABILITIES, columns=["no", "yes"]), {}),
         (pd.DataFrame(PROBABILITIES[:, ::-1], columns=["yes", "no"]), {}),
         (pl.DataFrame(PROBABILITIES, schema=["no", "yes"]), {}),
+        (pd.DataFrame(PROBABILITIES[:, ::-1], columns=[1, 0]), {}),
+        (pl.DataFrame(PROBABILITIES[:, ::-1], schema=["1", "0"]), {}),
         (PROBABILITIES[:, ::-1], {"classes": ["yes", "no"], "positive": "yes"}),
+        (PROBABILITIES, {"classes": pd.Index(["no", "yes"])}),
+        (PROBABILITIES, {"classes": np.array([b"no", b"yes"])}),
+        (PROBABILITIES, {"positive": "YES"}),
     ],
 )
 def test_the_positive_class_of_two_columns(predictions, arguments, threshold):

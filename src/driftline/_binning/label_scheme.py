@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from driftline._binning.prediction_kind import Kind
 from driftline._capture.class_scores import OutputForm
+from driftline._capture.columns import as_objects
 from driftline._capture.labels import is_missing, label_of
+from driftline._capture.libraries import is_column, read_column
 from driftline._runtime import validation as check
 from driftline._runtime.guard import UnreadableError
 from driftline.typing import Label
@@ -21,6 +24,7 @@ __all__ = [
     "LabelArguments",
     "LabelScheme",
     "TruthReader",
+    "are_equal",
     "both_kinds",
     "find_pair",
     "is_text",
@@ -29,7 +33,7 @@ __all__ = [
 PAIR = 2
 """Number of labels of a probability: the negative and the positive one."""
 
-LABELS = (str, int, float, np.bool_, np.number)
+LABELS = (str, bytes, int, float, np.bool_, np.number, Enum)
 """Types of the labels in arguments. `label_of` returns them as Python values."""
 
 DEFAULT_THRESHOLD = 0.5
@@ -74,7 +78,7 @@ class LabelArguments:
         Args:
             positive: a label, or None.
             threshold: a number above 0 and at most 1, or None.
-            classes: a sequence of different labels.
+            classes: a sequence or column of different labels.
             most: largest number of classes.
 
         Raises:
@@ -82,8 +86,8 @@ class LabelArguments:
         """
         if positive is not None and (not isinstance(positive, LABELS) or is_missing(positive)):
             check.reject("positive", positive, "a label: a string, number or boolean")
-        if isinstance(classes, np.ndarray):
-            classes = classes.tolist()
+        if is_column(classes) and not isinstance(classes, (list, tuple)):
+            classes = list(as_objects(read_column(classes)))
         if isinstance(classes, (str, bytes)) or not isinstance(classes, Sequence):
             check.reject("classes", classes, "a sequence of labels")
         if len(classes) > most or not all(isinstance(label, LABELS) and not is_missing(label) for label in classes):
@@ -229,7 +233,7 @@ class TruthReader:
         if self._positive is None:
             self._guess(label)
         for known, truth in ((self._positive, True), (self._negative, False)):
-            if known is not None and is_text(known) == is_text(label) and _same(known, label):
+            if known is not None and is_text(known) == is_text(label) and are_equal(known, label):
                 return truth
         # Of a guessed 1, the other label may be 0 or -1. With 2 it would not be positive.
         is_possible = not self._guessed or label in {0, -1}
@@ -260,7 +264,7 @@ class TruthReader:
         )
 
 
-def _same(known: Label, label: Label) -> bool:
+def are_equal(known: Label, label: Label) -> bool:
     """Return whether two labels of one type are equal. Words of `WORDS` are equal in any case."""
     if known == label:
         return True

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from driftline._capture.columns import as_floats
+from driftline._capture.columns import as_floats, as_objects
 from driftline._capture.labels import label_of
-from driftline._capture.libraries import count_dimensions, is_column, origin
+from driftline._capture.libraries import count_dimensions, is_column, origin, read_column
 from driftline._capture.tables import is_table, open_table
 from driftline._runtime.guard import UnreadableError
 from driftline.typing import Column, Floats, Label
@@ -191,13 +191,16 @@ def split_scores(outputs: Sequence[object]) -> tuple[list[object], Floats]:
 
 
 def ordered(matrix: ClassScores, form: OutputForm) -> Floats:
-    """Return the columns in the order of the known classes if their names are these classes, else as they are."""
+    """Return the columns in the order of the known classes, or of their numbers if their names are 0, 1, …."""
     names, classes = matrix.names, form.classes
-    if names is None or names == classes or not classes:
+    if names is None or names == classes:
         return matrix.scores
     if set(names) != set(classes):
         names = tuple(map(str, names))
         classes = tuple(map(str, classes))
+    if set(names) != set(classes):
+        # Names that are numbers from 0 on say the order too.
+        names, classes = tuple(map(str, names)), tuple(map(str, range(len(names))))
     if set(names) != set(classes):
         return matrix.scores
     return matrix.scores[:, [names.index(label) for label in classes]]
@@ -210,6 +213,9 @@ def as_rows(outputs: Any, form: OutputForm) -> Iterable[object]:
     A row of a matrix is an array of its probabilities. A row of a frame whose columns have other names than the known
     classes is a dict of labels and probabilities.
     """
+    if is_column(outputs) and not isinstance(outputs, (list, tuple, np.ndarray)):
+        # Of some libraries the iterator of a column yields objects of the library.
+        outputs = as_objects(read_column(outputs))
     if not has_class_columns(outputs):
         return outputs  # type: ignore[no-any-return] # an iterable
     matrix = read_class_scores(outputs)

@@ -10,16 +10,29 @@ import re
 import sys
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from driftline._runtime.guard import is_contained
 from driftline.typing import Label
 
-__all__ = ["DATES", "MAX_LABEL", "decode_bytes", "is_missing", "label_of", "old_bytes_label", "shorten_label"]
+__all__ = [
+    "DATES",
+    "MAX_LABEL",
+    "decode_bytes",
+    "is_missing",
+    "label_of",
+    "old_bytes_label",
+    "plain_label",
+    "shorten_label",
+]
 
 DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
 """Types of dates and times. They are no features, because traffic never has the dates of training data."""
+
+PLAIN = frozenset({bool, int, float, str, bytes})
+"""Types of most outcomes and ids. Their values are plain."""
 
 MAX_LABEL = 128
 """Most characters of a label. With it, 8,000 labels of a feature take at most a megabyte, in memory and in a file."""
@@ -78,6 +91,13 @@ def label_of(value: object) -> Label:
     if isinstance(value, Decimal) and value.is_infinite():
         return _float_label(float(value))
     return shorten_label(str(value))
+
+
+def plain_label(value: Any) -> Any:
+    """Return the Python value of a scalar of pyarrow, as its columns yield, and any other value as it is."""
+    if type(value) in PLAIN or not hasattr(type(value), "as_py"):
+        return value
+    return value.as_py()
 
 
 def shorten_label(label: str) -> str:

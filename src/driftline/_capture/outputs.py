@@ -22,7 +22,7 @@ from driftline._capture.class_scores import (
     single_column,
     to_column,
 )
-from driftline._capture.labels import MAX_LABEL, shorten_label
+from driftline._capture.labels import MAX_LABEL, plain_label, shorten_label
 from driftline._capture.libraries import is_column, read_column
 from driftline._capture.placeholders import ABSENT, Unreadable, describe_type
 from driftline._runtime.guard import UnreadableError, is_contained, returning_on_error
@@ -258,6 +258,9 @@ def _rare_output(value: Any, form: OutputForm) -> object:
             return value
         if type(value).__name__ in ABSENT:
             return None
+        plain = plain_label(value)
+        if plain is not value:
+            return as_output(plain, form)
         first = _most_probable(value, form) if isinstance(value, Mapping) else Unreadable(value)
     else:
         first = column[0]

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from driftline._capture.labels import decode_bytes
+from driftline._capture.labels import decode_bytes, plain_label
 from driftline._runtime.guard import returning_on_error
-from driftline.outcomes._known_labels import plain_label
 
 __all__ = ["join_key"]
 

@@ -17,6 +17,7 @@ from driftline._binning.bins import (
 )
 from driftline._binning.label_scheme import LabelScheme
 from driftline._capture.class_scores import ANY_FORM, as_rows
+from driftline._capture.labels import plain_label
 from driftline._capture.ownership import copy_value
 from driftline._runtime.guard import GuardedBlock, UnreadableError, is_contained, is_no_interrupt
 from driftline._runtime.sqlite import is_unavailable
@@ -27,7 +28,7 @@ from driftline.outcomes._graded_pairs import Countable, GradedPairs, RegradedPai
 from driftline.outcomes._id_columns import MISSING_ID, is_missing_id, read_columns, rows_of
 from driftline.outcomes._join import Event, JoinResult, Pair, Source, Store
 from driftline.outcomes._join_key import join_key
-from driftline.outcomes._known_labels import is_unknown, plain_label
+from driftline.outcomes._known_labels import is_unknown
 from driftline.outcomes._ledger import Ledger
 from driftline.outcomes._memory_store import MemoryStore
 from driftline.outcomes._pairs import essence_of

@@ -10,7 +10,7 @@ import numpy as np
 
 from driftline._runtime.guard import returning_on_error
 
-__all__ = ["is_same_label", "is_unknown", "plain_label"]
+__all__ = ["is_same_label", "is_unknown"]
 
 PLAIN = frozenset({bool, int, str, bytes})
 """Types whose values are always labels."""
@@ -51,13 +51,6 @@ def _is_unknown_object(value: Any) -> bool:
         return len(value) == 1 and is_unknown(value[0])
     # A scalar, or a tensor of one element. The comparison of a larger one has no truth, and raises.
     return bool(value != value)  # noqa: PLR0124
-
-
-def plain_label(value: Any) -> Any:
-    """Return the Python value of a scalar of pyarrow, as its columns yield, and any other value as it is."""
-    if type(value) in PLAIN or not hasattr(type(value), "as_py"):
-        return value
-    return value.as_py()
 
 
 @returning_on_error(False)  # noqa: FBT003 - the default

@@ -14,6 +14,7 @@ from driftline._binning.label_scheme import (
     LabelArguments,
     LabelScheme,
     TruthReader,
+    are_equal,
     both_kinds,
     find_pair,
     is_text,
@@ -180,7 +181,15 @@ def _asked_pair(asked: LabelArguments, labels: Sequence[Label]) -> tuple[Label |
         return next(label for label in asked.classes if label != positive), positive
     if asked.positive is None:
         return None
-    others = [label for label in labels if label != asked.positive]
+    wrong = [label for label in labels if is_text(label) is not is_text(asked.positive)]
+    if wrong:
+        msg = (
+            f"positive={asked.positive!r}: of type {type(asked.positive).__name__}, and outcomes such as "
+            f"{_shown(wrong)} of type {type(wrong[0]).__name__}: no outcome could be positive, expected one of "
+            f"their labels"
+        )
+        raise ConfigurationError(msg)
+    others = [label for label in labels if not are_equal(asked.positive, label)]
     return (others[0] if others else None), asked.positive
 
 

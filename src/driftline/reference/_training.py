@@ -10,6 +10,7 @@ from driftline._binning.bins import MAX_FEATURES, PREDICTION
 from driftline._binning.label_scheme import LabelArguments
 from driftline._capture.clusters import Cluster, check_cluster
 from driftline._capture.columns import as_objects
+from driftline._capture.labels import plain_label
 from driftline._capture.tables import Table, read_table
 from driftline._derived.spec import Derive, as_functions
 from driftline._runtime import validation as check
@@ -119,7 +120,7 @@ class TrainingData:
         if predictions is None and labels != LabelArguments():
             msg = f"{labels.words} without predictions=: expected both"
             raise ConfigurationError(msg)
-        truths = None if outcomes is None else as_objects(read_outputs(outcomes, table.rows, "outcomes"))
+        truths = None if outcomes is None else _plain_outcomes(read_outputs(outcomes, table.rows, "outcomes"))
         column: Column | None = None
         scores: Floats | None = None
         if predictions is not None:
@@ -164,6 +165,13 @@ def column_names(names: Sequence[str], argument: str) -> tuple[str, ...]:
         msg = f"{argument}={wrong!r}: expected column names, which are strings"
         raise ConfigurationError(msg)
     return checked
+
+
+def _plain_outcomes(column: Column) -> Sequence[object]:
+    """Return outcomes as Python objects. A list may hold scalars of pyarrow, such as ``list(table["label"])``."""
+    values = as_objects(column)
+    has_scalars = any(hasattr(kind, "as_py") for kind in set(map(type, values)))
+    return [plain_label(value) for value in values] if has_scalars else values
 
 
 def _read_table(data: Any, *, unread: Collection[str], inputs: Collection[str]) -> Table:
