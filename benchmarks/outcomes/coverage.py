@@ -6,7 +6,7 @@ value is that of scikit-learn or numpy on a million rows of the same model. For 
 Pearson's interval on the same rows is printed, for other metrics that of the percentile interval of the metric itself
 over all samples, which is the narrowest that could be known. Samples in which a metric is undefined do not count.
 
-Run: ``python benchmarks/outcomes/coverage.py [--runs 2000] [--models calibrated]``. The tables stand in
+Run: ``python benchmarks/outcomes/coverage.py [--runs 1000] [--models calibrated]``. The tables stand in
 docs/outcomes-statistics.md.
 """
 
@@ -83,6 +83,11 @@ def _narrow(random: np.random.Generator, n: int) -> tuple[Floats, Floats]:
     return 0.41 + 0.002 * latent, logistic(2 * latent - 0.4)
 
 
+def _clusters(random: np.random.Generator, n: int) -> tuple[Floats, Floats]:
+    latent = np.where(random.random(n) < 0.3, random.normal(2.0, 0.1, n), random.normal(-1.0, 0.3, n))
+    return 0.41 + 0.0007 * latent, logistic(latent)
+
+
 def _separable(random: np.random.Generator, n: int) -> tuple[Floats, Floats]:
     log_odds = random.normal(0, 8, n)
     return logistic(log_odds), logistic(log_odds)
@@ -94,8 +99,9 @@ SCORE_MODELS = (
     Model("rare, 1.2 %", (50, 200, 1_000, 5_000), _rare),
     Model("above 0.9999", (50, 200, 1_000), _almost_one),
     Model("below 1e-9", (50, 200, 1_000), _almost_zero),
-    Model("0.408 to 0.412", (50, 200, 1_000), _narrow),
+    Model("0.408 to 0.412", (50, 200, 1_000, 5_000), _narrow),
     Model("separable, AUC 0.99", (20, 50, 200, 1_000), _separable),
+    Model("two clusters in a bin", (50, 200, 1_000, 5_000), _clusters),
 )
 
 ERROR_MODELS = (
@@ -189,7 +195,7 @@ def widths(metric: str, samples: Sequence[Performance]) -> tuple[float, float]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2_000)
+    parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--models", nargs="+", help="names of models; by default all")
     arguments = parser.parse_args()
     runs = arguments.runs

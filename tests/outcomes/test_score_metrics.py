@@ -65,6 +65,27 @@ def test_equal_scores_of_one_bin_have_no_order():
     assert measured["auc"].value == pytest.approx(1.0, abs=1e-6), "two values of one bin"
 
 
+WITHIN_ONE_BIN = {
+    "uniform": RANDOM.uniform(-1, 1, 20_000),
+    "two clusters": np.where(
+        RANDOM.random(20_000) < 0.3, RANDOM.normal(2, 0.1, 20_000), RANDOM.normal(-1, 0.3, 20_000)
+    ),
+    "heavy tails": np.clip(RANDOM.standard_t(3, 20_000), -10, 10),
+    "skewed": np.clip(RANDOM.exponential(1, 20_000), 0, 10),
+    "five values": RANDOM.integers(-2, 3, 20_000).astype(float),
+}
+
+
+@pytest.mark.parametrize("latent", WITHIN_ONE_BIN.values(), ids=WITHIN_ONE_BIN)
+def test_the_interval_holds_the_area_of_scores_within_one_bin(latent):
+    """With 20,000 rows there is hardly any noise, but the shape of the scores within the bin is not known."""
+    truth = RANDOM.random(len(latent)) < logistic(latent)
+    measured = measure(0.41 + 0.0004 * latent, truth)["auc"]
+    exact = roc_auc_score(truth, latent)
+    assert measured.value == pytest.approx(exact, abs=0.06)
+    assert measured.lower <= exact <= measured.upper
+
+
 def test_the_bins_reach_from_the_smallest_float_to_one():
     assert np.all(np.diff(SCORE_EDGES) > 0)
     assert len(SCORE_EDGES) + 1 == SCORE_BINS

@@ -22,6 +22,12 @@ CALIBRATION_GROUPS = 15
 MIN_GROUP_ROWS = 20
 """Average number of predictions in a group at least, so that the noise of its share is close to normal."""
 
+WITHIN_BINS = 0.15
+"""
+Error of an area, at most, as a share of what only the positions within bins add to it. For scores of one bin whose
+shape is far from normal, such as two clusters, it is 0.12 (`benchmarks/outcomes/coverage.py`).
+"""
+
 MIN_CLASS_ROWS = 2
 """Smallest number of true and of false outcomes for an AUC, because the variance of one value is undefined."""
 
@@ -44,7 +50,8 @@ def score_metrics(scores: Counts, errors: Counts) -> Iterator[Performance]:
         return
     yield calibration_error(scores)
     if int(scores[:, :, 0].sum(axis=0).min()) >= MIN_CLASS_ROWS:
-        yield area_under_curve(*spread_scores(scores))
+        coarse = _area(*scores[:, :, 0].T.astype(np.float64))
+        yield area_under_curve(*spread_scores(scores), coarse)
 
 
 def brier_score(errors: Counts) -> Performance | None:
@@ -109,22 +116,30 @@ def _folded_mean(mean: float, deviation: float) -> float:
     return deviation * math.sqrt(2 / math.pi) * math.exp(-ratio * ratio / 2) + mean * math.erf(ratio / math.sqrt(2))
 
 
-def area_under_curve(negatives: Floats, positives: Floats) -> Performance:
+def _area(negatives: Floats, positives: Floats) -> float:
+    """Return the area under the ROC curve. Pairs of a false and a true outcome in the same cell count half."""
+    below = (np.cumsum(negatives) - negatives / 2) / negatives.sum()
+    return min(1.0, max(0.0, float(below @ positives / positives.sum())))
+
+
+def area_under_curve(negatives: Floats, positives: Floats, coarse: float) -> Performance:
     """
     Return the area under the ROC curve. Pairs of a false and a true outcome in the same cell count half.
 
     The interval holds the areas from which the estimate is at most `Z` standard errors away (Newcombe 2006, *Confidence
     intervals for an effect size measure based on the Mann-Whitney statistic*, method 5). If the variance of DeLong,
-    DeLong & Clarke-Pearson 1988 is larger at the estimate, it is larger by the same factor everywhere.
+    DeLong & Clarke-Pearson 1988 is larger at the estimate, it is larger by the same factor everywhere. Of scores within
+    one bin only the mean and the variance are known, so that `WITHIN_BINS` of what they add is the error to each side.
 
     Args:
         negatives: shape (cells,), outcomes that were false, by cell of the probability.
         positives: shape (cells,), outcomes that were true.
+        coarse: the area if the scores of a bin had no order.
     """
     n, m = float(negatives.sum()), float(positives.sum())
     below = (np.cumsum(negatives) - negatives / 2) / n
     above = (m - np.cumsum(positives) + positives / 2) / m
-    area = min(1.0, max(0.0, float(below @ positives / m)))
+    area = _area(negatives, positives)
     measured = ((below - area) ** 2 @ positives) / (m - 1) / m + ((above - area) ** 2 @ negatives) / (n - 1) / n
     assumed = _area_variance(area, n, m)
     factor = max(1.0, float(measured) / assumed) if assumed > 0.0 else 1.0
@@ -134,7 +149,8 @@ def area_under_curve(negatives: Floats, positives: Floats) -> Performance:
 
     low = 0.0 if area <= 0.0 else solve(is_far, 0.0, area)
     high = 1.0 if area >= 1.0 else solve(lambda theta: not is_far(theta), area, 1.0)
-    return Performance("auc", area, min(low, area), max(high, area), round(n + m))
+    error = WITHIN_BINS * abs(area - coarse)
+    return Performance("auc", area, max(0.0, min(low, area) - error), min(1.0, max(high, area) + error), round(n + m))
 
 
 def _area_variance(area: float, n: float, m: float) -> float:
