@@ -27,7 +27,8 @@ PROBABILITIES = np.column_stack([1 - SCORES, SCORES])
 def served(reference, outputs, actuals, policy=None, ids=IDS):
     monitor = in_memory_monitor(reference=reference, outcomes=policy or OutcomePolicy(), on_error="log")
     monitor.observe({"x": FEATURES["x"][: len(ids)]}, outputs, prediction_ids=ids)
-    monitor.outcomes(ids, actuals)
+    if len(actuals):
+        monitor.outcomes(ids, actuals)
     return monitor
 
 
@@ -176,6 +177,41 @@ def test_numbers_from_0_to_1_are_quantities_if_the_outcomes_are(convert):
     assert values["mae"] == pytest.approx(np.abs(SCORES - actuals).mean())
     assert monitor.accuracy() is None
     assert monitor.outcome_counts().known == 0
+
+
+@pytest.mark.parametrize("code", [99, 2, -9, float("inf")])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_code_among_the_labels_of_probabilities_makes_no_quantities(code, at_once):
+    """Such as 99 for "unknown". Metrics return when it leaves the window."""
+    actuals = TRUTH.astype(int).tolist()
+    monitor = served(WITHOUT_OUTCOMES, SCORES, [])
+    steps = [slice(0, ROWS)] if at_once else [slice(at, at + 1) for at in range(20)]
+    actuals[7] = code
+    for step in steps:
+        monitor.outcomes(IDS[step], actuals[step])
+        monitor.flush()
+    assert monitor.performance() == ()
+    assert monitor.outcome_counts().unreadable == 1
+    assert "kind= of OutcomePolicy" in monitor.status()["prediction.accuracy"].reason
+
+
+def test_a_fraction_among_labels_makes_quantities_and_is_said(caplog):
+    monitor = served(WITHOUT_OUTCOMES, SCORES, [])
+    for step, actual in enumerate([1, 0, 0.37]):
+        monitor.outcome(IDS[step], actual)
+        monitor.flush()
+    assert set(metrics(monitor)) == {"mae", "rmse", "bias"}
+    assert "predictions from 0 to 1 are quantities from now on" in caplog.text
+
+
+@pytest.mark.parametrize("outputs", [SCORES, PROBABILITIES], ids=["a column", "two columns"])
+@pytest.mark.parametrize("reference", [WITHOUT_OUTCOMES, Reference.fit(FEATURES)], ids=["predictions", "none"])
+def test_two_classes_of_a_policy_name_the_positive_label(reference, outputs):
+    """It is the second one. Without predictions in the reference, two columns are labels with probabilities."""
+    monitor = served(reference, outputs, np.where(TRUTH, "bad", "good"), OutcomePolicy(classes=["good", "bad"]))
+    assert monitor.accuracy() == ((SCORES >= 0.5) == TRUTH).mean()
+    recall = {metric.label: metric.value for metric in monitor.performance() if metric.metric == "recall"}
+    assert recall.get(True, recall.get("bad")) == recall_score(TRUTH, SCORES >= 0.5)
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,8 @@ class TruthReader:
         expected = "" if self._positive is None else f" of type {type(self._positive).__name__}"
         return (
             f"an outcome of a probability is a {type(label).__name__} that is none of the two labels{expected}: "
-            f"expected the labels of the training data; positive= and classes= of OutcomePolicy name others"
+            f"expected the labels of the training data; positive= and classes= of OutcomePolicy name others, and "
+            f'kind="quantity" is for predictions that are no probabilities'
         )
 
 

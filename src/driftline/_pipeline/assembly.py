@@ -12,6 +12,7 @@ from driftline._binning.bins import PREDICTION, Feature
 from driftline._binning.calibration import fit_calibration
 from driftline._binning.confidence import ConfidenceReader
 from driftline._binning.layout import Layout
+from driftline._binning.prediction_kind import kind_of
 from driftline._binning.rejects import Rejects
 from driftline._capture.keyed_reader import KeyedReader
 from driftline._capture.names import UnknownNames
@@ -121,6 +122,8 @@ class Assembly:
         panes.divide(wanted=evaluator.learning)
         turns = EvaluationTurns(evaluator, panes, self.detectors, guard)
         capture = self._reader(reference, layout, clustering)
+        probable = kind_of(reference.prediction) == "probability"
+        labels = settings.outcomes.labels_over(reference.labels, probable=probable)
         recorder = Recorder(
             panes,
             len(reference.features),
@@ -131,7 +134,7 @@ class Assembly:
             worker=self.worker,
             on_overdue=turns.evaluate_overdue,
             on_stuck=partial(guard.report, "derive", "a function in derive= does not return: rows are dropped"),
-            form=replace(settings.outcomes.labels_over(reference.labels).form, scores=confidence is not None),
+            form=replace(labels.form, scores=confidence is not None),
         )
         fingerprints = {
             # The prediction is never derived. Its counts therefore add up over references that derive other features.

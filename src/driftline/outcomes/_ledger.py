@@ -120,7 +120,8 @@ class Ledger:
             self._start_window(earlier)
 
     def _derive_limits(self) -> None:
-        self._labels = _complete(self._policy.labels_over(self._reference_labels), self._prediction)
+        probable = kind_of(self._prediction) == "probability"
+        self._labels = _complete(self._policy.labels_over(self._reference_labels, probable=probable), self._prediction)
         numeric = self._prediction is not None and not isinstance(self._prediction.bins, CategoricalBins)
         self.form = replace(self._labels.form, labels=self._labels.kind in {None, "label"} and not numeric)
         self.classes = self._policy.classes or default_classes(self._prediction)
@@ -318,7 +319,9 @@ class Ledger:
         """Return the metrics of the window. They are cached until the next outcome."""
         with self._lock:
             if self._cached_performance is None:
-                self._cached_performance = performance(self.window(), self.classes or frequent_classes(self.window()))
+                # Of a probability, whatever the labels are, the class is True.
+                classes = (True,) if self._grader.kind == "probability" else self.classes
+                self._cached_performance = performance(self.window(), classes or frequent_classes(self.window()))
             return self._cached_performance
 
     def evaluate_limits(self) -> None:

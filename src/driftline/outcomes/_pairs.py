@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from driftline._binning.label_scheme import LabelScheme, TruthReader, both_kinds, is_text
+from driftline._binning.label_scheme import PAIR, LabelScheme, TruthReader, both_kinds, is_text
 from driftline._binning.prediction_kind import ROUNDING, Kind
 from driftline._capture.class_scores import OutputForm, are_distribution
 from driftline._capture.labels import is_missing, label_of
@@ -23,8 +24,10 @@ from driftline.typing import Correct, Label
 
 __all__ = ["PairReader", "ParsedPair", "essence_of", "is_absent"]
 
+_log = logging.getLogger("driftline")
+
 BINARY_NUMBERS = frozenset({-1, 0, 1, 2})
-"""Numbers that may be the labels of a binary outcome. Any other number is a quantity."""
+"""Numbers that may be the labels of a binary outcome. First outcomes that are all others are quantities."""
 
 
 NUMBERS = (int, float, np.integer, np.floating, Decimal, Fraction)
@@ -64,7 +67,7 @@ class PairReader:
     Reads pairs of one kind of prediction.
 
     If the kind is not known, the first pairs decide it. A number from 0 to 1 may be a probability or a quantity, so an
-    outcome that is no label decides it again later.
+    outcome that is a fraction decides it again later. A whole number, such as the code 99 for "unknown", does not.
 
     Args:
         scheme: how outcomes are read, as far as it is known.
@@ -84,6 +87,9 @@ class PairReader:
         self._correct = correct
         self._form = replace(scheme.form, labels=scheme.kind in {None, "label"})
         self.threshold = scheme.threshold
+        if scheme.kind is None and scheme.positive is None and len(scheme.classes) == PAIR:
+            # In case that the predictions turn out to be probabilities.
+            scheme = replace(scheme, positive=scheme.classes[1])
         self._truth = TruthReader(scheme)
         self._truths: dict[object, bool] = {}
         # Labels of both types may be compared if the reference has both.
@@ -101,8 +107,12 @@ class PairReader:
             if present:
                 self.kind = _infer_kind(present)
                 self._is_certain = self.kind not in {None, "probability"}
-        elif not self._is_certain and any(_is_quantity(actual) for _, actual in pairs):
+        elif not self._is_certain and any(_is_fraction(actual) for _, actual in pairs):
             self.kind, self._is_certain = "quantity", True
+            _log.warning(
+                "An outcome is a fraction, so predictions from 0 to 1 are quantities from now on, and have no accuracy. "
+                "OutcomePolicy(kind=...) says from the start whether they are quantities or probabilities."
+            )
 
     def read(self, output: object, actual: Any) -> ParsedPair:
         """
@@ -187,7 +197,9 @@ def _infer_kind(pairs: Sequence[tuple[object, object]]) -> Kind | None:
         return "label"
     if any(not _is_number(value) or not -ROUNDING <= value <= 1.0 + ROUNDING for value, _ in pairs):  # type: ignore[operator]
         return "quantity"
-    return "quantity" if any(_is_quantity(truth) for _, truth in pairs) else "probability"
+    truths = [truth for _, truth in pairs]
+    are_quantities = any(map(_is_fraction, truths)) or all(map(_is_quantity, truths))
+    return "quantity" if are_quantities else "probability"
 
 
 def _is_number(value: object) -> bool:
@@ -203,9 +215,15 @@ def _is_boolean(value: object) -> bool:
 
 
 @returning_on_error(False)  # noqa: FBT003 - the default
-def _is_quantity(actual: object) -> bool:
-    """Return whether an outcome is a number that is no label of a binary outcome."""
-    return _is_number(actual) and not is_missing(actual) and actual not in BINARY_NUMBERS
+def _is_fraction(actual: Any) -> bool:
+    """Return whether an outcome is a number that is not whole, such as 0.37."""
+    return _is_number(actual) and math.isfinite(actual) and actual != int(actual)
+
+
+@returning_on_error(False)  # noqa: FBT003 - the default
+def _is_quantity(actual: Any) -> bool:
+    """Return whether an outcome is a finite number that is no label of a binary outcome."""
+    return _is_number(actual) and math.isfinite(actual) and actual not in BINARY_NUMBERS
 
 
 def is_absent(value: object) -> bool:

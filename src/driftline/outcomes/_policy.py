@@ -120,16 +120,18 @@ class OutcomePolicy:
         """Smallest average number of panes between two false alarms of one limit."""
         return max(1.0, self.per / (self.window.pane_rows or 1))
 
-    def labels_over(self, reference: LabelScheme | None) -> LabelScheme:
+    def labels_over(self, reference: LabelScheme | None, *, probable: bool = False) -> LabelScheme:
         """
         Return how outcomes are read: as this policy says, and as the reference says where the policy does not.
 
         Args:
             reference: how the outcomes of the reference are read; None if it does not say.
+            probable: whether the predictions of the reference are numbers from 0 to 1.
         """
         base = LabelScheme() if reference is None else reference
         kind = self.kind or base.kind
-        if kind is None and (self.positive is not None or self.threshold is not None):
+        says_so = self.positive is not None or self.threshold is not None
+        if kind is None and (says_so or (probable and len(self.classes) == PAIR)):
             kind = "probability"
         classes, positive = base.classes, base.positive
         if kind == "probability" and len(self.classes) == PAIR:
