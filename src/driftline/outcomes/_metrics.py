@@ -23,7 +23,7 @@ MIN_ERRORS = 2
 """Smallest number of errors of quantities for their metrics, because the variance of one value is undefined."""
 
 
-RARE_ABSOLUTE, RARE_SQUARE, RARE_TAIL, RARE_BIAS, RARE_ROWS = 2.0, 6.0, 3.7, 6.0, 20
+RARE_ABSOLUTE, RARE_SQUARE, RARE_TAIL, RARE_BIAS, RARE_ROWS = 2.0, 6.0, 4.0, 6.0, 20
 """
 Sizes of a rare error in the intervals of MAE, RMSE (also in proportion to its kurtosis) and bias, in units of the mean,
 and rows below which those of RMSE are smaller. Without them the interval of RMSE covers 66 to 93 % with 10 to 30 rows,

@@ -110,7 +110,7 @@ class PairReader:
         elif not self._is_certain and any(_is_fraction(actual) for _, actual in pairs):
             self.kind, self._is_certain = "quantity", True
             _log.warning(
-                "An outcome is a fraction, so predictions from 0 to 1 are quantities from now on, and have no accuracy. "
+                "An outcome is a fraction: predictions from 0 to 1 are quantities from now on, and have no accuracy. "
                 "OutcomePolicy(kind=...) says from the start whether they are quantities or probabilities."
             )
 
