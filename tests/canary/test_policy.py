@@ -84,6 +84,8 @@ def test_invalid_margins_are_rejected(make, message):
         ({"allowed_disagreement": 0}, "allowed_disagreement=0: expected a positive share"),
         ({"allowed_feature_drift": 1.5}, "allowed_feature_drift=1.5: expected a number from 0 to 0.99"),
         ({"allowed_accuracy_drop": Margin(0.1, combine="larger")}, "because the margin of a rate is a sum"),
+        ({"allowed_accuracy_drop": 2}, "allowed_accuracy_drop=2.0: expected a share of at most 1, such as 0.02"),
+        ({"rates": {"recall": 5}}, "expected a share of at most 1"),
         ({"guardrails": {"r": Guardrail(Margin(combine="larger"), kind="rate")}}, "the margin of a rate is a sum"),
         ({"rates": {"recall": Margin(0.1, combine="larger")}}, "the margin of a rate is a sum"),
         ({"warm_up": -1}, "warm_up=-1: expected an integer from 0 to 1000000 calls, a duration such as '2min', or"),

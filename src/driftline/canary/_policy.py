@@ -226,9 +226,11 @@ def _check_margin(name: str, value: object) -> Margin | None:
 
 
 def _check_sum(name: str, margin: Margin) -> None:
-    """Reject a margin of a rate that is the larger of its two parts."""
+    """Reject a margin of a rate that is the larger of its two parts, or allows more than there is."""
     if margin.combine != "sum":
         check.reject(name, margin, "combine='sum', because the margin of a rate is a sum")
+    if margin.absolute > 1.0:
+        check.reject(name, margin.absolute, "a share of at most 1, such as 0.02 for 2 points")
 
 
 def _check_warm_up(value: object) -> int | str | None:
