@@ -63,7 +63,7 @@ def capped_mean_test(
         lambda scale, _: means.log_e(slope=harm_edge[0], offset=harm_edge[1], side=sign, scale=scale),
         lambda scale, _: means.log_e(slope=slope, offset=offset, side=-sign, scale=scale),
         bounds,
-        lambda harm: f"{harm:.3g}",
+        _format_harm,
         obstacle=_obstacle(means) if trials else "",
     )
 
@@ -150,10 +150,15 @@ def mean_test(
         lambda scale, _: log_e(scale, harm_edge, 1),
         lambda scale, _: log_e(scale, (slope, margin.absolute), -1),
         lambda lower, upper: mean_difference_bounds(pairs, lower=lower, upper=upper, scale=1.0 / design_effect),
-        lambda harm: f"{harm:.3g}",
+        _format_harm,
     )
 
 
 def _negate(moments: Moments) -> Moments:
     """Return the moments of the same numbers with opposite signs."""
     return Moments(moments.count, -moments.mean, moments.squares, -moments.cubes)
+
+
+def _format_harm(harm: float) -> str:
+    """Return a difference of means with three digits; zero without a sign."""
+    return f"{harm + 0.0:.3g}"
