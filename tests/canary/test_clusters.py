@@ -165,6 +165,17 @@ def test_a_share_that_keys_get_is_checked_by_the_number_of_keys(timed_variant, e
     assert split(475, 525, calls=1).state == "promote"
 
 
+def test_rows_of_a_call_are_no_independent_predictions(variant, evidence_of):
+    """Twenty calls of 100 rows: predictions that differ by 50 points are chance, and those of as many calls are not."""
+
+    def drift(calls):
+        pair = [replace(variant(calls=calls, predictions=bins), served=2_000) for bins in ([1_500, 500], [500, 1_500])]
+        return criterion(judge_canary(evidence_of(*pair), dl.CanaryPolicy()), "prediction_drift").state
+
+    assert drift(calls=2_000) == "rollback"
+    assert drift(calls=20) == "inconclusive"
+
+
 def test_the_rows_of_batches_have_the_share(variant, evidence_of):
     """A splitter sends rows one by one. Both variants collect them into as many batches, which may be routed as one."""
 

@@ -190,17 +190,26 @@ def keyed_counts(keys: Counts, totals: Counts) -> KeyedCounts:
 
 def rows_of_a_key(evidence: CanaryEvidence) -> float:
     """
-    Return the larger of both variants' number of rows of a key, at least 1; 1 if no row has a key.
+    Return the larger of both variants' number of rows that depend on each other, because they have a key or a call.
 
-    A call with a key counts as one row, and each row of a batch as one by its own key.
+    It is at least 1, and the mean number of rows of a call if no call has a key. Rows of `Monitor.observe` have no
+    call: they are independent, or have keys of their own.
     """
-    sizes = [calls_of_a_key(evidence)]
+    sizes = [calls_of_a_key(evidence) * _rows_of_a_call(evidence)]
     pairs = [(stratum.baseline, stratum.candidate) for stratum in evidence.strata]
     tables = [(a.call_tables, b.call_tables) for a, b in pairs if a.call_tables and b.call_tables]
     if any(side.row_keys.any() for pair in tables for side in pair):
         rows = np.sum([[_row_keys(side) for side in pair] for pair in tables], axis=0)
         sizes.append(float(calls_per_key(KeyedCounts.of(np.zeros_like(rows), rows)).max()))
     return max(sizes)
+
+
+def _rows_of_a_call(evidence: CanaryEvidence) -> float:
+    """Return the larger of both variants' mean number of rows of a call, at least 1; 1 where batches have rows too."""
+    sides = [side for stratum in evidence.strata for side in (stratum.baseline, stratum.candidate)]
+    if any(side.batches for side in sides):
+        return 1.0
+    return max([1.0, *(side.rows / side.calls for side in evidence.pooled() or () if side.calls)])
 
 
 def _row_keys(tables: CallTables) -> Floats:
