@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+import sys
 import threading
+from contextlib import closing
 
 import polars as pl
 import pytest
@@ -120,6 +123,15 @@ def test_guard_logs_the_first_problem_of_each_place(guard, caplog):
     assert "ValueError in fail (test_guard.py:" in first
     assert "secret" not in first
     assert "the clock shows nan" in second
+
+
+def test_guard_logs_the_code_of_an_error_of_sqlite(guard, caplog):
+    """Such as SQLITE_FULL: a code quotes no value. Python has it from 3.11 on."""
+    with guard("outcomes"), closing(sqlite3.connect("file:?mode=ro", uri=True)) as connection:
+        connection.execute("SELECT secret FROM nowhere")
+    name = "OperationalError SQLITE_ERROR in" if sys.version_info >= (3, 11) else "OperationalError in"
+    assert name in caplog.text
+    assert "nowhere" not in caplog.text
 
 
 def test_guard_logs_the_message_at_debug(guard, caplog):

@@ -114,6 +114,25 @@ def test_transaction_raises_when_another_process_holds_the_file(database, path, 
     assert texts(database) == ["later"]
 
 
+def test_a_file_that_may_only_be_read_is_refused_at_configuration(database, path, monkeypatch):
+    """A file that another process holds is not."""
+    add(database, "kept")
+    database.close()
+    connect = sqlite3.connect
+    with closing(connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
+        Database(path, NOTES).close()
+
+    def connect_read_only(target, **options):
+        target = target if options.get("uri") else f"{path.as_uri()}?mode=ro"
+        return connect(target, **{**options, "uri": True})
+
+    monkeypatch.setattr(sqlite3, "connect", connect_read_only)
+    with pytest.raises(ConfigurationError, match="readonly database, expected the file of notes"):
+        Database(path, NOTES)
+
+
 def test_threads_share_the_connection(database):
     threads = [threading.Thread(target=lambda: [add(database, str(number)) for number in range(20)]) for _ in range(8)]
     for thread in threads:

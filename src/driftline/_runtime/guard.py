@@ -121,11 +121,13 @@ def public_message(error: BaseException) -> str:
     Return the text of an exception that may leave the process.
 
     It is the message of an error of driftline. For any other exception it is its class and origin, because the message
-    may quote a value.
+    may quote a value. An error of SQLite has the name of its code too, such as ``SQLITE_FULL`` (Python 3.11).
     """
     if isinstance(error, (UnreadableError, ConfigurationError)) and error.__cause__ is None:
         return str(error)
-    return f"{type(error).__name__}{_origin(error)}"
+    kind = type(error)
+    code = getattr(error, "sqlite_errorname", "") if kind.__module__ == "sqlite3" else ""
+    return f"{kind.__name__}{f' {code}' if code else ''}{_origin(error)}"
 
 
 class Guard:

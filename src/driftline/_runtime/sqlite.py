@@ -81,7 +81,7 @@ class Database:
         # Re-entrant, because a user function that runs within a transaction may fork.
         self.lock = threading.RLock()
         with as_configuration_error(self._path, file_format, argument):
-            self._connect()
+            self._check_writable(self._connect())
         _hook_forks()
         _databases.add(self)
 
@@ -172,6 +172,27 @@ class Database:
         _log.warning("%s A new one is used from now on.", msg)
         if self._on_replaced is not None:
             self._on_replaced(sqlite3.DatabaseError(msg))
+
+    @staticmethod
+    def _check_writable(connection: sqlite3.Connection) -> None:
+        """
+        Raise at configuration if the file may only be read. A file that another process writes to is fine.
+
+        Raises:
+            sqlite3.OperationalError: the file or its folder cannot be written to.
+        """
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                # Of a file that may only be read, SQLite begins a transaction that only reads.
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                connection.execute(f"PRAGMA user_version = {int(version)}")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file, prepare it for its format, and return the connection."""
