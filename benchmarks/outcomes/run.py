@@ -1,5 +1,7 @@
 """
-Measures the join, its cost and the estimate of accuracy, and writes the tables of ``docs/results/outcomes.md``.
+Measures the join, its cost, the metrics and the estimate of accuracy.
+
+It writes the tables of ``docs/results/outcomes.md``.
 
 The summary at the top of that page is written by hand.
 
@@ -53,6 +55,7 @@ def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     page = replace(page, "join", f"```\n{run_script('join.py', '--rows', str(arguments.rows))}\n```")
     page = replace(page, "cost", machine + run_script("cost.py"))
+    page = replace(page, "exactness", run_script("exactness.py"))
     page = replace(page, "estimate", run_script("estimate.py", *data))
     page = replace(page, "estimate coverage", run_script("estimate_coverage.py"))
     PAGE.write_text(page, encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,31 @@ LEAST = 0.89
 """Of 200 intervals that each cover with 95 %, fewer than 89 % cover once in 5,000 cells."""
 
 
-@pytest.fixture(scope="module")
-def simulation():
-    path = Path(__file__).parents[2] / "benchmarks" / "outcomes" / "coverage.py"
-    spec = importlib.util.spec_from_file_location("outcomes_coverage", path)
+@contextmanager
+def loaded(name):
+    """Import a script of the benchmarks of outcomes."""
+    path = Path(__file__).parents[2] / "benchmarks" / "outcomes" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"outcomes_{name}", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.POPULATION = 400_000
     yield module
     del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    with loaded("coverage") as module:
+        module.POPULATION = 400_000
+        yield module
+
+
+def test_metrics_equal_those_of_scikit_learn():
+    """In all cases, with fewer rows."""
+    with loaded("exactness") as module:
+        module.ROWS = 1_000
+        for case in module.cases():
+            for metric, difference in module.differences(case).items():
+                assert difference <= module.TOLERANCES[metric], (case.name, metric)
 
 
 @pytest.mark.slow
