@@ -65,6 +65,25 @@ def test_a_column_of_outputs_of_every_library_is_joined(outputs):
     assert monitor.accuracy() == ((SCORES >= 0.5) == TRUTH).mean()
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda labels: labels.reshape(-1, 1),
+        lambda labels: labels.astype(object).reshape(-1, 1),
+        lambda labels: pd.DataFrame({"label": labels}),
+        lambda labels: pl.DataFrame({"label": labels}),
+        pa.array,
+    ],
+    ids=["(n, 1)", "objects of shape (n, 1)", "pandas", "polars", "pyarrow"],
+)
+def test_labels_in_one_column_of_any_shape_are_joined(form):
+    """CatBoost predicts arrays of shape (n, 1)."""
+    labels = np.where(TRUTH, "yes", "no")
+    predicted = np.where(SCORES >= 0.5, "yes", "no")
+    monitor = served(Reference.fit(FEATURES, predictions=form(predicted), outcomes=labels), form(predicted), labels)
+    assert monitor.accuracy() == (labels == predicted).mean()
+
+
 @pytest.mark.parametrize("path", [None, "outcomes.sqlite"])
 @pytest.mark.parametrize("known", [True, False], ids=["outcomes in the reference", "none"])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)

@@ -213,7 +213,10 @@ def as_rows(outputs: Any, form: OutputForm) -> Iterable[object]:
     A row of a matrix is an array of its probabilities. A row of a frame whose columns have other names than the known
     classes is a dict of labels and probabilities.
     """
-    if is_column(outputs) and not isinstance(outputs, (list, tuple, np.ndarray)):
+    column = single_column(outputs)
+    if column is not None:
+        outputs = as_objects(column)
+    elif is_column(outputs) and not isinstance(outputs, (list, tuple, np.ndarray)):
         # Of some libraries the iterator of a column yields objects of the library.
         outputs = as_objects(read_column(outputs))
     if not has_class_columns(outputs):
