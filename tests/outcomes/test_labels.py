@@ -214,6 +214,14 @@ def test_a_code_among_the_labels_of_probabilities_makes_no_quantities(code, at_o
     assert "kind= of OutcomePolicy" in monitor.status()["prediction.accuracy"].reason
 
 
+@pytest.mark.parametrize("outputs", [np.log(SCORES / (1 - SCORES)), 100 * SCORES], ids=["log-odds", "percentages"])
+def test_predictions_far_from_the_range_of_probabilities_have_no_accuracy(outputs, caplog):
+    """At the threshold of 0.5 the accuracy would be another one."""
+    monitor = served(Reference.fit(FEATURES, predictions=SCORES, outcomes=TRUTH), outputs, TRUTH)
+    assert monitor.performance() == ()
+    assert "such as a log-odds or a percentage" in caplog.text
+
+
 def test_a_fraction_among_labels_makes_quantities_and_is_said(caplog):
     monitor = served(WITHOUT_OUTCOMES, SCORES, [])
     for step, actual in enumerate([1, 0, 0.37]):

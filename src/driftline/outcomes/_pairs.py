@@ -41,6 +41,9 @@ MAX_BITS = 1_023
 FEW_TYPES = frozenset({bool, int, float, str})
 """Types of outcomes whose reading is kept, because labels repeat."""
 
+MOST_BEYOND = 1.0
+"""By how much a probability may be out of range and still have a grade. Linear models exceed the range a little."""
+
 MAX_TRUTHS = 16
 """Most outcomes whose reading is kept: two labels, each in some spellings."""
 
@@ -167,6 +170,12 @@ class PairReader:
             return ParsedPair(value, bool(self._correct(output, actual)), _quantity_or_none(actual), None)
         value = float(value)
         if self._correct is None:
+            if not -MOST_BEYOND <= value <= 1.0 + MOST_BEYOND:
+                msg = (
+                    "a prediction is far from the range of probabilities, such as a log-odds or a percentage: expected "
+                    'a number from 0 to 1, or OutcomePolicy(kind="quantity")'
+                )
+                raise UnreadableError(msg)
             truth = self._truths.get(actual) if type(actual) in FEW_TYPES else None
             if truth is None:
                 truth = self._read_truth(actual)
