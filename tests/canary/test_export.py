@@ -19,7 +19,7 @@ from driftline._windows.call_tables import CallTables
 from driftline._windows.outcome_tables import AGE_EDGES, OutcomeTables
 from driftline._windows.recent_blocks import RecentBlocks
 from driftline._windows.totals import DURATION_EDGES
-from driftline.canary._export import BIN_SERIES, MAX_SERIES, CanaryExporter, coarse_bin
+from driftline.canary._export import BIN_SERIES, FINE_DURATIONS, MAX_SERIES, CanaryExporter, coarse_bin
 from driftline.testing import Probe
 
 BINS = len(DURATION_EDGES) + 1
@@ -232,7 +232,7 @@ def test_no_count_is_lost_in_coarse_bins(variant, evidence_of):
         assert sum(present.values()) == counts.sum()
         assert all(present[index] >= value for index, value in before.items())
         before = present
-    assert 320 < len(present) <= 320 + 92
+    assert FINE_DURATIONS < len(present) <= FINE_DURATIONS + 92
 
 
 def test_a_slot_of_a_ring_is_exported_with_zeros_too(variant, evidence_of):

@@ -28,9 +28,9 @@ Series that one canary of one side exports at most in a process, so that ten pro
 `node_exporter` reports.
 """
 
-FINE_DURATIONS = 320
+FINE_DURATIONS = 300
 """
-Bins of durations with a series of their own, 3.2 decades. Bins that are used after these are taken are exported as
+Bins of durations with a series of their own, 3 decades. Bins that are used after these are taken are exported as
 coarse bins.
 """
 
