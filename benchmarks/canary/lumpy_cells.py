@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from statistics import NormalDist
 
 import lumpy_latency
 import lumpy_outcomes
@@ -52,7 +54,7 @@ class Cell:
 @lru_cache(maxsize=1)
 def cells() -> tuple[Cell, ...]:
     """Return every cell of the study."""
-    return (*_error_cells(), *_latency_cells(), *_outcome_cells(), *_limit_cells())
+    return (*_error_cells(), *_latency_cells(), *_outcome_cells(), *_limit_cells(), *_narrow_cells())
 
 
 def _errors(kind: str, name: str, simulate: Simulator, *, criteria: int = 1, looks: int = traffic.LOOKS) -> Cell:
@@ -201,3 +203,13 @@ def _limit_cells() -> Iterator[Cell]:
     for share in (0.5, 0.05):
         pods = LatencyTraffic(LATENCY_CALLS[share], share, every=2_000, pods=10)
         yield _latency("limit", "bursts of 60 calls of each of 10 pods", pods, LatencyTest(0.95))
+
+
+def _narrow_cells() -> Iterator[Cell]:
+    """Yield candidates with the baseline's quantile, whose calls crowd around it. They are last: seeds are numbers."""
+    for quantile in (0.95, 0.99):
+        for sigma in (0.05, 0.25):
+            for share in (0.5, 0.05):
+                factor = math.exp((lumpy_latency.SIGMA - sigma) * NormalDist().inv_cdf(quantile))
+                served = LatencyTraffic(LATENCY_CALLS[share], share, factor=factor, sigma=sigma)
+                yield _latency("rollback", f"same quantile, candidate's σ {sigma:g}", served, LatencyTest(quantile))

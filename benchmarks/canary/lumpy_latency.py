@@ -46,6 +46,7 @@ class LatencyTraffic:
         calls: calls of both variants.
         share: the candidate's share of the calls.
         factor: factor on the candidate's durations.
+        sigma: standard deviation of the logarithms of the candidate's durations.
         per_second: calls of both variants per second.
         every: mean number of calls between two bursts; 0 for no bursts.
         burst: calls of a burst, which follow each other.
@@ -58,6 +59,7 @@ class LatencyTraffic:
     calls: int
     share: float
     factor: float = 1.0
+    sigma: float = SIGMA
     per_second: float = 300.0
     every: int = 0
     burst: int = BURST_CALLS
@@ -94,7 +96,8 @@ def simulate(traffic: LatencyTraffic, random: np.random.Generator) -> tuple[Floa
         seconds, load = seconds[kept], load[kept]
     candidate = random.random(len(seconds)) < traffic.share
     process = candidate * traffic.pods + random.integers(0, traffic.pods, len(seconds))
-    taken = MEDIAN_SECONDS * np.exp(SIGMA * random.standard_normal(len(seconds)) + load)
+    sigma = np.where(candidate, traffic.sigma, SIGMA)
+    taken = MEDIAN_SECONDS * np.exp(sigma * random.standard_normal(len(seconds)) + load)
     taken[candidate] *= traffic.factor
     order = _order(process)
     if traffic.every:
