@@ -87,25 +87,27 @@ def _power(rows: Sequence[Row]) -> list[str]:
     for scenario, by_detector in by_scenario.items():
         first = next(iter(by_detector.values()))
         about = (scenario, first["traffic"], first["drift"], first["training data"])
-        body.append((*about, *(_share(by_detector.get(detector)) for detector in detectors)))
+        cells = (_share(by_detector.get(detector)) for detector in detectors)
+        body.append((*about, first["runs"], *cells))
         recovery += [
             (*about[:3], rule, f"{row['windows after its end, median']:g}", f"{row['windows after its end, 90 %']:g}")
             for rule in RULE_NAMES
             if (row := by_detector.get(rule)) and row["windows after its end, median"] is not None
         ]
-    runs = max(row["runs"] for row in rows)
     lines = [
         "",
         "## One of ten features drifts: power and recovery",
         "",
         (
-            f"{runs} runs each. Share of drifts found within 60 windows, and the median of the windows until then. The "
-            "drift begins in window 100 unless stated otherwise. The oracle knows the variance of means over 1, 4, 16 "
-            "and 64 windows. ADWIN knows the variance of means of panes, or is that of river. Both are tuned to the "
-            "same budget on the same process."
+            "Share of drifts found within 60 windows, and the median of the windows until then. The drift begins in "
+            "window 100 unless stated otherwise. The oracle knows the variance of means over 1, 4, 16 and 64 windows. "
+            "ADWIN knows the variance of means of panes, or is that of river. Both are tuned to the same budget on the "
+            "same process."
         ),
         *table(
-            ("case", "traffic", "drift", "training data", "default", "least effect 0", *detectors[2:]), body, left=4
+            ("case", "traffic", "drift", "training data", "runs", "default", "least effect 0", *detectors[2:]),
+            body,
+            left=4,
         ),
     ]
     if recovery:
