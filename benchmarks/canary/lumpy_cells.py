@@ -54,7 +54,7 @@ class Cell:
 @lru_cache(maxsize=1)
 def cells() -> tuple[Cell, ...]:
     """Return every cell of the study."""
-    return (*_error_cells(), *_latency_cells(), *_outcome_cells(), *_limit_cells(), *_narrow_cells())
+    return (*_error_cells(), *_latency_cells(), *_outcome_cells(), *_limit_cells(), *_more_latency_cells())
 
 
 def _errors(kind: str, name: str, simulate: Simulator, *, criteria: int = 1, looks: int = traffic.LOOKS) -> Cell:
@@ -205,11 +205,15 @@ def _limit_cells() -> Iterator[Cell]:
         yield _latency("limit", "bursts of 60 calls of each of 10 pods", pods, LatencyTest(0.95))
 
 
-def _narrow_cells() -> Iterator[Cell]:
-    """Yield candidates with the baseline's quantile, whose calls crowd around it. They are last: seeds are numbers."""
+def _more_latency_cells() -> Iterator[Cell]:
+    """Yield candidates with the baseline's quantile whose calls crowd around it, and slow starts at lower rates."""
     for quantile in (0.95, 0.99):
         for sigma in (0.05, 0.25):
             for share in (0.5, 0.05):
                 factor = math.exp((lumpy_latency.SIGMA - sigma) * NormalDist().inv_cdf(quantile))
                 served = LatencyTraffic(LATENCY_CALLS[share], share, factor=factor, sigma=sigma)
                 yield _latency("rollback", f"same quantile, candidate's σ {sigma:g}", served, LatencyTest(quantile))
+    for cold, rate in ((60, 30.0), (150, 30.0), (60, 3.0), (150, 3.0)):
+        served = LatencyTraffic(LATENCY_CALLS[0.05], 0.05, cold=cold, per_second=rate)
+        name = f"{cold} slow first calls, {rate:.0f} calls a second"
+        yield _latency("rollback", name, served, LatencyTest(0.95))
