@@ -11,7 +11,7 @@ from ville import AsymptoticABTest
 
 from driftline.canary._evalues.histograms import Histograms
 from driftline.canary._evalues.latencies import Latencies
-from driftline.canary._evalues.quantiles import LOCATION_PART, SHARE_PART, Limit, QuantileComparison
+from driftline.canary._evalues.quantiles import LOCATION_PART, SHARE_PART_OF_BINS, Limit, QuantileComparison
 from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
 
 Looks = NDArray[np.int64]
@@ -87,7 +87,9 @@ def latency(traffic: Traffic, level: float, *, relative: float = 0.0, side: int 
     too_many = log_e_one_rate(beyond[0][..., index + 1, None], calls[0][..., None], limit=[1 - QUANTILE], side=1)
     too_few = log_e_one_rate(beyond[0][..., index, None], calls[0][..., None], limit=[1 - QUANTILE], side=-1)
     alone = log_e_one_rate(beyond[1][..., shifted, None], calls[1][..., None], limit=[1 - QUANTILE], side=side)
-    bound = np.maximum(bound + math.log(1.0 - SHARE_PART), alone + math.log(SHARE_PART)) + math.log(1.0 - LOCATION_PART)
+    bound = np.maximum(bound + math.log(1.0 - SHARE_PART_OF_BINS), alone + math.log(SHARE_PART_OF_BINS)) + math.log(
+        1.0 - LOCATION_PART
+    )
     possible = (bound >= needed) | (too_many >= excluded) | (too_few >= excluded)
     looks = np.full(traffic.runs, -1)
     for run in range(traffic.runs):

@@ -159,15 +159,16 @@ def _trials_needed(test: CriterionTest, harm: tuple[float, float], safe: tuple[f
         Further trials of the variant that has fewer. None if the test needs more than `MAX_LOOK_AHEAD` times the
         present trials.
     """
-    scales = [
-        scale
-        for log_e, (present, level) in ((test.log_e_harm, harm), (test.log_e_safe, safe))
-        if (scale := _scale_needed(log_e, present, level)) is not None
-    ]
-    return math.ceil((min(scales) - 1.0) * test.trials) if scales else None
+    both = (test.log_e_harm, *harm), (test.log_e_safe, *safe)
+    scale: float | None = None
+    # The decision that is nearer comes first. The other one then only matters if it comes sooner.
+    for log_e, present, level in sorted(both, key=lambda each: each[1] / math.log(each[2])):
+        sooner = _scale_needed(log_e, present, level, scale or MAX_LOOK_AHEAD)
+        scale = scale if sooner is None else sooner
+    return None if scale is None else math.ceil((scale - 1.0) * test.trials)
 
 
-def _scale_needed(log_e: Callable[[float, float], float], present: float, level: float) -> float | None:
+def _scale_needed(log_e: Callable[[float, float], float], present: float, level: float, most: float) -> float | None:
     """
     Return the factor on all counts at which an e-value reaches 1 / *level*, or slightly more; None if there is none.
 
@@ -177,9 +178,10 @@ def _scale_needed(log_e: Callable[[float, float], float], present: float, level:
         log_e: called with (factor on all counts, level), returns the logarithm of the e-value.
         present: the logarithm of the present e-value.
         level: probability of a wrong decision, in (0, 1).
+        most: the largest factor that is tried.
     """
     needed = -math.log(level)
-    low, high = 1.0, MAX_LOOK_AHEAD
+    low, high = 1.0, most
     low_value, high_value = present, log_e(high, level)
     if high_value < needed:
         return None

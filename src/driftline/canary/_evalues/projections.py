@@ -244,11 +244,16 @@ def log_ratios(
     """
     rates_b, rates_c, weights = alternatives(float(slope), float(offset), side, kept)
     near_b = project(rates_b, rates_c, share[..., None], slope, offset)
-    near_c = slope * near_b + offset
+    of_b = np.log(near_b), np.log(1.0 - near_b)
+    if slope == 1.0 and offset == 0.0:
+        of_c = of_b
+    else:
+        near_c = slope * near_b + offset
+        of_c = np.log(near_c), np.log(1.0 - near_c)
     return LogRatios(
-        np.log(rates_b / near_b),
-        np.log((1.0 - rates_b) / (1.0 - near_b)),
-        np.log(rates_c / near_c),
-        np.log((1.0 - rates_c) / (1.0 - near_c)),
+        np.log(rates_b) - of_b[0],
+        np.log(1.0 - rates_b) - of_b[1],
+        np.log(rates_c) - of_c[0],
+        np.log(1.0 - rates_c) - of_c[1],
         weights,
     )

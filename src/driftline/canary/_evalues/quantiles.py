@@ -37,6 +37,9 @@ Part of alpha for the candidate's share alone. It decides where the baseline's c
 large that a small part does.
 """
 
+SHARE_PART_OF_BINS = 0.5
+"""The same if calls are not counted by time. Both statements are then tested at the worst bin that may hold x."""
+
 MIN_BLOCKS = 16.0
 """
 Blocks of time in effect that a comparison needs. With fewer, a slow start of a process looks like a slow candidate. In
@@ -120,6 +123,7 @@ class QuantileComparison:
     """
 
     __slots__ = (
+        "_around",
         "_bins",
         "_latencies",
         "_location_effects",
@@ -138,6 +142,7 @@ class QuantileComparison:
         self._bins: dict[tuple[float, float], BinIndices] = {}
         self._of_share: dict[int, Floats] = {}
         self._location_effects: dict[Limit, float] = {}
+        self._around: BinIndices | None = None
         self.blocks, self.design_effect = math.inf, inflation
         self.calls = int(min(latencies.baseline_calls.sum(), latencies.candidate_calls.sum()))
         self.ready = latencies.weighted_calls > 0.0
@@ -219,10 +224,10 @@ class QuantileComparison:
             return 0.0
         slow, x = self._slow(bins, side)
         of_both = self._log_e_of_both(slow, self._shifted(limit.of(x), side), limit, side, scale)
-        of_share = self._log_e_of_share(
-            self._shifted(limit.of(self._latencies.edges[_far(bins, side)]), side), side, scale
-        )
-        return float(max(of_both.min(), of_share.min()))
+        # The evidence for harm falls with x, and that for safety grows, so it is smallest at one end.
+        far = self._latencies.edges[bins[-1] + 1] if side > 0 else self._latencies.edges[bins[0]]
+        of_share = self._log_e_of_share(self._shifted(limit.of(np.array([far])), side), side, scale)
+        return float(max(of_both.min(), of_share[0]))
 
     def _slow(self, bins: BinIndices, side: int) -> tuple[BinIndices, Floats]:
         """
@@ -234,9 +239,10 @@ class QuantileComparison:
         edges = self._latencies.edges
         if self._latencies.blocks is None:
             return _near(bins, side), edges[_far(bins, side)]
-        estimate = self._bins_within(0.0, self._latencies.weighted_calls)
-        around = np.arange(estimate[0], estimate[-1] + 2)
-        return around, edges[around]
+        if self._around is None:
+            estimate = self._bins_within(0.0, self._latencies.weighted_calls)
+            self._around = np.arange(estimate[0], estimate[-1] + 2)
+        return self._around, edges[self._around]
 
     def _shifted(self, limits: Floats, side: int) -> BinIndices:
         """Return the edges beyond which the candidate's calls are slow: the next ones above limits, or below them."""
@@ -255,7 +261,7 @@ class QuantileComparison:
             side: see `log_e`.
             scale: see `log_e`.
         """
-        factor, part = scale / self.design_effect, (1.0 - SHARE_PART) * (1.0 - LOCATION_PART)
+        factor, part = scale / self.design_effect, (1.0 - SHARE_PART_OF_BINS) * (1.0 - LOCATION_PART)
         if self._latencies.blocks is not None:
             factor, part = factor / self.location_effect(limit), 1.0 - SHARE_PART
         baseline, candidate, weights = self._latencies.terms(side)
@@ -286,7 +292,7 @@ class QuantileComparison:
     def _log_e_of_share(self, shifted: BinIndices, side: int, scale: float) -> Floats:
         """Return the log e-values of the second statement, multiplied by its part of alpha."""
         calls, factor = self._latencies.compared, scale / self.design_effect
-        part = SHARE_PART if self._latencies.blocks is not None else SHARE_PART * (1.0 - LOCATION_PART)
+        part = SHARE_PART if self._latencies.blocks is not None else SHARE_PART_OF_BINS * (1.0 - LOCATION_PART)
 
         def log_e(slow: Floats) -> Floats:
             result: Floats = log_e_one_rate(
