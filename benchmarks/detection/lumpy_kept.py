@@ -25,10 +25,11 @@ import lumpy_words
 import numpy as np
 from lumpy_cases import CASES
 from lumpy_report import write_lumpy_page
+from lumpy_scenarios import SCENARIOS
 from report import write_csv
 from rules_driftline import RULES
 
-__all__ = ["budget"]
+__all__ = ["budget", "power"]
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/results/detection-lumpy.md"
@@ -51,6 +52,18 @@ def budget(months: Iterable[lumpy.Counts]) -> dict[str, list[dict[str, Any]]]:
     return {"lumpy": sorted(rows, key=lambda row: (-row["high"], -row["time"])), "lumpy_kinds": kinds}
 
 
+def power(runs: Sequence[Any], before: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the table of power. Rows of *before* stay for scenarios and detectors of which there is no run."""
+    by_rules: dict[tuple[str, ...], list[Any]] = {}
+    for run in sorted(runs, key=lambda each: int(each["number"])):
+        by_rules.setdefault(tuple(run["states"]), []).append(run)
+    rows = [row for each in by_rules.values() for row in lumpy_power.rows_of(each)]
+    known = {(row["scenario"], row["detector"]) for row in rows}
+    rows += [row for row in before if (row["scenario"], row["detector"]) not in known]
+    order = [scenario.key for scenario in SCENARIOS]
+    return {"lumpy_power": sorted(rows, key=lambda row: order.index(row["scenario"]))}
+
+
 def _lines(paths: Iterable[Path]) -> list[Any]:
     return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -65,9 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page; its summary stays as it is")
     options = parser.parse_args(arguments)
+    old = options.out / "raw" / "lumpy_power.json"
+    before = json.loads(old.read_text(encoding="utf-8"))["lumpy_power"] if old.exists() else []
     parts: dict[str, tuple[bool, Callable[[], dict[str, Any]]]] = {
         "lumpy": (bool(options.months), lambda: budget(_lines(options.months))),
-        "lumpy_power": (bool(options.runs), lambda: {"lumpy_power": lumpy_power.rows_of(_lines(options.runs))}),
+        "lumpy_power": (bool(options.runs), lambda: power(_lines(options.runs), before)),
         "words": (
             options.words,
             lambda: {

@@ -18,15 +18,28 @@ __all__ = ["SUMMARY", "write_lumpy_page"]
 RULE_NAMES = f"driftline, {ZERO}", f"driftline, {DEFAULT}"
 
 
+BY_HAND = "<!-- onsets -->", "<!-- /onsets -->"
+"""The marks around the section with what ``onsets.py`` printed, which stays as it is."""
+
+
 def write_lumpy_page(results: Results, page: Path, out: Path, machine: str) -> None:
-    """Write the page. The text between the marks of the summary stays as it is."""
-    summary = summary_of(page)
+    """Write the page. The texts between the marks of the summary and of `BY_HAND` stay as they are."""
+    summary, onsets = summary_of(page), _between(page, BY_HAND)
     lines = [INTRODUCTION.format(summary=summary, machine=machine, csv_files=os.path.relpath(out, page.parent))]
     for name, section in SECTIONS:
         if results.get(name):
             lines += section(results[name])
+    if onsets:
+        lines += ["", BY_HAND[0], "", onsets, "", BY_HAND[1]]
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _between(page: Path, marks: tuple[str, str]) -> str:
+    """Return the text between two marks of a page, or nothing if there is none."""
+    if not page.exists():
+        return ""
+    return page.read_text(encoding="utf-8").partition(marks[0])[2].partition(marks[1])[0].strip()
 
 
 def _budget(rows: Sequence[Row]) -> list[str]:
