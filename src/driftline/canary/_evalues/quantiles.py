@@ -188,7 +188,7 @@ class QuantileComparison:
         return self._bins[key]
 
     def _bins_within(self, errors: float, calls: float) -> BinIndices:
-        """Return the bins that hold the quantile if its estimate is wrong by at most so many standard errors."""
+        """Return the bins that hold the quantile if its estimate is wrong by at most *errors* standard errors."""
         limit = 1.0 - self._quantile
         reach = errors * math.sqrt(limit * self._quantile / max(calls, TINY))
         beyond = self._latencies.weighted
