@@ -74,6 +74,28 @@ def test_split_gives_each_call_its_key_and_later_ones_none(canary, pair, row):
     assert candidate.evidence().calls == 3
 
 
+def test_a_split_at_random_has_no_key_of_an_earlier_call(canary, pair, row):
+    """The key of `route` is that of the calls that follow, but not of those that a split without a key passes on."""
+    baseline, candidate = pair
+    predict = candidate.instrument(lambda features: 0.5)
+    split = canary.split(baseline.instrument(lambda features: 0.5), predict)
+    canary.route("ann")
+    split(row)
+    predict(row)
+
+    async def answer(features):
+        return 0.5
+
+    async def call():
+        canary.route("bob")
+        await canary.split(baseline.instrument(answer), candidate.instrument(answer))(row)
+        predict(row)
+
+    asyncio.run(call())
+    assert keys_of(candidate) == {bucket("ann"): [1, 0], bucket("bob"): [1, 0]}
+    assert candidate.evidence().calls == 4
+
+
 def test_split_of_results_that_come_later_keeps_the_key(canary, pair, row):
     baseline, candidate = pair
 

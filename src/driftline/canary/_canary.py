@@ -19,7 +19,7 @@ from driftline.canary._guardrails import GuardrailFeed, feed_of
 from driftline.canary._history import VerdictHistory
 from driftline.canary._pickled import PickledCanary
 from driftline.canary._policy import CanaryPolicy
-from driftline.canary._routing import Side, choose_side, route_calls
+from driftline.canary._routing import Side, choose_side, route_calls, split_at_random
 from driftline.canary._shadows.agreement import Agree
 from driftline.canary._shadows.assembly import in_thread, shadow_of
 from driftline.canary._shadows.calls import Limits
@@ -153,8 +153,7 @@ class Canary(PickledCanary):
         A key is a string, bytes, an integer or a UUID. For any other key, and if no share is set, the result is
         "baseline". A rollback does not change the routing; `on_verdict` may set *share* to 0.
 
-        The calls that follow in this thread or task have this key, until the next `route`: calls of one key depend on
-        each other, and the canary counts them by a hash of the key. The key itself is not kept.
+        The calls that follow in this thread or task have this key, until the next `route`. Only its hash is counted.
         """
         collector, bucket = self._collector, None
         side: Side = "baseline"
@@ -191,6 +190,8 @@ class Canary(PickledCanary):
         if self.share is None:
             msg = "share=None: expected the candidate's share of the calls, to split them"
             raise ConfigurationError(msg)
+        if key is None:
+            return split_at_random(lambda: self._collector.share, baseline, candidate, self._buckets)
         return route_calls(self.route, baseline, candidate, key, self._buckets, self._owner.caught)
 
     def shadow(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import AsyncGenerator, Coroutine, Generator
-from contextlib import suppress
 from contextvars import Token
 from typing import Any, TypeAlias
 
@@ -38,8 +37,10 @@ class BoundBucket:
 
     def __exit__(self, *_: object) -> None:
         for variable, token in self._tokens:
-            with suppress(ValueError):  # a coroutine is closed in another task than the one that awaited it
+            try:  # noqa: SIM105 - `suppress` costs each call more than the rest
                 variable.reset(token)
+            except ValueError:  # noqa: PERF203 - a coroutine is closed in another task than the one that awaited it
+                pass
 
 
 def keep_bucket(result: Any, variables: Buckets, bucket: int | None) -> Any:

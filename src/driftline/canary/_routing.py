@@ -12,7 +12,7 @@ from driftline._runtime.call_keys import key_bucket, key_digest
 from driftline._runtime.guard import GuardedBlock
 from driftline.canary._key_context import BoundBucket, Buckets, keep_bucket
 
-__all__ = ["Side", "choose_side", "hash_key", "route_calls"]
+__all__ = ["Side", "choose_side", "hash_key", "route_calls", "split_at_random"]
 
 Side: TypeAlias = Literal["baseline", "candidate"]
 
@@ -63,31 +63,78 @@ def choose_side(share: float, key: object, salt: str) -> tuple[Side, int | None]
     return "candidate" if position < share else "baseline", bucket
 
 
+def split_at_random(
+    share: Callable[[], float | None],
+    baseline: Callable[..., Any],
+    candidate: Callable[..., Any],
+    buckets: Buckets,
+) -> Callable[..., Any]:
+    """
+    Return a function that passes each call to *baseline* or *candidate* at random; it is async if *baseline* is.
+
+    The call has no key, also if an earlier one of the thread or task has.
+
+    Args:
+        share: returns the candidate's share of the calls; None is 0.
+        baseline: the function of the baseline.
+        candidate: the function of the candidate.
+        buckets: the variables that hold the bucket of the key of the calls that follow.
+    """
+    draw = random.random
+
+    def choose() -> Callable[..., Any]:
+        return candidate if draw() < (share() or 0.0) else baseline
+
+    def is_keyed() -> bool:
+        for variable in buckets:  # noqa: SIM110 - `any` costs each call as much as the rest of this function
+            if variable.get() is not None:
+                return True
+        return False
+
+    if inspect.iscoroutinefunction(baseline):
+
+        @functools.wraps(baseline)
+        async def serve_async(*args: Any, **kwargs: Any) -> Any:
+            if is_keyed():
+                with BoundBucket(buckets, None):
+                    return await choose()(*args, **kwargs)
+            return await choose()(*args, **kwargs)
+
+        return serve_async
+
+    @functools.wraps(baseline)
+    def serve(*args: Any, **kwargs: Any) -> Any:
+        if is_keyed():
+            with BoundBucket(buckets, None):
+                return choose()(*args, **kwargs)
+        return choose()(*args, **kwargs)
+
+    return serve
+
+
 def route_calls(
     route: Callable[[object], Side],
     baseline: Callable[..., Any],
     candidate: Callable[..., Any],
-    key: Callable[..., object] | None,
+    key: Callable[..., object],
     buckets: Buckets,
     on_error: Callable[[str, BaseException], None],
 ) -> Callable[..., Any]:
     """
-    Return a function that passes each call to *baseline* or *candidate*; it is async if *baseline* is.
+    Return a function that passes each call to *baseline* or *candidate* by its key; it is async if *baseline* is.
 
     The call, and no later one, has the key that *route* got.
 
     Args:
-        route: returns the variant for a key, or for None, and sets *buckets*.
+        route: returns the variant for a key, and sets *buckets*.
         baseline: the function of the baseline; it also serves calls for which *key* or *route* raises.
         candidate: the function of the candidate.
-        key: called with the arguments of a call, returns its key. If None, *route* is called with None.
+        key: called with the arguments of a call, returns its key.
         buckets: the variables that hold the bucket of the key of the calls that follow.
         on_error: called with ("route", error) when *key* or *route* raises.
     """
 
     def choose(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:
-        if key is None:
-            return candidate if route(None) == "candidate" else baseline
         with GuardedBlock(on_error, "route"):
             return candidate if route(key(*args, **kwargs)) == "candidate" else baseline
         return baseline
@@ -105,6 +152,6 @@ def route_calls(
     def serve(*args: Any, **kwargs: Any) -> Any:
         with BoundBucket(buckets, None):
             result = choose(args, kwargs)(*args, **kwargs)
-            return result if key is None or not buckets else keep_bucket(result, buckets, buckets[0].get())
+            return keep_bucket(result, buckets, buckets[0].get()) if buckets else result
 
     return serve
