@@ -224,10 +224,16 @@ class QuantileComparison:
             return 0.0
         slow, x = self._slow(bins, side)
         of_both = self._log_e_of_both(slow, self._shifted(limit.of(x), side), limit, side, scale)
-        # The evidence for harm falls with x, and that for safety grows, so it is smallest at one end.
-        far = self._latencies.edges[bins[-1] + 1] if side > 0 else self._latencies.edges[bins[0]]
-        of_share = self._log_e_of_share(self._shifted(limit.of(np.array([far])), side), side, scale)
+        of_share = self._log_e_of_share(self._shifted(limit.of(self._farthest(bins, side)), side), side, scale)
         return float(max(of_both.min(), of_share[0]))
+
+    def _farthest(self, bins: BinIndices, side: int) -> Floats:
+        """
+        Return the value of x at which the evidence of the second statement is smallest, shape (1,).
+
+        The evidence for harm falls with x, and that for safety grows, so it is one end of the bins.
+        """
+        return self._latencies.edges[_far(bins[-1:] if side > 0 else bins[:1], side)]
 
     def _slow(self, bins: BinIndices, side: int) -> tuple[BinIndices, Floats]:
         """
@@ -326,16 +332,16 @@ class QuantileComparison:
         if not len(bins) or not self.ready:
             return -side * math.inf
         both = self._bound_of_both(*self._slow(bins, side), side, -math.log(level))
-        share = self._bound_of_share(self._latencies.edges[_far(bins, side)], side, -math.log(level))
+        share = self._bound_of_share(float(self._farthest(bins, side)[0]), side, -math.log(level))
         return max(both, share) if side > 0 else min(both, share)
 
-    def _bound_of_share(self, x: Floats, side: int, needed: float) -> float:
-        """Return the bound of the second statement, for all values of x."""
+    def _bound_of_share(self, x: float, side: int, needed: float) -> float:
+        """Return the bound of the second statement, for the value of x at which its evidence is smallest."""
         edges = self._latencies.edges
         excluded = np.flatnonzero(self._log_e_of_share(np.arange(len(edges)), side, 1.0) >= needed)
         if not len(excluded):
             return -side * math.inf
-        return float(edges[excluded[-1]] - x.max()) if side > 0 else float(edges[excluded[0]] - x.min())
+        return float(edges[excluded[-1 if side > 0 else 0]]) - x
 
     def _bound_of_both(self, slow: BinIndices, x: Floats, side: int, needed: float) -> float:
         """
