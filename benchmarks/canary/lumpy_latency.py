@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from driftline._windows.blocks import MAX_BLOCKS
 from driftline._windows.totals import DURATION_EDGES
 from driftline.canary._evalues.latencies import Latencies
-from driftline.canary._evalues.quantiles import EQUAL, Limit, QuantileComparison
+from driftline.canary._evalues.quantile_limit import EQUAL, Limit
+from driftline.canary._evalues.quantiles import QuantileComparison
 
 MARGIN = Limit(1.1, 0.005, larger=True)
 """The default margin of latency: the larger of a tenth and 5 ms."""

@@ -11,7 +11,9 @@ from ville import AsymptoticABTest
 
 from driftline.canary._evalues.histograms import Histograms
 from driftline.canary._evalues.latencies import Latencies
-from driftline.canary._evalues.quantiles import LOCATION_PART, SHARE_PART_OF_BINS, Limit, QuantileComparison
+from driftline.canary._evalues.quantile_limit import Limit
+from driftline.canary._evalues.quantile_location import LOCATION_PART, SHARE_PART_OF_BINS
+from driftline.canary._evalues.quantiles import QuantileComparison
 from driftline.canary._evalues.rates import log_e_one_rate, log_e_two_rates
 
 Looks = NDArray[np.int64]

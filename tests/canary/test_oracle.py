@@ -78,7 +78,7 @@ def test_bins_of_a_quantile_lie_within_villes_bounds():
     seconds = np.random.default_rng(5).lognormal(-4, 0.5, 3_000)
     counts = np.bincount(np.searchsorted(DURATION_EDGES, seconds, side="right"), minlength=len(DURATION_EDGES) + 1)
     latencies = Latencies(counts[None].astype(float), counts[None].astype(float), DURATION_EDGES)
-    bins = QuantileComparison(latencies, 0.95).bins(0.05, 1.0)
+    bins = QuantileComparison(latencies, 0.95).location.bins(0.05, 1.0)
     low, high = ville.QuantileCS(q=0.95, alpha=0.05, t_opt=3_000).fit(seconds).interval()
     assert low < latencies.edges[bins[0]] * 1.03
     assert latencies.edges[bins[-1]] < high * 1.03

@@ -18,7 +18,8 @@ from driftline.canary._evalues.design_effect import (
     keys_in_effect,
 )
 from driftline.canary._evalues.latencies import Latencies, binned_quantile
-from driftline.canary._evalues.quantiles import EQUAL, MIN_BLOCKS, MIN_CALLS, Limit, QuantileComparison
+from driftline.canary._evalues.quantile_limit import EQUAL, Limit
+from driftline.canary._evalues.quantiles import MIN_BLOCKS, MIN_CALLS, QuantileComparison
 from driftline.canary._evidence import CanaryEvidence
 from driftline.canary._margins import Margin
 from driftline.canary._tests import CriterionTest, empty_test
@@ -155,11 +156,11 @@ def _missing(latencies: Latencies, comparison: QuantileComparison, keys: float) 
     """Return what a comparison that is not ready needs, and what it has."""
     if comparison.calls < MIN_CALLS:
         return f"needs {MIN_CALLS:.0f} calls of both variants, has {comparison.calls}"
-    if comparison.blocks >= MIN_BLOCKS:
+    if comparison.location.blocks >= MIN_BLOCKS:
         return f"{math.floor(keys):,} keys in effect, a variant needs {MIN_KEYS:.0f}"
     return (
         f"needs calls of both variants in {MIN_BLOCKS:.0f} blocks of {latencies.block_seconds:,} s, "
-        f"has about {comparison.blocks:.0f}"
+        f"has about {comparison.location.blocks:.0f}"
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from driftline._windows.totals import DURATION_EDGES
 from driftline.canary._evalues.latencies import Latencies, binned_quantile
-from driftline.canary._evalues.quantiles import MIN_CALLS, Limit, QuantileComparison
+from driftline.canary._evalues.quantile_limit import Limit
+from driftline.canary._evalues.quantiles import MIN_CALLS, QuantileComparison
 
 
 def binned(seconds):
@@ -105,7 +106,7 @@ def test_durations_beyond_all_bins_are_counted():
 def test_the_bins_of_the_baselines_quantile_contain_it(slow):
     """The range is a few bins wide."""
     both = latencies(*slow)
-    bins = QuantileComparison(both, 0.95).bins(0.05, 1.0)
+    bins = QuantileComparison(both, 0.95).location.bins(0.05, 1.0)
     true = np.exp(-4 + 0.5 * 1.6449)
     assert both.edges[bins[0]] <= true <= both.edges[bins[-1] + 1]
     assert len(bins) < 15
@@ -136,8 +137,8 @@ def test_the_larger_of_two_limits_is_allowed(slow):
 def test_independent_calls_have_a_design_effect_of_about_one(slow):
     """So the evidence by time is as strong as that of all calls."""
     comparison = QuantileComparison(timed(*slow), 0.95)
-    assert 1.0 <= comparison.design_effect < 1.8
-    assert comparison.blocks == pytest.approx(64, abs=0.1)
+    assert 1.0 <= comparison.location.design_effect < 1.8
+    assert comparison.location.blocks == pytest.approx(64, abs=0.1)
     assert comparison.log_e() > math.log(20)
 
 
@@ -149,7 +150,7 @@ def test_a_burst_of_one_process_is_no_harm():
         b[start : start + 60] += 0.25
     assert log_e(latencies(a, b), 0.95) > math.log(20)
     comparison = QuantileComparison(timed(a, b), 0.95)
-    assert comparison.design_effect > 10.0
+    assert comparison.location.design_effect > 10.0
     assert comparison.log_e() < math.log(20)
 
 
@@ -160,7 +161,7 @@ def test_a_moment_that_is_bad_for_both_is_no_design_effect():
     for start in (500, 1_700, 3_100):
         a[start : start + 100] += 0.25
         b[start : start + 100] += 0.25
-    assert QuantileComparison(timed(a, b), 0.95).design_effect < 3.0
+    assert QuantileComparison(timed(a, b), 0.95).location.design_effect < 3.0
 
 
 def test_a_slow_start_is_no_harm():
@@ -215,8 +216,8 @@ def test_the_variance_of_the_baselines_quantile_counts_where_densities_differ(qu
     ratio = np.ptp(np.quantile(wide, [quantile - 0.01, quantile + 0.01])) / np.ptp(
         np.quantile(shift * narrow, [quantile - 0.01, quantile + 0.01])
     )
-    assert both.location_effect(Limit()) == pytest.approx((1.0 + ratio**2) / 2.0, rel=0.3)
-    assert QuantileComparison(timed(shift * narrow, wide), quantile).location_effect(Limit()) == 1.0
+    assert both.location.effect(Limit()) == pytest.approx((1.0 + ratio**2) / 2.0, rel=0.3)
+    assert QuantileComparison(timed(shift * narrow, wide), quantile).location.effect(Limit()) == 1.0
 
 
 def test_an_equal_quantile_of_a_narrower_candidate_is_no_harm():
@@ -238,8 +239,8 @@ def test_all_calls_of_each_variant_in_one_bin_are_compared():
 
 def test_a_declared_inflation_is_the_least(slow):
     both = timed(*slow)
-    assert QuantileComparison(both, 0.95, inflation=3.0).design_effect == 3.0
-    assert QuantileComparison(both, 0.95).design_effect < 3.0
+    assert QuantileComparison(both, 0.95, inflation=3.0).location.design_effect == 3.0
+    assert QuantileComparison(both, 0.95).location.design_effect < 3.0
 
 
 @pytest.mark.slow
