@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,10 @@ from typing import Any
 import lumpy
 import lumpy_power
 import lumpy_words
-import numpy as np
 from lumpy_cases import CASES
 from lumpy_report import write_lumpy_page
 from lumpy_scenarios import SCENARIOS
-from report import write_csv
+from report import describe_machine, write_csv
 from rules_driftline import RULES
 
 __all__ = ["budget", "power"]
@@ -101,10 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results.update(json.loads(path.read_text(encoding="utf-8")))
     tables = {name: rows for name, rows in results.items() if isinstance(rows, list)}
     write_csv(tables, options.out)
-    machine = (
-        f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, numpy {np.__version__}"
-    )
-    write_lumpy_page(tables, options.page, options.out, machine)
+    write_lumpy_page(tables, options.page, options.out, describe_machine())
 
 
 if __name__ == "__main__":

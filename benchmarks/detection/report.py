@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from sections_real import agreement_section, effects_section, flights_section, harmless_section, timing_section
 from sections_simulated import false_alarms_section, level_section, power_section
 from to_markdown import Results
 
-__all__ = ["write_csv", "write_page"]
+__all__ = ["describe_machine", "write_csv", "write_page"]
 
 SECTIONS: tuple[tuple[str, Callable[[Results, str], list[str]]], ...] = (
     ("false_alarms", false_alarms_section),
@@ -27,6 +29,11 @@ SECTIONS: tuple[tuple[str, Callable[[Results, str], list[str]]], ...] = (
 
 SUMMARY = "<!-- summary -->", "<!-- /summary -->"
 """The marks around the first section of the page, which is written by hand."""
+
+
+def describe_machine() -> str:
+    """Return the processors and versions that a page names."""
+    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, numpy {np.__version__}"
 
 
 def write_csv(results: Results, out: Path) -> None:

@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -31,13 +30,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import effects
 import false_alarms
 import lumpy_parts
-import numpy as np
 import power
 import real
 import timing
 from lumpy_report import write_lumpy_page
 from readme import write_summary
-from report import write_csv, write_page
+from report import describe_machine, write_csv, write_page
 from streams import SHIFTS
 
 HERE = Path(__file__).parent
@@ -325,8 +323,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if write:
         results = _results(raw)
         write_csv(results, out)
-        write_page(results, page, out, _machine())
-        write_lumpy_page(results, page.with_name(LUMPY_PAGE.name), out, _machine())
+        write_page(results, page, out, describe_machine())
+        write_lumpy_page(results, page.with_name(LUMPY_PAGE.name), out, describe_machine())
         if not options.out and {"false_alarms", "power"} <= results.keys():
             write_summary(results, README)
         if python is not None and in_peers(python, "plots.py", out).wait() != 0:
@@ -381,10 +379,6 @@ def _results(raw: Path) -> dict[str, Any]:
                 results["seconds"][part] = seconds
             results.update(tables)
     return results
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, numpy {np.__version__}"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftline.canary._evalues import clustered_rates, quantiles
+from driftline.canary._evalues import clustered_rates, quantile_location
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "canary"
 RUNS = 30
@@ -80,7 +80,7 @@ def test_without_the_design_effect_equal_candidates_are_rolled_back(decided, mon
 def test_without_the_design_effect_bursts_of_slow_calls_roll_back(decided, monkeypatch):
     name = "latency rollback p95, bursts of one process, 50/50"
     assert decided(name) <= MOST_WRONG
-    monkeypatch.setattr(quantiles, "time_design_effect", lambda slow, _: np.ones(slow.shape[:-2]))
+    monkeypatch.setattr(quantile_location, "time_design_effect", lambda slow, _: np.ones(slow.shape[:-2]))
     assert decided(name) >= 2 * MOST_WRONG
 
 
