@@ -19,10 +19,10 @@ END_SHARE = 0.5
 """Share of its strength below which a drift has ended."""
 
 END_ERRORS = 3.0
-"""Standard deviations that half of a drift must be at a length, so that chance does not end it there."""
-
-CHANCE_ERRORS = 1.96
-"""Standard deviations that a drift must be to go on. Of windows without drift, one in twenty is beyond them."""
+"""
+Standard deviations that half of a drift must be at a length, so that chance does not end it there. A drift that no
+length shows so well must itself be that large to go on: at 1.96, one that began by chance lasts up to twice as long.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _hold(episode: Episode, enough: Mapping[int, Evidence]) -> tuple[FeatureStat
     if item.deviations is not None and episode.part >= 0:
         deviation = float(item.deviations[episode.part])
         # What is learned later about dependence may show that the drift was chance.
-        chance = 0.0 if item.errors is None else CHANCE_ERRORS * float(item.errors[episode.part])
+        chance = 0.0 if item.errors is None else END_ERRORS * float(item.errors[episode.part])
         stays = deviation * math.copysign(1.0, episode.strength) >= max(END_SHARE * abs(episode.strength), chance)
     if not stays:
         return None
