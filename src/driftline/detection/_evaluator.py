@@ -274,7 +274,7 @@ class WindowEvaluator:
         longer = [
             length
             for turn, length in enumerate(self._labels)
-            if 1 < length <= len(recent) and (whole + turn) % max(1, length // DUE_SHARE) == 0
+            if 1 < length <= len(recent) and (whole + turn) % _windows_between(length) == 0
         ]
         return [*due, *((length, WindowCounts.sum(recent[-length:], bins)) for length in longer)]
 
@@ -282,6 +282,10 @@ class WindowEvaluator:
         """Score the usable counts of this many windows, and apply the rule. *unusable* is as `_usable` returns it."""
         panes, seconds = self._since[length]
         self._since[length] = 0, 0.0
+        # A first look gets no more of the budget than the later ones. What it alone would find is mostly a reference
+        # that is off by chance, and all later looks would go on finding that.
+        if panes > (most := _windows_between(length) * self._panes):
+            panes, seconds = most, seconds * most / panes
         # Without counts a feature has no score, and no part in the level that the features share.
         expected = None
         if self._seasonal is not None:
@@ -381,3 +385,8 @@ class WindowEvaluator:
         usual = None if expected is None else expected[bins].copy()
         current = counts.counts[bins].copy()
         return partial(describe_shift, self._features[index], current, status.components, labels=False, expected=usual)
+
+
+def _windows_between(length: int) -> int:
+    """Return the windows between two evaluations of a length, in windows."""
+    return max(1, length // DUE_SHARE)
