@@ -49,7 +49,7 @@ def check_median(text, values, scale, weights=None):
     return None
 
 
-def in_bin(name, values, *, step):
+def in_bin(name, values):
     """Return which rows a sentence means by the name of a bin of numbers."""
     if name == "missing":
         return np.isnan(values)
@@ -61,8 +61,6 @@ def in_bin(name, values, *, step):
     low, _, high = name.rpartition(" (")[2].rstrip(")").partition("..")
     if not high:
         return np.isclose(values, float(low), rtol=1e-6, atol=1e-12)
-    if step:
-        return (values >= float(low) - step / 2) & (values < float(high) + step / 2)
     return (values >= float(low)) & (values < float(high))
 
 
@@ -104,7 +102,7 @@ def check_numbers(sentence, reference, window, *, step=0.0, weights=None):
         else:
             match = SHARE.fullmatch(part) or EXPECTED_SHARE.fullmatch(part)
             assert match, part
-            before, after = (in_bin(match["bin"], values, step=step) for values in (reference, window))
+            before, after = (in_bin(match["bin"], values) for values in (reference, window))
             rows = 1.0001 if ".." in match["bin"] and not step else 1e-9
             check_share(match["before"], float(weights @ before), rows * weights.max())
             check_share(match["after"], float(after.mean()), rows / len(window))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -13,7 +14,7 @@ from driftline._significance.two_sample import TwoSample
 from driftline.detection._explanation import build_components, describe_shift
 from driftline.testing import ManualClock, in_memory_monitor
 
-from .sentences import check_categories, check_numbers, parts_of
+from .sentences import SHARE, check_categories, check_numbers, check_share, in_bin, parts_of
 
 DAY = 86_400.0
 """Seconds of a day."""
@@ -120,6 +121,73 @@ def test_figures_about_numbers_agree_with_the_rows(shape):
         assert np.mean(errors) < 0.04
     if shape in {"constant", "two values", "few values", "small counts"}:
         assert np.mean(errors or [0.0]) < 0.01
+
+
+@pytest.mark.parametrize(
+    "shape", ["zeros and counts", "few values", "small counts", "counts", "minutes", "prices", "tenths"]
+)
+def test_bins_of_whole_numbers_are_right_for_values_in_between(shape):
+    """Also where training data have whole numbers or few decimals, and served values have more, as after a new unit."""
+    draw, _ = SHAPES[shape]
+    random = np.random.default_rng([11, *shape.encode()])
+    alarms = 0
+    for number in range(30):
+        usual = draw(random, 2_000)
+        unit, middle = float(usual.std()), float(np.median(usual))
+        values = draw(random, 1_000) * random.choice([1.0, 1 / 60, 1.3, 2.2046]) + unit * random.choice(
+            [0.0, 0.3, -0.7]
+        )
+        if number % 3 == 0:
+            values[:100] = middle + 0.1 * unit
+        (feature,) = Reference.fit({"x": usual}, numeric=["x"]).features
+        layout = Layout([feature])
+        counts = layout.count([values], len(values))
+        result = TwoSample([feature], layout)(counts)
+        if result.p[0] <= ALARM:
+            alarms += 1
+            components = build_components(feature, result.parts[0], result.direction[0], counts)
+            for part in parts_of(describe_shift(feature, counts, components))[1][1:]:
+                if match := SHARE.fullmatch(part):
+                    before, after = (in_bin(match["bin"], rows).mean() for rows in (usual, values))
+                    check_share(match["before"], float(before))
+                    # Digits at the ends of a range may hide a row.
+                    check_share(match["after"], float(after), 1.0001 / len(values))
+    assert alarms > 10
+
+
+def test_whole_numbers_that_float32_cannot_tell_from_the_smallest_are_in_its_bin():
+    """The range of large numbers begins where float32 rounds the smallest one to, and the sentence says so."""
+    random = np.random.default_rng(2)
+    usual = random.integers(10**12, 10**12 + 5_000, 5_000)
+    monitor = in_memory_monitor(reference=Reference.fit({"x": usual}), window=Window(rows=1_000))
+    values = random.integers(10**12 - 6_000, 10**12 - 1_000, 1_000).astype(float)
+    monitor.observe({"x": values})
+    shares = [match for part in parts_of(monitor.status()["x"].reason)[1] if (match := SHARE.fullmatch(part))]
+    assert len(shares) == 2
+    for match in shares:
+        check_share(match["after"], float(in_bin(match["bin"], values).mean()))
+
+
+@pytest.mark.parametrize(
+    "label", ["missing", "other categories", "unseen categories", "", " a", "a, b", "a: b", 'a"', "a\n"]
+)
+def test_labels_that_read_as_another_part_of_a_sentence_are_in_quotation_marks(label):
+    """So a category named missing is not taken for missing values, and an empty one is visible."""
+    reference = Reference.fit({"c": [label, "b", "c", "d"] * 500}, categorical=["c"])
+    monitor = in_memory_monitor(reference=reference, window=Window(rows=400))
+    monitor.observe({"c": [label] * 400})
+    assert f"c: mix changed, {json.dumps(label)} from 25.0% to 100.0%, " in monitor.status()["c"].reason
+
+
+def test_medians_that_are_written_alike_are_not_named():
+    """Of a column of zeros and gamma values that changes its sign, the median stays 0."""
+    random = np.random.default_rng(3)
+    usual = np.where(random.random(4_000) < 0.7, 0.0, random.gamma(2, 10, 4_000))
+    monitor = in_memory_monitor(reference=Reference.fit({"x": usual}), window=Window(rows=1_000))
+    monitor.observe({"x": -random.permutation(usual)[:1_000]})
+    reason = monitor.status()["x"].reason
+    assert reason.startswith("x: location down")
+    assert "median" not in reason
 
 
 def labels_of(random, rows, kind):

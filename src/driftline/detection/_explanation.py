@@ -163,7 +163,7 @@ def _medians(
         return ""
     scale = _scale(feature)
     a, b = (_write(feature, each, scale) for each in (before, after))
-    if not a or not b or a == b:
+    if not a or not b or a == b.partition(" (")[0]:
         return ""
     return f"median {a} to {b}" if expected is None else f"median {b} where {a} is expected"
 

@@ -69,7 +69,9 @@ def format_number(value: float, resolution: float, towards: int = 0) -> str:
 
 
 def _shortest(value: float) -> str:
-    """Return the shortest string of a number that gives the same float64, or the same float32 if it is one."""
+    """Return the shortest string that gives the same float64, or the same float32 if it is one with decimals."""
+    if value.is_integer():
+        return repr(value)
     with np.errstate(all="ignore"):
         narrow = np.float32(value)
     return str(narrow) if float(narrow) == value and len(str(narrow)) < len(repr(value)) else repr(value)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from driftline._binning.bins import Feature, NumericBins
 from driftline.detection._numbers import format_error, format_number, resolution_of
 
-__all__ = ["Quantile", "bin_values", "estimate_quantile", "fitted_quantiles"]
+__all__ = ["LARGEST", "Quantile", "bin_values", "estimate_quantile", "fitted_quantiles"]
 
 BISECTIONS = 40
 """Steps that halve the range of a bin. After 40, the position in the bin is exact to 1e-12 of its width."""
