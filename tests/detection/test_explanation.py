@@ -71,3 +71,15 @@ def test_labels_can_be_replaced_by_numbers(two):
 def test_a_window_without_rows_is_described_by_the_name_alone(two):
     """There is nothing to compare."""
     assert describe_shift(two.features[0], np.zeros(two.features[0].bins.size, dtype=np.int64)) == "x"
+
+
+def test_a_median_that_moved_against_all_values_is_not_named(two):
+    """The lower tail grew, so that the values are lower, and the median is higher."""
+    random = np.random.default_rng(2)
+    upper = random.normal(0.35, 0.1, size=1_300)
+    x, _ = explain(two, np.concatenate([upper, random.normal(-2.5, 0.3, size=700)]), ["a"] * 2_000)
+    assert "location down" in x
+    assert "median" not in x
+    x, _ = explain(two, np.concatenate([upper, random.normal(2.5, 0.3, size=700)]), ["a"] * 2_000)
+    assert "location up" in x
+    assert "median" in x

@@ -161,6 +161,10 @@ def _medians(
     if may_be_same and all(component.name != MOVED for component in named):
         # The counts do not show whether the median moved, and no test says that it did.
         return ""
+    way = DIRECTIONS[MOVED][after.value > before.value]
+    if any(component.name == MOVED and component.words != way for component in named):
+        # All values together moved the other way, so that the median only adds doubt.
+        return ""
     scale = _scale(feature)
     a, b = (_write(feature, each, scale) for each in (before, after))
     if not a or not b or a == b.partition(" (")[0]:
