@@ -141,7 +141,7 @@ def test_one_key_and_keys_of_one_row_tell_nothing(keys):
     [
         ([1] * 10, "who", "no such column"),
         ([None] * 10, "k", "no row has a key"),
-        ([[1]] * 10, lambda row: [row["x"]], "keys of type list"),
+        ([[1]] * 10, lambda row: [row["x"]], "keys of type list of 1 item"),
         ([1.5] * 10, "k", "keys of type float"),
         ([1] * 10, lambda row: row["absent"], "KeyError"),
     ],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from driftline._capture.columns import CategoricalColumn, as_objects
 from driftline._capture.labels import is_missing
+from driftline._capture.placeholders import describe_type
 from driftline._runtime import validation as check
 from driftline._runtime.call_keys import key_bucket, key_digest
 from driftline._runtime.guard import Report, is_contained
@@ -49,7 +50,7 @@ def check_cluster(name: str, value: object) -> Cluster:
 
 def digests_of(column: Column) -> tuple[list[int | None], str]:
     """
-    Return a digest below 2^64 of each key of a column, and the name of the type of a key that has none; else "".
+    Return a digest below 2^64 of each key of a column, and the type of a key that has none; else "".
 
     The digest of a missing key, and of one of a wrong type, is None. Equal keys of any library have the same digest
     (see `key_digest`). A float that is a whole number is that number, because pandas stores integers with missing
@@ -73,7 +74,7 @@ def digests_of(column: Column) -> tuple[list[int | None], str]:
             if not is_contained(error):
                 raise
             # a list or another value that is no key; a __hash__ or __str__ of the host that raises
-            wrong = type(key).__name__
+            wrong = describe_type(key)
         digests.append(digest)
     return digests, wrong
 
