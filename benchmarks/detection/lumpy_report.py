@@ -101,7 +101,8 @@ def _power(rows: Sequence[Row]) -> list[str]:
         first = next(iter(by_detector.values()))
         about = (scenario, first["traffic"], first["drift"], first["training data"])
         cells = (_share(by_detector.get(detector)) for detector in detectors)
-        body.append((*about, first["runs"], *cells))
+        runs = dict.fromkeys(str(by_detector[detector]["runs"]) for detector in detectors if detector in by_detector)
+        body.append((*about, ", ".join(runs), *cells))
         recovery += [
             (*about[:3], rule, f"{row['windows after its end, median']:g}", f"{row['windows after its end, 90 %']:g}")
             for rule in RULE_NAMES
@@ -115,7 +116,7 @@ def _power(rows: Sequence[Row]) -> list[str]:
             "Share of drifts found within 60 windows, and the median of the windows until then. The drift begins in "
             "window 100 unless stated otherwise. The oracle knows the variance of means over 1, 4, 16 and 64 windows. "
             "ADWIN knows the variance of means of panes, or is that of river. Both are tuned to the same budget on the "
-            "same process."
+            "same process. Of two numbers of runs, the first is that of *default*."
         ),
         *table(
             ("case", "traffic", "drift", "training data", "runs", "default", "least effect 0", *detectors[2:]),
