@@ -117,9 +117,10 @@ def _name_cut(feature: Feature, bins: NumericBins, index: int, resolution: float
     cut, last = bins.cuts[index], len(bins.cuts) - 1
     if abs(cut) < SMALLEST:
         return "0"
-    if feature.step and index in {0, last}:
-        end = _name_end(feature, bins, index, 1 if index else -1)
-        if not index or float(end) >= cut:
+    towards = (index == last) - (index == 0)
+    if feature.step and towards:
+        end = _name_end(feature, bins, index, towards)
+        if towards < 0 or float(end) >= cut:
             return end
         return format_number(cut, feature.step / 10.0, 1)
     values = list(bins.known_values)
@@ -127,7 +128,7 @@ def _name_cut(feature: Feature, bins: NumericBins, index: int, resolution: float
         steps = round(1.0 / feature.step)
         values.append(round(cut * steps) / steps)
     for _ in range(MOST_DIGITS):
-        name = format_number(cut, resolution, (index == last) - (not index))
+        name = format_number(cut, resolution, towards)
         written = float(name)
         if not resolution or all((value < cut) == (value < written) for value in values):
             break

@@ -158,11 +158,11 @@ def _medians(
         return ""
     error = max(after.value - after.low, after.high - after.value)  # as the sentence states it
     may_be_same = after.low <= before.value <= after.high or abs(after.value - before.value) <= error < math.inf
-    if may_be_same and all(component.name != MOVED for component in named):
+    moved = next((component for component in named if component.name == MOVED), None)
+    if moved is None and may_be_same:
         # The counts do not show whether the median moved, and no test says that it did.
         return ""
-    way = DIRECTIONS[MOVED][after.value > before.value]
-    if any(component.name == MOVED and component.words != way for component in named):
+    if moved is not None and moved.words != DIRECTIONS[MOVED][after.value > before.value]:
         # All values together moved the other way, so that the median only adds doubt.
         return ""
     scale = _scale(feature)
