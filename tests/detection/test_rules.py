@@ -10,7 +10,7 @@ import pytest
 from driftline import FalseAlarms, FeatureStatus, Reference, Thresholds, Window
 from driftline._binning.layout import Layout
 from driftline._windows.ring import WindowCounts
-from driftline.detection import Evidence, Look
+from driftline.detection import Look
 from driftline.detection._evaluator import WindowEvaluator
 from driftline.detection._scoring import resolve_distances
 from driftline.distances import BY_NAME, corrected_psi
@@ -175,29 +175,18 @@ def test_a_longer_length_has_the_level_of_its_longer_cadence(two):
 
 
 @pytest.mark.parametrize("panes", [1, 4])
-def test_a_first_look_has_the_level_of_the_later_ones(two, panes):
+def test_a_first_look_has_the_level_of_the_later_ones(two, panes, recording_rule):
     """Not that of all windows since the start."""
-    looks = {}
-
-    class Recording:
-        distances = ()
-        lengths = (1, 4, 16, 64)
-        min_rows = 1
-        tests = False
-
-        def prepare(self, features, layout, window):
-            def evaluate(look):
-                looks.setdefault(look.length, set()).add((look.panes, round(look.elapsed, 6)))
-                return tuple(Evidence(False, False, None, 0.0, 0, "") for _ in features)
-
-            return evaluate
-
+    rule = recording_rule(1, 4, 16, 64)
     now = [0.0]
-    evaluator, _, _ = evaluator_for(two, Recording(), now=now, window=Window("1h", every=f"{60 // panes}min"))
+    evaluator, _, _ = evaluator_for(two, rule, now=now, window=Window("1h", every=f"{60 // panes}min"))
     for _ in range(100 * panes):
         now[0] += HOUR / panes
         evaluator.evaluate([shifted(two)])
     hours = {length: {(panes * windows, windows * HOUR)} for length, windows in ((4, 1), (16, 2), (64, 8))}
+    looks = {length: set() for length in rule.lengths}
+    for look in rule.looks:
+        looks[look.length].add((look.panes, round(look.elapsed, 6)))
     assert looks == {1: {(1, HOUR / panes)}, **hours}
 
 

@@ -63,32 +63,18 @@ def test_the_shortest_length_with_enough_rows_gives_the_state():
     assert update_status(Episode(), {}, 0, 200)[0].reason == "0 rows, needs 200"
 
 
-def test_a_clock_that_goes_back_gives_a_rule_no_negative_time():
+def test_a_clock_that_goes_back_gives_a_rule_no_negative_time(recording_rule):
     """`Look.elapsed` is 0 for that evaluation."""
-    seen = []
-
-    class Recording:
-        distances = ()
-        lengths = (1,)
-        min_rows = 1
-        tests = False
-
-        def prepare(self, features, layout, window):
-            def evaluate(look):
-                seen.append(look.elapsed)
-                return tuple(dl.detection.Evidence(False, False, None, None, look.window.rows, "") for _ in features)
-
-            return evaluate
-
+    rule = recording_rule(1)
     clock = ManualClock(100.0)
     monitor = in_memory_monitor(
-        reference=dl.Reference.fit({"x": np.arange(100.0)}), window=dl.Window(rows=1), rule=Recording(), clock=clock
+        reference=dl.Reference.fit({"x": np.arange(100.0)}), window=dl.Window(rows=1), rule=rule, clock=clock
     )
     for step in (5.0, -50.0, 3.0):
         clock.advance(step)
         monitor.observe({"x": 1.0})
         monitor.flush()
-    assert seen == [5.0, 0.0, 3.0]
+    assert [look.elapsed for look in rule.looks] == [5.0, 0.0, 3.0]
 
 
 def test_only_the_reason_of_a_drift_is_composed():
