@@ -7,6 +7,8 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 
+LENGTH = b"content-length:"
+
 
 @contextmanager
 def server(*answers, pause=0.0):
@@ -16,7 +18,7 @@ def server(*answers, pause=0.0):
 
     def answer(connection):
         with connection, suppress(OSError):
-            connection.recv(65_536)
+            read_request(connection)
             data = waiting.pop(0) if len(waiting) > 1 else waiting[0]
             if not pause:
                 connection.sendall(data)
@@ -43,6 +45,13 @@ def server(*answers, pause=0.0):
             ended.set()
             listener.shutdown(socket.SHUT_RDWR) if sys.platform == "linux" else None
     thread.join(5)
+
+
+def read_request(connection):
+    """Read a whole request. To close a connection that has more of it would reset it, before the answer is read."""
+    with connection.makefile("rb") as lines:
+        lengths = [line.partition(b":")[2] for line in iter(lines.readline, b"\r\n") if line.lower().startswith(LENGTH)]
+        lines.read(sum(map(int, lengths)))
 
 
 def http(body, status="200 OK", headers=""):
