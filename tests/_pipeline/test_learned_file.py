@@ -245,6 +245,11 @@ def test_a_path_of_a_wrong_type_raises(value):
         monitor_with(value)
 
 
+def test_the_path_of_a_folder_raises(tmp_path):
+    with pytest.raises(dl.ConfigurationError, match=r"learned_path=.*expected the path of a file, not of a folder"):
+        monitor_with(tmp_path)
+
+
 def test_a_folder_that_is_absent_is_reported(tmp_path):
     monitor = monitor_with(tmp_path / "absent" / "m.json")
     monitor.observe(LUMPY)

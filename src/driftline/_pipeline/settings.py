@@ -84,7 +84,7 @@ def _outcomes(name: str, value: object) -> OutcomePolicy:
     if isinstance(value, OutcomePolicy):
         return value
     expected = "an OutcomePolicy, or the path of a file to keep predictions in"
-    return OutcomePolicy(path=None if value is None else check.path(name, value, expected))
+    return OutcomePolicy(path=None if value is None else check.file_path(name, value, expected))
 
 
 def _enabled(name: str, value: object) -> bool:
@@ -132,7 +132,7 @@ class Settings:
     cluster: Cluster | None = _by(check.optional, check_cluster)
     detectors: tuple[NamedDetector, ...] = _by(_detectors)
     outcomes: OutcomePolicy = _by(_outcomes)
-    learned_path: Path | None = _by(check.optional, check.path)
+    learned_path: Path | None = _by(check.optional, check.file_path)
     export_bins: bool | None = _by(check.optional, check.boolean)
     export_labels: bool = _by(check.boolean)
     export_duration: bool = _by(check.boolean)

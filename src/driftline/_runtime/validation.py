@@ -25,6 +25,7 @@ __all__ = [
     "duration",
     "encodable",
     "error",
+    "file_path",
     "function",
     "instance",
     "integer",
@@ -278,14 +279,30 @@ def path(name: str, value: object, expected: str = "the path of a file") -> Path
     Return a string or path-like object as a path.
 
     Raises:
-        ConfigurationError: the value is neither a string nor path-like.
+        ConfigurationError: the value is neither a string nor path-like, is empty, or has a null character.
     """
-    if not isinstance(value, (str, os.PathLike)):
+    if not isinstance(value, (str, os.PathLike)) or value == "":
         raise error(name, value, expected)
     try:
-        return Path(value)
+        checked = Path(value)
     except TypeError:  # a path-like object of bytes
         raise error(name, value, expected) from None
+    if "\0" in str(checked):
+        raise error(name, value, expected)
+    return checked
+
+
+def file_path(name: str, value: object, expected: str = "the path of a file") -> Path:
+    """
+    Return a string or path-like object as the path of a file, which need not exist.
+
+    Raises:
+        ConfigurationError: the value is no path, or that of a folder.
+    """
+    checked = path(name, value, expected)
+    if os.path.isdir(checked):  # noqa: PTH112 - Path.is_dir raises where a folder may not be read, or a name is too long
+        reject(name, value, f"{expected}, not of a folder")
+    return checked
 
 
 def _plain_number(value: object) -> float:
