@@ -84,7 +84,7 @@ def _outcomes(name: str, value: object) -> OutcomePolicy:
     if isinstance(value, OutcomePolicy):
         return value
     expected = "an OutcomePolicy, or the path of a file to keep predictions in"
-    return OutcomePolicy(path=None if value is None else check.file_path(name, value, expected))
+    return OutcomePolicy(path=None if value is None else check.path(name, value, expected))
 
 
 def _enabled(name: str, value: object) -> bool:

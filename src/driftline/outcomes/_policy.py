@@ -99,7 +99,7 @@ class OutcomePolicy:
             check.reject("threshold", threshold, f"None, because predictions of kind {kind!r} have no threshold")
         default = MEMORY_CAPACITY if path is None else FILE_CAPACITY
         for name, value in {
-            "path": check.optional(check.file_path, "path", path),
+            "path": check.optional(check.path, "path", path),
             "capacity": default
             if capacity is None
             else check.integer("capacity", capacity, at_least=1, at_most=MAX_COUNT),
