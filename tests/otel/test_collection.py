@@ -222,7 +222,7 @@ def test_every_export_serves_as_many_rows_as_it_has_in_the_bins_of_each_feature(
     def predict(features):
         return features["a"] / 10
 
-    batch = {name: random.normal(size=300) for name in names}
+    batch = {name: random.normal(size=30) for name in names}
     rows = [dict(zip(names, row, strict=True)) for row in random.normal(size=(30, 3)).tolist()]
     stop = threading.Event()
     served = Counter()
@@ -233,14 +233,14 @@ def test_every_export_serves_as_many_rows_as_it_has_in_the_bins_of_each_feature(
                 predict(row)
             monitor.observe(batch, batch["a"])
             monitor.observe(batch, batch["a"], seconds=0.01)
-            served[number] += len(rows) + 600
-            stop.wait(0.01)
+            served[number] += len(rows) + 60
+            stop.wait(0.02)
 
-    threads = [threading.Thread(target=serve, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=serve, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     try:
-        exports = [export(reader) for _ in range(12)]
+        exports = [export(reader) for _ in range(30) if not stop.wait(0.02)]
     finally:
         stop.set()
         for thread in threads:
