@@ -133,11 +133,11 @@ Values = collections.namedtuple("Values", ("a", "b", "c"))  # noqa: PYI024 - as 
 
 @pytest.fixture
 def monitor():
-    """A monitor whose worker thread never drains, so that rows wait as long as they can."""
+    """A monitor whose worker thread never drains, so that rows wait as long as they can, and whose windows are long."""
     seeded = np.random.default_rng(0)
     columns = {"a": seeded.normal(size=999), "b": seeded.normal(size=999), "c": ["u", "v", "w"] * 333}
     reference = dl.Reference.fit(columns, predictions=["yes", "no", "so"] * 333)
-    monitor = dl.Monitor("m", reference=reference)
+    monitor = dl.Monitor("m", reference=reference, window=dl.Window(rows=1_000_000))
     Probe(monitor).hold_worker()
     return monitor
 
