@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo demo-incident test test-fast test-without-posix test-unit test-system test-wheel tools tools-if-go lint format generate public-api
+.PHONY: demo demo-incident test test-slow test-without-posix test-unit test-system test-wheel coverage tools tools-if-go lint format generate public-api
 .PHONY: dist docs notebook notebooks bench bench-files bench-detection soak fuzz test-pythons test-integrations audit clean
 
 # Install again when the requirements change.
@@ -57,7 +57,7 @@ notebook: $(VENV)/.notebooks
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python tools/notebooks.py $(ARGS)
 
-# All tests. With ARGS, only those that pytest selects: `make test ARGS='tests/canary -k verdict'`.
+# What is not slow. With ARGS, what pytest selects: `make test ARGS='tests/canary -k verdict'`.
 ifdef ARGS
 test: $(VENV)/.test lint tools-if-go
 	$(BIN)/python -m pytest $(ARGS)
@@ -65,23 +65,28 @@ else
 test: lint test-unit test-system test-wheel
 endif
 
-# One to two minutes on two cores: the unit tests and doctests, without the slow ones.
+# The rest: simulations, long runs, and what is tried in many ways.
+test-slow:
+	$(MAKE) test-unit test-system SPEED=slow
+
+# Unit tests and doctests.
 WORKERS ?= 2
-test-fast: $(VENV)/.test
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and not slow' $(ARGS)
-
-# The same tests without what Windows lacks: fork, most signals, `resource` and the like.
-test-without-posix: $(VENV)/.test
-	PYTHONPATH=tests/without_posix $(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and not slow' $(ARGS)
-
-# With the coverage of lines and branches, whose floor is in pyproject.toml.
+SPEED ?= not slow
 test-unit: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) -m 'not system' --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not system and $(SPEED)' $(ARGS)
 
 # Servers and processes, which mostly wait: two files at a time. What measures runs one test at a time after them.
 test-system: $(VENV)/.test tools-if-go
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'system and not alone' $(ARGS)
-	$(BIN)/python -m pytest -m alone $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'system and not alone and $(SPEED)' $(ARGS)
+	$(BIN)/python -m pytest -m 'alone and $(SPEED)' $(ARGS)
+
+# The unit tests without what Windows lacks: fork, most signals, `resource` and the like.
+test-without-posix: $(VENV)/.test
+	PYTHONPATH=tests/without_posix $(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and $(SPEED)' $(ARGS)
+
+# The lines and branches that the unit tests reach, slow ones too. The floor is in pyproject.toml.
+coverage: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system' --cov --cov-report=term:skip-covered $(ARGS)
 
 # Part of the suite against the built wheel, outside the repository.
 test-wheel: $(VENV)/.test

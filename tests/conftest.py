@@ -55,16 +55,21 @@ def only_documented_places():
 SYSTEM = {"benchmarks", "demo", "end_to_end", "examples", "fuzz", "reliability"}
 """Folders whose tests start servers or processes, or measure time. `make test` runs them after the unit tests."""
 
-ALONE = {"benchmarks", "demo", "reliability"}
+ALONE = {"demo", "reliability"}
 """
-Those whose tests measure time or memory, as the canary of the demo does. `make test` runs them one at a time, the other
-ones two at a time.
+Those whose tests measure time, or count seconds of the clock, as the canary of the demo does. They run one at a time,
+the other ones two at a time.
 """
+
+COUNTED = {"test_interrupts.py", "test_memory.py"}
+"""Files of these folders whose tests count lines and bytes: they are unit tests."""
 
 
 def pytest_collection_modifyitems(items):
     """Mark the tests in these folders as ``system`` and ``alone``."""
     for item in items:
+        if item.path.name in COUNTED:
+            continue
         folder = set(item.path.relative_to(Path(__file__).parent.parent).parts[1:2])
         if SYSTEM & folder:
             item.add_marker(pytest.mark.system)

@@ -59,6 +59,7 @@ print(loaded, threading.active_count() - before, read)
     assert output == "[] 0 []"
 
 
+@pytest.mark.slow
 def test_everything_works_without_an_sdk():
     """There are scores and states, and nothing of the SDK is loaded."""
     output = run(

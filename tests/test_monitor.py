@@ -132,6 +132,7 @@ assert served == {"ml.predictions.served": {"before": 15, "after": 5, "explicit"
 """
 
 
+@pytest.mark.slow
 def test_sdk_may_be_set_up_later():
     """A monitor older than the global provider reports all its predictions. A newer one shares its instruments."""
     done = subprocess.run(

@@ -33,6 +33,7 @@ def run(*arguments, python=sys.executable):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_runs(name):

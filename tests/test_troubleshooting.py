@@ -81,11 +81,13 @@ def test_each_row_has_a_meaning_and_a_remedy():
             assert [len(cell.strip()) > 10 for cell in line.split("|")[2:4]] == [True, True], line
 
 
+@pytest.mark.slow
 def test_places_of_the_source_are_those_of_the_registry():
     """Every literal place in the source has a row, and every row a literal."""
     assert literals(REPORTERS) == set(semconv.MONITOR_PLACES)
 
 
+@pytest.mark.slow
 def test_reasons_of_the_source_are_those_of_the_registry():
     """Every literal reason in the source has a row, and every row a literal."""
     assert literals(DROPPERS) == set(semconv.MONITOR_REASONS)

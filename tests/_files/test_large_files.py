@@ -52,6 +52,7 @@ def run(*command):
     return text, usage.ru_maxrss / (1024 if sys.platform == "linux" else 2**20)
 
 
+@pytest.mark.slow
 def test_all_rows_of_a_large_file_are_counted_in_little_memory(tmp_path):
     data, reference = tmp_path / "data.parquet", tmp_path / "reference.json"
     write(data, ROWS)

@@ -85,6 +85,7 @@ def test_batches_of_any_size_have_the_same_states(reference):
         assert check_batches(reference, batches, 4_000).features == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [0.0, 0.9, 0.99])
 def test_dependent_rows_whose_order_the_reference_has_seen_are_no_drift(phi):
     random = np.random.default_rng(4)

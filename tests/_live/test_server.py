@@ -70,6 +70,7 @@ def test_there_is_nothing_else(screen, path):
     caught.value.close()
 
 
+@pytest.mark.slow
 def test_slow_and_many_clients_do_not_stop_the_page(screen):
     """Clients that send half a request, or read nothing of a large page, and 50 that read all."""
     screen.show(hostile_view())

@@ -335,6 +335,7 @@ def start(path, seed, stop):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_workers_that_share_a_file_lose_nothing_and_count_nothing_twice(path):
     """The file ends with the evidence of the worker that has most, although others are killed while they write."""

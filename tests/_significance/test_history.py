@@ -258,6 +258,7 @@ def test_a_constant_feature_has_finite_errors(traffic):
     assert (served.error(SPREAD) < 0.2).all()
 
 
+@pytest.mark.slow
 def test_ten_thousand_features():
     """Their bins are compared a few pairs at a time, so that memory stays small."""
     counts = tuple(np.random.default_rng(0).multinomial(5_000, [1 / 15] * 15))

@@ -88,6 +88,7 @@ def test_shuffled_training_data_are_no_start():
     np.testing.assert_array_equal(nothing.run.freedom, with_seed.run.freedom)
 
 
+@pytest.mark.slow
 def test_independent_features_hardly_ever_count_as_dependent():
     """The seed of one that does says for certain that its rows are independent, and they may have been shuffled."""
     columns = np.random.default_rng(2).normal(size=(20_000, 200))

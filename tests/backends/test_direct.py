@@ -29,6 +29,7 @@ def local(vendor, sink):
     return variables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIRECT)
 def test_the_variables_of_a_vendor_are_enough(name):
     vendor = SINKS[name]

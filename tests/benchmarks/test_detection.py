@@ -48,6 +48,7 @@ def test_the_readme_gets_its_figures_between_the_marks(part, tmp_path):
 SUMMARY = "<!-- summary -->\nby hand\n<!-- /summary -->"
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_all_tables_and_the_page(tmp_path):
     """All parts that need no other library run. The summary of the page stays the same."""
     (tmp_path / "detection.md").write_text(f"old\n{SUMMARY}\nold", encoding="utf-8")
@@ -183,6 +184,7 @@ def test_categories_alarm_with_drift_and_not_without(part, monkeypatch):
     assert identifiers.alarms(1_000, 1)["any effect"] == 0.0
 
 
+@pytest.mark.slow
 def test_trees_are_timed_in_turns(part, monkeypatch):
     """Each tree has a row with its time and its memory."""
     trees = part("timing_trees")
@@ -193,6 +195,7 @@ def test_trees_are_timed_in_turns(part, monkeypatch):
     assert all(row["median ms"] > 0 and 0.1 < row["monitor MiB"] < 100 for row in rows)
 
 
+@pytest.mark.slow
 def test_power_of_trees_is_measured_on_the_same_streams(part, capsys):
     """Two equal trees have equal rows."""
     source = str(Path(__file__).parents[2] / "src")

@@ -96,6 +96,7 @@ def documents_of(path):
     return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
 def test_manifests_are_valid(path):
     """By the strict schemas of Kubernetes and of the operator, which find a misspelt key."""

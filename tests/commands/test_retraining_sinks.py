@@ -39,6 +39,7 @@ def judge(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a line of a POSIX shell")
 def test_requests_reach_a_command_and_a_url(judge, tmp_path):
     """Those in the queue when the service starts, too. The health shows what is wrong."""

@@ -209,6 +209,7 @@ def run_to(stdout, *arguments, **more):
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @pytest.mark.skipif(os.name != "posix", reason="of pipes and devices of POSIX")
 def test_an_output_that_cannot_be_written_is_an_error(reference):

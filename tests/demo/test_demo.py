@@ -52,6 +52,7 @@ def test_without_a_terminal_it_prints_lines_and_a_summary():
     assert days == sorted(days)
 
 
+@pytest.mark.slow
 def test_a_broken_candidate_is_rolled_back():
     """It happens within days, and the reason is its predictions or their accuracy, not latency or errors."""
     stdout = run("--candidate", "broken").stdout
@@ -61,6 +62,7 @@ def test_a_broken_candidate_is_rolled_back():
     assert "promote" not in stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("incident", "line"),
     [
@@ -86,6 +88,7 @@ def all_end(group):
     return False
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_terminal_clean():
     """The picture stops, the cursor is visible, the summary is printed, and no process stays."""
     child, terminal = pty.fork()
@@ -119,6 +122,7 @@ def test_ctrl_c_leaves_the_terminal_clean():
     assert all_end(child)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_quiet_from_the_start():
     """Even while the models are fitted: no traceback, the exit code of an interrupt, and no process stays."""
     child = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

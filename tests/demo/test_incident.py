@@ -19,6 +19,7 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_the_incident_as_users_run_it():
     """The order of the requests, what the command line reports, and the accuracy from outcomes."""
@@ -48,6 +49,7 @@ def test_a_result_within_the_interval_is_no_better():
         assert result_of(Accuracy(1_000, 0.80, after, error)).startswith("no better: ")
 
 
+@pytest.mark.slow
 def test_wrong_arguments_are_refused():
     """With the usage and the exit code of argparse."""
     process = run("--fast")

@@ -106,6 +106,7 @@ def alarms_of(shape, seed, references, windows):
                 yield describe_shift(feature, counts, components), usual, values, step, unit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_figures_about_numbers_agree_with_the_rows(shape):
     """Medians within their own error, shares as counted in the printed ranges, and the directions of the words."""
@@ -123,6 +124,7 @@ def test_figures_about_numbers_agree_with_the_rows(shape):
         assert np.mean(errors or [0.0]) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape", ["zeros and counts", "few values", "small counts", "counts", "minutes", "prices", "tenths"]
 )

@@ -70,6 +70,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, FEATURES])
 @pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("change", CHANGES)

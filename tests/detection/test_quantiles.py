@@ -32,6 +32,7 @@ def feature_of(values):
     return feature, lambda column: layout.count([column], len(column))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.5, 0.75, 0.9])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_true_quantile_is_in_the_stated_range(shape, share):

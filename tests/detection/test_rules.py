@@ -302,6 +302,7 @@ def test_longer_lengths_of_a_sliding_window_move_by_whole_windows(two):
     assert values[11] != values[10]
 
 
+@pytest.mark.slow
 def test_the_whole_model_keeps_its_budget():
     """Over many references, about one window in twenty of eight features has an alarm at a level of 0.05."""
     random = np.random.default_rng(4)

@@ -70,6 +70,7 @@ def opened(browser, url, width=1280, scheme="light"):
     return page, requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
@@ -93,6 +94,7 @@ def test_the_search_finds_a_page(browser, address, word, expected):
     page.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", MAIN)

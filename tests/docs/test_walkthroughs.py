@@ -10,6 +10,7 @@ from walkthroughs import PAGES, TUTORIAL, Command, agrees, steps, until, walk
 pytestmark = pytest.mark.system
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "tutorial.md"], ids=lambda page: page.stem)
 def test_commands_print_what_the_page_shows(page, tmp_path):
     """Every file of the page is written, and every command runs, in their order."""
@@ -25,6 +26,7 @@ def test_commands_print_what_the_page_shows(page, tmp_path):
     assert ran
 
 
+@pytest.mark.slow
 def test_the_tutorial_drifts_without_a_prometheus(tmp_path):
     """Everything but the server and the alert: the service prints the states that the page shows."""
     with walk(tmp_path) as walking:

@@ -64,6 +64,7 @@ def test_prometheus_refuses_deltas_and_the_service_says_so(run_prometheus):
         assert server.query("ml_feature_drift_status") == []  # nor what is no delta
 
 
+@pytest.mark.slow
 def test_victoria_metrics(run_victoria_metrics, eventually):
     with run_victoria_metrics("-opentelemetry.usePrometheusNaming") as server:
         served = send("victoriametrics", server.url)

@@ -129,6 +129,7 @@ def otlp(name):
     return name in BACKENDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(filter(otlp, SINKS)))
 def test_the_configuration_of_a_backend_delivers_everything(collect, eventually, name):
     vendor = SINKS[name]

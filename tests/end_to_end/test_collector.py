@@ -63,6 +63,7 @@ def test_prometheus_has_exactly_the_served_predictions(collector, prometheus, pr
     assert prometheus.value("sum(ml_prediction_duration_seconds_count)") == 1001 * processes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_deltas_add_up_to_the_served_predictions(collector, protocol, eventually):
     """The processor cumulativetodelta converts the counters of four processes."""

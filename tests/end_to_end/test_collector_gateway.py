@@ -127,6 +127,7 @@ def series_of(requests):
     return {name: len(series) for name, series in series.items()}
 
 
+@pytest.mark.slow
 def test_the_sums_lead_to_the_same_states(gateway, backend, reference, eventually):
     """Fifty instances, of which ten are replaced; the gateway ends with SIGTERM and starts again."""
     service = Service(gateway.endpoint, reference, "delta")
@@ -155,6 +156,7 @@ def test_the_sums_lead_to_the_same_states(gateway, backend, reference, eventuall
     service.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("temporality", "how"), [("delta", signal.SIGKILL), ("cumulative", None)])
 def test_the_counts_of_instances_that_come_and_go_add_up(gateway, backend, reference, eventually, temporality, how):
     """Also when the gateway is killed between two exports, if the SDK exports deltas."""

@@ -45,6 +45,7 @@ def values_of(prometheus, variable):
     return [match[1] for text in texts if (match := pattern.search(text))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", STYLES)
 def test_every_panel_has_data(names, run_prometheus, tmp_path, eventually):
     """Of a service whose features drift, whose candidate fails, whose rows are dropped and whose events are lost."""

@@ -155,6 +155,7 @@ def rows_by_window(fleet, counted):
     return rows
 
 
+@pytest.mark.slow
 def test_a_fleet_has_the_scores_of_one_process_that_saw_all_rows(fleet, prometheus, reference, doors, eventually):
     """Through a kill, a restart, a late worker and an end; its verdict comes sooner than any worker's."""
     fitted, path = reference

@@ -46,6 +46,7 @@ def judge_of(tmp_path, reference):
         wait_for_end(process)
 
 
+@pytest.mark.slow
 def test_the_backend_has_scores_of_the_fleet_and_no_bins(collector, prometheus, judge_of, reference, tmp_path):
     """And the predictions that were served, which are few series."""
     port = free_port()

@@ -48,6 +48,7 @@ def composition(tools, tmp_path):
         running.stop()
 
 
+@pytest.mark.slow
 def test_an_alert_of_the_fleet_arrives_at_the_webhook(composition, prometheus_at, eventually):
     """Six processes in three replicas are evaluated as one, and the alert names the model once."""
     assert {*ORDER, "grafana"} == composition.services.keys()

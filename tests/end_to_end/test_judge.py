@@ -111,6 +111,7 @@ def stored(prometheus, temporality):
 PROMETHEUS, VICTORIA_METRICS = ("run_prometheus", "/api/v1/otlp"), ("run_victoria_metrics", "/opentelemetry")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "options", "temporality"),
     [

@@ -85,6 +85,7 @@ def opened(browser, url, width=1280, scheme="light", *, checks=False):
     return page, requests, complaints
 
 
+@pytest.mark.slow
 def test_the_page_updates_by_itself(browser, service):
     """Metrics and events arrive while the page is open; it shows what the monitor says, and asks no other server."""
     url, sender = service
@@ -200,6 +201,7 @@ def test_a_prometheus_is_shown(prometheus):
             assert "shop · version 3" in text
 
 
+@pytest.mark.slow
 def test_without_a_terminal_it_prints_lines():
     """The state, and each event once with its reason. It ends with Ctrl-C."""
     with live("--otlp", ":0", "--every", "200ms") as process:

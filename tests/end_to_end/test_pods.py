@@ -157,6 +157,7 @@ EXPORTED = 'count(count by (ml_canary_process) (ml_canary_calls_total{{ml_canary
 """Processes of a canary whose calls are in Prometheus. Fewer may be enough for a verdict."""
 
 
+@pytest.mark.slow
 def test_a_rollout_of_many_pods(cluster, canary_command, prometheus, eventually):
     """One verdict of all pods: through a restart, a scale-up, a killed pod, a second release, and a namesake."""
     start, finish = canary_command
@@ -212,6 +213,7 @@ def test_a_rollout_of_many_pods(cluster, canary_command, prometheus, eventually)
     assert "canary release-4: 3 processes of the baseline and 2 of the candidate" in err
 
 
+@pytest.mark.slow
 def test_outcomes_are_compared_with_those_of_an_older_baseline(cluster, canary_command, policy, prometheus, eventually):
     """By the time of the prediction, with what the pods of both versions have exported."""
     start, finish = canary_command
@@ -228,6 +230,7 @@ def test_outcomes_are_compared_with_those_of_an_older_baseline(cluster, canary_c
     assert "do not count" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["NoTranslation", "NoUTF8EscapingWithSuffixes"])
 def test_evidence_is_read_from_a_prometheus_with_other_names(run_prometheus, tmp_path, policy, strategy):
     """The pods send to its OTLP receiver directly."""

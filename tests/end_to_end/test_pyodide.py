@@ -68,6 +68,7 @@ for synchronous in (True, False):  # without threads, the callers do the work of
 '''
 
 
+@pytest.mark.slow
 def test_works_where_no_thread_starts():
     """The lesson's functions, a reference, monitors of both kinds and their reports."""
     done = subprocess.run(
@@ -102,6 +103,7 @@ def wheels(tmp_path_factory):
     return sorted(folder.glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_the_wheel_lacks_only_numpy(pyodide, wheels):
     """In the real Pyodide all but numpy is there; docs/notebooks/README.md says so."""
     done = subprocess.run(["node", SCRIPT, pyodide, *wheels], capture_output=True, text=True, timeout=120, check=False)

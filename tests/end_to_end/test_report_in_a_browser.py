@@ -107,6 +107,7 @@ def test_print_has_everything(browser, files, tmp_path):
     page.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["monitor", "data"])

@@ -86,6 +86,7 @@ def with_dots(query):
     return re.sub(r"(ml_\w+)\{([^}]*)\}", selector, query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy", ["NoUTF8EscapingWithSuffixes", "NoTranslation", "UnderscoreEscapingWithoutSuffixes"]
 )

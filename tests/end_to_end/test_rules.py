@@ -303,6 +303,7 @@ def reference_file(reference, tmp_path_factory):
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("promql", DIALECTS[:-1], ids=lambda each: f"{each.names}-{each.temporality}")
 def test_distances_are_those_of_a_monitor(play, reference, reference_file, promql):
     """PSI, its corrected form and the shift of the mean, of each feature, to nine digits."""

@@ -11,6 +11,7 @@ from walkthroughs import TUTORIAL, Command, agrees, alerts, steps, until, walk
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.slow
 def test_the_tutorial_ends_with_an_alert(tools, tmp_path):
     """The real Prometheus, with the files and commands of the page, fires the alert that the page shows."""
     with walk(tmp_path) as walking:

@@ -22,6 +22,7 @@ NAMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_every_series_of_2000_features_arrives(collector, prometheus, tmp_path, eventually, protocol):
     with collector("prometheus.yaml", DRIFTLINE_PROMETHEUS=prometheus.url) as running:

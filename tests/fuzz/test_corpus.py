@@ -34,6 +34,7 @@ def test_the_corpus(file):
     TARGETS[file.parent.name](file.read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", sorted(TARGETS))
 @pytest.mark.filterwarnings("ignore:invalid value|overflow|divide by zero:RuntimeWarning")
 def test_bytes_from_hypothesis(target):
@@ -47,6 +48,7 @@ def test_bytes_from_hypothesis(target):
     run()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SECONDS, reason="DRIFTLINE_FUZZ_SECONDS is not set: .ci/run sets it")
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_the_fuzzer_for_a_while(target, tmp_path):

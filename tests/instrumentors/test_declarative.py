@@ -27,6 +27,7 @@ def apply(tmp_path):
         DriftlineInstrumentor().uninstrument()
 
 
+@pytest.mark.slow
 def test_a_file_configures_monitors(apply, instrument, telemetry, trained, tmp_path):
     """Name, reference path, window, rule and exports."""
     joblib.dump(trained.model, tmp_path / "plain.joblib")

@@ -376,6 +376,7 @@ def test_many_threads_load_one_model(instrument, telemetry, file, trained):
     assert served(telemetry, "delay") == 160
 
 
+@pytest.mark.slow
 def test_joblib_goes_on_as_before(instrument, trained, tmp_path):
     """Its cache, its processes and scikit-learn's clones know no hook."""
     instrument()

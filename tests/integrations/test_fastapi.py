@@ -38,6 +38,7 @@ def gunicorn(port, *arguments):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @pytest.mark.parametrize(
     ("command", "arguments", "setup"),

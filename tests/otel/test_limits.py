@@ -118,6 +118,7 @@ def serve(provider, wide, **options):
     return monitor
 
 
+@pytest.mark.slow
 def test_every_series_of_a_wide_model_is_exported_after_the_set_up_of_driftline(make, wide, caplog):
     provider, reader = make(views=wide_views())
     serve(provider, wide)
@@ -146,6 +147,7 @@ def test_a_lower_limit_of_the_host_is_kept(make, wide):
     assert {each["ml.feature.name"] for each in points[STATUS]} == {f"f{number}" for number in range(31)}
 
 
+@pytest.mark.slow
 def test_each_process_exports_the_same_features(make, wide, monkeypatch, caplog):
     """Also one whose first window has too few rows of some of them."""
     monkeypatch.setattr(_instruments, "sdk_limit", lambda *_: SDK_SETS)
@@ -174,6 +176,7 @@ def test_what_is_not_exported_is_counted(make, wide, monkeypatch):
     assert len(errors) == 1
 
 
+@pytest.mark.slow
 def test_a_large_collection_is_sent_in_parts(make, wide):
     provider, reader = make(views=wide_views())
     serve(provider, wide)

@@ -94,6 +94,7 @@ def test_each_provider_counts_under_another_id(new_setup, reference):
     assert len({attributes[PROCESS] for setup in setups for attributes, _ in points(setup, BINS)}) == 2
 
 
+@pytest.mark.slow
 def test_a_child_of_a_fork_counts_from_zero_under_another_id():
     result = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=120, check=True)
     parent, before, child, later = json.loads(result.stdout)

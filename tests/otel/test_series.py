@@ -90,6 +90,7 @@ def test_each_loaded_version_is_exported_within_the_limit(setup, wide, caplog):
     assert "cardinality" not in caplog.text
 
 
+@pytest.mark.slow
 def test_the_limit_is_said_because_the_sdk_gives_nothing_back(setup, wide, caplog):
     """The SDK keeps each attribute set for ever, so that further ones would go to its overflow point unnamed."""
     exported = []

@@ -179,6 +179,7 @@ def test_a_probability_of_a_policy_is_the_positive_one():
     assert monitor.estimated_accuracy().value == pytest.approx(0.75, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [0, 60])
 def test_the_interval_covers_the_realised_accuracy_of_other_inputs(days):
     """Scores are too certain, windows have larger ones, and rows of a day have a common cause if there are days."""

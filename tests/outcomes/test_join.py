@@ -169,6 +169,7 @@ def test_memory_and_file_count_the_same_for_any_chunk_size(steps, capacity, size
 STEPS = st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from([0, 1, None]), st.integers(0, 9))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(st.lists(STEPS, min_size=1, max_size=40))
 def test_the_time_at_which_old_records_are_removed_changes_no_count(steps):

@@ -190,6 +190,7 @@ IDS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(IDS, st.none() | st.text(st.characters(), min_size=1, max_size=3))
 def test_an_id_of_any_kind_is_joined(prediction_id, version):

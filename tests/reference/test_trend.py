@@ -98,6 +98,7 @@ def test_no_trend_is_seen_in_what_dependence_or_a_season_explains(column):
     assert dl.Reference.fit({"x": column}).check.trend is None
 
 
+@pytest.mark.slow
 def test_at_most_one_of_a_hundred_references_shows_a_trend_by_chance():
     """Over all features together, of rows that are independent or an AR(1) series of coefficient 0.95."""
     with_trend = 0

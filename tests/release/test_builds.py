@@ -79,6 +79,7 @@ def tagged(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_wheel_of_the_sdist_of_a_tag_says_one_version(tagged, tmp_path):
     """Also where its metadata are absent, as in slim serverless packages."""
     hatchling(tagged, "build", "--target", "sdist", "--directory", str(tmp_path))
@@ -108,6 +109,7 @@ def test_an_archive_without_git_has_the_version_of_its_tag(tagged, tmp_path):
     assert hatchling(tmp_path / "archive", "version", path="/none") == "9.8.7"
 
 
+@pytest.mark.slow
 def test_without_a_tag_the_version_counts_from_the_latest_release(tagged, tmp_path):
     """A shallow clone has no tags, a copied folder no history."""
     latest = re.search(r'^fallback-version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]

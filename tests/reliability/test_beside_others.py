@@ -122,6 +122,7 @@ def test_the_protocol_of_one_signal(run, receiver):
     assert arrived(receiver) == (0, 2, True)
 
 
+@pytest.mark.slow
 def test_prometheus_reads_from_the_process(run, receiver):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -275,6 +275,7 @@ def test_names_of_ten_thousand_characters(receiver, sending, make):
     assert eventually(lambda: receiver.observations(name), 150) == 150
 
 
+@pytest.mark.slow
 def test_two_thousand_features_stay_below_the_limit_of_series(receiver, sending, make, caplog):
     """The SDK allows 2,000 attribute sets. All features are evaluated, and those not exported are reported."""
     names = [f"f{number}" for number in range(2_000)]

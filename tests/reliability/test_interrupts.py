@@ -249,6 +249,7 @@ def without_collector():
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_collector")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")  # because of the interrupt
 @pytest.mark.parametrize("kind", [TimedOut, Stopped, KeyboardInterrupt])

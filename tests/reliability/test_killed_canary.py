@@ -40,6 +40,7 @@ SERVICE = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2.3, 3.9])
 def test_a_killed_process_loses_at_most_a_second_of_calls(tmp_path, seconds):
     path = tmp_path / "canary.db"

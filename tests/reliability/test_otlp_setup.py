@@ -170,6 +170,7 @@ def run():
     return run
 
 
+@pytest.mark.slow
 def test_force_flush_says_whether_everything_was_sent(run):
     *lines, last = run(FLUSHES).stdout.splitlines()
     assert len(lines) == 19

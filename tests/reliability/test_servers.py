@@ -138,6 +138,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker", "arguments", "setup"), WAYS, ids=lambda part: "".join(part) or "plain")
 def test_every_answer_is_an_exported_prediction(receiver, environment, tmp_path, worker, arguments, setup):
     """Two workers export as two instances."""

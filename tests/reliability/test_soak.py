@@ -12,6 +12,7 @@ import pytest
 MINUTES = float(os.environ.get("DRIFTLINE_SOAK_MINUTES", "0"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MINUTES, reason="DRIFTLINE_SOAK_MINUTES is not set: .ci/run sets it")
 def test_a_service_in_trouble_counts_exactly_in_flat_memory():
     """Faults are random, from a printed seed."""

@@ -72,6 +72,7 @@ for number in range(triggers):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_ten_processes_on_two_hosts_start_one_run_for_each_decision(tmp_path):
     """

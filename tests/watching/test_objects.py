@@ -40,6 +40,7 @@ def test_the_pickle_of_a_watched_object_is_that_of_the_object(classifier, watch,
     assert monitor_of(pickle.loads(before)) is None  # noqa: S301 - own bytes
 
 
+@pytest.mark.slow
 def test_a_pickle_needs_no_driftline_in_the_other_process(classifier, watch, training, tmp_path):
     watch(classifier)
     file = tmp_path / "model.pkl"

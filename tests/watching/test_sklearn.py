@@ -96,6 +96,7 @@ def model_parameter(model):
     return next(name for name in model.get_params() if name.endswith(("C", "min_impurity_decrease")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -179,6 +179,7 @@ def test_the_child_of_a_fork_counts_its_own_calls(classifier, watch, training):
         os.close(end)
 
 
+@pytest.mark.slow
 def test_many_loads_leave_nothing_behind(classifier, training, reference, telemetry):
     pickled = pickle.dumps(classifier)
 
