@@ -246,7 +246,7 @@ def test_instance_and_function_checks_name_what_was_expected():
 def test_path_check_returns_paths():
     assert check.path("path", "a/b") == Path("a/b")
     assert check.path("path", PurePosixPath("a/b")) == Path("a/b")
-    for value in (b"a", 5, None, BytesPath(), "", "a\0b", PurePosixPath("a\0b")):
+    for value in (b"a", 5, None, BytesPath(), ""):
         with pytest.raises(ConfigurationError, match=r"path=.*: expected the path of a file"):
             check.path("path", value)
 
@@ -254,6 +254,8 @@ def test_path_check_returns_paths():
 def test_file_path_check_rejects_folders(tmp_path):
     assert check.file_path("path", tmp_path / "absent" / "file") == tmp_path / "absent" / "file"
     assert check.file_path("path", "a" * 5_000) == Path("a" * 5_000)
+    with pytest.raises(ConfigurationError, match=r"path='a\\x00b': expected the path of a file"):
+        check.file_path("path", "a\0b")
     for value in (tmp_path, str(tmp_path), ".", PurePosixPath("")):
         with pytest.raises(ConfigurationError, match=r"path=.*: expected the path of a file, not of a folder"):
             check.file_path("path", value)

@@ -279,17 +279,14 @@ def path(name: str, value: object, expected: str = "the path of a file") -> Path
     Return a string or path-like object as a path.
 
     Raises:
-        ConfigurationError: the value is neither a string nor path-like, is empty, or has a null character.
+        ConfigurationError: the value is neither a string nor path-like, or is empty.
     """
     if not isinstance(value, (str, os.PathLike)) or value == "":
         raise error(name, value, expected)
     try:
-        checked = Path(value)
+        return Path(value)
     except TypeError:  # a path-like object of bytes
         raise error(name, value, expected) from None
-    if "\0" in str(checked):
-        raise error(name, value, expected)
-    return checked
 
 
 def file_path(name: str, value: object, expected: str = "the path of a file") -> Path:
@@ -297,9 +294,11 @@ def file_path(name: str, value: object, expected: str = "the path of a file") ->
     Return a string or path-like object as the path of a file, which need not exist.
 
     Raises:
-        ConfigurationError: the value is no path, or that of a folder.
+        ConfigurationError: the value is no path, has a null character, or is the path of a folder.
     """
     checked = path(name, value, expected)
+    if "\0" in str(checked):
+        raise error(name, value, expected)
     if os.path.isdir(checked):  # noqa: PTH112 - Path.is_dir raises where a folder may not be read, or a name is too long
         reject(name, value, f"{expected}, not of a folder")
     return checked
