@@ -130,12 +130,16 @@ class Judge:
             for name, attributes in self.output.events
             if name == "ml.feature.drift.state_changed" and attributes["ml.window.scope"] == "fleet"
         ]
-        known, unknown = [], False
+        known, last, unknown = [], {}, set()
         for feature, state in changes:
-            back = unknown and (feature, state) in known[-1:]
-            unknown = state == "insufficient_data"
-            if not unknown and not back:
+            if state == "insufficient_data":
+                unknown.add(feature)
+                continue
+            # What is first known of a feature is no change: it was stable.
+            if feature not in unknown or state != last.get(feature, "stable"):
                 known.append((feature, state))
+            unknown.discard(feature)
+            last[feature] = state
         return known
 
     def log(self):
