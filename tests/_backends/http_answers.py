@@ -6,8 +6,7 @@ import socket
 import sys
 import threading
 from contextlib import contextmanager, suppress
-
-LENGTH = b"content-length:"
+from http.client import parse_headers
 
 
 @contextmanager
@@ -50,8 +49,9 @@ def server(*answers, pause=0.0):
 def read_request(connection):
     """Read a whole request. To close a connection that has more of it would reset it, before the answer is read."""
     with connection.makefile("rb") as lines:
-        lengths = [line.partition(b":")[2] for line in iter(lines.readline, b"\r\n") if line.lower().startswith(LENGTH)]
-        lines.read(sum(map(int, lengths)))
+        lines.readline()
+        headers = parse_headers(lines)
+        lines.read(int(headers.get("Content-Length", 0)))
 
 
 def http(body, status="200 OK", headers=""):
