@@ -82,7 +82,7 @@ test-system: $(VENV)/.test tools-if-go
 
 # The unit tests without what Windows lacks: fork, most signals, `resource` and the like.
 test-without-posix: $(VENV)/.test
-	PYTHONPATH=tests/without_posix $(BIN)/python -m pytest -q -n $(WORKERS) -m 'not system and $(SPEED)' $(ARGS)
+	PYTHONPATH=tests/without_posix $(MAKE) test-unit
 
 # The lines and branches that the unit tests reach, slow ones too. The floor is in pyproject.toml.
 coverage: $(VENV)/.test
