@@ -298,7 +298,7 @@ def file_path(name: str, value: object, expected: str = "the path of a file") ->
     """
     checked = path(name, value, expected)
     if "\0" in str(checked):
-        raise error(name, value, expected)
+        reject(name, value, expected)
     if os.path.isdir(checked):  # noqa: PTH112 - Path.is_dir raises where a folder may not be read, or a name is too long
         reject(name, value, f"{expected}, not of a folder")
     return checked
